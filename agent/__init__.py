@@ -1,0 +1,1 @@
+"""The agent: loop, wire, conversation, tools, policy. Knows no IPython, Jupyter or widget."""

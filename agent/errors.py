@@ -1,0 +1,135 @@
+"""The failures a user is told about, one tree. Knows nothing of where they are shown.
+
+    AgentError
+    ├── UsageError          what was typed cannot be understood
+    ├── SettingsError       a setting is wrong; names the place it came from
+    ├── RecordError         a session's log cannot be read or written
+    ├── TurnInterrupted     the user stopped the turn
+    ├── TurnLimited         the turn reached its limit of samples
+    └── ModelError          the model's server did not give a whole response
+        ├── NoModelError            none is configured and none was found
+        ├── UnreachableError        no connection, or no answer in time
+        ├── TlsError                the connection is not trusted
+        ├── AuthError               the key was refused
+        ├── ModelNotFoundError      the server does not have this model
+        ├── RequestRefusedError     any other 4xx: the request is at fault
+        ├── ContextLengthError      the conversation does not fit the window
+        ├── RateLimitError          429, to be tried again
+        ├── QuotaError              429 that waiting does not cure
+        ├── ServerFaultError        5xx, or a response that failed
+        ├── ProtocolError           what came is not the Responses API
+        ├── StreamBrokenError       the stream stopped before its end, or fell silent
+        └── IncompleteError         the model's answer was cut off at its own limit
+
+Any other exception is a bug and travels unchanged.
+"""
+
+
+class AgentError(Exception):
+    """A failure with its cause in one sentence, and what to do about it."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+    def _render_traceback_(self) -> list[str]:
+        """What a shell prints instead of our frames (a protocol of `InteractiveShell`)."""
+        lines = [f"{type(self).__name__}: {self.message}"]
+        return [*lines, f"→ {self.hint}"] if self.hint else lines
+
+
+class UsageError(AgentError):
+    """What was typed cannot be understood."""
+
+
+class SettingsError(AgentError):
+    """A setting is wrong; the message names the place it came from."""
+
+
+class RecordError(AgentError):
+    """A session's log cannot be read or written; the message names file and line."""
+
+
+class TurnInterrupted(AgentError):
+    """The user stopped the turn: a key, a button, or the answer to a question."""
+
+
+class TurnLimited(AgentError):
+    """The turn reached its limit of samples before it was complete."""
+
+
+class ModelError(AgentError):
+    """The model's server did not give a whole response.
+
+    `retryable`: the same request may succeed later. `after`: seconds the server asked us to wait.
+    """
+
+    retryable = False
+
+    def __init__(self, message: str, hint: str = "", after: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.after = after
+
+
+class NoModelError(ModelError):
+    """No model is configured and none was found."""
+
+
+class UnreachableError(ModelError):
+    """No connection, or no answer in time."""
+
+    retryable = True
+
+
+class TlsError(ModelError):
+    """The server's certificate is not trusted, or it does not speak TLS."""
+
+
+class AuthError(ModelError):
+    """The key was refused, or is missing."""
+
+
+class ModelNotFoundError(ModelError):
+    """The server does not have this model, or not at this address."""
+
+
+class RequestRefusedError(ModelError):
+    """A 4xx that waiting does not cure: the request is at fault."""
+
+
+class ContextLengthError(RequestRefusedError):
+    """The conversation does not fit the model's window."""
+
+
+class RateLimitError(ModelError):
+    """Too many requests just now."""
+
+    retryable = True
+
+
+class QuotaError(ModelError):
+    """The account has no quota left; waiting does not cure it."""
+
+
+class ServerFaultError(ModelError):
+    """The server failed (5xx), or it ended the response as failed."""
+
+    retryable = True
+
+
+class ProtocolError(ModelError):
+    """What came back is not the Responses API."""
+
+
+class StreamBrokenError(ModelError):
+    """The stream stopped before its end, or fell silent."""
+
+    retryable = True
+
+
+class IncompleteError(ModelError):
+    """The server ended the response as incomplete: an output limit, or a filter."""

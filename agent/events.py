@@ -1,0 +1,200 @@
+"""What a turn tells its host while it runs: a closed union, one JSON object each.
+
+A host matches on the class and ends in `assert_never`; `inkernel exec --json` prints one a line.
+The order within a turn: TurnStarted; for each sample SampleStarted, deltas and ItemDone as they
+come, SampleEnded; for each call ApprovalNeeded (when a person is asked), Judged, ToolStarted,
+OutputShown while code runs, ToolEnded; Retrying and Notice in between; TurnEnded last, always.
+"""
+
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+
+from .cells import Output
+from .items import Item, parse_item
+from .policy import Verdict
+
+
+class Usage(BaseModel):
+    """Tokens of one sample or of a whole turn, as the server counted them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input=self.input + other.input,
+            cached=self.cached + other.cached,
+            output=self.output + other.output,
+            reasoning=self.reasoning + other.reasoning,
+        )
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+def _as_item(value: Any) -> Any:
+    """An event read back from JSON has its item as it was."""
+    return parse_item(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
+
+
+class TurnStarted(_Event):
+    """A turn begins. `scripted`: the model's words come from a script file."""
+
+    event: Literal["turn_started"] = "turn_started"
+    session: str
+    turn: int
+    model: str
+    provider: str
+    scripted: bool = False
+
+
+class SampleStarted(_Event):
+    """A request is on its way: the `sample`-th of this turn (from 1), `size` bytes."""
+
+    event: Literal["sample_started"] = "sample_started"
+    sample: int
+    size: int
+
+
+class ReasoningDelta(_Event):
+    """More of the reasoning summary; `part` counts its paragraphs from 0."""
+
+    event: Literal["reasoning_delta"] = "reasoning_delta"
+    text: str
+    part: int = 0
+
+
+class TextDelta(_Event):
+    """More of what the model says."""
+
+    event: Literal["text_delta"] = "text_delta"
+    text: str
+
+
+class CallDelta(_Event):
+    """More of a call's arguments (JSON text), while the model still writes them."""
+
+    event: Literal["call_delta"] = "call_delta"
+    call_id: str
+    name: str
+    text: str
+
+
+class ItemDone(_Event):
+    """An item is complete, committed to history and record."""
+
+    event: Literal["item_done"] = "item_done"
+    item: Annotated[SerializeAsAny[Item], BeforeValidator(_as_item)]
+
+
+class SampleEnded(_Event):
+    """The response is complete. `usage` is None when the server sends none."""
+
+    event: Literal["sample_ended"] = "sample_ended"
+    sample: int
+    usage: Usage | None
+    seconds: float
+
+
+class ApprovalNeeded(_Event):
+    """A person is being asked; the turn waits."""
+
+    event: Literal["approval_needed"] = "approval_needed"
+    call_id: str
+    reason: str
+
+
+class Judged(_Event):
+    """The verdict on a call."""
+
+    event: Literal["judged"] = "judged"
+    call_id: str
+    verdict: Verdict
+
+
+class ToolStarted(_Event):
+    """A tool runs."""
+
+    event: Literal["tool_started"] = "tool_started"
+    call_id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+class OutputShown(_Event):
+    """Running code put something out. Sent by the host's `run_code` at once, not by the loop."""
+
+    event: Literal["output_shown"] = "output_shown"
+    call_id: str
+    output: Output
+
+
+class ToolEnded(_Event):
+    """A tool's output is recorded. `text` is what the model is told, images as placeholders."""
+
+    event: Literal["tool_ended"] = "tool_ended"
+    call_id: str
+    status: Literal["ok", "error", "denied", "interrupted"]
+    text: str
+    seconds: float
+
+
+class Retrying(_Event):
+    """The sample failed and is tried again in `wait` seconds."""
+
+    event: Literal["retrying"] = "retrying"
+    attempt: int
+    attempts: int
+    wait: float
+    cause: str
+
+
+class Notice(_Event):
+    """Something the user should know that stops nothing."""
+
+    event: Literal["notice"] = "notice"
+    text: str
+
+
+class TurnEnded(_Event):
+    """The turn is over.
+
+    `cost`: US dollars, None when the price is not known. `seconds`: wall time. `error` and `hint`
+    are set unless `status` is `completed`.
+    """
+
+    event: Literal["turn_ended"] = "turn_ended"
+    status: Literal["completed", "interrupted", "limited", "failed"]
+    answer: str
+    usage: Usage
+    cost: float | None
+    seconds: float
+    samples: int
+    error: str | None = None
+    hint: str | None = None
+
+
+Event = Annotated[
+    TurnStarted
+    | SampleStarted
+    | ReasoningDelta
+    | TextDelta
+    | CallDelta
+    | ItemDone
+    | SampleEnded
+    | ApprovalNeeded
+    | Judged
+    | ToolStarted
+    | OutputShown
+    | ToolEnded
+    | Retrying
+    | Notice
+    | TurnEnded,
+    Field(discriminator="event"),
+]

@@ -1,0 +1,44 @@
+"""Stand-ins for the three seams, for tests of what is built on a session. They touch no world.
+
+The scripted model (`scripted.py`) stands in for a whole server instead.
+"""
+
+from collections.abc import AsyncGenerator, Iterable, Iterator
+
+from .cells import CellRun, StreamOutput
+from .errors import ModelError
+from .policy import Action, Verdict
+from .session import Approve, Sample
+from .tools.run_cell import RunCode
+from .wire import SamplePart
+
+
+def play(responses: Iterable[Iterable[SamplePart | ModelError]]) -> Sample:
+    """A `sample` that plays one response a request; an error in it is raised at its place."""
+    rest: Iterator[Iterable[SamplePart | ModelError]] = iter(responses)
+
+    async def sample(_body: bytes) -> AsyncGenerator[SamplePart]:
+        for part in next(rest):
+            if isinstance(part, ModelError):
+                raise part
+            yield part
+
+    return sample
+
+
+def answer(verdict: Verdict) -> Approve:
+    """An `approve` that always says the same."""
+
+    async def approve(_action: Action, _verdict: Verdict) -> Verdict:
+        return verdict
+
+    return approve
+
+
+def repeat_code() -> RunCode:
+    """A `run_code` that runs nothing: its output is the code itself."""
+
+    async def run_code(_call_id: str, code: str) -> CellRun:
+        return CellRun(source=code, status="ok", outputs=(StreamOutput(name="stdout", text=code),))
+
+    return run_code

@@ -1,0 +1,190 @@
+"""One turn, from what the person said to the answer. This is the loop; there is no second one.
+
+Knows no transport, no shell and no screen: it reads from the session's seams and yields events.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from . import retry
+from .calls import Calls
+from .cost import cost_of
+from .errors import AgentError, ModelError, RecordError, TurnInterrupted, TurnLimited
+from .events import (
+    Event,
+    ItemDone,
+    Retrying,
+    SampleEnded,
+    SampleStarted,
+    TurnEnded,
+    TurnStarted,
+    Usage,
+)
+from .items import FunctionCall, Item, Message, Reasoning
+from .prompt import Head
+from .session import Said, Session
+from .wire import Finished
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a turn has come to so far."""
+
+    started: float = field(default_factory=time.monotonic)
+    samples: int = 0
+    usage: Usage = field(default_factory=Usage)
+    answer: str = ""
+
+
+async def turn(session: Session, said: Said) -> AsyncGenerator[Event]:
+    """Run one turn; the last event is always `TurnEnded`.
+
+    Raises, after it, the AgentError that ended the turn early, and CancelledError when the task
+    was cancelled. However it ends, every call in the history has an output.
+    """
+    tally = _Tally()
+    error: AgentError | asyncio.CancelledError | None = None
+    try:
+        session.begin(said)
+        target = session.target
+        yield TurnStarted(
+            session=session.id,
+            turn=session.conversation.turns,
+            model=target.model,
+            provider=target.provider,
+            scripted=target.scripted,
+        )
+        async with aclosing(_samples(session, tally)) as events:
+            async for event in events:
+                yield event
+    except (AgentError, asyncio.CancelledError) as caught:
+        error = caught
+    except BaseException:  # a bug, or the host has left
+        session.close_open_calls()
+        raise
+    try:
+        session.close_open_calls()
+        ended = _ended(session, tally, error)
+        session.record.append("ended", ended.model_dump(exclude={"event"}))
+        session.record.sync()
+    except RecordError as caught:
+        error = error or caught
+        ended = _ended(session, tally, error)
+    yield ended
+    if error is not None:
+        raise error
+
+
+async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
+    """Sample and answer calls until a response makes none."""
+    head = session.head()
+    while tally.samples < session.settings.max_samples:
+        calls = Calls(session)
+        try:
+            async with aclosing(_sample(session, head, calls, tally)) as events:
+                async for event in events:
+                    yield event
+            async with aclosing(calls.answer()) as events:
+                async for event in events:
+                    yield event
+        finally:
+            calls.cancel()
+        if not calls.calls:
+            return
+    raise TurnLimited(
+        f"The turn stopped after {tally.samples} samples, its limit.",
+        "Say `go on` in a new %%agent cell, or raise it: `%agent config max_samples NUMBER`.",
+    )
+
+
+async def _sample(
+    session: Session, head: Head, calls: Calls, tally: _Tally
+) -> AsyncGenerator[Event]:
+    """One sample, tried again while that may help and nothing was asked for yet."""
+    tally.samples += 1
+    attempts = session.settings.max_attempts
+    for attempt in range(1, attempts + 1):
+        body = head.with_items(session.conversation.history.wire)
+        try:
+            async with aclosing(_attempt(session, body, calls, tally)) as events:
+                async for event in events:
+                    yield event
+            return
+        except ModelError as error:
+            if calls.calls and error.retryable:  # what was asked for is answered; then we go on
+                return
+            wait = retry.wait_before(error, attempt, attempts, random.random())
+            if wait is None:
+                raise
+            yield Retrying(attempt=attempt + 1, attempts=attempts, wait=wait, cause=error.message)
+            await asyncio.sleep(wait)
+
+
+async def _attempt(
+    session: Session, body: bytes, calls: Calls, tally: _Tally
+) -> AsyncGenerator[Event]:
+    started = time.monotonic()
+    pending: list[Item] = []
+    yield SampleStarted(sample=tally.samples, size=len(body))
+    async with aclosing(session.sample(body)) as parts:
+        async for part in parts:
+            match part:
+                case Reasoning():  # kept with what follows it: alone, a server refuses it
+                    pending.append(part)
+                case Item():
+                    for item in (*pending, part):
+                        session.commit(item)
+                        yield ItemDone(item=item)
+                    pending.clear()
+                    for event in _taken(part, calls, tally):
+                        yield event
+                case Finished():
+                    _count(session, tally, part.usage)
+                    seconds = time.monotonic() - started
+                    yield SampleEnded(sample=tally.samples, usage=part.usage, seconds=seconds)
+                case _:
+                    yield part
+
+
+def _taken(item: Item, calls: Calls, tally: _Tally) -> list[Event]:
+    if isinstance(item, Message):
+        tally.answer = item.text
+    return list(calls.add(item)) if isinstance(item, FunctionCall) else []
+
+
+def _count(session: Session, tally: _Tally, usage: Usage | None) -> None:
+    if usage is None:
+        return
+    tally.usage += usage
+    session.conversation.usage += usage
+    session.conversation.last = usage
+    session.record.append("sample", {"sample": tally.samples, "usage": usage.model_dump()})
+
+
+def _ended(
+    session: Session, tally: _Tally, error: AgentError | asyncio.CancelledError | None
+) -> TurnEnded:
+    match error:
+        case None:
+            status = "completed"
+        case TurnLimited():
+            status = "limited"
+        case TurnInterrupted() | asyncio.CancelledError():
+            status = "interrupted"
+        case _:
+            status = "failed"
+    told = error if isinstance(error, AgentError) else None
+    return TurnEnded(
+        status=status,
+        answer=tally.answer,
+        usage=tally.usage,
+        cost=cost_of(tally.usage, session.settings),
+        seconds=time.monotonic() - tally.started,
+        samples=tally.samples,
+        error=told.message if told else "You interrupted the turn." if error else None,
+        hint=told.hint if told else None,
+    )

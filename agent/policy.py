@@ -1,0 +1,42 @@
+"""May this action run? From action and policy to a verdict. Does no I/O, asks nobody."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Policy = Literal["auto", "ask", "deny"]
+"""`auto`: run. `ask`: a person decides each step. `deny`: look, but run nothing."""
+
+STRICTNESS: tuple[Policy, ...] = ("auto", "ask", "deny")
+
+
+class Action(BaseModel):
+    """What a tool call would do. `reads_only`: it changes nothing and runs no user code."""
+
+    model_config = ConfigDict(frozen=True)
+
+    call_id: str
+    tool: str
+    arguments: dict[str, Any]
+    reads_only: bool
+
+
+class Verdict(BaseModel):
+    """Allow, ask or deny, for one action: why, and who said so (`policy`, `user`, `nobody`)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    decision: Literal["allow", "ask", "deny"]
+    reason: str
+    by: Literal["policy", "user", "nobody"] = "policy"
+
+
+def judge(action: Action, policy: Policy) -> Verdict:
+    """The verdict on `action`. Looking is always allowed; running follows the policy."""
+    if action.reads_only:
+        return Verdict(decision="allow", reason="reads only")
+    if policy == "auto":
+        return Verdict(decision="allow", reason="policy auto")
+    if policy == "ask":
+        return Verdict(decision="ask", reason="policy ask")
+    return Verdict(decision="deny", reason="policy deny: the agent may look, but run nothing")

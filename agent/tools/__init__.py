@@ -1,0 +1,83 @@
+"""What a tool is, and how a call becomes an output. Knows no particular tool."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ..items import FunctionCall, text_part
+
+A = TypeVar("A", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What the model is told: content parts (`input_text`, `input_image`), and how it went."""
+
+    parts: tuple[dict[str, str], ...]
+    status: Literal["ok", "error", "denied", "interrupted"] = "ok"
+
+    @property
+    def text(self) -> str:
+        """Its text, with a placeholder for each image."""
+        return "\n".join(part.get("text", "[image]") for part in self.parts)
+
+
+def told(text: str, status: Literal["ok", "error", "denied", "interrupted"] = "ok") -> ToolOutput:
+    """An output of text alone."""
+    return ToolOutput((text_part(text),), status)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool(Generic[A]):
+    """A name, a schema (a pydantic model whose docstring and fields the model reads), a function.
+
+    `run` takes the call's id and the validated arguments. `reads_only`: changes nothing and runs no
+    user code, so it needs no approval and may run beside others while the response still streams.
+    """
+
+    name: str
+    description: str
+    arguments: type[A]
+    run: Callable[[str, A], Awaitable[ToolOutput]]
+    reads_only: bool
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The tool as the request lists it. The same bytes every time."""
+        parameters = _untitled(self.arguments.model_json_schema())
+        return {
+            "type": "function",
+            "name": self.name,
+            "description": self.description,
+            "parameters": parameters,
+            "strict": False,
+        }
+
+
+def find(tools: Sequence[Tool[Any]], name: str) -> Tool[Any] | None:
+    """The tool called `name`."""
+    return next((tool for tool in tools if tool.name == name), None)
+
+
+def read_arguments(tool: Tool[A], call: FunctionCall) -> A | ToolOutput:
+    """The call's arguments, validated; or, when they are wrong, the output that tells the model."""
+    try:
+        return tool.arguments.model_validate_json(call.arguments or "{}")
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()
+        )
+        return told(f"The arguments of {tool.name} are wrong: {problems}", "error")
+
+
+def _untitled(schema: Any) -> Any:
+    """The JSON schema without pydantic's generated titles, which only cost tokens."""
+    if isinstance(schema, dict):
+        return {
+            key: _untitled(value)
+            for key, value in schema.items()  # pyright: ignore[reportUnknownVariableType]
+            if not (key == "title" and isinstance(value, str))
+        }
+    return schema

@@ -1,0 +1,7 @@
+"""`python -m inkernel`: the same as the command `inkernel`."""
+
+import sys
+
+from inkernel.kernel_ext.headless import main
+
+sys.exit(main())

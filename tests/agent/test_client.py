@@ -1,0 +1,186 @@
+"""The client against real sockets: every way a server can fail, and what the turn makes of it."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from inkernel.agent import errors, retry
+from inkernel.agent.client import Client
+from inkernel.agent.events import Event, Retrying, TextDelta, TurnEnded
+from inkernel.agent.items import Message
+from inkernel.agent.providers import Target
+from inkernel.agent.scripted import ScriptedServer
+from inkernel.agent.session import Session
+from inkernel.agent.wire import Finished
+
+Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
+Make = Callable[..., Any]
+Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+BODY = b'{"model":"m","stream":true,"input":"Hello"}'
+LONG = 3600
+"""Seconds no test ever waits."""
+YES = '[[turn]]\n[[turn.response]]\nsay = "Yes, it is."\n'
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0)
+
+
+@pytest.fixture
+def session_at(scripted: Make, client_for: Make, session_for: Make) -> Callable[..., Session]:
+    """Builds a session with the server of a script; keywords are settings."""
+
+    def build(text: str, **choices: Any) -> Session:
+        target = target_of(scripted(text))
+        return session_for(client_for(target, **choices).sample, target=target, **choices)
+
+    return build
+
+
+def target_of(server: ScriptedServer, key: str | None = None) -> Target:
+    return Target("scripted", server.base_url, "m", key, "THE_KEY" if key else None)
+
+
+async def parts_of(client: Client) -> list[Any]:
+    return [part async for part in client.sample(BODY)]
+
+
+async def failure(client: Client) -> errors.ModelError:
+    """The error a request ends in, which says what happened and what to do."""
+    with pytest.raises(errors.ModelError) as raised:
+        await parts_of(client)
+    assert client.target.server in raised.value.message
+    assert raised.value.message.endswith(".")
+    assert raised.value.hint
+    return raised.value
+
+
+async def test_a_response_is_streamed_in_parts(scripted: Make, client_for: Make):
+    parts = await parts_of(client_for(target_of(scripted(YES))))
+    assert "".join(part.text for part in parts if isinstance(part, TextDelta)) == "Yes, it is."
+    assert [part.text for part in parts if isinstance(part, Message)] == ["Yes, it is."]
+    assert isinstance(parts[-1], Finished)
+    assert parts[-1].usage is not None
+
+
+async def test_the_bytes_given_are_the_bytes_sent(scripted: Make, client_for: Make):
+    server = scripted(YES)
+    body = b'{ "model":"m",  "input":"gr\xc3\xbcn" }'.replace(b"}", b',"stream":true}')
+    async for _ in client_for(target_of(server)).sample(body):
+        pass
+    assert server.requests == [body]
+
+
+async def test_a_wrong_key_is_refused_and_never_shown(scripted: Make, client_for: Make):
+    server = scripted(YES, key="sk-right")
+    error = await failure(client_for(target_of(server, "sk-wrong")))
+    assert isinstance(error, errors.AuthError)
+    assert "THE_KEY" in error.message
+    assert "sk-wrong" not in str(error)
+    assert isinstance(await failure(client_for(target_of(server))), errors.AuthError)
+    assert await parts_of(client_for(target_of(server, "sk-right")))
+
+
+async def test_a_key_the_server_repeats_is_blotted_out(scripted: Make, client_for: Make):
+    fault = 'fault = { status = 400, message = "You sent sk-wrong, really." }'
+    error = await failure(client_for(target_of(scripted(YES + fault), "sk-wrong")))
+    assert "You sent [key], really." in error.message
+
+
+async def test_a_port_nobody_listens_on(client_for: Make):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        error = await failure(client_for(Target("none", address, "m")))
+    assert isinstance(error, errors.UnreachableError)
+    assert "cannot be reached" in error.message
+
+
+async def test_tls_to_a_plain_port(scripted: Make, client_for: Make):
+    address = scripted(YES).base_url.replace("http:", "https:")
+    error = await failure(client_for(Target("none", address, "m")))
+    assert isinstance(error, errors.TlsError)
+    assert "http or https?" in error.hint
+
+
+BEGIN = {"first_event_timeout": 0.1, "connect_timeout": 1}
+"""Settings for servers that do not begin; one that falls silent has had time to begin."""
+SSE = 'content_type = "text/event-stream"'
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "words"),
+    [
+        ("status = 401", errors.AuthError, "HTTP 401"),
+        ("status = 404", errors.ModelNotFoundError, "knows no model 'm'"),
+        ('status = 429, headers = { retry-after = "999" }', errors.RateLimitError, "too many"),
+        ('status = 429, code = "insufficient_quota"', errors.QuotaError, "no quota"),
+        ('status = 400, code = "context_length_exceeded"', errors.ContextLengthError, "window"),
+        ("status = 400", errors.RequestRefusedError, "The script asks for this fault."),
+        ("status = 500", errors.ServerFaultError, "HTTP 500"),
+        ('status = 502, body = "<html>"', errors.ServerFaultError, "HTTP 502"),
+        ('body = "<html>", content_type = "text/html"', errors.ProtocolError, "with text/html"),
+        ('body = "{}"', errors.ProtocolError, "with application/json"),
+        (f'body = "data: {{nope\\n\\n", {SSE}', errors.ProtocolError, "not a JSON object"),
+        (f'body = "<html>", {SSE}', errors.StreamBrokenError, "ended the stream before"),
+        (f'body = "data: [DONE]\\n\\n", {SSE}', errors.StreamBrokenError, "ended the stream"),
+        ("after = 0", errors.StreamBrokenError, "broke in the middle"),
+        ("after = 5", errors.StreamBrokenError, "broke in the middle"),
+        (f"after = 5, stall = {LONG}", errors.StreamBrokenError, "fell silent for 0.1 s"),
+        (f"after = 0, stall = {LONG}", errors.StreamBrokenError, "did not begin to answer within"),
+        (f"first = {LONG}", errors.StreamBrokenError, "did not begin to answer within 0.1 s"),
+        ('event = "failed"', errors.ServerFaultError, "The script asks for this fault."),
+        ('event = "error"', errors.ServerFaultError, "The script asks for this fault."),
+        ('event = "error", code = "rate_limit_exceeded"', errors.RateLimitError, "too many"),
+        ('event = "incomplete"', errors.IncompleteError, "max_output_tokens"),
+        ('event = "incomplete", after = 2', errors.IncompleteError, "max_output_tokens"),
+    ],
+)
+async def test_a_turn_that_meets_a_fault_says_so_and_the_next_goes_on(
+    session_at: Make,
+    client_for: Make,
+    run: Run,
+    fault: str,
+    kind: type[errors.ModelError],
+    words: str,
+):
+    server = f"{YES}fault = {{ times = 1, {fault} }}\n{YES}"
+    times = BEGIN if "begin" in words else {"idle_timeout": 0.1} if "silent" in words else {}
+    session: Session = session_at(server, max_attempts=1, **times)
+    events, error = await run(session, "Is it?")
+    assert type(error) is kind
+    assert words in error.message
+    assert error.hint
+    assert isinstance(events[-1], TurnEnded)
+    assert (events[-1].status, events[-1].error) == ("failed", error.message)
+    kept = bytes(session.conversation.history.wire)
+    patient = replace(session, sample=client_for(session.target).sample)
+    events, error = await run(patient, "Is it now?")
+    assert error is None
+    assert isinstance(events[-1], TurnEnded)
+    assert events[-1].answer == "Yes, it is."
+    assert session.conversation.history.wire.startswith(kept)
+
+
+@pytest.mark.parametrize(
+    ("fault", "wait"),
+    [
+        ("status = 500", 0),
+        ("after = 4", 0),
+        ('status = 429, headers = { retry-after-ms = "2" }', 0.002),
+        ('status = 503, headers = { retry-after = "0.003" }', 0.003),
+    ],
+)
+async def test_a_fault_that_passes_is_tried_again(
+    session_at: Make, run: Run, fault: str, wait: float
+):
+    session = session_at(f"{YES}fault = {{ times = 2, {fault} }}", max_attempts=3)
+    events, error = await run(session)
+    assert error is None
+    assert [event.wait for event in events if isinstance(event, Retrying)] == [wait, wait]

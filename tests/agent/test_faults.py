@@ -1,0 +1,137 @@
+"""Which error each failed answer is."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from inkernel.agent import errors
+from inkernel.agent.faults import Answer, error_in_stream, error_of, retry_after
+
+
+def answer(
+    status: int,
+    body: bytes | object = b"",
+    headers: Mapping[str, str] | None = None,
+    key_env: str | None = None,
+) -> Answer:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer("host:1", "m", status, headers or {}, raw, key_env)
+
+
+def error(code: object, message: str = "Said so.", **more: object) -> dict[str, object]:
+    return {"error": {"code": code, "message": message, **more}}
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (answer(401, error("invalid_api_key")), errors.AuthError),
+        (answer(403, b"<html>Forbidden</html>"), errors.AuthError),
+        (answer(404, error(404, type="NotFoundError")), errors.ModelNotFoundError),
+        (answer(404, b"not found"), errors.ModelNotFoundError),
+        (answer(429, error("rate_limit_exceeded")), errors.RateLimitError),
+        (answer(429), errors.RateLimitError),
+        (answer(429, error(None, type="too_many_requests")), errors.RateLimitError),
+        (answer(503, error("server_is_overloaded")), errors.RateLimitError),
+        (answer(429, error("insufficient_quota")), errors.QuotaError),
+        (answer(429, error(None, type="usage_limit_reached")), errors.QuotaError),
+        (answer(429, error("429", type="insufficient_quota")), errors.QuotaError),
+        (answer(400, error("context_length_exceeded")), errors.ContextLengthError),
+        (answer(400, error(400, type="exceed_context_size_error")), errors.ContextLengthError),
+        (answer(400, error("invalid_prompt")), errors.RequestRefusedError),
+        (answer(422, {"detail": [{"loc": ["input"], "msg": "wrong"}]}), errors.RequestRefusedError),
+        (answer(500, error("server_error")), errors.ServerFaultError),
+        (answer(500, b"Internal Server Error"), errors.ServerFaultError),
+        (answer(502, b"<html>Bad Gateway</html>"), errors.ServerFaultError),
+        (answer(408, error(None)), errors.ServerFaultError),
+        (answer(409, error(None)), errors.ServerFaultError),
+        (answer(200, b"<html>Welcome</html>", {"content-type": "text/html"}), errors.ProtocolError),
+        (answer(200, {"object": "response", "error": None}), errors.ProtocolError),
+        (answer(301, b""), errors.ProtocolError),
+        (answer(400, b"[" * 99_999), errors.ProtocolError),
+    ],
+)
+def test_an_answer_is_an_error_of_its_kind(given: Answer, kind: type[errors.ModelError]):
+    found = error_of(given)
+    assert type(found) is kind
+    assert "host:1" in found.message or kind is errors.ContextLengthError
+    assert found.hint
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (error(None, "The model is asleep."), "The model is asleep."),
+        ({"error": "The model is asleep."}, "The model is asleep."),
+        ({"detail": "The model is asleep."}, "The model is asleep."),
+        ({"message": "The model is asleep."}, "The model is asleep."),
+        ({"error": {"error": {"message": "The model is asleep."}}}, "The model is asleep."),
+        (b'data: {"error": {"message": "The model is asleep."}}\n\ndata: [DONE]\n', "is asleep."),
+        ({"detail": [{"msg": "Field required"}]}, "Field required"),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_the_servers_own_words_are_told(status: int, body: bytes | object, words: str):
+    assert words in error_of(answer(status, body)).message
+
+
+def test_the_servers_words_are_told_up_to_a_length():
+    assert len(error_of(answer(500, error(None, "x" * 100_000))).message) < 500
+
+
+def test_a_refused_key_is_named_by_its_variable():
+    assert "the key in MY_KEY" in error_of(answer(401, key_env="MY_KEY")).message
+    assert "it had no key" in error_of(answer(401)).message
+
+
+def test_an_answer_that_is_not_json_is_named_by_its_type():
+    page = answer(200, b"<html>", {"content-type": "text/html; charset=utf-8"})
+    assert "answered HTTP 200 with text/html, not" in error_of(page).message
+    assert "no content type" in error_of(answer(200)).message
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_the_wait_a_server_asks_for_is_kept_with_the_error(status: int):
+    found = error_of(answer(status, error(None), {"retry-after": "7"}))
+    assert found.after == 7
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "20"}, 20),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9),
+        ({"retry-after": "-4"}, 0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+    ],
+)
+def test_how_long_a_server_asks_to_wait(headers: dict[str, str], seconds: float | None):
+    assert retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"code": "server_error", "message": "It broke."}, errors.ServerFaultError),
+        ({"code": "rate_limit_exceeded", "message": "Slow."}, errors.RateLimitError),
+        ({"code": "insufficient_quota", "message": "Pay."}, errors.QuotaError),
+        ({"code": "context_length_exceeded", "message": "Long."}, errors.ContextLengthError),
+        ("It broke.", errors.ServerFaultError),
+        (None, errors.ServerFaultError),
+        ([1], errors.ServerFaultError),
+    ],
+)
+def test_an_error_in_a_stream_is_of_its_kind(said: object, kind: type[errors.ModelError]):
+    assert type(error_in_stream(said, "host:1", "m")) is kind
+
+
+def test_only_what_time_may_cure_is_tried_again():
+    tree = set(errors.ModelError.__subclasses__())
+    assert {kind.__name__ for kind in tree if kind.retryable} == {
+        *("UnreachableError", "RateLimitError", "ServerFaultError", "StreamBrokenError")
+    }
+    assert not errors.ContextLengthError.retryable

@@ -1,0 +1,279 @@
+"""A turn: from what was said to the answer, however it ends."""
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from inkernel.agent import retry
+from inkernel.agent.context import Place
+from inkernel.agent.errors import (
+    AgentError,
+    AuthError,
+    ContextLengthError,
+    IncompleteError,
+    ModelError,
+    ProtocolError,
+    QuotaError,
+    ServerFaultError,
+    StreamBrokenError,
+    TurnLimited,
+    UnreachableError,
+)
+from inkernel.agent.events import Event, ItemDone, Retrying, TextDelta, TurnEnded, Usage
+from inkernel.agent.fakes import play
+from inkernel.agent.items import parse_item
+from inkernel.agent.loop import turn
+from inkernel.agent.prompt import END as CLOSING
+from inkernel.agent.record import read_record
+from inkernel.agent.session import Said, Sample, Session
+from inkernel.agent.wire import Finished, SamplePart
+
+Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
+Make = Callable[..., Any]
+END = Finished(None)
+USED = Finished(Usage(input=100, cached=40, output=10, reasoning=5))
+THOUGHT = parse_item({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"})
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0)
+
+
+def recorded(
+    responses: Iterable[Iterable[SamplePart | ModelError]],
+) -> tuple[Sample, list[bytes]]:
+    """A `sample` that plays `responses`, and the bodies it was sent."""
+    bodies: list[bytes] = []
+    inner = play(responses)
+
+    async def sample(body: bytes) -> AsyncGenerator[SamplePart]:
+        bodies.append(body)
+        async with aclosing(inner(body)) as parts:
+            async for part in parts:
+                yield part
+
+    return sample, bodies
+
+
+def kinds(events: Iterable[Event]) -> list[str]:
+    return [event.event for event in events]
+
+
+def wires(session: Session) -> list[Any]:
+    return [json.loads(entry.item.wire) for entry in session.conversation.history.entries]
+
+
+def last(events: list[Event]) -> TurnEnded:
+    """The end of a turn, which is its last event and its only end."""
+    assert kinds(events).count("turn_ended") == 1
+    assert isinstance(events[-1], TurnEnded)
+    return events[-1]
+
+
+async def test_a_turn_goes_from_what_was_said_to_the_answer(
+    session_for: Make, say: Make, call: Make, tool: Make, run: Run
+):
+    responses = [
+        [TextDelta(text="I look."), THOUGHT, say("I look."), call("t", "a", {"word": "x"}), USED],
+        [say("It is 42.", 1), USED],
+    ]
+    session = session_for(play(responses), tool("t"), price_input=1, price_output=10)
+    events, error = await run(session, "What is it?")
+    assert error is None
+    assert kinds(events) == [
+        *("turn_started", "sample_started", "text_delta", "item_done", "item_done", "item_done"),
+        *("sample_ended", "judged", "tool_started", "tool_ended"),
+        *("sample_started", "item_done", "sample_ended", "turn_ended"),
+    ]
+    ended = last(events)
+    assert (ended.status, ended.answer, ended.samples) == ("completed", "It is 42.", 2)
+    assert (ended.error, ended.hint) == (None, None)
+    assert ended.usage == Usage(input=200, cached=80, output=20, reasoning=10)
+    assert ended.cost == pytest.approx((200 + 200) / 1e6)
+    assert [item["type"] for item in wires(session)] == [
+        *("message", "message", "reasoning", "message"),
+        *("function_call", "function_call_output", "message"),
+    ]
+
+
+async def test_every_item_is_in_the_record_as_it_is_in_the_history(
+    session_for: Make, say: Make, call: Make, tool: Make, run: Run
+):
+    session = session_for(play([[THOUGHT, call("t", "a"), USED], [say("Yes."), END]]), tool("t"))
+    await run(session)
+    lines = list(read_record(session.record.path))
+    assert [line["item"] for line in lines if line["kind"] == "item"] == wires(session)
+    assert [line["kind"] for line in lines if line["kind"] != "item"] == [
+        *("turn", "sample", "verdict", "ended")
+    ]
+    assert lines[-1]["status"] == "completed"
+
+
+async def test_each_request_begins_with_the_one_before_also_across_turns(
+    session_for: Make, say: Make, call: Make, tool: Make, run: Run, place: Place
+):
+    sample, bodies = recorded(
+        [[say("a"), call("t", "1"), END], [call("t", "2"), END], [say("b"), END], [say("c"), END]]
+    )
+    session = session_for(sample, tool("t"))
+    await run(session)
+    async for _ in turn(session, Said("More.", replace(place, date="2026-03-02"))):
+        pass
+    assert len(bodies) == 4
+    for shorter, longer in pairwise(bodies):
+        assert longer.startswith(shorter.removesuffix(CLOSING))
+        json.loads(longer)
+
+
+async def test_the_next_turn_tells_only_what_is_new(session_for: Make, say: Make, run: Run):
+    session = session_for(play([[say("a"), END], [say("b", 1), END]]))
+    await run(session, "One.")
+    before = len(wires(session))
+    events, _ = await run(session, "Two.")
+    new = wires(session)[before:]
+    assert [item["role"] for item in new] == ["user", "assistant"]
+    assert new[0]["content"] == [{"type": "input_text", "text": "Two."}]
+    assert events[0].model_dump()["turn"] == 2
+
+
+async def test_a_passing_failure_is_tried_again_with_the_same_bytes(
+    session_for: Make, say: Make, run: Run
+):
+    sample, bodies = recorded(
+        [
+            [ServerFaultError("It broke.")],
+            [TextDelta(text="Ye"), StreamBrokenError("Cut.")],
+            [say("Yes."), END],
+        ]
+    )
+    session = session_for(sample, max_attempts=3)
+    events, error = await run(session)
+    assert error is None
+    assert last(events).answer == "Yes."
+    assert last(events).samples == 1
+    assert bodies == [bodies[0]] * 3
+    assert [
+        (event.attempt, event.attempts, event.cause)
+        for event in events
+        if isinstance(event, Retrying)
+    ] == [(2, 3, "It broke."), (3, 3, "Cut.")]
+
+
+async def test_what_was_said_before_the_stream_broke_is_kept_and_said_once(
+    session_for: Make, say: Make, run: Run
+):
+    sample, bodies = recorded(
+        [[say("Half.", 1), THOUGHT, StreamBrokenError("Cut.")], [say("Whole.", 2), END]]
+    )
+    session = session_for(sample)
+    events, error = await run(session)
+    assert error is None
+    assert bodies[1].count(b"Half.") == 1
+    assert [e.item.id for e in events if isinstance(e, ItemDone)] == ["msg_1", "msg_2"]
+    assert last(events).answer == "Whole."
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+async def test_after_the_last_attempt_the_turn_fails(session_for: Make, run: Run, attempts: int):
+    session = session_for(play([[ServerFaultError("It broke.")]] * 2), max_attempts=attempts)
+    events, error = await run(session)
+    assert isinstance(error, ServerFaultError)
+    assert kinds(events).count("retrying") == attempts - 1
+    assert last(events).status == "failed"
+
+
+async def test_a_call_that_was_complete_when_the_stream_broke_runs_once_and_the_turn_goes_on(
+    session_for: Make, say: Make, call: Make, tool: Make, run: Run
+):
+    ran: list[str] = []
+
+    async def count(call_id: str, word: str) -> str:
+        ran.append(call_id)
+        return "counted"
+
+    sample, bodies = recorded([[call("t", "a"), StreamBrokenError("Cut.")], [say("Yes."), END]])
+    events, error = await run(session_for(sample, tool("t", count)))
+    assert error is None
+    assert ran == ["a"]
+    assert "retrying" not in kinds(events)
+    assert b"counted" in bodies[1]
+    assert last(events).answer == "Yes."
+
+
+@pytest.mark.parametrize("reads_only", [True, False])
+async def test_a_call_before_a_failure_that_lasts_is_closed(
+    session_for: Make, call: Make, tool: Make, run: Run, reads_only: bool
+):
+    session = session_for(
+        play([[call("t", "a"), IncompleteError("Cut off.")]]), tool("t", reads_only=reads_only)
+    )
+    events, error = await run(session)
+    assert isinstance(error, IncompleteError)
+    assert last(events).status == "failed"
+    assert wires(session)[-1]["call_id"] == "a"
+    assert session.conversation.history.open_calls == ()
+
+
+@pytest.mark.parametrize("ending", [END, StreamBrokenError("Cut.")])
+async def test_reasoning_that_nothing_follows_is_not_kept(
+    session_for: Make, say: Make, run: Run, ending: SamplePart
+):
+    session = session_for(play([[say("Yes."), THOUGHT, ending], [say("Yes.", 1), END]]))
+    _, error = await run(session)
+    assert error is None
+    assert "reasoning" not in [item["type"] for item in wires(session)]
+
+
+async def test_reasoning_is_kept_before_what_follows_it(session_for: Make, say: Make, run: Run):
+    other = parse_item({"type": "acme:search", "id": "x"})
+    session = session_for(play([[THOUGHT, other, THOUGHT, say("Yes."), END]]))
+    await run(session)
+    assert [item["type"] for item in wires(session)][-4:] == [
+        *("reasoning", "acme:search", "reasoning", "message")
+    ]
+
+
+async def test_a_turn_stops_at_its_limit_of_samples_with_all_calls_answered(
+    session_for: Make, say: Make, call: Make, tool: Make, run: Run
+):
+    responses = [[call("t", "a"), END], [call("t", "b"), END], [say("Yes."), END]]
+    session = session_for(play(responses), tool("t"), max_samples=2)
+    events, error = await run(session)
+    assert isinstance(error, TurnLimited)
+    assert last(events).status == "limited"
+    assert last(events).samples == 2
+    assert "max_samples" in str(last(events).hint)
+    assert session.conversation.history.open_calls == ()
+    events, error = await run(session)
+    assert error is None
+    assert last(events).answer == "Yes."
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        *(AuthError("No.", "Do."), QuotaError("No.", "Do."), ProtocolError("No.", "Do.")),
+        *(IncompleteError("No.", "Do."), ContextLengthError("No.", "Do.")),
+        *(UnreachableError("No.", "Do."), ServerFaultError("No.", "Do.", after=1000)),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_a_failed_turn_says_why_raises_and_the_next_goes_on(
+    session_for: Make, say: Make, run: Run, failure: AgentError
+):
+    attempts = retry.UNREACHABLE_ATTEMPTS if isinstance(failure, UnreachableError) else 1
+    session = session_for(play([*[[failure]] * attempts, [say("Yes."), END]]))
+    events, error = await run(session)
+    assert error is failure
+    ended = last(events)
+    assert (ended.status, ended.error, ended.hint) == ("failed", "No.", "Do.")
+    assert list(read_record(session.record.path))[-1]["error"] == "No."
+    events, error = await run(session)
+    assert error is None
+    assert last(events).answer == "Yes."

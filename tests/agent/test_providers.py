@@ -1,0 +1,152 @@
+"""Which model is used, and where the key goes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from inkernel.agent.errors import AuthError, ModelError, NoModelError, UnreachableError
+from inkernel.agent.providers import LOCAL, OPENAI, PROBE_TIMEOUT, Target, find_target
+from inkernel.agent.settings import Settings
+
+KEYED = {"OPENAI_API_KEY": "sk-openai"}
+OWN = "https://models.example.org/v1"
+
+
+class Servers:
+    """Stands in for `list_models`: the models of each server that runs, and who was asked."""
+
+    def __init__(self, models: Mapping[str, list[str]]) -> None:
+        self.models = models
+        self.asked: list[tuple[Target, float]] = []
+
+    async def __call__(self, target: Target, timeout: float) -> list[str]:
+        self.asked.append((target, timeout))
+        if target.base_url not in self.models:
+            raise UnreachableError("no")
+        return self.models[target.base_url]
+
+
+async def find(
+    environ: Mapping[str, str], running: Mapping[str, list[str]] | None = None, **choices: Any
+) -> Target:
+    return await find_target(Settings(**choices), environ, Servers(running or {}))
+
+
+async def test_with_its_key_openai_is_used():
+    target = await find(KEYED)
+    assert (target.provider, target.base_url) == ("openai", OPENAI.base_url)
+    assert (target.model, target.key) == (OPENAI.default_model, "sk-openai")
+    assert target.window == OPENAI.window
+    assert (await find(KEYED, model="gpt-5-mini")).model == "gpt-5-mini"
+
+
+async def test_a_named_provider_goes_before_the_key_of_openai():
+    ollama = LOCAL[0].base_url
+    target = await find(KEYED, model="ollama:qwen3:8b")
+    assert (target.base_url, target.model, target.key) == (ollama, "qwen3:8b", None)
+    assert (await find(KEYED, {ollama: ["a", "b"]}, model="ollama:")).model == "a"
+
+
+async def test_an_address_goes_before_all_and_the_key_of_openai_never_goes_there():
+    target = await find(KEYED, base_url=f"{OWN}/", model="openai:x")
+    assert target == Target("models.example.org", OWN, "openai:x")
+    assert target.key is None
+
+
+async def test_only_a_named_variable_gives_an_address_its_key():
+    environ = {**KEYED, "MY_KEY": "mine"}
+    target = await find(environ, base_url=OWN, model="m", api_key_env="MY_KEY")
+    assert (target.key, target.key_env) == ("mine", "MY_KEY")
+    assert (await find(environ, api_key_env="MY_KEY")).key == "mine"
+
+
+async def test_no_key_goes_to_a_local_server_that_was_found():
+    servers = Servers({LOCAL[1].base_url: ["m"]})
+    target = await find_target(Settings(), {"OTHER_KEY": "x", "OPENAI_API_KEY": ""}, servers)
+    assert (target.provider, target.model, target.key) == ("lmstudio", "m", None)
+    assert [(asked.base_url, asked.key) for asked, _ in servers.asked] == [
+        (provider.base_url, None) for provider in LOCAL
+    ]
+    assert {timeout for _, timeout in servers.asked} == {PROBE_TIMEOUT}
+
+
+async def test_local_servers_are_taken_in_order_and_by_the_model_wanted():
+    running = {LOCAL[3].base_url: ["b"], LOCAL[0].base_url: [], LOCAL[2].base_url: ["a", "b"]}
+    assert (await find({}, running)).provider == LOCAL[2].name
+    assert (await find({}, running, model="b")).provider == LOCAL[2].name
+    running[LOCAL[2].base_url] = ["a"]
+    assert (await find({}, running, model="b")).provider == LOCAL[3].name
+
+
+async def test_a_server_without_a_named_model_is_asked_for_its_first():
+    servers = Servers({OWN: ["first", "second"]})
+    target = await find_target(Settings(base_url=OWN), {}, servers)
+    assert target.model == "first"
+    assert servers.asked[0][1] == Settings().connect_timeout
+
+
+async def test_a_server_that_lists_no_model_is_named():
+    with pytest.raises(NoModelError, match=r"models\.example\.org lists no model"):
+        await find({}, {OWN: []}, base_url=OWN)
+
+
+async def test_a_server_that_was_named_and_is_not_there_is_an_error():
+    with pytest.raises(UnreachableError):
+        await find({}, base_url=OWN)
+
+
+@pytest.mark.parametrize(
+    ("environ", "choices", "name"),
+    [
+        ({}, {"model": "openai:gpt-5.5"}, "OPENAI_API_KEY"),
+        ({"MY_KEY": ""}, {"base_url": OWN, "model": "m", "api_key_env": "MY_KEY"}, "MY_KEY"),
+        ({"MY_KEY": " \n"}, {"base_url": OWN, "model": "m", "api_key_env": "MY_KEY"}, "MY_KEY"),
+        (KEYED, {"api_key_env": "MY_KEY"}, "MY_KEY"),
+    ],
+)
+async def test_a_missing_key_is_named_by_its_variable(
+    environ: dict[str, str], choices: dict[str, str], name: str
+):
+    with pytest.raises(AuthError, match=f"needs a key in {name}, which is not set") as raised:
+        await find(environ, **choices)
+    assert name in raised.value.hint
+
+
+async def test_space_around_a_key_is_no_part_of_it():
+    assert (await find({"OPENAI_API_KEY": " sk-openai\n"})).key == "sk-openai"
+
+
+@pytest.mark.parametrize("key", ["sk-“quoted”", "sk-a\nsk-b", "sk-\x00"])
+async def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(key: str):
+    with pytest.raises(AuthError, match="OPENAI_API_KEY") as raised:
+        await find({"OPENAI_API_KEY": key})
+    assert "sk-" not in str(raised.value)
+
+
+@pytest.mark.parametrize("model", [None, "qwen3:8b"])
+async def test_when_nothing_is_found_the_ways_are_named(model: str | None):
+    with pytest.raises(NoModelError) as raised:
+        await find({}, model=model)
+    told = str(raised.value)
+    for way in ("OPENAI_API_KEY", "Ollama", "base_url", "%agent model", "inkernel run"):
+        assert way in told
+    assert (model or "No model") in told
+    assert isinstance(raised.value, ModelError)
+
+
+@pytest.mark.parametrize(
+    ("model", "reasons"),
+    [("gpt-5.5", True), ("o3", True), ("gpt-4.1", False), ("chatgpt-4o-latest", False)],
+)
+async def test_models_that_refuse_reasoning_are_known(model: str, reasons: bool):
+    assert (await find(KEYED, model=model)).reasons is reasons
+    assert (await find({}, base_url=OWN, model=model)).reasons is True
+
+
+async def test_a_chosen_window_goes_before_the_known_one():
+    assert (await find(KEYED, window=9)).window == 9
+
+
+def test_a_key_is_not_shown_with_its_target():
+    assert "secret" not in repr(Target("p", OWN, "m", key="secret"))

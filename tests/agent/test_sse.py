@@ -1,0 +1,100 @@
+"""Server-sent events: every case of the standard, in any chunks."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkernel.agent import sse
+from inkernel.agent.errors import ProtocolError
+from inkernel.agent.sse import Decoder
+
+BOM = b"\xef\xbb\xbf"
+
+
+def decoded(*chunks: bytes) -> list[bytes]:
+    decoder = Decoder()
+    return [data for chunk in chunks for data in decoder.feed(chunk)]
+
+
+@pytest.mark.parametrize(
+    ("stream", "events"),
+    [
+        (b"data: a\n\n", [b"a"]),
+        (b"data: a\r\n\r\ndata: b\r\n\r\n", [b"a", b"b"]),
+        (b"data: a\r\rdata: b\r\r\n", [b"a", b"b"]),
+        (b"data: a\r\n\rdata: b\n\r\n", [b"a", b"b"]),
+        (b"data:a\n\n", [b"a"]),
+        (b"data:  a\n\n", [b" a"]),
+        (b"data: a:b\n\n", [b"a:b"]),
+        (b"data: a\ndata: b\n\n", [b"a\nb"]),
+        (b"data\n\n", [b""]),
+        (b"data:\ndata\n\n", [b"\n"]),
+        (b": ping\n\ndata: a\n: ping\n\n", [b"a"]),
+        (b"event: x\nid: 1\nretry: 5\nother\ndata: a\n\n", [b"a"]),
+        (b"event: x\n\n", []),
+        (b"\n\n\ndata: a\n\n\n", [b"a"]),
+        (BOM + b"data: a\n\n", [b"a"]),
+        (b"\n" + BOM + b"data: a\n\n", []),
+        (BOM + BOM + b"data: a\n\n", []),
+        (b"data: a\n\ndata: cut off", [b"a"]),
+        (b" data: a\nDATA: b\ndatas: c\n\n", []),
+        ("data: grün 雨\n\n".encode(), ["grün 雨".encode()]),
+        (
+            b"data: a\x00\x0b\x0c\x1c\xc2\x85\xe2\x80\xa8b\n\n",
+            [b"a\x00\x0b\x0c\x1c\xc2\x85\xe2\x80\xa8b"],
+        ),
+    ],
+)
+def test_the_standard_is_kept_whole_and_byte_by_byte(stream: bytes, events: list[bytes]):
+    assert decoded(stream) == events
+    assert decoded(*(stream[at : at + 1] for at in range(len(stream)))) == events
+
+
+lines = st.sampled_from(
+    [b"data: x", b"data", b"data:", b": comment", b"event: e", b"", b"", "data: 雨".encode(), BOM]
+)
+streams = st.lists(st.tuples(lines, st.sampled_from([b"\n", b"\r", b"\r\n"]))).map(
+    lambda pairs: b"".join(line + end for line, end in pairs)
+)
+
+
+@given(st.sampled_from([b"", BOM]), streams, st.data())
+def test_any_chunks_give_the_same_events(start: bytes, rest: bytes, data: st.DataObject):
+    # A CR at the very end may be half of a CRLF; a LF after it settles what it was.
+    stream = start + rest + b"\n"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
+    chunks = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    assert decoded(*chunks) == decoded(stream)
+
+
+def test_an_event_is_given_as_soon_as_its_blank_line_is_there():
+    decoder = Decoder()
+    assert list(decoder.feed(b"data: a\n")) == []
+    assert list(decoder.feed(b"\nda")) == [b"a"]
+    assert list(decoder.feed(b"ta: b\n\n")) == [b"b"]
+
+
+@pytest.mark.parametrize("line", [b"data: 12345", b"data: 123\ndata: 456\n", b": long comment"])
+def test_an_event_above_the_bound_is_refused(line: bytes):
+    with pytest.raises(ProtocolError, match="more than 5 bytes"):
+        list(Decoder(max_event=5).feed(line))
+
+
+def test_the_bound_is_for_one_event_not_for_the_stream():
+    assert len(list(Decoder(max_event=10).feed(b"data: 123\n\n" * 100))) == 100
+
+
+def test_a_huge_line_in_tiny_chunks_is_looked_at_once(monkeypatch: pytest.MonkeyPatch):
+    scanned = 0
+
+    class Counting:
+        def finditer(self, buffer: bytearray, start: int, stop: int):
+            nonlocal scanned
+            scanned += stop - start
+            return pattern.finditer(buffer, start, stop)
+
+    pattern = sse._LINE_END
+    monkeypatch.setattr(sse, "_LINE_END", Counting())
+    stream = b"data: " + b"x" * 100_000 + b"\n\n"
+    assert decoded(*(stream[at : at + 10] for at in range(0, len(stream), 10))) == [b"x" * 100_000]
+    assert scanned <= 2 * len(stream)

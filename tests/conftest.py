@@ -1,0 +1,96 @@
+"""What tests share: folders and variables of their own, a scripted server, a session on fakes."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from inkernel.agent.context import Place
+from inkernel.agent.fakes import answer
+from inkernel.agent.policy import Verdict
+from inkernel.agent.providers import Target
+from inkernel.agent.record import Record
+from inkernel.agent.script import load_script
+from inkernel.agent.scripted import ScriptedServer
+from inkernel.agent.session import Approve, Sample, Session
+from inkernel.agent.settings import Settings
+from inkernel.agent.tools import Tool
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
+
+OWN = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "IPYTHONDIR")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home() -> Iterator[None]:
+    """A home and an environment without keys, before any fixture starts a process."""
+    # Short: the sockets of kernels lie in it, and the path of a socket has at most 107 bytes.
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ink") as home:
+        for name in os.environ:
+            if name == "OPENAI_API_KEY" or name.startswith("INKERNEL_"):
+                patch.delenv(name)
+        for name in (*OWN, "HOME", "USERPROFILE", "XDG_CACHE_HOME", "JUPYTER_RUNTIME_DIR"):
+            patch.setenv(name, home)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each test has settings, data and IPython folders of its own."""
+    for name in OWN:
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Iterator[Callable[..., ScriptedServer]]:
+    """Starts a scripted server from the TOML text of a script, and perhaps the key it wants."""
+    with ExitStack() as stack:
+
+        def start(text: str, key: str | None = None) -> ScriptedServer:
+            path = tmp_path / "script.toml"
+            path.write_text(text, encoding="utf-8")
+            return stack.enter_context(ScriptedServer(load_script(path), key))
+
+        yield start
+
+
+@pytest.fixture
+def place() -> Place:
+    """A fixed snapshot of where we are."""
+    return Place("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4", notebook="rain.ipynb")
+
+
+@pytest.fixture
+def session_for(tmp_path: Path) -> Iterator[Callable[..., Session]]:
+    """Builds a session over `sample` and tools; other keywords are settings."""
+    with ExitStack() as stack:
+
+        def build(
+            sample: Sample,
+            *tools: Tool[Any],
+            approve: Approve | None = None,
+            target: Target | None = None,
+            **choices: Any,
+        ) -> Session:
+            record = Record(tmp_path / "record.jsonl")
+            stack.callback(record.close)
+            return Session(
+                id="65f1c000-0123456789",
+                settings=Settings(**choices),
+                target=target or Target("fake", "http://127.0.0.1:9/v1", "fake-1"),
+                tools=tools,
+                sample=sample,
+                approve=approve or answer(Verdict(decision="deny", reason="nobody", by="nobody")),
+                record=record,
+            )
+
+        yield build
