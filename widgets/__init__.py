@@ -1,0 +1,45 @@
+"""How a turn is shown: in a notebook, live or static, or in a terminal. Knows no turn that runs.
+
+Loads nothing until a view is opened.
+"""
+
+from typing import TYPE_CHECKING, Literal, Protocol, assert_never
+
+if TYPE_CHECKING:
+    from ..agent.events import Event
+
+__all__ = ["View", "open_view"]
+
+
+class View(Protocol):
+    """Shows one turn."""
+
+    def show(self, event: "Event") -> None:
+        """Take in what the turn tells."""
+        ...
+
+    def close(self) -> None:
+        """The turn is over, however it ended: leave what stays. Does nothing the second time."""
+        ...
+
+
+def open_view(
+    kind: Literal["live", "static", "plain"], *, timing: bool = True, rate: float = 20
+) -> View:
+    """A view for one turn. `live`: a notebook with widgets; `static`: a notebook without; `plain`:
+    a terminal. `timing`: show seconds. `rate`: repaints a second, at most."""
+    match kind:
+        case "live":
+            from .turn_view import LiveScreen, NotebookView
+
+            return NotebookView(LiveScreen(timing=timing), rate=rate)
+        case "static":
+            from .turn_view import NotebookView, StaticScreen
+
+            return NotebookView(StaticScreen(timing=timing), rate=rate)
+        case "plain":
+            from .plain import on_terminal
+
+            return on_terminal(timing=timing)
+        case _:
+            assert_never(kind)

@@ -1,0 +1,226 @@
+"""A turn in a terminal, printed as it comes. Knows no notebook, and asks nothing."""
+
+import re
+import sys
+from collections.abc import Callable
+from itertools import zip_longest
+from shutil import get_terminal_size
+from typing import assert_never
+
+from ..agent.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
+from ..agent.events import (
+    ApprovalNeeded,
+    CallDelta,
+    Event,
+    ItemDone,
+    Judged,
+    Notice,
+    OutputShown,
+    ReasoningDelta,
+    Retrying,
+    SampleEnded,
+    SampleStarted,
+    TextDelta,
+    ToolEnded,
+    ToolStarted,
+    TurnEnded,
+    TurnStarted,
+)
+from .markup import printable
+from .outputs import output_text, split_traceback
+from .shown import overwritten
+from .state import Block, Note, Reasoning, Said, Step, TurnState, fold
+from .words import (
+    GLYPHS,
+    arguments_text,
+    clip,
+    footer_text,
+    header_text,
+    left_out_text,
+    note_lines,
+    status_text,
+    title_text,
+)
+
+_COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
+_TOLD_LINES = 10
+_DIM, _BOLD, _RED, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[0m"
+
+
+def on_terminal(*, timing: bool = True) -> "PlainView":
+    """A view on standard output as it is now; what captures it later captures nothing of this."""
+    write, flush = sys.stdout.write, sys.stdout.flush
+
+    def put(text: str) -> None:
+        write(text)
+        flush()
+
+    return PlainView(put, get_terminal_size().columns, colour=sys.stdout.isatty(), timing=timing)
+
+
+class PlainView:
+    """Prints a turn through `write`, lines of its own at most `width` wide.
+
+    Of what the model and its tools say, only letters are printed: no control character but tab and
+    line end, and colours only those of the code's own output, with `colour`.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        width: int = 80,
+        colour: bool = False,
+        *,
+        timing: bool = True,
+    ) -> None:
+        self._write = write
+        self._width = width
+        self._colour = colour
+        self._timing = timing
+        self._state = TurnState()
+        self._mid_line = False
+        self._streaming = ""
+
+    def show(self, event: Event) -> None:
+        """Print what `event` adds."""
+        before, self._state = self._state, fold(self._state, event)
+        match event:
+            case SampleStarted() | SampleEnded() | CallDelta():
+                pass
+            case ReasoningDelta():
+                self._stream(f"reasoning {event.part}", event.text, _DIM)
+            case TextDelta():
+                self._stream("text", event.text)
+            case ItemDone():
+                self._item(before.blocks)
+            case ApprovalNeeded() | Judged() | ToolStarted() | OutputShown() | ToolEnded():
+                self._step(event)
+            case TurnStarted() | Retrying() | Notice() | TurnEnded():
+                self._turn(event)
+            case _:
+                assert_never(event)
+
+    def close(self) -> None:
+        """End the line that was begun."""
+        self._fresh_line()
+
+    def _turn(self, event: TurnStarted | Retrying | Notice | TurnEnded) -> None:
+        match event:
+            case TurnStarted():
+                self._line(header_text(self._state), _DIM)
+            case Retrying() | Notice():
+                self._note(self._state.blocks[-1])
+            case TurnEnded():
+                if event.error:
+                    self._note(self._state.blocks[-1])
+                self._gap()
+                self._line(footer_text(self._state, self._timing), _DIM)
+            case _:
+                assert_never(event)
+
+    def _item(self, before: tuple[Block, ...]) -> None:
+        """The whole item, or what its deltas have not brought."""
+        pairs = list(zip_longest(before, self._state.blocks))
+        old, new = next((pair for pair in reversed(pairs) if pair[0] is not pair[1]), (None, None))
+        match new:
+            case Said(text=text):
+                said = old.text if isinstance(old, Said) else ""
+                self._stream("text", text.removeprefix(said))
+            case Reasoning(parts=parts) if old is None:
+                self._stream("reasoning", "\n\n".join(parts), _DIM)
+            case Step():
+                self._call(new)
+            case _:
+                return
+        self._fresh_line()
+
+    def _call(self, step: Step) -> None:
+        words = (title_text(step), "" if step.code else arguments_text(step))
+        self._gap()
+        self._line(clip("▸ " + " · ".join(filter(None, words)), self._width), _BOLD)
+        if step.code:
+            self._line(_indented(step.code.rstrip()))
+
+    def _step(self, event: ApprovalNeeded | Judged | ToolStarted | OutputShown | ToolEnded) -> None:
+        match event:
+            case ApprovalNeeded():
+                self._line(f"{GLYPHS['asking']} {event.reason}")
+            case OutputShown():
+                self._output(event.output)
+            case ToolEnded():
+                self._ended(event)
+            case Judged() | ToolStarted():
+                pass
+            case _:
+                assert_never(event)
+
+    def _ended(self, event: ToolEnded) -> None:
+        steps = (block for block in reversed(self._state.blocks) if isinstance(block, Step))
+        step = next(step for step in steps if step.call_id == event.call_id)
+        if step.told and (step.code is None or not step.ran):
+            lines = step.told.strip("\n").split("\n")
+            more = [left_out_text(len(lines) - _TOLD_LINES, "lines")] * (len(lines) > _TOLD_LINES)
+            self._line(_indented("\n".join(lines[:_TOLD_LINES] + more)))
+        if said := status_text(step, self._timing):
+            self._line(clip(f"  {GLYPHS[step.status]} {said}", self._width), _DIM)
+
+    def _output(self, output: Output) -> None:
+        match output:
+            case StreamOutput(text=text):
+                if self._streaming != output.name or text.removeprefix("\r\n").startswith("\r"):
+                    self._fresh_line()
+                self._streaming = output.name
+                self._put(self._own(overwritten("", text)))
+            case ErrorOutput():
+                folded, lines = split_traceback(output)
+                if folded:
+                    self._line(left_out_text(len(folded), "lines of traceback"), _DIM)
+                self._fresh_line()
+                self._put(self._own("\n".join(lines)) + "\n")
+            case DisplayOutput():
+                self._line(output_text(output))
+            case _:
+                assert_never(output)
+
+    def _own(self, text: str) -> str:
+        """The text of the user's own code, which may have colours."""
+        if not self._colour or "\x1b" not in text:
+            return printable(text)
+        pieces = _COLOUR.split(text)
+        pieces[::2] = map(printable, pieces[::2])
+        return "".join(pieces) + _RESET
+
+    def _note(self, note: Block) -> None:
+        if isinstance(note, Note):
+            text = "\n  ".join(note_lines(note, self._timing))
+            self._line(text, _RED if note.kind == "error" else _DIM)
+
+    def _stream(self, kind: str, text: str, style: str = "") -> None:
+        """More of a text that is still coming; another kind of text begins on a line of its own."""
+        if self._streaming != kind:
+            self._gap()
+        self._streaming = kind
+        self._put(printable(text), style)
+
+    def _line(self, text: str, style: str = "") -> None:
+        self._fresh_line()
+        self._put(printable(text), style)
+        self._fresh_line()
+
+    def _gap(self) -> None:
+        self._fresh_line()
+        self._put("\n")
+
+    def _fresh_line(self) -> None:
+        if self._mid_line:
+            self._put("\n")
+        self._streaming = ""
+
+    def _put(self, text: str, style: str = "") -> None:
+        if text:
+            self._write(f"{style}{text}{_RESET}" if style and self._colour else text)
+            self._mid_line = not text.removesuffix(_RESET).endswith("\n")
+
+
+def _indented(text: str) -> str:
+    return "  " + text.replace("\n", "\n  ")

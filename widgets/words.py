@@ -1,0 +1,194 @@
+"""What the views say of a turn, a step, a figure, in words. Knows no markup."""
+
+import json
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any
+
+from .state import Note, Reasoning, Said, Step, TurnState
+
+GLYPHS = {
+    "writing": "✎",
+    "ready": "○",
+    "asking": "?",
+    "running": "●",
+    "ok": "✓",
+    "error": "✗",
+    "denied": "⊘",
+    "interrupted": "■",
+}
+"""One sign for each status of a step."""
+
+_STATUS = {
+    "writing": "being written",
+    "ready": "waiting",
+    "asking": "waiting for your answer",
+    "running": "running",
+    "ok": "",
+    "error": "failed",
+    "denied": "denied",
+    "interrupted": "interrupted",
+}
+
+_MARKS = {"notice": "•", "retry": "↻", "error": "✗", "stopped": "■"}
+
+
+def seconds_text(seconds: float) -> str:
+    """`20 ms`, `0.8 s`, `48 s`, `3 min 20 s`."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def header_text(state: TurnState) -> str:
+    """Who answers, and whether the words are a script's."""
+    if state.started is None:
+        return "agent"
+    who = f"{state.started.model} · {state.started.provider}"
+    scripted = " · scripted model: its words come from a script file"
+    return who + scripted if state.started.scripted else who
+
+
+def footer_text(state: TurnState, timing: bool) -> str:
+    """How the turn stands, on one line."""
+    return " · ".join(footer_parts(state, timing))
+
+
+def footer_parts(state: TurnState, timing: bool) -> list[str]:
+    """How the turn stands: status, time when it has ended, steps and samples, tokens, cost."""
+    ended = state.ended
+    parts = [ended.status if ended else doing(state)]
+    if ended and timing:
+        parts.append(seconds_text(ended.seconds))
+    parts.append(counts_text(state))
+    usage = ended.usage if ended else state.usage
+    if usage.input or usage.output:
+        cached = f" ({usage.cached:,} cached)" if usage.cached else ""
+        parts.append(f"{usage.input:,} tokens in{cached}, {usage.output:,} out")
+    if ended and ended.cost is not None:
+        parts.append(cost_text(ended.cost))
+    return parts
+
+
+def counts_text(state: TurnState) -> str:
+    """`2 steps, 3 samples`."""
+    steps = sum(isinstance(block, Step) for block in state.blocks)
+    samples = max(state.samples, state.ended.samples if state.ended else 0)
+    return f"{_count(steps, 'step')}, {_count(samples, 'sample')}"
+
+
+def cost_text(dollars: float) -> str:
+    """`$1.25`, `$0.00`, `$0.0031`, `under $0.0001`."""
+    if 0 < dollars < 0.0001:
+        return "under $0.0001"
+    return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
+
+
+def doing(state: TurnState) -> str:
+    """What a turn that has not ended is busy with."""
+    for status in ("asking", "running"):
+        if any(isinstance(block, Step) and block.status == status for block in state.blocks):
+            return _STATUS[status]
+    match state.blocks[-1] if state.blocks else None:
+        case Step(status="writing"):
+            return "writing a step"
+        case Reasoning(done=False):
+            return "thinking"
+        case Said(done=False):
+            return "answering"
+        case Note(kind="retry", wait=float()):
+            return "waiting to try again"
+        case _:
+            return "waiting for the model"
+
+
+def title_text(step: Step) -> str:
+    """What the step is about: the title its call gives, or the tool's name."""
+    title = step.named.get("title")
+    if isinstance(title, str) and title.strip():
+        return " ".join(title.split())
+    return step.tool.replace("_", " ") or "step"
+
+
+def arguments_text(step: Step) -> str:
+    """The arguments of a tool that runs no code, on one line."""
+    named: Mapping[str, Any] = {k: v for k, v in step.named.items() if k not in ("title", "code")}
+    if not named and step.code is None and step.status != "writing":
+        return clip(step.arguments.replace("{}", ""), 120)
+    return clip(", ".join(f"{name}={_value(value)}" for name, value in named.items()), 120)
+
+
+def status_text(step: Step, timing: bool) -> str:
+    """Status unless all went well, verdict unless plainly allowed, seconds."""
+    verdict = step.verdict
+    parts = [_STATUS[step.status]]
+    if step.status == "asking" and step.asked:
+        parts.append(step.asked)
+    if verdict and verdict.decision == "deny":
+        parts.append(verdict.reason)
+    elif verdict and verdict.by == "user":
+        parts.append("allowed by you")
+    if timing and step.ran and step.seconds is not None:
+        parts.append(seconds_text(step.seconds))
+    return " · ".join(part for part in parts if part)
+
+
+def reasoning_title(block: Reasoning) -> str:
+    """`Thought`, with the last heading of its summary when it has any."""
+    lines = [line.strip() for part in block.parts for line in part.splitlines()]
+    headings = [s.strip("*") for s in lines if len(s) > 4 and s[:2] == s[-2:] == "**"]
+    word = "Thought" if block.done else "Thinking"
+    return f"{word} · {clip(headings[-1], 80)}" if headings else word
+
+
+def note_lines(note: Note, timing: bool) -> list[str]:
+    """The note with its sign, a retry with its wait while it waits; and what to do, if known."""
+    first, rest = note_parts(note)
+    wait = f" in {seconds_text(note.wait)}" if timing and note.wait is not None else ""
+    hinted = note.kind in ("error", "stopped") and note.hint
+    return [first + wait + rest, *([f"→ {note.hint}"] if hinted else [])]
+
+
+def note_parts(note: Note) -> tuple[str, str]:
+    """What stands before and after the wait."""
+    if note.kind != "retry":
+        return f"{_MARKS[note.kind]} {note.text}", ""
+    verb = "Tried" if note.wait is None else "Trying"
+    return f"{_MARKS['retry']} {verb} again", f" ({note.hint}): {note.text}"
+
+
+def figure_text(mime: str, payload: str) -> str:
+    """`figure 640×480`; without a size when the header does not give one."""
+    try:
+        header = b64decode(payload[:32]) if mime == "image/png" else b""
+    except ValueError:
+        return "figure"
+    if header[12:16] != b"IHDR" or len(header) < 24:
+        return "figure"
+    width, height = (int.from_bytes(header[at : at + 4], "big") for at in (16, 20))
+    return f"figure {width}×{height}"
+
+
+def left_out_text(count: int, what: str) -> str:
+    """How much is not shown."""
+    return f"… {count:,} {what} left out …"
+
+
+def clip(text: str, width: int) -> str:
+    """`text` on one line of at most `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: max(0, width - 1)] + "…"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _value(value: object) -> str:
+    """A list of names reads better bare."""
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):  # pyright: ignore[reportUnknownVariableType]
+        return "[" + ", ".join(value) + "]"  # pyright: ignore[reportUnknownArgumentType]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
