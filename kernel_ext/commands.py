@@ -1,0 +1,231 @@
+"""`%agent` and its subcommands: what there is to see and to change. Runs no turn."""
+
+import asyncio
+import html
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import IPython.display
+
+from ..agent.cost import cost_of
+from ..agent.errors import AgentError, UsageError
+from ..agent.project import read_docs
+from ..agent.providers import Target
+from ..agent.record import read_record
+from ..agent.session import Conversation
+from ..agent.settings import Layer, Settings, choose, nearest
+from .binding import TYPED, Binding
+
+Rows = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a subcommand shows: a line, and rows of a name and a value."""
+
+    title: str
+    rows: Rows = ()
+
+    def bundle(self) -> dict[str, str]:
+        """The card as text and as HTML."""
+        wide = max((len(name) for name, _ in self.rows), default=0)
+        lines = [f"  {name:<{wide}}  {value}" for name, value in self.rows]
+        cells = "".join(
+            f"<tr><td style='text-align:left'><b>{html.escape(name)}</b></td>"
+            f"<td style='text-align:left;white-space:pre-wrap'>{html.escape(value)}</td></tr>"
+            for name, value in self.rows
+        )
+        table = f"<table>{cells}</table>" if cells else ""
+        return {
+            "text/plain": "\n".join([self.title, *lines]),
+            "text/html": f"<div>{html.escape(self.title)}</div>{table}",
+        }
+
+
+def run_command(binding: Binding, line: str) -> None:
+    """Do what the line says and show it. Raises UsageError for what is not known."""
+    name, _, rest = line.strip().partition(" ")
+    name = name.rstrip("?") or "status"  # `%agent status?` asks the same
+    if name not in COMMANDS:
+        raise UsageError(
+            f"%agent has no subcommand {name!r}.{nearest(name, list(COMMANDS))}",
+            f"There are: {', '.join(COMMANDS)}. To ask the agent something, use %%agent.",
+        )
+    card = COMMANDS[name](binding, rest.strip().rstrip("?").strip())
+    cast("Any", IPython.display).display(card.bundle(), raw=True)
+
+
+def status(binding: Binding, _rest: str) -> Card:
+    """provider, model, session, tokens, cost, policy, AGENTS.md"""
+    settings = binding.choose().settings
+    found = _find_now(binding, settings)
+    talk, used = binding.conversation, binding.conversation.usage
+    window = settings.window or (found.window if isinstance(found, Target) else None)
+    rows = [
+        ("model", _model_row(found)),
+        ("session", f"{binding.session_id}, {talk.turns} turns, {len(talk.history.entries)} items"),
+        ("context", _context_row(talk, window)),
+        ("cached", f"{used.cached / used.input:.0%} of input" if used.input else "–"),
+        ("tokens", f"{used.input:,} in, {used.output:,} out"),
+        ("cost", _cost_row(binding, settings)),
+        ("policy", settings.policy),
+        ("record", str(binding.record.path) if binding.record else "begins with the first turn"),
+        ("AGENTS.md", _docs_row(binding, settings)),
+    ]
+    return Card(
+        "inkernel: write %%agent on the first line of a cell, and what you want below.", rows
+    )
+
+
+def model(binding: Binding, rest: str) -> Card:
+    """[name] — show or choose the model: a name, provider:name, or scripted:FILE"""
+    if rest:
+        _set(binding, "model", rest)
+    found = _find_now(binding, binding.choose().settings)
+    return Card("The next turn asks:", [("model", _model_row(found))])
+
+
+def new(binding: Binding, _rest: str) -> Card:
+    """forget the conversation, keep the variables; the old record stays"""
+    turns = binding.conversation.turns
+    binding.start_anew()
+    return Card(
+        f"A new session begins: {binding.session_id}. ({turns} turns are in the old record.)"
+    )
+
+
+def history(binding: Binding, rest: str) -> Card:
+    """[SESSION | all] — the turns of this session, of another, or all sessions"""
+    folder = binding.data_folder(binding.choose().settings) / "sessions"
+    if rest == "all":
+        paths = sorted(folder.glob("*/*.jsonl"), key=lambda path: path.name, reverse=True)
+        return Card(
+            f"{len(paths)} sessions in {folder}", [_session_row(path) for path in paths[:50]]
+        )
+    if rest:
+        path = next(folder.glob(f"*/{Path(rest).name}.jsonl"), None)
+        if path is None:
+            raise UsageError(
+                f"There is no session {rest!r} in {folder}.", "`%agent history all` lists them."
+            )
+        return Card(f"session {path.stem}", _turn_rows(path))
+    if binding.record is None:
+        return Card("This session has no turns yet.")
+    return Card(f"session {binding.session_id}", _turn_rows(binding.record.path))
+
+
+def config(binding: Binding, rest: str) -> Card:
+    """[key [value]] — show the settings, one of them, or set one for this session"""
+    key, _, value = rest.partition(" ")
+    if value:
+        _set(binding, key, value.strip())
+    chosen = binding.choose()
+    if key and key not in Settings.model_fields:
+        known = list(Settings.model_fields)
+        raise UsageError(
+            f"There is no setting {key!r}.{nearest(key, known)}", "`%agent config` lists them all."
+        )
+    rows = [
+        (
+            name,
+            f"{getattr(chosen.settings, name)}  ({chosen.origins.get(name, 'default')}; {about})",
+        )
+        for name, field in Settings.model_fields.items()
+        if (about := field.description or "") and key in ("", name)
+    ]
+    return Card("settings", rows)
+
+
+def help_(_binding: Binding, _rest: str) -> Card:
+    """this list"""
+    rows = [(f"%agent {name}", command.__doc__ or "") for name, command in COMMANDS.items()]
+    say = ("%%agent", "[-m MODEL] [--new] [--policy auto|ask|deny] [--effort LEVEL] [prompt] …")
+    return Card("$`name` in a prompt attaches a description of that variable.", [say, *rows])
+
+
+COMMANDS: Mapping[str, Callable[[Binding, str], Card]] = {
+    "status": status,
+    "model": model,
+    "new": new,
+    "history": history,
+    "config": config,
+    "help": help_,
+}
+
+
+def _set(binding: Binding, key: str, value: str) -> None:
+    """Set it for this session, unless that would not do. Raises SettingsError."""
+    typed = {**binding.typed, key: value}
+    choose([Layer(TYPED, typed)])
+    binding.typed = typed
+
+
+def _model_row(found: Target | AgentError) -> str:
+    if isinstance(found, AgentError):
+        return str(found)
+    if found.scripted:
+        return f"{found.model}, a scripted model: its words come from a script file"
+    return f"{found.model} at {found.provider} ({found.base_url})"
+
+
+def _find_now(binding: Binding, settings: Settings) -> Target | AgentError:
+    """The target, from synchronous code in a thread whose own event loop already runs."""
+    found: list[Target | AgentError] = []
+
+    def find() -> None:
+        try:
+            found.append(asyncio.run(binding.find_target(settings)))
+        except AgentError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=find)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def _context_row(talk: Conversation, window: int | None) -> str:
+    last = talk.last
+    tokens = last.input + last.output if last else talk.history.tokens
+    counted = "as the server counted" if last else "estimated"
+    share = f" of {window:,} ({tokens / window:.0%})" if window else ""
+    return f"{tokens:,}{share} tokens, {counted}"
+
+
+def _cost_row(binding: Binding, settings: Settings) -> str:
+    cost = cost_of(binding.conversation.usage, settings)
+    return "price not known" if cost is None else f"${cost:.4f}"
+
+
+def _docs_row(binding: Binding, settings: Settings) -> str:
+    docs = read_docs(Path.cwd(), binding.user_folder, settings.docs_bytes)
+    return "\n".join(f"{d.path}{' (cut)' if d.cut else ''}" for d in docs) or "none found"
+
+
+def _session_row(path: Path) -> tuple[str, str]:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
+    return path.stem, f"{when}, {path.stat().st_size / 1024:,.0f} KiB"
+
+
+def _turn_rows(path: Path) -> Rows:
+    """One row a turn: what was said, and how it ended."""
+    said: dict[int, str] = {}
+    ended: dict[int, str] = {}
+    turn = 0
+    for line in read_record(path):
+        if line["kind"] == "turn":
+            turn = int(line["turn"])
+            said[turn] = str(line["said"]).strip().partition("\n")[0][:80]
+        elif line["kind"] == "ended":
+            ended[turn] = _ending(line)
+    return [(str(n), f"{text}\n{ended.get(n, 'not ended')}") for n, text in said.items()]
+
+
+def _ending(line: Mapping[str, Any]) -> str:
+    tokens = line["usage"]
+    samples = f"{line['samples']} samples, {tokens['input']:,} tokens in, {tokens['output']:,} out"
+    return f"{line['status']}: {samples}" + (f"; {line['error']}" if line.get("error") else "")

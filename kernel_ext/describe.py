@@ -1,0 +1,397 @@
+"""What a live object looks like in bounded, inert text, seen without its code. Knows no tool.
+
+No `__repr__`, `__str__`, `__len__`, `__eq__`, `__hash__`, `__getattr__`, `__class__` or property of
+a user's class is run, nothing lazy is computed, no iterator is advanced. A subclass of a builtin is
+read by the builtin's own methods. Work is bounded by what is shown, not by the size of the data;
+the passes over data that there are, and their bounds, stand in `readers`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from inspect import CO_VARARGS, CO_VARKEYWORDS
+from itertools import islice
+from sys import version_info
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GeneratorType,
+    GenericAlias,
+    MethodType,
+    ModuleType,
+    NoneType,
+    TracebackType,
+    UnionType,
+)
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .readers import (
+    FIRST,
+    Entry,
+    Reading,
+    Show,
+    class_items,
+    clip,
+    dict_items,
+    exactly,
+    find,
+    is_a,
+    label,
+    mro,
+    named,
+    origin,
+    own_items,
+    read,
+    stored,
+    type_name,
+)
+
+LINE = 200
+"""Characters of a line."""
+TEXT = 4_000
+"""Characters of a description."""
+ENTRIES = 20
+"""Entries of a container or instance that a description shows."""
+SCANNED = 200
+"""Stored attributes looked at, to find public ones."""
+HEAD_TEXT = 150
+"""Characters of a str or bytes in a line."""
+DEPTH = 3
+"""The deepest that a description goes."""
+
+
+def brief(value: object) -> str:
+    """One line of at most `LINE` characters: type, size and first values. Never raises.
+
+    Shows up to `FIRST` values and, within each, up to `FIRST` more.
+    """
+    return _head(value, 1)
+
+
+def describe(value: object, depth: int = 1) -> str:
+    """Lines of together at most `TEXT` characters: `brief`, and below it what `value` holds.
+
+    `depth` levels of entries (0 to `DEPTH`), up to `ENTRIES` of each. Never raises.
+    """
+    lines, cut = [brief(value)], f"  … more, cut at {TEXT:,} characters"
+    room = TEXT - len(lines[0]) - len(cut) - 1
+    for line in _lines(value, min(depth, DEPTH), "  "):
+        room -= len(line) + 1
+        if room < 0:
+            return "\n".join([*lines, cut])
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _lines(value: object, depth: int, indent: str) -> Iterator[str]:
+    if depth < 1:
+        return
+    try:
+        for entry in _reading(value, 1).entries:
+            if isinstance(entry, str):
+                yield clip(indent + entry, LINE)
+                continue
+            text, held = entry
+            yield clip(indent + text + _head(held, 1 if depth == 1 else 0), LINE)
+            yield from _lines(held, depth - 1, indent + "  ")
+    except Exception as error:
+        yield f"{indent}(summary failed: {named(error)})"
+
+
+def _head(value: object, inner: int) -> str:
+    """A line with values nested `inner` deep; below 0 only scalars show more than their type."""
+    kind = type(value)
+    if inner < 0 and not (type(kind) is type and kind in _SCALARS):
+        return label(kind)
+    try:
+        return clip(_reading(value, inner).head, LINE if inner > 0 else 60)
+    except Exception as error:
+        return f"{label(kind)} (summary failed: {named(error)})"
+
+
+def _reading(value: object, inner: int) -> Reading:
+    kind = type(value)
+    show = partial(_head, inner=inner - 1)
+    if type(kind) is type and kind in _BUILTINS:
+        return _BUILTINS[kind](value, show)
+    if is_a(value, type):
+        return _class(value, show)
+    known = read(value, show)
+    if known is not None:
+        return known
+    if is_a(value, BaseException):
+        return _exception(value, show)
+    if is_a(value, Enum):
+        name, held = (find(own_items(value), key) for key in ("_name_", "_value_"))
+        return Reading(f"{label(kind)}.{clip(name)} = {show(held)}")
+    for base in mro(kind):
+        # only a plain metaclass is sure not to define __hash__
+        if type(base) is type and base in _BUILTINS:
+            reading = _BUILTINS[base](value, show)
+            source = origin(value)
+            own = source.name if source and source.exact else f"{label(kind)} ({base.__name__})"
+            return Reading(f"{own} {reading.head}", reading.entries)
+    return _attributes(f"{label(kind)} instance", stored(value), show)
+
+
+def _attributes(title: str, pairs: Iterable[tuple[object, object]], show: Show) -> Reading:
+    seen = list(islice(pairs, SCANNED))
+    shown = [(name, held) for name, held in seen if clip(name)[:1] != "_"] or seen
+    first = ", ".join(f"{clip(name)}={show(held)}" for name, held in shown[:FIRST])
+    head = f"{title}: {first}" if first else title
+    entries = ((f".{clip(name)} = ", held) for name, held in shown[:ENTRIES])
+    return Reading(head + (", …" if len(shown) > FIRST else ""), _and_more(entries, len(shown)))
+
+
+def _and_more(entries: Iterable[Entry], size: int) -> Iterator[Entry]:
+    yield from entries
+    if size > ENTRIES:
+        yield f"… {size - ENTRIES:,} more"
+
+
+def _items(base: Any, marks: str, value: object, show: Show) -> Reading:
+    size: int = base.__len__(value)
+    first: list[object] = list(islice(base.__iter__(value), ENTRIES))
+    shown = ", ".join(map(show, first[:FIRST])) + (", …" if size > FIRST else "")
+    bare = size <= FIRST and (base is list or (size > 1 and base in (tuple, set)))
+    head = f"{marks[0]}{shown}{marks[1]}"
+    entries = ((f"[{i}] " if marks != "{}" else "· ", held) for i, held in enumerate(first))
+    return Reading(
+        head if bare else f"{base.__name__} of {size:,} {head}", _and_more(entries, size)
+    )
+
+
+def _tuple(value: tuple[object, ...], show: Show) -> Reading:
+    names = (find(class_items(base), "_fields") for base in mro(type(value)))
+    fields: Any = next((each for each in names if exactly(each, tuple)), None)
+    if fields is None:
+        return _items(tuple, "()", value, show)
+    return _attributes("fields", zip(fields, _values(value), strict=False), show)
+
+
+def _values(held: Any) -> Iterator[object]:
+    return tuple.__iter__(held)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _dict(value: Any, show: Show) -> Reading:
+    size = len(dict_items(value))
+    first = list(islice(dict_items(value), ENTRIES))
+    shown = ", ".join(f"{show(key)}: {show(held)}" for key, held in first[:FIRST])
+    head = f"{{{shown}}}" if size <= FIRST else f"dict of {size:,} {{{shown}, …}}"
+    return Reading(head, _and_more(((f"{show(key)}: ", held) for key, held in first), size))
+
+
+def _text(base: Any, value: object, show: Show) -> Reading:
+    size: int = base.__len__(value)
+    text = base.__getitem__(value, slice(TEXT))
+    head = repr(text[:HEAD_TEXT])
+    if size > HEAD_TEXT:
+        head = f"{base.__name__} of {size:,}: {head}…"
+    elif not (base is str and "\n" in text):
+        return Reading(head)
+    lines = text.split("\n") if base is str else [repr(text)]
+    wide = LINE - 20
+    parts = (line[i : i + wide] for line in lines for i in range(0, len(line) or 1, wide))
+    return Reading(head, (f"| {part}" for part in parts))
+
+
+def _number(value: int, show: Show) -> Reading:
+    bits = int.bit_length(value)  # the digits of a huge int take quadratic time
+    return Reading(int.__repr__(value) if bits <= 128 else f"int of {bits:,} bits")
+
+
+def _decimal(value: Decimal, show: Show) -> Reading:
+    size = Decimal.__sizeof__(value)
+    return Reading(f"Decimal {Decimal.__str__(value) if size <= LINE else f'of {size:,} bytes'}")
+
+
+def _datetime(value: datetime, show: Show) -> Reading:
+    text = f"{date.isoformat(value)} {time.isoformat(datetime.time(value))}"
+    return Reading(text + _zone(datetime, value, show))
+
+
+def _time(value: time, show: Show) -> Reading:
+    # isoformat would ask the zone for its offset
+    aware = _zone(time, value, show)
+    return Reading(f"time{aware}" if aware else f"time {time.isoformat(value)}")
+
+
+def _zone(base: type, value: object, show: Show) -> str:
+    zone: Any = find(class_items(base), "tzinfo")
+    held = zone.__get__(value)
+    if held is None:
+        return ""
+    return f" {clip(find(stored(held), 'key'))}" if type(held) is ZoneInfo else f" {show(held)}"
+
+
+def _doc(text: object) -> Iterator[str]:
+    if type(text) is str and text.strip():
+        yield " ".join(text[:TEXT].strip().split("\n\n")[0].split())
+
+
+def _function(value: FunctionType, show: Show) -> Reading:
+    code = value.__code__
+
+    def entries() -> Iterator[Entry]:
+        yield from _doc(value.__doc__)
+        yield f"{clip(code.co_filename, 120)}:{code.co_firstlineno}"
+        wrapped = find(own_items(value), "__wrapped__")
+        if wrapped is not None:
+            yield "wraps ", wrapped
+
+    return Reading(f"function {clip(value.__name__)}({_parameters(value, show)})", entries())
+
+
+def _parameters(function: FunctionType, show: Show) -> str:
+    code, names = function.__code__, function.__code__.co_varnames
+    count, only = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+    # from 3.14 on, asking for annotations runs them
+    notes = _pairs(None if version_info >= (3, 14) else function.__annotations__)
+    values = () if function.__defaults__ is None else tuple(_values(function.__defaults__))
+    last = zip(reversed(names[:count]), reversed(values), strict=False)
+    defaults = [*last, *_pairs(function.__kwdefaults__)]
+
+    def one(name: str) -> str:
+        return name + _said(": ", notes, name, _annotation) + _said(" = ", defaults, name, show)
+
+    parts = [one(name) for name in names[:count]]
+    if code.co_posonlyargcount:
+        parts.insert(code.co_posonlyargcount, "/")
+    starred = bool(code.co_flags & CO_VARARGS)
+    if starred or only > count:
+        parts.append(f"*{one(names[only]) if starred else ''}")
+    parts += [one(name) for name in names[count:only]]
+    if code.co_flags & CO_VARKEYWORDS:
+        parts.append(f"**{one(names[only + starred])}")
+    return ", ".join(parts)
+
+
+def _pairs(held: Any) -> list[tuple[object, object]]:
+    return [] if held is None else list(islice(dict_items(held), SCANNED))
+
+
+def _said(before: str, pairs: list[tuple[object, object]], name: str, tell: Show) -> str:
+    told = (tell(held) for key, held in pairs if type(key) is str and key == name)
+    return next((before + text for text in told), "")
+
+
+def _annotation(note: Any, inner: int = 2) -> str:
+    if exactly(note, str):
+        return clip(note)
+    if note is None or note is NoneType:
+        return "None"
+    if is_a(note, type):
+        return clip(type_name(note)[1])
+    if inner and exactly(note, UnionType, GenericAlias):
+        inside = [_annotation(each, inner - 1) for each in note.__args__[:FIRST]]
+        if exactly(note, UnionType):
+            return " | ".join(inside)
+        return f"{_annotation(note.__origin__)}[{', '.join(inside)}]"
+    return "…"
+
+
+def _method(value: MethodType, show: Show) -> Reading:
+    held: object = value.__func__
+    return Reading(f"method of {named(value.__self__)}: {show(held)}", iter([("", held)]))
+
+
+def _builtin(value: Any, show: Show) -> Reading:
+    text: str = (value.__text_signature__ or "(…)").replace("$module, ", "").replace("$self, ", "")
+    return Reading(f"builtin function {clip(value.__name__)}{clip(text)}", _doc(value.__doc__))
+
+
+def _generator(value: Any, show: Show) -> Reading:
+    state = "finished" if value.gi_frame is None else "not advanced"
+    return Reading(f"generator {clip(value.__name__)}, {state}")
+
+
+def _module(value: ModuleType, show: Show) -> Reading:
+    name, version, file, text = (
+        find(own_items(value), key) for key in ("__name__", "__version__", "__file__", "__doc__")
+    )
+
+    def entries() -> Iterator[Entry]:
+        yield from _doc(text)
+        yield f"file {show(file)}"
+        yield f"names {_public(own_items(value))}"
+
+    head = f"module {clip(name)}"
+    return Reading(f"{head} {clip(version)}" if exactly(version, str) else head, entries())
+
+
+def _public(pairs: Iterable[tuple[object, object]]) -> str:
+    names = (clip(name, 40) for name, _ in islice(pairs, SCANNED))
+    return ", ".join(name for name in names if name[:1] != "_")
+
+
+def _class(value: Any, show: Show) -> Reading:
+    bases = ", ".join(label(base) for base in mro(value)[1:-1][:FIRST])
+    start = find(class_items(value), "__init__")
+
+    def entries() -> Iterator[Entry]:
+        yield from _doc(find(class_items(value), "__doc__"))
+        if type(start) is FunctionType:
+            yield "", start
+        yield f"names {_public(class_items(value))}"
+
+    return Reading(f"class {label(value)}" + (f" ({bases})" if bases else ""), entries())
+
+
+def _exception(value: object, show: Show) -> Reading:
+    def held(name: str) -> Any:
+        slot: Any = find(class_items(BaseException), name)
+        return slot.__get__(value)
+
+    def entries() -> Iterator[Entry]:
+        trace: TracebackType | None = held("__traceback__")
+        for _ in range(SCANNED):
+            if trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
+        if trace is not None:
+            code = trace.tb_frame.f_code
+            file = clip(code.co_filename, 120)
+            yield f"raised at {file}:{trace.tb_lineno} in {clip(code.co_name)}"
+        if held("__cause__") is not None:
+            yield "caused by ", held("__cause__")
+
+    arguments = ", ".join(map(show, held("args")[:FIRST]))
+    return Reading(f"{named(value)}({arguments})", entries())
+
+
+def _plain(text: Callable[[Any], str]) -> Callable[[Any, Show], Reading]:
+    return lambda value, show: Reading(text(value))
+
+
+_SCALARS = frozenset((int, float, complex, bool, NoneType, str, bytes, date, datetime, Decimal))
+
+_BUILTINS: dict[type, Callable[[Any, Show], Reading]] = {
+    NoneType: _plain(repr),
+    bool: _plain(repr),
+    int: _number,
+    float: _plain(float.__repr__),
+    complex: _plain(complex.__repr__),
+    Decimal: _decimal,
+    str: partial(_text, str),
+    bytes: partial(_text, bytes),
+    bytearray: partial(_text, bytearray),
+    list: partial(_items, list, "[]"),
+    tuple: _tuple,
+    set: partial(_items, set, "{}"),
+    frozenset: partial(_items, frozenset, "{}"),
+    deque: partial(_items, deque, "[]"),
+    dict: _dict,
+    datetime: _datetime,
+    date: _plain(date.isoformat),
+    time: _time,
+    timedelta: _plain(lambda value: f"timedelta {timedelta.__str__(value)}"),
+    timezone: _plain(lambda value: f"UTC{datetime(1, 1, 2, tzinfo=value).isoformat()[19:]}"),
+    FunctionType: _function,
+    MethodType: _method,
+    BuiltinFunctionType: _builtin,
+    GeneratorType: _generator,
+    ModuleType: _module,
+}

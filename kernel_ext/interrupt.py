@@ -1,0 +1,96 @@
+"""■ and Ctrl-C: what SIGINT does while a turn waits, and while code runs. Knows no turn.
+
+ipykernel's own handler cancels an idle `await` only when the loop next wakes for another reason
+(ipykernel issue 881), and cannot stop synchronous code inside an async cell.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+_Handler = Callable[[int, FrameType | None], object]
+
+
+@dataclass(slots=True)
+class Interruption:
+    """Whether SIGINT came, and whether it may still cancel."""
+
+    came: bool = False
+    over: bool = False
+
+
+@contextmanager
+def cancelled_by_sigint() -> Generator[Interruption]:
+    """SIGINT cancels the current task at once, wherever it awaits. Main thread only."""
+    interruption = Interruption()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def cancel() -> None:
+        if not interruption.over:  # else the cancellation would hit whatever the task does next
+            task.cancel()
+
+    def note(_signum: int, _frame: FrameType | None) -> None:
+        interruption.came = True
+        loop.call_soon_threadsafe(cancel)  # wakes the selector; call_soon would not
+
+    try:
+        with _handled_by(note):
+            yield interruption
+    finally:
+        interruption.over = True
+
+
+@contextmanager
+def raised_by_sigint(interruption: Interruption) -> Generator[None]:
+    """SIGINT raises KeyboardInterrupt in synchronous code. Main thread only; else nothing.
+
+    Raises it at once when SIGINT came already: the loop has had no chance yet to cancel.
+    """
+    with _handled_by(signal.default_int_handler):
+        if interruption.came:
+            raise KeyboardInterrupt
+        yield
+
+
+@contextmanager
+def raised_by_sigint_in(namespace: Mapping[str, object]) -> Generator[None]:
+    """SIGINT raises KeyboardInterrupt when code of `namespace` runs just then.
+
+    For cells with a top-level `await`. Else it does what it did before: while the loop waits, that
+    is a cancellation.
+    """
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        if _runs(namespace, frame):
+            raise KeyboardInterrupt
+        if callable(before):
+            before(signum, frame)
+
+    with _handled_by(interrupt):
+        yield
+
+
+def _runs(namespace: Mapping[str, object], frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_globals is namespace:
+            return True
+        frame = frame.f_back
+    return False
+
+
+@contextmanager
+def _handled_by(handler: _Handler) -> Generator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

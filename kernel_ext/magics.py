@@ -1,0 +1,142 @@
+"""The magics `%%agent` (say something) and `%agent` (all else). Parses the line, never the text.
+
+Loads with the extension, so it imports nothing heavy; the binding comes with the first use.
+"""
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import no_var_expand
+
+from ..agent.errors import UsageError
+from .shell import Shell
+from .transform import transform
+
+if TYPE_CHECKING:
+    from .binding import Binding
+
+NAME = "agent"
+FLAGS = {"-m": "model", "--model": "model", "--policy": "policy", "--effort": "effort"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The first line of a `%%agent` cell: settings for this turn, and perhaps a short prompt."""
+
+    settings: dict[str, str]
+    new: bool
+    prompt: str
+
+
+def parse_line(line: str) -> Line:
+    """Flags first, then text, which is kept as it stands; `--` ends the flags.
+
+    Raises UsageError for a flag that does not exist or lacks its value.
+    """
+    settings: dict[str, str] = {}
+    new = False
+    rest = line.strip()
+    while rest.startswith("-"):
+        flag, _, rest = rest.partition(" ")
+        rest = rest.strip()
+        if flag == "--":
+            break
+        name, equals, value = flag.partition("=")
+        if name == "--new" and not equals:
+            new = True
+            continue
+        if name not in FLAGS:
+            raise _unknown_flag(name)
+        if not equals:
+            value, _, rest = rest.partition(" ")
+        if not value:
+            raise UsageError(f"{name} needs a value.", "For example: `%%agent -m gpt-5.5`.")
+        settings[FLAGS[name]] = value
+    return Line(settings, new, rest)
+
+
+def _unknown_flag(name: str) -> UsageError:
+    import difflib
+
+    known = [*FLAGS, "--new"]
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f" Did you mean {close[0]}?" if close else ""
+    return UsageError(
+        f"%%agent has no flag {name}.{meant}",
+        f"There are: {', '.join(known)}. A prompt that begins with a dash goes on the next line.",
+    )
+
+
+class AgentMagics:
+    """Both magics of one shell, and its binding once there is one."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._binding: Binding | None = None
+
+    @property
+    def binding(self) -> "Binding":
+        """The shell's binding, made at the first use."""
+        if self._binding is None:
+            from .binding import Binding
+
+            self._binding = Binding(self._shell)
+        return self._binding
+
+    @no_var_expand
+    def say(self, line: str, cell: str) -> Coroutine[Any, Any, None]:
+        """Say something to the agent; it works in this kernel and answers below the cell.
+
+            %%agent [-m MODEL] [--new] [--policy auto|ask|deny] [--effort LEVEL] [a short prompt]
+            the prompt, as long as you like; $`name` attaches a description of a variable
+
+        `%agent help` lists the rest.
+        """
+        parsed = parse_line(line)
+        text = "\n".join(part for part in (parsed.prompt, cell.strip()) if part)
+        if not text:
+            raise UsageError(
+                "%%agent has nothing to do: the cell is empty.",
+                "Write what you want below the first line.",
+            )
+        if not self._shell.autoawait:
+            raise UsageError("%%agent needs IPython's autoawait.", "Turn it on: `%autoawait on`.")
+        return self.binding.run_turn(text, parsed.settings, parsed.new)
+
+    @no_var_expand
+    def manage(self, line: str) -> None:
+        """Show and change how the agent works: `%agent help` lists what there is."""
+        from .commands import run_command
+
+        run_command(self.binding, line)
+
+    def close(self) -> None:
+        """Let go of the session and of what it started."""
+        if self._binding is not None:
+            self._binding.close()
+
+
+def register(shell: Shell) -> None:
+    """Give the shell the magics and the transform, once."""
+    if _registered(shell) is None:
+        magics = AgentMagics(shell)
+        shell.register_magic_function(magics.say, "cell", NAME)
+        shell.register_magic_function(magics.manage, "line", NAME)
+        shell.input_transformer_manager.cleanup_transforms.insert(0, transform)
+
+
+def unregister(shell: Shell) -> None:
+    """Take both back, and close the session."""
+    magics = _registered(shell)
+    if magics is None:
+        return
+    magics.close()
+    shell.input_transformer_manager.cleanup_transforms.remove(transform)
+    for kind in ("cell", "line"):
+        del shell.magics_manager.magics[kind][NAME]
+
+
+def _registered(shell: Shell) -> AgentMagics | None:
+    owner = getattr(shell.magics_manager.magics["cell"].get(NAME), "__self__", None)
+    return owner if isinstance(owner, AgentMagics) else None

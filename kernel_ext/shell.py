@@ -1,0 +1,73 @@
+"""The parts of IPython's shell this package stands on, typed. IPython itself types few of them."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+
+class Result(Protocol):
+    """What `run_cell` gives back."""
+
+    error_before_exec: BaseException | None
+    error_in_exec: BaseException | None
+
+
+class Events(Protocol):
+    """The shell's hooks."""
+
+    def trigger(self, event: str, *args: object) -> None:
+        """Call everyone registered for `event`."""
+        ...
+
+
+class Transforms(Protocol):
+    """The shell's input transformer manager."""
+
+    cleanup_transforms: list[Callable[[list[str]], list[str]]]
+
+
+class MagicsRegistry(Protocol):
+    """The shell's magics manager."""
+
+    magics: dict[str, dict[str, object]]
+
+
+class Shell(Protocol):
+    """An `InteractiveShell`: IPython 8.24 to 9.18, in a terminal or in ipykernel."""
+
+    user_ns: dict[str, object]
+    user_ns_hidden: dict[str, object]
+    autoawait: bool
+    display_pub: object
+    displayhook: object
+    events: Events
+    input_transformer_manager: Transforms
+    magics_manager: MagicsRegistry
+
+    def register_magic_function(self, func: object, magic_kind: str, magic_name: str) -> None:
+        """Add one magic, of the kind `cell` or `line`."""
+        ...
+
+    def transform_cell(self, raw_cell: str) -> str:
+        """The cell as Python."""
+        ...
+
+    def should_run_async(
+        self, raw_cell: str, *, transformed_cell: str, preprocessing_exc_tuple: Any
+    ) -> bool:
+        """The cell has a top-level `await`."""
+        ...
+
+    def run_cell(self, raw_cell: str, store_history: bool = False) -> Result:
+        """Run a cell without top-level `await`; its errors are shown and returned."""
+        ...
+
+    def run_cell_async(
+        self,
+        raw_cell: str,
+        store_history: bool = False,
+        *,
+        transformed_cell: str,
+        preprocessing_exc_tuple: Any,
+    ) -> Coroutine[Any, Any, Result]:
+        """Run a cell with top-level `await`. Fires `pre_run_cell`, but no hook after the run."""
+        ...

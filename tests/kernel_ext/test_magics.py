@@ -1,0 +1,42 @@
+"""The first line of an agent cell, and the magics in a real shell without a model."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkernel.agent.errors import UsageError
+from inkernel.kernel_ext.magics import Line, parse_line
+
+
+@pytest.mark.parametrize(
+    ("line", "parsed"),
+    [
+        ("", Line({}, False, "")),
+        ("plot it, don't ask", Line({}, False, "plot it, don't ask")),
+        ("-m gpt-5.5 --new why?", Line({"model": "gpt-5.5"}, True, "why?")),
+        ("--model=qwen3:8b hi", Line({"model": "qwen3:8b"}, False, "hi")),
+        ("--policy ask --effort high", Line({"policy": "ask", "effort": "high"}, False, "")),
+        ("-- -5 is negative", Line({}, False, "-5 is negative")),
+        ("what does -m do", Line({}, False, "what does -m do")),
+    ],
+)
+def test_flags_come_first_and_the_rest_is_the_prompt(line: str, parsed: Line):
+    assert parse_line(line) == parsed
+
+
+def test_an_unknown_flag_names_the_nearest_known_one():
+    with pytest.raises(UsageError, match="Did you mean --model"):
+        parse_line("--modle x")
+
+
+def test_a_flag_without_its_value_says_so():
+    with pytest.raises(UsageError, match="--policy needs a value"):
+        parse_line("--policy")
+
+
+@given(st.text())
+def test_any_line_parses_or_is_refused_in_a_sentence(line: str):
+    try:
+        parse_line(line)
+    except UsageError as error:
+        assert error.message.endswith((".", "?")) and error.hint

@@ -1,0 +1,124 @@
+"""`%%agent` in plain terminal IPython, typed through a pseudo-terminal."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+pexpect = pytest.importorskip("pexpect")
+
+PROMPT = r"In \[\d+\]: "
+SCRIPT = """
+model = "scripted/test"
+[[turn]]
+[[turn.response]]
+reasoning = "I add them up."
+[[turn.response.call]]
+name = "run_cell"
+[turn.response.call.arguments]
+title = "Add up"
+code = "print('adding'); total = sum(numbers); total"
+[[turn.response]]
+say = "It is **6**.\\u001b[2J"
+"""
+
+
+class Terminal:
+    """One IPython in a pty, its output without colours."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.child = pexpect.spawn(
+            sys.executable,
+            ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"],
+            env={**os.environ, "TERM": "dumb", **environ},
+            encoding="utf-8",
+            timeout=20,
+            dimensions=(50, 200),
+        )
+        self.child.expect(PROMPT)
+
+    def run(self, line: str) -> str:
+        """Type a line, and wait for the next prompt; what was printed."""
+        self.child.sendline(line)
+        self.child.expect(PROMPT)
+        return self.child.before
+
+    def type_cell(self, first: str, text: str) -> None:
+        """Type a cell magic; as every one at this prompt, two blank lines end it."""
+        for line in (first, text, "", ""):
+            self.child.sendline(line)
+
+    def ask(self, text: str) -> str:
+        """A whole turn."""
+        self.type_cell("%%agent", text)
+        self.child.expect(PROMPT)
+        return self.child.before
+
+
+@pytest.fixture
+def terminal(scripted: Callable[[str], Any]) -> Iterator[Callable[..., tuple[Terminal, Any]]]:
+    """Starts IPython with the extension, talking to a scripted model."""
+    started: list[Terminal] = []
+
+    def start(script: str = SCRIPT) -> tuple[Terminal, Any]:
+        server = scripted(script)
+        environ = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted/test"}
+        started.append(Terminal(environ))
+        started[-1].run("%load_ext inkernel")
+        return started[-1], server
+
+    yield start
+    for running in started:
+        running.child.close(force=True)
+
+
+def test_a_turn_in_a_terminal_shows_steps_and_answer_and_leaves_its_names(terminal):
+    ipython, server = terminal()
+    ipython.run("numbers = [1, 2, 3]")
+    shown = re.sub(r"\x1b\[[\d;]*m", "", ipython.ask("Add up $`numbers`."))
+    for part in ("I add them up.", "Add up", "adding", "6", "It is **6**."):
+        assert part in shown
+    assert shown.count("adding\r\n") == 1, "output is shown once"
+    assert "6" in ipython.run("total")
+    output = json.loads(server.requests[1])["input"][-1]["output"]
+    assert "adding" in output
+
+
+def test_escape_sequences_of_the_model_never_reach_the_terminal(terminal):
+    ipython, _ = terminal()
+    ipython.run("numbers = [1, 2, 3]")
+    assert "\x1b[2J" not in ipython.ask("Add up.")
+
+
+def test_ctrl_c_ends_a_waiting_turn_and_the_next_cell_works(terminal):
+    ipython, _ = terminal('[[turn]]\n[[turn.response]]\nsay = "x"\nfault = {first = 60}\n')
+    ipython.type_cell("%%agent", "Go.")
+    ipython.child.expect("scripted/test")
+    ipython.child.sendintr()
+    ipython.child.expect(PROMPT)
+    assert "TurnInterrupted" in ipython.child.before
+    assert "2" in ipython.run("1 + 1")
+
+
+def test_ctrl_c_stops_a_running_step(terminal):
+    script = SCRIPT.replace("total = sum(numbers); total", "import time; time.sleep(60)")
+    ipython, _ = terminal(script)
+    ipython.type_cell("%%agent", "Go.")
+    ipython.child.expect("adding\r\n")
+    ipython.child.sendintr()
+    ipython.child.expect(PROMPT)
+    assert "TurnInterrupted" in ipython.child.before
+    assert "2" in ipython.run("1 + 1")
+
+
+def test_a_person_is_asked_at_the_terminal(terminal):
+    ipython, _ = terminal()
+    ipython.run("numbers = [1, 2, 3]")
+    ipython.type_cell("%%agent --policy ask", "Go.")
+    ipython.child.expect(re.escape("Run this step?"))
+    ipython.run("n")
+    assert "NameError" in ipython.run("total")
