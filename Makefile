@@ -1,0 +1,76 @@
+# `make help` lists what there is. Everything runs in .venv, which the first target that needs it makes.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+OUT := notebooks/_out
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+KERNELS ?= 6.31.0 7.3.0 7.4.0
+
+ifdef UV
+make_venv = uv venv -q --python $(PYTHON) $(1)
+install = uv pip install -q --python $(1)/bin/python $(2)
+else
+make_venv = $(PYTHON) -m venv $(1)
+install = $(1)/bin/python -m pip install -q --disable-pip-version-check $(2)
+endif
+
+.PHONY: help demo lab test lint types pytest notebooks test-kernels bench dist clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/demo ## run the quickstart notebook, without a key, and show the turns as they happen
+	@$(BIN)/inkernel run notebooks/quickstart.ipynb --output $(OUT)/quickstart.ipynb --html $(OUT)/quickstart.html
+
+lab: $(VENV)/lab ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+test: lint types pytest notebooks ## the whole check
+
+lint: $(VENV)/dev ## ruff: lint and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev ## basedpyright, strict
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+pytest: $(VENV)/dev ## the tests
+	$(BIN)/pytest -q
+
+notebooks: $(VENV)/dev ## execute every demo notebook
+	@for notebook in $(NOTEBOOKS); do \
+	  echo "executing $$notebook"; \
+	  $(BIN)/inkernel run $$notebook --output $(OUT)/$$(basename $$notebook) > $(OUT).log \
+	    || { cat $(OUT).log; exit 1; }; \
+	done; rm -f $(OUT).log
+
+test-kernels: ## the kernel tests on several versions of ipykernel
+	@for version in $(KERNELS); do \
+	  venv=$(VENV)-kernel-$$version; \
+	  test -x $$venv/bin/pytest || { $(call make_venv,$$venv) && \
+	    $(call install,$$venv,-e '.[test]' ipykernel==$$version); } || exit 1; \
+	  echo "ipykernel $$version"; \
+	  $$venv/bin/pytest -q -m kernel tests/kernel_ext || exit 1; \
+	done
+
+bench: $(VENV)/dev ## measure: what loading adds to a bare kernel, how fast an interrupt ends a turn
+	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/interrupt.py
+
+dist: $(VENV)/dev ## build the sdist and the wheel
+	$(BIN)/python -m build
+
+clean: ## remove what was built, and the environments
+	rm -rf build dist *.egg-info $(OUT) $(VENV) $(VENV)-kernel-* .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@echo "making $(VENV)"
+	@$(call make_venv,$(VENV))
+
+$(VENV)/demo $(VENV)/lab $(VENV)/dev: $(VENV)/%: pyproject.toml | $(VENV)/bin/python
+	@echo "installing inkernel[$*] into $(VENV): the first time takes a minute or two"
+	@$(call install,$(VENV),-e '.[$*]')
+	@touch $@

@@ -1,0 +1,45 @@
+"""What `%load_ext inkernel` adds to a bare kernel: milliseconds, modules, memory. `make bench`.
+
+Each run is a new process with ipykernel's own shell in it, as a kernel has it when the first cell
+comes. Prints medians over the runs; the target is 150 ms.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+
+RUNS = 15
+TARGET_MS = 150
+
+PROBE = """
+import json, resource, sys, time
+from ipykernel.zmqshell import ZMQInteractiveShell
+shell = ZMQInteractiveShell.instance()
+shell.run_cell("import os", store_history=False)
+modules = len(sys.modules)
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+started = time.perf_counter()
+shell.run_line_magic("load_ext", "inkernel")
+took = time.perf_counter() - started
+more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
+print(json.dumps({"ms": took * 1000, "modules": len(sys.modules) - modules, "MB": more / 1024}))
+"""
+
+
+def main() -> None:
+    """Print one line per figure."""
+    runs = []
+    for _ in range(RUNS + 1):
+        probe = [sys.executable, "-c", PROBE]
+        out = subprocess.run(probe, capture_output=True, text=True, check=True).stdout
+        runs.append(json.loads(out.splitlines()[-1]))
+    for figure in ("ms", "modules", "MB"):
+        values = [run[figure] for run in runs[1:]]  # the first run warms the disk cache
+        low, mid, high = min(values), statistics.median(values), max(values)
+        target = f"  (target {TARGET_MS})" if figure == "ms" else ""
+        print(f"load_ext {figure:8} median {mid:7.1f}  min {low:7.1f}  max {high:7.1f}{target}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The demo notebooks, executed as `make demo` does it: no error, the figure, twice the same."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def execute(notebook: Path, output: Path) -> Any:
+    command = [sys.executable, "-m", "inkernel", "run", str(notebook), "--output", str(output)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=output.parent)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return nbformat.read(output, as_version=4)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_demo_notebook_runs_without_error_and_twice_the_same(path: Path, tmp_path: Path):
+    pytest.importorskip("matplotlib")
+    books = [execute(path, tmp_path / name) for name in ("one.ipynb", "two.ipynb")]
+    for book in books:
+        nbformat.validate(book)
+        for output in (output for cell in book.cells for output in cell.get("outputs", [])):
+            assert output["output_type"] != "error"
+            output.get("metadata", {}).clear()  # session, seconds: what may differ
+    assert books[0] == books[1]
+
+
+def test_the_quickstart_shows_its_figure_its_real_mistake_and_its_answer(tmp_path: Path):
+    pytest.importorskip("matplotlib")
+    book = execute(ROOT / "notebooks" / "quickstart.ipynb", tmp_path / "out.ipynb")
+    (turn,) = next(cell for cell in book.cells if cell.id == "ask").outputs
+    html, markdown = turn["data"]["text/html"], turn["data"]["text/markdown"]
+    assert "data:image/png;base64," in html
+    assert "Can only use .dt accessor with datetimelike values" in html
+    assert "was the wettest month" in markdown and "scripted" in markdown
+
+
+def test_demo_notebooks_are_kept_without_outputs():
+    for path in NOTEBOOKS:
+        book = nbformat.read(path, as_version=4)
+        assert not any(cell.get("outputs") for cell in book.cells)
