@@ -15,6 +15,8 @@ from typing import Any, cast
 from .errors import RecordError
 from .items import Item, dumps
 
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+
 
 class Record:
     """One file, open for appending by its owner alone (0600)."""
@@ -24,7 +26,7 @@ class Record:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            self._file = os.open(path, _APPEND, 0o600)
         except OSError as error:
             raise _unwritable(path, error) from None
 

@@ -171,7 +171,10 @@ class Binding:
                 self._show(OutputShown(call_id=call_id, output=output), settings, view)
                 return True
 
-            return await run_code(self.shell, code, take, interruption)
+            run = await run_code(self.shell, code, take, interruption)
+            values = run.model_dump(mode="json", fallback=str)
+            self._open_record(settings).append("cell_run", {"call_id": call_id, **values})
+            return run
 
         return (
             run_cell_tool(run, settings.output_tokens),

@@ -168,7 +168,7 @@ def _model_row(found: Target | AgentError) -> str:
     if isinstance(found, AgentError):
         return str(found)
     if found.scripted:
-        return f"{found.model}, a scripted model: its words come from a script file"
+        return f"{found.model} · scripted model: its words come from a script file"
     return f"{found.model} at {found.provider} ({found.base_url})"
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AgentError as error:
         print(f"{error.message}\n{error.hint}", file=sys.stderr)
         return 2 if isinstance(error, UsageError | SettingsError) else 1
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,7 +83,8 @@ def _execute(notebook: "NotebookNode", folder: Path, options: argparse.Namespace
     given = {name: getattr(options, name) for name in FLAGS}
     environ = {f"{PREFIX}{name.upper()}": value for name, value in given.items() if value}
     listener = _Listener(options.json)
-    failure = asyncio.run(run_notebook(notebook, folder, environ, listener.hear))
+    listen, begin = listener.hear, listener.begin
+    failure = asyncio.run(run_notebook(notebook, folder, environ, listen, begin))
     listener.end(failure)
     if options.output:
         write_notebook(notebook, options.output)
@@ -101,6 +106,14 @@ class _Listener:
     def completed(self) -> bool:
         """No turn ended early."""
         return self._ended is None or self._ended.status == "completed"
+
+    def begin(self, source: str) -> None:
+        """A cell begins: an agent's is shown whole, any other by its first line."""
+        first, _, more = source.strip().partition("\n")
+        if first.startswith("%%agent"):
+            first, more = source.strip().replace("\n", "\n    "), ""
+        if not self._json:
+            print(f"\nIn: {first}{' …' if more else ''}", flush=True)
 
     def hear(self, event: Event) -> None:
         """One event of a turn."""

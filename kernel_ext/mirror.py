@@ -20,7 +20,7 @@ class Mirror:
             from comm import create_comm
 
             self._comm = create_comm(target_name=TARGET)
-        self._comm.send(data=event.model_dump(mode="json"))
+        self._comm.send(data=event.model_dump(mode="json", fallback=str))
 
     def close(self) -> None:
         """Close the comm, if there is one."""

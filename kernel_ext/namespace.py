@@ -24,7 +24,7 @@ from ..agent.tools import Tool, ToolOutput, told
 from .describe import DEPTH, brief, describe
 from .readers import (
     Origin,
-    block,
+    backing,
     class_items,
     clip,
     dict_items,
@@ -64,7 +64,7 @@ DESCRIPTION = (
 class Inspect(BaseModel):
     """What to look at."""
 
-    names: list[str] = Field(default=[], description="variables to describe")
+    names: list[str] = Field(default=[], max_length=50, description="variables to describe")
     expression: str | None = Field(
         default=None, description="a path of attributes, constant subscripts and slices; no calls"
     )
@@ -157,7 +157,7 @@ def follow(path: str, names: Mapping[str, object]) -> object:
     except SyntaxError:
         raise _Refused("is not a Python expression; use run_cell for code.") from None
     except Exception as error:
-        raise _Refused(f"cannot be looked up ({type(error).__name__}); use run_cell.") from None
+        raise _Refused(f"cannot be looked up ({named(error)}); use run_cell.") from None
 
 
 def _resolve(node: ast.expr, names: Mapping[str, object]) -> object:
@@ -222,9 +222,10 @@ def _attribute(value: object, name: str) -> object:
 def _library_attribute(value: Any, name: str, source: Origin) -> object:
     if source.package == "pandas":
         if source.name == "DataFrame":
-            _demand(_plain_frame(value), "has columns of a type that is not pandas' own")
-        elif source.name == "Series":
-            _demand(plain_array(value.array), "has values of a type that is not pandas' own")
+            plain = _plain_frame(value)
+        else:
+            plain = plain_array(value if is_index(value) else backing(value))
+        _demand(plain, "has values of a type that is not pandas' own")
         _demand(name != "T" or value.size <= KEYS, "would copy a large table")
     return getattr(value, name)
 
@@ -306,9 +307,9 @@ def _pandas_item(value: Any, key: object, name: str) -> object:
             _demand(_plain_frame(value), "cuts rows of a type that is not pandas' own")
             return value.iloc[key]
         i = _position(value.columns, key)
-        _demand(plain_array(block(value, i)), "names a column of a type that is not pandas' own")
+        _demand(plain_array(backing(value, i)), "names a column of a type that is not pandas' own")
         return value.iloc[:, i]
-    plain = name == "Series" and plain_array(value.array) and plain_array(value.index)
+    plain = name == "Series" and plain_array(backing(value)) and plain_array(value.index)
     _demand(plain, "has values of a type that is not pandas' own")
     return value.iloc[key if exactly(key, slice) else _position(value.index, key)]
 

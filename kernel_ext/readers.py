@@ -254,9 +254,20 @@ def plain_array(array: Any) -> bool:
     if hasattr(array, "levels"):
         return all(map(plain_array, array.levels))
     if is_index(array):  # a RangeIndex, which has a step, would fill its array
-        return hasattr(array, "step") or plain_array(array.array)
+        return hasattr(array, "step") or plain_array(backing(array))
     zone: object = getattr(getattr(array.dtype, "subtype", array.dtype), "tz", None)
     return zone is None or _is_own(zone, "datetime", "zoneinfo", "pytz", "dateutil")
+
+
+def backing(held: Any, i: int = 0) -> object:
+    """What an Index, a Series or column `i` of a DataFrame stores, as it is.
+
+    pandas' public ways there make a view or a Series of it, which runs a foreign array's code.
+    """
+    if is_index(held):
+        return held._data
+    blocks = held._mgr.blocks
+    return blocks[held._mgr.blknos[i] if len(blocks) > 1 else 0].values
 
 
 def element(array: Any, i: int) -> object:
@@ -316,22 +327,19 @@ def _nulls(array: Any) -> Callable[[], int] | None:
     return (lambda: sum(map(null, values))) if len(array) <= NULL_OBJECT_ROWS else None
 
 
-def block(frame: Any, i: int) -> object:
-    """What holds column `i` of a DataFrame, as it is; making a Series of it asks for its dtype."""
-    return frame._mgr.blocks[frame._mgr.blknos[i]].values
-
-
 def _frame(frame: Any, title: str, show: Show) -> Reading:
     def column(i: int) -> _Column:
-        plain, name = plain_array(block(frame, i)), element(frame.columns, i)
-        return _pandas_column(name, frame.iloc[:, i].array if plain else block(frame, i))
+        name, array = element(frame.columns, i), backing(frame, i)
+        return _pandas_column(name, frame.iloc[:, i].array if plain_array(array) else array)
 
     head, entries = _table(title, frame.shape, column, partial(element, frame.index), show)
     return Reading(head, chain([("index: ", frame.index)], entries))
 
 
 def _series(series: Any, title: str, show: Show) -> Reading:
-    column = _pandas_column(unboxed(series.name), series.array)
+    array = backing(series)
+    array = series.array if plain_array(array) else array
+    column = _pandas_column(unboxed(series.name), array)
     return _vector(title, column, len(series), partial(element, series.index), show)
 
 

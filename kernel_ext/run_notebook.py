@@ -24,21 +24,28 @@ from ..agent.settings import PREFIX
 from .mirror import TARGET
 
 Listen = Callable[[Event], None]
+Begin = Callable[[str], None]
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 async def run_notebook(
-    notebook: NotebookNode, folder: Path, environ: Mapping[str, str], listen: Listen
+    notebook: NotebookNode, folder: Path, environ: Mapping[str, str], listen: Listen, begin: Begin
 ) -> str | None:
     """Execute every cell in place, in a kernel whose working directory is `folder`.
 
-    `environ` is added to the kernel's environment. Wall times are kept out of what is saved, so
-    that two runs give the same notebook. Returns the words of the error that stopped it, or None.
+    `environ` is added to the kernel's environment; `begin` is told each code cell's source. Wall
+    times are kept out of what is saved, so that two runs give the same notebook. Returns the words
+    of the error that stopped it, or None.
     """
     ours = {f"{PREFIX}TIMING": "false", f"{PREFIX}EVENTS": "true"}
+
+    def cell_begins(cell: Any, cell_index: int) -> None:
+        begin(cell.source)
+
     with TemporaryDirectory(prefix="inkernel-") as private:
         client = _Client(notebook, folder, Path(private), listen)
+        client.on_cell_execute = cell_begins
         try:
             await client.async_execute(env={**os.environ, **ours, **environ})
         except CellExecutionError as error:

@@ -8,6 +8,7 @@ reach the cell itself, unless its receiver declines it.
 import contextvars
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from itertools import groupby
@@ -202,4 +203,13 @@ def _silent(_original: _Function) -> _Function:
 
 
 def _display(data: Any, metadata: Any, result: bool = False) -> DisplayOutput:
-    return DisplayOutput(data=dict(data), metadata=dict(metadata or {}), result=result)
+    return DisplayOutput(
+        data={kind: _textual(value) for kind, value in data.items()},
+        metadata=dict(metadata or {}),
+        result=result,
+    )
+
+
+def _textual(value: Any) -> Any:
+    """Images may still be bytes here; on the wire, and in a notebook, they are base64."""
+    return b64encode(value).decode("ascii") if isinstance(value, bytes) else value

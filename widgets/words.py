@@ -47,9 +47,9 @@ def header_text(state: TurnState) -> str:
     """Who answers, and whether the words are a script's."""
     if state.started is None:
         return "agent"
-    who = f"{state.started.model} · {state.started.provider}"
-    scripted = " · scripted model: its words come from a script file"
-    return who + scripted if state.started.scripted else who
+    if state.started.scripted:
+        return f"{state.started.model} · scripted model: its words come from a script file"
+    return f"{state.started.model} · {state.started.provider}"
 
 
 def footer_text(state: TurnState, timing: bool) -> str:

@@ -90,6 +90,11 @@ def test_the_users_last_result_and_counters_stay_theirs(run, shell):
     assert shell.user_ns["Out"] == out
 
 
+def test_an_image_comes_as_base64_as_it_does_in_a_notebook(run):
+    (shown,) = run("display({'image/png': b'\\x89PNG'}, raw=True)").outputs
+    assert shown.data == {"image/png": "iVBORw=="}
+
+
 def test_what_is_declined_reaches_the_cell_itself(shell):
     def decline(output: Output) -> bool:
         return not isinstance(output, DisplayOutput)

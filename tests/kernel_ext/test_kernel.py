@@ -13,7 +13,7 @@ LOAD = "%load_ext inkernel"
 
 @pytest.fixture
 def agent(kernel: Callable[..., Any], scripted: Callable[[str], Any]):
-    """A kernel with the extension loaded, talking to a scripted model; the kernel and the server."""
+    """Starts a kernel with the extension loaded, and the scripted server it talks to."""
 
     def start(script: str, **environ: str):
         server = scripted(script)
@@ -131,6 +131,21 @@ def test_the_cell_id_is_in_the_record(agent, tmp_path):
     turn = next(x for x in map(json.loads, record.read_text().splitlines()) if x["kind"] == "turn")
     assert (turn["cell"], turn["said"]) == ("cell-7", "Hi.")
     assert record.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_record_keeps_in_full_what_the_model_saw_cut(agent, tmp_path):
+    kernel, server = agent(
+        run_cell("print('0123456789' * 1000)"),
+        INKERNEL_DATA_DIR=str(tmp_path / "data"),
+        INKERNEL_OUTPUT_TOKENS="100",
+    )
+    kernel.run("%%agent\nGo.")
+    assert len(items(server.requests[1])[-1]["output"]) < 1000
+    (record,) = (tmp_path / "data").glob("sessions/*/*.jsonl")
+    run = next(
+        x for x in map(json.loads, record.read_text().splitlines()) if x["kind"] == "cell_run"
+    )
+    assert run["outputs"][0]["text"] == "0123456789" * 1000 + "\n"
 
 
 @pytest.mark.parametrize("allow_stdin", [False, True], ids=["headless", "a front end with widgets"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import datetime as dt
 import enum
 import functools
 import sys
@@ -312,6 +313,17 @@ def evil(calls: list[str]) -> type:
     return types.new_class("Evil", (), {}, lambda own: own.update(body | {"__hash__": lambda s: 7}))
 
 
+def zoned_labels(calls: list[str]) -> pd.DataFrame:
+    hour = dt.timedelta(hours=1)
+    kind = type("Zone", (dt.tzinfo,), {"utcoffset": lambda self, when: hour})
+    kind.dst, kind.tzname = kind.utcoffset, lambda self, when: "Z"
+    labels = pd.DatetimeIndex(["2024-05-06", "2024-05-07"]).tz_localize(kind())
+    frame = pd.DataFrame(np.zeros((2, 2)), columns=labels)
+    for name in ("utcoffset", "dst", "tzname", "__str__", "__repr__", "__eq__", "__hash__"):
+        setattr(kind, name, lambda *args: calls.append("zone"))
+    return frame
+
+
 def foreign_column(calls: list[str]) -> pd.DataFrame:
     class Dtype(pd.api.extensions.ExtensionDtype):
         name, type = "own", object
@@ -326,6 +338,7 @@ def foreign_column(calls: list[str]) -> pd.DataFrame:
             return self
 
     frame = pd.DataFrame({"plain": [1, 2], "own": Own()})
+    frame.attrs.update(series=pd.Series(Own()), index=pd.Index(Own()))
     for name in ("__len__", "__getitem__", "dtype", "shape", "isna"):
         setattr(Own, name, property(lambda self: calls.append("own")))
     return frame
@@ -337,6 +350,7 @@ def evil_names(calls: list[str]) -> Names:
     table = {key(): 1, "k": 2}
     key.__eq__ = kind.__dict__["__eq__"]
     holder = types.SimpleNamespace(inner=kind())
+    foreign = foreign_column(calls)
     module = types.ModuleType("named")
     module.__dict__.update(__version__=kind(), __file__=kind(), __doc__=kind(), inner=kind())
     cell = np.empty(2, dtype=object)
@@ -354,7 +368,10 @@ def evil_names(calls: list[str]) -> Names:
         "array": cell,
         "klass": type("Holds", (), {"inner": kind()}),
         "module": module,
-        "foreign": foreign_column(calls),
+        "foreign": foreign,
+        "foreigner": foreign.attrs["series"],
+        "labels": foreign.attrs["index"],
+        "zoned": zoned_labels(calls),
     }
 
 
@@ -367,6 +384,8 @@ def evil_names(calls: list[str]) -> Names:
         *("frame['k']", "frame.k", "frame.columns[0]", "frame.columns", "frame[:1]", "frame.T"),
         *("series[0]", "series[:1]", "series.index", "array[0]", "array[:1]", "array[0].held"),
         *("klass.inner", "klass.inner.held", "module", "module.inner", "module.inner.held"),
+        *("labels", "labels.dtype", "labels.shape", "labels[0]", "labels[:1]"),
+        *("foreigner", "foreigner.dtype", "foreigner[0]", "zoned", "zoned['x']", "zoned.columns"),
         *("foreign['own']", "foreign.own", "foreign[:1]", "foreign.dtypes", "foreign['plain']"),
     ],
 )

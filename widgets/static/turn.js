@@ -48,13 +48,14 @@ function render({ model, el }) {
     const html = model.get(key) ?? "";
     if (painted.get(key) === html) return;
     painted.set(key, html);
-    const ended = [...box.querySelectorAll("[data-stick]")].filter(
-      (each) => each.scrollHeight - each.scrollTop - each.clientHeight < 8,
+    const growing = () => [...box.querySelectorAll("[data-stick]")];
+    const left = growing().filter(
+      (each) => each.scrollHeight - each.scrollTop - each.clientHeight > 8,
     );
     const next = document.createElement("template");
     next.innerHTML = html;
     children(box, next.content, chosen);
-    for (const each of ended) each.scrollTop = each.scrollHeight;
+    for (const each of growing()) if (!left.includes(each)) each.scrollTop = each.scrollHeight;
   };
 
   const paint = () => {
