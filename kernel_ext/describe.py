@@ -12,42 +12,42 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from functools import partial
-from inspect import CO_VARARGS, CO_VARKEYWORDS
 from itertools import islice
-from sys import version_info
 from types import (
     BuiltinFunctionType,
     FunctionType,
     GeneratorType,
-    GenericAlias,
     MethodType,
     ModuleType,
     NoneType,
-    TracebackType,
-    UnionType,
 )
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from .readers import (
-    FIRST,
-    Entry,
-    Reading,
-    Show,
+from .code_readers import (
+    read_builtin_function,
+    read_class_,
+    read_exception,
+    read_function,
+    read_generator,
+    read_method,
+    read_module,
+)
+from .readers import FIRST, Entry, Reading, Show, origin, read
+from .stored import (
+    SCANNED,
     class_items,
     clip,
     dict_items,
+    elements,
     exactly,
     find,
     is_a,
     label,
     mro,
     named,
-    origin,
     own_items,
-    read,
     stored,
-    type_name,
 )
 
 LINE = 200
@@ -56,8 +56,6 @@ TEXT = 4_000
 """Characters of a description."""
 ENTRIES = 20
 """Entries of a container or instance that a description shows."""
-SCANNED = 200
-"""Stored attributes looked at, to find public ones."""
 HEAD_TEXT = 150
 """Characters of a str or bytes in a line."""
 DEPTH = 3
@@ -119,12 +117,12 @@ def _reading(value: object, inner: int) -> Reading:
     if type(kind) is type and kind in _BUILTINS:
         return _BUILTINS[kind](value, show)
     if is_a(value, type):
-        return _class(value, show)
+        return read_class_(value, show)
     known = read(value, show)
     if known is not None:
         return known
     if is_a(value, BaseException):
-        return _exception(value, show)
+        return read_exception(value, show)
     if is_a(value, Enum):
         name, held = (find(own_items(value), key) for key in ("_name_", "_value_"))
         return Reading(f"{label(kind)}.{clip(name)} = {show(held)}")
@@ -170,11 +168,7 @@ def _tuple(value: tuple[object, ...], show: Show) -> Reading:
     fields: Any = next((each for each in names if exactly(each, tuple)), None)
     if fields is None:
         return _items(tuple, "()", value, show)
-    return _attributes("fields", zip(fields, _values(value), strict=False), show)
-
-
-def _values(held: Any) -> Iterator[object]:
-    return tuple.__iter__(held)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return _attributes("fields", zip(fields, elements(value), strict=False), show)
 
 
 def _dict(value: Any, show: Show) -> Reading:
@@ -228,140 +222,6 @@ def _zone(base: type, value: object, show: Show) -> str:
     return f" {clip(find(stored(held), 'key'))}" if type(held) is ZoneInfo else f" {show(held)}"
 
 
-def _doc(text: object) -> Iterator[str]:
-    if type(text) is str and text.strip():
-        yield " ".join(text[:TEXT].strip().split("\n\n")[0].split())
-
-
-def _function(value: FunctionType, show: Show) -> Reading:
-    code = value.__code__
-
-    def entries() -> Iterator[Entry]:
-        yield from _doc(value.__doc__)
-        yield f"{clip(code.co_filename, 120)}:{code.co_firstlineno}"
-        wrapped = find(own_items(value), "__wrapped__")
-        if wrapped is not None:
-            yield "wraps ", wrapped
-
-    return Reading(f"function {clip(value.__name__)}({_parameters(value, show)})", entries())
-
-
-def _parameters(function: FunctionType, show: Show) -> str:
-    code, names = function.__code__, function.__code__.co_varnames
-    count, only = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
-    # from 3.14 on, asking for annotations runs them
-    notes = _pairs(None if version_info >= (3, 14) else function.__annotations__)
-    values = () if function.__defaults__ is None else tuple(_values(function.__defaults__))
-    last = zip(reversed(names[:count]), reversed(values), strict=False)
-    defaults = [*last, *_pairs(function.__kwdefaults__)]
-
-    def one(name: str) -> str:
-        return name + _said(": ", notes, name, _annotation) + _said(" = ", defaults, name, show)
-
-    parts = [one(name) for name in names[:count]]
-    if code.co_posonlyargcount:
-        parts.insert(code.co_posonlyargcount, "/")
-    starred = bool(code.co_flags & CO_VARARGS)
-    if starred or only > count:
-        parts.append(f"*{one(names[only]) if starred else ''}")
-    parts += [one(name) for name in names[count:only]]
-    if code.co_flags & CO_VARKEYWORDS:
-        parts.append(f"**{one(names[only + starred])}")
-    return ", ".join(parts)
-
-
-def _pairs(held: Any) -> list[tuple[object, object]]:
-    return [] if held is None else list(islice(dict_items(held), SCANNED))
-
-
-def _said(before: str, pairs: list[tuple[object, object]], name: str, tell: Show) -> str:
-    told = (tell(held) for key, held in pairs if type(key) is str and key == name)
-    return next((before + text for text in told), "")
-
-
-def _annotation(note: Any, inner: int = 2) -> str:
-    if exactly(note, str):
-        return clip(note)
-    if note is None or note is NoneType:
-        return "None"
-    if is_a(note, type):
-        return clip(type_name(note)[1])
-    if inner and exactly(note, UnionType, GenericAlias):
-        inside = [_annotation(each, inner - 1) for each in note.__args__[:FIRST]]
-        if exactly(note, UnionType):
-            return " | ".join(inside)
-        return f"{_annotation(note.__origin__)}[{', '.join(inside)}]"
-    return "…"
-
-
-def _method(value: MethodType, show: Show) -> Reading:
-    held: object = value.__func__
-    return Reading(f"method of {named(value.__self__)}: {show(held)}", iter([("", held)]))
-
-
-def _builtin(value: Any, show: Show) -> Reading:
-    text: str = (value.__text_signature__ or "(…)").replace("$module, ", "").replace("$self, ", "")
-    return Reading(f"builtin function {clip(value.__name__)}{clip(text)}", _doc(value.__doc__))
-
-
-def _generator(value: Any, show: Show) -> Reading:
-    state = "finished" if value.gi_frame is None else "not advanced"
-    return Reading(f"generator {clip(value.__name__)}, {state}")
-
-
-def _module(value: ModuleType, show: Show) -> Reading:
-    name, version, file, text = (
-        find(own_items(value), key) for key in ("__name__", "__version__", "__file__", "__doc__")
-    )
-
-    def entries() -> Iterator[Entry]:
-        yield from _doc(text)
-        yield f"file {show(file)}"
-        yield f"names {_public(own_items(value))}"
-
-    head = f"module {clip(name)}"
-    return Reading(f"{head} {clip(version)}" if exactly(version, str) else head, entries())
-
-
-def _public(pairs: Iterable[tuple[object, object]]) -> str:
-    names = (clip(name, 40) for name, _ in islice(pairs, SCANNED))
-    return ", ".join(name for name in names if name[:1] != "_")
-
-
-def _class(value: Any, show: Show) -> Reading:
-    bases = ", ".join(label(base) for base in mro(value)[1:-1][:FIRST])
-    start = find(class_items(value), "__init__")
-
-    def entries() -> Iterator[Entry]:
-        yield from _doc(find(class_items(value), "__doc__"))
-        if type(start) is FunctionType:
-            yield "", start
-        yield f"names {_public(class_items(value))}"
-
-    return Reading(f"class {label(value)}" + (f" ({bases})" if bases else ""), entries())
-
-
-def _exception(value: object, show: Show) -> Reading:
-    def held(name: str) -> Any:
-        slot: Any = find(class_items(BaseException), name)
-        return slot.__get__(value)
-
-    def entries() -> Iterator[Entry]:
-        trace: TracebackType | None = held("__traceback__")
-        for _ in range(SCANNED):
-            if trace is not None and trace.tb_next is not None:
-                trace = trace.tb_next
-        if trace is not None:
-            code = trace.tb_frame.f_code
-            file = clip(code.co_filename, 120)
-            yield f"raised at {file}:{trace.tb_lineno} in {clip(code.co_name)}"
-        if held("__cause__") is not None:
-            yield "caused by ", held("__cause__")
-
-    arguments = ", ".join(map(show, held("args")[:FIRST]))
-    return Reading(f"{named(value)}({arguments})", entries())
-
-
 def _plain(text: Callable[[Any], str]) -> Callable[[Any, Show], Reading]:
     return lambda value, show: Reading(text(value))
 
@@ -389,9 +249,9 @@ _BUILTINS: dict[type, Callable[[Any, Show], Reading]] = {
     time: _time,
     timedelta: _plain(lambda value: f"timedelta {timedelta.__str__(value)}"),
     timezone: _plain(lambda value: f"UTC{datetime(1, 1, 2, tzinfo=value).isoformat()[19:]}"),
-    FunctionType: _function,
-    MethodType: _method,
-    BuiltinFunctionType: _builtin,
-    GeneratorType: _generator,
-    ModuleType: _module,
+    FunctionType: read_function,
+    MethodType: read_method,
+    BuiltinFunctionType: read_builtin_function,
+    GeneratorType: read_generator,
+    ModuleType: read_module,
 }

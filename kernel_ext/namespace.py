@@ -22,22 +22,17 @@ from pydantic import BaseModel, Field
 
 from ..agent.tools import Tool, ToolOutput, told
 from .describe import DEPTH, brief, describe
-from .readers import (
-    Origin,
-    backing,
+from .readers import Origin, backing, element, is_index, origin, plain_array
+from .stored import (
     class_items,
     clip,
     dict_items,
-    element,
     exactly,
     find,
     is_a,
-    is_index,
     mro,
     named,
-    origin,
     own_items,
-    plain_array,
     type_name,
 )
 

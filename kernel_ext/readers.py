@@ -1,17 +1,18 @@
-"""Reads what any object stores, and values of known libraries, without user code. Knows no tool.
+"""Reads values of known libraries: pandas, numpy, polars and others. Runs no user code.
 
 A class is a library's own only if the module it names as its home holds that very class, so a
 look-alike is an ordinary instance. Library code runs on a library's exact types alone; a subclass
-is read through its stored state. Types are compared by `is`: a metaclass may define `__eq__`.
+is read through its stored state.
 """
 
 import sys
 from collections import Counter
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
-from types import GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any, NamedTuple, cast
+
+from .stored import at_home, clip, exactly, is_a, mro, named, peek, type_name
 
 Show = Callable[[object], str]
 """One short, bounded, inert text for a value inside another; never raises."""
@@ -26,8 +27,6 @@ NULL_ROWS, NULL_OBJECT_ROWS = 200_000, 10_000
 """Nulls are counted up to this many rows; in columns of Python objects up to the second figure."""
 RANGE_SIZE = 1_000_000
 """Minimum and maximum of an array are computed up to this many elements."""
-
-_TYPE = type.__dict__
 
 
 class Reading(NamedTuple):
@@ -54,105 +53,12 @@ class _Column(NamedTuple):
     nulls: Callable[[], int] | None = None
 
 
-def clip(text: object, limit: int = 80) -> str:
-    """A str, or what a subclass of it stores, as printable text on one line; else a question mark.
-
-    At most `limit` characters, and work in proportion to that; control characters are escaped.
-    """
-    if not is_a(text, str):
-        return "?"
-    part = str.__getitem__(cast("str", text), slice(limit + 1))
-    if not part.isprintable():
-        part = "".join(c if c.isprintable() else repr(c)[1:-1] for c in part)
-    return part if len(part) <= limit else part[: limit - 1] + "…"
-
-
-def mro(kind: type) -> tuple[type, ...]:
-    """The classes `kind` inherits from, itself first; no metaclass is asked."""
-    return _TYPE["__mro__"].__get__(kind)
-
-
-def class_items(kind: type) -> Iterable[tuple[object, object]]:
-    """What the class itself stores; no metaclass is asked."""
-    return _TYPE["__dict__"].__get__(kind).items()
-
-
-def is_a(value: object, base: type) -> bool:
-    """`isinstance` that asks neither `__class__` nor a metaclass."""
-    return any(each is base for each in mro(type(value)))
-
-
-def exactly(value: object, *kinds: Any) -> bool:
-    """Whether its type is one of `kinds`; `in` would ask a metaclass for equality."""
-    return any(type(value) is each for each in kinds)
-
-
-def type_name(kind: type) -> tuple[str, str]:
-    """Module and qualified name; a question mark for what is not a plain string."""
-    try:
-        module = _TYPE["__module__"].__get__(kind)
-    except AttributeError:  # it was deleted
-        module = None
-    name = _TYPE["__qualname__"].__get__(kind)
-    return module if type(module) is str else "?", name if type(name) is str else "?"
-
-
-def label(kind: type) -> str:
-    """The type as one would write it: builtins and the notebook's own classes without a module."""
-    module, name = type_name(kind)
-    return clip(name if module in ("builtins", "__main__") else f"{clip(module)}.{clip(name)}", 100)
-
-
-def named(value: object) -> str:
-    """The `label` of its type."""
-    return label(type(value))
-
-
-def find(pairs: Iterable[tuple[object, object]], name: str) -> object:
-    """The value paired with `name`, or None. Unlike a dict's own lookup it runs no `__eq__`."""
-    return next((held for key, held in pairs if type(key) is str and key == name), None)
-
-
-def dict_items(held: Any) -> ItemsView[object, object]:
-    """The items a dict, or what a subclass of it, stores."""
-    return dict.items(held)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-
-
-def own_items(value: object) -> Iterable[tuple[object, object]]:
-    """What the instance's dict holds, past any property or `__getattribute__`; () without one."""
-    for base in mro(type(value)):
-        slot = find(class_items(base), "__dict__")
-        if type(slot) is GetSetDescriptorType or type(slot) is MemberDescriptorType:
-            return dict_items(slot.__get__(value, type(value)))
-    return ()
-
-
-def stored(value: object) -> Iterator[tuple[object, object]]:
-    """All an instance stores: its dict, then its filled slots. A property stores nothing."""
-    yield from own_items(value)
-    for base in mro(type(value)):
-        for name, member in class_items(base):
-            if type(member) is MemberDescriptorType and member.__name__[:2] != "__":
-                try:
-                    held = member.__get__(value, type(value))
-                except AttributeError:  # an empty slot
-                    continue
-                yield name, held
-
-
-def peek(value: object, *path: str) -> object:
-    """The value at the end of a path of stored attributes; None where it breaks off."""
-    for name in path:
-        value = find(own_items(value), name)
-    return value
-
-
 def origin(value: object) -> Origin | None:
     """The nearest class of `value` that a reader here knows and that is what it says it is."""
     for base in mro(type(value)):
         module, name = type_name(base)
         package = module.partition(".")[0]
-        if package in _READERS and _at_home(base):
+        if package in _READERS and at_home(base):
             return Origin(package, name, base is type(value))
     return None
 
@@ -167,15 +73,9 @@ def read(value: object, show: Show) -> Reading | None:
     return _READERS[source.package](value, source, show) if source else None
 
 
-def _at_home(kind: type) -> bool:
-    module, name = type_name(kind)
-    home = sys.modules.get(module)
-    return type(home) is ModuleType and home.__dict__.get(name) is kind
-
-
 def _is_own(value: object, *packages: str) -> bool:
     kind = type(value)
-    return type_name(kind)[0].partition(".")[0] in packages and _at_home(kind)
+    return type_name(kind)[0].partition(".")[0] in packages and at_home(kind)
 
 
 def _title(value: object, source: Origin) -> str:

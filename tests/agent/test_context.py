@@ -52,12 +52,13 @@ def test_nothing_is_told_of_what_is_not_there(place: Place):
         ({"cwd": "/tmp"}, "cwd: /tmp"),
         ({"notebook": None}, "notebook: "),
         ({"packages": {"numpy": "2.1"}}, "imported: numpy 2.1"),
+        ({"packages": {}}, "imported: "),
     ],
 )
 def test_a_changed_fact_is_one_message_with_that_fact(
     place: Place, change: dict[str, Any], line: str
 ):
-    told = replace(place, docs=(DOC,))
+    told = replace(place, docs=(DOC,), packages={"dask": "9"})
     assert texts(told, replace(told, **change)) == [f"<environment>\n{line}\n</environment>"]
 
 
