@@ -38,7 +38,7 @@ def open_view(
 
             return NotebookView(StaticScreen(timing=timing), rate=rate)
         case "plain":
-            from .plain import on_terminal
+            from .terminal import on_terminal
 
             return on_terminal(timing=timing)
         case _:

@@ -1,10 +1,8 @@
 """A turn in a terminal, printed as it comes. Knows no notebook, and asks nothing."""
 
 import re
-import sys
 from collections.abc import Callable
 from itertools import zip_longest
-from shutil import get_terminal_size
 from typing import assert_never
 
 from ..agent.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
@@ -45,17 +43,6 @@ from .words import (
 _COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
 _TOLD_LINES = 10
 _DIM, _BOLD, _RED, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[0m"
-
-
-def on_terminal(*, timing: bool = True) -> "PlainView":
-    """A view on standard output as it is now; what captures it later captures nothing of this."""
-    write, flush = sys.stdout.write, sys.stdout.flush
-
-    def put(text: str) -> None:
-        write(text)
-        flush()
-
-    return PlainView(put, get_terminal_size().columns, colour=sys.stdout.isatty(), timing=timing)
 
 
 class PlainView:
@@ -99,6 +86,11 @@ class PlainView:
                 self._turn(event)
             case _:
                 assert_never(event)
+
+    @property
+    def at_line_start(self) -> bool:
+        """Nothing stands on the line yet."""
+        return not self._mid_line
 
     def close(self) -> None:
         """End the line that was begun."""

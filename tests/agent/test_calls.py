@@ -102,8 +102,8 @@ async def test_what_changes_things_runs_alone_and_reads_after_it_wait(
 
     async def sample(body: bytes) -> AsyncGenerator[SamplePart]:
         if b"function_call_output" not in body:
-            for name, call_id in [("write", "1"), ("read", "2"), ("read", "3"), ("write", "4")]:
-                yield call(name, call_id)
+            for number, name in enumerate(["write", "read", "read", "write", "read"], 1):
+                yield call(name, str(number))
                 await asyncio.sleep(0)
             log.append("response ends")
         else:
@@ -115,7 +115,7 @@ async def test_what_changes_things_runs_alone_and_reads_after_it_wait(
     assert error is None
     assert log == [
         *("response ends", "1 starts", "1 ends", "2 starts", "3 starts", "2 ends", "3 ends"),
-        *("4 starts", "4 ends"),
+        *("4 starts", "4 ends", "5 starts", "5 ends"),
     ]
 
 
