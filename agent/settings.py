@@ -20,8 +20,8 @@ from .project import find_in_project
 
 FILE_NAME = "inkernel.toml"
 PREFIX = "INKERNEL_"
-PRIVATE = ("base_url", "api_key_env")
-"""Where a key is sent is the user's own choice, never a downloaded project's."""
+PRIVATE = ("base_url", "api_key_env", "data_dir")
+"""Where a key is sent, and records are kept, is never a downloaded project's choice."""
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -98,7 +98,7 @@ def read_file(path: Path, private: bool) -> Layer:
     for key in PRIVATE:
         if key in values and not private:
             raise SettingsError(
-                f"{path} sets {key}, which a project may not: it decides where your key is sent.",
+                f"{path} sets {key}, which a project may not: it decides where your data goes.",
                 f"Set {key} in your own settings file, or as {PREFIX}{key.upper()}.",
             )
     return Layer(str(path), values)

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, cast
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -43,15 +43,17 @@ async def run_notebook(
     def cell_begins(cell: Any, cell_index: int) -> None:
         begin(cell.source)
 
-    with TemporaryDirectory(prefix="inkernel-") as private:
+    with TemporaryDirectory(prefix="inkernel-") as private, TemporaryFile() as said:
         client = _Client(notebook, folder, Path(private), listen)
         client.on_cell_execute = cell_begins
         try:
-            await client.async_execute(env={**os.environ, **ours, **environ})
+            # What cells print comes as messages; the process itself speaks only when it crashes.
+            await client.async_execute(env={**os.environ, **ours, **environ}, stderr=said)
         except CellExecutionError as error:
             return f"{error.ename}: {error.evalue}"
         except DeadKernelError:
-            return "The kernel died."
+            said.seek(0)
+            return f"The kernel died. {said.read()[-2000:].decode(errors='replace')}".strip()
         return None
 
 

@@ -32,7 +32,8 @@ OWN = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "IPYTHONDIR")
 def _home() -> Iterator[None]:
     """A home and an environment without keys, before any fixture starts a process."""
     # Short: the sockets of kernels lie in it, and the path of a socket has at most 107 bytes.
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ink") as home:
+    folder = tempfile.TemporaryDirectory(prefix="ink", ignore_cleanup_errors=True)
+    with pytest.MonkeyPatch.context() as patch, folder as home:
         for name in os.environ:
             if name == "OPENAI_API_KEY" or name.startswith("INKERNEL_"):
                 patch.delenv(name)

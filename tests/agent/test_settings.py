@@ -148,7 +148,7 @@ def test_a_project_may_not_say_where_keys_are_sent(own: Path, project: Path, key
     assert f"INKERNEL_{key.upper()}" in raised.value.hint
     write(own, f'{key} = "http://mine.example/v1"')
     (project / FILE_NAME).unlink()
-    assert getattr(choose(read_layers(project, own, {})).settings, key) == "http://mine.example/v1"
+    assert choose(read_layers(project, own, {})).origins[key] == str(own / FILE_NAME)
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,15 @@ def test_wrong_usage_is_said_in_a_sentence(arguments, says, tmp_path):
     assert says in ran.stderr and "Traceback" not in ran.stderr
 
 
+def test_a_kernel_that_crashes_is_told_with_its_last_words(tmp_path):
+    crash = "import ctypes, faulthandler\nfaulthandler.enable()\nctypes.string_at(0)"
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(crash, id="crash")])
+    nbformat.write(notebook, tmp_path / "crash.ipynb")
+    ran = inkernel("run", "crash.ipynb", cwd=tmp_path)
+    assert ran.returncode == 1 and "The kernel died." in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_a_file_that_is_no_notebook_is_named(tmp_path):
     (tmp_path / "bad.ipynb").write_text("not json")
     ran = inkernel("run", "bad.ipynb", cwd=tmp_path)
