@@ -83,7 +83,9 @@ class Calls:
             assert call.output is not None
             yield self._commit(call, call.output)
             if call.output.status == "interrupted":
-                raise TurnInterrupted("You interrupted a step.", "The next %%agent goes on here.")
+                raise TurnInterrupted(
+                    "You interrupted a step.", "The next %%agent goes on from here."
+                )
 
     def cancel(self) -> None:
         """Stop what still runs."""

@@ -122,10 +122,10 @@ class _Listener:
         self._show(event)
 
     def end(self, failure: str | None) -> None:
-        """The notebook is done; a failure that no turn has told is told now."""
-        if failure is None or not self.completed:
+        """The notebook is done; what stopped it is told, as an event too unless a turn did that."""
+        if failure is None:
             return
-        if self._json:
+        if self._json and self.completed:
             _print_json(_failed(failure))
         print(failure, file=sys.stderr)
 

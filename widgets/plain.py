@@ -35,14 +35,14 @@ from .words import (
     footer_text,
     header_text,
     left_out_text,
-    note_lines,
+    note_text,
     status_text,
     title_text,
 )
 
 _COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
 _TOLD_LINES = 10
-_DIM, _BOLD, _RED, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[0m"
+_DIM, _BOLD, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
 
 class PlainView:
@@ -103,8 +103,6 @@ class PlainView:
             case Retrying() | Notice():
                 self._note(self._state.blocks[-1])
             case TurnEnded():
-                if event.error:
-                    self._note(self._state.blocks[-1])
                 self._gap()
                 self._line(footer_text(self._state, self._timing), _DIM)
             case _:
@@ -184,8 +182,7 @@ class PlainView:
 
     def _note(self, note: Block) -> None:
         if isinstance(note, Note):
-            text = "\n  ".join(note_lines(note, self._timing))
-            self._line(text, _RED if note.kind == "error" else _DIM)
+            self._line(note_text(note, self._timing), _DIM)
 
     def _stream(self, kind: str, text: str, style: str = "") -> None:
         """More of a text that is still coming; another kind of text begins on a line of its own."""

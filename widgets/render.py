@@ -19,8 +19,8 @@ from .words import (
     footer_text,
     header_text,
     left_out_text,
-    note_lines,
     note_parts,
+    note_text,
     reasoning_title,
     status_text,
     title_text,
@@ -163,21 +163,14 @@ def _told(step: Step) -> str:
 
 
 def _note_html(note: Note, timing: bool, since: int | None) -> str:
-    text, *hints = map(escape, note_lines(note, timing))
-    if note.wait is not None:
-        if since is not None:
-            until = since + round(note.wait * 1000)
-            first, rest = map(escape, note_parts(note))
-            text = f'{first} <span data-until="{until}"></span>{rest}'
-        return f'<div style="color:{_AMBER};margin:.5em 0">{text}</div>'
-    if note.kind in ("notice", "retry"):
+    text = escape(note_text(note, timing))
+    if note.wait is None:
         return f'<div style="{_MUTED};margin:.5em 0">{text}</div>'
-    hint = "".join(f'<div style="padding-left:1.2em">{line}</div>' for line in hints)
-    colour = _RED if note.kind == "error" else _AMBER
-    return (
-        f'<div style="border-left:3px solid {colour};padding-left:.8em;margin:.7em 0">'
-        f'<b style="color:{colour}">{text}</b>{hint}</div>'
-    )
+    if since is not None:
+        until = since + round(note.wait * 1000)
+        first, rest = map(escape, note_parts(note))
+        text = f'{first} <span data-until="{until}"></span>{rest}'
+    return f'<div style="color:{_AMBER};margin:.5em 0">{text}</div>'
 
 
 def _details(summary: str, body: str, unfolded: bool) -> str:
@@ -210,7 +203,7 @@ def _block_markdown(block: Block, timing: bool) -> str:
         case Step():
             return _step_markdown(block, timing)
         case Note():
-            return "\n\n".join(map(_marked, note_lines(block, timing)))
+            return _marked(note_text(block, timing))
         case _:
             assert_never(block)
 
@@ -236,7 +229,7 @@ def _block_text(block: Block, timing: bool) -> str:
         case Step():
             return _step_text(block, timing)
         case Note():
-            return printable("\n  ".join(note_lines(block, timing)))
+            return printable(note_text(block, timing))
         case _:
             assert_never(block)
 

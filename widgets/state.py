@@ -88,11 +88,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A notice, a retry, or why the turn did not complete. `wait`: seconds, while a retry waits."""
+    """A notice, or a retry: which `attempt`, and the `wait` in seconds while it waits."""
 
-    kind: Literal["notice", "retry", "error", "stopped"]
+    kind: Literal["notice", "retry"]
     text: str
-    hint: str = ""
+    attempt: str = ""
     wait: float | None = None
 
 
@@ -142,9 +142,6 @@ def _fold_turn(state: TurnState, event: TurnStarted | Retrying | Notice | TurnEn
             return _append(state, Note("notice", event.text))
         case TurnEnded():
             blocks = tuple(_under_way(_abandoned(_sealed(block))) for block in state.blocks)
-            if event.error:
-                kind = "error" if event.status == "failed" else "stopped"
-                blocks += (Note(kind, event.error, event.hint or ""),)
             return replace(state, blocks=blocks, ended=event)
         case _:
             assert_never(event)
@@ -223,8 +220,8 @@ def _retrying(state: TurnState, event: Retrying) -> TurnState:
     blocks = tuple(_under_way(block) for block in state.blocks if not _is_open(block))
     if blocks and isinstance(last := blocks[-1], Note) and last.kind == "retry":
         blocks = blocks[:-1]
-    hint = f"attempt {event.attempt} of {event.attempts}"
-    return _append(replace(state, blocks=blocks), Note("retry", event.cause, hint, event.wait))
+    attempt = f"attempt {event.attempt} of {event.attempts}"
+    return _append(replace(state, blocks=blocks), Note("retry", event.cause, attempt, event.wait))
 
 
 def _retried(state: TurnState) -> TurnState:

@@ -30,8 +30,6 @@ _STATUS = {
     "interrupted": "interrupted",
 }
 
-_MARKS = {"notice": "•", "retry": "↻", "error": "✗", "stopped": "■"}
-
 
 def seconds_text(seconds: float) -> str:
     """`20 ms`, `0.8 s`, `48 s`, `3 min 20 s`."""
@@ -144,20 +142,19 @@ def reasoning_title(block: Reasoning) -> str:
     return f"{word} · {clip(headings[-1], 80)}" if headings else word
 
 
-def note_lines(note: Note, timing: bool) -> list[str]:
-    """The note with its sign, a retry with its wait while it waits; and what to do, if known."""
+def note_text(note: Note, timing: bool) -> str:
+    """The note with its sign, a retry with its wait while it waits."""
     first, rest = note_parts(note)
     wait = f" in {seconds_text(note.wait)}" if timing and note.wait is not None else ""
-    hinted = note.kind in ("error", "stopped") and note.hint
-    return [first + wait + rest, *([f"→ {note.hint}"] if hinted else [])]
+    return first + wait + rest
 
 
 def note_parts(note: Note) -> tuple[str, str]:
     """What stands before and after the wait."""
-    if note.kind != "retry":
-        return f"{_MARKS[note.kind]} {note.text}", ""
+    if note.kind == "notice":
+        return f"• {note.text}", ""
     verb = "Tried" if note.wait is None else "Trying"
-    return f"{_MARKS['retry']} {verb} again", f" ({note.hint}): {note.text}"
+    return f"↻ {verb} again", f" ({note.attempt}): {note.text}"
 
 
 def figure_text(mime: str, payload: str) -> str:

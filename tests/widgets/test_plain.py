@@ -106,7 +106,7 @@ def test_a_call_id_used_again_ends_the_later_step(called: Callable[..., Event]) 
     assert printed(events).split() == ["▸", "inspect", "first", "▸", "inspect", "second"]
 
 
-def test_retries_notices_and_the_error_are_lines_of_their_own() -> None:
+def test_retries_and_notices_are_lines_of_their_own() -> None:
     end = TurnEnded(
         status="failed",
         answer="",
@@ -120,7 +120,7 @@ def test_retries_notices_and_the_error_are_lines_of_their_own() -> None:
     retry = Retrying(attempt=1, attempts=2, wait=0.5, cause="reset")
     assert printed([TextDelta(text="half"), retry, Notice(text="news"), end]) == (
         "\nhalf\n↻ Trying again in 0.5 s (attempt 1 of 2): reset\n• news\n"
-        "✗ No key.\n  → Set it.\n\nfailed · 1.0 s · 0 steps, 1 sample\n"
+        "\nfailed · 1.0 s · 0 steps, 1 sample\n"
     )
 
 

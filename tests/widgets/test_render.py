@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.agent.cells import DisplayOutput, ErrorOutput
-from inkernel.agent.events import Event, TurnEnded, Usage
+from inkernel.agent.events import Event, Usage
 from inkernel.agent.policy import Verdict
 from inkernel.widgets.markup import ansi_lines, clean_html, markdown_html, printable
 from inkernel.widgets.outputs import fenced, output_html, output_markdown, output_text
@@ -111,7 +111,6 @@ def every_place(text: str) -> list[Block]:
         replace(step, arguments='{"title": "t", "code": ' + json.dumps(text) + "}"),
         Note("notice", text),
         Note("retry", text, text, 2.0),
-        Note("error", text, text),
     ]
 
 
@@ -221,22 +220,6 @@ def test_a_scripted_model_is_said_to_be_one(turn: list[Event]) -> None:
     scripted = turn[0].model_copy(update={"scripted": True})
     for form in bundle(folded([scripted]), timing=True).values():
         assert "scripted model: its words come from a script file" in form
-
-
-def test_a_failed_turn_says_what_happened_and_what_to_do() -> None:
-    end = TurnEnded(
-        status="failed",
-        answer="",
-        usage=Usage(),
-        cost=None,
-        seconds=1,
-        samples=1,
-        error="The key was refused.",
-        hint="Set it.",
-    )
-    for form in bundle(folded([end]), timing=True).values():
-        assert "The key was refused." in form
-        assert "→ Set it." in form
 
 
 def test_a_step_that_went_well_folds_long_code_and_a_failed_one_never() -> None:
