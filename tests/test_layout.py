@@ -78,12 +78,13 @@ def test_a_file_stays_short(path: Path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
-def test_every_folder_with_modules_is_a_listed_package():
+def test_every_folder_with_modules_or_their_data_is_a_listed_package():
     setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     setuptools = setup["tool"]["setuptools"]
     places = setuptools["package-dir"]
     assert set(setuptools["packages"]) == set(places)
-    assert set(places.values()) == {name_of(path.parent) for path in SOURCES}
+    data = [path for kind in ("agent/**/*.md", "widgets/**/*.js") for path in ROOT.glob(kind)]
+    assert set(places.values()) == {name_of(path.parent) for path in (*SOURCES, *data)}
 
 
 def test_imports_inside_the_agent_have_no_circle():
