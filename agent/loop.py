@@ -17,6 +17,7 @@ from .errors import AgentError, ModelError, RecordError, TurnInterrupted, TurnLi
 from .events import (
     Event,
     ItemDone,
+    Notice,
     Retrying,
     SampleEnded,
     SampleStarted,
@@ -49,7 +50,7 @@ async def turn(session: Session, said: Said) -> AsyncGenerator[Event]:
     tally = _Tally()
     error: AgentError | asyncio.CancelledError | None = None
     try:
-        session.begin(said)
+        notices = session.begin(said)
         target = session.target
         yield TurnStarted(
             session=session.id,
@@ -58,6 +59,8 @@ async def turn(session: Session, said: Said) -> AsyncGenerator[Event]:
             provider=target.provider,
             scripted=target.scripted,
         )
+        for text in notices:
+            yield Notice(text=text)
         async with aclosing(_samples(session, tally)) as events:
             async for event in events:
                 yield event

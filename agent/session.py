@@ -70,8 +70,8 @@ class Session:
         """The fixed part of this session's requests."""
         return make_head(self.target, self.settings, self.tools, self.id)
 
-    def begin(self, said: Said) -> None:
-        """Open a turn: what changed around us, then what was said."""
+    def begin(self, said: Said) -> list[str]:
+        """Open a turn: what changed around us, then what was said. Returns what to notice."""
         talk = self.conversation
         talk.turns += 1
         talk.cell = said.cell
@@ -86,10 +86,13 @@ class Session:
                 "policy": self.settings.policy,
             },
         )
+        known = talk.told.docs if talk.told else ()
         for item in difference(talk.told, said.place):
             self.commit(item)
         talk.told = said.place
         self.commit(message("user", text_part(said.text), *map(text_part, said.attached)))
+        cut = [doc for doc in said.place.docs if doc.cut and doc not in known]
+        return [f"{doc.path} is longer than docs_bytes allows: its end is left out." for doc in cut]
 
     def commit(self, item: Item) -> None:
         """Add an item to history and record, for good."""

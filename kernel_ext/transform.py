@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ..agent.errors import UsageError
 
 _CELL = re.compile(r"%%agent(?=\s|$)(.*)", re.DOTALL)
-_HELP_LIKE = re.compile(r"\s*%agent(?=\s)(.*\?)\s*$")
+_HELP_LIKE = re.compile(r"(\s*)%agent(?=\s)(.*\?)\s*$")
 
 Transform = Callable[[list[str]], list[str]]
 
@@ -28,14 +28,19 @@ def transform(lines: list[str]) -> list[str]:
         # run_cell_magic refuses an empty body before we can say what is missing.
         return [f"await {_call('cell', match[1].strip(), body or chr(10))}\n"]
     _refuse_below(lines)
-    if len(lines) == 1 and (match := _HELP_LIKE.match(lines[0])):
-        return [f"{_call('line', match[1].strip())}\n"]
+    if any(map(_HELP_LIKE.match, lines)) and not _is_python("".join(lines)):
+        return [_HELP_LIKE.sub(_plain_line, line) for line in lines]
     return lines
 
 
 # IPython asks its transforms whether a cell is complete, unless they declare side effects;
 # then the untouched `%%agent` line is seen as a cell magic, which a blank line ends.
 transform.has_side_effects = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def _plain_line(match: re.Match[str]) -> str:
+    """`%agent …?` would be a plea for help on its last word."""
+    return f"{match[1]}{_call('line', match[2].strip())}\n"
 
 
 def _call(kind: str, *arguments: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,10 +25,11 @@ from inkernel.agent.errors import (
     TurnLimited,
     UnreachableError,
 )
-from inkernel.agent.events import Event, ItemDone, Retrying, TextDelta, TurnEnded, Usage
+from inkernel.agent.events import Event, ItemDone, Notice, Retrying, TextDelta, TurnEnded, Usage
 from inkernel.agent.fakes import play
 from inkernel.agent.items import parse_item
 from inkernel.agent.loop import turn
+from inkernel.agent.project import Doc
 from inkernel.agent.prompt import END as CLOSING
 from inkernel.agent.record import read_record
 from inkernel.agent.session import Said, Sample, Session
@@ -277,3 +279,14 @@ async def test_a_failed_turn_says_why_raises_and_the_next_goes_on(
     events, error = await run(session)
     assert error is None
     assert last(events).answer == "Yes."
+
+
+async def test_project_instructions_that_were_cut_are_noticed_once(
+    session_for: Make, say: Make, place: Place
+):
+    session = session_for(play([[say("One."), END], [say("Two."), END]]))
+    said = Said("hello", replace(place, docs=(Doc(Path("/p/AGENTS.md"), "Be br", cut=True),)))
+    first, second = [[event async for event in turn(session, said)] for _ in range(2)]
+    (notice,) = [event.text for event in first if isinstance(event, Notice)]
+    assert "/p/AGENTS.md" in notice and "docs_bytes" in notice
+    assert "notice" not in kinds(second)

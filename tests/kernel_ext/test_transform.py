@@ -52,6 +52,10 @@ def test_blank_lines_above_are_as_harmless_as_for_other_magics():
 def test_an_agent_line_that_ends_in_a_question_mark_is_not_a_plea_for_help():
     assert called_with("%agent what is in df?") == ["agent", "what is in df?"]
     assert called_with("%agent status?\n") == ["agent", "status?"]
+    cell = "x = 1\nif x:\n    %agent what's in x?\n%time x\n"
+    first, second, third, fourth = transform(lines(cell))
+    assert (first, second, fourth) == ("x = 1\n", "if x:\n", "%time x\n")
+    assert third == "    get_ipython().run_line_magic('agent', \"what's in x?\")\n"
 
 
 @pytest.mark.parametrize(
@@ -67,5 +71,6 @@ def test_below_the_first_line_it_is_refused_with_the_line_it_stands_on():
 
 
 def test_in_a_string_or_below_another_cell_magic_it_means_nothing():
-    for cell in ('text = """\n%%agent\n"""\n', "%%bash\necho\n%%agent\n"):
+    strings = ('text = """\n%%agent\n"""\n', 'text = """\n%agent what?\n"""\n')
+    for cell in (*strings, "%%bash\necho\n%%agent\n"):
         assert transform(lines(cell)) == lines(cell)
