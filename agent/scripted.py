@@ -20,10 +20,10 @@ from .items import dumps
 from .script import NO_FAULT, Fault, Script
 from .scripted_model import (
     Frame,
-    Place,
+    Position,
     RequestError,
     cached_tokens,
-    find_place,
+    find_position,
     frames,
     read_request,
 )
@@ -151,7 +151,7 @@ class _Service:
     key: str | None
     requests: list[bytes]
     prompts: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    attempts: Counter[Place] = field(default_factory=Counter[Place])
+    attempts: Counter[Position] = field(default_factory=Counter[Position])
 
     def answer(self, request: h11.Request, body: bytes) -> _Answer:
         """The answer to one HTTP request."""
@@ -174,15 +174,15 @@ class _Service:
     def _respond(self, body: bytes) -> _Answer:
         try:
             request = read_request(body)
-            place = find_place(self.script, request)
-            fault = self._fault(place)
+            position = find_position(self.script, request)
+            fault = self._fault(position)
             if fault.body is not None:
                 return _json(fault.status or 200, fault.body.encode(), fault)
             if fault.status is not None:
                 return _error(fault.status, fault.message, fault.code, None, fault)
             cached = self._cached(request.prompt_cache_key, request.prompt)
             now = int(time.time())
-            events = list(frames(self.script, place, request, now, cached, fault))
+            events = list(frames(self.script, position, request, now, cached, fault))
             if not request.stream:
                 return _json(200, dumps(events[-1][1]["response"]), fault)
             return self._stream(events, fault)
@@ -191,10 +191,10 @@ class _Service:
         except RecursionError:
             return _error(400, "The body is nested too deeply.", None)
 
-    def _fault(self, place: Place) -> Fault:
-        fault = self.script.turn[place.turn].response[place.response].fault
-        self.attempts[place] += 1
-        spent = fault.times is not None and self.attempts[place] > fault.times
+    def _fault(self, position: Position) -> Fault:
+        fault = self.script.turn[position.turn].response[position.response].fault
+        self.attempts[position] += 1
+        spent = fault.times is not None and self.attempts[position] > fault.times
         return NO_FAULT if spent else fault
 
     def _cached(self, key: str | None, prompt: bytes) -> int:

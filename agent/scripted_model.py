@@ -106,7 +106,7 @@ def read_request(body: bytes) -> Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where in the script a request stands. `again`: how often the turn was played before."""
 
     turn: int
@@ -119,7 +119,7 @@ class Place:
         return f"{kind}_t{self.turn}r{self.response}i{index}{again}"
 
 
-def find_place(script: Script, request: Request) -> Place:
+def find_position(script: Script, request: Request) -> Position:
     """Which response answers `request`. Raises RequestError when the script has none.
 
     Within a turn the next one. After a new user message the first turn whose `on` it contains, else
@@ -132,18 +132,18 @@ def find_place(script: Script, request: Request) -> Place:
             turns.append(None)
             said = _text(item.get("content")).casefold()
         elif match := _ID.match(str(item.get("id"))) or _ID.match(str(item.get("call_id"))):
-            place = (int(match[1]), int(match[2]))
+            position = (int(match[1]), int(match[2]))
             turns = turns or [None]
-            turns[-1] = max(turns[-1] or place, place)
+            turns[-1] = max(turns[-1] or position, position)
     *earlier, current = turns or [None]
-    played = [place[0] for place in earlier if place]
+    played = [position[0] for position in earlier if position]
     if current:
         turn, response = current[0], current[1] + 1
     else:
         named = (t for t, it in enumerate(script.turn) if it.on and it.on.casefold() in said)
         turn, response = next(named, max(played, default=-1) + 1), 0
     _check(script, turn, response, request)
-    return Place(turn, response, played.count(turn))
+    return Position(turn, response, played.count(turn))
 
 
 def _check(script: Script, turn: int, response: int, request: Request) -> None:
@@ -185,7 +185,7 @@ def cached_tokens(prompt: bytes, earlier: bytes) -> int:
 
 def frames(
     script: Script,
-    place: Place,
+    position: Position,
     request: Request,
     created_at: int,
     cached: int = 0,
@@ -196,12 +196,12 @@ def frames(
     `created_at`: seconds since 1970. `cached`: input tokens counted as cached. `fault`: its `event`
     and `after` shape the end.
     """
-    started = _resource(script, place, request, created_at)
+    started = _resource(script, position, request, created_at)
     events: list[Frame] = [
         ("response.created", {"response": started}),
         ("response.in_progress", {"response": started}),
     ]
-    items = _items(script.turn[place.turn].response[place.response], place, request)
+    items = _items(script.turn[position.turn].response[position.response], position, request)
     if fault.event == "incomplete" and items and "status" in items[-1]:
         items[-1]["status"] = "incomplete"
     for index, item in enumerate(items):
@@ -214,10 +214,12 @@ def frames(
         yield kind, {"type": kind, "sequence_number": number, **data}
 
 
-def _resource(script: Script, place: Place, request: Request, created_at: int) -> dict[str, Any]:
+def _resource(
+    script: Script, position: Position, request: Request, created_at: int
+) -> dict[str, Any]:
     tool = {"description": None, "parameters": None, "strict": None}
     return {
-        "id": place.item_id("resp", 0),
+        "id": position.item_id("resp", 0),
         "object": "response",
         "created_at": created_at,
         "completed_at": None,
@@ -236,23 +238,23 @@ def _resource(script: Script, place: Place, request: Request, created_at: int) -
     }
 
 
-def _items(response: Response, place: Place, request: Request) -> list[dict[str, Any]]:
+def _items(response: Response, position: Position, request: Request) -> list[dict[str, Any]]:
     """The response's output, whole."""
     items: list[dict[str, Any]] = []
     if response.reasoning is not None:
-        items.append(_reasoning(response.reasoning, place, request))
+        items.append(_reasoning(response.reasoning, position, request))
     if response.say is not None:
         phase = "commentary" if response.call else "final_answer"
-        items.append(_message(response.say, phase, place.item_id("msg", len(items))))
+        items.append(_message(response.say, phase, position.item_id("msg", len(items))))
     calls = enumerate(response.call, len(items))
-    return items + [_call(call, place, index) for index, call in calls]
+    return items + [_call(call, position, index) for index, call in calls]
 
 
-def _reasoning(text: str, place: Place, request: Request) -> dict[str, Any]:
-    sealed = base64.b64encode(f"{place} {text}".encode()).decode()
+def _reasoning(text: str, position: Position, request: Request) -> dict[str, Any]:
+    sealed = base64.b64encode(f"{position} {text}".encode()).decode()
     return {
         "type": "reasoning",
-        "id": place.item_id("rs", 0),
+        "id": position.item_id("rs", 0),
         "summary": [{"type": "summary_text", "text": text}],
         "encrypted_content": sealed if "reasoning.encrypted_content" in request.include else None,
     }
@@ -269,13 +271,13 @@ def _message(text: str, phase: str, item_id: str) -> dict[str, Any]:
     }
 
 
-def _call(call: Call, place: Place, index: int) -> dict[str, Any]:
+def _call(call: Call, position: Position, index: int) -> dict[str, Any]:
     given = call.arguments
     return {
         "type": "function_call",
-        "id": place.item_id("fc", index),
+        "id": position.item_id("fc", index),
         "status": "completed",
-        "call_id": place.item_id("call", index),
+        "call_id": position.item_id("call", index),
         "name": call.name,
         "arguments": given if isinstance(given, str) else json.dumps(given, ensure_ascii=False),
     }

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from inkernel.agent.script import Script
 from inkernel.agent.scripted_model import (
-    Place,
+    Position,
     Request,
     RequestError,
     cached_tokens,
-    find_place,
+    find_position,
     frames,
     read_request,
 )
@@ -51,12 +51,12 @@ def user(text: str) -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
-def output_of(index: int, text: str = "ok", place: str = "t0r0") -> dict[str, Any]:
-    return {"type": "function_call_output", "call_id": f"call_{place}i{index}", "output": text}
+def output_of(index: int, text: str = "ok", position: str = "t0r0") -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": f"call_{position}i{index}", "output": text}
 
 
 def play(asked: Request, script: Script = SCRIPT, **options: Any) -> list[tuple[str, Any]]:
-    return list(frames(script, find_place(script, asked), asked, 1_700_000_000, **options))
+    return list(frames(script, find_position(script, asked), asked, 1_700_000_000, **options))
 
 
 def output(events: list[tuple[str, Any]]) -> list[dict[str, Any]]:
@@ -69,28 +69,30 @@ def one_response(**fields: Any) -> Script:
 
 class TestWhichResponsePlays:
     def test_the_first_message_gets_the_first_turn(self):
-        assert find_place(SCRIPT, request(user("hello"))) == Place(0, 0)
+        assert find_position(SCRIPT, request(user("hello"))) == Position(0, 0)
 
     def test_an_input_that_is_a_string_is_a_user_message(self):
         asked = read_request(b'{"model": "m", "input": "The DRIEST month?"}')
-        assert find_place(SCRIPT, asked) == Place(2, 0)
+        assert find_position(SCRIPT, asked) == Position(2, 0)
 
     def test_a_message_that_contains_on_in_any_case_gets_that_turn(self):
-        assert find_place(SCRIPT, request(user("the DRIEST?"))) == Place(2, 0)
+        assert find_position(SCRIPT, request(user("the DRIEST?"))) == Position(2, 0)
 
     def test_context_before_the_users_message_does_not_choose_the_turn(self):
         asked = request({"role": "developer", "content": "driest"}, user("hello"))
-        assert find_place(SCRIPT, asked) == Place(0, 0)
+        assert find_position(SCRIPT, asked) == Position(0, 0)
 
     @pytest.mark.parametrize("kept", ["id", "call_id"])
     def test_the_ids_since_the_users_message_tell_the_next_response(self, kept: str):
         call = {"type": "function_call", kept: "call_t0r0i2", "name": "x", "arguments": "{}"}
         asked = request(user("wettest?"), call, output_of(2, "AttributeError"))
-        assert find_place(SCRIPT, asked) == Place(0, 1)
+        assert find_position(SCRIPT, asked) == Position(0, 1)
 
     def test_after_a_turn_the_next_one_plays(self):
         done = {"type": "message", "id": "msg_t0r1i0", "role": "assistant", "content": "…"}
-        assert find_place(SCRIPT, request(user("wettest?"), done, user("more"))) == Place(1, 0)
+        assert find_position(SCRIPT, request(user("wettest?"), done, user("more"))) == Position(
+            1, 0
+        )
 
     def test_a_turn_played_again_has_ids_of_its_own(self):
         first = user("wettest?")
@@ -101,30 +103,30 @@ class TestWhichResponsePlays:
         for result in results:
             result["call_id"] += "n1"
         asked = request(first, *played, first, *again, *results)
-        assert find_place(SCRIPT, asked) == Place(0, 1, again=1)
+        assert find_position(SCRIPT, asked) == Position(0, 1, again=1)
 
     def test_a_steering_message_in_mid_turn_begins_a_turn(self):
         asked = request(user("wettest?"), *output(play(request(user("wettest?")))), user("stop"))
-        assert find_place(SCRIPT, asked) == Place(1, 0)
+        assert find_position(SCRIPT, asked) == Position(1, 0)
 
     def test_past_the_end_of_a_turn_the_error_says_so(self):
         done = {"type": "message", "id": "msg_t1r0i0", "role": "assistant", "content": "…"}
         with pytest.raises(RequestError, match="no response 1 for turn 1; turn 1 has 1"):
-            find_place(SCRIPT, request(user("x"), done))
+            find_position(SCRIPT, request(user("x"), done))
 
     def test_past_the_last_turn_the_error_says_so(self):
         done = {"type": "message", "id": "msg_t2r0i0", "role": "assistant", "content": "…"}
         with pytest.raises(RequestError, match="no response 0 for turn 3; it has 3 turn"):
-            find_place(SCRIPT, request(user("x"), done, user("y")))
+            find_position(SCRIPT, request(user("x"), done, user("y")))
 
     def test_a_tool_output_that_is_not_the_expected_one_is_told(self):
         with pytest.raises(RequestError, match=r"expects 'AttributeError' .* what came is: all w"):
-            find_place(SCRIPT, request(user("x"), output_of(2, "all well")))
+            find_position(SCRIPT, request(user("x"), output_of(2, "all well")))
 
     def test_an_expected_tool_output_that_never_came_is_told(self):
         call = {"type": "function_call", "call_id": "call_t0r0i2", "name": "x", "arguments": "{}"}
         with pytest.raises(RequestError, match="no tool output came"):
-            find_place(SCRIPT, request(user("x"), call))
+            find_position(SCRIPT, request(user("x"), call))
 
     def test_the_parts_of_a_tool_output_are_read_too(self):
         result = output_of(2)
@@ -132,7 +134,7 @@ class TestWhichResponsePlays:
             {"type": "input_image", "image_url": "data:,"},
             {"type": "input_text", "text": "an AttributeError"},
         ]
-        assert find_place(SCRIPT, request(user("x"), result)) == Place(0, 1)
+        assert find_position(SCRIPT, request(user("x"), result)) == Position(0, 1)
 
 
 class TestTheEvents:
