@@ -62,7 +62,7 @@ def test_a_failing_cell_gives_its_traceback_and_keeps_what_came_before(run, shel
 
 
 def test_a_syntax_error_is_an_output_too(run):
-    ran = run("x = (")
+    ran = run("x = = 1")
     assert ran.status == "error"
     assert ran.outputs[0].ename == "SyntaxError"
 
