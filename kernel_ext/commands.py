@@ -4,13 +4,14 @@ import asyncio
 import html
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import IPython.display
 
+from ..agent.client import list_models
 from ..agent.cost import cost_of
 from ..agent.errors import AgentError, UsageError
 from ..agent.project import read_docs
@@ -20,6 +21,7 @@ from ..agent.session import Conversation
 from ..agent.settings import Layer, Settings, choose, nearest
 from .binding import TYPED, Binding
 
+T = TypeVar("T")
 Rows = Sequence[tuple[str, str]]
 
 
@@ -89,6 +91,19 @@ def model(binding: Binding, rest: str) -> Card:
     return Card("The next turn asks:", [("model", _model_row(found))])
 
 
+def models(binding: Binding, _rest: str) -> Card:
+    """the models that the server lists"""
+    settings = binding.choose().settings
+    target = _find_now(binding, settings)
+    if isinstance(target, AgentError):
+        raise target
+    listed = _now(list_models(target, settings.connect_timeout))
+    if isinstance(listed, AgentError):
+        raise listed
+    rows = [("→" if name == target.model else "", name) for name in sorted(listed)]
+    return Card(f"{target.server} lists {len(rows)}; `%agent model NAME` chooses one.", rows)
+
+
 def new(binding: Binding, _rest: str) -> Card:
     """forget the conversation, keep the variables; the old record stays"""
     turns = binding.conversation.turns
@@ -150,6 +165,7 @@ def help_(_binding: Binding, _rest: str) -> Card:
 COMMANDS: Mapping[str, Callable[[Binding, str], Card]] = {
     "status": status,
     "model": model,
+    "models": models,
     "new": new,
     "history": history,
     "config": config,
@@ -173,19 +189,23 @@ def _model_row(found: Target | AgentError) -> str:
 
 
 def _find_now(binding: Binding, settings: Settings) -> Target | AgentError:
-    """The target, from synchronous code in a thread whose own event loop already runs."""
-    found: list[Target | AgentError] = []
+    return _now(binding.find_target(settings))
 
-    def find() -> None:
+
+def _now(asked: Coroutine[Any, Any, T]) -> T | AgentError:
+    """What `asked` gives, from synchronous code on a thread whose own event loop runs already."""
+    given: list[T | AgentError] = []
+
+    def ask() -> None:
         try:
-            found.append(asyncio.run(binding.find_target(settings)))
+            given.append(asyncio.run(asked))
         except AgentError as error:
-            found.append(error)
+            given.append(error)
 
-    thread = threading.Thread(target=find)
+    thread = threading.Thread(target=ask)
     thread.start()
     thread.join()
-    return found[0]
+    return given[0]
 
 
 def _context_row(talk: Conversation, window: int | None) -> str:

@@ -344,6 +344,14 @@ def test_subcommands_show_and_change(agent):
     assert json.loads(server.requests[-1])["model"] == "other-model"
 
 
+def test_the_servers_models_are_listed(agent):
+    kernel, _ = agent(say("One."))
+    listed = kernel.run("%agent models").text
+    assert "lists 1" in listed and "scripted" in listed
+    kernel.run("%agent config base_url http://127.0.0.1:9/v1")
+    assert kernel.run("%agent models").ename == "UnreachableError"
+
+
 def test_events_reach_a_front_end_that_wants_them(agent):
     kernel, _ = agent(run_cell("print(1)"), INKERNEL_EVENTS="1")
     ran = kernel.run("%%agent\nGo.")
