@@ -11,8 +11,6 @@ from .settings import Settings
 PROBE_TIMEOUT = 0.25
 """Seconds in which a local server must answer to be found."""
 
-DEMO = "inkernel run notebooks/quickstart.ipynb"
-
 
 @dataclass(frozen=True, slots=True)
 class Provider:
@@ -158,5 +156,5 @@ def _no_model(model: str | None) -> NoModelError:
         f" ({ports}).",
         "Set OPENAI_API_KEY; or start a local server, such as Ollama; or name any Responses server:"
         " `%agent config base_url URL` and `%agent model NAME`. To see a turn without a model,"
-        f" run the demo: `{DEMO}`.",
+        " run the demo: `make demo` in a clone of the repository.",
     )

@@ -65,7 +65,11 @@ class Binding:
         return settings.data_dir or own
 
     def start_anew(self) -> None:
-        """Forget the conversation; the next turn begins a session with a record of its own."""
+        """Forget the conversation; the next turn begins a session with a record of its own.
+
+        Raises UsageError while a turn runs: agent code cannot cut off its own record.
+        """
+        self._refuse_while_running()
         self.session_id = new_session_id()
         self.conversation = Conversation()
         if self.record is not None:
@@ -88,10 +92,7 @@ class Binding:
 
     async def run_turn(self, text: str, more: Mapping[str, Any], new: bool) -> None:
         """One turn, shown below the cell. Raises the AgentError that ended it early."""
-        if self._running:
-            raise UsageError(
-                "A turn is already running in this kernel.", "Wait for it, or stop it."
-            )
+        self._refuse_while_running()
         if new:
             self.start_anew()
         self._running = True
@@ -116,6 +117,12 @@ class Binding:
         for _, server in self._servers.values():
             server.close()
         self._servers.clear()
+
+    def _refuse_while_running(self) -> None:
+        if self._running:
+            raise UsageError(
+                "A turn is already running in this kernel.", "Wait for it, or stop it."
+            )
 
     async def _run_turn(
         self, text: str, more: Mapping[str, Any], interruption: Interruption

@@ -297,10 +297,12 @@ def test_a_corrupt_settings_file_is_named(agent, tmp_path):
     assert kernel.run("%%agent\nGo.").status == "ok"
 
 
-def test_agent_code_cannot_start_a_turn_of_its_own(agent):
-    kernel, server = agent(run_cell("%%agent\\nrecursion".replace("\\n", "\n")))
-    kernel.run("%%agent\nGo.")
+@pytest.mark.parametrize("code", ["%%agent\nrecursion", "%agent new", "%unload_ext inkernel"])
+def test_agent_code_cannot_start_or_cut_off_a_turn(agent, code):
+    kernel, server = agent(run_cell(code))
+    assert kernel.run("%%agent\nGo.").status == "ok"
     assert "already running" in items(server.requests[1])[-1]["output"]
+    assert "completed" in kernel.run("%agent history").text
 
 
 def test_a_shell_without_the_extension_says_the_magic_is_unknown(kernel):
