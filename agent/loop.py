@@ -185,7 +185,7 @@ def _ended(
         status=status,
         answer=tally.answer,
         usage=tally.usage,
-        cost=cost_of(tally.usage, session.settings),
+        cost=cost_of(tally.usage, session.settings, session.target),
         seconds=time.monotonic() - tally.started,
         samples=tally.samples,
         error=told.message if told else "You interrupted the turn." if error else None,

@@ -14,6 +14,7 @@ import IPython.display
 from ..agent.client import list_models
 from ..agent.cost import cost_of
 from ..agent.errors import AgentError, UsageError
+from ..agent.events import Usage
 from ..agent.project import read_docs
 from ..agent.providers import Target
 from ..agent.record import read_record
@@ -73,7 +74,7 @@ def status(binding: Binding, _rest: str) -> Card:
         ("context", _context_row(talk, window)),
         ("cached", f"{used.cached / used.input:.0%} of input" if used.input else "–"),
         ("tokens", f"{used.input:,} in, {used.output:,} out"),
-        ("cost", _cost_row(binding, settings)),
+        ("cost", _cost_row(used, settings, found)),
         ("policy", settings.policy),
         ("record", str(binding.record.path) if binding.record else "begins with the first turn"),
         ("AGENTS.md", _docs_row(binding, settings)),
@@ -216,8 +217,8 @@ def _context_row(talk: Conversation, window: int | None) -> str:
     return f"{tokens:,}{share} tokens, {counted}"
 
 
-def _cost_row(binding: Binding, settings: Settings) -> str:
-    cost = cost_of(binding.conversation.usage, settings)
+def _cost_row(used: Usage, settings: Settings, found: Target | AgentError) -> str:
+    cost = cost_of(used, settings, found) if isinstance(found, Target) else None
     return "price not known" if cost is None else f"${cost:.4f}"
 
 
