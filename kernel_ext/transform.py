@@ -4,7 +4,6 @@ Magics cannot be awaited (IPython 9.18), so the cell itself becomes an `await`; 
 on the kernel's own event loop. Knows nothing of what the magic does.
 """
 
-import ast
 import re
 from collections.abc import Callable
 
@@ -22,15 +21,16 @@ def transform(lines: list[str]) -> list[str]:
     Raises UsageError when `%%agent` stands below the first line: IPython would only report that
     the syntax is invalid.
     """
-    first = next((n for n, line in enumerate(lines) if line.strip()), 0)
-    if lines and (match := _CELL.match(lines[first])):
+    if not any("%agent" in line for line in lines):  # nearly every cell
+        return lines
+    first = next(n for n, line in enumerate(lines) if line.strip())
+    if match := _CELL.match(lines[first]):
         body = "".join(lines[first + 1 :])
         # run_cell_magic refuses an empty body before we can say what is missing.
         return [f"await {_call('cell', match[1].strip(), body or chr(10))}\n"]
-    _refuse_below(lines)
-    if any(map(_HELP_LIKE.match, lines)) and not _is_python("".join(lines)):
-        return [_HELP_LIKE.sub(_plain_line, line) for line in lines]
-    return lines
+    if lines[first].startswith("%%"):
+        return lines
+    return [_plain(line, lines[:number]) for number, line in enumerate(lines)]
 
 
 # IPython asks its transforms whether a cell is complete, unless they declare side effects;
@@ -38,9 +38,17 @@ def transform(lines: list[str]) -> list[str]:
 transform.has_side_effects = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def _plain_line(match: re.Match[str]) -> str:
-    """`%agent …?` would be a plea for help on its last word."""
-    return f"{match[1]}{_call('line', match[2].strip())}\n"
+def _plain(line: str, above: list[str]) -> str:
+    """The line; `%agent …?` as a call, for it would be a plea for help on its last word."""
+    below, help_like = _CELL.match(line), _HELP_LIKE.match(line)
+    if not (below or help_like) or _in_string(above):
+        return line
+    if help_like:
+        return f"{help_like[1]}{_call('line', help_like[2].strip())}\n"
+    raise UsageError(
+        f"%%agent stands on line {len(above) + 1} of the cell.",
+        "It must be the first line: move what is above it to a cell of its own.",
+    )
 
 
 def _call(kind: str, *arguments: str) -> str:
@@ -48,20 +56,6 @@ def _call(kind: str, *arguments: str) -> str:
     return f"get_ipython().run_{kind}_magic({quoted})"
 
 
-def _refuse_below(lines: list[str]) -> None:
-    below = [number for number, line in enumerate(lines, 1) if _CELL.match(line)]
-    if not below or lines[0].startswith("%%") or _is_python("".join(lines)):
-        return
-    raise UsageError(
-        f"%%agent stands on line {below[0]} of the cell.",
-        "It must be the first line: move what is above it to a cell of its own.",
-    )
-
-
-def _is_python(source: str) -> bool:
-    """Then the line is part of a string."""
-    try:
-        ast.parse(source)
-    except (SyntaxError, ValueError):
-        return False
-    return True
+def _in_string(above: list[str]) -> bool:
+    """What follows these lines stands in a triple-quoted string."""
+    return any("".join(above).count(quotes) % 2 for quotes in ('"""', "'''"))

@@ -72,5 +72,10 @@ def test_below_the_first_line_it_is_refused_with_the_line_it_stands_on():
 
 def test_in_a_string_or_below_another_cell_magic_it_means_nothing():
     strings = ('text = """\n%%agent\n"""\n', 'text = """\n%agent what?\n"""\n')
-    for cell in (*strings, "%%bash\necho\n%%agent\n"):
+    for cell in (
+        *strings,
+        "!ls\n" + strings[0],
+        "%time 1\n" + strings[1],
+        "%%bash\necho\n%%agent\n",
+    ):
         assert transform(lines(cell)) == lines(cell)
