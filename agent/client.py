@@ -26,6 +26,7 @@ _ERROR_BODY = 64 * 1024
 _REST = 0.25
 """Seconds a stream may take to end once its response is complete."""
 
+_KEY = "[key]"
 _SHOWS_ITSELF = "Start it, or choose another model: `%agent model`."
 
 
@@ -44,10 +45,13 @@ class Client:
         Raises a ModelError. Leaving the iteration closes the connection at once.
         """
         reader = ResponseReader(self.target.server, self.target.model)
-        async with contextlib.aclosing(self._events(body, reader)) as events:
-            async for data in events:
-                for part in reader.read(data):
-                    yield part
+        try:
+            async with contextlib.aclosing(self._events(body, reader)) as events:
+                async for data in events:
+                    for part in reader.read(data):
+                        yield part
+        except ModelError as error:
+            raise _without_key(error, self.target) from None
         if not reader.finished:
             raise StreamBrokenError(
                 f"{self.target.server} ended the stream before the response was complete.",
@@ -168,8 +172,8 @@ async def _answer(response: httpx.Response, target: Target) -> Answer:
             body += chunk
             if len(body) > _ERROR_BODY:
                 break
-    if target.key:  # some servers repeat the key they refuse
-        body = body.replace(target.key.encode(), b"[key]")
+    if target.key:
+        body = body.replace(target.key.encode(), _KEY.encode())
     return Answer(
         target.server,
         target.model,
@@ -178,6 +182,13 @@ async def _answer(response: httpx.Response, target: Target) -> Answer:
         body[:_ERROR_BODY],
         target.key_env if target.key else None,
     )
+
+
+def _without_key(error: ModelError, target: Target) -> ModelError:
+    """Some servers repeat the key they refuse; it must reach neither screen nor record."""
+    if target.key:
+        return type(error)(error.message.replace(target.key, _KEY), error.hint, error.after)
+    return error
 
 
 def _translated(error: httpx.HTTPError, target: Target, heard: bool) -> ModelError:

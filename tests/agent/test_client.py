@@ -87,10 +87,13 @@ async def test_a_wrong_key_is_refused_and_never_shown(scripted: Make, client_for
     assert await parts_of(client_for(target_of(server, "sk-right")))
 
 
-async def test_a_key_the_server_repeats_is_blotted_out(scripted: Make, client_for: Make):
-    fault = 'fault = { status = 400, message = "You sent sk-wrong, really." }'
+@pytest.mark.parametrize("where", ["status = 400", 'event = "failed"', 'event = "error"'])
+async def test_a_key_the_server_repeats_is_blotted_out(
+    scripted: Make, client_for: Make, where: str
+):
+    fault = f'fault = {{ {where}, message = "You sent sk-wrong, really." }}'
     error = await failure(client_for(target_of(scripted(YES + fault), "sk-wrong")))
-    assert "You sent [key], really." in error.message
+    assert "You sent [key], really" in error.message
 
 
 async def test_a_port_nobody_listens_on(client_for: Make):
