@@ -72,7 +72,7 @@ class Client:
         """
         now = asyncio.get_running_loop().time
         first, idle = self._settings.first_event_timeout, self._settings.idle_timeout
-        decoder, heard = Decoder(), False
+        decoder, heard, over = Decoder(), False, False
         deadline = now() + self._settings.connect_timeout + first
         try:
             async with contextlib.AsyncExitStack() as stack:
@@ -82,15 +82,17 @@ class Client:
                 chunks = response.aiter_bytes()
                 while (chunk := await _next_by(deadline, chunks)) is not None:
                     for data in decoder.feed(chunk):
-                        if reader.finished or data == b"[DONE]":
+                        if over:
                             break
-                        yield data
-                        heard, deadline = True, now() + (_REST if reader.finished else idle)
+                        if data != b"[DONE]":
+                            yield data
+                        heard, over = True, reader.finished or data == b"[DONE]"
+                        deadline = now() + (_REST if over else idle)
         except TimeoutError:
-            if not reader.finished:
+            if not over:
                 raise self._silent(heard) from None
         except httpx.HTTPError as error:
-            if not reader.finished:
+            if not over:
                 raise _translated(error, self.target, heard) from None
 
     async def _send(self, body: bytes, stack: contextlib.AsyncExitStack) -> httpx.Response:

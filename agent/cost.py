@@ -12,7 +12,7 @@ def cost_of(usage: Usage, settings: Settings, target: Target) -> float | None:
 
     The settings' prices count first, when input and output are set; cached input without a price of
     its own costs as much as other input. Else genai-prices answers, when it is installed (the extra
-    `cost`) and knows this model at this server. Loading it takes a quarter of a second, once.
+    `cost`) and knows this model at this server. It is loaded at the first use.
     """
     if settings.price_input is None or settings.price_output is None:
         return None if target.scripted else _listed(usage, target)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from .errors import AuthError, ModelError, NoModelError
@@ -14,7 +14,11 @@ PROBE_TIMEOUT = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """What is known of one kind of server. `silent`: models that refuse a `reasoning` field."""
+    """What is known of one kind of server.
+
+    `key_env`: the variable its key is in; without one it gets no key. `silent`: models that refuse
+    a `reasoning` field.
+    """
 
     name: str
     base_url: str
@@ -77,12 +81,15 @@ async def find_target(
     """
     provider, model = _split(settings.model)
     if settings.base_url:
-        own = Provider(urlsplit(settings.base_url).netloc, settings.base_url.rstrip("/"))
+        address = settings.base_url.rstrip("/")
+        own = Provider(urlsplit(address).netloc, address, key_env=settings.api_key_env)
         return await _at(own, settings.model, settings, environ, list_models)
+    openai = replace(OPENAI, key_env=settings.api_key_env or OPENAI.key_env)
     if provider is not None:
-        return await _at(provider, model, settings, environ, list_models)
+        chosen = openai if provider is OPENAI else provider
+        return await _at(chosen, model, settings, environ, list_models)
     if settings.api_key_env or environ.get(str(OPENAI.key_env)):
-        return await _at(OPENAI, model, settings, environ, list_models)
+        return await _at(openai, model, settings, environ, list_models)
     found = await asyncio.gather(*(_probe(local, list_models) for local in LOCAL))
     for local, models in zip(LOCAL, found, strict=True):
         if models and (model is None or model in models):
@@ -107,10 +114,9 @@ async def _at(
     environ: Mapping[str, str],
     list_models: ListModels,
 ) -> Target:
-    key_env = settings.api_key_env or provider.key_env
-    key = _read_key(key_env, provider, environ) if key_env else None
+    key = _read_key(provider.key_env, provider, environ) if provider.key_env else None
     name = model or provider.default_model
-    target = Target(provider.name, provider.base_url, name or "", key, key_env)
+    target = Target(provider.name, provider.base_url, name or "", key, provider.key_env)
     if name is None:
         listed = await list_models(target, settings.connect_timeout)
         if not listed:
@@ -123,7 +129,7 @@ async def _at(
         base_url=provider.base_url,
         model=name,
         key=key,
-        key_env=key_env,
+        key_env=provider.key_env,
         window=settings.window or provider.window,
         reasons=not name.startswith(provider.silent) if provider.silent else True,
     )

@@ -20,6 +20,8 @@ from .project import find_in_project
 
 FILE_NAME = "inkernel.toml"
 PREFIX = "INKERNEL_"
+SCRIPTED = "scripted:"
+"""How a model's name begins when a script file plays it."""
 PRIVATE = ("base_url", "api_key_env", "data_dir")
 """Where a key is sent, and records are kept, is never a downloaded project's choice."""
 
@@ -101,6 +103,11 @@ def read_file(path: Path, private: bool) -> Layer:
                 f"{path} sets {key}, which a project may not: it decides where your data goes.",
                 f"Set {key} in your own settings file, or as {PREFIX}{key.upper()}.",
             )
+    if not private and str(values.get("model", "")).startswith(SCRIPTED):
+        raise SettingsError(
+            f"{path} sets a scripted model, which a project may not: a script's steps are code.",
+            "Choose it in the notebook, where it is seen: `%agent model scripted:FILE`.",
+        )
     return Layer(str(path), values)
 
 

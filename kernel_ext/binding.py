@@ -20,7 +20,7 @@ from ..agent.record import Record
 from ..agent.script import Script, load_script
 from ..agent.scripted import ScriptedServer
 from ..agent.session import Conversation, Said, Session, new_session_id, record_path
-from ..agent.settings import Chosen, Layer, Settings, choose, read_layers
+from ..agent.settings import SCRIPTED, Chosen, Layer, Settings, choose, read_layers
 from ..agent.tools import Tool
 from ..agent.tools.run_cell import run_cell_tool
 from ..widgets import View, open_view
@@ -33,7 +33,6 @@ from .namespace import inspect_tool, reference
 from .place import find_cell, find_place, find_surface, user_names
 from .shell import Shell
 
-SCRIPTED = "scripted:"
 TYPED = "typed in this session"
 _REFERENCE = re.compile(r"\$`([^`\n]+)`")
 

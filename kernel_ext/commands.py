@@ -2,9 +2,9 @@
 
 import asyncio
 import html
-import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -98,10 +98,8 @@ def models(binding: Binding, _rest: str) -> Card:
     target = _find_now(binding, settings)
     if isinstance(target, AgentError):
         raise target
-    listed = _now(list_models(target, settings.connect_timeout))
-    if isinstance(listed, AgentError):
-        raise listed
-    rows = [("→" if name == target.model else "", name) for name in sorted(listed)]
+    listed = sorted(_now(list_models(target, settings.connect_timeout)))
+    rows = [("→" if name == target.model else "", name) for name in listed]
     return Card(f"{target.server} lists {len(rows)}; `%agent model NAME` chooses one.", rows)
 
 
@@ -190,23 +188,16 @@ def _model_row(found: Target | AgentError) -> str:
 
 
 def _find_now(binding: Binding, settings: Settings) -> Target | AgentError:
-    return _now(binding.find_target(settings))
+    try:
+        return _now(binding.find_target(settings))
+    except AgentError as error:
+        return error
 
 
-def _now(asked: Coroutine[Any, Any, T]) -> T | AgentError:
+def _now(asked: Coroutine[Any, Any, T]) -> T:
     """What `asked` gives, from synchronous code on a thread whose own event loop runs already."""
-    given: list[T | AgentError] = []
-
-    def ask() -> None:
-        try:
-            given.append(asyncio.run(asked))
-        except AgentError as error:
-            given.append(error)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    thread.join()
-    return given[0]
+    with ThreadPoolExecutor(max_workers=1) as other:
+        return other.submit(asyncio.run, asked).result()
 
 
 def _context_row(talk: Conversation, window: int | None) -> str:

@@ -13,6 +13,7 @@ import pytest
 from inkernel.agent import client as client_module
 from inkernel.agent import errors
 from inkernel.agent.client import Client, list_models
+from inkernel.agent.errors import StreamBrokenError
 from inkernel.agent.events import TextDelta
 from inkernel.agent.providers import Target
 from inkernel.agent.scripted import ScriptedServer
@@ -184,6 +185,19 @@ async def test_a_stream_left_open_after_its_response_keeps_nobody(serve: Make, c
 
     client = client_for(await serve(peer), idle_timeout=LONG, first_event_timeout=LONG)
     assert await asyncio.wait_for(parts_of(client), PATIENCE) == [Finished(None)]
+
+
+async def test_a_stream_that_says_done_without_an_answer_is_broken_at_once(
+    serve: Make, client_for: Make
+):
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(chunked(b"data: [DONE]\n\n", whole=False))
+        assert await left(reader)
+
+    client = client_for(await serve(peer), idle_timeout=LONG, first_event_timeout=LONG)
+    with pytest.raises(StreamBrokenError, match="ended the stream"):
+        await asyncio.wait_for(parts_of(client), PATIENCE)
 
 
 async def test_a_client_can_be_used_after_it_was_closed(scripted: Make, client_for: Make):

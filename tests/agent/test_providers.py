@@ -150,3 +150,9 @@ async def test_a_chosen_window_goes_before_the_known_one():
 
 def test_a_key_is_not_shown_with_its_target():
     assert "secret" not in repr(Target("p", OWN, "m", key="secret"))
+
+
+@pytest.mark.parametrize("local", ["ollama", "lmstudio", "llamacpp", "vllm"])
+async def test_a_key_is_not_for_whoever_listens_on_a_local_port(local: str):
+    target = await find({"MY_KEY": "mine"}, model=f"{local}:m", api_key_env="MY_KEY")
+    assert (target.model, target.key, target.key_env) == ("m", None, None)

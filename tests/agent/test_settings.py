@@ -191,3 +191,13 @@ def test_a_wrong_policy_of_a_project_is_told_not_hidden(own: Path, project: Path
 def test_the_nearest_word_is_offered_or_none():
     assert nearest("modle", ["model", "view"]) == " Did you mean model?"
     assert nearest("xyzzy", ["model", "view"]) == ""
+
+
+def test_a_project_may_not_choose_a_script_to_play_as_the_model(own: Path, project: Path):
+    path = write(project, 'model = "scripted:steps.toml"')
+    with pytest.raises(SettingsError, match="scripted") as raised:
+        read_layers(project, own, {})
+    assert str(path) in raised.value.message
+    write(own, 'model = "scripted:steps.toml"')
+    (project / FILE_NAME).unlink()
+    assert choose(read_layers(project, own, {})).settings.model == "scripted:steps.toml"
