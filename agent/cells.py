@@ -50,5 +50,3 @@ class CellRun(_Frozen):
     bound: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     seconds: float = 0.0
-    cell_id: str | None = None
-    execution_count: int | None = None

@@ -3,7 +3,8 @@
 import pytest
 
 from inkernel.agent.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
-from inkernel.agent.tools.run_cell import MAX_IMAGES, tell
+from inkernel.agent.fakes import repeat_code
+from inkernel.agent.tools.run_cell import MAX_IMAGES, RunCell, run_cell_tool, tell
 
 PNG = DisplayOutput(data={"image/png": "aGk=\n", "text/plain": "<Figure>"})
 
@@ -65,3 +66,11 @@ def test_long_output_keeps_head_and_tail_and_says_what_is_missing():
 )
 def test_of_a_rich_output_the_model_reads_its_text(data, text):
     assert tell(ran(DisplayOutput(data=data)), 1000).text == f"ok\ndisplay:\n{text}"
+
+
+async def test_the_tool_runs_code_through_the_seam_it_is_given():
+    tool = run_cell_tool(repeat_code(), 1000)
+    told = await tool.run("call_1", RunCell(title="a step", code="1 + 1"))
+    assert told.text == "ok\nstdout:\n1 + 1"
+    assert not tool.reads_only
+    assert set(tool.schema["parameters"]["properties"]) == {"title", "code"}
