@@ -19,6 +19,8 @@
         ├── ServerFaultError        5xx, or a response that failed
         ├── ProtocolError           what came is not the Responses API
         ├── StreamBrokenError       the stream stopped before its end, or fell silent
+        ├── ResponseGoneError       the server no longer holds what a request goes on from
+        ├── NoWebSocketError        there is only HTTP
         └── IncompleteError         the model's answer was cut off at its own limit
 
 Any other exception is a bug and travels unchanged.
@@ -129,6 +131,16 @@ class StreamBrokenError(ModelError):
     """The stream stopped before its end, or fell silent."""
 
     retryable = True
+
+
+class ResponseGoneError(ModelError):
+    """The server no longer holds the response that a request goes on from."""
+
+    retryable = True
+
+
+class NoWebSocketError(ModelError):
+    """The server speaks no WebSocket. Never shown: HTTP takes its place."""
 
 
 class IncompleteError(ModelError):

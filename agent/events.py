@@ -86,6 +86,20 @@ class CallDelta(_Event):
     text: str
 
 
+class HostedProgress(_Event):
+    """What runs at the server goes on, an item not yet done. `kind`: the item's type.
+
+    `status`: what it is at (`in_progress`, `searching`, …), empty when only `text` grows: more of
+    the code, input or arguments it is given.
+    """
+
+    event: Literal["hosted_progress"] = "hosted_progress"
+    item_id: str
+    kind: str
+    status: str = ""
+    text: str = ""
+
+
 class ItemDone(_Event):
     """An item is complete, committed to history and record."""
 
@@ -186,6 +200,7 @@ Event = Annotated[
     | ReasoningDelta
     | TextDelta
     | CallDelta
+    | HostedProgress
     | ItemDone
     | SampleEnded
     | ApprovalNeeded

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from .cells import CellRun, StreamOutput
 from .errors import ModelError
 from .policy import Action, Verdict
+from .request import Request
 from .session import Approve, Sample
 from .tools.run_cell import RunCode
 from .wire import SamplePart
@@ -17,7 +18,7 @@ def play(responses: Iterable[Iterable[SamplePart | ModelError]]) -> Sample:
     """A `sample` that plays one response a request; an error in it is raised at its place."""
     rest: Iterator[Iterable[SamplePart | ModelError]] = iter(responses)
 
-    async def sample(_body: bytes) -> AsyncGenerator[SamplePart]:
+    async def sample(_request: Request) -> AsyncGenerator[SamplePart]:
         for part in next(rest):
             if isinstance(part, ModelError):
                 raise part

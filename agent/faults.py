@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,10 +16,25 @@ from .errors import (
     QuotaError,
     RateLimitError,
     RequestRefusedError,
+    ResponseGoneError,
     ServerFaultError,
+    StreamBrokenError,
+    TlsError,
+    UnreachableError,
 )
 
+SHOWS_ITSELF = "Start it, or choose another model: `%agent model`."
+
 _OVERFLOW = ("context_length_exceeded", "exceed_context_size_error")
+_OVERFLOW_WORDS = re.compile(
+    r"(maximum|max) (context|model|sequence|input) length|context (window|size|length)|"
+    r"(prompt|input) is too long|too many (input )?tokens",
+    re.IGNORECASE,
+)
+"""How servers without a code for it say so: vLLM, LiteLLM, LM Studio, transformers."""
+_AUTH = ("invalid_api_key", "no_db_connection")
+"""The second is what LiteLLM, without a database of keys, says of any key but its own."""
+_GONE = ("previous_response_not_found", "websocket_connection_limit_reached")
 _QUOTA = ("insufficient_quota", "usage_limit_reached", "usage_not_included")
 _BUSY = ("rate_limit_exceeded", "server_is_overloaded", "slow_down", "too_many_requests")
 _SAID = 300
@@ -27,14 +43,14 @@ _SAID = 300
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came instead of a stream. `server`: host and port; `key_env`: where the key is from."""
+    """What came instead of a stream. `server`: host and port; `key_source`: of the key sent."""
 
     server: str
     model: str
     status: int
     headers: Mapping[str, str]
     body: bytes
-    key_env: str | None = None
+    key_source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +64,50 @@ def error_of(answer: Answer) -> ModelError:
     said = _read(answer)
     if said is None or (answer.status < 400 and said == _Said("", "")):
         return _not_the_api(answer)
-    words = f" It says: {said.text}" if said.text else ""
-    return _by_code(said, answer) or _by_status(answer, words)
+    return _by_code(said, answer) or _by_status(answer, _words(said))
 
 
 def error_in_stream(error: object, server: str, model: str) -> ModelError:
-    """The error in a `response.failed`, or in an `error` event of either shape."""
+    """The error in a `response.failed`, or in an `error` event of any shape.
+
+    A WebSocket's error has a status: that of the HTTP answer which it would have been.
+    """
     said = _of(error)
-    answer = Answer(server, model, 500, {}, b"")
-    return _by_code(said, answer) or ServerFaultError(
+    fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+    given = fields.get("status")
+    status = given if isinstance(given, int) and 400 <= given < 600 else 500
+    answer = Answer(server, model, status, {}, b"")
+    if known := _by_code(said, answer):
+        return known
+    if status != 500:
+        return _by_status(answer, _words(said))
+    return ServerFaultError(
         f"{server} ended the response as failed: {_reason(said)}.",
         "Run the cell again; the conversation so far is kept.",
     )
+
+
+def broken(server: str, heard: bool) -> StreamBrokenError:
+    """The error that a connection which broke is. `heard`: in the middle of an answer."""
+    if heard:
+        return StreamBrokenError(
+            f"The connection to {server} broke in the middle of the answer.",
+            "Run the cell again; what was complete is kept.",
+        )
+    return StreamBrokenError(
+        f"{server} closed the connection without an answer.",
+        "Run the cell again. If it stays so, look at base_url: http or https?",
+    )
+
+
+def not_connected(server: str, cause: BaseException) -> ModelError:
+    """The error that a connection which did not come about is."""
+    if isinstance(cause, ssl.SSLError):
+        return TlsError(
+            f"The connection to {server} is not trusted: {cause}.",
+            "Check base_url (http or https?), the server's certificate, and SSL_CERT_FILE.",
+        )
+    return UnreachableError(f"{server} cannot be reached: {cause}.", SHOWS_ITSELF)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -72,12 +120,16 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
+def _words(said: _Said) -> str:
+    return f" It says: {said.text}" if said.text else ""
+
+
 def _reason(said: _Said) -> str:
     return (said.text or said.code or "no reason given").rstrip(".")
 
 
 def _by_code(said: _Said, answer: Answer) -> ModelError | None:
-    if said.code in _OVERFLOW:
+    if said.code in _OVERFLOW or (answer.status < 429 and _OVERFLOW_WORDS.search(said.text)):
         return ContextLengthError(
             f"The conversation no longer fits the window of {answer.model}: {said.text}",
             "Start afresh with `%agent new`, or choose a model with a larger window.",
@@ -89,19 +141,20 @@ def _by_code(said: _Said, answer: Answer) -> ModelError | None:
         )
     if said.code in _BUSY:
         return _rate_limit(answer, said.text)
+    if said.code in _AUTH:
+        return _auth(answer, _words(said))
+    if said.code in _GONE:
+        return ResponseGoneError(
+            f"{answer.server} no longer holds the response that this one goes on from.",
+            "Run the cell again: the whole conversation is sent.",
+        )
     return None
 
 
 def _by_status(answer: Answer, words: str) -> ModelError:
     server, status = answer.server, answer.status
     if status in (401, 403):
-        source = f"the key in {answer.key_env}" if answer.key_env else "the request: it had no key"
-        return AuthError(
-            f"{server} refused {source} (HTTP {status}).{words}",
-            "Set a valid key in that variable"
-            if answer.key_env
-            else "Name the variable that holds the key: `%agent config api_key_env NAME`.",
-        )
+        return _auth(answer, words)
     if status == 404:
         return ModelNotFoundError(
             f"{server} knows no model {answer.model!r}, or has no /responses there (404).{words}",
@@ -118,6 +171,17 @@ def _by_status(answer: Answer, words: str) -> ModelError:
     return RequestRefusedError(
         f"{server} refused the request (HTTP {status}).{words}",
         "`%agent config` shows the settings it was made with.",
+    )
+
+
+def _auth(answer: Answer, words: str) -> AuthError:
+    own = answer.key_source
+    source = f"the key from {own}" if own else "the request: it had no key"
+    return AuthError(
+        f"{answer.server} refused {source} (HTTP {answer.status}).{words}",
+        "Set a valid key there."
+        if own
+        else "Name the variable that holds the key: `%agent config api_key_env NAME`.",
     )
 
 

@@ -58,4 +58,4 @@ def item_tokens(item: Item) -> int:
     """About how many tokens an item costs; an image counts as an image, not as its base64."""
     if isinstance(item, FunctionCallOutput) and not isinstance(item.output, str):
         return sum(IMAGE_TOKENS if p.image_url else estimate(p.text or "") for p in item.output)
-    return estimate(item.wire.decode())
+    return estimate(item.wire)

@@ -1,27 +1,23 @@
 """What is in a conversation: items of the Responses API, kept verbatim. Knows no transport.
 
 An item is parsed tolerantly: unknown kinds, fields and values are kept, and what is sent back is
-what came, key for key (`Item.wire`). Fields named here are those something reads.
+what came, byte for byte (`Item.wire`). Fields named here are those something reads.
 Vocabulary: Open Responses 2026-04-24, and the OpenAI superset.
 """
 
-import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Self, cast
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_serializer
+from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer
 
+from .rawjson import dumps, loads
 
-def dumps(value: object) -> bytes:
-    """Compact JSON in UTF-8; the one serialiser of all that is sent or recorded."""
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # a lone surrogate has no UTF-8: keep it as its JSON escape
-        return json.dumps(value, separators=(",", ":")).encode()
+_TEXTS = ("output_text", "text", "refusal", "input_text")
 
 
 class Part(BaseModel):
-    """One content part of a message or of a tool's output."""
+    """One content part of a message or of a tool's output. `annotations`: as the server has it."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -29,6 +25,7 @@ class Part(BaseModel):
     text: str | None = None
     refusal: str | None = None
     image_url: str | None = None
+    annotations: Any = None
 
 
 class Item(BaseModel):
@@ -38,27 +35,33 @@ class Item(BaseModel):
 
     type: str
     id: str | None = None
-    _wire: bytes = PrivateAttr(default=b"")
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Self:
-        """Parse `data`, keeping it as the wire form. Raises pydantic's ValidationError."""
+    def of(cls, data: Mapping[str, Any], wire: bytes | None = None) -> Self:
+        """Parse `data`; `wire` is its JSON text when it has one. Raises pydantic's ValidationError.
+
+        A line end in `wire` is white space between values and becomes a space: the wire form is
+        one line.
+        """
         item = cls.model_validate(data)
-        item._wire = dumps(data)
+        object.__setattr__(item, "wire", dumps(data) if wire is None else _one_line(wire))
         return item
 
-    @property
+    @cached_property
     def wire(self) -> bytes:
         """The item as JSON, as it is sent and recorded."""
-        return self._wire
+        raise TypeError("an item is made by Item.of, which keeps its wire form")
 
     @model_serializer
     def _verbatim(self) -> dict[str, Any]:
-        return json.loads(self._wire)
+        return loads(self.wire)
 
 
 class Message(Item):
-    """Something said, by `user`, `assistant`, `developer` or `system`."""
+    """Something said, by `user`, `assistant`, `developer` or `system`.
+
+    `phase` (`commentary`, `final_answer`) is kept for the server's sake.
+    """
 
     role: str
     content: str | tuple[Part, ...]
@@ -71,12 +74,37 @@ class Message(Item):
             return self.content
         return "".join(part.text or part.refusal or "" for part in self.content)
 
+    @property
+    def says_nothing(self) -> bool:
+        """Nothing is in it, not even a part of another kind than text."""
+        others = isinstance(self.content, tuple) and any(
+            part.type not in _TEXTS for part in self.content
+        )
+        return not self.text and not others
+
 
 class Reasoning(Item):
-    """What the model thought: a summary to show, and an opaque form to send back."""
+    """What the model thought: a summary to show, and an opaque form to send back.
+
+    `content`: the thought itself, where a server tells it; in any shape.
+    """
 
     summary: tuple[Part, ...] = ()
+    content: Any = None
     encrypted_content: str | None = None
+
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """The summary, or else the thought itself."""
+        told = tuple(part.text for part in self.summary if part.text)
+        if told or not isinstance(self.content, list):
+            return told
+        texts = [
+            cast("dict[str, Any]", part).get("text")
+            for part in cast("list[object]", self.content)
+            if isinstance(part, dict)
+        ]
+        return tuple(text for text in texts if isinstance(text, str) and text)
 
 
 class FunctionCall(Item):
@@ -94,32 +122,52 @@ class FunctionCallOutput(Item):
     output: str | tuple[Part, ...]
 
 
+class HostedCall(Item):
+    """What ran at the server, or its result; a view reads what its kind has besides."""
+
+    status: str | None = None
+
+
 class OtherItem(Item):
     """Any kind nothing here reads, or a known kind in a shape nothing here knows."""
 
+
+HOSTED = frozenset(
+    (
+        *("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call"),
+        *("computer_call", "computer_call_output", "shell_call", "shell_call_output"),
+        *("local_shell_call", "local_shell_call_output"),
+        *("apply_patch_call", "apply_patch_call_output"),
+        *("mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"),
+        *("custom_tool_call", "custom_tool_call_output"),
+        *("tool_search_call", "tool_search_output", "compaction"),
+    )
+)
+"""The kinds of `HostedCall`."""
 
 _KINDS: dict[str, type[Item]] = {
     "message": Message,
     "reasoning": Reasoning,
     "function_call": FunctionCall,
     "function_call_output": FunctionCallOutput,
+    **dict.fromkeys(HOSTED, HostedCall),
 }
 
 
-def parse_item(data: Mapping[str, Any]) -> Item:
-    """The item in `data`. Never fails on what a server may add or leave out; a `type` it must have.
+def parse_item(data: Mapping[str, Any], wire: bytes | None = None) -> Item:
+    """The item in `data`, whose JSON text is `wire` when it came as one.
 
-    Raises ValueError when `data` has no textual `type`.
+    Never fails on what a server may add or leave out; a `type` it must have: raises ValueError
+    when `data` has no textual one.
     """
     kind = data.get("type")
     if not isinstance(kind, str):
         raise ValueError("an item without a type")
     try:
-        return _KINDS.get(kind, OtherItem).of(data)
+        return _KINDS.get(kind, OtherItem).of(data, wire)
     except ValidationError:
-        item = OtherItem.model_construct(type=kind)
-        item._wire = dumps(data)  # pyright: ignore[reportPrivateUsage]
-        return item
+        known = {key: data[key] for key in ("type", "id") if isinstance(data.get(key), str)}
+        return OtherItem.of(known, dumps(data) if wire is None else wire)
 
 
 def text_part(text: str) -> dict[str, str]:
@@ -144,3 +192,25 @@ def call_output(call_id: str, parts: Sequence[Mapping[str, str]]) -> FunctionCal
     return FunctionCallOutput.of(
         {"type": "function_call_output", "call_id": call_id, "output": output}
     )
+
+
+def sendable(item: Item) -> Item:
+    """The item as it can be sent for good: a call whose arguments are no JSON object has none.
+
+    Servers that put calls into a template read the arguments, and one that cannot be read fails
+    every request from then on (transformers 5.23: HTTP 500).
+    """
+    if not isinstance(item, FunctionCall) or _is_object(item.arguments):
+        return item
+    return FunctionCall.of({**loads(item.wire), "arguments": "{}"})
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(loads(text.encode(errors="replace")), dict)
+    except ValueError:
+        return False
+
+
+def _one_line(wire: bytes) -> bytes:
+    return wire.replace(b"\n", b" ").replace(b"\r", b" ")

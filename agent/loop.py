@@ -26,7 +26,7 @@ from .events import (
     Usage,
 )
 from .items import FunctionCall, Item, Message, Reasoning
-from .prompt import Head
+from .request import Request
 from .session import Said, Session
 from .wire import Finished
 
@@ -84,11 +84,11 @@ async def turn(session: Session, said: Said) -> AsyncGenerator[Event]:
 
 async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
     """Sample and answer calls until a response makes none."""
-    head = session.head()
+    fields = session.fields()
     while tally.samples < session.settings.max_samples:
         calls = Calls(session)
         try:
-            async with aclosing(_sample(session, head, calls, tally)) as events:
+            async with aclosing(_sample(session, fields, calls, tally)) as events:
                 async for event in events:
                     yield event
             async with aclosing(calls.answer()) as events:
@@ -105,15 +105,15 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
 
 
 async def _sample(
-    session: Session, head: Head, calls: Calls, tally: _Tally
+    session: Session, fields: bytes, calls: Calls, tally: _Tally
 ) -> AsyncGenerator[Event]:
     """One sample, tried again while that may help and nothing was asked for yet."""
     tally.samples += 1
     attempts = session.settings.max_attempts
     for attempt in range(1, attempts + 1):
-        body = head.with_items(session.conversation.history.wire)
+        request = Request.of(fields, session.conversation.history.wire)
         try:
-            async with aclosing(_attempt(session, body, calls, tally)) as events:
+            async with aclosing(_attempt(session, request, calls, tally)) as events:
                 async for event in events:
                     yield event
             return
@@ -128,12 +128,12 @@ async def _sample(
 
 
 async def _attempt(
-    session: Session, body: bytes, calls: Calls, tally: _Tally
+    session: Session, request: Request, calls: Calls, tally: _Tally
 ) -> AsyncGenerator[Event]:
     started = time.monotonic()
     pending: list[Item] = []
-    yield SampleStarted(sample=tally.samples, size=len(body))
-    async with aclosing(session.sample(body)) as parts:
+    yield SampleStarted(sample=tally.samples, size=request.size)
+    async with aclosing(session.sample(request)) as parts:
         async for part in parts:
             match part:
                 case Reasoning():  # kept with what follows it: alone, a server refuses it

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from .errors import RecordError
-from .items import Item, dumps
+from .items import Item
+from .rawjson import dumps
 
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 

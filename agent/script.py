@@ -1,6 +1,6 @@
 """A script file: what a scripted model reasons, says and calls. Knows no request and no network.
 
-It is TOML: turns, each with its responses, in order:
+It is TOML: turns, each with its responses, in order. docs/scripted-model.md tells all of it.
 
     model = "scripted/quickstart"        # the name shown
     pace = 0.02                          # seconds between streamed words
@@ -19,17 +19,44 @@ It is TOML: turns, each with its responses, in order:
 """
 
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from .errors import SettingsError
+from .scripted_ways import NAMES
 
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[!-~]([ -~]*[!-~])?$")]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _known(name: str) -> str:
+    if name not in NAMES:
+        near = get_close_matches(name, NAMES, n=3)
+        raise ValueError(f"there is no deviation {name!r}; near it: {', '.join(near) or 'none'}")
+    return name
+
+
+def _sendable(code: int) -> int:
+    if code in (1004, 1005, 1006) or 1014 < code < 3000:
+        raise ValueError("no WebSocket is closed with this code")
+    return code
+
+
+CloseCode = Annotated[int, Field(ge=1000, le=4999), AfterValidator(_sendable)]
+Deviation = Annotated[str, AfterValidator(_known)]
 
 
 class _Frozen(BaseModel):
@@ -41,9 +68,11 @@ class Fault(_Frozen):
 
     `first`: seconds of silence before anything is sent. `status` or `body`: this HTTP answer comes
     instead of the response; without `body` it is the API's error of `code` and `message`. `event`:
-    the response ends so, with `code` and `message`, after `after` events or else after all of them.
-    `after` without `event`: the connection is closed after so many SSE frames; with `stall`, only
-    after so many seconds of silence more. `times`: only the first so many attempts go wrong.
+    the response ends so, with `code` and `message`, after `after` events or else after all of them;
+    but `malformed` is one more event, not JSON, after which the response goes on. `after` without
+    `event`: the connection is closed after so many events; with `stall`, only after so many seconds
+    of silence more. `close`: a WebSocket is closed with this code, instead or after the error.
+    `times`: only the first so many attempts go wrong. `over`: only those over this transport.
     """
 
     status: int | None = Field(default=None, ge=200, le=599)
@@ -53,10 +82,19 @@ class Fault(_Frozen):
     after: int | None = Field(default=None, ge=0)
     stall: Seconds = 0
     first: Seconds = 0
-    event: Literal["failed", "incomplete", "error"] | None = None
+    event: Literal["failed", "incomplete", "error", "malformed"] | None = None
     code: str | None = None
     message: str = "The script asks for this fault."
+    close: CloseCode | None = None
     times: int | None = Field(default=None, ge=1)
+    over: Literal["http", "websocket"] | None = None
+
+    @property
+    def cut(self) -> int | None:
+        """After how many events the connection is closed."""
+        if self.event:
+            return None
+        return (self.after or 0) if self.stall or self.close else self.after
 
 
 NO_FAULT = Fault()
@@ -96,11 +134,28 @@ class Turn(_Frozen):
     response: tuple[Response, ...] = Field(min_length=1)
 
 
+class WebSocket(_Frozen):
+    """What becomes of WebSockets.
+
+    `status`: handshakes are refused with it, the first `times` of them or all. `lifetime`: seconds
+    after which a connection takes no more requests.
+    """
+
+    status: int | None = Field(default=None, ge=300, le=599)
+    times: int | None = Field(default=None, ge=1)
+    lifetime: Seconds = 3600
+
+
 class Script(_Frozen):
-    """A whole script. `pace`: seconds between streamed words."""
+    """A whole script. `pace`: seconds between streamed words.
+
+    `deviations`: names of deviations from the protocol, and of servers that have some.
+    """
 
     model: str = "scripted"
     pace: Seconds = 0
+    deviations: tuple[Deviation, ...] = ()
+    websocket: WebSocket = WebSocket()
     turn: tuple[Turn, ...] = Field(min_length=1)
 
 

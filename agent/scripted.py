@@ -1,4 +1,4 @@
-"""The scripted model's server: Open Responses over HTTP on a loopback port. Knows no client.
+"""The scripted model's server: Open Responses over HTTP, on a loopback port. Knows no client.
 
     with ScriptedServer(load_script(path)) as server:
         ...  # requests to server.base_url
@@ -7,57 +7,64 @@ Only the model's words come from a script; HTTP, streaming and errors are real.
 """
 
 import asyncio
+import os
 import socket
 import threading
-import time
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Self
 
 import h11
 
-from .items import dumps
-from .script import NO_FAULT, Fault, Script
-from .scripted_model import (
-    Frame,
-    Position,
-    RequestError,
-    cached_tokens,
-    find_position,
-    frames,
-    read_request,
-)
+from .script import Script
+from .scripted_answers import Answer, Asked, Refusal, error_object, refused
+from .scripted_service import ROOT, Service
 
 HOST = "127.0.0.1"
 MAX_REQUEST = 64 * 1024 * 1024
 """Bytes of a request's body."""
 _READ = 64 * 1024
+_WRITE = 16 * 1024
+"""Bytes after which whole frames are sent even when there is no pause."""
+
+Log = Callable[[str, str, int, str], None]
+"""Told of each answer: method, path, status, and what was played."""
 
 
 class ScriptedServer:
     """Serves `script` until closed, in a thread of its own.
 
-    `key`: the bearer key a request must carry. `requests`: the bodies POSTed so far, in order.
+    `key`: the bearer key a request must carry. `port` 0: any that is free. `log`: called in the
+    server's thread. `requests`: what was POSTed, and sent over WebSockets, so far, in order.
     """
 
-    def __init__(self, script: Script, key: str | None = None) -> None:
-        self.requests: list[bytes] = []
-        self._service = _Service(script, key, self.requests)
+    def __init__(
+        self,
+        script: Script,
+        key: str | None = None,
+        host: str = HOST,
+        port: int = 0,
+        log: Log | None = None,
+    ) -> None:
+        self._service = Service(script, key)
+        self._log = log or _silent
         self._stop = asyncio.Event()
         self._running: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
-        self._port = 0
+        self._host = host
+        self._port = port
+        self.requests = self._service.requests
 
     @property
     def base_url(self) -> str:
         """What a client's base_url must be, once the server is started."""
-        return f"http://{HOST}:{self._port}/v1"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}{ROOT}".removesuffix("/")
 
     def start(self) -> Self:
-        """Listen. Connections are accepted from now on. Once only."""
-        # asyncio sends without delay (TCP_NODELAY) only on sockets that name their protocol.
-        listening = socket.socket(proto=socket.IPPROTO_TCP)
-        listening.bind((HOST, 0))
-        listening.listen()
+        """Listen. Connections are accepted from now on. Once only.
+
+        Raises OSError when the address is taken or not this machine's, OverflowError for no port.
+        """
+        listening = _listening(self._host, self._port)
         self._port = listening.getsockname()[1]
         loop = asyncio.new_event_loop()
         thread = threading.Thread(
@@ -90,7 +97,8 @@ class ScriptedServer:
 
         # Not a coroutine function: asyncio would log those of its own tasks that are cancelled.
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.create_task(_converse(self._service, reader, writer))
+            connection = _Connection(self._service, self._log, reader, writer)
+            task = asyncio.create_task(_converse(connection, writer))
             conversations.add(task)
             task.add_done_callback(conversations.discard)
             task.add_done_callback(lambda _: writer.transport.abort())
@@ -101,140 +109,65 @@ class ScriptedServer:
         server.close()
 
 
-async def _converse(
-    service: "_Service", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+def _silent(*_: object) -> None:
+    """Keeps no log."""
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family, *_, (address, _, *more) = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
+    # asyncio sends without delay (TCP_NODELAY) only on sockets that name their protocol.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        await _Connection(reader, writer).serve(service)
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((address, port, *more))
+        listening.listen()
+    except (OSError, OverflowError):
+        listening.close()
+        raise
+    return listening
+
+
+async def _converse(connection: "_Connection", writer: asyncio.StreamWriter) -> None:
+    try:
+        await connection.serve()
         writer.close()
         await writer.wait_closed()
     except (ConnectionError, h11.LocalProtocolError):
         pass  # the client left, or the script's own headers contradict its body
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """An HTTP answer: body pieces, each written whole, with the seconds to wait after it."""
-
-    status: int
-    headers: dict[str, str]
-    pieces: list[tuple[bytes, float]]
-    fault: Fault = NO_FAULT
-
-    @property
-    def cut(self) -> int | None:
-        """After how many pieces the connection is closed."""
-        if self.fault.event:
-            return None
-        return (self.fault.after or 0) if self.fault.stall else self.fault.after
-
-
-def _json(status: int, body: bytes, fault: Fault = NO_FAULT) -> _Answer:
-    headers = {"content-type": fault.content_type, "content-length": str(len(body))}
-    return _Answer(status, headers | fault.headers, [(body, 0)], fault)
-
-
-def _error(
-    status: int, message: str, code: str | None, param: str | None = None, fault: Fault = NO_FAULT
-) -> _Answer:
-    kinds = {404: "not_found", 429: "too_many_requests"}
-    kind = kinds.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    error = {"message": message, "type": kind, "param": param, "code": code}
-    return _json(status, dumps({"error": error}), fault)
-
-
-@dataclass(frozen=True, slots=True)
-class _Service:
-    """What each request is answered. Does no I/O but ask the time."""
-
-    script: Script
-    key: str | None
-    requests: list[bytes]
-    prompts: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    attempts: Counter[Position] = field(default_factory=Counter[Position])
-
-    def answer(self, request: h11.Request, body: bytes) -> _Answer:
-        """The answer to one HTTP request."""
-        method, path = request.method, request.target.partition(b"?")[0]
-        if method == b"POST":
-            self.requests.append(body)
-        if self.key is not None:
-            sent = dict(request.headers).get(b"authorization", b"")
-            if sent != f"Bearer {self.key}".encode():
-                what = "Incorrect API key provided." if sent else "You didn't provide an API key."
-                return _error(401, what, "invalid_api_key")
-        if (method, path) == (b"POST", b"/v1/responses"):
-            return self._respond(body)
-        if (method, path) == (b"GET", b"/v1/models"):
-            model = {"id": self.script.model, "object": "model", "created": 0, "owned_by": "script"}
-            return _json(200, dumps({"object": "list", "data": [model]}))
-        what = f"Invalid URL ({method.decode()} {path.decode(errors='replace')})"
-        return _error(404, what, None)
-
-    def _respond(self, body: bytes) -> _Answer:
-        try:
-            request = read_request(body)
-            position = find_position(self.script, request)
-            fault = self._fault(position)
-            if fault.body is not None:
-                return _json(fault.status or 200, fault.body.encode(), fault)
-            if fault.status is not None:
-                return _error(fault.status, fault.message, fault.code, None, fault)
-            cached = self._cached(request.prompt_cache_key, request.prompt)
-            now = int(time.time())
-            events = list(frames(self.script, position, request, now, cached, fault))
-            if not request.stream:
-                return _json(200, dumps(events[-1][1]["response"]), fault)
-            return self._stream(events, fault)
-        except RequestError as error:
-            return _error(400, str(error), error.code, error.param)
-        except RecursionError:
-            return _error(400, "The body is nested too deeply.", None)
-
-    def _fault(self, position: Position) -> Fault:
-        fault = self.script.turn[position.turn].response[position.response].fault
-        self.attempts[position] += 1
-        spent = fault.times is not None and self.attempts[position] > fault.times
-        return NO_FAULT if spent else fault
-
-    def _cached(self, key: str | None, prompt: bytes) -> int:
-        if key is None:
-            return 0
-        earlier = self.prompts.get(key, b"")
-        self.prompts[key] = prompt
-        return cached_tokens(prompt, earlier)
-
-    def _stream(self, events: list[Frame], fault: Fault) -> _Answer:
-        pieces = [
-            (
-                b"event: %b\ndata: %b\n\n" % (kind.encode(), dumps(data)),
-                self.script.pace if kind.endswith(".delta") else 0,
-            )
-            for kind, data in events
-        ]
-        headers = {"content-type": "text/event-stream", "cache-control": "no-cache"}
-        return _Answer(200, headers | fault.headers, [*pieces, (b"data: [DONE]\n\n", 0)], fault)
-
-
 class _Connection:
-    """HTTP/1.1 with one client."""
+    """HTTP/1.1 with one client, until it asks for a WebSocket."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, service: Service, log: Log, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._service = service
+        self._log = log
         self._reader = reader
         self._writer = writer
         self._http = h11.Connection(h11.SERVER)
 
-    async def serve(self, service: _Service) -> None:
+    async def serve(self) -> None:
         """Answer requests until either side, or the script, ends the connection."""
         try:
             while received := await self._receive():
-                request, body = received
-                await self._send(service.answer(request, body), request.method == b"HEAD")
+                asked = _asked(*received)
+                if _wants_websocket(asked):
+                    answer = self._service.no_websocket(asked)
+                    if answer is None:
+                        return await self._switch(received[0])
+                else:
+                    answer = self._service.answer(asked)
+                self._log(asked.method, asked.path, answer.status, answer.about)
+                await self._send(answer, asked.method == "HEAD")
                 if self._http.our_state is not h11.DONE:
                     return
                 self._http.start_next_cycle()
         except h11.RemoteProtocolError as error:
-            answer = _error(error.error_status_hint, str(error), None)
+            status = error.error_status_hint
+            answer = refused(Refusal(status, error_object(status, str(error))), frozenset())
             answer.headers["connection"] = "close"
             await self._send(answer)
 
@@ -254,19 +187,61 @@ class _Connection:
             else:
                 return (request, bytes(body)) if request else None
 
-    async def _send(self, answer: _Answer, no_body: bool = False) -> None:
+    async def _switch(self, request: h11.Request) -> None:
+        from .scripted_socket import Socket
+
+        lines = [b"GET %b HTTP/1.1" % request.target]
+        lines += [b"%b: %b" % header for header in request.headers]
+        handshake = b"\r\n".join([*lines, b"", b""])
+        socket = Socket(self._service, self._log, self._reader, self._writer)
+        await socket.serve(handshake + self._http.trailing_data[0])
+
+    async def _send(self, answer: Answer, no_body: bool = False) -> None:
         await asyncio.sleep(answer.fault.first)
         headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-        await self._write(h11.Response(status_code=answer.status, headers=headers))
-        for number, (piece, pause) in enumerate(answer.pieces):
-            if number == answer.cut:
-                await asyncio.sleep(answer.fault.stall)
-                return
-            if not no_body:
-                await self._write(h11.Data(data=piece))
+        ready = self._http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
+        for piece, pause in () if no_body else answer.pieces:
+            ready += self._http.send(h11.Data(data=piece)) or b""
+            if pause or len(ready) > _WRITE:
+                await self._write(ready)
                 await asyncio.sleep(pause)
-        await self._write(h11.EndOfMessage())
+                ready = b""
+        if not answer.cut:
+            ready += self._http.send(h11.EndOfMessage()) or b""
+        await self._write(ready)
+        await asyncio.sleep(answer.fault.stall if answer.cut else 0)
 
-    async def _write(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
-        self._writer.write(self._http.send(event) or b"")
+    async def _write(self, data: bytes) -> None:
+        self._writer.write(data)
         await self._writer.drain()
+
+
+def _asked(request: h11.Request, body: bytes) -> Asked:
+    """The request as the service reads it. Raises RemoteProtocolError for a body it cannot read."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
+    if encoding := headers.get("content-encoding"):
+        body = _decoded(body, encoding)
+    method, target = request.method.decode("latin-1"), request.target.decode("latin-1")
+    return Asked(method, target, headers, body)
+
+
+def _decoded(body: bytes, encoding: str) -> bytes:
+    try:
+        import zstandard
+    except ImportError:
+        zstandard = None
+    if zstandard is None or encoding.lower() != "zstd":
+        raise h11.RemoteProtocolError(f"Content-Encoding {encoding} is not read here.", 415)
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(body) as reader:
+            whole = reader.read(MAX_REQUEST + 1)
+    except zstandard.ZstdError as error:
+        raise h11.RemoteProtocolError(f"The body is not zstd: {error}.", 400) from None
+    if len(whole) > MAX_REQUEST:
+        raise h11.RemoteProtocolError("The body is too large.", 413)
+    return whole
+
+
+def _wants_websocket(asked: Asked) -> bool:
+    route = (asked.method, asked.path) == ("GET", f"{ROOT}responses")
+    return route and asked.headers.get("upgrade", "").lower() == "websocket"

@@ -1,178 +1,32 @@
-"""The scripted model: from a request to the events of its response. Knows no network and no clock.
+"""The scripted model: the events of a response. Knows no network and no clock.
 
-Which response plays is read off the request alone, so a request made twice has one answer: the ids
-of all items carry turn and response number (`msg_t0r1i0`: turn 0, response 1, item 0). What is sent
-is strict Open Responses 2026-04-24.
+What is sent is strict Open Responses 2026-04-24.
 """
 
 import base64
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import takewhile
-from typing import Annotated, Any, cast
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-
-from .items import dumps
+from .deviations import Frame
+from .rawjson import dumps
 from .script import NO_FAULT, Call, Fault, Response, Script
+from .scripted_request import Items, Position, Request, seal
 
-_ID = re.compile(r"(?:msg|fc|rs|call)_t(\d{1,6})r(\d{1,6})i\d")
 _WORD = re.compile(r"\S+\s*|\s+")
-_SHOWN = 300
-"""Most characters of a tool's output in an error message."""
 _BLOCK = 128
 """Tokens."""
 _TOKEN = 4
 """Bytes."""
-_NOT_ECHOED = ("input", "stream", "include")
-
-Frame = tuple[str, dict[str, Any]]
-"""An event's type, and its data."""
+_NOT_ECHOED = ("input", "stream", "include", "generate", "prompt")
 
 
-class RequestError(Exception):
-    """The request cannot be answered. `param`: the field at fault; `code`: as the API names it."""
-
-    def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(message)
-        self.param = param
-        self.code = code
-
-
-def _as_items(value: object) -> object:
-    return [{"role": "user", "content": value}] if isinstance(value, str) else value
-
-
-class Request(BaseModel):
-    """What a request asks for; fields this server does not know are ignored."""
-
-    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
-
-    model: str
-    input: Annotated[list[dict[str, Any]], BeforeValidator(_as_items)]
-    stream: bool = False
-    include: list[str] = []
-    previous_response_id: str | None = None
-    instructions: str | None = None
-    tools: list[dict[str, Any]] = []
-    tool_choice: str | dict[str, Any] = "auto"
-    parallel_tool_calls: bool = True
-    truncation: str = "disabled"
-    text: dict[str, Any] = {}
-    reasoning: dict[str, Any] | None = None
-    temperature: float = 1.0
-    top_p: float = 1.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    top_logprobs: int = 0
-    max_output_tokens: int | None = None
-    max_tool_calls: int | None = None
-    store: bool = True
-    metadata: dict[str, str] = {}
-    safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
-
-    @property
-    def prompt(self) -> bytes:
-        """What the model would read; longer requests of a conversation begin with shorter ones."""
-        return dumps([self.instructions, self.tools, self.input])[:-2]
-
-
-def read_request(body: bytes) -> Request:
-    """The request in `body`. Raises RequestError for anything that is not one."""
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"The body is not JSON: {error}.") from None
-    if not isinstance(fields, dict):
-        raise RequestError("The body must be a JSON object.")
-    given = cast("dict[str, Any]", fields)
-    try:
-        request = Request.model_validate({k: v for k, v in given.items() if v is not None})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        param = str(first["loc"][0])
-        raise RequestError(f"{param}: {first['msg']}.", param) from None
-    if request.previous_response_id is not None:
-        raise RequestError(
-            f"Previous response with id '{request.previous_response_id}' not found: none are kept "
-            "here, send the whole input.",
-            "previous_response_id",
-            "previous_response_not_found",
-        )
-    return request
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where in the script a request stands. `again`: how often the turn was played before."""
-
-    turn: int
-    response: int
-    again: int = 0
-
-    def item_id(self, kind: str, index: int) -> str:
-        """The id of the response's item number `index`."""
-        again = f"n{self.again}" if self.again else ""
-        return f"{kind}_t{self.turn}r{self.response}i{index}{again}"
-
-
-def find_position(script: Script, request: Request) -> Position:
-    """Which response answers `request`. Raises RequestError when the script has none.
-
-    Within a turn the next one. After a new user message the first turn whose `on` it contains, else
-    the turn after the latest one played.
-    """
-    turns: list[tuple[int, int] | None] = []
-    said = ""
-    for item in request.input:
-        if item.get("role") == "user":
-            turns.append(None)
-            said = _text(item.get("content")).casefold()
-        elif match := _ID.match(str(item.get("id"))) or _ID.match(str(item.get("call_id"))):
-            position = (int(match[1]), int(match[2]))
-            turns = turns or [None]
-            turns[-1] = max(turns[-1] or position, position)
-    *earlier, current = turns or [None]
-    played = [position[0] for position in earlier if position]
-    if current:
-        turn, response = current[0], current[1] + 1
-    else:
-        named = (t for t, it in enumerate(script.turn) if it.on and it.on.casefold() in said)
-        turn, response = next(named, max(played, default=-1) + 1), 0
-    _check(script, turn, response, request)
-    return Position(turn, response, played.count(turn))
-
-
-def _check(script: Script, turn: int, response: int, request: Request) -> None:
-    held = len(script.turn[turn].response) if turn < len(script.turn) else 0
-    if response >= held:
-        has = f"turn {turn} has {held}" if held else f"it has {len(script.turn)} turn(s)"
-        raise RequestError(
-            f"the script has no response {response} for turn {turn}; {has}, counted from 0", "input"
-        )
-    expect = script.turn[turn].response[response].expect
-    outputs = [x.get("output") for x in request.input if x.get("type") == "function_call_output"]
-    came = _text(outputs[-1]) if outputs else None
-    if expect is not None and expect not in (came or ""):
-        what = "no tool output came" if came is None else f"what came is: {came[:_SHOWN]}"
-        raise RequestError(
-            f"the script expects {expect!r} in the last tool output before response {response} "
-            f"of turn {turn}; {what}",
-            "input",
-        )
-
-
-def _text(content: object) -> str:
-    """The text of a message's content or of a tool's output."""
-    if not isinstance(content, list):
-        return content if isinstance(content, str) else ""
-    parts = [
-        cast("dict[str, Any]", x) for x in cast("list[object]", content) if isinstance(x, dict)
-    ]
-    return "".join(text for part in parts if isinstance(text := part.get("text"), str))
+def count_tokens(prompt: bytes) -> int:
+    """Simulated: four bytes of JSON are a token."""
+    return len(prompt) // _TOKEN
 
 
 def cached_tokens(prompt: bytes, earlier: bytes) -> int:
@@ -196,30 +50,79 @@ def frames(
     `created_at`: seconds since 1970. `cached`: input tokens counted as cached. `fault`: its `event`
     and `after` shape the end.
     """
-    started = _resource(script, position, request, created_at)
-    events: list[Frame] = [
-        ("response.created", {"response": started}),
-        ("response.in_progress", {"response": started}),
-    ]
+    started = _resource(script, position.item_id("resp", 0), request, created_at)
     items = _items(script.turn[position.turn].response[position.response], position, request)
     if fault.event == "incomplete" and items and "status" in items[-1]:
         items[-1]["status"] = "incomplete"
+    events = _opening(started)
     for index, item in enumerate(items):
         events += _item_events(index, item)
-    if fault.event:
+    ends_early = fault.event not in (None, "malformed")
+    if ends_early:
         events = events[: fault.after]
     output = [data["item"] for kind, data in events if kind == "response.output_item.done"]
     ended = {**started, "output": output, "usage": _usage(request, output, cached)}
-    for number, (kind, data) in enumerate(events + _ending(ended, fault)):
+    yield from _numbered(events + _ending(ended, fault))
+
+
+def warmed_up(script: Script, request: Request, created_at: int, cached: int) -> Iterator[Frame]:
+    """The events of a request that generates nothing and is only kept."""
+    started = _resource(script, "resp_warm", request, created_at)
+    ended = {**started, "usage": _usage(request, [], cached)}
+    yield from _numbered(_opening(started) + _ending(ended, NO_FAULT))
+
+
+def compacted(request: Request, created_at: int) -> dict[str, Any]:
+    """The compaction of the request's input: what users said, and one item for all the rest."""
+    mark = _digest(request)
+    users = [item for item in request.input if item.get("role") == "user"]
+    kept = listed(users, mark)
+    sealed = {"type": "compaction", "id": f"cmp_{mark}", "encrypted_content": seal(request.input)}
+    return {
+        "id": f"resp_cmp_{mark}",
+        "object": "response.compaction",
+        "created_at": created_at,
+        "output": [*kept, sealed],
+        "usage": _usage(request, [sealed], 0),
+    }
+
+
+def listed(items: Items, mark: str) -> Items:
+    """Input items as the server shows them: each has an id, messages have parts and a status."""
+    return [_listed(item, f"in_{mark}_{number}") for number, item in enumerate(items)]
+
+
+def _listed(item: dict[str, Any], item_id: str) -> dict[str, Any]:
+    kind = item.get("type", "message")
+    shown = {"type": kind, "id": f"msg_{item_id}" if kind == "message" else item_id}
+    shown |= {"status": "completed", **item}
+    if isinstance(text := item.get("content"), str):
+        part: dict[str, Any] = {"type": "input_text", "text": text}
+        if item.get("role") == "assistant":
+            part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+        shown["content"] = [part]
+    return shown
+
+
+def _digest(request: Request) -> str:
+    """Tells conversations apart that stand at one place of the script."""
+    return blake2b(request.prompt, digest_size=6).hexdigest()
+
+
+def _opening(started: dict[str, Any]) -> list[Frame]:
+    kinds = ("response.created", "response.in_progress")
+    return [(kind, {"response": started}) for kind in kinds]
+
+
+def _numbered(events: list[Frame]) -> Iterator[Frame]:
+    for number, (kind, data) in enumerate(events):
         yield kind, {"type": kind, "sequence_number": number, **data}
 
 
-def _resource(
-    script: Script, position: Position, request: Request, created_at: int
-) -> dict[str, Any]:
+def _resource(script: Script, name: str, request: Request, created_at: int) -> dict[str, Any]:
     tool = {"description": None, "parameters": None, "strict": None}
     return {
-        "id": position.item_id("resp", 0),
+        "id": f"{name}_{_digest(request)}",
         "object": "response",
         "created_at": created_at,
         "completed_at": None,
@@ -238,9 +141,9 @@ def _resource(
     }
 
 
-def _items(response: Response, position: Position, request: Request) -> list[dict[str, Any]]:
+def _items(response: Response, position: Position, request: Request) -> Items:
     """The response's output, whole."""
-    items: list[dict[str, Any]] = []
+    items: Items = []
     if response.reasoning is not None:
         items.append(_reasoning(response.reasoning, position, request))
     if response.say is not None:
@@ -322,7 +225,7 @@ def _text_events(kind: str, where: dict[str, Any], key: str, text: str) -> Itera
 
 
 def _ending(response: dict[str, Any], fault: Fault) -> list[Frame]:
-    if fault.event is None:
+    if fault.event in (None, "malformed"):
         done = {"status": "completed", "completed_at": response["created_at"]}
         return [("response.completed", {"response": response | done})]
     if fault.event == "incomplete":
@@ -338,15 +241,15 @@ def _ending(response: dict[str, Any], fault: Fault) -> list[Frame]:
     return ending
 
 
-def _usage(request: Request, output: list[dict[str, Any]], cached: int) -> dict[str, Any]:
+def _usage(request: Request, output: Items, cached: int) -> dict[str, Any]:
     """Simulated, from the bytes of the JSON."""
-    read = len(request.prompt) // _TOKEN
-    written = len(dumps(output)) // _TOKEN
-    thought = sum(len(dumps(item["summary"])) for item in output if "summary" in item) // _TOKEN
+    read, written = count_tokens(request.prompt), count_tokens(dumps(output))
+    kept = read // _BLOCK * _BLOCK if request.prompt_cache_key else cached
+    thought = sum(count_tokens(dumps(item["summary"])) for item in output if "summary" in item)
     return {
         "input_tokens": read,
         "output_tokens": written,
         "total_tokens": read + written,
-        "input_tokens_details": {"cached_tokens": cached},
+        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": kept - cached},
         "output_tokens_details": {"reasoning_tokens": thought},
     }

@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from .context import Place, difference
-from .events import Usage
+from .events import Notice, Usage
 from .history import Entry, History
-from .items import Item, call_output, message, text_part
+from .items import Item, call_output, message, sendable, text_part
 from .policy import Action, Verdict
-from .prompt import Head, make_head
+from .prompt import make_fields
 from .providers import Target
 from .record import Record
+from .request import Request
 from .settings import Settings
 from .tools import Tool
 from .wire import SamplePart
 
-Sample = Callable[[bytes], AsyncGenerator[SamplePart]]
-"""Seam: send a request body, yield what comes. The real one is `Client.sample`."""
+Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
+"""Seam: send a request, yield what comes. The real one is `Client.sample`."""
 
 Approve = Callable[[Action, Verdict], Awaitable[Verdict]]
 """Seam: ask a person; the verdict that comes back is `allow` or `deny`."""
@@ -66,9 +67,9 @@ class Session:
     record: Record
     conversation: Conversation = field(default_factory=Conversation)
 
-    def head(self) -> Head:
+    def fields(self) -> bytes:
         """The fixed part of this session's requests."""
-        return make_head(self.target, self.settings, self.tools, self.id)
+        return make_fields(self.target, self.settings, self.tools, self.id)
 
     def begin(self, said: Said) -> list[str]:
         """Open a turn: what changed around us, then what was said. Returns what to notice."""
@@ -96,7 +97,7 @@ class Session:
 
     def commit(self, item: Item) -> None:
         """Add an item to history and record, for good."""
-        talk = self.conversation
+        talk, item = self.conversation, sendable(item)
         talk.history.append(Entry(item, talk.turns, talk.cell))
         self.record.append_item(item, talk.turns)
 

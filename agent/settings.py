@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import SettingsError
 from .policy import STRICTNESS, Policy
@@ -22,8 +22,8 @@ FILE_NAME = "inkernel.toml"
 PREFIX = "INKERNEL_"
 SCRIPTED = "scripted:"
 """How a model's name begins when a script file plays it."""
-PRIVATE = ("base_url", "api_key_env", "data_dir")
-"""Where a key is sent, and records are kept, is never a downloaded project's choice."""
+PRIVATE = ("base_url", "provider", "api_key_env", "api_key_command", "store", "data_dir")
+"""Where a key is sent, what is run for it, and where data stays: never a project's choice."""
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -35,6 +35,10 @@ def _address(url: str) -> str:
     return url
 
 
+def _words(value: object) -> object:
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
 class Settings(BaseModel):
     """All choices, with their defaults. Times in seconds."""
 
@@ -44,7 +48,17 @@ class Settings(BaseModel):
     base_url: Annotated[str, AfterValidator(_address)] | None = Field(
         None, description="a Responses server, up to and with its /v1"
     )
+    provider: str | None = Field(None, description="the kind of server: openai, azure, vllm …")
     api_key_env: str | None = Field(None, description="the environment variable that holds its key")
+    api_key_command: str | None = Field(None, description="a command that prints its key")
+    transport: Literal["auto", "http", "websocket"] = Field(
+        "auto", description="how the server is asked"
+    )
+    store: bool = Field(False, description="let the provider keep responses, to send it less")
+    omit: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        (), description="request fields that the server refuses, with commas between"
+    )
+    compress: bool = Field(False, description="send zstd bodies: only where the server takes them")
     effort: Effort | None = Field(None, description="how hard the model thinks")
     summary: Literal["auto", "concise", "detailed", "none"] = Field(
         "auto", description="reasoning summaries"

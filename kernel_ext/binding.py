@@ -11,10 +11,14 @@ from typing import Any
 import platformdirs
 
 from ..agent.cells import CellRun, DisplayOutput, Output
-from ..agent.client import Client, list_models
-from ..agent.errors import TurnInterrupted, UsageError
+from ..agent.client import Client
+from ..agent.cost import preload
+from ..agent.errors import AuthError, TurnInterrupted, UsageError
 from ..agent.events import Event, OutputShown
+from ..agent.http import list_models
+from ..agent.keys import Keys
 from ..agent.loop import turn
+from ..agent.provider_table import Traits
 from ..agent.providers import Target, find_target
 from ..agent.record import Record
 from ..agent.script import Script, load_script
@@ -34,6 +38,7 @@ from .place import find_cell, find_place, find_surface, user_names
 from .shell import Shell
 
 TYPED = "typed in this session"
+SCRIPTED_TRAITS = Traits(stores=True, websocket=True, compact=True)
 _REFERENCE = re.compile(r"\$`([^`\n]+)`")
 
 
@@ -47,6 +52,7 @@ class Binding:
         self.session_id = new_session_id()
         self.conversation = Conversation()
         self.record: Record | None = None
+        self._keys = Keys(os.environ)
         self._client: tuple[Target, Settings, Client] | None = None
         self._servers: dict[Path, tuple[Script, ScriptedServer]] = {}
         self._mirror = Mirror()
@@ -75,10 +81,14 @@ class Binding:
             self.record.close()
             self.record = None
 
+    def forget_keys(self) -> None:
+        """Ask for keys anew."""
+        self._keys.forget()
+
     async def find_target(self, settings: Settings) -> Target:
         """The server and model for these settings. Raises AgentError when there is none."""
         if settings.model is None or not settings.model.startswith(SCRIPTED):
-            return await find_target(settings, os.environ, list_models)
+            return await find_target(settings, self._keys, list_models)
         path = Path(settings.model.removeprefix(SCRIPTED)).resolve()
         script = load_script(path)
         known, server = self._servers.get(path, (None, None))
@@ -87,7 +97,9 @@ class Binding:
                 server.close()
             server = ScriptedServer(script).start()
             self._servers[path] = (script, server)
-        return Target("scripted", server.base_url, script.model, scripted=True)
+        return Target(
+            "scripted", server.base_url, script.model, scripted=True, traits=SCRIPTED_TRAITS
+        )
 
     async def run_turn(self, text: str, more: Mapping[str, Any], new: bool) -> None:
         """One turn, shown below the cell. Raises the AgentError that ended it early."""
@@ -143,8 +155,16 @@ class Binding:
             async with aclosing(turn(session, self._said(text, settings))) as events:
                 async for event in events:
                     self._show(event, settings, view)
+        except AuthError:
+            self.forget_keys()
+            raise
         finally:
             view.close()
+
+    @property
+    def transport(self) -> str:
+        """How the model is asked, once it was."""
+        return self._client[2].transport if self._client else "begins with the first turn"
 
     async def _open_client(self, target: Target, settings: Settings) -> Client:
         """The client in use, or a new one when it is for another model or other settings."""
@@ -152,6 +172,7 @@ class Binding:
             if self._client[:2] == (target, settings):
                 return self._client[2]
             await self._client[2].close()
+        asyncio.get_running_loop().run_in_executor(None, preload)
         client = Client(target, settings)
         self._client = (target, settings, client)
         return client

@@ -1,6 +1,7 @@
 """`%agent` and its subcommands: what there is to see and to change. Runs no turn."""
 
 import asyncio
+import getpass
 import html
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -8,19 +9,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 import IPython.display
 
-from ..agent.client import list_models
 from ..agent.cost import cost_of
 from ..agent.errors import AgentError, UsageError
 from ..agent.events import Usage
+from ..agent.http import list_models
+from ..agent.keys import keep_in_keyring
 from ..agent.project import read_docs
+from ..agent.provider_table import OPENAI, Traits
 from ..agent.providers import Target
 from ..agent.record import read_record
 from ..agent.session import Conversation
 from ..agent.settings import Layer, Settings, choose, nearest
 from .binding import TYPED, Binding
+from .place import can_ask
 
 T = TypeVar("T")
 Rows = Sequence[tuple[str, str]]
@@ -70,6 +75,7 @@ def status(binding: Binding, _rest: str) -> Card:
     window = settings.window or (found.window if isinstance(found, Target) else None)
     rows = [
         ("model", _model_row(found)),
+        ("transport", binding.transport),
         ("session", f"{binding.session_id}, {talk.turns} turns, {len(talk.history.entries)} items"),
         ("context", _context_row(talk, window)),
         ("cached", f"{used.cached / used.input:.0%} of input" if used.input else "–"),
@@ -89,7 +95,10 @@ def model(binding: Binding, rest: str) -> Card:
     if rest:
         _set(binding, "model", rest)
     found = _find_now(binding, binding.choose().settings)
-    return Card("The next turn asks:", [("model", _model_row(found))])
+    rows = [("model", _model_row(found))]
+    if isinstance(found, Target):
+        rows.append(("server can", _traits_row(found.traits)))
+    return Card("The next turn asks:", rows)
 
 
 def models(binding: Binding, _rest: str) -> Card:
@@ -101,6 +110,18 @@ def models(binding: Binding, _rest: str) -> Card:
     listed = sorted(_now(list_models(target, settings.connect_timeout)))
     rows = [("→" if name == target.model else "", name) for name in listed]
     return Card(f"{target.server} lists {len(rows)}; `%agent model NAME` chooses one.", rows)
+
+
+def key(binding: Binding, rest: str) -> Card:
+    """[PROVIDER] — keep a key in the system's keyring; it is asked for, never typed in a cell"""
+    if not can_ask(binding.shell):
+        raise UsageError("Nobody can be asked for a key here.", "Use a variable or a command.")
+    settings = binding.choose().settings
+    address = urlsplit(settings.base_url or "").netloc
+    provider = rest or settings.provider or address or OPENAI.name
+    keep_in_keyring(provider, getpass.getpass(f"Key for {provider} (empty: remove): ").strip())
+    binding.forget_keys()
+    return Card(f"The keyring is changed. The next turn with {provider} uses it.")
 
 
 def new(binding: Binding, _rest: str) -> Card:
@@ -165,6 +186,7 @@ COMMANDS: Mapping[str, Callable[[Binding, str], Card]] = {
     "status": status,
     "model": model,
     "models": models,
+    "key": key,
     "new": new,
     "history": history,
     "config": config,
@@ -185,6 +207,17 @@ def _model_row(found: Target | AgentError) -> str:
     if found.scripted:
         return f"{found.model} · scripted model: its words come from a script file"
     return f"{found.model} at {found.provider} ({found.base_url})"
+
+
+def _traits_row(traits: Traits) -> str:
+    known = (
+        ("WebSocket", traits.websocket),
+        ("store responses", traits.stores),
+        ("compact", traits.compact),
+        ("encrypted reasoning", traits.encrypted),
+    )
+    can = [name for name, does in known if does]
+    return ", ".join([*can, *traits.hosted]) or "what Open Responses asks of every server"
 
 
 def _find_now(binding: Binding, settings: Settings) -> Target | AgentError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..agent.errors import AgentError, SettingsError, UsageError
 from ..agent.events import Event, TurnEnded, Usage
 from ..agent.settings import PREFIX, Settings
+from . import serve
 from .notebook import EXTRA, append_code, as_html, new_notebook, read_notebook, write_notebook
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="inkernel", description="An agent in an IPython kernel.")
-    commands = parser.add_subparsers(required=True, metavar="exec | run")
+    commands = parser.add_subparsers(required=True, metavar="exec | run | serve")
     say = commands.add_parser("exec", help="say something to the agent in a new kernel")
     say.add_argument("prompt", help="what you want; - reads it from standard input")
     say.add_argument("--notebook", type=Path, help="execute its cells first")
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("notebook", type=Path)
     play.add_argument("--html", type=Path, help="also export it as HTML")
     play.set_defaults(run=_run)
+    serve.add_to(commands.add_parser("serve", help="serve a scripted model, without a kernel"))
     for command in (say, play):
         command.add_argument("--output", type=Path, help="write the executed notebook here")
         command.add_argument("--json", action="store_true", help="events as JSON lines on stdout")

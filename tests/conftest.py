@@ -35,10 +35,11 @@ def _home() -> Iterator[None]:
     folder = tempfile.TemporaryDirectory(prefix="ink", ignore_cleanup_errors=True)
     with pytest.MonkeyPatch.context() as patch, folder as home:
         for name in os.environ:
-            if name == "OPENAI_API_KEY" or name.startswith("INKERNEL_"):
+            if name.endswith("_API_KEY") or name.startswith("INKERNEL_"):
                 patch.delenv(name)
         for name in (*OWN, "HOME", "USERPROFILE", "XDG_CACHE_HOME", "JUPYTER_RUNTIME_DIR"):
             patch.setenv(name, home)
+        patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
         yield
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -139,6 +140,24 @@ def clean_html(markup: str) -> str:
         set_tag_attribute_values={"a": {"target": "_blank"}},
         url_schemes={"http", "https", "mailto", "data"},
     )
+
+
+def link_html(words: str, url: str) -> str:
+    """The words, as a link with the host it leads to where `url` is a web address."""
+    host = web_host(url)
+    if not host:
+        return escape(words)
+    link = clean_html(f'<a href="{escape(url)}" style="color:inherit">{escape(words)}</a>')
+    return link if host in words else f"{link} · {escape(host)}"
+
+
+def web_host(url: str) -> str:
+    """The host of a web address; empty when `url` is none."""
+    try:
+        parts = urlsplit(printable(url))
+    except ValueError:
+        return ""
+    return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
 
 
 def _kept(tag: str, name: str, value: str) -> str | None:

@@ -32,6 +32,7 @@ class Pace:
         self._clock = clock
         self._due = 0.0
         self._forget: Callable[[], object] | None = None
+        self._untick: Callable[[], object] | None = None
         self._painting = False
 
     def ask(self, *, at_once: bool, loop_is_free: bool) -> None:
@@ -47,12 +48,17 @@ class Pace:
             elif self._forget is None:
                 self._forget = self._by_loop(late) if loop_is_free else self._by_thread(late)
 
-    def stop(self) -> None:
-        """Paint nothing that was put off."""
+    def again(self, seconds: float) -> None:
+        """Paint then, if nothing is painted before and an event loop runs: a clock ticks."""
         with self.lock:
-            if self._forget is not None:
-                self._forget()
-                self._forget = None
+            self._untick = self._by_loop(seconds)
+
+    def stop(self) -> None:
+        """Paint nothing that was put off, and no tick."""
+        with self.lock:
+            for cancel in filter(None, (self._forget, self._untick)):
+                cancel()
+            self._forget = self._untick = None
 
     def _paint_now(self) -> None:
         with self.lock:

@@ -10,6 +10,7 @@ from ..agent.events import (
     ApprovalNeeded,
     CallDelta,
     Event,
+    HostedProgress,
     ItemDone,
     Judged,
     Notice,
@@ -24,20 +25,26 @@ from ..agent.events import (
     TurnEnded,
     TurnStarted,
 )
+from .blocks import Block, Hosted, Note, Reasoning, Said, Source, Step
+from .letters import sources_lines
 from .markup import printable
 from .outputs import output_text, split_traceback
 from .shown import overwritten
-from .state import Block, Note, Reasoning, Said, Step, TurnState, fold
+from .state import TurnState, fold
 from .words import (
     GLYPHS,
+    REFUSED,
     arguments_text,
     clip,
+    doing,
     footer_text,
     header_text,
+    hosted_text,
     left_out_text,
     note_text,
     status_text,
     title_text,
+    told_text,
 )
 
 _COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
@@ -72,7 +79,7 @@ class PlainView:
         """Print what `event` adds."""
         before, self._state = self._state, fold(self._state, event)
         match event:
-            case SampleStarted() | SampleEnded() | CallDelta():
+            case SampleStarted() | SampleEnded() | CallDelta() | HostedProgress():
                 pass
             case ReasoningDelta():
                 self._stream(f"reasoning {event.part}", event.text, _DIM)
@@ -86,6 +93,11 @@ class PlainView:
                 self._turn(event)
             case _:
                 assert_never(event)
+
+    @property
+    def doing(self) -> str:
+        """What the turn is busy with."""
+        return doing(self._state)
 
     @property
     def at_line_start(self) -> bool:
@@ -116,13 +128,38 @@ class PlainView:
             case Said(text=text):
                 said = old.text if isinstance(old, Said) else ""
                 self._stream("text", text.removeprefix(said))
+                self._after(new)
             case Reasoning(parts=parts) if old is None:
                 self._stream("reasoning", "\n\n".join(parts), _DIM)
             case Step():
                 self._call(new)
+            case Hosted():
+                self._hosted(new)
+            case Note():
+                self._note(new)
             case _:
                 return
         self._fresh_line()
+
+    def _after(self, said: Said) -> None:
+        """What is known of an answer only when it is whole."""
+        if said.refused:
+            self._line(REFUSED.rstrip(":"), _DIM)
+        self._sources(said.sources)
+
+    def _sources(self, sources: tuple[Source, ...]) -> None:
+        for line in sources_lines(sources):
+            self._line(line, _DIM)
+
+    def _hosted(self, block: Hosted) -> None:
+        words = (block.title, block.detail, hosted_text(block))
+        self._gap()
+        self._line(clip(f"{GLYPHS[block.status]} " + " · ".join(filter(None, words)), self._width))
+        for text in filter(None, (block.code, block.told)):
+            self._line(_shortened(text))
+        for output in block.outputs:
+            self._line(output_text(output))
+        self._sources(block.sources)
 
     def _call(self, step: Step) -> None:
         words = (title_text(step), "" if step.code else arguments_text(step))
@@ -147,10 +184,8 @@ class PlainView:
     def _ended(self, event: ToolEnded) -> None:
         steps = (block for block in reversed(self._state.blocks) if isinstance(block, Step))
         step = next(step for step in steps if step.call_id == event.call_id)
-        if step.told and (step.code is None or not step.ran):
-            lines = step.told.strip("\n").split("\n")
-            more = [left_out_text(len(lines) - _TOLD_LINES, "lines")] * (len(lines) > _TOLD_LINES)
-            self._line(_indented("\n".join(lines[:_TOLD_LINES] + more)))
+        if told := told_text(step):
+            self._line(_shortened(told))
         if said := status_text(step, self._timing):
             self._line(clip(f"  {GLYPHS[step.status]} {said}", self._width), _DIM)
 
@@ -213,3 +248,9 @@ class PlainView:
 
 def _indented(text: str) -> str:
     return "  " + text.replace("\n", "\n  ")
+
+
+def _shortened(text: str) -> str:
+    lines = text.strip("\n").split("\n")
+    more = [left_out_text(len(lines) - _TOLD_LINES, "lines")] * (len(lines) > _TOLD_LINES)
+    return _indented("\n".join(lines[:_TOLD_LINES] + more))

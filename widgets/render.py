@@ -1,29 +1,32 @@
-"""Blocks of a turn as HTML, Markdown and plain text, and the bundle a notebook keeps of it.
+"""Blocks of a turn as HTML, and the bundle a notebook keeps of it.
 
 The HTML stands alone: inline style, `<details>`, images as data, no script and no style sheet, so
 it reads in a saved notebook without a kernel, and where a viewer drops every style. Knows no
 widget, and not how the events came.
 """
 
-import re
-from collections.abc import Callable
 from typing import assert_never
 
-from .markup import code_html, escape, markdown_html, printable, text_html
-from .outputs import can_show, fenced, output_html, output_markdown, output_text
-from .state import Block, Note, Reasoning, Said, Step, TurnState
+from .blocks import Block, Hosted, Note, Reasoning, Said, Source, Step
+from .letters import turn_markdown, turn_text
+from .markup import code_html, escape, link_html, markdown_html, text_html
+from .outputs import can_show, output_html
+from .state import TurnState
 from .words import (
     GLYPHS,
+    REFUSED,
     arguments_text,
+    clip,
     footer_parts,
-    footer_text,
     header_text,
+    hosted_text,
     left_out_text,
     note_parts,
     note_text,
     reasoning_title,
     status_text,
     title_text,
+    told_text,
 )
 
 __all__ = [
@@ -69,9 +72,11 @@ def block_html(block: Block, timing: bool, since: int | None = None) -> str:
                 unfolded=False,
             )
         case Said():
-            return f'<div style="margin:.5em 0">{markdown_html(block.text)}</div>'
+            return _said_html(block)
         case Step():
             return _step_html(block, timing, since)
+        case Hosted():
+            return _hosted_html(block)
         case Note():
             return _note_html(block, timing, since)
         case _:
@@ -104,8 +109,8 @@ def bundle(state: TurnState, timing: bool) -> dict[str, str]:
     blocks = [block_html(block, timing) for block in state.blocks]
     return {
         "text/html": turn_html(state, blocks, timing),
-        "text/markdown": _joined(state, timing, _block_markdown, _marked),
-        "text/plain": _joined(state, timing, _block_text, printable),
+        "text/markdown": turn_markdown(state, timing),
+        "text/plain": turn_text(state, timing),
     }
 
 
@@ -121,8 +126,7 @@ def metadata(state: TurnState, timing: bool) -> dict[str, object]:
 
 
 def _step_html(step: Step, timing: bool, since: int | None) -> str:
-    colour = _COLOURS[step.status]
-    code, told = step.code, _told(step)
+    code, told = step.code, told_text(step)
     title = f"<b>{escape(title_text(step))}</b>"
     if code is None:
         title += f" <code>{escape(arguments_text(step))}</code>" if arguments_text(step) else ""
@@ -130,17 +134,11 @@ def _step_html(step: Step, timing: bool, since: int | None) -> str:
     if since is not None and step.status == "running":
         aside += f" {_clock(since)}"
     aside = f' <span style="{_MUTED}">{aside}</span>' if aside else ""
-    tint = _GREEN if step.status == "ok" else colour
-    sign = f'<span style="color:{tint}">{GLYPHS[step.status]}</span>'
     body = code_html(code.rstrip(), step.status == "writing") if code else ""
     body += text_html(told) if told else ""
-    line = f"{sign} {title}{aside}"
-    return (
-        f'<div style="border-left:3px solid {colour};padding-left:.8em;margin:.7em 0">'
-        + (_details(line, body, _unfolded(step, code, told)) if body else f"<div>{line}</div>")
-        + _outputs_html(step)
-        + "</div>"
-    )
+    line = f"{_sign(step.status)} {title}{aside}"
+    unfolded = _unfolded(step, code, told)
+    return _framed(step.status, _folding(line, body, unfolded) + _outputs_html(step))
 
 
 def _outputs_html(step: Step) -> str:
@@ -157,9 +155,45 @@ def _unfolded(step: Step, code: str | None, told: str) -> bool:
     return told.count("\n") < LONG_TEXT if code is None else code.count("\n") < LONG_CODE
 
 
-def _told(step: Step) -> str:
-    """What the model was told, where the user has not seen it as outputs already."""
-    return printable(step.told).strip("\n") if step.code is None or not step.ran else ""
+def _hosted_html(block: Hosted) -> str:
+    detail = f" <code>{escape(clip(block.detail, 120))}</code>" if block.detail else ""
+    aside = hosted_text(block)
+    line = f"{_sign(block.status)} <b>{escape(clip(block.title, 120))}</b>{detail}" + (
+        f' <span style="{_MUTED}">{escape(aside)}</span>' if aside else ""
+    )
+    running = block.status == "running"
+    body = code_html(block.code.rstrip(), running) if block.code else ""
+    body += text_html(block.told.strip("\n")) if block.told else ""
+    body += _sources_html(block.sources)
+    lines = max(block.code.count("\n"), block.told.count("\n"), len(block.sources))
+    unfolded = block.status != "ok" or lines < LONG_TEXT
+    outputs = "".join(output_html(output, running) for output in block.outputs)
+    return _framed(block.status, _folding(line, body, unfolded) + outputs)
+
+
+def _said_html(block: Said) -> str:
+    mark = f'<div style="color:{_AMBER}">{REFUSED}</div>' if block.refused else ""
+    text = markdown_html(block.text)
+    return f'<div style="margin:.5em 0">{mark}{text}{_sources_html(block.sources)}</div>'
+
+
+def _sources_html(sources: tuple[Source, ...]) -> str:
+    items = "".join(f"<li>{link_html(source.title, source.url)}</li>" for source in sources)
+    return f'<ol style="{_MUTED};margin:.3em 0">{items}</ol>' if items else ""
+
+
+def _framed(status: str, inside: str) -> str:
+    edge = f"border-left:3px solid {_COLOURS[status]}"
+    return f'<div style="{edge};padding-left:.8em;margin:.7em 0">{inside}</div>'
+
+
+def _sign(status: str) -> str:
+    tint = _GREEN if status == "ok" else _COLOURS[status]
+    return f'<span style="color:{tint}">{GLYPHS[status]}</span>'
+
+
+def _folding(line: str, body: str, unfolded: bool) -> str:
+    return _details(line, body, unfolded) if body else f"<div>{line}</div>"
 
 
 def _note_html(note: Note, timing: bool, since: int | None) -> str:
@@ -180,87 +214,3 @@ def _details(summary: str, body: str, unfolded: bool) -> str:
 
 def _clock(since: int) -> str:
     return f'<span data-since="{since}"></span>'
-
-
-def _joined(
-    state: TurnState,
-    timing: bool,
-    block_form: Callable[[Block, bool], str],
-    line_form: Callable[[str], str],
-) -> str:
-    parts = [line_form(header_text(state))]
-    parts += [block_form(block, timing) for block in state.blocks]
-    return "\n\n".join([*parts, line_form(footer_text(state, timing))])
-
-
-def _block_markdown(block: Block, timing: bool) -> str:
-    match block:
-        case Reasoning():
-            text = "\n\n".join([f"*{_marked(reasoning_title(block))}*", *map(_inert, block.parts)])
-            return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
-        case Said():
-            return _inert(block.text)
-        case Step():
-            return _step_markdown(block, timing)
-        case Note():
-            return _marked(note_text(block, timing))
-        case _:
-            assert_never(block)
-
-
-def _step_markdown(step: Step, timing: bool) -> str:
-    aside = status_text(step, timing)
-    words = ("" if step.code else arguments_text(step), aside)
-    line = [f"**{GLYPHS[step.status]} {_marked(title_text(step))}**", *map(_marked, words)]
-    parts = [" · ".join(word for word in line if word)]
-    if step.code is not None:
-        parts.append(fenced(printable(step.code).rstrip(), "python"))
-    if _told(step):
-        parts.append(fenced(_told(step)))
-    return "\n\n".join([*parts, *map(output_markdown, step.outputs)])
-
-
-def _block_text(block: Block, timing: bool) -> str:
-    match block:
-        case Reasoning():
-            return printable("\n".join([reasoning_title(block), *block.parts]))
-        case Said():
-            return printable(block.text)
-        case Step():
-            return _step_text(block, timing)
-        case Note():
-            return printable(note_text(block, timing))
-        case _:
-            assert_never(block)
-
-
-def _step_text(step: Step, timing: bool) -> str:
-    words = (title_text(step), "" if step.code else arguments_text(step), status_text(step, timing))
-    line = f"{GLYPHS[step.status]} " + " · ".join(word for word in words if word)
-    body = [step.code.rstrip()] if step.code else []
-    body += [_told(step)] if _told(step) else []
-    indented = [f"    {text}".replace("\n", "\n    ") for text in map(printable, body)]
-    return "\n".join([printable(line), *indented, *map(output_text, step.outputs)])
-
-
-def _marked(text: str) -> str:
-    """`text` as Markdown that means only its letters."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(printable(text).split()))
-
-
-def _inert(text: str) -> str:
-    """The model's Markdown without images and tags, which a viewer might load; fences are kept."""
-    lines = printable(text).split("\n")
-    kept = _fenced_lines(text)
-    return "\n".join(
-        line if at in kept else re.sub(r"!(?=\[)|<(?=[A-Za-z/!?])", r"\\\g<0>", line)
-        for at, line in enumerate(lines)
-    )
-
-
-def _fenced_lines(text: str) -> set[int]:
-    from markdown_it import MarkdownIt
-
-    tokens = MarkdownIt("commonmark").parse(printable(text))
-    spans = (token.map for token in tokens if token.type == "fence" and token.map)
-    return {line for start, end in spans for line in range(start, end)}

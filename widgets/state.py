@@ -1,17 +1,16 @@
 """What is shown of a turn, folded from its events. Knows no HTML, no terminal, no clock."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar, assert_never, cast
-
-from pydantic_core import from_json
+from typing import TypeVar, assert_never, cast
 
 from ..agent import items
 from ..agent.events import (
     ApprovalNeeded,
     CallDelta,
     Event,
+    HostedProgress,
     ItemDone,
     Judged,
     Notice,
@@ -27,77 +26,11 @@ from ..agent.events import (
     TurnStarted,
     Usage,
 )
-from ..agent.policy import Verdict
-from .shown import Shown, with_output
+from .blocks import Block, Hosted, Note, Reasoning, Said, Step
+from .hosted import hosted_of, refuses, sources_of, title_of
+from .shown import with_output
 
-Status = Literal["writing", "ready", "asking", "running", "ok", "error", "denied", "interrupted"]
-"""A call being written, complete, put to a person, running; then how it ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reasoning:
-    """The reasoning summary, by paragraphs. `done`: its item has come."""
-
-    parts: tuple[str, ...] = ()
-    done: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the model says. `done`: its item has come."""
-
-    text: str = ""
-    done: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A tool call and what came of it.
-
-    `arguments`: JSON text, unfinished while `status` is `writing`. `ran`: the tool was started.
-    `asked`: why a person is asked. `told`: what the model was told. `left_out`: outputs not kept.
-    """
-
-    call_id: str
-    tool: str = ""
-    arguments: str = ""
-    status: Status = "ready"
-    ran: bool = False
-    asked: str = ""
-    verdict: Verdict | None = None
-    outputs: tuple[Shown, ...] = ()
-    left_out: int = 0
-    told: str = ""
-    seconds: float | None = None
-
-    @property
-    def named(self) -> Mapping[str, Any]:
-        """The arguments by name, as far as they are written."""
-        try:
-            value = from_json(self.arguments, allow_partial="trailing-strings")
-        except ValueError:
-            return {}
-        return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-    @property
-    def code(self) -> str | None:
-        """The code it runs; None for a tool that runs none."""
-        code = self.named.get("code")
-        return code if isinstance(code, str) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A notice, or a retry: which `attempt`, and the `wait` in seconds while it waits."""
-
-    kind: Literal["notice", "retry"]
-    text: str
-    attempt: str = ""
-    wait: float | None = None
-
-
-Block = Reasoning | Said | Step | Note
-B = TypeVar("B", Reasoning, Said, Step)
+B = TypeVar("B", Reasoning, Said, Step, Hosted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +55,7 @@ def fold(state: TurnState | None, event: Event) -> TurnState:
             | ReasoningDelta()
             | TextDelta()
             | CallDelta()
+            | HostedProgress()
             | ItemDone()
             | SampleEnded()
         ):
@@ -149,7 +83,13 @@ def _fold_turn(state: TurnState, event: TurnStarted | Retrying | Notice | TurnEn
 
 def _fold_sample(
     state: TurnState,
-    event: SampleStarted | ReasoningDelta | TextDelta | CallDelta | ItemDone | SampleEnded,
+    event: SampleStarted
+    | ReasoningDelta
+    | TextDelta
+    | CallDelta
+    | HostedProgress
+    | ItemDone
+    | SampleEnded,
 ) -> TurnState:
     match event:
         case SampleStarted():
@@ -164,6 +104,13 @@ def _fold_sample(
             at, step = _last(state, _writes(event.call_id), Step(event.call_id, status="writing"))
             arguments = step.arguments + event.text
             return _put(state, at, replace(step, tool=event.name, arguments=arguments))
+        case HostedProgress():
+            new = Hosted(event.item_id, event.kind, title_of(event.kind))
+            at, block = _last(state, _runs(event.item_id, event.kind), new)
+            block = replace(block, at=event.status or block.at)
+            if event.kind == "code_interpreter_call":
+                return _put(state, at, replace(block, code=block.code + event.text))
+            return _put(state, at, replace(block, told=block.told + event.text))
         case ItemDone():
             return _item_done(state, event.item)
         case SampleEnded():
@@ -202,15 +149,23 @@ def _item_done(state: TurnState, item: items.Item) -> TurnState:
         case items.Message(role="assistant"):
             at, block = _last(state, _is_speaking, Said())
             text = item.text or block.text
-            return _put(state, at, Said(text, done=True)) if text else state
+            new = Said(text, True, refuses(item), sources_of(item))
+            return _put(state, at, new) if text else state
         case items.Reasoning():
             at, block = _last(state, _is_thinking, Reasoning())
-            parts = tuple(part.text for part in item.summary if part.text) or block.parts
+            parts = item.paragraphs or block.parts
             return _put(state, at, Reasoning(parts, done=True)) if parts else state
         case items.FunctionCall():
             at, step = _last(state, _writes(item.call_id), Step(item.call_id))
             step = replace(step, tool=item.name, arguments=item.arguments, status="ready")
             return _put(state, at, step)
+        case items.HostedCall():
+            new = hosted_of(item)
+            at, _ = _last(state, _runs(new.item_id, new.kind), new)
+            return _put(state, at, new)
+        case items.OtherItem():
+            said = f"The model sent an item of a kind unknown here, {item.type}. It is kept."
+            return _append(state, Note("notice", said))
         case _:
             return state
 
@@ -253,12 +208,22 @@ def _writes(call_id: str) -> Callable[[Block], bool]:
     return lambda block: _is_call(call_id)(block) and _is_open(block)
 
 
+def _runs(item_id: str, kind: str) -> Callable[[Block], bool]:
+    return lambda block: (
+        isinstance(block, Hosted)
+        and (block.item_id, block.kind) == (item_id, kind)
+        and _is_open(block)
+    )
+
+
 def _is_open(block: Block) -> bool:
     match block:
         case Reasoning() | Said():
             return not block.done
         case Step():
             return block.status == "writing"
+        case Hosted():
+            return block.status == "running"
         case Note():
             return False
         case _:
@@ -274,6 +239,8 @@ def _sealed(block: Block) -> Block:
             return replace(block, done=True)
         case Step():
             return replace(block, status="ready")
+        case Hosted():
+            return replace(block, status="interrupted", at="")
         case Note():
             return block
         case _:

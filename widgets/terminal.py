@@ -1,4 +1,4 @@
-"""The view on a terminal: plain, with a line that counts the seconds of the model's silence."""
+"""The view on a terminal: plain, with a line that counts the seconds of each wait."""
 
 import sys
 import threading
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from shutil import get_terminal_size
 
-from ..agent.events import CallDelta, Event, SampleStarted
+from ..agent.events import CallDelta, Event, HostedProgress, Retrying, SampleStarted
 from .plain import PlainView
 from .words import seconds_text
 
@@ -39,19 +39,21 @@ class WaitingView:
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._since = 0.0
+        self._until: float | None = None
         self._there = False
 
     def show(self, event: Event) -> None:
-        """Print what `event` adds; then, when the model is to go on, begin to count."""
-        silent = isinstance(event, SampleStarted | CallDelta)  # the view prints nothing for these
+        """Print what `event` adds; then, when a wait begins, begin to count."""
+        silent = isinstance(event, SampleStarted | CallDelta | HostedProgress)  # prints nothing
         with self._lock:
-            if silent and self._timer is not None:
+            if silent and self._timer is not None and self._until is None:
                 self._view.show(event)
                 return
             self._stop()
             self._view.show(event)
-            if silent and self._view.at_line_start:
+            if (silent or isinstance(event, Retrying)) and self._view.at_line_start:
                 self._since = time.monotonic()
+                self._until = self._since + event.wait if isinstance(event, Retrying) else None
                 self._count()
 
     def close(self) -> None:
@@ -68,10 +70,15 @@ class WaitingView:
     def _print(self) -> None:
         with self._lock:
             if self._timer is threading.current_thread():  # else it was stopped just now
-                waited = seconds_text(time.monotonic() - self._since)
-                self._put(f"{_ERASE}{_DIM}waiting for the model · {waited}{_RESET}")
+                self._put(f"{_ERASE}{_DIM}{self._waiting()}{_RESET}")
                 self._there = True
                 self._count()
+
+    def _waiting(self) -> str:
+        now = time.monotonic()
+        if self._until is not None:
+            return f"trying again in {seconds_text(max(0.1, self._until - now))}"
+        return f"{self._view.doing} · {seconds_text(now - self._since)}"
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -15,9 +16,10 @@ from ..agent.events import (
     TurnEnded,
     TurnStarted,
 )
+from .blocks import Block, Note, Step
 from .pace import Clock, Pace
 from .render import block_html, bundle, footer_html, header_html, metadata, turn_html
-from .state import Block, Step, TurnState, fold
+from .state import TurnState, fold
 
 _AT_ONCE = (TurnStarted, ApprovalNeeded, ToolStarted, ToolEnded, Retrying, TurnEnded)
 _WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -29,6 +31,10 @@ class Screen(Protocol):
 
     def paint(self, state: TurnState) -> int:
         """Show `state`; return how many characters were sent."""
+        ...
+
+    def tick(self, state: TurnState) -> float | None:
+        """Seconds until the screen is to be painted though nothing happens; None for never."""
         ...
 
     def leave(self, state: TurnState) -> None:
@@ -72,7 +78,10 @@ class NotebookView:
     def _paint(self) -> int:
         if self._state is None or self._closed:  # a thread may come too late
             return 0
-        return self._screen.paint(self._state)
+        sent = self._screen.paint(self._state)
+        if (seconds := self._screen.tick(self._state)) is not None:
+            self._pace.again(seconds)
+        return sent
 
 
 class LiveScreen:
@@ -102,6 +111,10 @@ class LiveScreen:
         if changed:
             self._send(changed | {"now": now})
         return sum(len(value) for value in changed.values() if isinstance(value, str))
+
+    def tick(self, state: TurnState) -> float | None:
+        """Never: its script does."""
+        return None
 
     def leave(self, state: TurnState) -> None:
         """Put the bundle in the widget's place, and close the widget."""
@@ -134,10 +147,12 @@ class LiveScreen:
 class StaticScreen:
     """One HTML output, replaced as a whole: for front ends that show no widgets."""
 
-    def __init__(self, *, timing: bool = True) -> None:
+    def __init__(self, *, timing: bool = True, clock: Clock = time) -> None:
         self._timing = timing
+        self._clock = clock
         self._output = _Output()
         self._drawn: tuple[tuple[Block, str], ...] = ()
+        self._wait: tuple[Note, float] = Note("retry", ""), 0.0
 
     def paint(self, state: TurnState) -> int:
         """Publish the whole turn; blocks that did not change are not rendered again."""
@@ -146,13 +161,36 @@ class StaticScreen:
             (block, known.get(id(block)) or block_html(block, self._timing))
             for block in state.blocks
         )
-        whole = turn_html(state, [markup for _, markup in self._drawn], self._timing)
+        blocks = [markup for _, markup in self._drawn]
+        if note := _waiting(state):
+            blocks[-1] = block_html(self._ticked(note), self._timing)
+        whole = turn_html(state, blocks, self._timing)
         self._output.show({"text/html": whole, "text/plain": "The agent is at work."}, {})
         return len(whole)
+
+    def tick(self, state: TurnState) -> float | None:
+        """Each second while a retry waits."""
+        return 1.0 if self._timing and _waiting(state) else None
+
+    def _ticked(self, note: Note) -> Note:
+        """The note with the wait that is left."""
+        now = self._clock.monotonic()
+        if self._wait[0] is not note:
+            self._wait = note, now
+        return replace(note, wait=max(0.1, (note.wait or 0) - (now - self._wait[1])))
 
     def leave(self, state: TurnState) -> None:
         """Publish the bundle."""
         self._output.show(bundle(state, self._timing), metadata(state, self._timing))
+
+
+def _waiting(state: TurnState) -> Note | None:
+    """The retry that waits, if one does."""
+    match state.blocks[-1:]:
+        case (Note(wait=float()) as note,):
+            return note
+        case _:
+            return None
 
 
 class _Output:

@@ -5,7 +5,8 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
-from .state import Note, Reasoning, Said, Step, TurnState
+from .blocks import Hosted, Note, Reasoning, Said, Source, Step
+from .state import TurnState
 
 GLYPHS = {
     "writing": "✎",
@@ -97,6 +98,8 @@ def doing(state: TurnState) -> str:
             return "thinking"
         case Said(done=False):
             return "answering"
+        case Hosted(status="running") as block:
+            return block.title.lower()
         case Note(kind="retry", wait=float()):
             return "waiting to try again"
         case _:
@@ -132,6 +135,25 @@ def status_text(step: Step, timing: bool) -> str:
     if timing and step.ran and step.seconds is not None:
         parts.append(seconds_text(step.seconds))
     return " · ".join(part for part in parts if part)
+
+
+def told_text(step: Step) -> str:
+    """What the model was told, where the user has not seen it as outputs already."""
+    return step.told.strip("\n") if step.code is None or not step.ran else ""
+
+
+def hosted_text(block: Hosted) -> str:
+    """How far a call at the server is, unless all went well."""
+    return block.at.replace("_", " ") or _STATUS[block.status]
+
+
+def source_text(source: Source) -> str:
+    """A source on one line."""
+    words = (source.title, source.url) if source.url != source.title else (source.title,)
+    return " · ".join(" ".join(word.split()) for word in words if word)
+
+
+REFUSED = "⊘ The model refused:"
 
 
 def reasoning_title(block: Reasoning) -> str:

@@ -7,8 +7,11 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ..items import FunctionCall, text_part
+from ..tokens import cut_middle
 
 A = TypeVar("A", bound=BaseModel)
+_SHOWN = 200
+"""Most tokens of wrong arguments that are told again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ def read_arguments(tool: Tool[A], call: FunctionCall) -> A | ToolOutput:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()
         )
-        return told(f"The arguments of {tool.name} are wrong: {problems}", "error")
+        given = cut_middle(call.arguments, _SHOWN)
+        return told(f"The arguments of {tool.name} are wrong: {problems}. Given: {given}", "error")
 
 
 def _untitled(schema: Any) -> Any:

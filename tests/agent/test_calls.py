@@ -13,6 +13,7 @@ from inkernel.agent.fakes import answer, play
 from inkernel.agent.items import FunctionCallOutput, Item
 from inkernel.agent.policy import Action, Verdict
 from inkernel.agent.record import read_record
+from inkernel.agent.request import Request
 from inkernel.agent.session import INTERRUPTED, Session
 from inkernel.agent.tools import Tool, ToolOutput, told
 from inkernel.agent.wire import Finished, SamplePart
@@ -73,8 +74,8 @@ async def test_reads_run_side_by_side_before_the_response_ends(
         await both.wait()
         return "read"
 
-    async def sample(body: bytes) -> AsyncGenerator[SamplePart]:
-        if b"function_call_output" not in body:
+    async def sample(request: Request) -> AsyncGenerator[SamplePart]:
+        if b"function_call_output" not in request.items:
             yield call("read", "a")
             yield call("read", "b")
             async with asyncio.timeout(PATIENCE):
@@ -100,8 +101,8 @@ async def test_what_changes_things_runs_alone_and_reads_after_it_wait(
         log.append(f"{call_id} ends")
         return ""
 
-    async def sample(body: bytes) -> AsyncGenerator[SamplePart]:
-        if b"function_call_output" not in body:
+    async def sample(request: Request) -> AsyncGenerator[SamplePart]:
+        if b"function_call_output" not in request.items:
             for number, name in enumerate(["write", "read", "read", "write", "read"], 1):
                 yield call(name, str(number))
                 await asyncio.sleep(0)

@@ -22,7 +22,7 @@ def told(part: SamplePart) -> Any:
         case FunctionCall():
             return {"calls": part.name, "with": json.loads(part.arguments)}
         case Reasoning():
-            return {"thinks": (part.model_extra or {}).get("content") or part.summary[0].text}
+            return {"thinks": "\n".join(part.paragraphs)}
         case Finished():
             return {"usage": part.usage.model_dump() if part.usage else None}
         case _:
@@ -35,13 +35,8 @@ def replay(stream: bytes, chunk: int) -> list[Any]:
     said: list[Any] = []
     try:
         for at in range(0, len(stream), chunk):
-            for data in decoder.feed(stream[at : at + chunk]):
-                if data != b"[DONE]":
-                    said += [
-                        told(part)
-                        for part in reader.read(data)
-                        if isinstance(part, Item | Finished)
-                    ]
+            for part in reader.read_all(decoder.feed(stream[at : at + chunk])):
+                said += [told(part)] if isinstance(part, Item | Finished) else []
     except ModelError as error:
         said.append({"error": type(error).__name__})
     return said

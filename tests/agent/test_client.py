@@ -13,6 +13,7 @@ from inkernel.agent.client import Client
 from inkernel.agent.events import Event, Retrying, TextDelta, TurnEnded
 from inkernel.agent.items import Message
 from inkernel.agent.providers import Target
+from inkernel.agent.request import Request
 from inkernel.agent.scripted import ScriptedServer
 from inkernel.agent.session import Session
 from inkernel.agent.wire import Finished
@@ -21,7 +22,7 @@ Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
 Make = Callable[..., Any]
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-BODY = b'{"model":"m","stream":true,"input":"Hello"}'
+REQUEST = Request.of(b'"model":"m"', bytearray(b'{"role":"user","content":"Hello"}'))
 LONG = 3600
 """Seconds no test ever waits."""
 YES = '[[turn]]\n[[turn.response]]\nsay = "Yes, it is."\n'
@@ -30,6 +31,7 @@ YES = '[[turn]]\n[[turn.response]]\nsay = "Yes, it is."\n'
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "FIRST_WAIT", 0)
+    monkeypatch.setattr(retry, "QUICK_WAIT", 0)
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def target_of(server: ScriptedServer, key: str | None = None) -> Target:
 
 
 async def parts_of(client: Client) -> list[Any]:
-    return [part async for part in client.sample(BODY)]
+    return [part async for part in client.sample(REQUEST)]
 
 
 async def failure(client: Client) -> errors.ModelError:
@@ -71,10 +73,10 @@ async def test_a_response_is_streamed_in_parts(scripted: Make, client_for: Make)
 
 async def test_the_bytes_given_are_the_bytes_sent(scripted: Make, client_for: Make):
     server = scripted(YES)
-    body = b'{ "model":"m",  "input":"gr\xc3\xbcn" }'.replace(b"}", b',"stream":true}')
-    async for _ in client_for(target_of(server)).sample(body):
+    fields, items = b'"model" : "m"', b'{"role":"user",  "content":"gr\xc3\xbcn"}'
+    async for _ in client_for(target_of(server)).sample(Request.of(fields, bytearray(items))):
         pass
-    assert server.requests == [body]
+    assert server.requests == [b'{"stream":true,' + fields + b',"input":[' + items + b"]}"]
 
 
 async def test_a_wrong_key_is_refused_and_never_shown(scripted: Make, client_for: Make):
@@ -133,7 +135,7 @@ SSE = 'content_type = "text/event-stream"'
         (f'body = "data: {{nope\\n\\n", {SSE}', errors.ProtocolError, "not a JSON object"),
         (f'body = "<html>", {SSE}', errors.StreamBrokenError, "ended the stream before"),
         (f'body = "data: [DONE]\\n\\n", {SSE}', errors.StreamBrokenError, "ended the stream"),
-        ("after = 0", errors.StreamBrokenError, "broke in the middle"),
+        ("after = 0", errors.StreamBrokenError, "without an answer"),
         ("after = 5", errors.StreamBrokenError, "broke in the middle"),
         (f"after = 5, stall = {LONG}", errors.StreamBrokenError, "fell silent for 0.1 s"),
         (f"after = 0, stall = {LONG}", errors.StreamBrokenError, "did not begin to answer within"),

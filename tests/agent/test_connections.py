@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from inkernel.agent import client as client_module
 from inkernel.agent import errors
-from inkernel.agent.client import Client, list_models
+from inkernel.agent import http as http_module
+from inkernel.agent.client import Client
 from inkernel.agent.errors import StreamBrokenError
 from inkernel.agent.events import TextDelta
+from inkernel.agent.http import list_models
 from inkernel.agent.providers import Target
+from inkernel.agent.request import Request
 from inkernel.agent.scripted import ScriptedServer
 from inkernel.agent.settings import Settings
 from inkernel.agent.wire import Finished
@@ -23,7 +25,8 @@ from inkernel.agent.wire import Finished
 Make = Callable[..., Any]
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-BODY = b'{"model":"m","stream":true,"input":"Hello"}'
+REQUEST = Request.of(b'"model":"m"', bytearray(b'{"role":"user","content":"Hello"}'))
+BODY = REQUEST.wire(b'"stream":true,')
 DONE = b'data: {"type":"response.completed","response":{"output":[]}}\n\n'
 PATIENCE = 20
 """Seconds until a test gives up on what should happen at once."""
@@ -93,7 +96,7 @@ def chunked(*pieces: bytes, whole: bool = True) -> bytes:
 
 
 async def parts_of(client: Client) -> list[Any]:
-    return [part async for part in client.sample(BODY)]
+    return [part async for part in client.sample(REQUEST)]
 
 
 async def test_events_keep_a_stream_alive_and_comments_do_not(serve: Make, client_for: Make):
@@ -119,7 +122,7 @@ async def test_leaving_a_response_closes_its_connection_at_once(serve: Make, cli
         gone.set()
 
     client = client_for(await serve(peer))
-    async with aclosing(client.sample(BODY)) as parts:
+    async with aclosing(client.sample(REQUEST)) as parts:
         assert await anext(parts) == TextDelta(text="Hi")
     await asyncio.wait_for(gone.wait(), PATIENCE)
 
@@ -156,7 +159,7 @@ async def test_cancelling_closes_the_connection_at_once(
 async def test_one_connection_serves_one_request_after_the_other(
     serve: Make, client_for: Make, monkeypatch: pytest.MonkeyPatch, pieces: list[tuple[bytes, ...]]
 ):
-    monkeypatch.setattr(client_module, "_REST", PATIENCE)
+    monkeypatch.setattr(http_module, "_REST", PATIENCE)
     connections = 0
 
     async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

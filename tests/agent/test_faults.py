@@ -13,10 +13,10 @@ def answer(
     status: int,
     body: bytes | object = b"",
     headers: Mapping[str, str] | None = None,
-    key_env: str | None = None,
+    key_source: str | None = None,
 ) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer("host:1", "m", status, headers or {}, raw, key_env)
+    return Answer("host:1", "m", status, headers or {}, raw, key_source)
 
 
 def error(code: object, message: str = "Said so.", **more: object) -> dict[str, object]:
@@ -81,7 +81,7 @@ def test_the_servers_words_are_told_up_to_a_length():
 
 
 def test_a_refused_key_is_named_by_its_variable():
-    assert "the key in MY_KEY" in error_of(answer(401, key_env="MY_KEY")).message
+    assert "the key from MY_KEY" in error_of(answer(401, key_source="MY_KEY")).message
     assert "it had no key" in error_of(answer(401)).message
 
 
@@ -132,6 +132,45 @@ def test_an_error_in_a_stream_is_of_its_kind(said: object, kind: type[errors.Mod
 def test_only_what_time_may_cure_is_tried_again():
     tree = set(errors.ModelError.__subclasses__())
     assert {kind.__name__ for kind in tree if kind.retryable} == {
-        *("UnreachableError", "RateLimitError", "ServerFaultError", "StreamBrokenError")
+        *("UnreachableError", "RateLimitError", "ServerFaultError", "StreamBrokenError"),
+        "ResponseGoneError",
     }
     assert not errors.ContextLengthError.retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "This model's maximum context length is 2048 tokens. However, you requested 2100."),
+        (400, "The prompt is too long: 9000 tokens."),
+        (413, "Too many input tokens"),
+        (400, "Trying to keep the first 9000 tokens when context size is only 4096."),
+    ],
+)
+def test_a_conversation_too_long_is_known_by_the_servers_words_alone(status: int, words: str):
+    found = error_of(answer(status, error(status, words)))
+    assert type(found) is errors.ContextLengthError
+    assert words in found.message
+
+
+def test_too_many_tokens_a_minute_are_not_too_long_a_conversation():
+    found = error_of(answer(429, error(None, "Too many tokens in the last minute.")))
+    assert type(found) is errors.RateLimitError
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, errors.RequestRefusedError),
+        (401, errors.AuthError),
+        (404, errors.ModelNotFoundError),
+        (429, errors.RateLimitError),
+        (500, errors.ServerFaultError),
+        (503, errors.ServerFaultError),
+    ],
+)
+def test_an_error_over_a_websocket_is_what_its_status_would_be(
+    status: int, kind: type[errors.ModelError]
+):
+    said = {"type": "error", "status": status, "error": {"code": None, "message": "No."}}
+    assert type(error_in_stream(said, "host:1", "m")) is kind

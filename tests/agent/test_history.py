@@ -17,7 +17,7 @@ from inkernel.agent.items import (
     parse_item,
     text_part,
 )
-from inkernel.agent.prompt import END, Head
+from inkernel.agent.request import Request
 
 call_ids = st.sampled_from("abc")
 items = st.one_of(
@@ -36,12 +36,12 @@ items = st.one_of(
 
 @given(st.lists(items, min_size=1))
 def test_each_request_begins_with_the_one_before(conversation: list[Any]):
-    head, history = Head(b'{"model":"m","input":['), History()
-    request = head.with_items(history.wire)
+    history = History()
+    request = Request.of(b'"model":"m"', history.wire).wire(b"")
     for number, item in enumerate(conversation):
         history.append(Entry(item, turn=1, cell=None))
-        longer = head.with_items(history.wire)
-        assert longer.startswith(request.removesuffix(END))
+        longer = Request.of(b'"model":"m"', history.wire).wire(b"")
+        assert longer.startswith(request.removesuffix(b"]}"))
         assert json.loads(longer)["input"] == [x.model_dump() for x in conversation[: number + 1]]
         request = longer
 

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from inkernel.agent.events import Event, ItemDone
 from inkernel.agent.items import (
     FunctionCall,
     FunctionCallOutput,
+    HostedCall,
     Item,
     Message,
     OtherItem,
@@ -20,10 +22,11 @@ from inkernel.agent.items import (
     image_part,
     message,
     parse_item,
+    sendable,
     text_part,
 )
 
-KINDS = ("message", "reasoning", "function_call", "function_call_output", "compaction", "acme:x")
+KINDS = ("message", "reasoning", "function_call", "function_call_output", "mcp_call", "acme:x")
 FIELDS = (
     *("id", "role", "content", "phase", "summary", "encrypted_content"),
     *("call_id", "name", "arguments", "output", "status"),
@@ -42,13 +45,13 @@ objects = st.builds(
 
 
 @given(objects)
-def test_any_object_with_a_type_is_sent_back_as_it_came(data: dict[str, Any]):
+def test_any_object_with_a_type_keeps_its_wire_form_through_an_event(data: dict[str, Any]):
     item = parse_item(data)
     assert item.wire == dumps(data)
-    assert json.loads(item.wire) == data
-    assert item.model_dump() == data
-    assert item.type == data["type"]
-    assert parse_item(json.loads(item.wire)).wire == item.wire
+    assert parse_item(data, item.wire).wire == item.wire
+    event = TypeAdapter(Event).validate_json(ItemDone(item=item).model_dump_json())
+    assert isinstance(event, ItemDone)
+    assert event.item.model_dump_json() == item.model_dump_json()
 
 
 @pytest.mark.parametrize("data", [{}, {"type": None}, {"type": 3}, {"id": "msg_1", "role": "user"}])
@@ -66,7 +69,9 @@ def test_an_object_without_a_textual_type_is_no_item(data: dict[str, Any]):
         (Reasoning, {"type": "reasoning", "summary": [], "encrypted_content": "abc", "content": 1}),
         (FunctionCall, {"type": "function_call", "call_id": "c", "name": "f"}),
         (FunctionCallOutput, {"type": "function_call_output", "call_id": "c", "output": ""}),
-        (OtherItem, {"type": "compaction", "encrypted_content": "abc"}),
+        (HostedCall, {"type": "compaction", "encrypted_content": "abc"}),
+        (HostedCall, {"type": "web_search_call", "status": "completed", "action": 5}),
+        (OtherItem, {"type": "mcp_call", "status": 3}),
         (OtherItem, {"type": "acme:telemetry"}),
         (OtherItem, {"type": "function_call", "name": "no call_id"}),
         (OtherItem, {"type": "message", "role": "assistant", "content": None}),
@@ -87,6 +92,38 @@ def test_the_text_of_a_message_includes_refusals_and_skips_what_has_none():
     assert item.text == "I can. I will not."
 
 
+@pytest.mark.parametrize(
+    ("fields", "paragraphs"),
+    [
+        ({"summary": [{"type": "summary_text", "text": "a"}], "content": [{"text": "b"}]}, ("a",)),
+        ({"content": [{"type": "reasoning_text", "text": "b"}, {"text": ""}, 3, {}]}, ("b",)),
+        ({"role": "assistant", "content": [{"type": "output_text", "text": "c"}]}, ("c",)),
+        ({"content": "odd"}, ()),
+    ],
+)
+def test_a_thought_is_its_summary_or_else_itself(fields: dict[str, Any], paragraphs: object):
+    item = parse_item({"type": "reasoning", **fields})
+    assert isinstance(item, Reasoning)
+    assert item.paragraphs == paragraphs
+
+
+@pytest.mark.parametrize(
+    ("content", "empty"),
+    [
+        ("", True),
+        ([], True),
+        ([{"type": "output_text", "text": ""}, {"type": "refusal"}], True),
+        ("a", False),
+        ([{"type": "refusal", "refusal": "No."}], False),
+        ([{"type": "acme:chart"}], False),
+    ],
+)
+def test_a_message_without_any_text_or_other_part_says_nothing(content: object, empty: bool):
+    item = parse_item({"type": "message", "role": "assistant", "content": content})
+    assert isinstance(item, Message)
+    assert item.says_nothing is empty
+
+
 def test_an_item_cannot_be_changed():
     item = message("user", text_part("Hello"))
     with pytest.raises(ValidationError, match="frozen"):
@@ -99,6 +136,7 @@ def test_a_lone_surrogate_is_valid_utf_8_on_the_wire_and_keeps_a_call_a_call():
     assert isinstance(item, FunctionCall)
     assert rb"\ud83d" in item.wire
     assert json.loads(item.wire.decode()) == fields
+    assert item.model_dump()["arguments"] == '"\ufffd"'
 
 
 def test_text_that_is_not_ascii_is_sent_as_itself():
@@ -118,3 +156,18 @@ def test_an_output_with_an_image_is_sent_as_parts_in_order():
     parts = [text_part("a figure"), image_part("data:image/png;base64,AA==")]
     assert json.loads(call_output("c", parts).wire)["output"] == parts
     assert json.loads(call_output("c", parts[1:]).wire)["output"] == parts[1:]
+
+
+@pytest.mark.parametrize("arguments", ["", "{", "[]", "nope", '{"a": NaN', "\ud800"])
+def test_a_call_whose_arguments_are_no_object_is_sent_with_none(arguments: str):
+    fields = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "x": 1}
+    call = parse_item({**fields, "arguments": arguments})
+    assert json.loads(sendable(call).wire) == {**fields, "arguments": "{}"}
+
+
+def test_what_can_be_sent_is_sent_as_it_came():
+    for item in (
+        parse_item({"type": "function_call", "call_id": "c", "name": "f", "arguments": '{ "a":1}'}),
+        parse_item({"type": "message", "role": "user", "content": ""}),
+    ):
+        assert sendable(item) is item

@@ -30,8 +30,8 @@ from inkernel.agent.fakes import play
 from inkernel.agent.items import parse_item
 from inkernel.agent.loop import turn
 from inkernel.agent.project import Doc
-from inkernel.agent.prompt import END as CLOSING
 from inkernel.agent.record import read_record
+from inkernel.agent.request import Request
 from inkernel.agent.session import Said, Sample, Session
 from inkernel.agent.wire import Finished, SamplePart
 
@@ -45,6 +45,7 @@ THOUGHT = parse_item({"type": "reasoning", "id": "rs_1", "summary": [], "encrypt
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "FIRST_WAIT", 0)
+    monkeypatch.setattr(retry, "QUICK_WAIT", 0)
 
 
 def recorded(
@@ -54,9 +55,9 @@ def recorded(
     bodies: list[bytes] = []
     inner = play(responses)
 
-    async def sample(body: bytes) -> AsyncGenerator[SamplePart]:
-        bodies.append(body)
-        async with aclosing(inner(body)) as parts:
+    async def sample(request: Request) -> AsyncGenerator[SamplePart]:
+        bodies.append(request.wire(b""))
+        async with aclosing(inner(request)) as parts:
             async for part in parts:
                 yield part
 
@@ -129,7 +130,7 @@ async def test_each_request_begins_with_the_one_before_also_across_turns(
         pass
     assert len(bodies) == 4
     for shorter, longer in pairwise(bodies):
-        assert longer.startswith(shorter.removesuffix(CLOSING))
+        assert longer.startswith(shorter.removesuffix(b"]}"))
         json.loads(longer)
 
 

@@ -18,6 +18,7 @@ from inkernel.agent.items import parse_item
 from inkernel.agent.loop import turn
 from inkernel.agent.policy import Action, Verdict
 from inkernel.agent.record import Record
+from inkernel.agent.request import Request
 from inkernel.agent.session import INTERRUPTED, Said, Session
 from inkernel.agent.wire import Finished, SamplePart
 
@@ -63,13 +64,13 @@ class Stuck:
             finally:
                 self.left.set()
 
-    async def sample(self, body: bytes) -> AsyncGenerator[SamplePart]:
+    async def sample(self, request: Request) -> AsyncGenerator[SamplePart]:
         await self.reach("request")
         if self.where == "retry" and not self.there.is_set():
             self.there.set()
             self.left.set()
             raise ServerFaultError("Busy.", after=100)
-        if b'"call_id":"c","output"' in body or b'"text":"Again."' in body:
+        if b'"call_id":"c","output"' in request.items or b'"text":"Again."' in request.items:
             yield self._say("Yes.")
         else:
             for part in self._parts:
@@ -115,10 +116,10 @@ async def test_a_cancelled_turn_closes_its_calls_ends_and_the_next_goes_on(
 async def test_a_host_that_leaves_after_any_event_leaves_no_call_open(
     session_for: Make, say: Make, call: Make, tool: Make, place: Place
 ):
-    async def sample(body: bytes) -> AsyncGenerator[SamplePart]:
-        sampling.append(body)
+    async def sample(request: Request) -> AsyncGenerator[SamplePart]:
+        sampling.append(request)
         try:
-            if b"function_call_output" not in body:
+            if b"function_call_output" not in request.items:
                 for item in (THOUGHT, call("read", "a"), call("write", "b"), call("write", "c")):
                     yield item
             else:

@@ -9,9 +9,10 @@ import pytest
 
 from inkernel.agent.context import Place
 from inkernel.agent.fakes import play, repeat_code
-from inkernel.agent.items import dumps
-from inkernel.agent.prompt import instructions, make_head
+from inkernel.agent.prompt import instructions, make_fields
 from inkernel.agent.providers import Target
+from inkernel.agent.rawjson import dumps
+from inkernel.agent.request import Request
 from inkernel.agent.session import Said, Session
 from inkernel.agent.settings import Settings
 from inkernel.agent.tools.run_cell import run_cell_tool
@@ -22,13 +23,14 @@ TOOL = run_cell_tool(repeat_code(), 1000)
 
 
 def head_of(target: Target = OPENAI, **choices: Any) -> dict[str, Any]:
-    return json.loads(make_head(target, Settings(**choices), [TOOL], "s").with_items(b""))
+    fields = make_fields(target, Settings(**choices), [TOOL], "s")
+    return json.loads(Request.of(fields, bytearray()).wire(b""))
 
 
 def test_a_fresh_request_is_the_golden_one(session_for: Callable[..., Session], place: Place):
     session = session_for(play([]), TOOL, target=OPENAI)
     session.begin(Said("How much rain fell?", place, attached=("<variable>weather</variable>",)))
-    body = session.head().with_items(session.conversation.history.wire)
+    body = Request.of(session.fields(), session.conversation.history.wire).wire(b'"stream":true,')
     request = json.loads(body)
     assert dumps(request) == body
     request["instructions"] = "(prompts/agent.md)"
@@ -36,9 +38,9 @@ def test_a_fresh_request_is_the_golden_one(session_for: Callable[..., Session], 
 
 
 def test_the_same_session_has_the_same_head():
-    heads = {make_head(OPENAI, Settings(), [TOOL], "s").wire for _ in range(3)}
+    heads = {make_fields(OPENAI, Settings(), [TOOL], "s") for _ in range(3)}
     again = run_cell_tool(repeat_code(), 99)
-    assert heads == {make_head(OPENAI, Settings(), [again], "s").wire}
+    assert heads == {make_fields(OPENAI, Settings(), [again], "s")}
 
 
 def test_nothing_follows_the_items():
@@ -46,7 +48,7 @@ def test_nothing_follows_the_items():
 
 
 def test_the_key_is_not_in_the_request():
-    assert b"sk-secret" not in make_head(OPENAI, Settings(), [TOOL], "s").wire
+    assert b"sk-secret" not in make_fields(OPENAI, Settings(), [TOOL], "s")
     assert "sk-secret" not in repr(OPENAI)
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from inkernel.agent.errors import AuthError, ModelError, NoModelError, UnreachableError
-from inkernel.agent.providers import LOCAL, OPENAI, PROBE_TIMEOUT, Target, find_target
+from inkernel.agent.keys import Keys
+from inkernel.agent.provider_table import LOCAL, OPENAI
+from inkernel.agent.providers import PROBE_TIMEOUT, Target, find_target
 from inkernel.agent.settings import Settings
 
 KEYED = {"OPENAI_API_KEY": "sk-openai"}
@@ -30,7 +32,7 @@ class Servers:
 async def find(
     environ: Mapping[str, str], running: Mapping[str, list[str]] | None = None, **choices: Any
 ) -> Target:
-    return await find_target(Settings(**choices), environ, Servers(running or {}))
+    return await find_target(Settings(**choices), Keys(environ), Servers(running or {}))
 
 
 async def test_with_its_key_openai_is_used():
@@ -57,13 +59,13 @@ async def test_an_address_goes_before_all_and_the_key_of_openai_never_goes_there
 async def test_only_a_named_variable_gives_an_address_its_key():
     environ = {**KEYED, "MY_KEY": "mine"}
     target = await find(environ, base_url=OWN, model="m", api_key_env="MY_KEY")
-    assert (target.key, target.key_env) == ("mine", "MY_KEY")
+    assert (target.key, target.key_source) == ("mine", "MY_KEY")
     assert (await find(environ, api_key_env="MY_KEY")).key == "mine"
 
 
 async def test_no_key_goes_to_a_local_server_that_was_found():
     servers = Servers({LOCAL[1].base_url: ["m"]})
-    target = await find_target(Settings(), {"OTHER_KEY": "x", "OPENAI_API_KEY": ""}, servers)
+    target = await find_target(Settings(), Keys({"OPENAI_API_KEY": ""}), servers)
     assert (target.provider, target.model, target.key) == ("lmstudio", "m", None)
     assert [(asked.base_url, asked.key) for asked, _ in servers.asked] == [
         (provider.base_url, None) for provider in LOCAL
@@ -81,7 +83,7 @@ async def test_local_servers_are_taken_in_order_and_by_the_model_wanted():
 
 async def test_a_server_without_a_named_model_is_asked_for_its_first():
     servers = Servers({OWN: ["first", "second"]})
-    target = await find_target(Settings(base_url=OWN), {}, servers)
+    target = await find_target(Settings(base_url=OWN), Keys({}), servers)
     assert target.model == "first"
     assert servers.asked[0][1] == Settings().connect_timeout
 
@@ -155,4 +157,4 @@ def test_a_key_is_not_shown_with_its_target():
 @pytest.mark.parametrize("local", ["ollama", "lmstudio", "llamacpp", "vllm"])
 async def test_a_key_is_not_for_whoever_listens_on_a_local_port(local: str):
     target = await find({"MY_KEY": "mine"}, model=f"{local}:m", api_key_env="MY_KEY")
-    assert (target.model, target.key, target.key_env) == ("m", None, None)
+    assert (target.model, target.key, target.key_source) == ("m", None, None)

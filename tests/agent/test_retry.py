@@ -7,6 +7,7 @@ from inkernel.agent.errors import (
     ModelError,
     QuotaError,
     RateLimitError,
+    ResponseGoneError,
     ServerFaultError,
     StreamBrokenError,
     UnreachableError,
@@ -22,7 +23,13 @@ def test_waits_double_from_half_a_second_to_half_a_minute():
 
 @pytest.mark.parametrize(("draw", "seconds"), [(0, 0.375), (0.5, 0.5), (1, 0.625)])
 def test_a_wait_is_drawn_a_quarter_to_either_side(draw: float, seconds: float):
-    assert wait_before(StreamBrokenError("x"), 1, 5, draw) == seconds
+    assert wait_before(ServerFaultError("x"), 1, 5, draw) == seconds
+
+
+def test_a_broken_connection_is_tried_again_within_a_fifth_of_a_second():
+    for error in (StreamBrokenError("x"), ResponseGoneError("x")):
+        assert wait_before(error, 1, 5, draw=1) == pytest.approx(0.1875)
+        assert wait_before(error, 2, 5, draw=0.5) == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(

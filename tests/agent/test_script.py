@@ -73,6 +73,10 @@ def test_a_script_cannot_be_changed(tmp_path: Path):
         (TURN + "fault = {event = 'odd'}", "turn[0].response[0].fault.event: "),
         (TURN + "fault = {headers = {x = 'a\\nb'}}".replace("'", '"'), "fault.headers.x"),
         (TURN + "fault = {content_type = ''}", "fault.content_type: "),
+        (TURN + "fault = {close = 1006}", "fault.close: "),
+        (TURN + "fault = {over = 'pigeon'}", "fault.over: "),
+        ("websocket = {status = 101}\n" + TURN + "say = 'x'", "websocket.status: "),
+        ("deviations = ['no_dnoe']\n" + TURN + "say = 'x'", "'no_dnoe'; near it: no_done"),
     ],
 )
 def test_a_bad_script_is_refused_with_the_file_and_the_place(tmp_path: Path, text: str, place: str):

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.agent.script import Script
-from inkernel.agent.scripted_model import (
+from inkernel.agent.scripted_model import cached_tokens, frames
+from inkernel.agent.scripted_request import (
     Position,
     Request,
     RequestError,
-    cached_tokens,
     find_position,
-    frames,
+    read_fields,
     read_request,
 )
 
@@ -44,15 +44,24 @@ call = [{name = "broken", arguments = "{not json"}]
 
 def request(*items: dict[str, Any], **fields: Any) -> Request:
     body = {"model": "m", "input": list(items), **fields}
-    return read_request(json.dumps(body).encode())
+    return read(json.dumps(body).encode())
+
+
+def read(body: bytes) -> Request:
+    return read_request(read_fields(body))
 
 
 def user(text: str) -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
-def output_of(index: int, text: str = "ok", position: str = "t0r0") -> dict[str, Any]:
-    return {"type": "function_call_output", "call_id": f"call_{position}i{index}", "output": text}
+def call_of(index: int) -> dict[str, Any]:
+    call_id = f"call_t0r0i{index}"
+    return {"type": "function_call", "call_id": call_id, "name": "x", "arguments": "{}"}
+
+
+def output_of(index: int, text: str = "ok") -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": f"call_t0r0i{index}", "output": text}
 
 
 def play(asked: Request, script: Script = SCRIPT, **options: Any) -> list[tuple[str, Any]]:
@@ -72,7 +81,7 @@ class TestWhichResponsePlays:
         assert find_position(SCRIPT, request(user("hello"))) == Position(0, 0)
 
     def test_an_input_that_is_a_string_is_a_user_message(self):
-        asked = read_request(b'{"model": "m", "input": "The DRIEST month?"}')
+        asked = read(b'{"model": "m", "input": "The DRIEST month?"}')
         assert find_position(SCRIPT, asked) == Position(2, 0)
 
     def test_a_message_that_contains_on_in_any_case_gets_that_turn(self):
@@ -82,10 +91,9 @@ class TestWhichResponsePlays:
         asked = request({"role": "developer", "content": "driest"}, user("hello"))
         assert find_position(SCRIPT, asked) == Position(0, 0)
 
-    @pytest.mark.parametrize("kept", ["id", "call_id"])
-    def test_the_ids_since_the_users_message_tell_the_next_response(self, kept: str):
-        call = {"type": "function_call", kept: "call_t0r0i2", "name": "x", "arguments": "{}"}
-        asked = request(user("wettest?"), call, output_of(2, "AttributeError"))
+    @pytest.mark.parametrize("own", [{}, {"id": "fc_t0r0i2"}, {"id": "of another server"}])
+    def test_the_ids_since_the_users_message_tell_the_next_response(self, own: dict[str, str]):
+        asked = request(user("wettest?"), {**call_of(2), **own}, output_of(2, "AttributeError"))
         assert find_position(SCRIPT, asked) == Position(0, 1)
 
     def test_after_a_turn_the_next_one_plays(self):
@@ -97,16 +105,18 @@ class TestWhichResponsePlays:
     def test_a_turn_played_again_has_ids_of_its_own(self):
         first = user("wettest?")
         played = output(play(request(first)))
-        again = output(play(request(first, *played, first)))
+        answers = [output_of(index) for index in (2, 3)]
+        again = output(play(request(first, *played, *answers, first)))
         assert not {item["id"] for item in played} & {item["id"] for item in again}
-        results = [output_of(index, "AttributeError", "t0r0") for index in (2, 3)]
-        for result in results:
-            result["call_id"] += "n1"
-        asked = request(first, *played, first, *again, *results)
+        results = [output_of(index, "AttributeError") for index in (2, 3)]
+        replayed = [{**it, "call_id": f"{it['call_id']}n1"} for it in results]
+        asked = request(first, *played, *results, first, *again, *replayed)
         assert find_position(SCRIPT, asked) == Position(0, 1, again=1)
 
     def test_a_steering_message_in_mid_turn_begins_a_turn(self):
-        asked = request(user("wettest?"), *output(play(request(user("wettest?")))), user("stop"))
+        played = output(play(request(user("wettest?"))))
+        answers = [output_of(index) for index in (2, 3)]
+        asked = request(user("wettest?"), *played, *answers, user("stop"))
         assert find_position(SCRIPT, asked) == Position(1, 0)
 
     def test_past_the_end_of_a_turn_the_error_says_so(self):
@@ -121,12 +131,25 @@ class TestWhichResponsePlays:
 
     def test_a_tool_output_that_is_not_the_expected_one_is_told(self):
         with pytest.raises(RequestError, match=r"expects 'AttributeError' .* what came is: all w"):
-            find_position(SCRIPT, request(user("x"), output_of(2, "all well")))
+            find_position(SCRIPT, request(user("x"), call_of(2), output_of(2, "all well")))
 
     def test_an_expected_tool_output_that_never_came_is_told(self):
-        call = {"type": "function_call", "call_id": "call_t0r0i2", "name": "x", "arguments": "{}"}
+        done = {"type": "message", "id": "msg_t0r0i1", "role": "assistant", "content": "…"}
         with pytest.raises(RequestError, match="no tool output came"):
-            find_position(SCRIPT, request(user("x"), call))
+            find_position(SCRIPT, request(user("x"), done))
+
+    def test_an_output_may_stand_by_a_reference_to_its_call(self):
+        reference = {"type": "item_reference", "id": "fc_t0r0i2"}
+        asked = request(user("x"), reference, output_of(2, "AttributeError"))
+        assert find_position(SCRIPT, asked) == Position(0, 1)
+
+    def test_a_call_without_its_output_is_refused(self):
+        with pytest.raises(RequestError, match=r"No tool output found for .* call_t0r0i2"):
+            find_position(SCRIPT, request(user("x"), call_of(2)))
+
+    def test_an_output_without_its_call_is_refused(self):
+        with pytest.raises(RequestError, match=r"No tool call found for .* call_t0r0i2"):
+            find_position(SCRIPT, request(user("x"), output_of(2)))
 
     def test_the_parts_of_a_tool_output_are_read_too(self):
         result = output_of(2)
@@ -134,7 +157,8 @@ class TestWhichResponsePlays:
             {"type": "input_image", "image_url": "data:,"},
             {"type": "input_text", "text": "an AttributeError"},
         ]
-        assert find_position(SCRIPT, request(user("x"), result)) == Position(0, 1)
+        asked = request(user("x"), call_of(2), result)
+        assert find_position(SCRIPT, asked) == Position(0, 1)
 
 
 class TestTheEvents:
@@ -143,7 +167,8 @@ class TestTheEvents:
 
     def test_a_message_before_calls_is_commentary_and_one_alone_the_final_answer(self):
         assert output(play(request(user("wettest?"))))[1]["phase"] == "commentary"
-        (answer,) = output(play(request(user("x"), output_of(2, "AttributeError"))))
+        asked = request(user("x"), call_of(2), output_of(2, "AttributeError"))
+        (answer,) = output(play(asked))
         assert (answer["phase"], answer["content"][0]["text"]) == ("final_answer", "It was April.")
 
     def test_reasoning_is_sealed_only_when_the_request_asks(self):
@@ -221,21 +246,21 @@ class TestReadingARequest:
             (b'{"model": "m", "input": [1]}', "input"),
             (b'{"model": "m", "input": "x", "stream": "yes"}', "stream"),
             (b'{"model": "m", "input": "x", "temperature": NaN}', "temperature"),
-            (b'{"model": "m", "input": "x", "previous_response_id": "resp_1"}', "previous"),
+            (b'{"model": "m", "input": "x", "previous_response_id": 1}', "previous"),
         ],
     )
     def test_what_is_not_a_request_is_refused_by_field(self, body: bytes, param: str | None):
         with pytest.raises(RequestError) as caught:
-            read_request(body)
+            read(body)
         assert (caught.value.param or "").startswith(param or "")
         assert bool(caught.value.param) == bool(param)
 
     def test_null_means_not_given(self):
-        asked = read_request(b'{"model": "m", "input": "x", "stream": null, "tools": null}')
+        asked = read(b'{"model": "m", "input": "x", "stream": null, "tools": null}')
         assert (asked.stream, asked.tools) == (False, [])
 
     def test_a_lone_surrogate_in_an_item_is_accepted(self):
-        asked = read_request(b'{"model": "m", "input": [{"role": "user", "content": "\\ud800"}]}')
+        asked = read(b'{"model": "m", "input": [{"role": "user", "content": "\\ud800"}]}')
         assert play(asked)[-1][0] == "response.completed"
 
     @given(
@@ -253,7 +278,7 @@ class TestReadingARequest:
     )
     def test_any_json_is_answered_or_refused(self, body: dict[str, Any]):
         try:
-            events = play(read_request(json.dumps(body).encode()))
+            events = play(read(json.dumps(body).encode()))
         except RequestError:
             return
         assert events[-1][0] == "response.completed"

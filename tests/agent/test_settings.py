@@ -146,7 +146,8 @@ def test_a_project_may_not_say_where_keys_are_sent(own: Path, project: Path, key
         read_layers(project, own, {})
     assert raised.value.message.startswith(f"{path} sets {key}, which a project may not")
     assert f"INKERNEL_{key.upper()}" in raised.value.hint
-    write(own, f'{key} = "http://mine.example/v1"')
+    mine = "true" if key == "store" else '"http://mine.example/v1"'
+    write(own, f"{key} = {mine}")
     (project / FILE_NAME).unlink()
     assert choose(read_layers(project, own, {})).origins[key] == str(own / FILE_NAME)
 

@@ -16,8 +16,9 @@ from inkernel.agent.errors import (
     RateLimitError,
     ServerFaultError,
 )
-from inkernel.agent.events import CallDelta, ReasoningDelta, TextDelta, Usage
+from inkernel.agent.events import CallDelta, HostedProgress, ReasoningDelta, TextDelta, Usage
 from inkernel.agent.items import FunctionCall, Item
+from inkernel.agent.sse import Decoder
 from inkernel.agent.wire import Finished, ResponseReader, SamplePart
 
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
@@ -34,7 +35,7 @@ def completed(*output: object, **fields: Any) -> dict[str, Any]:
 
 def read(*events: object) -> list[SamplePart]:
     reader = ResponseReader("host:1", "m")
-    return [part for one in events for part in reader.read(json.dumps(one).encode())]
+    return [part for one in events for part in reader.read_all([json.dumps(one).encode()])]
 
 
 def wires(parts: Iterable[SamplePart]) -> list[object]:
@@ -78,6 +79,7 @@ def test_a_delta_is_told(given_event: dict[str, Any], part: SamplePart):
         {"type": "acme:ping"},
         {"type": None},
         {"type": ["response.completed"]},
+        event("image_generation_call.partial_image", partial_image_b64="AAAA"),
         {},
     ],
 )
@@ -90,7 +92,7 @@ def test_an_event_that_says_nothing_we_read_is_ignored(ignored: dict[str, Any]):
 )
 def test_an_event_that_is_not_an_object_is_not_the_api(data: bytes):
     with pytest.raises(ProtocolError, match="host:1 sent an event that is not a JSON object") as it:
-        list(ResponseReader("host:1", "m").read(data))
+        list(ResponseReader("host:1", "m").read_all([data]))
     assert len(it.value.message) < 500
 
 
@@ -141,6 +143,16 @@ def test_an_item_only_in_the_last_snapshot_is_given_before_the_end():
     parts = read(event("output_item.done", item=TEXT), completed(TEXT, CALL))
     assert wires(parts[:2]) == [TEXT, CALL]
     assert parts[2:] == [Finished(None)]
+
+
+def test_the_end_has_the_id_a_next_request_may_name():
+    assert read(completed(id="resp_1")) == [Finished(None, "resp_1")]
+    assert read(completed(id=None)) == [Finished(None)]
+
+
+def test_an_empty_message_is_no_item():
+    empty = {"type": "message", "id": "msg_2", "role": "assistant", "content": []}
+    assert wires(read(event("output_item.done", item=empty), completed(TEXT, empty))) == [TEXT]
 
 
 def test_an_item_of_an_unknown_kind_is_given():
@@ -199,7 +211,8 @@ def test_an_answer_that_was_cut_off_gives_its_items_and_then_says_so(
     kind: str, response: dict[str, Any], reason: str
 ):
     reader = ResponseReader("host:1", "m")
-    parts = reader.read(json.dumps(event(kind, response={**response, "output": [TEXT]})).encode())
+    end = event(kind, response={**response, "output": [TEXT]})
+    parts = reader.read_all([json.dumps(end).encode()])
     assert wires([next(parts)]) == [TEXT]
     with pytest.raises(IncompleteError, match=rf"host:1 cut the answer off: {reason}\."):
         next(parts)
@@ -222,6 +235,14 @@ ERROR = {"code": "server_error", "message": "It broke."}
         ),
         ({"error": {"message": "It broke.", "code": "500"}}, ServerFaultError, "It broke."),
         ({"type": "error", "code": "rate_limit_exceeded"}, RateLimitError, "too many requests"),
+        ({"type": "error", "error": "It broke."}, ServerFaultError, "It broke."),
+        (
+            {"type": "error", "status": 429, "error": {"code": "slow_down", "message": "Wait."}},
+            RateLimitError,
+            "Wait.",
+        ),
+        (completed(status="failed", error=ERROR), ServerFaultError, "It broke."),
+        (completed(status="cancelled"), ServerFaultError, "no reason given"),
         (
             event("failed", response={"error": {"code": "context_length_exceeded"}}),
             ContextLengthError,
@@ -236,6 +257,129 @@ def test_a_failure_in_the_stream_is_an_error(
         read(failure)
     assert type(it.value) is kind
     assert words in it.value.message
+
+
+def test_deltas_of_a_kind_that_came_together_are_one():
+    def delta(kind: str, text: str, **fields: Any) -> bytes:
+        return json.dumps(event(f"{kind}.delta", delta=text, **fields)).encode()
+
+    reader = ResponseReader("host:1", "m")
+    together = [
+        delta("output_text", "a", item_id="m", sequence_number=1),
+        delta("output_text", "b", item_id="m", sequence_number=2),
+        delta("output_text", "c", item_id="n"),
+        delta("reasoning_text", "d", content_index=0),
+        delta("reasoning_text", "e", content_index=0),
+        delta("reasoning_text", "f", content_index=1),
+        delta("output_text", "g", item_id="m"),
+        json.dumps(event("in_progress")).encode(),
+        delta("output_text", "h", item_id="m"),
+    ]
+    assert list(reader.read_all(together)) == [
+        TextDelta(text="ab"),
+        TextDelta(text="c"),
+        ReasoningDelta(text="de", part=0),
+        ReasoningDelta(text="f", part=1),
+        TextDelta(text="g"),
+        TextDelta(text="h"),
+    ]
+
+
+@pytest.mark.parametrize("last", [b"no event", b'{"type": "error", "error": {}}'])
+def test_what_came_before_an_error_is_given_before_it_is_raised(last: bytes):
+    good = json.dumps(event("output_text.delta", delta="a")).encode()
+    parts = ResponseReader("host:1", "m").read_all([good, good, last, good])
+    assert next(parts) == TextDelta(text="aa")
+    with pytest.raises(ModelError):
+        next(parts)
+
+
+def test_what_came_before_the_bound_of_an_event_is_given():
+    good = json.dumps(event("output_text.delta", delta="a")).encode()
+    events = Decoder(max_event=100).feed(b"data: " + good + b"\n\n" + b"x" * 101)
+    parts = ResponseReader("host:1", "m").read_all(events)
+    assert next(parts) == TextDelta(text="a")
+    with pytest.raises(ProtocolError, match="more than 100 bytes"):
+        next(parts)
+
+
+def test_nothing_is_read_after_the_end():
+    end, more = (json.dumps(one).encode() for one in (completed(), completed(TEXT)))
+    reader = ResponseReader("host:1", "m")
+    assert list(reader.read_all([end, more, b"rubbish"])) == [Finished(None)]
+    assert list(reader.read_all([more])) == []
+    assert reader.finished and reader.over
+
+
+def test_done_without_an_end_is_over_and_not_finished():
+    reader = ResponseReader("host:1", "m")
+    assert list(reader.read_all([b"[DONE]", b"rubbish"])) == []
+    assert reader.over and not reader.finished
+
+
+@pytest.mark.parametrize("about", ["web_search_call", "mcp_call", "shell_call"])
+def test_what_runs_at_the_server_is_told_as_it_goes(about: str):
+    item = {"type": about, "id": "x", "status": "in_progress"}
+    parts = read(
+        event("output_item.added", item=item),
+        event(f"{about}.searching", item_id="x"),
+        event(f"{about}.completed", item_id="x"),
+        event("output_item.done", item={**item, "status": "completed"}),
+    )
+    assert parts[:3] == [
+        HostedProgress(item_id="x", kind=about, status=status)
+        for status in ("in_progress", "searching", "completed")
+    ]
+    assert wires(parts[3:]) == [{**item, "status": "completed"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("code_interpreter_call_code", "code_interpreter_call"),
+        ("mcp_call_arguments", "mcp_call"),
+        ("custom_tool_call_input", "custom_tool_call"),
+        ("shell_call_command", "shell_call"),
+        ("apply_patch_call_operation_diff", "apply_patch_call"),
+    ],
+)
+def test_what_is_written_for_the_server_is_told_as_it_grows(name: str, kind: str):
+    assert read(event(f"{name}.delta", item_id="x", delta="1+")) == [
+        HostedProgress(item_id="x", kind=kind, text="1+")
+    ]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        b'{ "type" : "message",\t"role":"assistant", "content":"Hi", "n": 1e0, "n": 2.50 }',
+        rb'{"type":"acme:x","id":"\u0061","half":"\ud83d","esc":"\/\u00e9","big":123456789012345678901}',
+        b'{"type":"function_call","call_id":"c","name":"f","arguments":"{}","x":1E+2}',
+    ],
+)
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"type":"response.output_item.done", "item":{"type":"old"}, "item": %b}',
+        b'{"response":{"output":[{"type":"reasoning"}, %b ]},"type":"response.completed"}',
+    ],
+)
+def test_an_item_is_kept_to_the_byte(frame: bytes, item: bytes):
+    parts = ResponseReader("host:1", "m").read_all([frame % item])
+    assert item in [part.wire for part in parts if isinstance(part, Item)]
+
+
+def test_a_line_end_between_the_values_of_an_item_becomes_a_space():
+    frame = b'{"type":"response.output_item.done","item":{"type":\n"acme:x",\r\n"t":"a\\nb"}}'
+    (part,) = ResponseReader("host:1", "m").read_all([frame])
+    assert isinstance(part, Item)
+    assert part.wire == b'{"type": "acme:x",  "t":"a\\nb"}'
+
+
+def test_an_item_that_could_not_be_sent_back_is_not_the_api():
+    frame = b'{"type":"response.output_item.done","item":{"type":"acme:x","n":NaN}}'
+    with pytest.raises(ProtocolError, match="not a JSON object"):
+        list(ResponseReader("host:1", "m").read_all([frame]))
 
 
 odd = st.recursive(
@@ -262,8 +406,26 @@ def test_no_event_however_odd_is_a_crash(events: list[tuple[str, dict[str, Any]]
     reader = ResponseReader("host:1", "m")
     for kind, fields in events:
         try:
-            parts = list(reader.read(json.dumps({"type": kind, **fields}).encode()))
+            parts = list(reader.read_all([json.dumps({"type": kind, **fields}).encode()]))
         except ModelError as error:
             assert error.message
         else:
             assert all(part.call_id for part in parts if isinstance(part, FunctionCall))
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        ([], False),
+        ("", False),
+        ([{"type": "output_text", "text": "", "annotations": []}], False),
+        ([{"type": "output_text", "text": "Yes."}], True),
+        ([{"type": "refusal", "refusal": "No."}], True),
+        ([{"type": "acme:chart", "data": 1}], True),
+    ],
+)
+def test_a_message_that_says_nothing_is_not_kept(content: object, kept: bool):
+    item = {"type": "message", "id": "m", "role": "assistant", "content": content}
+    event = {"type": "response.output_item.done", "item": item}
+    parts = list(ResponseReader("host:1", "m").read_all([json.dumps(event).encode()]))
+    assert bool(parts) is kept

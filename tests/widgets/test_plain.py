@@ -10,6 +10,8 @@ from inkernel.agent.cells import DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.events import (
     ApprovalNeeded,
     Event,
+    HostedProgress,
+    ItemDone,
     Notice,
     OutputShown,
     ReasoningDelta,
@@ -20,6 +22,7 @@ from inkernel.agent.events import (
     TurnStarted,
     Usage,
 )
+from inkernel.agent.items import parse_item
 from inkernel.widgets import open_view
 from inkernel.widgets.plain import PlainView
 
@@ -181,3 +184,31 @@ def test_the_terminal_view_passes_what_captures_output_later(
     view.show(said("words"))
     view.close()
     assert (terminal.getvalue(), captured.getvalue()) == ("\nwords\n", "")
+
+
+def test_what_ran_at_the_server_is_printed_with_its_sources() -> None:
+    action = {"query": "q", "sources": [{"url": "https://a.example/x"}]}
+    item = {"type": "web_search_call", "id": "w", "action": action}
+    progress = HostedProgress(item_id="w", kind="web_search_call", status="searching")
+    assert printed([progress, ItemDone(item=parse_item(item))]) == (
+        "\n✓ Web search · q\n[1] https://a.example/x\n"
+    )
+
+
+def test_an_answer_is_followed_by_its_sources_and_a_refusal_is_marked() -> None:
+    annotations = [{"type": "file_citation", "filename": "a.csv"}]
+    parts = [
+        {"type": "output_text", "text": "Yes.", "annotations": annotations},
+        {"type": "refusal", "refusal": " No."},
+    ]
+    item = parse_item({"type": "message", "role": "assistant", "content": parts})
+    assert printed([TextDelta(text="Yes."), ItemDone(item=item)]) == (
+        "\nYes. No.\n⊘ The model refused\n[1] a.csv\n"
+    )
+
+
+def test_an_unknown_item_is_one_line() -> None:
+    item = ItemDone(item=parse_item({"type": "acme:x"}))
+    assert (
+        printed([item]) == "• The model sent an item of a kind unknown here, acme:x. It is kept.\n"
+    )

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from inkernel.agent.cells import DisplayOutput, ErrorOutput
 from inkernel.agent.events import Event, Usage
 from inkernel.agent.policy import Verdict
+from inkernel.widgets.blocks import Block, Hosted, Note, Reasoning, Said, Source, Step
 from inkernel.widgets.markup import ansi_lines, clean_html, markdown_html, printable
 from inkernel.widgets.outputs import fenced, output_html, output_markdown, output_text
 from inkernel.widgets.render import block_html, bundle, can_show, metadata
 from inkernel.widgets.shown import Stream
-from inkernel.widgets.state import Block, Note, Reasoning, Said, Step, TurnState, fold
+from inkernel.widgets.state import TurnState, fold
 
 VOID = {"img", "br", "hr", "col", "wbr"}
 EVIL = (
@@ -104,9 +105,15 @@ def every_place(text: str) -> list[Block]:
     )
     verdict = Verdict(decision="deny", reason=text)
     step = Step("c", tool=text, arguments=text, told=text, verdict=verdict, outputs=outputs)
+    sources = (Source(text), Source(text, text), Source(text, f"https://a.example/{text}"))
+    ran = Hosted(text, text, text, "ok", text, text, text, text, outputs, sources)
     return [
         Reasoning((text, f"**{text}**")),
         Said(text),
+        Said(text, refused=True, sources=sources),
+        ran,
+        replace(ran, status="running"),
+        replace(ran, code="", told=""),
         replace(step, status="asking", asked=text),
         replace(step, arguments='{"title": "t", "code": ' + json.dumps(text) + "}"),
         Note("notice", text),

@@ -14,6 +14,7 @@ from inkernel.agent.events import (
     ApprovalNeeded,
     CallDelta,
     Event,
+    HostedProgress,
     ItemDone,
     Judged,
     Notice,
@@ -31,8 +32,9 @@ from inkernel.agent.events import (
 )
 from inkernel.agent.items import parse_item
 from inkernel.agent.policy import Verdict
+from inkernel.widgets.blocks import Hosted, Note, Reasoning, Said, Step
 from inkernel.widgets.shown import OUTPUT_LIMIT, STREAM_LIMIT, Stream
-from inkernel.widgets.state import Note, Reasoning, Said, Step, TurnState, fold
+from inkernel.widgets.state import TurnState, fold
 
 START = TurnStarted(session="s", turn=1, model="m", provider="p")
 
@@ -67,7 +69,7 @@ def test_a_turn_becomes_its_blocks_in_order(turn: list[Event]) -> None:
 
 
 def test_every_kind_of_event_is_in_the_realistic_turn_or_tested_here(turn: list[Event]) -> None:
-    others = {ApprovalNeeded, Notice, Retrying}
+    others = {ApprovalNeeded, HostedProgress, Notice, Retrying}
     union = get_args(get_args(Event)[0])
     assert {type(event) for event in turn} | others == set(union)
 
@@ -236,6 +238,8 @@ ITEMS = st.sampled_from(
         {"type": "function_call", "call_id": "a", "name": "run_cell", "arguments": "{"},
         {"type": "function_call_output", "call_id": "a", "output": "x"},
         {"type": "web_search_call"},
+        {"type": "mcp_call", "id": "a", "error": 5},
+        {"type": "acme:x"},
     ]
 ).map(parse_item)
 OUTPUTS = (
@@ -245,6 +249,8 @@ OUTPUTS = (
 )
 GIVEN: dict[str, st.SearchStrategy[Any]] = {
     "call_id": IDS,
+    "item_id": IDS,
+    "kind": st.sampled_from(["web_search_call", "mcp_call", "code_interpreter_call"]),
     "text": TEXTS,
     "item": ITEMS,
     "output": OUTPUTS,
@@ -271,6 +277,8 @@ def test_any_events_in_any_order_fold_and_an_end_leaves_nothing_open(events: lis
                 assert block.done
             case Step():
                 assert block.status not in ("writing", "ready", "asking", "running")
+            case Hosted():
+                assert block.status != "running"
             case Note():
                 assert block.wait is None
 

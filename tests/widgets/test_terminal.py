@@ -1,8 +1,8 @@
-"""The line that counts the model's silence."""
+"""The line that counts a wait."""
 
 import threading
 
-from inkernel.agent.events import SampleStarted, TextDelta
+from inkernel.agent.events import HostedProgress, Retrying, SampleStarted, TextDelta
 from inkernel.widgets.plain import PlainView
 from inkernel.widgets.terminal import WaitingView
 
@@ -53,3 +53,24 @@ def test_a_quick_answer_shows_no_waiting():
     view.show(TextDelta(text="Hello"))
     view.close()
     assert "waiting" not in screen.text
+
+
+def test_a_retry_is_counted_down_until_the_next_try():
+    screen = Screen()
+    view = WaitingView(PlainView(screen.put), screen.put, tick=0.01)
+    view.show(Retrying(attempt=2, attempts=3, wait=0.5, cause="reset"))
+    screen.wait_for("\x1b[2mtrying again in 0.4 s")
+    screen.wait_for("trying again in 0.3 s")
+    view.show(SampleStarted(sample=1, size=10))
+    screen.wait_for("waiting for the model")
+    view.close()
+    assert screen.text.startswith("↻ Trying again in 0.5 s (attempt 2 of 3): reset\n")
+
+
+def test_what_runs_at_the_server_is_what_is_waited_for():
+    screen = Screen()
+    view = WaitingView(PlainView(screen.put), screen.put, tick=0.01)
+    view.show(SampleStarted(sample=1, size=10))
+    view.show(HostedProgress(item_id="w", kind="web_search_call", status="searching"))
+    screen.wait_for("web search · ")
+    view.close()

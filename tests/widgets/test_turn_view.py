@@ -1,6 +1,7 @@
 """The views of a notebook, in real kernels; and when they paint."""
 
 import asyncio
+import re
 import subprocess
 import sys
 import threading
@@ -14,9 +15,10 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from inkernel.agent.events import TextDelta, ToolEnded, ToolStarted, TurnStarted
+from inkernel.agent.events import Retrying, TextDelta, ToolEnded, ToolStarted, TurnStarted
+from inkernel.widgets.blocks import Said
 from inkernel.widgets.pace import Pace
-from inkernel.widgets.state import Said, TurnState
+from inkernel.widgets.state import TurnState
 from inkernel.widgets.turn_view import NotebookView
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -81,10 +83,14 @@ class Screen:
 
     painted: list[TurnState] = field(default_factory=list[TurnState])
     left: list[TurnState] = field(default_factory=list[TurnState])
+    ticks: float | None = None
 
     def paint(self, state: TurnState) -> int:
         self.painted.append(state)
         return 0
+
+    def tick(self, state: TurnState) -> float | None:
+        return self.ticks
 
     def leave(self, state: TurnState) -> None:
         self.left.append(state)
@@ -307,6 +313,47 @@ async def test_a_paint_put_off_is_made_up_for_by_the_loop() -> None:
         while not screen.painted or screen.painted[-1].blocks != (Said("abc"),):
             await asyncio.sleep(0.001)
     view.close()
+
+
+async def test_a_screen_that_ticks_is_painted_though_nothing_happens() -> None:
+    screen = Screen(ticks=0.001)
+    view = NotebookView(screen)
+    view.show(Retrying(attempt=2, attempts=3, wait=5, cause="reset"))
+    async with asyncio.timeout(30):
+        while len(screen.painted) < 3:
+            await asyncio.sleep(0.001)
+    view.close()
+    painted = len(screen.painted)
+    await asyncio.sleep(0.05)
+    assert len(screen.painted) == painted
+
+
+def test_without_a_loop_a_screen_does_not_tick() -> None:
+    screen = Screen(ticks=0.001)
+    NotebookView(screen).show(Retrying(attempt=2, attempts=3, wait=5, cause="reset"))
+    assert len(screen.painted) == 1
+
+
+@pytest.mark.kernel
+def test_a_wait_is_counted_down_without_widgets(kernel: BlockingKernelClient) -> None:
+    messages = sent(
+        kernel,
+        """
+from functools import reduce
+from inkernel.widgets.state import TurnState, fold
+events = (start, said("one"), Retrying(attempt=2, attempts=3, wait=3, cause="reset"))
+state = reduce(fold, events, TurnState())
+screen, silent = StaticScreen(clock=clock), StaticScreen(timing=False, clock=clock)
+print(screen.tick(state), silent.tick(state), screen.tick(TurnState()))
+for seconds in (0, 1, 1, 5):
+    clock.now += seconds
+    screen.paint(state)
+""",
+    )
+    assert "".join(text["text"] for text in of("stream", messages)) == "1.0 None None\n"
+    painted = [*of("display_data", messages), *of("update_display_data", messages)]
+    waits = [re.findall(r"again in ([0-9.]+ s)", each["data"]["text/html"]) for each in painted]
+    assert waits == [["3.0 s"], ["2.0 s"], ["1.0 s"], ["0.1 s"]]
 
 
 def test_a_paint_that_makes_code_print_does_not_paint_again() -> None:

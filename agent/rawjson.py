@@ -1,0 +1,81 @@
+"""JSON as it came: strict reading, and the exact text of what lies inside. Knows no item.
+
+What a server sent must be sent back byte for byte, so values are cut out of the text, not made
+again: `1e0`, an escape or a key sent twice would not survive that.
+"""
+
+import json
+import re
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+_between = re.compile(r"[ \t\r\n]*[,:]?[ \t\r\n]*").match
+_HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_value_at = json.JSONDecoder(parse_constant=_refuse).raw_decode
+
+
+def loads(data: bytes) -> Any:
+    """The value of a JSON text at most 200 deep; a lone surrogate is read as U+FFFD.
+
+    Reads NaN and Infinity, which are no JSON, too: `members` refuses them. Raises ValueError.
+    """
+    try:
+        return from_json(data)
+    except ValueError:
+        if not _HALF_A_PAIR.search(data):
+            raise
+    try:
+        text = json.dumps(json.loads(data.decode()), ensure_ascii=False)
+    except RecursionError:
+        raise ValueError("too deep") from None
+    return from_json(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def dumps(value: object) -> bytes:
+    """Compact JSON in UTF-8; the one serialiser of all that is sent or recorded."""
+    try:
+        return to_json(value)
+    except ValueError:  # a lone surrogate has no UTF-8: keep it as its JSON escape
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def members(text: str) -> dict[str, str]:
+    """The text of each value in an object that `loads` has read; of a key sent twice, the last.
+
+    Raises ValueError for NaN and Infinity.
+    """
+    found: dict[str, str] = {}
+    at = _past(text, text.index("{") + 1)
+    while text[at] != "}":
+        key, at = _value_at(text, at)
+        start = _past(text, at)
+        _, at = _value_at(text, start)
+        found[key] = text[start:at]
+        at = _past(text, at)
+    return found
+
+
+def elements(text: str) -> list[str]:
+    """The text of each value in an array that `loads` has read; raises as `members`."""
+    found: list[str] = []
+    at = _past(text, text.index("[") + 1)
+    while text[at] != "]":
+        start = at
+        _, at = _value_at(text, start)
+        found.append(text[start:at])
+        at = _past(text, at)
+    return found
+
+
+def _past(text: str, at: int) -> int:
+    """The place after white space, and a comma or colon in it."""
+    gap = _between(text, at)
+    assert gap is not None
+    return gap.end()
