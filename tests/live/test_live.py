@@ -1,0 +1,170 @@
+"""Whole turns against real servers: what the scripted model stands in for elsewhere."""
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from inkernel.agent import errors
+from inkernel.agent.cells import CellRun, StreamOutput
+from inkernel.agent.client import Client
+from inkernel.agent.context import Place
+from inkernel.agent.events import Event, ReasoningDelta, SampleEnded, TextDelta, TurnEnded
+from inkernel.agent.http import list_models
+from inkernel.agent.keys import Keys
+from inkernel.agent.loop import turn
+from inkernel.agent.providers import Target, find_target
+from inkernel.agent.session import Said, Session
+from inkernel.agent.settings import Settings
+from inkernel.agent.tools.run_cell import run_cell_tool
+
+pytestmark = pytest.mark.timeout(120, func_only=True)
+
+Say = Callable[..., Awaitable[list[Event]]]
+
+
+async def run_code(_call_id: str, code: str) -> CellRun:
+    """Runs it, as far as it prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(code, {})
+    text = out.getvalue()
+    return CellRun(source=code, status="ok", outputs=(StreamOutput(name="stdout", text=text),))
+
+
+async def target_at(live, **choices) -> Target:
+    """The target that a user's settings come to; the key is in LIVE_KEY."""
+    named = {"api_key_env": "LIVE_KEY"} if live.key else {}
+    settings = Settings(provider=live.provider, base_url=live.base_url, **named, **choices)
+    return await find_target(settings, Keys({"LIVE_KEY": live.key}), list_models)
+
+
+@pytest.fixture
+async def session_at(session_for) -> AsyncIterator[Callable[..., Awaitable[Session]]]:
+    """Builds a session with a server, its one tool `run_cell`; keywords are settings."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def build(live, **choices) -> Session:
+            target = await target_at(live, **choices)
+            client = Client(target, Settings(max_attempts=1))
+            stack.push_async_callback(client.close)
+            tool = run_cell_tool(run_code, 1000)
+            return session_for(client.sample, tool, target=target, max_attempts=1)
+
+        yield build
+
+
+@pytest.fixture
+def say(place: Place) -> Say:
+    """Says something: the events of the turn."""
+
+    async def drain(session: Session, text: str) -> list[Event]:
+        return [event async for event in turn(session, Said(text, place))]
+
+    return drain
+
+
+def kinds(session: Session) -> list[str]:
+    return [entry.item.type for entry in session.conversation.history.entries]
+
+
+def of(kind, events):
+    return [event for event in events if isinstance(event, kind)]
+
+
+async def test_its_models_are_listed_and_without_a_choice_the_first_is_taken(live):
+    target = await target_at(live)
+    assert await list_models(target, 10) == [live.model] == [target.model]
+
+
+async def test_an_answer_comes_in_pieces_and_ends(live, session_at, say):
+    session = await session_at(live)
+    events = await say(session, "Say hello.")
+    answer = "Hello! I am a very small model, and I run here."
+    assert "".join(event.text for event in of(TextDelta, events)) == answer
+    ended = events[-1]
+    assert isinstance(ended, TurnEnded) and ended.status == "completed" and ended.answer == answer
+    assert of(SampleEnded, events)[0].usage.output > 3 and kinds(session) == ["message"] * 3
+
+
+async def test_a_call_is_run_and_its_output_is_answered(live, session_at, say):
+    session = await session_at(live)
+    events = await say(session, "What is 6 times 7?")
+    assert events[-1].answer == "It is 42." and events[-1].samples == 2
+    asked, answered = ["message"] * 2, ["function_call", "function_call_output", "message"]
+    assert kinds(session) == asked + answered
+    lines = [json.loads(line) for line in session.record.path.read_text().splitlines()]
+    assert [line["item"]["type"] for line in lines if "item" in line] == kinds(session)
+
+
+async def test_a_conversation_goes_on_over_calls_and_reasoning(live, session_at, say):
+    session = await session_at(live)
+    thought = of(ReasoningDelta, await say(session, "Name a colour."))
+    assert "".join(event.text for event in thought) == "The sky is blue."
+    assert "reasoning" in kinds(session)
+    for said in ("What is 12 times 34?", "Name a colour.", "What is 345 times 6?"):
+        answer = (await say(session, said))[-1].answer
+    assert answer == "It is 2070."
+
+
+async def test_leaving_in_mid_stream_stops_the_server_too(live, session_at, say, place):
+    """Its clock ticks for ever, and it answers one request at a time."""
+    session = await session_at(live)
+    ticks = asyncio.Event()
+
+    async def listen() -> None:
+        async for event in turn(session, Said("Be a clock.", place)):
+            if isinstance(event, TextDelta):
+                ticks.set()
+
+    listening = asyncio.create_task(listen())
+    await ticks.wait()
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+    assert (await say(session, "Say hello."))[-1].status == "completed"
+
+
+async def test_an_unknown_model_is_refused_by_its_name(live, session_at, say):
+    session = await session_at(live, model="no-such-model")
+    with pytest.raises((errors.ModelNotFoundError, errors.RequestRefusedError), match="no-such-mo"):
+        await say(session, "Say hello.")
+
+
+async def test_a_conversation_longer_than_the_window_is_an_error_of_its_own(
+    litellm, session_at, say
+):
+    """`transformers serve` knows no limit: it would answer nonsense, slowly."""
+    session = await session_at(litellm)
+    with pytest.raises(errors.ContextLengthError, match="2048"):
+        await say(session, "hello " * 5000)
+
+
+async def test_a_wrong_key_is_refused_by_the_name_of_its_variable(litellm, session_at, say):
+    session = await session_at(replace(litellm, key="sk-wrong", model="tiny"), model="tiny")
+    with pytest.raises(errors.AuthError, match="LIVE_KEY") as caught:
+        await say(session, "Say hello.")
+    assert "sk-wrong" not in str(caught.value)
+
+
+def test_the_command_runs_a_turn_in_a_real_kernel(live, tmp_path: Path):
+    command = [sys.executable, "-m", "inkernel", "exec", "--json"]
+    server = ["--base-url", live.base_url, "--model", live.model]
+    ran = subprocess.run(
+        [*command, *server, "What is 6 times 7?"],
+        cwd=tmp_path,
+        env={**os.environ, "LIVE_KEY": live.key}
+        | ({"INKERNEL_API_KEY_ENV": "LIVE_KEY"} if live.key else {}),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout.splitlines()[-1])["answer"] == "It is 42."
