@@ -7,6 +7,7 @@ UV := $(shell command -v uv 2>/dev/null)
 OUT := notebooks/_out
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 KERNELS ?= 6.31.0 7.3.0 7.4.0
+TORCH ?= torch==2.13.0
 
 ifdef UV
 make_venv = uv venv -q --python $(PYTHON) $(1)
@@ -16,7 +17,7 @@ make_venv = $(PYTHON) -m venv $(1)
 install = $(1)/bin/python -m pip install -q --disable-pip-version-check $(2)
 endif
 
-.PHONY: help demo lab test lint types pytest notebooks test-kernels bench dist clean
+.PHONY: help demo lab test lint types pytest notebooks test-kernels test-live bench dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -56,15 +57,20 @@ test-kernels: ## the kernel tests on several versions of ipykernel
 	  $$venv/bin/pytest -q -m kernel tests/kernel_ext || exit 1; \
 	done
 
-bench: $(VENV)/dev ## measure: what loading adds to a bare kernel, how fast an interrupt ends a turn
+test-live: $(VENV)/dev $(VENV)-live-transformers/ready $(VENV)-live-litellm/ready ## turns with real servers
+	INKERNEL_LIVE_TRANSFORMERS=$(VENV)-live-transformers INKERNEL_LIVE_LITELLM=$(VENV)-live-litellm \
+	  $(BIN)/pytest -q tests/live
+
+bench: $(VENV)/dev $(VENV)-bench/ready ## measure: loading, interrupts, the wire beside its floor and its peers
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/interrupt.py
+	$(BIN)/python -m bench.wire --peers $(VENV)-bench/bin/python --write
 
 dist: $(VENV)/dev ## build the sdist and the wheel
 	$(BIN)/python -m build
 
 clean: ## remove what was built, and the environments
-	rm -rf build dist *.egg-info $(OUT) $(VENV) $(VENV)-kernel-* .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info $(OUT) $(VENV) $(VENV)-kernel-* $(VENV)-live-* $(VENV)-bench .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@echo "making $(VENV)"
@@ -73,4 +79,22 @@ $(VENV)/bin/python:
 $(VENV)/demo $(VENV)/lab $(VENV)/dev: $(VENV)/%: pyproject.toml | $(VENV)/bin/python
 	@echo "installing inkernel[$*] into $(VENV): the first time takes a minute or two"
 	@$(call install,$(VENV),-e '.[$*]')
+	@touch $@
+
+$(VENV)-bench/ready: bench/wire/requirements.txt
+	@$(call make_venv,$(VENV)-bench)
+	@$(call install,$(VENV)-bench,-r bench/wire/requirements.txt)
+	@touch $@
+
+# torch first, and with pip: an index of its own may hold the build for a machine without a GPU.
+$(VENV)-live-transformers/ready:
+	@$(PYTHON) -m venv $(VENV)-live-transformers
+	@$(VENV)-live-transformers/bin/python -m pip install -q --disable-pip-version-check $(TORCH)
+	@$(VENV)-live-transformers/bin/python -m pip install -q --disable-pip-version-check \
+	  'transformers[serving]==5.23.0'
+	@touch $@
+
+$(VENV)-live-litellm/ready:
+	@$(call make_venv,$(VENV)-live-litellm)
+	@$(call install,$(VENV)-live-litellm,'litellm[proxy]==1.106.2')
 	@touch $@

@@ -1,0 +1,135 @@
+"""inkernel's own loop: storage, policy and record on, display off. Composed as a kernel does it.
+
+The tool is the cheapest there is: it gives a text. `run_cell` and `inspect` stand beside it, so
+that the head is the one a kernel sends.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from inkernel.agent.cells import CellRun
+from inkernel.agent.client import Client
+from inkernel.agent.context import Place
+from inkernel.agent.cost import preload
+from inkernel.agent.events import TurnEnded
+from inkernel.agent.fakes import answer
+from inkernel.agent.loop import turn
+from inkernel.agent.policy import Verdict
+from inkernel.agent.providers import Target
+from inkernel.agent.record import Record
+from inkernel.agent.request import Request
+from inkernel.agent.session import Said, Session, new_session_id
+from inkernel.agent.settings import Settings
+from inkernel.agent.tools import Tool, ToolOutput, told
+from inkernel.agent.tools.run_cell import run_cell_tool
+from inkernel.kernel_ext.namespace import inspect_tool
+
+from .canned import TOOL
+from .job import OUTPUT, SAID, Job, job_from_argv
+
+PLACE = Place("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4", notebook="rain.ipynb")
+
+
+class Look(BaseModel):
+    """What to look at."""
+
+    what: str
+
+
+class Taken:
+    """How often the tool ran."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    async def run(self, call_id: str, arguments: Look) -> ToolOutput:
+        """The cheapest tool."""
+        self.calls.append(call_id)
+        return told(OUTPUT)
+
+
+async def _run_code(call_id: str, code: str) -> CellRun:
+    raise NotImplementedError("the canned model calls one tool, and not this one")
+
+
+def tools(taken: Taken) -> tuple[Tool[Any], ...]:
+    """A kernel's tools, and the one that is called."""
+    look = Tool(TOOL, "Look at something.", Look, taken.run, reads_only=False)
+    return (run_cell_tool(_run_code, 10_000), inspect_tool(dict), look)
+
+
+@asynccontextmanager
+async def session_for(job: Job, taken: Taken, folder: Path) -> AsyncGenerator[Session]:
+    """A session against the server of `job`, its record in `folder`."""
+    preload()
+    settings = Settings(max_samples=job.count + 10, transport=job.transport)
+    client = Client(Target("canned", job.url, "canned"), settings)
+    record = Record(folder / "record.jsonl")
+    try:
+        yield Session(
+            id=new_session_id(),
+            settings=settings,
+            target=client.target,
+            tools=tools(taken),
+            sample=client.sample,
+            approve=answer(Verdict(decision="deny", reason="nobody", by="nobody")),
+            record=record,
+        )
+    finally:
+        record.close()
+        await client.close()
+
+
+async def run(job: Job, folder: Path) -> dict[str, Any]:
+    """One turn, and what came of it; of `loop`, the second of two: the first one connects."""
+    taken, took, status = Taken(), 0.0, ""
+    async with session_for(job, taken, folder) as session:
+        for _ in range(2 if job.work == "loop" else 1):
+            started = time.perf_counter()
+            async with aclosing(turn(session, Said(SAID, PLACE))) as seen:
+                async for event in seen:
+                    if isinstance(event, TurnEnded):
+                        status = event.status
+            took = time.perf_counter() - started
+    return {
+        "seconds": took,
+        "status": status,
+        "calls": len(taken.calls),
+        "calls run twice": len(taken.calls) - len(set(taken.calls)),
+    }
+
+
+async def read(job: Job, folder: Path) -> dict[str, Any]:
+    """A response read by the client alone, to its typed parts; the second of two."""
+    took = 0.0
+    async with session_for(job, Taken(), folder) as session:
+        session.begin(Said(SAID, PLACE))
+        request = Request.of(session.fields(), session.conversation.history.wire)
+        for _ in range(2):
+            started = time.perf_counter()
+            async with aclosing(session.sample(request)) as parts:
+                async for _part in parts:
+                    pass
+            took = time.perf_counter() - started
+    return {"seconds": took}
+
+
+def main() -> None:
+    """Run the job on the command line."""
+    job = job_from_argv()
+    with tempfile.TemporaryDirectory(prefix="ink") as folder:
+        work = read if job.work == "read" else run
+        json.dump(asyncio.run(work(job, Path(folder))), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
