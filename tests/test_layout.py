@@ -15,7 +15,7 @@ FOREIGN = {"pydantic", "pydantic_core", "tiktoken"}
 ONLY_IN = {
     "httpx": {"http.py"},
     "websockets": {"websocket.py", "scripted_socket.py"},
-    "h11": {"scripted.py", "scripted_socket.py"},
+    "h11": {"scripted.py"},
     "zstandard": {"http.py", "scripted.py"},
     "genai_prices": {"cost.py"},
     "keyring": {"keys.py"},
