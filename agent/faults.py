@@ -5,6 +5,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from .errors import (
@@ -34,6 +35,7 @@ _OVERFLOW_WORDS = re.compile(
 """How servers without a code for it say so: vLLM, LiteLLM, LM Studio, transformers."""
 _AUTH = ("invalid_api_key", "no_db_connection")
 """The second is what LiteLLM, without a database of keys, says of any key but its own."""
+_AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s)")
 _GONE = ("previous_response_not_found", "websocket_connection_limit_reached")
 _QUOTA = ("insufficient_quota", "usage_limit_reached", "usage_not_included")
 _BUSY = ("rate_limit_exceeded", "server_is_overloaded", "slow_down", "too_many_requests")
@@ -76,7 +78,7 @@ def error_in_stream(error: object, server: str, model: str) -> ModelError:
     fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
     given = fields.get("status")
     status = given if isinstance(given, int) and 400 <= given < 600 else 500
-    answer = Answer(server, model, status, {}, b"")
+    answer = Answer(server, model, status, _headers(fields), b"")
     if known := _by_code(said, answer):
         return known
     if status != 500:
@@ -110,14 +112,34 @@ def not_connected(server: str, cause: BaseException) -> ModelError:
     return UnreachableError(f"{server} cannot be reached: {cause}.", SHOWS_ITSELF)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds the server asked to wait, from `retry-after-ms` or `retry-after` (seconds only)."""
+def retry_after(headers: Mapping[str, str], text: str = "") -> float | None:
+    """Seconds the server asked to wait.
+
+    From `retry-after-ms`, from `retry-after` (seconds, or a date, which is after the answer's own
+    `date`), or from its words, as OpenAI has them: "try again in 1.3s".
+    """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * scale)
         except (KeyError, ValueError):
             continue
+    try:
+        until, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
+        return max(0.0, (until - now).total_seconds())
+    except (KeyError, ValueError, TypeError):
+        pass
+    if words := _AGAIN_IN.search(text):
+        return float(words[1]) * (0.001 if words[2] == "ms" else 1.0)
     return None
+
+
+def _headers(error: dict[str, Any]) -> dict[str, str]:
+    """The headers that Open Responses lets an error event carry."""
+    inner = error.get("error")
+    given = cast("dict[str, Any]", inner).get("headers") if isinstance(inner, dict) else None
+    if not isinstance(given, dict):
+        return {}
+    return {str(name).lower(): str(value) for name, value in cast("dict[Any, Any]", given).items()}
 
 
 def _words(said: _Said) -> str:
@@ -189,7 +211,7 @@ def _rate_limit(answer: Answer, text: str) -> RateLimitError:
     return RateLimitError(
         f"{answer.server} has too many requests just now. {text}".strip(),
         "Run the cell again in a minute; the conversation is kept.",
-        retry_after(answer.headers),
+        retry_after(answer.headers, text),
     )
 
 

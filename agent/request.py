@@ -5,6 +5,8 @@ Both are bytes that were serialised once; a request is put together by joining t
 
 from dataclasses import dataclass
 
+from .rawjson import dumps
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -44,6 +46,6 @@ class Request:
             start, previous = 0, b""
         else:
             start = held.start
-            previous = b',"previous_response_id":"%b"' % held.response_id.encode()
+            previous = b',"previous_response_id":' + dumps(held.response_id)
         with memoryview(self.items) as items, items[start : self.end] as new:
             return b"".join((b"{", head, self.fields, previous, b',"input":[', new, b"]}"))

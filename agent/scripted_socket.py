@@ -126,9 +126,9 @@ class Socket:
     async def _refuse(self, refusal: Refusal) -> None:
         fault = refusal.fault
         error = {**refusal.error, "code": refusal.error["code"] or refusal.error["type"]}
+        if fault.headers:  # as Open Responses lets an error event carry them
+            error["headers"] = fault.headers
         told: dict[str, Any] = {"type": "error", "status": refusal.status, "error": error}
-        if fault.headers:
-            told["headers"] = fault.headers
         self._protocol.send_text(dumps(told) if fault.body is None else fault.body.encode())
         await self._flush()
 

@@ -32,6 +32,8 @@ def _address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("it is not the http or https address of a server")
+    if "@" in parts.netloc:  # an address is shown; a key is not
+        raise ValueError("a name or password in it would be shown: use api_key_env")
     return url
 
 

@@ -55,12 +55,12 @@ class WebSocket:
         gone, and other ModelErrors. Leaving the iteration closes the connection at once.
         """
         with Patience(self._target.server, self._settings) as patience:
-            connection = self._usable()
+            connection, heard = self._usable(), False
+            rested = connection is not None
             if connection is None:
                 if held is not None and not self._settings.store:
                     raise ResponseGoneError(f"The connection to {self._target.server} is new.")
                 connection = await patience.wait(self._connect())
-            heard = False
             try:
                 await patience.wait(connection.send(request.wire(_HEAD, held), text=True))
                 patience.asked()
@@ -71,7 +71,7 @@ class WebSocket:
                     for part in reader.read_all((event,)):
                         yield part
             except ConnectionClosed:
-                raise self._closed(heard, held) from None
+                raise self._closed(heard, rested) from None
             finally:
                 if not reader.finished:
                     self._drop()
@@ -103,7 +103,7 @@ class WebSocket:
                 compression=None,
                 max_size=MAX_EVENT,
                 max_queue=_AHEAD,
-                open_timeout=None,
+                open_timeout=self._settings.connect_timeout,
                 # A kernel that computes answers no pings in time, and is well all the same.
                 ping_interval=None,
                 # A proxy in the environment cannot reach this machine's own ports.
@@ -128,8 +128,8 @@ class WebSocket:
             self._target.answer(answer.status_code, answer.headers, bytes(answer.body or b""))
         )
 
-    def _closed(self, heard: bool, held: Held | None) -> ModelError:
-        if held is not None and not heard:
+    def _closed(self, heard: bool, rested: bool) -> ModelError:
+        if rested and not heard:
             return ResponseGoneError(f"{self._target.server} closed the connection.")
         return broken(self._target.server, heard)
 

@@ -1,10 +1,10 @@
 """The one place where a shell, a session and a view are put together."""
 
 import asyncio
+import contextlib
 import os
 import re
 from collections.abc import Mapping
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +122,12 @@ class Binding:
             self._running = False
 
     def close(self) -> None:
-        """Let go of the record, the servers and the mirror."""
+        """Let go of the record, the connections, the servers and the mirror."""
         self.start_anew()
+        if self._client is not None:
+            with contextlib.suppress(RuntimeError):  # no event loop runs: the process will end
+                asyncio.get_running_loop().create_task(self._client[2].close())
+            self._client = None
         self._mirror.close()
         for _, server in self._servers.values():
             server.close()
@@ -152,7 +156,7 @@ class Binding:
             conversation=self.conversation,
         )
         try:
-            async with aclosing(turn(session, self._said(text, settings))) as events:
+            async with contextlib.aclosing(turn(session, self._said(text, settings))) as events:
                 async for event in events:
                     self._show(event, settings, view)
         except AuthError:

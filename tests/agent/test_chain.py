@@ -69,6 +69,12 @@ def test_with_nothing_new_the_request_is_whole(more: list[bytes]):
     assert link.held_of(Request.of(FIELDS, history)) is None
 
 
+def test_an_odd_response_id_stays_a_string():
+    request = Request.of(FIELDS, history_of([b'{"n":1}']))
+    odd = 'a","input":[],"b":"\\\ud800'
+    assert json.loads(request.wire(b"", Held(odd, 0)))["previous_response_id"] == odd
+
+
 def test_a_request_ends_where_it_was_made_though_the_history_grows():
     history = history_of([b'{"n":1}'])
     request = Request.of(FIELDS, history)

@@ -114,6 +114,42 @@ def test_how_long_a_server_asks_to_wait(headers: dict[str, str], seconds: float 
 
 
 @pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"date": "Fri, 20 Nov 2026 10:00:00 GMT"}, 7.0),
+        ({"date": "Fri, 20 Nov 2026 11:00:00 GMT"}, 0.0),
+        ({"date": "yesterday"}, None),
+        ({}, None),
+    ],
+)
+def test_a_wait_until_a_date_is_reckoned_from_the_answers_own(
+    headers: dict[str, str], seconds: float | None
+):
+    until = "Fri, 20 Nov 2026 10:00:07 GMT"
+    assert retry_after({"retry-after": until, **headers}) == seconds
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("Rate limit reached. Please try again in 1.398s. Visit the page.", 1.398),
+        ("Please try again in 20ms.", 0.02),
+        ("Please try again in 7 s", 7.0),
+        ("Please try again in a while.", None),
+    ],
+)
+def test_a_wait_is_read_from_the_words_when_there_is_no_header(words: str, seconds: float | None):
+    failed = error_in_stream({"code": "rate_limit_exceeded", "message": words}, "host:1", "m")
+    assert failed.after == seconds
+    assert retry_after({"retry-after": "3"}, words) == 3
+
+
+def test_an_error_event_may_carry_headers():
+    inner = {"code": "too_many_requests", "message": "x", "headers": {"Retry-After": "4"}}
+    assert error_in_stream({"type": "error", "error": inner}, "host:1", "m").after == 4
+
+
+@pytest.mark.parametrize(
     ("said", "kind"),
     [
         ({"code": "server_error", "message": "It broke."}, errors.ServerFaultError),

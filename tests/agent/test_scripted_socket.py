@@ -219,7 +219,7 @@ class TestHowItEnds:
         with opened(scripted(script(fault))) as socket:
             (event,) = ask(socket, "break")
             assert (event["status"], event["error"]["code"]) == (429, "slow_down")
-            assert event["headers"] == {"retry-after": "7"}
+            assert event["error"]["headers"] == {"retry-after": "7"}
             assert said(ask(socket, "break")) == "Broken turn."
 
     def test_a_fault_may_be_of_one_transport_only(self, scripted: Make):

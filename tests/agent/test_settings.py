@@ -103,6 +103,7 @@ def test_variables_are_parsed_as_what_they_set():
         ({"base_url": "localhost:8000"}, "there: base_url = 'localhost:8000' will not do: "),
         ({"base_url": "http://[::1"}, "there: base_url = 'http://[::1' will not do: "),
         ({"base_url": "http://"}, "there: base_url = 'http://' will not do: "),
+        ({"base_url": "https://me:pw@host/v1"}, "a name or password in it would be shown"),
     ],
 )
 def test_a_wrong_setting_names_its_place(values: dict[str, Any], words: str):

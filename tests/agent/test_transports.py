@@ -205,6 +205,27 @@ async def test_when_a_resting_connection_was_closed_a_new_one_gets_the_whole(
     assert [len(frame["input"]) for frame in server.sent] == [1, 3, 5]
 
 
+async def test_a_resting_connection_that_was_closed_is_no_failure_of_the_transport(
+    socket_server: Make, client_for: Make
+):
+    async def peer(connection: ServerConnection) -> None:
+        await server.read(connection)
+        await answer(connection, len(server.sent))
+
+    server = await socket_server(peer)
+    client = client_for(server.target())
+    for number in range(MOST_FAILURES + 1):
+        other = Request.of(b'"model":"m%d"' % number, bytearray(b'{"role":"user"}'))
+        while True:
+            try:
+                parts = [part async for part in client.sample(other)]
+                break
+            except errors.ResponseGoneError as error:
+                assert error.retryable
+        assert not [part for part in parts if isinstance(part, Notice)]
+    assert client.transport.startswith("WebSocket")
+
+
 async def test_a_connection_is_given_up_before_the_server_closes_it(
     socket_server: Make, client_for: Make, monkeypatch: pytest.MonkeyPatch
 ):
