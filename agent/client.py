@@ -8,8 +8,11 @@ from contextlib import aclosing
 
 from .chain import Link
 from .errors import (
+    ContextLengthError,
     ModelError,
+    ModelNotFoundError,
     NoWebSocketError,
+    RequestRefusedError,
     ResponseGoneError,
     StreamBrokenError,
     UnreachableError,
@@ -25,8 +28,6 @@ from .wire import Finished, ResponseReader, SamplePart
 
 MOST_FAILURES = 3
 """A WebSocket that failed so often in a row gives way to HTTP for the rest of the session."""
-
-_KEY = "[key]"
 
 Way = tuple[Http | WebSocket, Held | None]
 """A transport, and what of the request need not be sent over it."""
@@ -46,7 +47,7 @@ class Client:
         if settings.transport == "auto":
             wanted = target.traits.websocket
         self._socket = WebSocket(target, settings) if wanted else None
-        self._stores = settings.store and target.traits.stores
+        self._stores = target.stores(settings)
         self._link: Link | None = None
         self._failures = 0
 
@@ -76,10 +77,12 @@ class Client:
                         begun = True
                         yield part
                 return
-            except NoWebSocketError:
+            except NoWebSocketError as error:
                 self._socket = None
+                why = self.target.hide(error.message).rstrip(".")
+                yield Notice(text=f"{why}: this session goes on over HTTP.")
             except ModelError as error:
-                if begun or way[1] is None or not isinstance(error, ResponseGoneError):
+                if begun or way[1] is None or not _is_of_what_is_held(error):
                     self._count(error)
                     raise _without_key(error, self.target) from None
 
@@ -102,16 +105,17 @@ class Client:
         yield self._http, None
 
     async def _ask(self, request: Request, way: Way) -> AsyncGenerator[SamplePart]:
-        transport, held = way
-        reader = ResponseReader(self.target.server, self.target.model)
+        transport, start = way
+        reader = ResponseReader(self.target.server, self.target.model, self.target.hide)
         output: list[bytes] = []
-        async with aclosing(transport.sample(request, held, reader)) as parts:
+        async with aclosing(transport.sample(request, start, reader)) as parts:
             async for part in parts:
                 if isinstance(part, Item):
                     output.append(part.wire)
                 elif isinstance(part, Finished):
                     self._failures = 0
-                    if part.response_id and (transport is self._socket or self._stores):
+                    held = transport is self._socket or self._stores
+                    if part.response_id and held and reader.whole:
                         self._link = Link(part.response_id, request, tuple(output))
                 yield part
         if not reader.finished:
@@ -125,8 +129,12 @@ class Client:
             self._failures += 1
 
 
+def _is_of_what_is_held(error: ModelError) -> bool:
+    """The whole request may be answered: the server lost the response, or has it otherwise."""
+    refused = isinstance(error, ResponseGoneError | RequestRefusedError | ModelNotFoundError)
+    return refused and not isinstance(error, ContextLengthError)
+
+
 def _without_key(error: ModelError, target: Target) -> ModelError:
     """Some servers repeat the key they refuse; it must reach neither screen nor record."""
-    if target.key:
-        return type(error)(error.message.replace(target.key, _KEY), error.hint, error.after)
-    return error
+    return type(error)(target.hide(error.message), target.hide(error.hint), error.after)

@@ -3,7 +3,7 @@
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
@@ -36,11 +36,21 @@ _OVERFLOW_WORDS = re.compile(
 _AUTH = ("invalid_api_key", "no_db_connection")
 """The second is what LiteLLM, without a database of keys, says of any key but its own."""
 _AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s)")
+_REFUSING = (400, 413, 422)
+_REFUSED = (
+    *("invalid_prompt", "invalid_request", "invalid_request_error"),
+    *("bio_policy", "cyber_policy", "misalignment_policy_violation"),
+)
+"""Codes in a stream that trying again does not cure."""
 _GONE = ("previous_response_not_found", "websocket_connection_limit_reached")
 _QUOTA = ("insufficient_quota", "usage_limit_reached", "usage_not_included")
 _BUSY = ("rate_limit_exceeded", "server_is_overloaded", "slow_down", "too_many_requests")
 _SAID = 300
 """Most characters of a server's own words in a message."""
+
+
+Hide = Callable[[str], str]
+"""Takes a key, that some servers repeat, out of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     key_source: str | None = None
+    hide: Hide = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +80,20 @@ def error_of(answer: Answer) -> ModelError:
     return _by_code(said, answer) or _by_status(answer, _words(said))
 
 
-def error_in_stream(error: object, server: str, model: str) -> ModelError:
+def error_in_stream(error: object, server: str, model: str, hide: Hide = str) -> ModelError:
     """The error in a `response.failed`, or in an `error` event of any shape.
 
-    A WebSocket's error has a status: that of the HTTP answer which it would have been.
+    A WebSocket's error has a status: that of the HTTP answer which it would have been. Some servers
+    give it as the code.
     """
-    said = _of(error)
+    said = _of(error, hide)
     fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
-    given = fields.get("status")
-    status = given if isinstance(given, int) and 400 <= given < 600 else 500
-    answer = Answer(server, model, status, _headers(fields), b"")
+    status = _status(fields.get("status")) or _status(fields.get("code"))
+    # Without a status it may be any: a refusal is known by its code or its words.
+    answer = Answer(server, model, status or 400, _headers(fields), b"")
     if known := _by_code(said, answer):
         return known
-    if status != 500:
+    if status or said.code in _REFUSED:
         return _by_status(answer, _words(said))
     return ServerFaultError(
         f"{server} ended the response as failed: {_reason(said)}.",
@@ -121,22 +133,28 @@ def retry_after(headers: Mapping[str, str], text: str = "") -> float | None:
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * scale)
-        except (KeyError, ValueError):
+        except (LookupError, ValueError):
             continue
     try:
         until, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
         return max(0.0, (until - now).total_seconds())
-    except (KeyError, ValueError, TypeError):
+    except (LookupError, ValueError, TypeError):
         pass
     if words := _AGAIN_IN.search(text):
         return float(words[1]) * (0.001 if words[2] == "ms" else 1.0)
     return None
 
 
+def _status(value: object) -> int | None:
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    return number if isinstance(number, int) and 400 <= number < 600 else None
+
+
 def _headers(error: dict[str, Any]) -> dict[str, str]:
-    """The headers that Open Responses lets an error event carry."""
+    """The headers that Open Responses lets an error event carry, in the error or beside it."""
     inner = error.get("error")
-    given = cast("dict[str, Any]", inner).get("headers") if isinstance(inner, dict) else None
+    beside = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
+    given = beside.get("headers") or error.get("headers")
     if not isinstance(given, dict):
         return {}
     return {str(name).lower(): str(value) for name, value in cast("dict[Any, Any]", given).items()}
@@ -151,11 +169,6 @@ def _reason(said: _Said) -> str:
 
 
 def _by_code(said: _Said, answer: Answer) -> ModelError | None:
-    if said.code in _OVERFLOW or (answer.status < 429 and _OVERFLOW_WORDS.search(said.text)):
-        return ContextLengthError(
-            f"The conversation no longer fits the window of {answer.model}: {said.text}",
-            "Start afresh with `%agent new`, or choose a model with a larger window.",
-        )
     if said.code in _QUOTA:
         return QuotaError(
             f"{answer.server} refuses: the account has no quota left. {said.text}".strip(),
@@ -165,10 +178,17 @@ def _by_code(said: _Said, answer: Answer) -> ModelError | None:
         return _rate_limit(answer, said.text)
     if said.code in _AUTH:
         return _auth(answer, _words(said))
+    if said.code == "model_not_found":
+        return _no_model(answer, _words(said))
     if said.code in _GONE:
         return ResponseGoneError(
             f"{answer.server} no longer holds the response that this one goes on from.",
             "Run the cell again: the whole conversation is sent.",
+        )
+    if said.code in _OVERFLOW or (answer.status in _REFUSING and _OVERFLOW_WORDS.search(said.text)):
+        return ContextLengthError(
+            f"The conversation no longer fits the window of {answer.model}: {said.text}",
+            "Start afresh with `%agent new`, or choose a model with a larger window.",
         )
     return None
 
@@ -178,10 +198,7 @@ def _by_status(answer: Answer, words: str) -> ModelError:
     if status in (401, 403):
         return _auth(answer, words)
     if status == 404:
-        return ModelNotFoundError(
-            f"{server} knows no model {answer.model!r}, or has no /responses there (404).{words}",
-            "Choose another with `%agent model NAME`, or check base_url.",
-        )
+        return _no_model(answer, words)
     if status == 429:
         return _rate_limit(answer, words.removeprefix(" It says: "))
     if status >= 500 or status in (408, 409):
@@ -204,6 +221,14 @@ def _auth(answer: Answer, words: str) -> AuthError:
         "Set a valid key there."
         if own
         else "Name the variable that holds the key: `%agent config api_key_env NAME`.",
+    )
+
+
+def _no_model(answer: Answer, words: str) -> ModelNotFoundError:
+    server, model = answer.server, answer.model
+    return ModelNotFoundError(
+        f"{server} knows no model {model!r}, or has no /responses there.{words}",
+        "Choose another with `%agent model NAME`, or check base_url.",
     )
 
 
@@ -234,7 +259,7 @@ def _read(answer: Answer) -> _Said | None:
     if not isinstance(body, dict):
         return None
     fields = cast("dict[str, Any]", body)
-    return _of(fields.get("error", fields))
+    return _of(fields.get("error", fields), answer.hide)
 
 
 def _parsed(text: bytes) -> object:
@@ -244,15 +269,15 @@ def _parsed(text: bytes) -> object:
         return None
 
 
-def _of(error: object) -> _Said:
+def _of(error: object, hide: Hide) -> _Said:
     """Code and words of an error in any of the shapes servers use."""
     if isinstance(error, dict):
         fields = cast("dict[str, Any]", error)
         if isinstance(fields.get("error"), dict):
-            return _of(fields["error"])
+            return _of(fields["error"], hide)
         text = str(fields.get("message") or fields.get("detail") or "")
         code = str(fields.get("code") or "")
         if not code or code.isdigit():
             code = str(fields.get("type") or "")
-        return _Said(code, text[:_SAID])
-    return _Said("", str(error or "")[:_SAID])
+        return _Said(code, hide(text)[:_SAID])
+    return _Said("", hide(str(error or ""))[:_SAID])

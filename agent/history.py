@@ -4,21 +4,31 @@ Appending costs what is new. Knows no model and no disk.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
-from .items import FunctionCall, FunctionCallOutput, Item
-from .tokens import estimate
+from .images import image_tokens
+from .items import FunctionCall, FunctionCallOutput, Item, Message, Part, Reasoning
+from .tokens import Counter, Estimate
 
-IMAGE_TOKENS = 1_844
-"""What Codex reckons for one image (7,373 bytes at 4 a token); the server's own count follows."""
+_ESTIMATE = Estimate()
+_SEAL = 650
+"""Bytes of encrypted reasoning that are not thought; the rest is base64 (Codex reckons so)."""
+
+Kind = Literal["instructions", "place", "cells", "names", "said", "model", "output"]
+"""Told of where we are, said by the person, by the model, or put out by a tool."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An item, the turn and the cell it belongs to (`cell` is None where cells have no id)."""
+    """An item, the turn and the cell it belongs to (`cell` is None where cells have no id).
+
+    `kind`: what it is to the conversation, not to the API.
+    """
 
     item: Item
     turn: int
     cell: str | None
+    kind: Kind = "model"
 
 
 class History:
@@ -54,8 +64,18 @@ class History:
         return tuple(self._open.values())
 
 
-def item_tokens(item: Item) -> int:
-    """About how many tokens an item costs; an image counts as an image, not as its base64."""
-    if isinstance(item, FunctionCallOutput) and not isinstance(item.output, str):
-        return sum(IMAGE_TOKENS if p.image_url else estimate(p.text or "") for p in item.output)
-    return estimate(item.wire)
+def item_tokens(item: Item, counter: Counter = _ESTIMATE, model: str = "") -> int:
+    """About how many tokens an item costs `model`; an image as an image, not as its base64."""
+    match item:
+        case Message(content=tuple(parts)) | FunctionCallOutput(output=tuple(parts)):
+            return sum(_part_tokens(part, counter, model) for part in parts)
+        case Reasoning(encrypted_content=str(sealed)) if sealed:
+            return max(0, len(sealed) * 3 // 4 - _SEAL) // 4
+        case _:
+            return counter.count(item.wire)
+
+
+def _part_tokens(part: Part, counter: Counter, model: str) -> int:
+    if part.image_url:
+        return image_tokens(part.image_url, model)
+    return counter.count(part.text or part.refusal or "")

@@ -24,6 +24,15 @@ _HEAD = b'"stream":true,'
 _ERROR_BODY = 64 * 1024
 """Most bytes read of an answer that is an error."""
 
+_MODELS_BODY = 4 * 1024 * 1024
+"""Most bytes of a list of models."""
+
+_PLAIN = {"accept-encoding": "identity"}
+"""A few compressed bytes can be gigabytes."""
+
+_KEPT = 60.0
+"""Seconds an unused connection is kept: a tool may run that long between two requests."""
+
 _REST = 0.25
 """Seconds a stream may take to end once its response is complete."""
 
@@ -51,7 +60,7 @@ class Http:
                 patience = stack.enter_context(Patience(self._target.server, self._settings))
                 response = await patience.wait(self._send(body, stack))
                 patience.asked()
-                chunks = response.aiter_bytes()
+                chunks = response.aiter_raw()
                 while not reader.over:
                     if (chunk := await patience.wait(anext(chunks, None))) is None:
                         return
@@ -60,8 +69,10 @@ class Http:
                         patience.heard()
                         for part in reader.read_all(events):
                             yield part
+                    elif not heard:  # comments say that the server is about to begin
+                        patience.asked()
                 await _read_away(chunks)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _translated(error, self._target, heard) from None
 
     async def close(self) -> None:
@@ -75,14 +86,14 @@ class Http:
         headers = {"content-type": "application/json", "accept": "text/event-stream"}
         if self._settings.compress:
             body, headers["content-encoding"] = _compressed(body), "zstd"
-        address = f"{self._target.base_url}/responses"
+        address = self._target.url("/responses")
         request = http.build_request("POST", address, content=body, headers=headers)
         response = await http.send(request, stream=True)
         stack.push_async_callback(response.aclose)
         kind = response.headers.get("content-type", "")
         if response.status_code != 200 or not kind.startswith("text/event-stream"):
             raise error_of(await _answer(response, self._target))
-        return response
+        return _uncompressed(response, self._target)
 
     def _connections(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
@@ -95,24 +106,41 @@ class Http:
 async def list_models(target: Target, timeout: float) -> list[str]:
     """The model names a server lists, within `timeout` seconds. Raises a ModelError."""
     try:
-        async with asyncio.timeout(timeout), _open(target, timeout) as http:
-            response = await http.get(f"{target.base_url}/models")
+        async with (
+            asyncio.timeout(timeout),
+            _open(target, timeout) as http,
+            http.stream("GET", target.url("/models")) as response,
+        ):
             if response.status_code != 200:
                 raise error_of(await _answer(response, target))
-            return _names(response.content, target)
+            return _names(await _read(_uncompressed(response, target), _MODELS_BODY), target)
     except TimeoutError:
         raise UnreachableError(f"{target.server} did not answer.", SHOWS_ITSELF) from None
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _translated(error, target, heard=False) from None
 
 
 def _open(target: Target, connect: float) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        headers=target.headers,
-        timeout=httpx.Timeout(None, connect=connect),
-        # A proxy in the environment cannot reach this machine's own ports.
-        trust_env=not target.is_loopback,
-    )
+    """Raises SettingsError when the environment's proxy or certificates cannot be used."""
+    try:
+        return httpx.AsyncClient(
+            headers=target.headers | _PLAIN,
+            timeout=httpx.Timeout(None, connect=connect),
+            limits=httpx.Limits(keepalive_expiry=_KEPT),
+            # A proxy in the environment cannot reach this machine's own ports.
+            trust_env=not target.is_loopback,
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"The certificates of the environment cannot be read: {error.strerror or 'no reason'}.",
+            "Look at SSL_CERT_FILE and SSL_CERT_DIR.",
+        ) from None
+    except (ImportError, ValueError):  # their text may show the proxy's password
+        raise SettingsError(
+            "The proxy of the environment cannot be used.",
+            "Look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; one with socks:// needs the package"
+            " socksio.",
+        ) from None
 
 
 async def _read_away(chunks: AsyncIterator[bytes]) -> None:
@@ -124,15 +152,29 @@ async def _read_away(chunks: AsyncIterator[bytes]) -> None:
 
 
 async def _answer(response: httpx.Response, target: Target) -> Answer:
-    body = b""
-    if response.is_stream_consumed:
-        body = response.content
-    else:
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > _ERROR_BODY:
-                break
-    return target.answer(response.status_code, response.headers, body[:_ERROR_BODY])
+    body = (await _read(response, _ERROR_BODY))[:_ERROR_BODY]
+    return target.answer(response.status_code, response.headers, body)
+
+
+async def _read(response: httpx.Response, most: int) -> bytes:
+    """The body; of one with more than `most` bytes somewhat more than these."""
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > most:
+            break
+    return bytes(body)
+
+
+def _uncompressed(response: httpx.Response, target: Target) -> httpx.Response:
+    """The response. Raises ProtocolError if it is compressed, which was not asked for."""
+    coding = response.headers.get("content-encoding", "identity")
+    if coding.strip().lower() in ("", "identity"):
+        return response
+    raise ProtocolError(
+        f"{target.server} sent an answer compressed with {coding[:20]!r}, unasked.",
+        "A proxy between may do that: ask the server itself.",
+    )
 
 
 def _compressed(body: bytes) -> bytes:
@@ -146,7 +188,9 @@ def _compressed(body: bytes) -> bytes:
     return zstandard.compress(body)
 
 
-def _translated(error: httpx.HTTPError, target: Target, heard: bool) -> ModelError:
+def _translated(
+    error: httpx.HTTPError | httpx.InvalidURL, target: Target, heard: bool
+) -> ModelError:
     """The same failure in our own words."""
     if isinstance(error, httpx.ConnectTimeout):
         return UnreachableError(f"{target.server} does not answer.", SHOWS_ITSELF)
@@ -164,9 +208,11 @@ def _cause(error: BaseException) -> BaseException:
 
 def _names(body: bytes, target: Target) -> list[str]:
     try:
+        if len(body) > _MODELS_BODY:
+            raise ValueError
         data = json.loads(body)["data"]
         return [str(model["id"]) for model in cast("list[dict[str, Any]]", data)]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ProtocolError(
             f"{target.server} does not list models as the API does.",
             "base_url must be that of a Responses API, up to and with its /v1.",

@@ -6,7 +6,9 @@ A key is never shown, recorded or put into a message; a message names where it i
 import asyncio
 import shlex
 import subprocess
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from .errors import AuthError, UsageError
@@ -15,7 +17,7 @@ SERVICE = "inkernel"
 """The name under which keys lie in a keyring; the user name there is the provider's."""
 
 COMMAND_TIMEOUT = 20.0
-"""Seconds; a password manager may ask its owner something."""
+"""Seconds; a password manager, or a keyring, may ask its owner something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,14 @@ class Key:
 
 
 class Keys:
-    """Finds keys. What a command or the keyring gave is kept, so that nobody is asked twice."""
+    """Finds keys. What a command or the keyring gave is kept, so that nobody is asked twice.
+
+    That there was none is kept too.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._kept: dict[tuple[str, str | None], Key] = {}
+        self._kept: dict[tuple[str, str | None], Key | None] = {}
 
     async def find(
         self, provider: str, variable: str | None, command: str | None = None
@@ -48,10 +53,7 @@ class Keys:
             return _checked(value, variable)
         name = (provider, command)
         if name not in self._kept:
-            key = await asyncio.to_thread(_ask, provider, command)
-            if key is None:
-                return None
-            self._kept[name] = key
+            self._kept[name] = await _ask(provider, command)
         return self._kept[name]
 
     def forget(self) -> None:
@@ -80,8 +82,29 @@ def keep_in_keyring(provider: str, value: str) -> None:
         ) from None
 
 
-def _ask(provider: str, command: str | None) -> Key | None:
-    return _from_command(command) if command else _from_keyring(provider)
+async def _ask(provider: str, command: str | None) -> Key | None:
+    """A keyring that does not answer in time holds no key."""
+    if command:
+        return await asyncio.to_thread(_from_command, command)
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(_asked(provider)), COMMAND_TIMEOUT)
+    except TimeoutError:
+        return None
+
+
+def _asked(provider: str) -> Future[Key | None]:
+    """The keyring's answer, from a thread that the end of an event loop does not wait for."""
+    answer = Future[Key | None]()
+    answer.set_running_or_notify_cancel()
+
+    def ask() -> None:
+        try:
+            answer.set_result(_from_keyring(provider))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    return answer
 
 
 def _from_command(command: str) -> Key:

@@ -28,6 +28,7 @@ from .events import (
 from .items import FunctionCall, Item, Message, Reasoning
 from .request import Request
 from .session import Said, Session
+from .tokens import Corrected
 from .wire import Finished
 
 
@@ -87,6 +88,8 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
     fields = session.fields()
     while tally.samples < session.settings.max_samples:
         calls = Calls(session)
+        if tally.samples:
+            session.refresh()
         try:
             async with aclosing(_sample(session, fields, calls, tally)) as events:
                 async for event in events:
@@ -139,10 +142,12 @@ async def _attempt(
                 case Reasoning():  # kept with what follows it: alone, a server refuses it
                     pending.append(part)
                 case Item():
-                    for item in (*pending, part):
-                        session.commit(item)
-                        yield ItemDone(item=item)
+                    done = (*pending, part)
                     pending.clear()
+                    for item in done:  # all of them before a host may leave
+                        session.commit(item)
+                    for item in done:
+                        yield ItemDone(item=item)
                     for event in _taken(part, calls, tally):
                         yield event
                 case Finished():
@@ -163,8 +168,10 @@ def _count(session: Session, tally: _Tally, usage: Usage | None) -> None:
     if usage is None:
         return
     tally.usage += usage
-    session.conversation.usage += usage
-    session.conversation.last = usage
+    talk = session.conversation
+    talk.usage += usage
+    talk.last = usage
+    talk.counted = Corrected(usage.input + usage.output, talk.history.tokens)
     session.record.append("sample", {"sample": tally.samples, "usage": usage.model_dump()})
 
 

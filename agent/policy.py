@@ -7,6 +7,13 @@ from pydantic import BaseModel, ConfigDict
 Policy = Literal["auto", "ask", "deny"]
 """`auto`: run. `ask`: a person decides each step. `deny`: look, but run nothing."""
 
+MEANING: dict[Policy, str] = {
+    "auto": "auto: each step runs as you make it; the person watches and can stop you",
+    "ask": "ask: the person is asked before each step, and may say no",
+    "deny": "deny: no code runs; you may look at variables",
+}
+"""What the model is told of each."""
+
 STRICTNESS: tuple[Policy, ...] = ("auto", "ask", "deny")
 
 

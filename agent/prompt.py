@@ -28,7 +28,7 @@ def make_fields(
         "tools": [tool.schema for tool in tools],
         "tool_choice": "auto",
         "parallel_tool_calls": True,
-        "store": settings.store and target.traits.stores,
+        "store": target.stores(settings),
         "prompt_cache_key": cache_key,
     }
     reasoning = _reasoning(target, settings)

@@ -39,8 +39,8 @@ class Provider:
     """One kind of server.
 
     `base_url`: where it is, or "" when only its user knows. `hosts`: ends of the names of its
-    hosts. `key_env`: the variable its key is in, `key_command`: what prints it; without either it
-    needs none. `silent`: models that refuse a `reasoning` field.
+    hosts. `key_env`: the variable its key is in, `key_command`: what prints it; without either, or
+    when `keyless`, it needs none. `silent`: models that refuse a `reasoning` field.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Provider:
     hosts: tuple[str, ...] = ()
     key_env: str | None = None
     key_command: str | None = None
+    keyless: bool = False
     default_model: str | None = None
     window: int | None = None
     silent: tuple[str, ...] = ()
@@ -116,6 +117,7 @@ NAMED = (
         # It hands the key of the cache on to chat servers, and some refuse what they do not know.
         Traits(encrypted=False, omits=("prompt_cache_key",)),
         key_env="LITELLM_API_KEY",
+        keyless=True,
     ),
 )
 """Servers that are used when named, never looked for."""

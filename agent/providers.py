@@ -15,7 +15,7 @@ from .settings import Settings
 PROBE_TIMEOUT = 0.25
 """Seconds in which a local server must answer to be found."""
 
-_HIDDEN = b"[key]"
+_HIDDEN = "[key]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,11 @@ class Target:
         """Host and port, for messages."""
         return urlsplit(self.base_url).netloc
 
+    def url(self, path: str) -> str:
+        """The address of `path`, before the query that base_url may have."""
+        parts = urlsplit(self.base_url)
+        return parts._replace(path=parts.path.rstrip("/") + path).geturl()
+
     @property
     def is_loopback(self) -> bool:
         """It is on this machine."""
@@ -57,12 +62,18 @@ class Target:
         name = self.traits.key_header
         return {name: f"Bearer {self.key}" if name == "authorization" else self.key}
 
+    def stores(self, settings: Settings) -> bool:
+        """The server keeps our responses: it can, and it may."""
+        return settings.store and self.traits.stores
+
+    def hide(self, text: str) -> str:
+        """The text without the key, that some servers repeat."""
+        return text.replace(self.key, _HIDDEN) if self.key else text
+
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-        """What the server said instead of a response, without the key that some repeat."""
-        if self.key:
-            body = body.replace(self.key.encode(), _HIDDEN)
+        """What the server said instead of a response; its words are shown without the key."""
         source = self.key_source if self.key else None
-        return Answer(self.server, self.model, status, headers, body, source)
+        return Answer(self.server, self.model, status, headers, body, source, self.hide)
 
 
 ListModels = Callable[[Target, float], Awaitable[list[str]]]
@@ -76,19 +87,32 @@ async def find_target(settings: Settings, keys: Keys, list_models: ListModels) -
     for a provider that is not known or has no address, and whatever `list_models` raises when a
     configured server must be asked for its models.
     """
+    found = chosen(settings)
+    if found is None and await keys.find(OPENAI.name, OPENAI.key_env):
+        found = OPENAI, settings.model
+    if found is None:
+        found = await _find_local(settings.model, list_models)
+    return await _at(*found, settings, keys, list_models)
+
+
+def chosen(settings: Settings) -> tuple[Provider, str | None] | None:
+    """Provider and model, if the settings alone decide them. Raises SettingsError."""
     prefix, model = _split(settings.model)
     if settings.base_url:
-        provider, model = _own(settings), settings.model
-    elif prefix or settings.provider:
+        return _own(settings), settings.model
+    if prefix or settings.provider:
         provider = prefix or named(str(settings.provider))
-        # A key that was named without a server is for the provider of the settings, or OpenAI.
-        if not prefix or prefix is OPENAI:
-            provider = _keyed(provider, settings)
-    elif _names_key(settings) or await keys.find(OPENAI.name, OPENAI.key_env):
-        provider = _keyed(OPENAI, settings)
-    else:
-        provider, model = await _find_local(model, list_models)
-    return await _at(provider, model, settings, keys, list_models)
+        # A key that was named is for the provider of the settings, or OpenAI: a project's model
+        # may not send it elsewhere.
+        ours = provider.name == (settings.provider or OPENAI.name)
+        return _keyed(provider, settings) if ours else provider, model
+    return (_keyed(OPENAI, settings), model) if _names_key(settings) else None
+
+
+def chosen_name(settings: Settings) -> str:
+    """The name under which the keyring is asked for a key. Raises SettingsError."""
+    found = chosen(settings)
+    return found[0].name if found else OPENAI.name
 
 
 def _split(model: str | None) -> tuple[Provider | None, str | None]:
@@ -107,7 +131,8 @@ def _keyed(provider: Provider, settings: Settings) -> Provider:
     """The provider with the key that the settings name, if they do."""
     if not _names_key(settings):
         return provider
-    return replace(provider, key_env=settings.api_key_env, key_command=settings.api_key_command)
+    variable, command = settings.api_key_env, settings.api_key_command
+    return replace(provider, key_env=variable, key_command=command, keyless=False)
 
 
 def _own(settings: Settings) -> Provider:
@@ -167,7 +192,7 @@ async def _at(
 
 async def _key(provider: Provider, keys: Keys) -> Key | None:
     key = await keys.find(provider.name, provider.key_env, provider.key_command)
-    if key is None and provider.key_env:
+    if key is None and provider.key_env and not provider.keyless:
         raise AuthError(
             f"{provider.name} needs a key in {provider.key_env}, which is not set.",
             f"Set {provider.key_env} before the kernel starts, or keep the key with"

@@ -181,8 +181,8 @@ def _last_said(items: Items) -> str:
 
 
 def _check(script: Script, turn: int, response: int, request: Request) -> None:
-    held = len(script.turn[turn].response) if turn < len(script.turn) else 0
-    if response >= held:
+    held = len(script.turn[turn].response) if 0 <= turn < len(script.turn) else 0
+    if not 0 <= response < held:
         has = f"turn {turn} has {held}" if held else f"it has {len(script.turn)} turn(s)"
         raise RequestError(
             f"the script has no response {response} for turn {turn}; {has}, counted from 0", "input"

@@ -3,6 +3,7 @@
 Knows neither how a turn runs nor who hosts it.
 """
 
+import re
 import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -10,16 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .context import Place, difference
+from .context import Budget, Place, Snapshot, Telling, Told, difference, place_difference
 from .events import Notice, Usage
-from .history import Entry, History
-from .items import Item, call_output, message, sendable, text_part
+from .history import Entry, History, Kind
+from .items import FunctionCallOutput, Item, call_output, message, sendable, text_part
 from .policy import Action, Verdict
 from .prompt import make_fields
 from .providers import Target
 from .record import Record
 from .request import Request
+from .resume import Resumed
 from .settings import Settings
+from .tokens import Corrected
 from .tools import Tool
 from .wire import SamplePart
 
@@ -29,7 +32,13 @@ Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
 Approve = Callable[[Action, Verdict], Awaitable[Verdict]]
 """Seam: ask a person; the verdict that comes back is `allow` or `deny`."""
 
+Look = Callable[[], Place]
+"""Seam: where we are now."""
+
 INTERRUPTED = "Not finished: the turn ended here. What ran before may have had its effect."
+
+
+_NAME = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +46,25 @@ class Said:
     """What the person said. `attached`: descriptions of variables they referred to, as data."""
 
     text: str
-    place: Place
+    seen: Snapshot
     attached: tuple[str, ...] = ()
     cell: str | None = None
 
 
 @dataclass(slots=True)
 class Conversation:
-    """The part of a session that grows. `cell`: the cell of the turn that runs, or ran last."""
+    """The part of a session that grows. `cell`: the cell of the turn that runs, or ran last.
+
+    `counted`: the last request as the server counted it, and as we did, without the fixed fields.
+    """
 
     history: History = field(default_factory=History)
-    told: Place | None = None
+    told: Told = field(default_factory=Told)
     turns: int = 0
     cell: str | None = None
     usage: Usage = field(default_factory=Usage)
     last: Usage | None = None
+    counted: Corrected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,7 @@ class Session:
     approve: Approve
     record: Record
     conversation: Conversation = field(default_factory=Conversation)
+    look: Look | None = None
 
     def fields(self) -> bytes:
         """The fixed part of this session's requests."""
@@ -73,6 +87,7 @@ class Session:
 
     def begin(self, said: Said) -> list[str]:
         """Open a turn: what changed around us, then what was said. Returns what to notice."""
+        self.close_open_calls()  # of a kernel that died in a turn
         talk = self.conversation
         talk.turns += 1
         talk.cell = said.cell
@@ -87,19 +102,39 @@ class Session:
                 "policy": self.settings.policy,
             },
         )
-        known = talk.told.docs if talk.told else ()
-        for item in difference(talk.told, said.place):
-            self.commit(item)
-        talk.told = said.place
-        self.commit(message("user", text_part(said.text), *map(text_part, said.attached)))
-        cut = [doc for doc in said.place.docs if doc.cut and doc not in known]
-        return [f"{doc.path} is longer than docs_bytes allows: its end is left out." for doc in cut]
+        budget = Budget(self.settings.cells_tokens, self.settings.names_tokens)
+        mentioned = frozenset(_NAME.findall(said.text))
+        tellings, told = difference(talk.told, said.seen, budget, mentioned)
+        self._tell(tellings, told)
+        parts = (said.text, *said.attached)
+        self.commit(message("user", *map(text_part, parts)), "said")
+        docs = said.seen.place.docs if any(it.kind == "instructions" for it in tellings) else ()
+        cut = [doc.path for doc in docs if doc.cut]
+        return [f"{path} is longer than docs_bytes allows: its end is left out." for path in cut]
 
-    def commit(self, item: Item) -> None:
+    def refresh(self) -> None:
+        """Tell what changed around us while the turn runs."""
+        if self.look is not None:
+            # What a turn imports is its own doing: the next one is told.
+            told, later = self.conversation.told, frozenset({"imported"})
+            self._tell(*place_difference(told, self.look(), later))
+
+    def commit(self, item: Item, kind: Kind = "model") -> None:
         """Add an item to history and record, for good."""
         talk, item = self.conversation, sendable(item)
-        talk.history.append(Entry(item, talk.turns, talk.cell))
-        self.record.append_item(item, talk.turns)
+        if isinstance(item, FunctionCallOutput):
+            kind = "output"
+        talk.history.append(Entry(item, talk.turns, talk.cell, kind))
+        self.record.append_item(item, talk.turns, talk.cell, kind)
+
+    def _tell(self, tellings: list[Telling], told: Told) -> None:
+        """Append what is told; the record knows from then on that it was."""
+        talk = self.conversation
+        for telling in tellings:
+            self.commit(telling.item, telling.kind)
+        if told != talk.told:
+            self.record.append("told", talk.told.changes(told))
+            talk.told = told
 
     def close_open_calls(self) -> None:
         """Answer every call that has no output, so that the conversation can go on.
@@ -110,9 +145,24 @@ class Session:
         told = [text_part(INTERRUPTED)]
         outputs = [call_output(call.call_id, told) for call in talk.history.open_calls]
         for output in outputs:
-            talk.history.append(Entry(output, talk.turns, talk.cell))
+            talk.history.append(Entry(output, talk.turns, talk.cell, "output"))
         for output in outputs:
-            self.record.append_item(output, talk.turns)
+            self.record.append_item(output, talk.turns, talk.cell, "output")
+
+
+def conversation_of(resumed: Resumed) -> Conversation:
+    """The conversation that a record tells, to go on with."""
+    told = Told()
+    for values in resumed.told:
+        told = told.changed_by(values)
+    return Conversation(
+        history=resumed.history,
+        told=told,
+        turns=resumed.turns,
+        cell=resumed.cell,
+        usage=resumed.usage,
+        last=resumed.last,
+    )
 
 
 def new_session_id() -> str:

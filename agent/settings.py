@@ -5,6 +5,7 @@ typed. Knows no shell.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ SCRIPTED = "scripted:"
 PRIVATE = ("base_url", "provider", "api_key_env", "api_key_command", "store", "data_dir")
 """Where a key is sent, what is run for it, and where data stays: never a project's choice."""
 
+_SECRET = re.compile(r"//[^/]*@")
+_SERVER = ("base_url", "provider")
+_KEY = ("api_key_env", "api_key_command")
+
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -34,7 +39,15 @@ def _address(url: str) -> str:
         raise ValueError("it is not the http or https address of a server")
     if "@" in parts.netloc:  # an address is shown; a key is not
         raise ValueError("a name or password in it would be shown: use api_key_env")
-    return url
+    if parts.fragment:
+        raise ValueError("a server sees nothing of what follows a #")
+    return parts.geturl()
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):  # it may be the key itself
+        raise ValueError("it must be the name of the variable that holds the key")
+    return name
 
 
 def _words(value: object) -> object:
@@ -51,7 +64,9 @@ class Settings(BaseModel):
         None, description="a Responses server, up to and with its /v1"
     )
     provider: str | None = Field(None, description="the kind of server: openai, azure, vllm …")
-    api_key_env: str | None = Field(None, description="the environment variable that holds its key")
+    api_key_env: Annotated[str, AfterValidator(_variable)] | None = Field(
+        None, description="the environment variable that holds its key"
+    )
     api_key_command: str | None = Field(None, description="a command that prints its key")
     transport: Literal["auto", "http", "websocket"] = Field(
         "auto", description="how the server is asked"
@@ -72,6 +87,8 @@ class Settings(BaseModel):
     first_event_timeout: float = Field(60, gt=0, description="seconds to the first event")
     idle_timeout: float = Field(120, gt=0, description="seconds between events")
     output_tokens: int = Field(10_000, ge=100, description="most tokens of one tool output")
+    cells_tokens: int = Field(6_000, ge=0, description="most tokens of cells told at once")
+    names_tokens: int = Field(2_000, ge=0, description="most tokens of names told at once")
     docs_bytes: int = Field(32 * 1024, ge=0, description="most bytes of AGENTS.md files")
     window: int | None = Field(None, ge=1, description="the model's context window, in tokens")
     price_input: float | None = Field(None, ge=0, description="US$ a million input tokens")
@@ -146,11 +163,18 @@ def read_layers(cwd: Path, user_folder: Path, environ: Mapping[str, str]) -> lis
 
 
 def choose(layers: Sequence[Layer]) -> Chosen:
-    """Merge layers, weakest first. Raises SettingsError naming the layer that is wrong."""
+    """Merge layers, weakest first. Raises SettingsError naming the layer that is wrong.
+
+    A key goes only to the server it was named with: a layer that names another forgets the key.
+    """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
         _check(layer)
+        if any(key in layer.values for key in _SERVER):
+            for key in _KEY:
+                values.pop(key, None)
+                origins.pop(key, None)
         for key, value in layer.values.items():
             values[key], origins[key] = value, layer.origin
     return Chosen(Settings.model_validate(values), origins)
@@ -175,8 +199,10 @@ def _check(layer: Layer) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         what = first["msg"].removeprefix("Value error, ")
+        name = first["loc"][0]
+        given = "[…]" if name in _KEY else _SECRET.sub("//[…]@", repr(first["input"]))
         raise SettingsError(
-            f"{layer.origin}: {first['loc'][0]} = {first['input']!r} will not do: {what}.",
+            f"{layer.origin}: {name} = {given} will not do: {what}.",
             "`%agent config` shows every setting.",
         ) from None
 

@@ -11,6 +11,9 @@ from typing import Any
 from .items import FunctionCall, Item, Message
 from .rawjson import loads
 
+MOST_OPEN = 1_000
+"""Items that are kept track of at once. More of them are not made whole."""
+
 
 @dataclass(slots=True)
 class _Open:
@@ -50,14 +53,16 @@ class Unfinished:
 
     def __init__(self) -> None:
         self._open: dict[str, _Open] = {}
+        self._calls: dict[str, str] = {}
         self._last_call = _Open({})
         self._said: list[str] = []
 
     def begin(self, item_id: str, fields: Mapping[str, Any]) -> None:
         """A message or a call was announced."""
-        item = self._open[item_id] = _Open(fields)
+        item = self._track(item_id, fields)
         if fields.get("type") == "function_call":
             self._last_call = item
+            self._calls[item.call[0]] = item_id
 
     def call(self, item_id: str) -> tuple[str, str]:
         """Call id and tool of the call that the item is; of the latest when it is not known."""
@@ -70,7 +75,7 @@ class Unfinished:
             item = self._last_call
         elif item is None:
             named = {"id": item_id} if item_id else {}
-            item = self._open[item_id] = _Open({"type": "message", **named, "role": "assistant"})
+            item = self._track(item_id, {"type": "message", **named, "role": "assistant"})
         return item.texts.setdefault((kind, index), [])
 
     def end(self, item: Item) -> None:
@@ -79,9 +84,8 @@ class Unfinished:
         if isinstance(item, Message):
             self._open.pop("", None)
             self._said.append(item.text)
-        elif isinstance(item, FunctionCall):
-            for item_id in [i for i, other in self._open.items() if other.call[0] == item.call_id]:
-                del self._open[item_id]
+        elif isinstance(item, FunctionCall) and item.call_id in self._calls:
+            self._open.pop(self._calls.pop(item.call_id), None)
 
     def rest(self, *, cut: bool) -> Iterator[dict[str, Any]]:
         """What was shown or is whole, and has not come. `cut`: the answer was cut off."""
@@ -95,3 +99,9 @@ class Unfinished:
                         yield item.message("incomplete" if cut else "completed")
                 case _:
                     pass
+
+    def _track(self, item_id: str, fields: Mapping[str, Any]) -> _Open:
+        item = _Open(fields)
+        if item_id in self._open or len(self._open) < MOST_OPEN:
+            self._open[item_id] = item
+        return item

@@ -4,6 +4,7 @@ The only file that opens a WebSocket. Knows no conversation and tries nothing tw
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncGenerator
 
@@ -11,11 +12,20 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
+    InvalidMessage,
+    InvalidProxy,
     InvalidStatus,
     WebSocketException,
 )
+from websockets.frames import CloseCode
 
-from .errors import ModelError, NoWebSocketError, ResponseGoneError
+from .errors import (
+    ModelError,
+    NoWebSocketError,
+    RequestRefusedError,
+    ResponseGoneError,
+    StreamBrokenError,
+)
 from .faults import broken, error_of, not_connected
 from .patience import Patience
 from .providers import Target
@@ -28,8 +38,11 @@ _HEAD = b'"type":"response.create",'
 _LONGEST = 55 * 60
 """Seconds until a connection is given up for a new one: OpenAI closes it after 60 minutes."""
 
-_AHEAD = 256
-"""Messages taken from the network before they are read."""
+_AHEAD = 16
+"""Messages taken from the network before they are read: one may have 64 MiB."""
+
+_REFUSED = (CloseCode.POLICY_VIOLATION, CloseCode.MESSAGE_TOO_BIG)
+"""Why a server closes a connection that trying again does not cure."""
 
 _NOT_A_WEBSOCKET = (400, 404, 405, 406, 410, 415, 426, 501)
 """Statuses of servers that speak HTTP there, and only HTTP."""
@@ -55,10 +68,10 @@ class WebSocket:
         gone, and other ModelErrors. Leaving the iteration closes the connection at once.
         """
         with Patience(self._target.server, self._settings) as patience:
-            connection, heard = self._usable(), False
+            connection, heard = await self._usable(), False
             rested = connection is not None
             if connection is None:
-                if held is not None and not self._settings.store:
+                if held is not None and not self._target.stores(self._settings):
                     raise ResponseGoneError(f"The connection to {self._target.server} is new.")
                 connection = await patience.wait(self._connect())
             try:
@@ -70,8 +83,8 @@ class WebSocket:
                     patience.heard()
                     for part in reader.read_all((event,)):
                         yield part
-            except ConnectionClosed:
-                raise self._closed(heard, rested) from None
+            except ConnectionClosed as closed:
+                raise self._closed(closed, heard, rested) from None
             finally:
                 if not reader.finished:
                     self._drop()
@@ -81,25 +94,32 @@ class WebSocket:
         self._drop()
         await asyncio.sleep(0)  # the event loop closes the socket in its next round
 
-    def _usable(self) -> ClientConnection | None:
-        """The open connection, unless it is another event loop's, too old, or closed."""
+    async def _usable(self) -> ClientConnection | None:
+        """The open connection, unless it is another event loop's, too old, or closed.
+
+        Nor when something unasked came over it: it would be read as the next answer.
+        """
         if self._open is None:
             return None
         connection, loop, opened = self._open
         own = asyncio.get_running_loop()
-        if loop is own and own.time() - opened < _LONGEST and connection.close_code is None:
+        young = loop is own and own.time() - opened < _LONGEST
+        if young and connection.close_code is None and await _is_quiet(connection):
             return connection
         self._drop()
         return None
 
     async def _connect(self) -> ClientConnection:
         target = self._target
-        address = f"ws{target.base_url.removeprefix('http')}/responses"
+        address = f"ws{target.url('/responses').removeprefix('http')}"
         loop = asyncio.get_running_loop()
+        logger = logging.getLogger("inkernel.websocket")
+        logger.setLevel(logging.INFO)  # below it, the library logs the header with the key
         try:
             connection = await _Connect(
                 address,
                 additional_headers=target.headers,
+                logger=logger,
                 compression=None,
                 max_size=MAX_EVENT,
                 max_queue=_AHEAD,
@@ -111,9 +131,17 @@ class WebSocket:
             )
         except InvalidStatus as refused:
             raise self._refused(refused) from None
+        except InvalidMessage:
+            raise broken(target.server, heard=False) from None
         except InvalidHandshake as error:
             raise NoWebSocketError(f"{target.server} speaks no WebSocket: {error}.") from None
-        except (OSError, ssl.SSLError, EOFError, WebSocketException) as error:
+        except TimeoutError:
+            raise NoWebSocketError(f"{target.server} opened no WebSocket in time.") from None
+        except (InvalidProxy, ImportError):  # its text may show the proxy's password
+            raise NoWebSocketError(
+                f"The proxy of the environment cannot be used for a WebSocket to {target.server}."
+            ) from None
+        except (OSError, ssl.SSLError, EOFError, UnicodeError, WebSocketException) as error:
             raise not_connected(target.server, error) from None
         self._open = (connection, loop, loop.time())
         return connection
@@ -128,10 +156,19 @@ class WebSocket:
             self._target.answer(answer.status_code, answer.headers, bytes(answer.body or b""))
         )
 
-    def _closed(self, heard: bool, rested: bool) -> ModelError:
+    def _closed(self, closed: ConnectionClosed, heard: bool, rested: bool) -> ModelError:
+        server = self._target.server
         if rested and not heard:
-            return ResponseGoneError(f"{self._target.server} closed the connection.")
-        return broken(self._target.server, heard)
+            return ResponseGoneError(f"{server} closed the connection.")
+        code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
+        said = f" It says: {self._target.hide(reason)}" if reason else ""
+        if code in _REFUSED:
+            return RequestRefusedError(
+                f"{server} refused the request (WebSocket close code {code}).{said}",
+                "`%agent config` shows the settings it was made with.",
+            )
+        error = broken(server, heard)
+        return StreamBrokenError(f"{error.message}{said}", error.hint)
 
     def _drop(self) -> None:
         """Close the connection at once, without a farewell that would have to be waited for."""
@@ -140,6 +177,20 @@ class WebSocket:
             self._open = None
             if not loop.is_closed():
                 connection.transport.abort()
+
+
+async def _is_quiet(connection: ClientConnection) -> bool:
+    """Nothing lies there unread. Looks twice: the first look lets the event loop read."""
+    for _ in range(2):
+        try:
+            async with asyncio.timeout(0):
+                await connection.recv(decode=False)
+        except TimeoutError:
+            continue
+        except ConnectionClosed:
+            pass
+        return False
+    return True
 
 
 class _Connect(connect):

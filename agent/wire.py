@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 
 from .errors import IncompleteError, ModelError, ProtocolError
 from .events import CallDelta, HostedProgress, ReasoningDelta, TextDelta, Usage
-from .faults import error_in_stream
+from .faults import Hide, error_in_stream
 from .items import HOSTED, FunctionCall, Item, Message, parse_item
 from .rawjson import dumps, elements, loads, members
 from .unfinished import Unfinished
@@ -77,15 +77,18 @@ class ResponseReader:
     """Fed the data of the events of one response, gives what they mean.
 
     `finished`: the response is complete; nothing that follows is part of it. `over`: finished, or
-    the server said that no more comes.
+    the server said that no more comes. `whole`: what was given is all that the server holds.
+    `hide`: takes out of a server's words what must not be shown.
     """
 
-    def __init__(self, server: str, model: str) -> None:
+    def __init__(self, server: str, model: str, hide: Hide = str) -> None:
         self._server = server
         self._model = model
+        self._hide = hide
         self.finished = False
         self.over = False
-        self._given: set[tuple[str, str]] = set()
+        self.whole = True
+        self._given: dict[tuple[str, str], dict[str, Any]] = {}
         self._unfinished = Unfinished()
         self._readers: dict[str, Callable[[_Event], Iterator[SamplePart]]] = {
             "response.output_item.added": self._added,
@@ -180,6 +183,7 @@ class ResponseReader:
         id_ = fields.get("call_id" if fields.get("type") == "function_call" else "id")
         key = (_str(fields.get("type")), _str(id_) or dumps(fields).decode())
         if not isinstance(fields.get("type"), str) or key in self._given:
+            self.whole = self.whole and fields == self._given.get(key)
             return
         try:
             wire = text().encode()
@@ -187,11 +191,14 @@ class ResponseReader:
             raise self._unreadable(dumps(fields)) from None
         item = parse_item(fields, wire)
         if isinstance(item, Message) and item.says_nothing:
+            self.whole = False
             return  # transformers ends responses with one: sent back, it is a turn of its own
         self._unfinished.end(item)
-        if not (isinstance(item, FunctionCall) and fields.get("status") == "incomplete"):
-            self._given.add(key)
-            yield item
+        if isinstance(item, FunctionCall) and fields.get("status") == "incomplete":
+            self.whole = False
+            return
+        self._given[key] = fields
+        yield item
 
     def _item_done(self, event: _Event) -> Iterator[SamplePart]:
         item = _dict(event.fields.get("item"))
@@ -211,6 +218,7 @@ class ResponseReader:
         for at, item in enumerate(_list(response.get("output"))):
             yield from self._item(_dict(item), lambda at=at: texts()[at])
         for item in self._unfinished.rest(cut=cut):
+            self.whole = False
             made = dumps({"item": item}).decode()  # cut out of JSON as others are: a NaN is refused
             yield from self._item(item, lambda made=made: members(made)["item"])
         if cut:
@@ -223,7 +231,7 @@ class ResponseReader:
         error = _dict(event.fields.get("response")).get("error") or event.fields.get("error")
         if event.kind == "error" and not isinstance(error, str):
             error = event.fields
-        raise error_in_stream(error, self._server, self._model)
+        raise error_in_stream(error, self._server, self._model, self._hide)
 
     def _object(self, data: bytes) -> dict[str, Any]:
         """The event; its type is a string."""
@@ -240,7 +248,8 @@ class ResponseReader:
 
     def _unreadable(self, data: bytes) -> ProtocolError:
         return ProtocolError(
-            f"{self._server} sent an event that is not a JSON object: {data[:80]!r}.",
+            f"{self._server} sent an event that is not a JSON object: "
+            f"{self._hide(data.decode(errors='replace'))[:80]!r}.",
             "That is not a Responses stream; check base_url.",
         )
 

@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +13,44 @@ import platformdirs
 
 from ..agent.cells import CellRun, DisplayOutput, Output
 from ..agent.client import Client
+from ..agent.context import Place, Snapshot
 from ..agent.cost import preload
 from ..agent.errors import AuthError, TurnInterrupted, UsageError
 from ..agent.events import Event, OutputShown
 from ..agent.http import list_models
 from ..agent.keys import Keys
 from ..agent.loop import turn
+from ..agent.outputs import Outputs
+from ..agent.policy import MEANING
 from ..agent.provider_table import Traits
 from ..agent.providers import Target, find_target
+from ..agent.ranks import counter_for
 from ..agent.record import Record
+from ..agent.resume import resume
 from ..agent.script import Script, load_script
 from ..agent.scripted import ScriptedServer
-from ..agent.session import Conversation, Said, Session, new_session_id, record_path
+from ..agent.seen import NameSeen, find_stale
+from ..agent.session import (
+    Conversation,
+    Said,
+    Session,
+    conversation_of,
+    new_session_id,
+    record_path,
+)
 from ..agent.settings import SCRIPTED, Chosen, Layer, Settings, choose, read_layers
+from ..agent.tokens import Counter
 from ..agent.tools import Tool
+from ..agent.tools.output import output_tool
 from ..agent.tools.run_cell import run_cell_tool
 from ..widgets import View, open_view
 from ..widgets.outputs import can_show
 from .approval import ask_person
+from .cell_log import CellLog
 from .execute import run_code
 from .interrupt import Interruption, cancelled_by_sigint
 from .mirror import Mirror
+from .names import snapshot
 from .namespace import inspect_tool, reference
 from .place import find_cell, find_place, find_surface, user_names
 from .shell import Shell
@@ -45,15 +63,21 @@ _REFERENCE = re.compile(r"\$`([^`\n]+)`")
 class Binding:
     """A shell's session, and what the user chose for it."""
 
-    def __init__(self, shell: Shell) -> None:
+    def __init__(self, shell: Shell, log: CellLog) -> None:
         self.shell = shell
+        self._log = log
+        self._kernel = f"{os.getpid():x}-{id(shell.user_ns):x}"
+        self._steps: dict[int, set[str]] = {}
+        self.fields = b""
         self.user_folder = platformdirs.user_config_path("inkernel", appauthor=False)
         self.typed: dict[str, Any] = {}
         self.session_id = new_session_id()
         self.conversation = Conversation()
         self.record: Record | None = None
+        self._outputs: Outputs | None = None
         self._keys = Keys(os.environ)
         self._client: tuple[Target, Settings, Client] | None = None
+        self._counter: tuple[str, Counter] | None = None
         self._servers: dict[Path, tuple[Script, ScriptedServer]] = {}
         self._mirror = Mirror()
         self._running = False
@@ -77,9 +101,20 @@ class Binding:
         self._refuse_while_running()
         self.session_id = new_session_id()
         self.conversation = Conversation()
+        self._outputs = None
         if self.record is not None:
             self.record.close()
             self.record = None
+
+    def resume(self, path: Path) -> None:
+        """Go on from a session's record. Raises RecordError, UsageError while a turn runs."""
+        self._refuse_while_running()
+        resumed, record = resume(path), Record(path)
+        self.start_anew()
+        self.session_id = resumed.session
+        self.conversation = conversation_of(resumed)
+        self.record = record
+        self._outputs = Outputs(self.record, resumed.outputs)
 
     def forget_keys(self) -> None:
         """Ask for keys anew."""
@@ -154,7 +189,9 @@ class Binding:
             approve=ask_person(self.shell, interruption),
             record=self._open_record(settings),
             conversation=self.conversation,
+            look=lambda: self._place(settings),
         )
+        self.fields = session.fields()
         try:
             async with contextlib.aclosing(turn(session, self._said(text, settings))) as events:
                 async for event in events:
@@ -164,6 +201,12 @@ class Binding:
             raise
         finally:
             view.close()
+
+    def counter(self, model: str) -> Counter:
+        """Counts as the model does; its tokenizer is loaded in the background, once."""
+        if self._counter is None or self._counter[0] != model:
+            self._counter = (model, counter_for(model))
+        return self._counter[1]
 
     @property
     def transport(self) -> str:
@@ -177,6 +220,7 @@ class Binding:
                 return self._client[2]
             await self._client[2].close()
         asyncio.get_running_loop().run_in_executor(None, preload)
+        self.counter(target.model)
         client = Client(target, settings)
         self._client = (target, settings, client)
         return client
@@ -186,6 +230,11 @@ class Binding:
             self.record = Record(record_path(self.data_folder(settings), self.session_id))
             self.record.append("session", {"session": self.session_id, "cwd": str(Path.cwd())})
         return self.record
+
+    def _open_outputs(self, settings: Settings) -> Outputs:
+        if self._outputs is None:
+            self._outputs = Outputs(self._open_record(settings))
+        return self._outputs
 
     def _show(self, event: Event, settings: Settings, view: View) -> None:
         view.show(event)
@@ -203,13 +252,14 @@ class Binding:
                 return True
 
             run = await run_code(self.shell, code, take, interruption)
-            values = run.model_dump(mode="json", fallback=str)
-            self._open_record(settings).append("cell_run", {"call_id": call_id, **values})
+            self._steps.setdefault(self._log.last, set()).update(run.bound, run.deleted)
             return run
 
+        outputs = self._open_outputs(settings)
         return (
-            run_cell_tool(run, settings.output_tokens),
+            run_cell_tool(run, settings.output_tokens, outputs),
             inspect_tool(lambda: user_names(self.shell)),
+            output_tool(outputs, settings.output_tokens),
         )
 
     def _said(self, text: str, settings: Settings) -> Said:
@@ -217,9 +267,28 @@ class Binding:
         namespace = user_names(self.shell) if names else {}
         return Said(
             text=text,
-            place=find_place(self.shell, self.user_folder, settings.docs_bytes),
+            seen=self._seen(settings),
             attached=tuple(reference(name, namespace) for name in names),
             cell=find_cell(self.shell),
+        )
+
+    def _place(self, settings: Settings) -> Place:
+        place = find_place(self.shell, self.user_folder, settings.docs_bytes)
+        return replace(place, policy=MEANING[settings.policy])
+
+    def _seen(self, settings: Settings) -> Snapshot:
+        """What there is to be told of; what was told in another kernel is no measure."""
+        told = self.conversation.told
+        same = told.kernel == self._kernel
+        known = {name: it for name, it in told.names.items() if same and isinstance(it, NameSeen)}
+        runs, since = self._log.since(0), told.run if same else 0
+        return Snapshot(
+            place=self._place(settings),
+            kernel=self._kernel,
+            names=snapshot(user_names(self.shell), known),
+            cells=tuple(run for run in runs if run.number > since),
+            last=self._log.last,
+            stale=find_stale(runs, self._steps),
         )
 
     def _open_view(self, settings: Settings) -> View:

@@ -18,7 +18,8 @@ from types import (
 )
 from typing import Any
 
-from .readers import FIRST, Entry, Reading, Show
+from .masks import masked
+from .reading import FIRST, Entry, Reading, Show
 from .stored import (
     SCANNED,
     class_items,
@@ -54,7 +55,8 @@ def read_function(value: FunctionType, show: Show) -> Reading:
         if wrapped is not None:
             yield "wraps ", wrapped
 
-    return Reading(f"function {clip(value.__name__)}({_parameters(value, show)})", entries())
+    said = "".join(f": {clip(line)}" for line in _doc(value.__doc__))
+    return Reading(f"function {clip(value.__name__)}({_parameters(value, show)}){said}", entries())
 
 
 def _parameters(function: FunctionType, show: Show) -> str:
@@ -64,7 +66,8 @@ def _parameters(function: FunctionType, show: Show) -> str:
     notes = _pairs(None if version_info >= (3, 14) else function.__annotations__)
     values = () if function.__defaults__ is None else tuple(elements(function.__defaults__))
     last = zip(reversed(names[:count]), reversed(values), strict=False)
-    defaults = [*last, *_pairs(function.__kwdefaults__)]
+    given = [*last, *_pairs(function.__kwdefaults__)]
+    defaults = [(name, masked(name, held)) for name, held in given]
 
     def one(name: str) -> str:
         return name + _said(": ", notes, name, _annotation) + _said(" = ", defaults, name, show)

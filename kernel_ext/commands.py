@@ -3,13 +3,11 @@
 import asyncio
 import getpass
 import html
-import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
 import IPython.display
 
@@ -19,12 +17,14 @@ from ..agent.events import Usage
 from ..agent.http import list_models
 from ..agent.keys import keep_in_keyring
 from ..agent.project import read_docs
-from ..agent.provider_table import OPENAI, Traits
-from ..agent.providers import Target
-from ..agent.record import read_record
+from ..agent.provider_table import Traits
+from ..agent.providers import Target, chosen_name
+from ..agent.request import Request
 from ..agent.session import Conversation
 from ..agent.settings import Layer, Settings, choose, nearest
 from .binding import TYPED, Binding
+from .context_card import ContextCard, Counting, RawCard, context_card
+from .past import find_session, session_row, turn_rows
 from .place import can_ask
 
 T = TypeVar("T")
@@ -116,12 +116,24 @@ def key(binding: Binding, rest: str) -> Card:
     """[PROVIDER] — keep a key in the system's keyring; it is asked for, never typed in a cell"""
     if not can_ask(binding.shell):
         raise UsageError("Nobody can be asked for a key here.", "Use a variable or a command.")
-    settings = binding.choose().settings
-    address = urlsplit(settings.base_url or "").netloc
-    provider = rest or settings.provider or address or OPENAI.name
+    provider = rest or chosen_name(binding.choose().settings)
     keep_in_keyring(provider, getpass.getpass(f"Key for {provider} (empty: remove): ").strip())
     binding.forget_keys()
     return Card(f"The keyring is changed. The next turn with {provider} uses it.")
+
+
+def context(binding: Binding, rest: str) -> ContextCard | RawCard:
+    """[--raw] — what is in the model's window, by kind and by turn; the exact next request"""
+    settings = binding.choose().settings
+    talk = binding.conversation
+    if rest == "--raw":
+        if not binding.fields:
+            raise UsageError("There is no request yet.", "It begins with the first %%agent.")
+        return RawCard(Request.of(binding.fields, talk.history.wire).wire(b""))
+    found = _find_now(binding, settings)
+    window = settings.window or (found.window if isinstance(found, Target) else None)
+    model = found.model if isinstance(found, Target) else ""
+    return context_card(talk, binding.fields, window, Counting(binding.counter(model), model))
 
 
 def new(binding: Binding, _rest: str) -> Card:
@@ -133,24 +145,33 @@ def new(binding: Binding, _rest: str) -> Card:
     )
 
 
+def resume(binding: Binding, rest: str) -> Card:
+    """[SESSION] — go on from a session's record, the latest without a name"""
+    path = find_session(_sessions(binding), rest, binding.session_id)
+    binding.resume(path)
+    talk = binding.conversation
+    rows = turn_rows(path)[-1:]
+    return Card(
+        f"Session {binding.session_id} goes on: {talk.turns} turns, "
+        f"{len(talk.history.entries)} items. Variables are as this kernel has them.",
+        rows,
+    )
+
+
 def history(binding: Binding, rest: str) -> Card:
     """[SESSION | all] — the turns of this session, of another, or all sessions"""
-    folder = binding.data_folder(binding.choose().settings) / "sessions"
+    folder = _sessions(binding)
     if rest == "all":
         paths = sorted(folder.glob("*/*.jsonl"), key=lambda path: path.name, reverse=True)
         return Card(
-            f"{len(paths)} sessions in {folder}", [_session_row(path) for path in paths[:50]]
+            f"{len(paths)} sessions in {folder}", [session_row(path) for path in paths[:50]]
         )
     if rest:
-        path = next(folder.glob(f"*/{Path(rest).name}.jsonl"), None)
-        if path is None:
-            raise UsageError(
-                f"There is no session {rest!r} in {folder}.", "`%agent history all` lists them."
-            )
-        return Card(f"session {path.stem}", _turn_rows(path))
+        path = find_session(folder, rest, binding.session_id)
+        return Card(f"session {path.stem}", turn_rows(path))
     if binding.record is None:
         return Card("This session has no turns yet.")
-    return Card(f"session {binding.session_id}", _turn_rows(binding.record.path))
+    return Card(f"session {binding.session_id}", turn_rows(binding.record.path))
 
 
 def config(binding: Binding, rest: str) -> Card:
@@ -182,12 +203,14 @@ def help_(_binding: Binding, _rest: str) -> Card:
     return Card("$`name` in a prompt attaches a description of that variable.", [say, *rows])
 
 
-COMMANDS: Mapping[str, Callable[[Binding, str], Card]] = {
+COMMANDS: Mapping[str, Callable[[Binding, str], Card | ContextCard | RawCard]] = {
     "status": status,
     "model": model,
     "models": models,
+    "context": context,
     "key": key,
     "new": new,
+    "resume": resume,
     "history": history,
     "config": config,
     "help": help_,
@@ -234,11 +257,11 @@ def _now(asked: Coroutine[Any, Any, T]) -> T:
 
 
 def _context_row(talk: Conversation, window: int | None) -> str:
-    last = talk.last
-    tokens = last.input + last.output if last else talk.history.tokens
-    counted = "as the server counted" if last else "estimated"
+    counted = talk.counted
+    tokens = counted.total(talk.history.tokens) if counted else talk.history.tokens
+    how = "as the server counts" if counted else "estimated"
     share = f" of {window:,} ({tokens / window:.0%})" if window else ""
-    return f"{tokens:,}{share} tokens, {counted}"
+    return f"{tokens:,}{share} tokens, {how}"
 
 
 def _cost_row(used: Usage, settings: Settings, found: Target | AgentError) -> str:
@@ -251,26 +274,5 @@ def _docs_row(binding: Binding, settings: Settings) -> str:
     return "\n".join(f"{d.path}{' (cut)' if d.cut else ''}" for d in docs) or "none found"
 
 
-def _session_row(path: Path) -> tuple[str, str]:
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
-    return path.stem, f"{when}, {path.stat().st_size / 1024:,.0f} KiB"
-
-
-def _turn_rows(path: Path) -> Rows:
-    """One row a turn: what was said, and how it ended."""
-    said: dict[int, str] = {}
-    ended: dict[int, str] = {}
-    turn = 0
-    for line in read_record(path):
-        if line["kind"] == "turn":
-            turn = int(line["turn"])
-            said[turn] = str(line["said"]).strip().partition("\n")[0][:80]
-        elif line["kind"] == "ended":
-            ended[turn] = _ending(line)
-    return [(str(n), f"{text}\n{ended.get(n, 'not ended')}") for n, text in said.items()]
-
-
-def _ending(line: Mapping[str, Any]) -> str:
-    tokens = line["usage"]
-    samples = f"{line['samples']} samples, {tokens['input']:,} tokens in, {tokens['output']:,} out"
-    return f"{line['status']}: {samples}" + (f"; {line['error']}" if line.get("error") else "")
+def _sessions(binding: Binding) -> Path:
+    return binding.data_folder(binding.choose().settings) / "sessions"

@@ -33,7 +33,10 @@ from .code_readers import (
     read_method,
     read_module,
 )
-from .readers import FIRST, Entry, Reading, Show, origin, read
+from .masks import Hidden, masked, without_passwords
+from .plugged_readers import read_plugged
+from .readers import origin, read
+from .reading import FIRST, Entry, Reading, Show
 from .stored import (
     SCANNED,
     class_items,
@@ -133,12 +136,15 @@ def _reading(value: object, inner: int) -> Reading:
             source = origin(value)
             own = source.name if source and source.exact else f"{label(kind)} ({base.__name__})"
             return Reading(f"{own} {reading.head}", reading.entries)
-    return _attributes(f"{label(kind)} instance", stored(value), show)
+    told = read_plugged(value)
+    held = _attributes(f"{label(kind)} instance", stored(value), show)
+    return held if told is None else Reading(told, held.entries)
 
 
 def _attributes(title: str, pairs: Iterable[tuple[object, object]], show: Show) -> Reading:
     seen = list(islice(pairs, SCANNED))
     shown = [(name, held) for name, held in seen if clip(name)[:1] != "_"] or seen
+    shown = [(name, masked(name, held)) for name, held in shown]
     first = ", ".join(f"{clip(name)}={show(held)}" for name, held in shown[:FIRST])
     head = f"{title}: {first}" if first else title
     entries = ((f".{clip(name)} = ", held) for name, held in shown[:ENTRIES])
@@ -173,7 +179,7 @@ def _tuple(value: tuple[object, ...], show: Show) -> Reading:
 
 def _dict(value: Any, show: Show) -> Reading:
     size = len(dict_items(value))
-    first = list(islice(dict_items(value), ENTRIES))
+    first = [(key, masked(key, held)) for key, held in islice(dict_items(value), ENTRIES)]
     shown = ", ".join(f"{show(key)}: {show(held)}" for key, held in first[:FIRST])
     head = f"{{{shown}}}" if size <= FIRST else f"dict of {size:,} {{{shown}, …}}"
     return Reading(head, _and_more(((f"{show(key)}: ", held) for key, held in first), size))
@@ -181,7 +187,7 @@ def _dict(value: Any, show: Show) -> Reading:
 
 def _text(base: Any, value: object, show: Show) -> Reading:
     size: int = base.__len__(value)
-    text = base.__getitem__(value, slice(TEXT))
+    text = without_passwords(base.__getitem__(value, slice(TEXT)))
     head = repr(text[:HEAD_TEXT])
     if size > HEAD_TEXT:
         head = f"{base.__name__} of {size:,}: {head}…"
@@ -226,7 +232,9 @@ def _plain(text: Callable[[Any], str]) -> Callable[[Any, Show], Reading]:
     return lambda value, show: Reading(text(value))
 
 
-_SCALARS = frozenset((int, float, complex, bool, NoneType, str, bytes, date, datetime, Decimal))
+_SCALARS = frozenset(
+    (int, float, complex, bool, NoneType, str, bytes, date, datetime, Decimal, Hidden)
+)
 
 _BUILTINS: dict[type, Callable[[Any, Show], Reading]] = {
     NoneType: _plain(repr),
@@ -254,4 +262,5 @@ _BUILTINS: dict[type, Callable[[Any, Show], Reading]] = {
     BuiltinFunctionType: read_builtin_function,
     GeneratorType: read_generator,
     ModuleType: read_module,
+    Hidden: _plain(lambda value: value.text),
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import no_var_expand
 
 from ..agent.errors import UsageError
+from .cell_log import CellLog
 from .shell import Shell
 from .transform import transform
 
@@ -74,6 +75,7 @@ class AgentMagics:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._binding: Binding | None = None
+        self.log = CellLog()
 
     @property
     def binding(self) -> "Binding":
@@ -81,7 +83,7 @@ class AgentMagics:
         if self._binding is None:
             from .binding import Binding
 
-            self._binding = Binding(self._shell)
+            self._binding = Binding(self._shell, self.log)
         return self._binding
 
     @no_var_expand
@@ -113,6 +115,7 @@ class AgentMagics:
 
     def close(self) -> None:
         """Let go of the session and of what it started."""
+        self.log.detach()
         if self._binding is not None:
             self._binding.close()
 
@@ -124,6 +127,7 @@ def register(shell: Shell) -> None:
         shell.register_magic_function(magics.say, "cell", NAME)
         shell.register_magic_function(magics.manage, "line", NAME)
         shell.input_transformer_manager.cleanup_transforms.insert(0, transform)
+        magics.log.attach(shell)
 
 
 def unregister(shell: Shell) -> None:

@@ -22,7 +22,9 @@ from pydantic import BaseModel, Field
 
 from ..agent.tools import Tool, ToolOutput, told
 from .describe import DEPTH, brief, describe
-from .readers import Origin, backing, element, is_index, origin, plain_array
+from .masks import masked
+from .readers import backing, element, is_index, origin, plain_array
+from .reading import Origin
 from .stored import (
     class_items,
     clip,
@@ -82,7 +84,7 @@ def reference(name: str, namespace: Mapping[str, object]) -> str:
     """What is attached for a ``$`name` `` in a prompt: the value's description, or its lack."""
     if name not in namespace:
         return _unknown(name, namespace)
-    return f"`{clip(name)}` in the live namespace:\n{describe(namespace[name], 1)}"
+    return f"`{clip(name)}` in the live namespace:\n{describe(masked(name, namespace[name]), 1)}"
 
 
 class _Refused(Exception):
@@ -97,14 +99,14 @@ def _look(arguments: Inspect, names: Mapping[str, object]) -> ToolOutput:
         if room < 0:
             texts.append(f"No room to describe {len(found) - told_of} more: ask for fewer names.")
             break
-        texts.append(f"{clip(name)}: {describe(names[name], arguments.depth)}")
+        texts.append(f"{clip(name)}: {describe(masked(name, names[name]), arguments.depth)}")
         told_of, room = told_of + 1, room - len(texts[-1])
     if arguments.expression:
         path = clip(arguments.expression, 120)
         try:
-            texts.append(
-                f"{path}: {describe(follow(arguments.expression, names), arguments.depth)}"
-            )
+            last = arguments.expression.rstrip("]'\" ")
+            held = masked(last, follow(arguments.expression, names))
+            texts.append(f"{path}: {describe(held, arguments.depth)}")
             told_of += 1
         except _Refused as refusal:
             texts.append(f"`{path}` {refusal}")
@@ -123,7 +125,7 @@ def _listing(names: Mapping[str, object]) -> str:
         lines.append(clip(f"modules: {', '.join(told_of)}", LISTING // 4))
     room = LISTING - sum(map(len, lines))
     for shown, (name, held) in enumerate(others):
-        line = f"{clip(name)}: {brief(held)}"
+        line = f"{clip(name)}: {brief(masked(name, held))}"
         room -= len(line) + 1
         if room < 0 or shown == NAMES:
             return "\n".join([*lines, f"… {len(others) - shown:,} more names are left out"])

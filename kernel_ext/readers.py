@@ -7,41 +7,29 @@ is read through its stored state.
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
 from typing import Any, NamedTuple, cast
 
+from .library_readers import (
+    read_dask,
+    read_dataset,
+    read_duckdb,
+    read_os,
+    read_sklearn,
+    read_sqlalchemy,
+    read_xarray,
+)
+from .reading import FIRST, Entry, Origin, Reading, Show, is_own, shape_text, title_of
 from .stored import at_home, clip, exactly, is_a, mro, named, peek, type_name
 
-Show = Callable[[object], str]
-"""One short, bounded, inert text for a value inside another; never raises."""
-Entry = str | tuple[str, object]
-"""A finished line, or a label and the live value that belongs behind it."""
-
-FIRST = 6
-"""Values shown in a line."""
 COLUMNS, ROWS = 24, 5
 """Columns and rows of a table that are shown."""
 NULL_ROWS, NULL_OBJECT_ROWS = 200_000, 10_000
 """Nulls are counted up to this many rows; in columns of Python objects up to the second figure."""
 RANGE_SIZE = 1_000_000
 """Minimum and maximum of an array are computed up to this many elements."""
-
-
-class Reading(NamedTuple):
-    """What was seen: one line, and further entries that cost nothing until they are asked for."""
-
-    head: str
-    entries: Iterator[Entry] = iter(())
-
-
-class Origin(NamedTuple):
-    """The library class nearest to a type. `exact`: it is the type itself, not a subclass of it."""
-
-    package: str
-    name: str
-    exact: bool
 
 
 class _Column(NamedTuple):
@@ -71,20 +59,6 @@ def read(value: object, show: Show) -> Reading | None:
     """
     source = origin(value)
     return _READERS[source.package](value, source, show) if source else None
-
-
-def _is_own(value: object, *packages: str) -> bool:
-    kind = type(value)
-    return type_name(kind)[0].partition(".")[0] in packages and at_home(kind)
-
-
-def _title(value: object, source: Origin) -> str:
-    name = f"{source.package} {source.name}"
-    return name if source.exact else f"{named(value)} ({name})"
-
-
-def _shape(sides: Iterable[int]) -> str:
-    return " × ".join(f"{side:,}" for side in sides) or "()"
 
 
 def _first(size: int, text: Callable[[int], str]) -> str:
@@ -118,7 +92,7 @@ def _table(
         each = column(i)
         return f"{show(each.label)} {each.dtype}"
 
-    return Reading(f"{title} {_shape(shape)}: {_first(width, heading)}", entries())
+    return Reading(f"{title} {shape_text(shape)}: {_first(width, heading)}", entries())
 
 
 def _vector(
@@ -149,14 +123,14 @@ def plain_array(array: Any) -> bool:
 
     It has to be numpy's or pandas' own, down to a time zone and the levels of a MultiIndex.
     """
-    if not _is_own(array, "pandas", "numpy"):
+    if not is_own(array, "pandas", "numpy"):
         return False
     if hasattr(array, "levels"):
         return all(map(plain_array, array.levels))
     if is_index(array):  # a RangeIndex, which has a step, would fill its array
         return hasattr(array, "step") or plain_array(backing(array))
     zone: object = getattr(getattr(array.dtype, "subtype", array.dtype), "tz", None)
-    return zone is None or _is_own(zone, "datetime", "zoneinfo", "pytz", "dateutil")
+    return zone is None or is_own(zone, "datetime", "zoneinfo", "pytz", "dateutil")
 
 
 def backing(held: Any, i: int = 0) -> object:
@@ -179,15 +153,17 @@ def unboxed(held: Any) -> object:
     """numpy's numbers as Python's, also in a tuple; all else as it is."""
     if exactly(held, tuple):
         return tuple(map(unboxed, held))
-    scalar = _is_own(held, "numpy") and is_a(held, sys.modules["numpy"].generic)
+    scalar = is_own(held, "numpy") and is_a(held, sys.modules["numpy"].generic)
     return held.item() if scalar and held.dtype.kind in "biufc" else held
 
 
 def _pandas(value: Any, source: Origin, show: Show) -> Reading | None:
-    title, name = _title(value, source), source.name
+    title, name = title_of(value, source), source.name
     if name in ("DataFrame", "Series"):
         if not source.exact:  # pandas' own type over the same memory
             blocks: Any = peek(value, "_mgr")
+            if not is_own(blocks, "pandas"):
+                return None
             same = getattr(sys.modules["pandas"], name)._from_mgr(blocks, blocks.axes)
             object.__setattr__(same, "_name", peek(value, "_name"))
             value = same
@@ -217,7 +193,7 @@ def _pandas_column(name: object, array: Any) -> _Column:
 def _nulls(array: Any) -> Callable[[], int] | None:
     pandas: Any = sys.modules["pandas"]
     values = getattr(array, "_ndarray", array)
-    if not (_is_own(values, "numpy") and values.dtype.kind == "O"):
+    if not (is_own(values, "numpy") and values.dtype.kind == "O"):
         return (lambda: int(array.isna().sum())) if len(array) <= NULL_ROWS else None
 
     def null(held: object) -> bool:  # isna would ask each object for its class
@@ -246,7 +222,7 @@ def _series(series: Any, title: str, show: Show) -> Reading:
 def _numpy(value: Any, source: Origin, show: Show) -> Reading | None:
     numpy: Any = sys.modules["numpy"]
     if is_a(value, numpy.ndarray):
-        return _array(numpy.ndarray.view(value, numpy.ndarray), _title(value, source), show)
+        return _array(numpy.ndarray.view(value, numpy.ndarray), title_of(value, source), show)
     if not source.exact:
         return None
     if is_a(value, numpy.dtype):
@@ -274,17 +250,17 @@ def _array(array: Any, title: str, show: Show) -> Reading:
             nan = int(numpy.isnan(array).sum()) if array.dtype.kind == "f" else 0
             yield f"min {low!r}, max {high!r}" + (f", {nan:,} nan" if nan else "")
 
-    head = f"{title} {_shape(array.shape)} {_dtype(array.dtype)}: "
+    head = f"{title} {shape_text(array.shape)} {_dtype(array.dtype)}: "
     return Reading(head + _first(len(values), lambda i: show(values[i])), entries())
 
 
 def _polars(value: Any, source: Origin, show: Show) -> Reading | None:
-    title = _title(value, source)
+    title = title_of(value, source)
     if source.name == "LazyFrame":
         return Reading(f"{title}, not computed")
 
     def column(series: Any) -> _Column:
-        if not _is_own(series.dtype, "polars"):
+        if not is_own(series.dtype, "polars"):
             return _Column(series.name, named(series.dtype))
         return _Column(series.name, str(series.dtype), series.__getitem__, series.null_count)
 
@@ -296,11 +272,11 @@ def _polars(value: Any, source: Origin, show: Show) -> Reading | None:
 
 
 def _pyarrow(value: Any, source: Origin, show: Show) -> Reading | None:
-    title = _title(value, source)
+    title = title_of(value, source)
 
     def column(name: object, array: Any) -> _Column:
         nested = sys.modules["pyarrow"].types.is_nested(array.type)
-        if nested or not _is_own(array.type, "pyarrow"):  # extension types have their own code
+        if nested or not is_own(array.type, "pyarrow"):  # extension types have their own code
             return _Column(name, named(array.type))
 
         def at(row: int) -> object:
@@ -314,13 +290,15 @@ def _pyarrow(value: Any, source: Origin, show: Show) -> Reading | None:
         return _table(title, value.shape, lambda i: column(names[i], value.column(i)), int, show)
     if source.exact and source.name.endswith("Array"):
         return _vector(title, column(None, value), len(value), int, show)
-    return None
+    return read_dataset(value, source) if source.exact and source.name.endswith("Dataset") else None
 
 
 def _torch(value: Any, source: Origin, show: Show) -> Reading | None:
     if not source.exact or source.name not in ("Tensor", "Parameter"):
         return None
-    head = f"{_title(value, source)} {_shape(value.shape)} {value.dtype} on {value.device.type}"
+    head = (
+        f"{title_of(value, source)} {shape_text(value.shape)} {value.dtype} on {value.device.type}"
+    )
     head += ", requires grad" if value.requires_grad else ""
     near = value.device.type == "cpu" and str(value.layout) == "torch.strided"
     if not (near and value.is_contiguous()):  # reading values would copy them all, or wait
@@ -330,7 +308,7 @@ def _torch(value: Any, source: Origin, show: Show) -> Reading | None:
 
 
 def _matplotlib(value: Any, source: Origin, show: Show) -> Reading | None:
-    title = _title(value, source)
+    title = title_of(value, source)
     axes, artists = (cast("list[object]", peek(value, key)) for key in ("_localaxes", "_children"))
     if exactly(axes, list):
         return Reading(f"{title} with {len(axes)} axes", (("axes ", each) for each in axes))
@@ -345,7 +323,7 @@ def _matplotlib(value: Any, source: Origin, show: Show) -> Reading | None:
 
 def _pil(value: Any, source: Origin, show: Show) -> Reading | None:
     size = peek(value, "_size")
-    return Reading(f"{_title(value, source)} size {show(size)} mode {show(peek(value, '_mode'))}")
+    return Reading(f"{title_of(value, source)} size {show(size)} mode {show(peek(value, '_mode'))}")
 
 
 def _pathlib(value: Any, source: Origin, show: Show) -> Reading | None:
@@ -361,4 +339,11 @@ _READERS: Mapping[str, Callable[[Any, Origin, Show], Reading | None]] = {
     "matplotlib": _matplotlib,
     "PIL": _pil,
     "pathlib": _pathlib,
+    "sklearn": read_sklearn,
+    "xarray": read_xarray,
+    "dask": read_dask,
+    "duckdb": read_duckdb,
+    "_duckdb": read_duckdb,
+    "sqlalchemy": read_sqlalchemy,
+    "os": read_os,
 }

@@ -1,6 +1,7 @@
 """The command `inkernel serve`: a scripted model for any client. Knows no kernel and no loop."""
 
 import argparse
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -32,7 +33,7 @@ def _serve(options: argparse.Namespace) -> int:
     from ..agent.scripted import ScriptedServer
 
     def log(method: str, path: str, status: int, about: str) -> None:
-        print(f"{method} {path} {status} {about}".rstrip(), flush=True)
+        _tell(f"{method} {path} {status} {about}".rstrip())
         server.requests.clear()  # nobody looks at them
 
     script = load_script(options.script)
@@ -46,13 +47,19 @@ def _serve(options: argparse.Namespace) -> int:
         raise UsageError(f"{where} cannot be listened on: {error}.", hint) from None
     about = USE.format(server=server, script=options.script, model=script.model)
     try:
-        print(about + (KEY.format(name=options.key_env) if key else ""), flush=True)
+        _tell(about + (KEY.format(name=options.key_env) if key else ""))
         threading.Event().wait()
     except KeyboardInterrupt:
-        print()
+        _tell("")
     finally:
         server.close()
     return 0
+
+
+def _tell(text: str) -> None:
+    """Nobody may be listening: the server goes on."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 def _key(name: str | None) -> str | None:

@@ -18,6 +18,14 @@ class Events(Protocol):
         """Call everyone registered for `event`."""
         ...
 
+    def register(self, event: str, function: Callable[..., object]) -> None:
+        """Call `function` at every `event`."""
+        ...
+
+    def unregister(self, event: str, function: Callable[..., object]) -> None:
+        """Call it no longer. Raises ValueError when it is not registered."""
+        ...
+
 
 class Transforms(Protocol):
     """The shell's input transformer manager."""

@@ -81,7 +81,7 @@ def dict_items(held: Any) -> ItemsView[object, object]:
 
 def own_items(value: object) -> Iterable[tuple[object, object]]:
     """What the instance's dict holds, past any property or `__getattribute__`; () without one."""
-    for base in mro(type(value)):
+    for base in mro(type(value))[-2::-1]:  # the slot is where a dict came in, mostly far down
         slot = find(class_items(base), "__dict__")
         if type(slot) is GetSetDescriptorType or type(slot) is MemberDescriptorType:
             return dict_items(slot.__get__(value, type(value)))

@@ -81,7 +81,7 @@ def session_for(tmp_path: Path) -> Iterator[Callable[..., Session]]:
             target: Target | None = None,
             **choices: Any,
         ) -> Session:
-            record = Record(tmp_path / "record.jsonl")
+            record = Record(Path(tempfile.mkdtemp(dir=tmp_path)) / "record.jsonl")
             stack.callback(record.close)
             return Session(
                 id="65f1c000-0123456789",

@@ -18,11 +18,12 @@ from pydantic import BaseModel
 
 from inkernel.agent.cells import CellRun
 from inkernel.agent.client import Client
-from inkernel.agent.context import Place
+from inkernel.agent.context import Place, Snapshot
 from inkernel.agent.cost import preload
 from inkernel.agent.events import TurnEnded
 from inkernel.agent.fakes import answer
 from inkernel.agent.loop import turn
+from inkernel.agent.outputs import Outputs
 from inkernel.agent.policy import Verdict
 from inkernel.agent.providers import Target
 from inkernel.agent.record import Record
@@ -30,6 +31,7 @@ from inkernel.agent.request import Request
 from inkernel.agent.session import Said, Session, new_session_id
 from inkernel.agent.settings import Settings
 from inkernel.agent.tools import Tool, ToolOutput, told
+from inkernel.agent.tools.output import output_tool
 from inkernel.agent.tools.run_cell import run_cell_tool
 from inkernel.kernel_ext.namespace import inspect_tool
 
@@ -61,10 +63,12 @@ async def _run_code(call_id: str, code: str) -> CellRun:
     raise NotImplementedError("the canned model calls one tool, and not this one")
 
 
-def tools(taken: Taken) -> tuple[Tool[Any], ...]:
+def tools(taken: Taken, record: Record) -> tuple[Tool[Any], ...]:
     """A kernel's tools, and the one that is called."""
     look = Tool(TOOL, "Look at something.", Look, taken.run, reads_only=False)
-    return (run_cell_tool(_run_code, 10_000), inspect_tool(dict), look)
+    outputs = Outputs(record)
+    run_cell = run_cell_tool(_run_code, 10_000, outputs)
+    return (run_cell, inspect_tool(dict), output_tool(outputs, 10_000), look)
 
 
 @asynccontextmanager
@@ -79,7 +83,7 @@ async def session_for(job: Job, taken: Taken, folder: Path) -> AsyncGenerator[Se
             id=new_session_id(),
             settings=settings,
             target=client.target,
-            tools=tools(taken),
+            tools=tools(taken, record),
             sample=client.sample,
             approve=answer(Verdict(decision="deny", reason="nobody", by="nobody")),
             record=record,
@@ -95,7 +99,7 @@ async def run(job: Job, folder: Path) -> dict[str, Any]:
     async with session_for(job, taken, folder) as session:
         for _ in range(2 if job.work == "loop" else 1):
             started = time.perf_counter()
-            async with aclosing(turn(session, Said(SAID, PLACE))) as seen:
+            async with aclosing(turn(session, Said(SAID, Snapshot(PLACE)))) as seen:
                 async for event in seen:
                     if isinstance(event, TurnEnded):
                         status = event.status
@@ -112,7 +116,7 @@ async def read(job: Job, folder: Path) -> dict[str, Any]:
     """A response read by the client alone, to its typed parts; the second of two."""
     took = 0.0
     async with session_for(job, Taken(), folder) as session:
-        session.begin(Said(SAID, PLACE))
+        session.begin(Said(SAID, Snapshot(PLACE)))
         request = Request.of(session.fields(), session.conversation.history.wire)
         for _ in range(2):
             started = time.perf_counter()

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from inkernel.agent.client import Client
-from inkernel.agent.context import Place
+from inkernel.agent.context import Place, Snapshot
 from inkernel.agent.events import Event
 from inkernel.agent.items import Item, parse_item
 from inkernel.agent.loop import turn
@@ -78,7 +78,7 @@ def run(place: Place) -> Callable[..., Awaitable[tuple[list[Event], BaseExceptio
     ) -> tuple[list[Event], BaseException | None]:
         events: list[Event] = []
         try:
-            async for event in turn(session, Said(text, place)):
+            async for event in turn(session, Said(text, Snapshot(place))):
                 events.append(event)
         except (Exception, asyncio.CancelledError) as error:
             return events, error

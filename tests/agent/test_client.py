@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from inkernel.agent import errors, retry
 from inkernel.agent.client import Client
 from inkernel.agent.events import Event, Retrying, TextDelta, TurnEnded
+from inkernel.agent.http import list_models
 from inkernel.agent.items import Message
 from inkernel.agent.providers import Target
 from inkernel.agent.request import Request
@@ -189,3 +191,50 @@ async def test_a_fault_that_passes_is_tried_again(
     events, error = await run(session)
     assert error is None
     assert [event.wait for event in events if isinstance(event, Retrying)] == [wait, wait]
+
+
+async def test_a_key_in_an_errors_hint_is_blotted_out_and_the_wait_it_asks_for_is_kept(
+    scripted: Make, client_for: Make
+):
+    headers = '{ retry-after = "7" }'
+    fault = f'fault = {{ status = 429, headers = {headers}, message = "No sk-wrong." }}'
+    error = await failure(client_for(target_of(scripted(YES + fault), "sk-wrong")))
+    assert "sk-wrong" not in str(error)
+    assert error.after == 7
+
+
+@pytest.mark.parametrize("host", ["a..b", "exa mple.com", "a" * 70 + ".com"])
+@pytest.mark.parametrize("transport", ["http", "websocket"])
+async def test_an_address_no_host_can_have_is_unreachable(
+    client_for: Make, transport: str, host: str
+):
+    target = Target("odd", f"http://{host}/v1", "m")
+    with pytest.raises(errors.UnreachableError, match="cannot be reached"):
+        await parts_of(client_for(target, transport=transport, connect_timeout=2))
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:secret@127.0.0.1:9", "ftp://me:secret@127.0.0.1:9"])
+@pytest.mark.parametrize("transport", ["http", "websocket"])
+async def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
+    client_for: Make, monkeypatch: pytest.MonkeyPatch, transport: str, proxy: str
+):
+    for module in ("socksio", "python_socks"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for name in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    target = Target("far", "http://192.0.2.1/v1", "m")
+    with pytest.raises(errors.SettingsError, match="proxy of the environment") as raised:
+        await parts_of(client_for(target, transport=transport))
+    assert "secret" not in str(raised.value)
+    assert "HTTPS_PROXY" in raised.value.hint
+    with pytest.raises(errors.SettingsError, match="proxy of the environment"):
+        await list_models(target, 1)
+
+
+async def test_certificates_that_cannot_be_read_are_told(
+    client_for: Make, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file.pem")
+    with pytest.raises(errors.SettingsError, match="certificates") as raised:
+        await parts_of(client_for(Target("far", "https://192.0.2.1/v1", "m")))
+    assert "SSL_CERT_FILE" in raised.value.hint

@@ -6,6 +6,7 @@ import gc
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 REQUEST = Request.of(b'"model":"m"', bytearray(b'{"role":"user","content":"Hello"}'))
 BODY = REQUEST.wire(b'"stream":true,')
 DONE = b'data: {"type":"response.completed","response":{"output":[]}}\n\n'
+DEEP = b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 PATIENCE = 20
 """Seconds until a test gives up on what should happen at once."""
 LONG = 3600
@@ -250,7 +252,7 @@ async def test_the_models_of_a_server_are_listed(scripted: Make):
         await list_models(target_of(server, "sk-wrong"), PATIENCE)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"data": 3}', b'{"data": [{}]}'])
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"data": 3}', b'{"data": [{}]}', DEEP])
 async def test_a_server_that_lists_models_otherwise_is_not_the_api(serve: Make, body: bytes):
     async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -278,3 +280,88 @@ async def test_an_error_of_any_length_is_read_only_in_part(serve: Make, client_f
 
     with pytest.raises(errors.ServerFaultError, match="It broke"):
         await asyncio.wait_for(parts_of(client_for(await serve(peer))), PATIENCE)
+
+
+def whole(body: bytes, *headers: bytes) -> bytes:
+    """An answer of a known length."""
+    lines = (b"HTTP/1.1 200 OK", b"content-length: %d" % len(body), *headers, b"", body)
+    return b"\r\n".join(lines)
+
+
+async def test_comments_before_the_first_event_are_a_server_that_is_about_to_begin(
+    serve: Make, client_for: Make
+):
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(chunked(whole=False))
+        for _ in range(20):
+            writer.write(b"8\r\n: ping\n\n\r\n")
+            await asyncio.sleep(0.05)
+        writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DONE), DONE))
+
+    assert await parts_of(client_for(await serve(peer), first_event_timeout=0.5)) == [
+        Finished(None)
+    ]
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"zstd", b"br", b"unheard-of"])
+async def test_a_compressed_answer_is_not_asked_for_and_not_read(
+    serve: Make, client_for: Make, coding: bytes
+):
+    heads: list[bytes] = []
+
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        encoding = b"content-encoding: " + coding
+        writer.write(whole(b"\x28\xb5", b"content-type: text/event-stream", encoding))
+
+    target = await serve(peer)
+    with pytest.raises(errors.ProtocolError, match="compressed with"):
+        await parts_of(client_for(target))
+    with pytest.raises(errors.ProtocolError, match="compressed with"):
+        await list_models(target, PATIENCE)
+    assert all(b"accept-encoding: identity" in head.lower() for head in heads)
+
+
+async def test_a_list_of_models_without_end_is_given_up(serve: Make):
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b" " * 1_000_000)
+            await writer.drain()
+
+    with pytest.raises(errors.ProtocolError, match="does not list models"):
+        await list_models(await serve(peer), LONG)
+
+
+async def test_a_key_is_blotted_out_where_models_are_listed_however_it_is_written(serve: Make):
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = b'{"error":{"message":"Not with sk\\/1, really."}}'
+        writer.write(whole(body).replace(b"200 OK", b"401 No"))
+
+    target = await serve(peer)
+    with pytest.raises(errors.AuthError, match=r"Not with \[key\], really") as raised:
+        await list_models(replace(target, key="sk/1", key_source="A_KEY"), PATIENCE)
+    assert "sk/1" not in str(raised.value)
+
+
+async def test_the_query_of_an_address_stands_after_each_path(serve: Make, client_for: Make):
+    asked: list[bytes] = []
+
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).partition(b" HTTP")[0])
+        writer.write(whole(b'{"data":[]}'))
+
+    target = await serve(peer)
+    target = replace(target, base_url=f"{target.base_url}?api-version=preview")
+    assert await list_models(target, PATIENCE) == []
+    for transport in ("http", "websocket"):
+        with pytest.raises(errors.ModelError):
+            await parts_of(client_for(target, transport=transport))
+    assert asked[:3] == [
+        b"GET /v1/models?api-version=preview",
+        b"POST /v1/responses?api-version=preview",
+        b"GET /v1/responses?api-version=preview",
+    ]

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.context import Place, difference
+from inkernel.agent.context import Budget, Place, Snapshot, Told, difference, place_difference
 from inkernel.agent.project import Doc
 
 DOC = Doc(Path("/home/ada/rain/AGENTS.md"), "Use metric units.\n")
 
 
 def texts(told: Place | None, now: Place) -> list[str]:
-    items = [json.loads(item.wire) for item in difference(told, now)]
+    known = place_difference(Told(), told)[1] if told else Told()
+    tellings, _ = difference(known, Snapshot(now), Budget())
+    items = [json.loads(telling.item.wire) for telling in tellings]
     assert all(item["role"] == "user" for item in items)
     return ["".join(part["text"] for part in item["content"]) for item in items]
 
@@ -90,7 +92,7 @@ places = st.builds(
 
 @given(places)
 def test_what_was_told_is_not_told_again(told: Place):
-    assert difference(told, replace(told, packages=dict(told.packages))) == []
+    assert texts(told, replace(told, packages=dict(told.packages))) == []
 
 
 @given(places, places, st.sampled_from([field.name for field in fields(Place)]))

@@ -210,3 +210,33 @@ def test_an_error_over_a_websocket_is_what_its_status_would_be(
 ):
     said = {"type": "error", "status": status, "error": {"code": None, "message": "No."}}
     assert type(error_in_stream(said, "host:1", "m")) is kind
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"message": "This model's maximum context length is 9."}, errors.ContextLengthError),
+        ({"code": 400, "message": "No."}, errors.RequestRefusedError),
+        ({"code": "429", "message": "No."}, errors.RateLimitError),
+        ({"code": "invalid_prompt", "message": "No."}, errors.RequestRefusedError),
+        ({"type": "invalid_request_error", "message": "No."}, errors.RequestRefusedError),
+        ({"code": "model_not_found", "message": "No."}, errors.ModelNotFoundError),
+        ({"code": "server_error", "message": "No."}, errors.ServerFaultError),
+    ],
+)
+def test_what_trying_again_does_not_cure_is_known_in_a_stream(
+    said: dict[str, object], kind: type[errors.ModelError]
+):
+    assert type(error_in_stream(said, "host:1", "m")) is kind
+
+
+def test_headers_beside_the_error_count_too():
+    headers = {"Retry-After": 4}
+    said = {"type": "error", "status": 429, "error": {"message": "x"}, "headers": headers}
+    assert error_in_stream(said, "host:1", "m").after == 4
+
+
+def test_a_key_is_hidden_before_it_is_cut():
+    body = json.dumps({"error": {"message": "x" * 295 + "sk-secret"}}).encode()
+    found = error_of(Answer("h", "m", 400, {}, body, None, lambda t: t.replace("sk-secret", "")))
+    assert "sk-s" not in found.message

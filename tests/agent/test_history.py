@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.history import IMAGE_TOKENS, Entry, History, item_tokens
+from inkernel.agent.history import Entry, History, item_tokens
 from inkernel.agent.items import (
     FunctionCall,
     FunctionCallOutput,
@@ -18,6 +18,7 @@ from inkernel.agent.items import (
     text_part,
 )
 from inkernel.agent.request import Request
+from inkernel.agent.tokens import estimate
 
 call_ids = st.sampled_from("abc")
 items = st.one_of(
@@ -68,8 +69,21 @@ def test_tokens_add_up():
 
 
 def test_an_image_costs_the_same_however_large_it_is():
-    output = call_output("c", [text_part("word " * 4), image_part(f"data:,{'A' * 99_999}")])
-    assert item_tokens(output) == IMAGE_TOKENS + 6
+    for length in (1_000, 100_000):
+        image = image_part(f"data:image/png;base64,{'A' * length}")
+        alone, said = call_output("c", [image]), message("user", image)
+        with_text = call_output("c", [text_part("word " * 4), image])
+        assert item_tokens(alone) == item_tokens(said) == 1_229
+        assert item_tokens(with_text) == 1_229 + estimate("word " * 4)
+
+
+def test_encrypted_reasoning_costs_what_is_sealed_in_it():
+    def thought(sealed: str | None) -> Any:
+        return parse_item({"type": "reasoning", "summary": [], "encrypted_content": sealed})
+
+    assert item_tokens(thought("A" * 8_000)) == (6_000 - 650) // 4
+    assert item_tokens(thought("A" * 8)) == 0
+    assert item_tokens(thought(None)) > 0
 
 
 def test_the_wire_of_the_history_is_not_copied():

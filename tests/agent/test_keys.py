@@ -1,7 +1,9 @@
 """Keys: from a variable, a command or the keyring, never shown."""
 
+import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,3 +121,63 @@ def test_without_the_package_keyring_the_other_ways_are_named():
 
 def test_a_key_is_not_in_its_repr():
     assert "sk-1" not in repr(Key("sk-1", "A_KEY"))
+
+
+async def test_only_the_first_line_of_what_a_command_prints_is_the_key():
+    assert await Keys({}).find("openai", None, printing("k\nand more")) == Key(
+        "k", "api_key_command"
+    )
+
+
+def test_a_keyring_that_hangs_holds_no_key_and_nobody_waits_for_it(
+    ring: Any, monkeypatch: pytest.MonkeyPatch
+):
+    import keyring
+
+    monkeypatch.setattr(keys_module, "COMMAND_TIMEOUT", 0.1)
+    answered, asked = threading.Event(), list[str]()
+
+    def hang(_service: str, name: str) -> str | None:
+        asked.append(name)
+        answered.wait(60)
+        return "late"
+
+    monkeypatch.setattr(keyring, "get_password", hang)
+    keys = Keys({})
+    try:
+        assert asyncio.run(keys.find("openai", None)) is None
+        assert asyncio.run(keys.find("openai", None)) is None
+        assert asked == ["openai"]
+    finally:
+        answered.set()
+
+
+async def test_that_the_keyring_has_no_key_is_known_until_it_may_have_changed(ring: Any):
+    keys = Keys({})
+    assert await keys.find("openai", None) is None
+    ring[SERVICE, "openai"] = "new"
+    assert await keys.find("openai", None) is None
+    keys.forget()
+    assert await keys.find("openai", None) == Key("new", "the keyring")
+
+
+async def test_a_keyring_that_refuses_holds_no_key_and_keeps_none(
+    ring: Any, monkeypatch: pytest.MonkeyPatch
+):
+    import keyring
+    from keyring.errors import KeyringLocked
+
+    def refuse(*_: str) -> None:
+        raise KeyringLocked("locked")
+
+    for name in ("get_password", "set_password"):
+        monkeypatch.setattr(keyring, name, refuse)
+    assert await Keys({}).find("openai", None) is None
+    with pytest.raises(UsageError, match="keyring refused: locked"):
+        keep_in_keyring("openai", "k")
+
+
+async def test_a_key_in_the_keyring_that_cannot_be_sent_is_an_error(ring: Any):
+    ring[SERVICE, "openai"] = "sk-ü"
+    with pytest.raises(AuthError, match="the keyring holds characters"):
+        await Keys({}).find("openai", None)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from inkernel.agent import retry
-from inkernel.agent.context import Place
+from inkernel.agent.context import Place, Snapshot
 from inkernel.agent.errors import (
     AgentError,
     AuthError,
@@ -113,7 +113,7 @@ async def test_every_item_is_in_the_record_as_it_is_in_the_history(
     lines = list(read_record(session.record.path))
     assert [line["item"] for line in lines if line["kind"] == "item"] == wires(session)
     assert [line["kind"] for line in lines if line["kind"] != "item"] == [
-        *("turn", "sample", "verdict", "ended")
+        *("turn", "told", "sample", "verdict", "ended")
     ]
     assert lines[-1]["status"] == "completed"
 
@@ -126,7 +126,7 @@ async def test_each_request_begins_with_the_one_before_also_across_turns(
     )
     session = session_for(sample, tool("t"))
     await run(session)
-    async for _ in turn(session, Said("More.", replace(place, date="2026-03-02"))):
+    async for _ in turn(session, Said("More.", Snapshot(replace(place, date="2026-03-02")))):
         pass
     assert len(bodies) == 4
     for shorter, longer in pairwise(bodies):
@@ -286,7 +286,9 @@ async def test_project_instructions_that_were_cut_are_noticed_once(
     session_for: Make, say: Make, place: Place
 ):
     session = session_for(play([[say("One."), END], [say("Two."), END]]))
-    said = Said("hello", replace(place, docs=(Doc(Path("/p/AGENTS.md"), "Be br", cut=True),)))
+    said = Said(
+        "hello", Snapshot(replace(place, docs=(Doc(Path("/p/AGENTS.md"), "Be br", cut=True),)))
+    )
     first, second = [[event async for event in turn(session, said)] for _ in range(2)]
     (notice,) = [event.text for event in first if isinstance(event, Notice)]
     assert "/p/AGENTS.md" in notice and "docs_bytes" in notice

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from inkernel.agent.context import Place
+from inkernel.agent.context import Place, Snapshot
 from inkernel.agent.errors import RecordError, ServerFaultError
 from inkernel.agent.events import Event, TurnEnded
 from inkernel.agent.fakes import play
@@ -142,7 +142,7 @@ async def test_a_host_that_leaves_after_any_event_leaves_no_call_open(
     while not whole:
         session = session_for(sample, tool("read", wait, reads_only=True), tool("write"))
         whole, seen = True, seen + 1
-        async with aclosing(turn(session, Said("Go.", place))) as events:
+        async with aclosing(turn(session, Said("Go.", Snapshot(place)))) as events:
             for _ in range(seen):
                 if (event := await anext(events, None)) is None:
                     break

@@ -1,6 +1,7 @@
 """How long is waited: for the first event, then between two, and never for ourselves."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -50,6 +51,46 @@ async def test_the_time_between_the_waits_is_ours_and_does_not_count():
         assert await waiting.wait(soon()) == "came"
 
 
+async def test_the_time_between_the_waits_does_not_count_before_the_first_event_either():
+    with patience(first=0.05) as waiting:
+        waiting.asked()
+        await asyncio.sleep(0.2)
+        with pytest.raises(StreamBrokenError, match="did not begin"):
+            await waiting.wait(asyncio.sleep(LONG))
+
+
+async def test_after_a_time_of_our_own_a_silent_server_is_given_up_all_the_same():
+    with patience(idle=0.05) as waiting:
+        waiting.heard()
+        await asyncio.sleep(0.2)
+        with pytest.raises(StreamBrokenError, match="fell silent"):
+            await waiting.wait(asyncio.sleep(LONG))
+
+
+async def test_a_cancellation_that_was_there_before_is_nobody_elses():
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(LONG)
+    with patience(first=0.01) as waiting, pytest.raises(StreamBrokenError):
+        await waiting.wait(asyncio.sleep(LONG))
+    assert task.uncancel() == 0
+
+
+async def test_a_cancellation_from_outside_beside_our_own_goes_on():
+    async def wait() -> None:
+        with patience(first=0.01) as waiting:
+            await waiting.wait(asyncio.sleep(LONG))
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.05, task.cancel)
+    time.sleep(0.1)  # now both are due at once, ours first
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_a_cancellation_from_outside_stays_one():
     async def wait() -> None:
         with patience(first=LONG) as waiting:
@@ -72,7 +113,7 @@ async def test_after_giving_up_the_task_goes_on_uncancelled():
 
 async def test_no_timer_is_left_behind():
     with patience(first=0.01, idle=0.01) as waiting:
+        waiting.asked()
         waiting.heard()
-    await asyncio.sleep(0.05)
-    task = asyncio.current_task()
-    assert task is not None and not task.cancelling()
+    scheduled: list[asyncio.TimerHandle] = vars(asyncio.get_running_loop())["_scheduled"]
+    assert [timer for timer in scheduled if not timer.cancelled()] == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inkernel.agent.context import Place
+from inkernel.agent.context import Place, Snapshot
 from inkernel.agent.fakes import play, repeat_code
 from inkernel.agent.prompt import instructions, make_fields
 from inkernel.agent.providers import Target
@@ -19,7 +19,8 @@ from inkernel.agent.tools.run_cell import run_cell_tool
 
 GOLDEN = Path(__file__).parent / "golden" / "request.json"
 OPENAI = Target("openai", "https://api.openai.com/v1", "gpt-5.5", "sk-secret", "OPENAI_API_KEY")
-TOOL = run_cell_tool(repeat_code(), 1000)
+NOWHERE: Any = None  # no run is kept here
+TOOL = run_cell_tool(repeat_code(), 1000, NOWHERE)
 
 
 def head_of(target: Target = OPENAI, **choices: Any) -> dict[str, Any]:
@@ -29,7 +30,9 @@ def head_of(target: Target = OPENAI, **choices: Any) -> dict[str, Any]:
 
 def test_a_fresh_request_is_the_golden_one(session_for: Callable[..., Session], place: Place):
     session = session_for(play([]), TOOL, target=OPENAI)
-    session.begin(Said("How much rain fell?", place, attached=("<variable>weather</variable>",)))
+    session.begin(
+        Said("How much rain fell?", Snapshot(place), attached=("<variable>weather</variable>",))
+    )
     body = Request.of(session.fields(), session.conversation.history.wire).wire(b'"stream":true,')
     request = json.loads(body)
     assert dumps(request) == body
@@ -39,7 +42,7 @@ def test_a_fresh_request_is_the_golden_one(session_for: Callable[..., Session], 
 
 def test_the_same_session_has_the_same_head():
     heads = {make_fields(OPENAI, Settings(), [TOOL], "s") for _ in range(3)}
-    again = run_cell_tool(repeat_code(), 99)
+    again = run_cell_tool(repeat_code(), 99, NOWHERE)
     assert heads == {make_fields(OPENAI, Settings(), [again], "s")}
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from inkernel.agent.errors import AuthError, ModelError, NoModelError, UnreachableError
 from inkernel.agent.keys import Keys
-from inkernel.agent.provider_table import LOCAL, OPENAI
-from inkernel.agent.providers import PROBE_TIMEOUT, Target, find_target
+from inkernel.agent.provider_table import LOCAL, OPENAI, PROVIDERS, Traits
+from inkernel.agent.providers import PROBE_TIMEOUT, Target, chosen_name, find_target
 from inkernel.agent.settings import Settings
 
 KEYED = {"OPENAI_API_KEY": "sk-openai"}
@@ -158,3 +158,98 @@ def test_a_key_is_not_shown_with_its_target():
 async def test_a_key_is_not_for_whoever_listens_on_a_local_port(local: str):
     target = await find({"MY_KEY": "mine"}, model=f"{local}:m", api_key_env="MY_KEY")
     assert (target.model, target.key, target.key_source) == ("m", None, None)
+
+
+@pytest.mark.parametrize(
+    ("choices", "key"),
+    [
+        ({"provider": "openrouter", "model": "openai:x"}, None),
+        ({"provider": "vllm", "model": "ollama:x"}, None),
+        ({"model": "xai:x"}, None),
+        ({"provider": "openrouter", "model": "openrouter:x"}, "mine"),
+        ({"provider": "openrouter", "model": "x"}, "mine"),
+        ({"model": "openai:x"}, "mine"),
+    ],
+)
+async def test_a_key_is_for_the_provider_of_the_settings_not_for_that_of_a_model(
+    choices: dict[str, str], key: str | None
+):
+    try:
+        target = await find({"MY_KEY": "mine"}, **choices, api_key_env="MY_KEY")
+    except AuthError as error:
+        assert "API_KEY, which is not set" in error.message
+        assert key is None
+    else:
+        assert (target.model, target.key) == ("x", key)
+
+
+@pytest.mark.parametrize(
+    ("choices", "name"),
+    [
+        ({}, "openai"),
+        ({"model": "gpt-5.5"}, "openai"),
+        ({"api_key_env": "K"}, "openai"),
+        ({"model": "openrouter:x/y"}, "openrouter"),
+        ({"provider": "xai"}, "xai"),
+        ({"base_url": "https://gpu.example:8/v1", "provider": "vllm"}, "gpu.example:8"),
+        ({"base_url": "https://r.openai.azure.com/openai/v1"}, "azure"),
+        ({"base_url": OPENAI.base_url}, "openai"),
+    ],
+)
+async def test_the_keyring_is_asked_by_the_name_of_what_was_chosen(
+    choices: dict[str, str], name: str
+):
+    class Ring(Keys):
+        asked: tuple[str, ...] = ()
+
+        async def find(self, provider: str, variable: str | None, command: str | None = None):
+            self.asked = (*self.asked, provider)
+            return await super().find(provider, "THE_KEY", command)
+
+    ring = Ring({"THE_KEY": "k"})
+    await find_target(Settings(**{"model": "m", **choices}), ring, Servers({}))
+    assert ring.asked[-1] == name == chosen_name(Settings(**choices))
+
+
+async def test_a_server_at_an_address_of_its_own_is_not_given_the_key_of_its_kind():
+    environ = {"AZURE_OPENAI_API_KEY": "azure", "OPENAI_API_KEY": "openai"}
+    for kind in ("azure", "openai"):
+        assert (await find(environ, base_url=OWN, provider=kind, model="m")).key is None
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_key_goes_to_its_provider_only_over_https(scheme: str):
+    environ = {"AZURE_OPENAI_API_KEY": "azure", "OPENAI_API_KEY": "openai"}
+    for address, key in (
+        ("r.openai.azure.com/openai/v1", "azure"),
+        ("api.openai.com/v1", "openai"),
+    ):
+        target = await find(environ, base_url=f"{scheme}://{address}", model="m")
+        assert target.key == (key if scheme == "https" else None)
+
+
+async def test_litellm_is_asked_without_a_key_when_there_is_none():
+    assert (await find({}, model="litellm:m")).key is None
+    assert (await find({"LITELLM_API_KEY": "k"}, model="litellm:m")).key == "k"
+    with pytest.raises(AuthError, match="MY_KEY"):
+        await find({}, provider="litellm", model="m", api_key_env="MY_KEY")
+    assert PROVIDERS["litellm"].key_env == "LITELLM_API_KEY"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        (OWN, f"{OWN}/models"),
+        (f"{OWN}?api-version=preview", f"{OWN}/models?api-version=preview"),
+        (f"{OWN}/?api-version=preview", f"{OWN}/models?api-version=preview"),
+    ],
+)
+def test_a_path_stands_before_the_query_of_an_address(base_url: str, url: str):
+    assert Target("p", base_url, "m").url("/models") == url
+
+
+@pytest.mark.parametrize("may", [True, False])
+@pytest.mark.parametrize("can", [True, False])
+def test_responses_are_stored_where_it_is_possible_and_allowed(may: bool, can: bool):
+    target = Target("p", OWN, "m", traits=Traits(stores=can))
+    assert target.stores(Settings(store=may)) is (may and can)

@@ -3,14 +3,17 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from inkernel.agent.errors import RecordError
 from inkernel.agent.items import message, parse_item, text_part
-from inkernel.agent.record import Record, read_record
+from inkernel.agent.record import Record, read_lines, read_record
 
 
 @pytest.fixture
@@ -24,7 +27,8 @@ def record(path: Path) -> Iterator[Record]:
     """An open record."""
     opened = Record(path)
     yield opened
-    opened.close()
+    with suppress(OSError):
+        opened.close()
 
 
 def test_every_line_is_one_json_object_with_its_time_and_kind(record: Record, path: Path):
@@ -39,8 +43,9 @@ def test_every_line_is_one_json_object_with_its_time_and_kind(record: Record, pa
 
 def test_an_item_is_kept_verbatim(record: Record, path: Path):
     item = parse_item({"type": "acme:x", "b": 1.50, "a": {"z": [None]}, "id": "1"})
-    record.append_item(item, turn=3)
-    assert b'"turn":3,"item":' + item.wire + b"}\n" in path.read_bytes()
+    record.append_item(item, turn=3, cell="c1", about="model")
+    head = b'"turn":3,"cell":"c1","about":"model","item":'
+    assert head + item.wire + b"}\n" in path.read_bytes()
 
 
 def test_a_line_is_on_disk_as_soon_as_it_is_appended(record: Record, path: Path):
@@ -56,6 +61,7 @@ def test_only_the_owner_may_read_it(record: Record, path: Path):
 
 def test_opening_again_appends(record: Record, path: Path):
     record.append("turn", {"turn": 1})
+    record.close()
     again = Record(path)
     again.append("turn", {"turn": 2})
     again.close()
@@ -70,6 +76,76 @@ def test_a_record_cut_off_at_any_byte_loses_at_most_its_last_line(record: Record
         os.truncate(path, size)
         kept = whole[: size + 1].count(b"\n")  # a line is whole even without its line end
         assert [line["turn"] for line in read_record(path)] == list(range(kept))
+
+
+def test_opened_again_after_a_crash_at_any_byte_it_goes_on_with_whole_lines(path: Path):
+    first = Record(path)
+    for turn in range(2):
+        first.append("turn", {"turn": turn, "said": "é\n{}"})
+    first.close()
+    whole = path.read_bytes()
+    for size in range(len(whole) + 1):
+        path.write_bytes(whole[:size])
+        kept = [line["turn"] for line in read_record(path)]
+        again = Record(path)
+        again.append("turn", {"turn": "new"})
+        again.close()
+        assert [line["turn"] for line in read_record(path)] == [*kept, "new"]
+
+
+def test_a_whole_file_is_not_touched_by_opening_it(record: Record, path: Path):
+    record.append("turn", {"turn": 1})
+    before = path.read_bytes()
+    record.close()
+    Record(path).close()
+    assert path.read_bytes() == before
+
+
+def test_a_line_is_read_again_at_the_byte_where_it_was_written(record: Record, path: Path):
+    places = [record.append("turn", {"turn": turn, "said": "é"}) for turn in (1, 2)]
+    record.append_item(message("user", text_part("é")), 1)
+    record.close()
+    again = Record(path)
+    places.append(again.append("turn", {"turn": 3}))
+    again.close()
+    assert [record.line_at(at)["turn"] for at in places] == [1, 2, 3]
+    assert [line.at for line in read_lines(path) if line.value["kind"] == "turn"] == places
+    with pytest.raises(RecordError, match="byte 5: not a line of a session record"):
+        record.line_at(5)
+    path.unlink()
+    with pytest.raises(RecordError, match="cannot be read: No such file"):
+        record.line_at(0)
+
+
+def test_a_session_that_another_kernel_writes_is_not_opened(record: Record, path: Path):
+    pytest.importorskip("fcntl")
+    record.append("turn", {"turn": 1})
+    code = "import sys; from pathlib import Path; from inkernel.agent.record import Record\n"
+    code += "Record(Path(sys.argv[1]))"
+    other = [sys.executable, "-c", code, str(path)]
+    ran = subprocess.run(other, capture_output=True, text=True, check=False)
+    assert "RecordError" in ran.stderr and "is open in another kernel. Go on there" in ran.stderr
+    assert len(list(read_record(path))) == 1
+    record.close()
+    subprocess.run(other, capture_output=True, check=True)
+
+
+def test_a_closed_session_can_be_opened_while_a_forked_process_holds_its_file(
+    record: Record, path: Path
+):
+    forked = os.dup(record._file)
+    record.close()
+    Record(path).close()
+    os.close(forked)
+
+
+def test_a_line_is_found_again_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    record = Record(Path("s.jsonl"))
+    at = record.append("turn", {"turn": 1})
+    monkeypatch.chdir("/")
+    assert record.line_at(at)["turn"] == 1
+    record.close()
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b'{"at": 1}', b"\xff", b"null"])

@@ -1,5 +1,7 @@
 """What the scripted server keeps between requests, over real HTTP: chains, lists, compaction."""
 
+import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -166,6 +168,16 @@ class TestCompaction:
         foreign = {"type": "compaction", "id": "cmp_1", "encrypted_content": "AAAA"}
         response = create(client, [foreign, {"role": "user", "content": "Hello"}])
         assert response["output"][-1]["type"] == "function_call"
+
+    @pytest.mark.parametrize("place", [[-5, 0], [0, -9], [99, 0], [0, 99], [-1, -1]])
+    @pytest.mark.parametrize("said", [[], [{"role": "user", "content": "Hello"}]])
+    def test_a_place_that_no_script_has_is_refused(
+        self, client: httpx.Client, place: list[int], said: list[dict[str, str]]
+    ):
+        sealed = base64.b64encode(json.dumps([place]).encode()).decode()
+        item = {"type": "compaction", "id": "cmp_1", "encrypted_content": sealed}
+        answer = client.post("/responses", json={"model": "m", "input": [item, *said]})
+        assert answer.status_code in ((200, 400) if said else (400,))
 
     def test_it_is_strict_open_responses(self, client: httpx.Client):
         types = pytest.importorskip("openresponses_types.types")

@@ -103,7 +103,12 @@ def test_variables_are_parsed_as_what_they_set():
         ({"base_url": "localhost:8000"}, "there: base_url = 'localhost:8000' will not do: "),
         ({"base_url": "http://[::1"}, "there: base_url = 'http://[::1' will not do: "),
         ({"base_url": "http://"}, "there: base_url = 'http://' will not do: "),
-        ({"base_url": "https://me:pw@host/v1"}, "a name or password in it would be shown"),
+        ({"base_url": "http://host/v1#x"}, "there: base_url = 'http://host/v1#x' will not do: "),
+        ({"api_key_env": "MY KEY"}, "there: api_key_env = […] will not do: "),
+        (
+            {"base_url": "https://me:pw@host/v1"},
+            "there: base_url = 'https://[…]@host/v1' will not do: ",
+        ),
     ],
 )
 def test_a_wrong_setting_names_its_place(values: dict[str, Any], words: str):
@@ -114,7 +119,13 @@ def test_a_wrong_setting_names_its_place(values: dict[str, Any], words: str):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:8000/v1", "https://api.example.org/v1", "http://[::1]:80/v1"]
+    "url",
+    [
+        "http://127.0.0.1:8000/v1",
+        "https://api.example.org/v1",
+        "http://[::1]:80/v1",
+        "https://r.openai.azure.com/openai/v1?api-version=preview",
+    ],
 )
 def test_any_address_of_a_server_will_do(url: str):
     assert choose([Layer("there", {"base_url": url})]).settings.base_url == url
@@ -147,7 +158,7 @@ def test_a_project_may_not_say_where_keys_are_sent(own: Path, project: Path, key
         read_layers(project, own, {})
     assert raised.value.message.startswith(f"{path} sets {key}, which a project may not")
     assert f"INKERNEL_{key.upper()}" in raised.value.hint
-    mine = "true" if key == "store" else '"http://mine.example/v1"'
+    mine = {"store": "true", "api_key_env": '"A_KEY"'}.get(key, '"http://mine.example/v1"')
     write(own, f"{key} = {mine}")
     (project / FILE_NAME).unlink()
     assert choose(read_layers(project, own, {})).origins[key] == str(own / FILE_NAME)
@@ -203,3 +214,34 @@ def test_a_project_may_not_choose_a_script_to_play_as_the_model(own: Path, proje
     write(own, 'model = "scripted:steps.toml"')
     (project / FILE_NAME).unlink()
     assert choose(read_layers(project, own, {})).settings.model == "scripted:steps.toml"
+
+
+def test_the_scheme_of_an_address_is_read_in_any_case():
+    assert Settings(base_url="HTTPS://api.example.org/V1").base_url == "https://api.example.org/V1"
+
+
+@pytest.mark.parametrize("key", ["sk-proj-1", "1KEY", "A_KEY\n", "", "sk_ü"])
+def test_a_key_given_for_the_name_of_its_variable_is_not_shown(key: str):
+    with pytest.raises(SettingsError) as raised:
+        choose([Layer("there", {"api_key_env": key})])
+    assert "the name of the variable" in raised.value.message
+    assert not key.strip() or key.strip() not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["api_key_env", "api_key_command"])
+@pytest.mark.parametrize("server", [{"base_url": "http://b.example/v1"}, {"provider": "vllm"}])
+def test_a_key_goes_only_to_the_server_it_was_named_with(key: str, server: dict[str, str]):
+    first = Layer("first", {"base_url": "http://a.example/v1", key: "CORP"})
+    other = choose([first, Layer("second", server)])
+    assert getattr(other.settings, key) is None
+    assert key not in other.origins
+    anew = choose([first, Layer("second", {**server, key: "OWN"})])
+    assert (getattr(anew.settings, key), anew.origins[key]) == ("OWN", "second")
+    same = choose([first, Layer("second", {"model": "m"})])
+    assert getattr(same.settings, key) == "CORP"
+
+
+def test_a_key_named_with_another_server_takes_the_place_of_both_ways_to_find_one():
+    first = Layer("first", {"base_url": "http://a.example/v1", "api_key_command": "corp"})
+    second = Layer("second", {"base_url": "http://b.example/v1", "api_key_env": "OWN"})
+    assert choose([first, second]).settings.api_key_command is None

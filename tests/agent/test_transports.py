@@ -2,7 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import json
+import logging
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -13,14 +17,18 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as Handshake
 from websockets.http11 import Response as Refusal
+from websockets.sync.server import ServerConnection as Connection
+from websockets.sync.server import serve as serve_in_thread
 
 from inkernel.agent import errors
 from inkernel.agent import websocket as websocket_module
 from inkernel.agent.client import MOST_FAILURES, Client
 from inkernel.agent.events import Notice, TextDelta
+from inkernel.agent.items import Message
 from inkernel.agent.provider_table import Traits
 from inkernel.agent.providers import Target
 from inkernel.agent.request import Request
+from inkernel.agent.settings import Settings
 from inkernel.agent.wire import Finished
 
 Make = Callable[..., Any]
@@ -416,3 +424,206 @@ async def test_a_port_nobody_listens_on_is_unreachable(client_for: Make):
     target = Target("raw", "http://127.0.0.1:9/v1", "m", traits=SOCKET)
     with pytest.raises(errors.UnreachableError, match="cannot be reached"):
         await Talk(client_for(target)).ask("Hello")
+
+
+async def test_what_was_left_over_from_an_answer_is_not_read_as_the_next(
+    socket_server: Make, client_for: Make
+):
+    async def peer(connection: ServerConnection) -> None:
+        while True:
+            await server.read(connection)
+            for _ in range(2):
+                await answer(connection, len(server.sent))
+
+    server = await socket_server(peer)
+    talk = Talk(client_for(server.target()))
+    for number in (1, 2, 3):
+        parts = await talk.ask("Next?")
+        assert [part.text for part in parts if isinstance(part, Message)] == [f"Answer {number}."]
+        time.sleep(0.05)  # what came meanwhile is not even read from the network
+    assert server.connections == 3
+
+
+async def test_an_answer_of_which_items_were_left_out_is_not_built_on(
+    socket_server: Make, client_for: Make
+):
+    other = {**message(1), "content": [{"type": "output_text", "text": "Other words."}]}
+
+    async def peer(connection: ServerConnection) -> None:
+        while True:
+            await server.read(connection)
+            response = {"id": "resp_1", "output": [message(1), other]}
+            await connection.send(event("response.completed", response=response))
+
+    server = await socket_server(peer)
+    talk = Talk(client_for(server.target()))
+    await talk.ask("One")
+    await talk.ask("Two")
+    assert "previous_response_id" not in server.sent[1]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("error", [{"status": 400}, {"status": 404}, {"code": "invalid_prompt"}])
+async def test_what_is_refused_as_a_continuation_is_asked_whole(
+    socket_server: Make, client_for: Make, error: dict[str, Any]
+):
+    async def peer(connection: ServerConnection) -> None:
+        while True:
+            frame = await server.read(connection)
+            if "previous_response_id" in frame:
+                code = {"code": error.get("code"), "message": "No."}
+                await connection.send(event("error", status=error.get("status"), error=code))
+            else:
+                await answer(connection, len(server.sent))
+
+    server = await socket_server(peer)
+    talk = Talk(client_for(server.target()))
+    await talk.ask("One")
+    assert isinstance((await talk.ask("Two"))[-1], Finished)
+    assert len(server.sent[2]["input"]) == 3
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_continuation_is_not_asked_whole_when_it_had_begun_or_is_too_long(
+    socket_server: Make, client_for: Make, begun: bool
+):
+    async def peer(connection: ServerConnection) -> None:
+        while True:
+            frame = await server.read(connection)
+            if "previous_response_id" not in frame:
+                await answer(connection, len(server.sent))
+                continue
+            if begun:
+                await connection.send(event("response.output_text.delta", delta="Half "))
+            code = "invalid_prompt" if begun else "context_length_exceeded"
+            await connection.send(event("error", error={"code": code, "message": "No."}))
+
+    server = await socket_server(peer)
+    talk = Talk(client_for(server.target()))
+    await talk.ask("One")
+    kind = errors.RequestRefusedError if begun else errors.ContextLengthError
+    with pytest.raises(kind):
+        await talk.ask("Two")
+    assert len(server.sent) == 2
+    await talk.ask("Three")  # nor is the response before the failure gone on from
+    assert "previous_response_id" not in server.sent[2]
+
+
+async def test_an_answer_between_sets_the_count_of_failures_back(
+    socket_server: Make, client_for: Make
+):
+    async def peer(connection: ServerConnection) -> None:
+        await server.read(connection)
+        if len(server.sent) % MOST_FAILURES == 0:
+            await answer(connection, len(server.sent))
+
+    server = await socket_server(peer)
+    client = client_for(server.target())
+    for number in range(3 * MOST_FAILURES):
+        other = Request.of(b'"model":"m%d"' % number, bytearray(b'{"role":"user"}'))
+        with contextlib.suppress(errors.StreamBrokenError, errors.ResponseGoneError):
+            assert not [x async for x in client.sample(other) if isinstance(x, Notice)]
+    assert client.transport.startswith("WebSocket")
+
+
+async def test_a_server_that_is_not_there_is_a_failure_of_the_transport(client_for: Make):
+    client = client_for(Target("raw", "http://127.0.0.1:9/v1", "m", traits=SOCKET))
+    for _ in range(MOST_FAILURES):
+        with pytest.raises(errors.UnreachableError):
+            await Talk(client).ask("Hello")
+        assert client.transport.startswith("WebSocket")
+    with pytest.raises(errors.UnreachableError):
+        await Talk(client).ask("Hello")
+    assert client.transport.startswith("HTTP")
+
+
+async def test_a_handshake_that_is_cut_is_a_failure_not_a_server_without_websockets(
+    client_for: Make,
+):
+    def cut(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        client = client_for(Target("raw", address, "m", traits=SOCKET))
+        with pytest.raises(errors.StreamBrokenError, match="without an answer"):
+            await Talk(client).ask("Hello")
+    assert client.transport.startswith("WebSocket")
+
+
+async def test_a_handshake_that_takes_too_long_gives_way_to_http_with_a_notice(client_for: Make):
+    asked: list[bytes] = []
+
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).partition(b" ")[0])
+        if asked[-1] == b"POST":
+            done = b'data: {"type":"response.completed","response":{"output":[]}}\n\n'
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + done)
+        else:
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(peer, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        client = client_for(Target("raw", address, "m", traits=SOCKET), connect_timeout=0.3)
+        parts = await Talk(client).ask("Hello")
+        again = await Talk(client).ask("Hello")
+    assert [type(part) for part in parts] == [Notice, Finished]
+    assert parts[0].text.endswith("opened no WebSocket in time: this session goes on over HTTP.")
+    assert [type(part) for part in again] == [Finished]
+    assert asked == [b"GET", b"POST", b"POST"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (1008, errors.RequestRefusedError),
+        (1009, errors.RequestRefusedError),
+        (1011, errors.StreamBrokenError),
+    ],
+)
+async def test_the_reason_for_which_a_connection_was_closed_is_told(
+    socket_server: Make, client_for: Make, code: int, kind: type[errors.ModelError]
+):
+    async def peer(connection: ServerConnection) -> None:
+        await server.read(connection)
+        await connection.close(code, "No more for sk-1.")
+
+    server = await socket_server(peer)
+    with pytest.raises(kind, match=r"It says: No more for \[key\]\.") as raised:
+        await Talk(client_for(server.target("sk-1"))).ask("Hello")
+    assert "sk-1" not in str(raised.value)
+
+
+async def test_the_key_is_in_no_log(
+    socket_server: Make, client_for: Make, caplog: pytest.LogCaptureFixture
+):
+    server = await socket_server()
+    with caplog.at_level(logging.DEBUG):
+        for name in ("websockets.server", "inkernel.websocket"):
+            logging.getLogger(name).setLevel(logging.ERROR if "server" in name else logging.DEBUG)
+        await Talk(client_for(server.target("sk-1"))).ask("Hello")
+    assert "sk-1" not in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_line_can_be_used_by_one_event_loop_after_another():
+    def converse(connection: Connection) -> None:
+        for number, _ in enumerate(connection):
+            response = {"id": f"resp_{number}", "output": [message(number)]}
+            connection.send(event("response.completed", response=response))
+
+    server = serve_in_thread(converse, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    address = f"http://127.0.0.1:{server.socket.getsockname()[1]}/v1"
+    talk = Talk(Client(Target("raw", address, "m", traits=SOCKET), Settings()))
+    try:
+        for _ in range(2):
+            assert isinstance(asyncio.run(talk.ask("Hello"))[-1], Finished)
+        asyncio.run(talk.client.close())
+    finally:
+        server.shutdown()
+        thread.join()
+    del talk
+    gc.collect()  # a connection whose loop has ended cannot be closed, only dropped

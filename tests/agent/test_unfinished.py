@@ -9,6 +9,7 @@ import pytest
 from inkernel.agent.errors import IncompleteError, ProtocolError
 from inkernel.agent.events import TextDelta
 from inkernel.agent.items import Item
+from inkernel.agent.unfinished import MOST_OPEN
 from inkernel.agent.wire import ResponseReader, SamplePart
 
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
@@ -162,3 +163,29 @@ def test_arguments_for_what_is_no_call_belong_to_the_latest_call():
     arguments = event("function_call_arguments.delta", item_id="msg_1", delta='{"a": 1}')
     parts = read(OPEN_CALL, event("output_item.added", item=ADDED), arguments, completed())
     assert [item["arguments"] for item in wires(parts)] == ['{"a": 1}']
+
+
+def begun(number: int) -> dict[str, Any]:
+    call = {**CALL, "id": f"fc_{number}", "call_id": f"call_{number}"}
+    return event("output_item.added", item=call)
+
+
+@pytest.mark.timeout(60)
+def test_ten_thousand_open_calls_are_looked_at_once():
+    # Looking at each of them when one of them ends would take some minutes.
+    calls = [begun(number)["item"] | {"id": f"other_{number}"} for number in range(10_000)]
+    opened = [begun(number) for number in range(len(calls))]
+    done = [event("output_item.done", item=call) for call in calls]
+    assert wires(read(*opened, *done, completed())) == calls
+
+
+def test_more_open_items_than_are_kept_track_of_are_not_made_whole():
+    opened = [begun(number) for number in range(MOST_OPEN + 5)]
+    made = wires(read(*opened, completed()))
+    assert [item["call_id"] for item in made] == [f"call_{n}" for n in range(MOST_OPEN)]
+
+
+def test_a_call_that_was_not_announced_ends_nothing_else():
+    text = event("output_text.delta", delta="Hello.")
+    items = wires(read(text, event("output_item.done", item=CALL), completed()))
+    assert [item["type"] for item in items] == ["function_call", "message"]

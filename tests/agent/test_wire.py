@@ -429,3 +429,44 @@ def test_a_message_that_says_nothing_is_not_kept(content: object, kept: bool):
     event = {"type": "response.output_item.done", "item": item}
     parts = list(ResponseReader("host:1", "m").read_all([json.dumps(event).encode()]))
     assert bool(parts) is kept
+
+
+def of_call(call_id: str, status: str = "completed") -> dict[str, Any]:
+    return {**CALL, "id": f"fc_{call_id}", "call_id": call_id, "status": status}
+
+
+SAID = {"type": "message", "id": "m", "role": "assistant", "content": "Yes."}
+
+
+@pytest.mark.parametrize(
+    ("items", "whole"),
+    [
+        ([SAID, of_call("a")], True),
+        ([SAID, SAID], True),
+        ([SAID, {**SAID, "content": "No."}], False),
+        ([of_call("a", "incomplete"), of_call("b")], False),
+        ([SAID, {**SAID, "id": "n", "content": []}], False),
+    ],
+)
+def test_it_knows_whether_the_server_holds_more_than_it_gave(
+    items: list[dict[str, Any]], whole: bool
+):
+    reader = ResponseReader("host:1", "m")
+    events = [event("output_item.done", item=item) for item in items]
+    events.append(event("completed", response={"id": "r", "output": []}))
+    list(reader.read_all([json.dumps(it).encode() for it in events]))
+    assert reader.finished
+    assert reader.whole is whole
+
+
+def test_a_key_is_hidden_before_words_are_cut():
+    def hide(text: str) -> str:
+        return text.replace("sk-secret", "[key]")
+
+    long = "x" * 295 + "sk-secret"
+    failed = event("failed", response={"error": {"code": "server_error", "message": long}})
+    for data in (json.dumps(failed), "x" * 76 + "sk-secret"):
+        reader = ResponseReader("host:1", "m", hide)
+        with pytest.raises(ModelError) as raised:
+            list(reader.read_all([data.encode()]))
+        assert "sk-s" not in raised.value.message

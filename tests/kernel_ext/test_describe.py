@@ -717,7 +717,7 @@ def test_a_function_shows_signature_first_paragraph_and_place() -> None:
     line = sample.__code__.co_firstlineno
     assert describe(sample) == (
         "function sample(a: int, b: str = 'x', /, *rest: int, c: list[int] | None = None, "
-        "**more: object)\n"
+        "**more: object): What it is for, in two lines.\n"
         "  What it is for, in two lines.\n"
         f"  {__file__}:{line}"
     )

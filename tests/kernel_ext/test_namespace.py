@@ -206,7 +206,7 @@ WHOLE: Names = {
         ("model.coef_[0]", "float64 1.0"),
         ("model.kind", "'linear'"),
         ("Model.kind", "'linear'"),
-        ("model.fit", "function fit(self, data: object, rounds: int = 3)"),
+        ("model.fit", "function fit(self, data: object, rounds: int = 3): Fit it."),
         ("model.load", "function load(path: str)"),
         ("slotted.full", "1"),
         ('config["a"][0]["k"]', "5"),
@@ -483,3 +483,21 @@ def test_nothing_is_imported_by_looking() -> None:
         "polars",
         "sklearn",
     }
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"names": ["api_key"]},
+        {"expression": "config['api_key']"},
+        {"expression": "config.get_token"},
+        {"names": ["config"], "depth": 3},
+        {},
+    ],
+)
+async def test_what_is_called_a_secret_is_hidden_whoever_asks(asked: dict[str, Any]):
+    names = {"api_key": "sk-very-secret", "config": {"api_key": "sk-very-secret"}}
+    tool = inspect_tool(lambda: names)
+    answer = await tool.run("c", tool.arguments.model_validate(asked))
+    assert "sk-very" not in answer.text
+    assert "sk-very" not in reference("api_key", names)

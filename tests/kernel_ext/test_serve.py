@@ -91,3 +91,11 @@ def test_a_port_in_use_is_told(script: Path):
         )
     assert ran.returncode == 2
     assert port in ran.stderr
+
+
+def test_it_goes_on_when_nobody_reads_its_log(script: Path):
+    with served(str(script)) as (process, base_url):
+        assert process.stdout
+        process.stdout.close()
+        for _ in range(3):
+            assert httpx.post(f"{base_url}/responses", json=ASK).status_code == 200

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,14 @@ import pytest
 from inkernel.agent import errors
 from inkernel.agent.cells import CellRun, StreamOutput
 from inkernel.agent.client import Client
-from inkernel.agent.context import Place
+from inkernel.agent.context import Place, Snapshot
 from inkernel.agent.events import Event, ReasoningDelta, SampleEnded, TextDelta, TurnEnded
 from inkernel.agent.http import list_models
 from inkernel.agent.keys import Keys
 from inkernel.agent.loop import turn
+from inkernel.agent.outputs import Outputs
 from inkernel.agent.providers import Target, find_target
+from inkernel.agent.record import Record
 from inkernel.agent.session import Said, Session
 from inkernel.agent.settings import Settings
 from inkernel.agent.tools.run_cell import run_cell_tool
@@ -47,7 +50,9 @@ async def target_at(live, **choices) -> Target:
 
 
 @pytest.fixture
-async def session_at(session_for) -> AsyncIterator[Callable[..., Awaitable[Session]]]:
+async def session_at(
+    session_for, tmp_path: Path
+) -> AsyncIterator[Callable[..., Awaitable[Session]]]:
     """Builds a session with a server, its one tool `run_cell`; keywords are settings."""
     async with contextlib.AsyncExitStack() as stack:
 
@@ -55,7 +60,9 @@ async def session_at(session_for) -> AsyncIterator[Callable[..., Awaitable[Sessi
             target = await target_at(live, **choices)
             client = Client(target, Settings(max_attempts=1))
             stack.push_async_callback(client.close)
-            tool = run_cell_tool(run_code, 1000)
+            record = Record(Path(tempfile.mkdtemp(dir=tmp_path)) / "record.jsonl")
+            stack.callback(record.close)
+            tool = run_cell_tool(run_code, 1000, Outputs(record))
             return session_for(client.sample, tool, target=target, max_attempts=1)
 
         yield build
@@ -66,7 +73,7 @@ def say(place: Place) -> Say:
     """Says something: the events of the turn."""
 
     async def drain(session: Session, text: str) -> list[Event]:
-        return [event async for event in turn(session, Said(text, place))]
+        return [event async for event in turn(session, Said(text, Snapshot(place)))]
 
     return drain
 
@@ -120,7 +127,7 @@ async def test_leaving_in_mid_stream_stops_the_server_too(live, session_at, say,
     ticks = asyncio.Event()
 
     async def listen() -> None:
-        async for event in turn(session, Said("Be a clock.", place)):
+        async for event in turn(session, Said("Be a clock.", Snapshot(place))):
             if isinstance(event, TextDelta):
                 ticks.set()
 

@@ -1,0 +1,103 @@
+"""A long text by its lines: their numbers, spans of it, and what stands where it was cut.
+
+Knows neither what the text is nor where it is kept.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from .tokens import estimate
+
+Span = tuple[int, int]
+"""Where a part of a text starts and ends, in characters."""
+
+FOLD = 400
+"""Most characters of an addressable line; a longer one counts as several."""
+
+MARK = 32
+"""Most tokens of the line that stands for what is left out."""
+
+WIDEST = 8
+"""Most characters told for one token."""
+
+
+class Lines:
+    """A text by its addressable lines, numbered from 1."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._starts: list[int] = []
+        at = 0
+        for line in text.split("\n"):
+            self._starts.extend(range(at, at + max(len(line), 1), FOLD))
+            at += len(line) + 1
+        if text.endswith("\n"):
+            self._starts.pop()
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def number(self, at: int) -> int:
+        """The number of the line that has the character at `at`."""
+        return bisect_right(self._starts, at)
+
+    def start(self, number: int) -> int:
+        """The first character of a line."""
+        return self._starts[number - 1]
+
+    def cut(self, first: int, last: int) -> str:
+        """Lines `first` to `last`, both included, as they are in the text."""
+        end = self._starts[last] if last < len(self) else len(self.text)
+        return self.text[self.start(first) : end]
+
+
+def ends(text: str, start: int, end: int, limit: int) -> list[Span]:
+    """Head and tail of text[start:end], about `limit` tokens in all; all of it when it fits.
+
+    The cut falls on line ends where that leaves out little.
+    """
+    part = text[start:end]
+    if estimate(part) <= limit:
+        return [(start, end)]
+    half = limit // 2
+    if half < 1:
+        return []
+    head = _reach(part[: WIDEST * half], half)
+    tail = _reach(part[: -WIDEST * half - 1 : -1], half)
+    line_end = part.rfind("\n", 0, head) + 1
+    if line_end > head // 2:
+        head = line_end
+    line_start = part.find("\n", len(part) - tail) + 1
+    if 0 < line_start <= len(part) - tail // 2:
+        tail = len(part) - line_start
+    return [(start, start + head), (max(start + head, end - tail), end)]
+
+
+def with_gaps(lines: Lines, spans: Sequence[Span], handle: str) -> str:
+    """The spans, in order, and between them which lines of `handle` are left out.
+
+    A gap that costs no more than its mark is not left out.
+    """
+    text = lines.text
+    said: list[str] = []
+    at = 0
+    for start, end in (*spans, (len(text), len(text))):
+        gap = text[at:start]
+        cost = estimate(gap)
+        if cost <= MARK:
+            said.append(gap)
+        else:
+            first, last = lines.number(at), lines.number(start - 1)
+            where = f"lines {first}–{last} of {handle} left out, about {cost} tokens"
+            before = "" if not said or said[-1].endswith("\n") else "\n"
+            said.append(f"{before}[… {where} …]\n")
+        said.append(text[start:end])
+        at = end
+    return "".join(said)
+
+
+def _reach(text: str, limit: int) -> int:
+    """How many characters from the start of `text` have at most `limit` tokens."""
+    while text and (tokens := estimate(text)) > limit:
+        text = text[: len(text) * limit // tokens]
+    return len(text)

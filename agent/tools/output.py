@@ -1,0 +1,109 @@
+"""The tool that reads what was cut from another output, by its lines. Knows no record."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel, Field
+
+from ..errors import RecordError
+from ..lines import FOLD, Lines
+from ..outputs import Outputs
+from ..search import MOST, SearchError, find
+from ..tokens import estimate
+from . import Tool, ToolOutput, told
+
+DESCRIPTION = (
+    "Read the full form of an output you were shown in part: where it says "
+    "`lines 12–480 of out-3 left out`, out-3 is the handle. Give lines, or a pattern, or both."
+)
+AROUND = 2
+"""Lines shown before and after a match."""
+
+_SAY = 60
+"""Tokens kept for what is said besides the lines."""
+
+
+class Output(BaseModel):
+    """What to read."""
+
+    handle: str = Field(description="such as out-3")
+    start: int | None = Field(None, ge=1, description="first line, from 1")
+    end: int | None = Field(None, ge=1, description="last line, included")
+    grep: str | None = Field(
+        None, min_length=1, max_length=1000, description="Python regular expression, within a line"
+    )
+
+
+def output_tool(outputs: Outputs, output_tokens: int) -> Tool[Output]:
+    """`output` over what was kept. `output_tokens`: most of one answer."""
+
+    async def run(_call_id: str, arguments: Output) -> ToolOutput:
+        try:
+            return told(await _answer(outputs, arguments, max(output_tokens - _SAY, FOLD)))
+        except (SearchError, RecordError) as error:
+            return told(str(error), "error")
+
+    return Tool("output", DESCRIPTION, Output, run, reads_only=True)
+
+
+async def _answer(outputs: Outputs, asked: Output, limit: int) -> str:
+    if asked.handle not in outputs.handles:
+        last = outputs.handles[-1:]
+        there = f"The last is {last[0]}." if last else "Nothing was kept yet."
+        raise SearchError(f"There is no output {asked.handle!r}. {there}")
+    lines = outputs.lines(asked.handle)
+    first, last = asked.start or 1, min(asked.end or len(lines), len(lines))
+    if first > last:
+        raise SearchError(f"{asked.handle} has {len(lines)} lines; {first} to {last} is none.")
+    if asked.grep is None:
+        return _slice(lines, asked.handle, first, last, limit)
+    start = lines.start(first)
+    found = await find(lines.cut(first, last), asked.grep)
+    numbers = sorted({lines.number(start + at) for at in found})
+    count = f"the first {len(numbers)}" if len(found) == MOST else str(len(numbers))
+    head = f"[{count} matching lines in {asked.handle}]"
+    return "\n".join([head, *_matches(lines, numbers, limit)])
+
+
+def _slice(lines: Lines, handle: str, first: int, last: int, limit: int) -> str:
+    """Lines as they are, as many as fit, and how to get the rest."""
+    end = first
+    limit -= estimate(lines.cut(first, first))
+    while end < last and (limit := limit - estimate(lines.cut(end + 1, end + 1))) >= 0:
+        end += 1
+    head = f"[lines {first}–{end} of {len(lines)} in {handle}]"
+    said = [head, lines.cut(first, end).removesuffix("\n")]
+    if end < last:
+        said.append(f"[lines {end + 1}–{last} did not fit: go on with start={end + 1}]")
+    return "\n".join(said)
+
+
+def _matches(lines: Lines, numbers: Sequence[int], limit: int) -> list[str]:
+    """Matching lines with their numbers and what is around them, as many as fit."""
+    said: list[str] = []
+    matching = set(numbers)
+    upto = 0
+    for number in numbers:
+        group = list(_group(lines, number, upto, matching))
+        upto = min(number + AROUND, len(lines))
+        if not said and sum(map(estimate, group)) > limit:
+            group, upto = [_numbered(lines, number, ":")], number
+        limit -= sum(map(estimate, group))
+        if limit < 0 and said:
+            rest = len(numbers) - bisect_left(numbers, number)
+            return [*said, f"[{rest} more matching lines: go on with start={number}]"]
+        said += group
+    return said
+
+
+def _group(lines: Lines, number: int, upto: int, matching: set[int]) -> Iterator[str]:
+    """The lines around a match that were not shown with the match before it."""
+    first, last = max(number - AROUND, 1, upto + 1), min(number + AROUND, len(lines))
+    if upto and first > upto + 1:
+        yield "--"
+    for at in range(first, last + 1):
+        yield _numbered(lines, at, ":" if at in matching else "-")
+
+
+def _numbered(lines: Lines, number: int, mark: str) -> str:
+    return f"{number}{mark}{lines.cut(number, number).removesuffix(chr(10))}"

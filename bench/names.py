@@ -1,0 +1,92 @@
+"""What a snapshot of the live names takes, at 10,000 names. `python bench/names.py`.
+
+Of 100 names 82 are scalars, 16 small containers, one a function and one an instance; 50 more are
+frames and arrays of 100,000 rows. Prints medians over the runs; the target is 5 ms when little
+changed.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from inkernel.kernel_ext.evidence import fingerprint
+from inkernel.kernel_ext.names import snapshot
+
+NAMES, RUNS, ROWS = 10_000, 30, 100_000
+TARGET_MS = 5.0
+
+
+class Thing:
+    """An instance of a class of the person's."""
+
+    def __init__(self, number: int) -> None:
+        self.number, self.parts = number, [number]
+
+
+def value(i: int) -> object:
+    """The i-th of the values that are no frames or arrays."""
+    match i % 20:
+        case 0:
+            return [i, i + 0.5, f"item {i}"]
+        case 1:
+            return {"id": i, "weight": i / 7, "name": f"name {i}"}
+        case 2:
+            return (i, f"pair {i}")
+        case 3 if i % 100 == 3:
+            return Thing(i)
+        case 3 if i % 100 == 23:
+            return lambda x=i: x
+        case 3 if i % 100 == 43:
+            return [[i], [i + 1]]
+        case 4 | 5 | 6 | 7:
+            return i / 3
+        case 8 | 9 | 10 | 11:
+            return f"text of number {i}"
+        case _:
+            return i * 1_000_003
+
+
+def namespace() -> dict[str, object]:
+    """10,000 names."""
+    held: dict[str, object] = {}
+    for i in range(25):
+        numbers = np.random.default_rng(i).random((ROWS, 4))
+        table = pd.DataFrame(numbers, columns=list("abcd"))
+        held |= {f"array_{i}": numbers.copy(), f"frame_{i}": table.assign(kind="x", n=i)}
+    return held | {f"name_{i}": value(i) for i in range(NAMES - len(held))}
+
+
+def timed(what: str, run: Callable[[], object], count: int, unit: float = 1e3) -> float:
+    """Print the median, least and most of `count` runs."""
+    took: list[float] = []
+    for _ in range(count):
+        started = time.perf_counter()
+        run()
+        took.append((time.perf_counter() - started) * unit)
+    low, mid, high = min(took), statistics.median(took), max(took)
+    print(f"{what:42} median {mid:8.2f}  min {low:8.2f}  max {high:8.2f}")
+    return mid
+
+
+def main() -> None:
+    """Print one line per figure."""
+    names = namespace()
+    timed("the first snapshot, ms", lambda: snapshot(names, {}), 5)
+    told = snapshot(names, {})
+    timed("nothing changed, ms", lambda: snapshot(names, told), RUNS)
+    for i in range(20, 520, 20):
+        held = names[f"name_{i}"]
+        assert isinstance(held, list)
+        held.append(i)
+    names |= {f"name_{i}": str(i) for i in range(4, 504, 20)}
+    timed(f"50 names changed, ms (target {TARGET_MS:.0f})", lambda: snapshot(names, told), RUNS)
+    samples = {type(each).__name__: each for each in names.values()}
+    for kind, each in samples.items():
+        timed(f"fingerprint of a {kind}, µs", lambda each=each: fingerprint(each), 300, 1e6)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What resuming a long session takes, and reading its outputs. `python bench/resume.py`.
+
+1,000 turns with 2,000 cell runs, 60 MB, in 1 s; then one output of 10 MB. Prints medians.
+"""
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from inkernel.agent.cells import CellRun, StreamOutput
+from inkernel.agent.items import call_output, message, parse_item, text_part
+from inkernel.agent.outputs import Outputs
+from inkernel.agent.record import Record
+from inkernel.agent.resume import resume
+from inkernel.agent.tools.output import Output, output_tool
+from inkernel.agent.tools.run_cell import tell
+
+TURNS, STEPS, RUNS = 1_000, 2, 5
+TARGET_S = 1.0
+CODE = "print(table)\n" * 30
+
+
+def printed(lines: int) -> CellRun:
+    """A run that prints a table."""
+    text = "".join(f"{n} {n * 1.5:12.3f} rain é\n" for n in range(lines))
+    return CellRun(source=CODE, status="ok", outputs=(StreamOutput(name="stdout", text=text),))
+
+
+def step(record: Record, outputs: Outputs, turn: int, call_id: str, run: CellRun) -> None:
+    """Reasoning, a call, its run and its output."""
+    thought = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA" * 300}
+    arguments = json.dumps({"title": "look", "code": CODE})
+    call = {"type": "function_call", "name": "run_cell", "call_id": call_id}
+    record.append_item(parse_item(thought), turn, "cell")
+    record.append_item(parse_item({**call, "arguments": arguments}), turn, "cell")
+    told = tell(run, 3_000, outputs.keep_run(call_id, run))
+    record.append_item(call_output(call_id, told.parts), turn, "cell", "output")
+    record.append("sample", {"sample": 1, "usage": {"input": 1}})
+
+
+def write(record: Record, outputs: Outputs) -> None:
+    """The whole session."""
+    run = printed(700)
+    for turn in range(1, TURNS + 1):
+        record.append("turn", {"turn": turn, "cell": "cell", "said": "Look at it."})
+        record.append_item(message("user", text_part("Look at it.")), turn, "cell", "said")
+        for number in range(STEPS):
+            step(record, outputs, turn, f"call_{turn}_{number}", run)
+        text = {"type": "output_text", "text": "Done. " * 100}
+        record.append_item(message("assistant", text), turn, "cell")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """The median of some runs."""
+    times: list[float] = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Write, resume, read."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "session.jsonl"
+        record = Record(path)
+        outputs = Outputs(record)
+        write(record, outputs)
+        size = path.stat().st_size / 1e6
+        took = seconds(lambda: resume(path))
+        print(f"resume {TURNS:,} turns, {size:.0f} MB: {took:.2f} s (target {TARGET_S:.0f})")
+        big = printed(400_000)
+        handle = outputs.keep_run("big", big)
+        tool = output_tool(outputs, 10_000)
+        print(f"tell a run of 10 MB: {seconds(lambda: tell(big, 10_000, handle)) * 1e3:.0f} ms")
+        for asked in ({"start": 200_000}, {"grep": "77777"}, {"grep": r"7.77 .*\.5"}):
+            ask = Output.model_validate({"handle": handle, **asked})
+            took = seconds(lambda ask=ask: asyncio.run(tool.run("call", ask)))
+            print(f"output of it, {asked}: {took * 1e3:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Whole requests, a readable file each: every item that is sent, in order. A change is a diff.
+
+`UPDATE_GOLDEN=1 pytest tests/agent/test_requests.py` writes the files anew.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inkernel.agent.cells import DisplayOutput, ErrorOutput, StreamOutput
+from inkernel.agent.context import Place, Snapshot
+from inkernel.agent.fakes import play
+from inkernel.agent.items import Item, call_output, parse_item, text_part
+from inkernel.agent.project import Doc
+from inkernel.agent.seen import CellSeen, NameSeen
+from inkernel.agent.session import Said, Session
+
+FOLDER = Path(__file__).parent / "golden" / "requests"
+DOC = Doc(Path("/home/ada/rain/AGENTS.md"), "Use metric units.\n")
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhg"
+    "GAWjR9awAAAABJRU5ErkJggg=="
+)
+
+LOAD = CellSeen(
+    number=1,
+    cell="c1",
+    count=1,
+    source="import pandas as pd\nrain = pd.read_csv('rain.csv')",
+    status="ok",
+    bound=("pd", "rain"),
+)
+LOOK = CellSeen(
+    number=2,
+    cell="c2",
+    count=2,
+    source="rain.plot()\nprint(len(rain))",
+    status="ok",
+    outputs=(
+        StreamOutput(name="stdout", text="365\n"),
+        DisplayOutput(data={"text/plain": "<Axes>", "image/png": PNG}),
+    ),
+    reads=("rain",),
+)
+FAIL = CellSeen(
+    number=3,
+    cell="c3",
+    count=3,
+    source="rain['date'].dt.month",
+    status="error",
+    outputs=(
+        ErrorOutput(
+            ename="AttributeError",
+            evalue="Can only use .dt accessor with datetimelike values",
+            traceback=("AttributeError: Can only use .dt accessor with datetimelike values",),
+        ),
+    ),
+    reads=("rain",),
+)
+AGAIN = replace(LOAD, number=4, count=4, supersedes=1)
+NAMES = {
+    "pd": NameSeen("pd", "pd: module pandas", "1"),
+    "rain": NameSeen("rain", "rain: DataFrame 365 × 3 (date object, mm float64, …)", "1"),
+}
+
+
+def rendered(session: Session) -> str:
+    """The request's items, each with what it is to the conversation."""
+    lines: list[str] = []
+    for entry in session.conversation.history.entries:
+        item = json.loads(entry.item.wire)
+        about = item.get("role") or item["type"]
+        lines.append(f"[{entry.kind}] {about}, turn {entry.turn}")
+        lines += [f"    {line}" for line in body(item).splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def body(item: dict[str, Any]) -> str:
+    parts = item.get("content", item.get("output", item.get("arguments", "")))
+    if isinstance(parts, str):
+        return parts
+    return "\n".join(
+        part.get("text") or f"({part['type']}, {len(part['image_url']):,} characters)"
+        for part in parts
+    )
+
+
+def golden(name: str, session: Session) -> None:
+    path, text = FOLDER / f"{name}.txt", rendered(session)
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def answered(session: Session, text: str) -> None:
+    part = {"type": "output_text", "text": text}
+    session.commit(parse_item({"type": "message", "role": "assistant", "content": [part]}))
+
+
+@pytest.fixture
+def session(session_for: Callable[..., Session]) -> Session:
+    return session_for(play([]))
+
+
+def test_a_fresh_session(session: Session, place: Place):
+    session.begin(Said("How much rain fell?", Snapshot(replace(place, docs=(DOC,)))))
+    golden("fresh", session)
+
+
+def test_cells_and_names_since_the_last_turn(session: Session, place: Place):
+    first = Snapshot(place, "k", {}, (LOAD,), 1)
+    session.begin(Said("How much rain fell?", first))
+    answered(session, "Some.")
+    hidden = CellSeen(5, "c5", 5, "# agent: hide\nsecret()", "ok", hidden=True)
+    seen = Snapshot(
+        place,
+        "k",
+        NAMES,
+        (LOOK, FAIL, AGAIN, hidden),
+        5,
+        (("run 2, In [2]", ("rain",)), ("run 3, In [3]", ("rain",))),
+    )
+    session.begin(Said("Why does it fail?", seen))
+    answered(session, "Dates are text.")
+    session.begin(Said("Thanks.", replace(seen, cells=())))
+    golden("cells_since", session)
+
+
+def test_settings_and_place_change(session: Session, place: Place):
+    session.begin(Said("One.", Snapshot(replace(place, policy="auto: steps run"))))
+    moved = replace(place, policy="ask: the person is asked", cwd="/tmp", date="2026-03-02")
+    session.begin(Said("Two.", Snapshot(moved)))
+    golden("settings_change", session)
+
+
+def test_instructions_change_while_the_turn_runs(session: Session, place: Place):
+    now = replace(place, docs=(DOC,))
+    session = replace(session, look=lambda: now)
+    session.begin(Said("Go.", Snapshot(now)))
+    call = {"type": "function_call", "call_id": "c", "name": "run_cell", "arguments": "{}"}
+    session.commit(parse_item(call))
+    session.commit(call_output("c", [text_part("ok")]))
+    session.refresh()
+    round_too = replace(DOC, text="Use metric units. Round.\n")
+    now = replace(place, docs=(round_too,), packages={"numpy": "2.1"})
+    session.refresh()
+    session.refresh()
+    session.begin(Said("Go on.", Snapshot(now)))
+    golden("instructions_change", session)
+
+
+def test_a_new_kernel(session: Session, place: Place):
+    session.begin(Said("One.", Snapshot(place, "k1", NAMES, (LOAD,), 1)))
+    left = {"x": NameSeen("x", "x: int 1", "1")}
+    session.begin(Said("Two.", Snapshot(place, "k2", left)))
+    golden("new_kernel", session)
+
+
+def test_more_cells_than_fit(session_for: Callable[..., Session], place: Place):
+    session = session_for(play([]), cells_tokens=300)
+    runs = tuple(
+        CellSeen(n, f"c{n}", n, f"x{n} = compute({n})\n" * 5, "ok", bound=(f"x{n}",))
+        for n in range(1, 41)
+    )
+    session.begin(Said("Go.", Snapshot(place, "k", {}, runs, 40)))
+    golden("many_cells", session)
+
+
+def test_what_is_rendered_is_what_is_sent(session: Session, place: Place):
+    session.begin(Said("One.", Snapshot(place, "k1", NAMES, (LOAD, LOOK), 2)))
+    sent: list[Item] = [entry.item for entry in session.conversation.history.entries]
+    assert bytes(session.conversation.history.wire) == b",".join(item.wire for item in sent)

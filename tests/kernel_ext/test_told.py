@@ -1,0 +1,155 @@
+"""What the model is told of the person's cells and variables, in a real kernel."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+LOAD = "%load_ext inkernel"
+TURN = '[[turn]]\n[[turn.response]]\nsay = "Yes."\n'
+
+
+@pytest.fixture
+def agent(kernel: Callable[..., Any], scripted: Callable[[str], Any]):
+    """Starts a kernel with the extension loaded, and the scripted server it talks to."""
+
+    def start(script: str = TURN * 5, **environ: str):
+        server = scripted(script)
+        address = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted/test"}
+        running = kernel(**address, **environ)
+        assert running.run(LOAD).status == "ok"
+        return running, server
+
+    return start
+
+
+def told(body: bytes, tag: str) -> list[str]:
+    """The text of each item of the request that begins with `<tag>`."""
+    texts = [
+        part.get("text", "")
+        for item in json.loads(body)["input"]
+        if isinstance(item.get("content"), list)
+        for part in item["content"]
+    ]
+    return [text for text in texts if text.startswith(f"<{tag}>")]
+
+
+def test_what_the_person_ran_is_told_once_with_what_it_showed_and_did(agent):
+    kernel, server = agent()
+    kernel.run("xs = [1, 2]\nprint('hello')\nlen(xs)", cell_id="c1")
+    kernel.run("# agent: hide\nprivate = 1", cell_id="c2")
+    kernel.run("1 / 0", cell_id="c3")
+    kernel.run("%%agent\nOne.")
+    kernel.run("xs.append(3)", cell_id="c4")
+    kernel.run("%%agent\nTwo.")
+    (first,) = told(server.requests[0], "cells")
+    assert "print('hello')" in first and "hello" in first and "\n2\n" in first
+    assert "bound xs" in first
+    assert "ZeroDivisionError" in first
+    assert "private" not in first and "1 run(s) hidden" in first
+    again, second = told(server.requests[1], "cells")
+    assert again == first
+    assert "xs.append(3)" in second and "changed xs" in second
+    assert "hello" not in second
+    assert "read xs, changed since" not in first
+
+
+def test_a_rerun_supersedes_and_what_read_it_is_stale(agent):
+    kernel, server = agent()
+    kernel.run("a = 1", cell_id="c1")
+    kernel.run("b = a + 1\nb", cell_id="c2")
+    kernel.run("%%agent\nOne.")
+    kernel.run("a = 10", cell_id="c1")
+    kernel.run("%%agent\nTwo.")
+    text = told(server.requests[1], "cells")[-1]
+    assert "again: run 1 is superseded" in text
+    assert "stale: run 2" in text and "read a, changed since" in text
+
+
+def test_what_the_agent_changed_makes_the_persons_cells_stale(agent):
+    step = json.dumps("a = 99")
+    kernel, server = agent(
+        '[[turn]]\n[[turn.response]]\n[[turn.response.call]]\nname = "run_cell"\n'
+        f'[turn.response.call.arguments]\ntitle = "x"\ncode = {step}\n'
+        f'[[turn.response]]\nsay = "Done."\n{TURN}'
+    )
+    kernel.run("a = 1")
+    kernel.run("print(a)")
+    kernel.run("%%agent\nOne.")
+    kernel.run("%%agent\nTwo.")
+    assert "read a, changed since" in told(server.requests[-1], "cells")[-1]
+
+
+def test_variables_are_told_as_they_become_new_change_and_go(agent):
+    kernel, server = agent()
+    kernel.run("xs = [1, 2]\nn = 5")
+    kernel.run("%%agent\nOne.")
+    kernel.run("xs.append(3)\ndel n\nnew = 'text'")
+    kernel.run("%%agent\nTwo.")
+    kernel.run("%%agent\nThree.")
+    first = told(server.requests[0], "names")
+    assert first[0].splitlines()[1:4] == ["new:", "  xs: [1, 2]", "  n: 5"]
+    second = told(server.requests[1], "names")[1]
+    assert "new:\n  new: 'text'" in second
+    assert "changed:\n  xs: [1, 2, 3]" in second
+    assert "gone: n" in second
+    assert len(told(server.requests[2], "names")) == 2
+
+
+def test_a_session_goes_on_in_another_kernel_from_its_record(agent, kernel):
+    running, server = agent()
+    running.run("xs = [1, 2]")
+    running.run("%%agent\nOne.")
+    address = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted/test"}
+    other = kernel(**address)
+    other.run(LOAD)
+    assert "open in another kernel" in other.run("%agent resume").evalue
+    running.run("%agent new")
+    assert "1 turns" in other.run("%agent resume").text
+    other.run("ys = 3")
+    assert other.run("%%agent\nTwo.").status == "ok"
+    first, second = server.requests
+    assert second.startswith(first[: -len(b"]}")])
+    assert "This is a new kernel" in told(second, "names")[-1]
+    assert "ys = 3" in told(second, "cells")[-1]
+    assert len(told(second, "environment")) == 1
+    listed = other.run("%agent history").text
+    assert "One." in listed and "Two." in listed
+
+
+def test_a_file_of_instructions_that_changes_while_a_turn_runs_is_told(agent, tmp_path):
+    step = json.dumps("open('AGENTS.md', 'w').write('Round to one digit.')")
+    kernel, server = agent(
+        '[[turn]]\n[[turn.response]]\n[[turn.response.call]]\nname = "run_cell"\n'
+        f'[turn.response.call.arguments]\ntitle = "x"\ncode = {step}\n'
+        '[[turn.response]]\nsay = "Done."\n'
+    )
+    kernel.run("%%agent\nOne.")
+    assert told(server.requests[0], "project_instructions") == []
+    assert "Round to one digit." in told(server.requests[1], "project_instructions")[0]
+
+
+def test_the_policy_is_told_and_told_again_when_it_changes(agent):
+    kernel, server = agent()
+    kernel.run("%%agent\nOne.")
+    kernel.run("%%agent --policy deny\nTwo.")
+    first, second = told(server.requests[1], "environment")
+    assert "policy: auto" in first
+    assert second.splitlines()[1:-1] == ["policy: deny: no code runs; you may look at variables"]
+
+
+def test_the_window_is_shown_by_kind_and_by_turn_and_the_request_as_it_is(agent):
+    kernel, server = agent()
+    assert "no request yet" in kernel.run("%agent context --raw").evalue
+    kernel.run("xs = [1, 2]")
+    kernel.run("%%agent\nHow many?")
+    shown = kernel.run("%agent context").text
+    for words in ("instructions and tools", "your cells", "your variables", "turn 1", "How many?"):
+        assert words in shown
+    raw = json.loads(kernel.run("%agent context --raw").text)
+    sent = json.loads(server.requests[0])
+    assert raw["input"][: len(sent["input"])] == sent["input"]
+    assert raw["tools"] == sent["tools"]
