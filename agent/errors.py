@@ -140,7 +140,7 @@ class ResponseGoneError(ModelError):
 
 
 class NoWebSocketError(ModelError):
-    """The server speaks no WebSocket. Never shown: HTTP takes its place."""
+    """The server speaks no WebSocket: HTTP takes its place, and that is said."""
 
 
 class IncompleteError(ModelError):

@@ -108,7 +108,7 @@ class ResponseReader:
         """
         run, texts = _Run("", None, None), list[Any]()
         try:
-            for data in events:
+            for data in filter(None, events):  # one without data only keeps the line alive
                 if self.over or data == b"[DONE]":
                     self.over = True
                     break

@@ -178,7 +178,12 @@ class Binding:
         self, text: str, more: Mapping[str, Any], interruption: Interruption
     ) -> None:
         settings = self.choose(more).settings
-        client = await self._open_client(await self.find_target(settings), settings)
+        try:
+            target = await self.find_target(settings)
+        except AuthError:
+            self.forget_keys()
+            raise
+        client = await self._open_client(target, settings)
         view = self._open_view(settings)
         session = Session(
             id=self.session_id,

@@ -88,7 +88,7 @@ def test_an_event_that_says_nothing_we_read_is_ignored(ignored: dict[str, Any]):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"hello", b"[1]", b'"x"', b"null", b"{", b"\xff", b"[" * 99_999]
+    "data", [b" ", b"hello", b"[1]", b'"x"', b"null", b"{", b"\xff", b"[" * 99_999]
 )
 def test_an_event_that_is_not_an_object_is_not_the_api(data: bytes):
     with pytest.raises(ProtocolError, match="host:1 sent an event that is not a JSON object") as it:
@@ -470,3 +470,9 @@ def test_a_key_is_hidden_before_words_are_cut():
         with pytest.raises(ModelError) as raised:
             list(reader.read_all([data.encode()]))
         assert "sk-s" not in raised.value.message
+
+
+def test_an_event_without_data_is_a_sign_of_life_and_no_more():
+    done = json.dumps(event("completed", response={"id": "r", "output": []})).encode()
+    parts = list(ResponseReader("host:1", "m").read_all([b"", done, b""]))
+    assert parts == [Finished(None, "r")]
