@@ -68,7 +68,7 @@ CHANGES: list[tuple[str, Callable[[], Any], str]] = [
     ("first of a large array", lambda: np.zeros((1000, 1000)), "v[0, 0] = 1"),
     ("last of a large array", lambda: np.zeros((1000, 1000)), "v[-1, -1] = 1"),
     ("whole of a large array", lambda: np.zeros((7, 100_000)), "v += 1"),
-    ("shape", lambda: np.zeros(6), "v.shape = (2, 3)"),
+    ("shape", lambda: np.zeros(6), "v.resize((2, 3), refcheck=False)"),
     ("array of objects", lambda: np.array([None, {}]), "v[0] = {}"),
     ("masked array", lambda: np.ma.array([1, 2], mask=[False, False]), "v[0] = np.ma.masked"),
     ("frame cell", frame, "v.loc[1, 'a'] = 9"),
