@@ -4,14 +4,16 @@ The latest are told whole, within a budget; what is before them becomes a line e
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from .cells import Output
 from .items import Message, message, text_part
 from .pieces import output_text
 from .seen import CellSeen, Stale
-from .tokens import cut_middle, estimate
+from .tokens import estimate
 from .tools.run_cell import figures
+
+Fit = Callable[[str, int], str]
+"""A text in at most about so many tokens; what is cut may be kept elsewhere, and say where."""
 
 SOURCE, OUTPUT = 1_000, 1_000
 """Most tokens of one cell's source, and of its outputs."""
@@ -22,12 +24,12 @@ FIGURES = 2
 _LINE = 100
 
 
-def tell_cells(runs: Sequence[CellSeen], stale: Stale, budget: int) -> Message:
+def tell_cells(runs: Sequence[CellSeen], stale: Stale, budget: int, fit: Fit) -> Message:
     """One message in at most about `budget` tokens of text, with the latest figures."""
     shown = [run for run in runs if not run.hidden]
     whole, first = list[str](), len(shown)
     for run in reversed(shown):
-        text = _whole(run)
+        text = _whole(run, fit)
         budget -= estimate(text)
         if budget < 0:
             break
@@ -56,19 +58,15 @@ def _briefly(runs: Sequence[CellSeen], budget: int) -> Iterator[str]:
     yield from lines
 
 
-def _whole(run: CellSeen) -> str:
+def _whole(run: CellSeen, fit: Fit) -> str:
     again = f", again: run {run.supersedes} is superseded" if run.supersedes else ""
-    source = cut_middle(run.source.strip("\n"), SOURCE)
+    source = fit(run.source.strip("\n"), SOURCE)
     fence = _fence(source)
     parts = [f"## {run.label}: {run.status}{again}", f"{fence}python\n{source}\n{fence}"]
-    if text := _outputs(run.outputs):
+    if text := fit("\n".join(map(output_text, run.outputs)), OUTPUT):
         fence = _fence(text)
         parts.append(f"{fence}\n{text}\n{fence}")
     return "\n".join([*parts, *([names] if (names := _names(run, "")) else [])])
-
-
-def _outputs(outputs: Sequence[Output]) -> str:
-    return cut_middle("\n".join(map(output_text, outputs)), OUTPUT) if outputs else ""
 
 
 def _names(run: CellSeen, before: str) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Self, cast
 
-from .cells_told import tell_cells
+from .cells_told import Fit, tell_cells
 from .items import Message, message, text_part
 from .names_told import ToldName, name_digest, tell_names
 from .project import Doc
 from .seen import CellSeen, NameSeen, Stale
+from .tokens import cut_middle
 
 Kind = Literal["instructions", "place", "cells", "names"]
 
@@ -109,17 +110,22 @@ class Telling(NamedTuple):
 
 
 def difference(
-    told: Told, now: Snapshot, budget: Budget, mentioned: frozenset[str] = frozenset()
+    told: Told,
+    now: Snapshot,
+    budget: Budget,
+    mentioned: frozenset[str] = frozenset(),
+    fit: Fit = cut_middle,
 ) -> tuple[list[Telling], Told]:
     """What is new since `told`, in fixed order, and what is known after it.
 
     `mentioned`: names that the person speaks of; they are told before others when not all fit.
+    `fit`: cuts what cells showed.
     """
     items, after = place_difference(told, now.place)
     stale = tuple((run, names) for run, names in now.stale if run not in told.stale)
     new_kernel = bool(told.kernel) and told.kernel != now.kernel
     if now.cells or stale:
-        items.append(Telling("cells", tell_cells(now.cells, stale, budget.cells)))
+        items.append(Telling("cells", tell_cells(now.cells, stale, budget.cells, fit)))
     known: Mapping[str, ToldName] = {} if new_kernel else told.names
     if names := tell_names(known, now.names, budget.names, mentioned, new_kernel):
         items.append(Telling("names", message("user", text_part(names))))

@@ -27,7 +27,7 @@ def cost_of(usage: Usage, settings: Settings, target: Target) -> float | None:
 
 
 def preload() -> None:
-    """Load the price list, if there is one: it takes some 0.2 s, better while a model answers."""
+    """Load the price list, if there is one: it takes a while, better while a model answers."""
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module("genai_prices")
 

@@ -39,7 +39,10 @@ def tell_names(
         return ""
     chosen = set(_fitting([*other, *new], mentioned, budget))
     lines = ["<names>", *([NEW_KERNEL] if new_kernel else [])]
-    for title, group in (("new", new), ("changed", other)):
+    changed = [seen for seen in other if _in_place(told[seen.name], seen)]
+    in_place = {seen.name for seen in changed}
+    rebound = [seen for seen in other if seen.name not in in_place]
+    for title, group in (("new", new), ("rebound", rebound), ("changed in place", changed)):
         shown = [f"  {seen.line}" for seen in group if seen.name in chosen]
         left = len(group) - len(shown)
         if group:
@@ -63,6 +66,12 @@ def _cut_list(names: Iterable[str], most: int = 50) -> str:
     listed = list(names)
     more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
+
+
+def _in_place(told: ToldName, now: NameSeen) -> bool:
+    if isinstance(told, str) or ":" not in now.evidence:
+        return False
+    return told.evidence.partition(":")[0] == now.evidence.partition(":")[0]
 
 
 def _same(told: ToldName, now: NameSeen) -> bool:

@@ -38,7 +38,7 @@ def counter_for(model: str) -> Counter:
 
 
 def tokenizer_for(model: str) -> Encode | None:
-    """The tokenizer of `model`, special tokens read as text; None without. Takes about 0.4 s."""
+    """The tokenizer of `model`, special tokens read as text; None without. Slow to load."""
     try:
         name = import_module("tiktoken.model").encoding_name_for_model(model.rpartition("/")[2])
         return import_module("tiktoken").Encoding(**_parts(name)).encode_ordinary

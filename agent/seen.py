@@ -42,7 +42,11 @@ class CellSeen:
 
 @dataclass(frozen=True, slots=True)
 class NameSeen:
-    """A live name in one bounded line. Equal `evidence`: no change of it was seen."""
+    """A live name in one bounded line. Equal `evidence`: no change of it was seen.
+
+    Evidence is `identity:content`, or for a scalar its value alone, without a colon. The same
+    identity with other content is the same object, changed in place.
+    """
 
     name: str
     line: str

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .cells_told import Fit
 from .context import Budget, Place, Snapshot, Telling, Told, difference, place_difference
 from .events import Notice, Usage
 from .history import Entry, History, Kind
@@ -22,7 +23,7 @@ from .record import Record
 from .request import Request
 from .resume import Resumed
 from .settings import Settings
-from .tokens import Corrected
+from .tokens import Corrected, cut_middle
 from .tools import Tool
 from .wire import SamplePart
 
@@ -80,6 +81,7 @@ class Session:
     record: Record
     conversation: Conversation = field(default_factory=Conversation)
     look: Look | None = None
+    fit: Fit = cut_middle
 
     def fields(self) -> bytes:
         """The fixed part of this session's requests."""
@@ -104,7 +106,7 @@ class Session:
         )
         budget = Budget(self.settings.cells_tokens, self.settings.names_tokens)
         mentioned = frozenset(_NAME.findall(said.text))
-        tellings, told = difference(talk.told, said.seen, budget, mentioned)
+        tellings, told = difference(talk.told, said.seen, budget, mentioned, self.fit)
         self._tell(tellings, told)
         parts = (said.text, *said.attached)
         self.commit(message("user", *map(text_part, parts)), "said")

@@ -195,6 +195,7 @@ class Binding:
             record=self._open_record(settings),
             conversation=self.conversation,
             look=lambda: self._place(settings),
+            fit=self._open_outputs(settings).fit,
         )
         self.fields = session.fields()
         try:

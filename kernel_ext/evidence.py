@@ -62,11 +62,6 @@ def is_scalar(kind: type) -> bool:
     return type(kind) is type and kind in _SCALARS  # another metaclass may define __hash__
 
 
-def identity(evidence: str) -> str:
-    """The part of a fingerprint that stays when a value is changed in place."""
-    return evidence.partition(":")[0]
-
-
 def _content(value: Any, kind: type) -> object:
     """What a fingerprint is the hash of: nested tuples of numbers and plain text."""
     if type(kind) is type:

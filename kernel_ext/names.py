@@ -1,17 +1,16 @@
-"""The live names in a line each, and what became of them since. Knows no shell, calls no value.
+"""The live names in a line each, and the evidence of them. Knows no shell, calls no value.
 
 A snapshot costs little where little changed: a line is made only for a name whose evidence is new.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from operator import is_
 from sys import getsizeof
 from typing import Any, NamedTuple, cast
 
 from ..agent.seen import NameSeen
 from .describe import brief
-from .evidence import ELEMENTS, fingerprint, identity, is_scalar
+from .evidence import ELEMENTS, fingerprint, is_scalar
 from .masks import masked
 from .stored import clip, exactly, label
 
@@ -21,16 +20,6 @@ NAME = 100
 """Characters of a name that are shown."""
 KEPT = 300
 """Bytes of a constant that is kept for a faster look."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Names, sorted. `rebound`: bound to another object or value; `changed`: in place, as seen."""
-
-    created: tuple[str, ...] = ()
-    rebound: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    deleted: tuple[str, ...] = ()
 
 
 class _Copy(NamedTuple):
@@ -82,23 +71,6 @@ def snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict[
         text = label(type(value)) if i < short else brief(masked(name, value))
         found[name] = _seen(f"{clip(name, NAME)}: {text}", name, value, evidence)
     return found
-
-
-def difference(told: Mapping[str, NameSeen], now: Mapping[str, NameSeen]) -> Difference:
-    """What became of the names between two snapshots of one kernel."""
-    both = [(told[name], seen) for name, seen in now.items() if name in told]
-    pairs = [(old, seen) for old, seen in both if old is not seen and old.evidence != seen.evidence]
-    changed = {new.name for old, new in pairs if _in_place(old.evidence, new.evidence)}
-    return Difference(
-        created=tuple(sorted(now.keys() - told.keys())),
-        rebound=tuple(sorted({new.name for _, new in pairs} - changed)),
-        changed=tuple(sorted(changed)),
-        deleted=tuple(sorted(told.keys() - now.keys())),
-    )
-
-
-def _in_place(old: str, new: str) -> bool:
-    return ":" in new and identity(old) == identity(new)
 
 
 def _seen(line: str, name: str, value: object, evidence: str) -> NameSeen:

@@ -29,13 +29,21 @@ def test_only_what_is_new_changed_or_gone_is_told():
         "<names>",
         "new:",
         "  d: float 2.0",
-        "changed:",
+        "rebound:",
         "  b: list of 3",
         "gone: c",
         "</names>",
     ]
     assert tell(now, now) == ""
     assert tell({}, {}) == ""
+
+
+def test_the_same_object_with_other_content_was_changed_in_place():
+    told = names("a: [1]", evidence="7f:1") | names("b: [1]", evidence="80:1")
+    now = names("a: [1, 2]", evidence="7f:2") | names("b: [2]", evidence="81:1")
+    assert tell(told, now).splitlines()[1:-1] == [
+        *("rebound:", "  b: [2]", "changed in place:", "  a: [1, 2]")
+    ]
 
 
 def test_a_name_read_back_from_a_record_is_known_by_its_line():

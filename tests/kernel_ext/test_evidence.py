@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.kernel_ext.describe import brief
-from inkernel.kernel_ext.evidence import fingerprint, identity
+from inkernel.kernel_ext.evidence import fingerprint
 
 SCALARS = st.one_of(
     st.integers(), st.floats(allow_nan=False), st.text(), st.booleans(), st.none(), st.binary()
@@ -96,7 +96,7 @@ def test_a_change_in_place_is_seen_and_nothing_else(make: Callable[[], Any], cha
     do(change)(value)
     after = fingerprint(value)
     assert after != before
-    assert identity(after) == identity(before)
+    assert after.partition(":")[0] == before.partition(":")[0]
     assert fingerprint(value) == after
 
 

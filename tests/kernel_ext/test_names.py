@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkernel.agent.names_told import tell_names
 from inkernel.agent.seen import NameSeen
 from inkernel.kernel_ext import names as names_module
-from inkernel.kernel_ext.names import Difference, difference, snapshot
+from inkernel.kernel_ext.names import snapshot
 from inkernel.kernel_ext.plugged_readers import plugged_readers
 
 VALUES = st.recursive(
@@ -50,6 +51,12 @@ def test_what_did_not_change_is_the_same_object_and_no_line_is_made(
     assert all(now[name] is told[name] for name in names)
 
 
+def difference(told: dict[str, NameSeen], now: dict[str, NameSeen]) -> list[str]:
+    """What is told between two snapshots: titles, and the names below them."""
+    lines = tell_names(told, now, 1000, frozenset()).splitlines()[1:-1]
+    return [line.strip().partition(":")[0] if line[:1] == " " else line for line in lines]
+
+
 def test_created_rebound_changed_and_deleted_are_told_apart() -> None:
     names: dict[str, Any] = {"gone": 1, "kept": [1], "number": 5, "list": [1], "array": np.zeros(3)}
     told = snapshot(names, {})
@@ -57,15 +64,18 @@ def test_created_rebound_changed_and_deleted_are_told_apart() -> None:
     names["new"], names["number"], names["array"] = 1, 6, np.ones(3)
     names["list"].append(2)
     now = snapshot(names, told)
-    assert difference(told, now) == Difference(("new",), ("array", "number"), ("list",), ("gone",))
-    assert difference(now, snapshot(names, now)) == Difference()
+    assert difference(told, now) == [
+        *("new:", "new", "rebound:", "number", "array", "changed in place:", "list"),
+        "gone: gone",
+    ]
+    assert difference(now, snapshot(names, now)) == []
     assert now["list"].line == "list: [1, 2]"
 
 
 def test_a_name_bound_to_none_or_away_from_it_is_rebound() -> None:
     told = snapshot({"a": None, "b": [[1]], "c": []}, {})
     now = snapshot({"a": [], "b": None, "c": None}, told)
-    assert difference(told, now).rebound == ("a", "b", "c")
+    assert difference(told, now) == ["rebound:", "a", "b", "c"]
 
 
 @given(NAMES, NAMES)
@@ -204,7 +214,7 @@ def test_values_that_fail_lie_or_hang_are_never_called() -> None:
     assert snapshot(names, told) == told
     held: Any = names["held"]
     held[0] = 5
-    assert difference(told, snapshot(names, told)).changed == ("held",)
+    assert difference(told, snapshot(names, told)) == ["changed in place:", "held"]
 
 
 @pytest.fixture

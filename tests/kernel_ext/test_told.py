@@ -57,6 +57,17 @@ def test_what_the_person_ran_is_told_once_with_what_it_showed_and_did(agent):
     assert "read xs, changed since" not in first
 
 
+def test_what_is_cut_of_a_cells_output_can_be_read_by_its_handle(agent):
+    look = '[[turn]]\n[[turn.response]]\n[[turn.response.call]]\nname = "output"\n'
+    look += 'arguments = { handle = "out-1", grep = "^row 1500 " }\n'
+    kernel, server = agent(f'{look}[[turn.response]]\nexpect = "row 1500 x"\nsay = "Yes."\n')
+    kernel.run("for n in range(3000): print('row', n, 'x')")
+    assert kernel.run("%%agent\nOne.").status == "ok"
+    (text,) = told(server.requests[0], "cells")
+    assert "row 0 x" in text and "row 2999 x" in text and "row 1500 x" not in text
+    assert "of out-1 left out" in text
+
+
 def test_a_rerun_supersedes_and_what_read_it_is_stale(agent):
     kernel, server = agent()
     kernel.run("a = 1", cell_id="c1")
@@ -94,7 +105,7 @@ def test_variables_are_told_as_they_become_new_change_and_go(agent):
     assert first[0].splitlines()[1:4] == ["new:", "  xs: [1, 2]", "  n: 5"]
     second = told(server.requests[1], "names")[1]
     assert "new:\n  new: 'text'" in second
-    assert "changed:\n  xs: [1, 2, 3]" in second
+    assert "changed in place:\n  xs: [1, 2, 3]" in second
     assert "gone: n" in second
     assert len(told(server.requests[2], "names")) == 2
 
