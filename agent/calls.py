@@ -125,7 +125,7 @@ class Calls:
         return Judged(call_id=call_id, verdict=verdict)
 
     def _commit(self, call: Call, output: ToolOutput) -> ToolEnded:
-        self.session.commit(call_output(call.item.call_id, output.parts))
+        self.session.commit(call_output(call.item.call_id, output.parts), run=output.run)
         seconds = time.monotonic() - call.started if call.started is not None else 0.0
         return ToolEnded(
             call_id=call.item.call_id, status=output.status, text=output.text, seconds=seconds

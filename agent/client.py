@@ -86,6 +86,20 @@ class Client:
                     self._count(error)
                     raise _without_key(error, self.target) from None
 
+    async def aside(self, request: Request) -> AsyncGenerator[SamplePart]:
+        """Ask beside the conversation, whole and over HTTP; may run while `sample` does.
+
+        What the server holds for `sample` is not touched. Raises a ModelError.
+        """
+        reader = ResponseReader(self.target.server, self.target.model, self.target.hide)
+        try:
+            async with aclosing(self._http.sample(request, None, reader)) as parts:
+                async for part in parts:
+                    yield part
+            _check_whole(reader, self.target)
+        except ModelError as error:
+            raise _without_key(error, self.target) from None
+
     async def close(self) -> None:
         """Close the connections. The client can be used again."""
         await self._http.close()
@@ -118,15 +132,19 @@ class Client:
                     if part.response_id and held and reader.whole:
                         self._link = Link(part.response_id, request, tuple(output))
                 yield part
-        if not reader.finished:
-            raise StreamBrokenError(
-                f"{self.target.server} ended the stream before the response was complete.",
-                "Run the cell again; what was complete is kept.",
-            )
+        _check_whole(reader, self.target)
 
     def _count(self, error: ModelError) -> None:
         if self._socket and isinstance(error, StreamBrokenError | UnreachableError):
             self._failures += 1
+
+
+def _check_whole(reader: ResponseReader, target: Target) -> None:
+    if not reader.finished:
+        raise StreamBrokenError(
+            f"{target.server} ended the stream before the response was complete.",
+            "Run the cell again; what was complete is kept.",
+        )
 
 
 def _is_of_what_is_held(error: ModelError) -> bool:

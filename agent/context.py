@@ -5,16 +5,16 @@ told again. Knows neither the shell that takes the snapshot nor the conversation
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Self, cast
 
-from .cells_told import Fit, tell_cells
+from .cells_told import Hidden, tell_cells
 from .items import Message, message, text_part
 from .names_told import ToldName, name_digest, tell_names
+from .outputs import KeptRun
 from .project import Doc
 from .seen import CellSeen, NameSeen, Stale
-from .tokens import cut_middle
 
 Kind = Literal["instructions", "place", "cells", "names"]
 
@@ -103,10 +103,21 @@ class Budget:
 
 
 class Telling(NamedTuple):
-    """An item to append, and what it is about."""
+    """An item to append, what it is about, and the handle of the run it tells."""
 
     kind: Kind
     item: Message
+    run: str | None = None
+
+
+class Cells(NamedTuple):
+    """The person's runs to tell of: those that are kept, and what is hidden."""
+
+    kept: Sequence[KeptRun] = ()
+    hidden: Hidden = Hidden()
+
+
+NO_CELLS = Cells()
 
 
 def difference(
@@ -114,18 +125,18 @@ def difference(
     now: Snapshot,
     budget: Budget,
     mentioned: frozenset[str] = frozenset(),
-    fit: Fit = cut_middle,
+    cells: Cells = NO_CELLS,
 ) -> tuple[list[Telling], Told]:
     """What is new since `told`, in fixed order, and what is known after it.
 
     `mentioned`: names that the person speaks of; they are told before others when not all fit.
-    `fit`: cuts what cells showed.
+    `cells`: those of `now`, as they were kept.
     """
     items, after = place_difference(told, now.place)
     stale = tuple((run, names) for run, names in now.stale if run not in told.stale)
     new_kernel = bool(told.kernel) and told.kernel != now.kernel
-    if now.cells or stale:
-        items.append(Telling("cells", tell_cells(now.cells, stale, budget.cells, fit)))
+    for told_cells in tell_cells(cells.kept, cells.hidden, stale, budget.cells):
+        items.append(Telling("cells", *told_cells))
     known: Mapping[str, ToldName] = {} if new_kernel else told.names
     if names := tell_names(known, now.names, budget.names, mentioned, new_kernel):
         items.append(Telling("names", message("user", text_part(names))))
@@ -163,6 +174,11 @@ def _facts(place: Place) -> dict[str, str]:
 
 def _digest(doc: Doc) -> str:
     return f"{hashlib.sha256(doc.text.encode()).hexdigest()[:16]}{'…' * doc.cut} {doc.path}"
+
+
+def environment_item(facts: Mapping[str, str]) -> Message:
+    """All facts of a place at once."""
+    return message("user", text_part(_environment_text({}, facts)))
 
 
 def _environment_text(told: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -3,7 +3,8 @@
 A host matches on the class and ends in `assert_never`; `inkernel exec --json` prints one a line.
 The order within a turn: TurnStarted; for each sample SampleStarted, deltas and ItemDone as they
 come, SampleEnded; for each call ApprovalNeeded (when a person is asked), Judged, ToolStarted,
-OutputShown while code runs, ToolEnded; Retrying and Notice in between; TurnEnded last, always.
+OutputShown while code runs, ToolEnded; Retrying, Notice, and Compacting followed by Compacted in
+between; TurnEnded last, always.
 """
 
 from typing import Annotated, Any, Literal, cast
@@ -176,6 +177,35 @@ class Notice(_Event):
     text: str
 
 
+class Compacting(_Event):
+    """The window is being made shorter; the turn waits. `tokens` of `window` are taken, about.
+
+    `overflow`: the server found the request too long.
+    """
+
+    event: Literal["compacting"] = "compacting"
+    tokens: int
+    window: int | None
+    overflow: bool = False
+
+
+class Compacted(_Event):
+    """The window is shorter, or as it was (`after` is `before`) when nothing could be left out.
+
+    `dropped`: what became of it, in words. `notes`: whose are in the digest: those the model wrote
+    for this, earlier ones, none because it failed, or it was not asked, since nothing became a part
+    of the digest alone. `usage`: what asking for them took.
+    """
+
+    event: Literal["compacted"] = "compacted"
+    before: int
+    after: int
+    dropped: str
+    notes: Literal["model", "earlier", "none", "unasked"]
+    usage: Usage
+    seconds: float
+
+
 class TurnEnded(_Event):
     """The turn is over.
 
@@ -210,6 +240,8 @@ Event = Annotated[
     | ToolEnded
     | Retrying
     | Notice
+    | Compacting
+    | Compacted
     | TurnEnded,
     Field(discriminator="event"),
 ]

@@ -1,8 +1,9 @@
-"""The conversation so far: an append-only list of items, kept as the bytes that are sent.
+"""What the model has of the conversation: items in order, kept as the bytes that are sent.
 
-Appending costs what is new. Knows no model and no disk.
+Appending costs what is new; what is there changes only by a rewrite. Knows no model and no disk.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,36 +15,75 @@ _ESTIMATE = Estimate()
 _SEAL = 650
 """Bytes of encrypted reasoning that are not thought; the rest is base64 (Codex reckons so)."""
 
-Kind = Literal["instructions", "place", "cells", "names", "said", "model", "output"]
-"""Told of where we are, said by the person, by the model, or put out by a tool."""
+Kind = Literal["instructions", "place", "digest", "cells", "names", "said", "model", "output"]
+"""Told of where we are or were, said by the person, by the model, or put out by a tool."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An item, the turn and the cell it belongs to (`cell` is None where cells have no id).
 
-    `kind`: what it is to the conversation, not to the API.
+    `kind`: what it is to the conversation, not to the API. `run`: the handle of the cell run that
+    it tells.
     """
 
     item: Item
     turn: int
     cell: str | None
     kind: Kind = "model"
+    run: str | None = None
+
+
+Numbered = tuple[int, Entry]
+"""An entry, and how many were made before it in the session."""
 
 
 class History:
-    """Items in order. Nothing in it is ever changed."""
+    """The window: items in order, that only grow, until it is rewritten as a whole.
 
-    def __init__(self) -> None:
+    Each entry has a number for good. `rewrites`: how often it was rewritten.
+    """
+
+    def __init__(self, numbered: Iterable[Numbered] = (), made: int = 0) -> None:
+        """`made`: how many entries there were in the session, those that are gone among them."""
+        self.made = made
+        self.rewrites = 0
+        self._begin(numbered)
+
+    def append(self, entry: Entry) -> int:
+        """Add one entry at the end; its number."""
+        self._add(self.made, entry)
+        self.made += 1
+        return self.made - 1
+
+    def rewrite(self, entries: Sequence[Entry]) -> list[Numbered]:
+        """Have these in place of all; those that were there keep their numbers. Returns the new."""
+        numbers = {id(entry): n for n, entry in zip(self.numbers, self.entries, strict=True)}
+        new: list[Numbered] = []
+        window: list[Numbered] = []
+        for entry in entries:
+            if (n := numbers.get(id(entry))) is None:
+                n, self.made = self.made, self.made + 1
+                new.append((n, entry))
+            window.append((n, entry))
+        self.rewrites += 1
+        self._begin(window)
+        return new
+
+    def _begin(self, numbered: Iterable[Numbered]) -> None:
         self.entries: list[Entry] = []
+        self.numbers: list[int] = []
         self.tokens = 0
+        # A new object: what a server holds of the old one is no part of this.
         self._wire = bytearray()
         self._open: dict[str, FunctionCall] = {}
+        for n, entry in numbered:
+            self._add(n, entry)
 
-    def append(self, entry: Entry) -> None:
-        """Add one entry at the end."""
+    def _add(self, n: int, entry: Entry) -> None:
         item = entry.item
         self.entries.append(entry)
+        self.numbers.append(n)
         if self._wire:
             self._wire += b","
         self._wire += item.wire

@@ -13,8 +13,16 @@ from dataclasses import dataclass, field
 from . import retry
 from .calls import Calls
 from .cost import cost_of
-from .errors import AgentError, ModelError, RecordError, TurnInterrupted, TurnLimited
+from .errors import (
+    AgentError,
+    ContextLengthError,
+    ModelError,
+    RecordError,
+    TurnInterrupted,
+    TurnLimited,
+)
 from .events import (
+    Compacted,
     Event,
     ItemDone,
     Notice,
@@ -27,8 +35,9 @@ from .events import (
 )
 from .items import FunctionCall, Item, Message, Reasoning
 from .request import Request
+from .room import look_ahead, make_room, overflowed
 from .session import Said, Session
-from .tokens import Corrected
+from .tokens import Corrected, estimate
 from .wire import Finished
 
 
@@ -90,6 +99,9 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
         calls = Calls(session)
         if tally.samples:
             session.refresh()
+        async with aclosing(make_room(session, fields)) as events:
+            async for event in events:
+                yield _tallied(event, tally)
         try:
             async with aclosing(_sample(session, fields, calls, tally)) as events:
                 async for event in events:
@@ -100,6 +112,7 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
         finally:
             calls.cancel()
         if not calls.calls:
+            look_ahead(session, fields)
             return
     raise TurnLimited(
         f"The turn stopped after {tally.samples} samples, its limit.",
@@ -112,14 +125,22 @@ async def _sample(
 ) -> AsyncGenerator[Event]:
     """One sample, tried again while that may help and nothing was asked for yet."""
     tally.samples += 1
-    attempts = session.settings.max_attempts
-    for attempt in range(1, attempts + 1):
+    attempts, attempt, compacted = session.settings.max_attempts, 0, False
+    while True:
+        attempt += 1
         request = Request.of(fields, session.conversation.history.wire)
         try:
             async with aclosing(_attempt(session, request, calls, tally)) as events:
                 async for event in events:
                     yield event
             return
+        except ContextLengthError as error:
+            if compacted or calls.calls:
+                raise
+            compacted, attempt = True, attempt - 1
+            async with aclosing(overflowed(session, fields, error)) as events:
+                async for event in events:
+                    yield _tallied(event, tally)
         except ModelError as error:
             if calls.calls and error.retryable:  # what was asked for is answered; then we go on
                 return
@@ -151,7 +172,7 @@ async def _attempt(
                     for event in _taken(part, calls, tally):
                         yield event
                 case Finished():
-                    _count(session, tally, part.usage)
+                    _count(session, tally, part.usage, request)
                     seconds = time.monotonic() - started
                     yield SampleEnded(sample=tally.samples, usage=part.usage, seconds=seconds)
                 case _:
@@ -164,14 +185,22 @@ def _taken(item: Item, calls: Calls, tally: _Tally) -> list[Event]:
     return list(calls.add(item)) if isinstance(item, FunctionCall) else []
 
 
-def _count(session: Session, tally: _Tally, usage: Usage | None) -> None:
+def _tallied(event: Event, tally: _Tally) -> Event:
+    """What notes took is a part of what the turn took."""
+    if isinstance(event, Compacted):
+        tally.usage += event.usage
+    return event
+
+
+def _count(session: Session, tally: _Tally, usage: Usage | None, request: Request) -> None:
     if usage is None:
         return
     tally.usage += usage
     talk = session.conversation
     talk.usage += usage
     talk.last = usage
-    talk.counted = Corrected(usage.input + usage.output, talk.history.tokens)
+    counted = estimate(request.fields) + talk.history.tokens
+    talk.counted = Corrected(usage.input + usage.output, counted)
     session.record.append("sample", {"sample": tally.samples, "usage": usage.model_dump()})
 
 

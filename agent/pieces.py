@@ -6,6 +6,7 @@ from typing import Any
 
 from .cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
 from .lines import MARK, Lines, Span, ends, with_gaps
+from .seen import CellSeen
 from .tokens import estimate, without_ansi
 from .tracebacks import kept
 
@@ -21,7 +22,7 @@ class Piece:
     error: bool = False
 
 
-def run_pieces(run: CellRun) -> list[Piece]:
+def run_pieces(run: CellRun | CellSeen) -> list[Piece]:
     """A cell run in the model's terms: how it went, then each output in order."""
     head = [run.status]
     if run.bound:
@@ -48,8 +49,16 @@ def output_text(output: Output) -> str:
             return f"{'result' if output.result else 'display'}:\n{_data_text(output.data)}"
 
 
+def full(run: CellRun) -> str:
+    """The full form of a run: all that is told of it, then its source.
+
+    The source stands last, so that line numbers are those of what was told without it.
+    """
+    return whole([*run_pieces(run), Piece(f"source:\n{run.source}")])
+
+
 def whole(pieces: Sequence[Piece]) -> str:
-    """The full form: the text that line numbers refer to."""
+    """All of them: the text that line numbers refer to."""
     return "\n".join(piece.text for piece in pieces)
 
 

@@ -1,8 +1,11 @@
 """The session's log on disk: JSON lines, append-only, flushed at each line. Knows no live session.
 
 Kinds of line, each with `at` (seconds since the epoch): `session`, `turn` (what was said), `told`
-(what was told of where we are), `item` (verbatim), `verdict`, `cell_run` (outputs in full, with
-the handle they are kept under), `output` (another text under a handle), `sample` (usage), `ended`.
+(what was told of where we are), `item` (verbatim, with its number), `verdict`, `cell_run` (outputs
+in full, with the handle they are kept under), `output` (another text under a handle), `superseded`
+(a run, by one that is hidden), `sample` (usage), `ended`; and what makes the window other than it
+grew: `window` (all of it: numbers of items, or new ones), `rewind` (to before a turn), `mark` (the
+person's pins and hidden cells), `notes` (what the model was asked for a digest).
 """
 
 import contextlib
@@ -48,15 +51,9 @@ class Record:
         """Write one line; the byte it begins at. Raises RecordError when the disk refuses it."""
         return self._write(dumps({"at": round(time.time(), 3), "kind": kind, **values}))
 
-    def append_item(
-        self, item: Item, turn: int, cell: str | None = None, about: str = "model"
-    ) -> None:
-        """Write one item as it is on the wire, with the turn and cell it belongs to.
-
-        `about`: what it is to the conversation, a `history.Kind`.
-        """
-        at = round(time.time(), 3)
-        head = dumps({"at": at, "kind": "item", "turn": turn, "cell": cell, "about": about})
+    def append_item(self, item: Item, values: Mapping[str, Any]) -> None:
+        """Write one item as it is on the wire, after `values`: where it belongs."""
+        head = dumps({"at": round(time.time(), 3), "kind": "item", **values})
         self._write(head[:-1] + b',"item":' + item.wire + b"}")
 
     def line_at(self, at: int) -> dict[str, Any]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .digest import Digest
 from .errors import RecordError
 from .events import Usage
-from .history import Entry, History
+from .history import Entry, History, Numbered
 from .items import FunctionCallOutput, Item, Message, Reasoning, parse_item
 from .rawjson import loads
 from .record import Line, read_lines
+from .runs import NO_MARKS, Marks, RunHead, TurnHead, first_line, head_of
 
 _ITEM = b',"item":'
 """Before an item in its line. No string before it can hold this: there, quotes are escaped."""
@@ -22,18 +24,126 @@ _ITEM = b',"item":'
 class Resumed:
     """What a session needs to go on. `told`: the lines of kind `told`, in order.
 
-    `outputs`: the byte at which the line of each handle begins. Calls that a crash left open are
+    `outputs`: the byte at which the line of each handle begins; `runs`: the heads of those that are
+    runs, and `ended`: handles whose place a hidden run took. Calls that a crash left open are
     `history.open_calls`.
     """
 
     session: str
     history: History = field(default_factory=History)
     turns: int = 0
+    heads: list[TurnHead] = field(default_factory=list[TurnHead])
     cell: str | None = None
     told: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     usage: Usage = field(default_factory=Usage)
     last: Usage | None = None
+    digest: Digest | None = None
+    marks: Marks = NO_MARKS
     outputs: dict[str, int] = field(default_factory=dict[str, int])
+    runs: list[RunHead] = field(default_factory=list[RunHead])
+    ended: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Where everything stood before a turn: the first so many of each."""
+
+    window: list[int]
+    length: int
+    told: int
+    heads: int
+    cell: str | None
+    digest: Digest | None
+
+
+class _Replay:
+    """The record up to a line. `window`: numbers of entries; it only grows until it is replaced."""
+
+    def __init__(self, session: str) -> None:
+        self.resumed = Resumed(session)
+        self.entries: dict[int, Entry] = {}
+        self.window: list[int] = []
+        self._marks: dict[int, _Mark] = {}
+        self._made = 0
+
+    def take(self, line: Line) -> None:
+        """One more line."""
+        value, resumed = line.value, self.resumed
+        match value["kind"]:
+            case "item":
+                self._item(line)
+            case "turn":
+                self._turn(value)
+            case "told":
+                resumed.told.append(value)
+            case "sample" | "notes":
+                self._usage(value)
+            case "output" | "cell_run" if "handle" in value:
+                resumed.outputs[value["handle"]] = line.at
+                if value["kind"] == "cell_run":
+                    resumed.runs.append(head_of(value))
+            case "window" | "rewind" | "mark" | "superseded" | "session":
+                self._changed(value)
+            case _:
+                pass
+
+    def finish(self) -> Resumed:
+        """All that was read."""
+        numbered = [(n, self.entries[n]) for n in self.window if n in self.entries]
+        self.resumed.history = History(_sendable(numbered), self._made)
+        return self.resumed
+
+    def _item(self, line: Line) -> None:
+        value = line.value
+        wire = line.text.partition(_ITEM)[2].rstrip()[:-1]
+        n, cell = value.get("n", self._made), value.get("cell", self.resumed.cell)
+        about, run = value.get("about", "model"), value.get("run")
+        self.entries[n] = Entry(parse_item(loads(wire), wire), value["turn"], cell, about, run)
+        self._made = n + 1
+        if not value.get("apart"):
+            self.window.append(n)
+
+    def _turn(self, value: dict[str, Any]) -> None:
+        resumed = self.resumed
+        self._marks[value["turn"]] = _Mark(
+            self.window,
+            len(self.window),
+            len(resumed.told),
+            len(resumed.heads),
+            resumed.cell,
+            resumed.digest,
+        )
+        resumed.turns, resumed.cell = value["turn"], value["cell"]
+        line, count = first_line(value.get("said", "")), value.get("count")
+        resumed.heads.append(TurnHead(resumed.turns, line, resumed.cell, count))
+
+    def _usage(self, value: dict[str, Any]) -> None:
+        used = Usage(**value["usage"])
+        self.resumed.usage += used
+        if value["kind"] == "sample":
+            self.resumed.last = used
+
+    def _changed(self, value: dict[str, Any]) -> None:
+        resumed = self.resumed
+        match value["kind"]:
+            case "window":
+                spans = value["entries"]
+                self.window = [n for first, last in spans for n in range(first, last + 1)]
+                resumed.digest = Digest.model_validate(value["digest"]) if value["digest"] else None
+            case "rewind":
+                self._rewind(self._marks[value["turn"]])
+            case "mark":
+                resumed.marks = resumed.marks.marked(value["mark"], value["key"])
+            case "superseded":
+                resumed.ended.append(value["handle"])
+            case _:
+                resumed.session = value["session"]
+
+    def _rewind(self, mark: _Mark) -> None:
+        resumed = self.resumed
+        self.window = mark.window[: mark.length]
+        del resumed.told[mark.told :], resumed.heads[mark.heads :]
+        resumed.cell, resumed.digest, resumed.last = mark.cell, mark.digest, None
 
 
 def resume(path: Path) -> Resumed:
@@ -42,52 +152,31 @@ def resume(path: Path) -> Resumed:
     Reasoning that a crash cut off from the item after it is left out: a server refuses it alone.
     Raises RecordError naming file and line.
     """
-    resumed = Resumed(path.stem)
-    pending: list[Entry] = []
+    replay = _Replay(path.stem)
     for number, line in enumerate(read_lines(path), 1):
         try:
-            _take(resumed, line, pending)
+            replay.take(line)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RecordError(
                 f"{path}, line {number}: a line of kind {line.value['kind']!r} cannot be read.",
                 "Remove that line, or begin anew: `%agent new`.",
             ) from error
-    return resumed
+    return replay.finish()
 
 
-def _take(resumed: Resumed, line: Line, pending: list[Entry]) -> None:
-    value = line.value
-    match value["kind"]:
-        case "item":
-            _take_item(resumed, line, pending)
-        case "session":
-            resumed.session = value["session"]
-        case "turn":
-            resumed.turns, resumed.cell = value["turn"], value["cell"]
-        case "told":
-            resumed.told.append(value)
-        case "sample":
-            resumed.last = Usage(**value["usage"])
-            resumed.usage += resumed.last
-        case "output" | "cell_run" if "handle" in value:
-            resumed.outputs[value["handle"]] = line.at
-        case _:
-            pass
-
-
-def _take_item(resumed: Resumed, line: Line, pending: list[Entry]) -> None:
-    value = line.value
-    wire = line.text.partition(_ITEM)[2].rstrip()[:-1]
-    item, cell = parse_item(loads(wire), wire), value.get("cell", resumed.cell)
-    entry = Entry(item, value["turn"], cell, value.get("about", "model"))
-    if isinstance(entry.item, Reasoning):
-        pending.append(entry)
-        return
-    if not _is_ours(entry.item):
-        for before in pending:
-            resumed.history.append(before)
-    pending.clear()
-    resumed.history.append(entry)
+def _sendable(numbered: list[Numbered]) -> list[Numbered]:
+    """Without reasoning that nothing of the model's follows."""
+    kept: list[Numbered] = []
+    pending: list[Numbered] = []
+    for n, entry in numbered:
+        if isinstance(entry.item, Reasoning):
+            pending.append((n, entry))
+            continue
+        if not _is_ours(entry.item):
+            kept += pending
+        pending.clear()
+        kept.append((n, entry))
+    return kept
 
 
 def _is_ours(item: Item) -> bool:

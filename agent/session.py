@@ -6,25 +6,32 @@ Knows neither how a turn runs nor who hosts it.
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from .cells_told import Fit
-from .context import Budget, Place, Snapshot, Telling, Told, difference, place_difference
+from .cells_told import Hidden
+from .context import Budget, Cells, Place, Snapshot, Telling, Told, difference, place_difference
+from .digest import Digest
 from .events import Notice, Usage
 from .history import Entry, History, Kind
 from .items import FunctionCallOutput, Item, call_output, message, sendable, text_part
+from .notes import Preparation
+from .outputs import Outputs
 from .policy import Action, Verdict
 from .prompt import make_fields
 from .providers import Target
 from .record import Record
 from .request import Request
 from .resume import Resumed
+from .runs import NO_MARKS, Marks, TurnHead, first_line, run_key, superseded_turns
+from .seen import CellSeen, NameSeen, Stale
 from .settings import Settings
-from .tokens import Corrected, cut_middle
+from .tokens import Corrected
 from .tools import Tool
+from .validity import Validity
 from .wire import SamplePart
 
 Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
@@ -36,8 +43,13 @@ Approve = Callable[[Action, Verdict], Awaitable[Verdict]]
 Look = Callable[[], Place]
 """Seam: where we are now."""
 
+Live = Callable[[], Mapping[str, NameSeen]]
+"""Seam: the live names now."""
+
 INTERRUPTED = "Not finished: the turn ended here. What ran before may have had its effect."
 
+
+AGAIN = "<cells>\nThis cell ran before, as turn {}: what came of it then is superseded.\n</cells>"
 
 _NAME = re.compile(r"[^\W\d]\w*")
 
@@ -50,27 +62,46 @@ class Said:
     seen: Snapshot
     attached: tuple[str, ...] = ()
     cell: str | None = None
+    count: int | None = None
 
 
 @dataclass(slots=True)
 class Conversation:
     """The part of a session that grows. `cell`: the cell of the turn that runs, or ran last.
 
-    `counted`: the last request as the server counted it, and as we did, without the fixed fields.
+    `turns`: how many there were, those that were taken back among them; `heads`: those that were
+    not. `counted`: the last request as the server counted it, and as we did. `window`: what a
+    server showed the model's to be, at most, by refusing a request. `stale`: as last seen. `stuck`:
+    our tokens up to which another compaction would be in vain. `preparing`: notes on their way.
     """
 
     history: History = field(default_factory=History)
     told: Told = field(default_factory=Told)
     turns: int = 0
+    heads: list[TurnHead] = field(default_factory=list[TurnHead])
     cell: str | None = None
     usage: Usage = field(default_factory=Usage)
     last: Usage | None = None
     counted: Corrected | None = None
+    digest: Digest | None = None
+    marks: Marks = NO_MARKS
+    stale: Stale = ()
+    window: int | None = None
+    stuck: int = 0
+    preparing: Preparation | None = None
+
+    def size(self, fixed: int) -> int:
+        """Tokens of the next request as the server would count; `fixed`: ours of its fields."""
+        counted = fixed + self.history.tokens
+        return self.counted.total(counted) if self.counted else counted
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One conversation with one model. A turn with other settings is a `replace` of this."""
+    """One conversation with one model. A turn with other settings is a `replace` of this.
+
+    `aside`: asks the same model beside the conversation; without it, `sample` does.
+    """
 
     id: str
     settings: Settings
@@ -79,9 +110,11 @@ class Session:
     sample: Sample
     approve: Approve
     record: Record
+    outputs: Outputs
     conversation: Conversation = field(default_factory=Conversation)
     look: Look | None = None
-    fit: Fit = cut_middle
+    live: Live | None = None
+    aside: Sample | None = None
 
     def fields(self) -> bytes:
         """The fixed part of this session's requests."""
@@ -93,11 +126,15 @@ class Session:
         talk = self.conversation
         talk.turns += 1
         talk.cell = said.cell
+        talk.stale = said.seen.stale
+        talk.heads.append(TurnHead(talk.turns, first_line(said.text), said.cell, said.count))
+        self.outputs.begin(talk.turns, said.cell)
         self.record.append(
             "turn",
             {
                 "turn": talk.turns,
                 "cell": said.cell,
+                "count": said.count,
                 "said": said.text,
                 "provider": self.target.provider,
                 "model": self.target.model,
@@ -106,8 +143,11 @@ class Session:
         )
         budget = Budget(self.settings.cells_tokens, self.settings.names_tokens)
         mentioned = frozenset(_NAME.findall(said.text))
-        tellings, told = difference(talk.told, said.seen, budget, mentioned, self.fit)
+        cells = self._kept(said.seen.cells, said.seen.kernel)
+        tellings, told = difference(talk.told, said.seen, budget, mentioned, cells)
         self._tell(tellings, told)
+        if earlier := self._earlier(said.cell):
+            self.commit(message("user", text_part(AGAIN.format(earlier))), "cells")
         parts = (said.text, *said.attached)
         self.commit(message("user", *map(text_part, parts)), "said")
         docs = said.seen.place.docs if any(it.kind == "instructions" for it in tellings) else ()
@@ -121,22 +161,59 @@ class Session:
             told, later = self.conversation.told, frozenset({"imported"})
             self._tell(*place_difference(told, self.look(), later))
 
-    def commit(self, item: Item, kind: Kind = "model") -> None:
+    def commit(self, item: Item, kind: Kind = "model", run: str | None = None) -> None:
         """Add an item to history and record, for good."""
         talk, item = self.conversation, sendable(item)
         if isinstance(item, FunctionCallOutput):
             kind = "output"
-        talk.history.append(Entry(item, talk.turns, talk.cell, kind))
-        self.record.append_item(item, talk.turns, talk.cell, kind)
+        entry = Entry(item, talk.turns, talk.cell, kind, run)
+        self._write(talk.history.append(entry), entry)
 
-    def _tell(self, tellings: list[Telling], told: Told) -> None:
-        """Append what is told; the record knows from then on that it was."""
+    def rewrite(self, entries: Sequence[Entry], why: str, digest: Digest | None) -> None:
+        """Have these in place of the whole window, in the record too. The cache breaks once."""
         talk = self.conversation
-        for telling in tellings:
-            self.commit(telling.item, telling.kind)
+        before = talk.history.tokens
+        for numbered in talk.history.rewrite(entries):
+            self._write(*numbered, apart=True)
+        talk.digest = digest
+        values = {"why": why, "before": before, "after": talk.history.tokens}
+        told = digest.model_dump() if digest else None
+        numbers = list(_spans(talk.history.numbers))
+        self.record.append("window", {**values, "entries": numbers, "digest": told})
+
+    def _earlier(self, cell: str | None) -> int | None:
+        """The turn before this one that the same cell made."""
+        heads = self.conversation.heads[:-1]
+        return next((it.turn for it in reversed(heads) if cell and it.cell == cell), None)
+
+    def know(self, told: Told) -> None:
+        """What the model knows now; the record has it, too."""
+        talk = self.conversation
         if told != talk.told:
             self.record.append("told", talk.told.changes(told))
             talk.told = told
+
+    def _tell(self, tellings: list[Telling], told: Told) -> None:
+        """Append what is told; the record knows from then on that it was."""
+        for telling in tellings:
+            self.commit(telling.item, telling.kind, telling.run)
+        self.know(told)
+
+    def _kept(self, runs: Sequence[CellSeen], kernel: str) -> Cells:
+        """The person's runs in the record, but for those that they hide."""
+        marked = self.conversation.marks.hidden
+        hides = [run.hidden or run_key(run.source, run.cell) in marked for run in runs]
+        hidden = [run for run, hide in zip(runs, hides, strict=True) if hide]
+        shown = [run for run, hide in zip(runs, hides, strict=True) if not hide]
+        superseded = [it for run in hidden if (it := self.outputs.supersede(run))]
+        kept = tuple(self.outputs.keep_seen(run, kernel) for run in shown)
+        return Cells(kept, Hidden(len(hidden), tuple(superseded)))
+
+    def _write(self, n: int, entry: Entry, apart: bool = False) -> None:
+        values = {"n": n, "turn": entry.turn, "cell": entry.cell, "about": entry.kind}
+        values |= {"run": entry.run} if entry.run else {}
+        values |= {"apart": True} if apart else {}
+        self.record.append_item(entry.item, values)
 
     def close_open_calls(self) -> None:
         """Answer every call that has no output, so that the conversation can go on.
@@ -146,10 +223,18 @@ class Session:
         talk = self.conversation
         told = [text_part(INTERRUPTED)]
         outputs = [call_output(call.call_id, told) for call in talk.history.open_calls]
-        for output in outputs:
-            talk.history.append(Entry(output, talk.turns, talk.cell, "output"))
-        for output in outputs:
-            self.record.append_item(output, talk.turns, talk.cell, "output")
+        entries = [Entry(output, talk.turns, talk.cell, "output") for output in outputs]
+        numbered = [(talk.history.append(entry), entry) for entry in entries]
+        for n, entry in numbered:
+            self._write(n, entry)
+
+
+def validity(talk: Conversation, outputs: Outputs) -> Validity:
+    """What of the runs so far still holds. Stale is what was seen to be in this kernel."""
+    labels = {label for label, _ in talk.stale}
+    heads, kernel = outputs.runs.heads if labels else (), talk.told.kernel
+    stale = (it.handle for it in heads if it.kernel == kernel and it.label in labels)
+    return Validity(outputs.runs, talk.marks, frozenset(stale), superseded_turns(talk.heads))
 
 
 def conversation_of(resumed: Resumed) -> Conversation:
@@ -161,10 +246,20 @@ def conversation_of(resumed: Resumed) -> Conversation:
         history=resumed.history,
         told=told,
         turns=resumed.turns,
+        heads=resumed.heads,
         cell=resumed.cell,
         usage=resumed.usage,
         last=resumed.last,
+        digest=resumed.digest,
+        marks=resumed.marks,
     )
+
+
+def _spans(numbers: Sequence[int]) -> Iterator[list[int]]:
+    """First and last of each row of numbers that follow each other."""
+    for _, row in groupby(enumerate(numbers), lambda it: it[1] - it[0]):
+        members = [n for _, n in row]
+        yield [members[0], members[-1]]
 
 
 def new_session_id() -> str:

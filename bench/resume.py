@@ -35,10 +35,13 @@ def step(record: Record, outputs: Outputs, turn: int, call_id: str, run: CellRun
     thought = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA" * 300}
     arguments = json.dumps({"title": "look", "code": CODE})
     call = {"type": "function_call", "name": "run_cell", "call_id": call_id}
-    record.append_item(parse_item(thought), turn, "cell")
-    record.append_item(parse_item({**call, "arguments": arguments}), turn, "cell")
+    record.append_item(parse_item(thought), {"turn": turn, "cell": "cell"})
+    record.append_item(
+        parse_item({**call, "arguments": arguments}), {"turn": turn, "cell": "cell"}
+    )
     told = tell(run, 3_000, outputs.keep_run(call_id, run))
-    record.append_item(call_output(call_id, told.parts), turn, "cell", "output")
+    where = {"turn": turn, "cell": "cell", "about": "output"}
+    record.append_item(call_output(call_id, told.parts), where)
     record.append("sample", {"sample": 1, "usage": {"input": 1}})
 
 
@@ -47,11 +50,12 @@ def write(record: Record, outputs: Outputs) -> None:
     run = printed(700)
     for turn in range(1, TURNS + 1):
         record.append("turn", {"turn": turn, "cell": "cell", "said": "Look at it."})
-        record.append_item(message("user", text_part("Look at it.")), turn, "cell", "said")
+        where = {"turn": turn, "cell": "cell"}
+        record.append_item(message("user", text_part("Look at it.")), {**where, "about": "said"})
         for number in range(STEPS):
             step(record, outputs, turn, f"call_{turn}_{number}", run)
         text = {"type": "output_text", "text": "Done. " * 100}
-        record.append_item(message("assistant", text), turn, "cell")
+        record.append_item(message("assistant", text), where)
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -27,6 +27,11 @@ def ask_person(shell: Shell, interruption: Interruption) -> Approve:
     return approve
 
 
+async def nobody(_action: Action, _verdict: Verdict) -> Verdict:
+    """The `approve` seam where no turn runs."""
+    return Verdict(decision="deny", reason="no turn runs", by="nobody")
+
+
 def _read_answer(interruption: Interruption) -> str:
     try:
         with raised_by_sigint(interruption):

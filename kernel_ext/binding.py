@@ -27,6 +27,7 @@ from ..agent.providers import Target, find_target
 from ..agent.ranks import counter_for
 from ..agent.record import Record
 from ..agent.resume import resume
+from ..agent.runs import Runs
 from ..agent.script import Script, load_script
 from ..agent.scripted import ScriptedServer
 from ..agent.seen import NameSeen, find_stale
@@ -45,7 +46,7 @@ from ..agent.tools.output import output_tool
 from ..agent.tools.run_cell import run_cell_tool
 from ..widgets import View, open_view
 from ..widgets.outputs import can_show
-from .approval import ask_person
+from .approval import ask_person, nobody
 from .cell_log import CellLog
 from .execute import run_code
 from .interrupt import Interruption, cancelled_by_sigint
@@ -57,6 +58,7 @@ from .shell import Shell
 
 TYPED = "typed in this session"
 SCRIPTED_TRAITS = Traits(stores=True, websocket=True, compact=True)
+UNASKED = Target("none", "http://127.0.0.1:9/v1", "")
 _REFERENCE = re.compile(r"\$`([^`\n]+)`")
 
 
@@ -98,7 +100,7 @@ class Binding:
 
         Raises UsageError while a turn runs: agent code cannot cut off its own record.
         """
-        self._refuse_while_running()
+        self.refuse_while_running()
         self.session_id = new_session_id()
         self.conversation = Conversation()
         self._outputs = None
@@ -108,13 +110,14 @@ class Binding:
 
     def resume(self, path: Path) -> None:
         """Go on from a session's record. Raises RecordError, UsageError while a turn runs."""
-        self._refuse_while_running()
+        self.refuse_while_running()
         resumed, record = resume(path), Record(path)
         self.start_anew()
         self.session_id = resumed.session
         self.conversation = conversation_of(resumed)
         self.record = record
-        self._outputs = Outputs(self.record, resumed.outputs)
+        runs = Runs(resumed.runs, resumed.ended)
+        self._outputs = Outputs(self.record, resumed.outputs, runs)
 
     def forget_keys(self) -> None:
         """Ask for keys anew."""
@@ -136,9 +139,40 @@ class Binding:
             "scripted", server.base_url, script.model, scripted=True, traits=SCRIPTED_TRAITS
         )
 
+    def session(self, settings: Settings, client: Client) -> Session:
+        """The session as it stands, without the tools of a turn. Raises RecordError."""
+        return Session(
+            id=self.session_id,
+            settings=settings,
+            target=client.target,
+            tools=(),
+            sample=client.sample,
+            approve=nobody,
+            record=self._open_record(settings),
+            outputs=self._open_outputs(settings),
+            conversation=self.conversation,
+            look=lambda: self._place(settings),
+            live=self._live,
+            aside=client.aside,
+        )
+
+    def session_now(self) -> Session:
+        """The session between two turns; it asks nothing. Raises UsageError, RecordError."""
+        self.refuse_while_running()
+        if not self.conversation.history.entries:
+            raise UsageError("There is no conversation yet.", "It begins with the first %%agent.")
+        settings = self.choose().settings
+        client = self._client[2] if self._client else Client(UNASKED, settings)
+        return self.session(settings, client)
+
+    def reread(self) -> None:
+        """Have the conversation as the record tells it. Raises RecordError."""
+        if self.record is not None:
+            self.conversation = conversation_of(resume(self.record.path))
+
     async def run_turn(self, text: str, more: Mapping[str, Any], new: bool) -> None:
         """One turn, shown below the cell. Raises the AgentError that ended it early."""
-        self._refuse_while_running()
+        self.refuse_while_running()
         if new:
             self.start_anew()
         self._running = True
@@ -168,7 +202,8 @@ class Binding:
             server.close()
         self._servers.clear()
 
-    def _refuse_while_running(self) -> None:
+    def refuse_while_running(self) -> None:
+        """Raises UsageError while a turn runs: what it stands on must not change."""
         if self._running:
             raise UsageError(
                 "A turn is already running in this kernel.", "Wait for it, or stop it."
@@ -185,18 +220,9 @@ class Binding:
             raise
         client = await self._open_client(target, settings)
         view = self._open_view(settings)
-        session = Session(
-            id=self.session_id,
-            settings=settings,
-            target=client.target,
-            tools=self._tools(settings, view, interruption),
-            sample=client.sample,
-            approve=ask_person(self.shell, interruption),
-            record=self._open_record(settings),
-            conversation=self.conversation,
-            look=lambda: self._place(settings),
-            fit=self._open_outputs(settings).fit,
-        )
+        tools = self._tools(settings, view, interruption)
+        approve = ask_person(self.shell, interruption)
+        session = replace(self.session(settings, client), tools=tools, approve=approve)
         self.fields = session.fields()
         try:
             async with contextlib.aclosing(turn(session, self._said(text, settings))) as events:
@@ -276,6 +302,7 @@ class Binding:
             seen=self._seen(settings),
             attached=tuple(reference(name, namespace) for name in names),
             cell=find_cell(self.shell),
+            count=self.shell.execution_count,
         )
 
     def _place(self, settings: Settings) -> Place:
@@ -286,16 +313,22 @@ class Binding:
         """What there is to be told of; what was told in another kernel is no measure."""
         told = self.conversation.told
         same = told.kernel == self._kernel
-        known = {name: it for name, it in told.names.items() if same and isinstance(it, NameSeen)}
         runs, since = self._log.since(0), told.run if same else 0
         return Snapshot(
             place=self._place(settings),
             kernel=self._kernel,
-            names=snapshot(user_names(self.shell), known),
+            names=self._live(),
             cells=tuple(run for run in runs if run.number > since),
             last=self._log.last,
             stale=find_stale(runs, self._steps),
         )
+
+    def _live(self) -> Mapping[str, NameSeen]:
+        """The live names; those of which no change is seen are the very ones that were told."""
+        told = self.conversation.told
+        same = told.kernel == self._kernel
+        known = {name: it for name, it in told.names.items() if same and isinstance(it, NameSeen)}
+        return snapshot(user_names(self.shell), known)
 
     def _open_view(self, settings: Settings) -> View:
         if settings.view != "auto":

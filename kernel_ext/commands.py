@@ -1,13 +1,9 @@
 """`%agent` and its subcommands: what there is to see and to change. Runs no turn."""
 
-import asyncio
 import getpass
-import html
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import IPython.display
 
@@ -22,36 +18,13 @@ from ..agent.providers import Target, chosen_name
 from ..agent.request import Request
 from ..agent.session import Conversation
 from ..agent.settings import Layer, Settings, choose, nearest
+from ..agent.tokens import estimate
+from . import window_commands
 from .binding import TYPED, Binding
+from .cards import Card, TextCard, found_now, now
 from .context_card import ContextCard, Counting, RawCard, context_card
 from .past import find_session, session_row, turn_rows
 from .place import can_ask
-
-T = TypeVar("T")
-Rows = Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a subcommand shows: a line, and rows of a name and a value."""
-
-    title: str
-    rows: Rows = ()
-
-    def bundle(self) -> dict[str, str]:
-        """The card as text and as HTML."""
-        wide = max((len(name) for name, _ in self.rows), default=0)
-        lines = [f"  {name:<{wide}}  {value}" for name, value in self.rows]
-        cells = "".join(
-            f"<tr><td style='text-align:left'><b>{html.escape(name)}</b></td>"
-            f"<td style='text-align:left;white-space:pre-wrap'>{html.escape(value)}</td></tr>"
-            for name, value in self.rows
-        )
-        table = f"<table>{cells}</table>" if cells else ""
-        return {
-            "text/plain": "\n".join([self.title, *lines]),
-            "text/html": f"<div>{html.escape(self.title)}</div>{table}",
-        }
 
 
 def run_command(binding: Binding, line: str) -> None:
@@ -63,21 +36,25 @@ def run_command(binding: Binding, line: str) -> None:
             f"%agent has no subcommand {name!r}.{nearest(name, list(COMMANDS))}",
             f"There are: {', '.join(COMMANDS)}. To ask the agent something, use %%agent.",
         )
-    card = COMMANDS[name](binding, rest.strip().rstrip("?").strip())
+    show_card(COMMANDS[name](binding, rest.strip().rstrip("?").strip()))
+
+
+def show_card(card: Card | TextCard | ContextCard | RawCard) -> None:
+    """Display it below the cell."""
     cast("Any", IPython.display).display(card.bundle(), raw=True)
 
 
 def status(binding: Binding, _rest: str) -> Card:
     """provider, model, session, tokens, cost, policy, AGENTS.md"""
     settings = binding.choose().settings
-    found = _find_now(binding, settings)
+    found = found_now(binding, settings)
     talk, used = binding.conversation, binding.conversation.usage
     window = settings.window or (found.window if isinstance(found, Target) else None)
     rows = [
         ("model", _model_row(found)),
         ("transport", binding.transport),
         ("session", f"{binding.session_id}, {talk.turns} turns, {len(talk.history.entries)} items"),
-        ("context", _context_row(talk, window)),
+        ("context", _context_row(talk, binding.fields, window)),
         ("cached", f"{used.cached / used.input:.0%} of input" if used.input else "–"),
         ("tokens", f"{used.input:,} in, {used.output:,} out"),
         ("cost", _cost_row(used, settings, found)),
@@ -94,7 +71,7 @@ def model(binding: Binding, rest: str) -> Card:
     """[name] — show or choose the model: a name, provider:name, or scripted:FILE"""
     if rest:
         _set(binding, "model", rest)
-    found = _find_now(binding, binding.choose().settings)
+    found = found_now(binding, binding.choose().settings)
     rows = [("model", _model_row(found))]
     if isinstance(found, Target):
         rows.append(("server can", _traits_row(found.traits)))
@@ -104,10 +81,10 @@ def model(binding: Binding, rest: str) -> Card:
 def models(binding: Binding, _rest: str) -> Card:
     """the models that the server lists"""
     settings = binding.choose().settings
-    target = _find_now(binding, settings)
+    target = found_now(binding, settings)
     if isinstance(target, AgentError):
         raise target
-    listed = sorted(_now(list_models(target, settings.connect_timeout)))
+    listed = sorted(now(list_models(target, settings.connect_timeout)))
     rows = [("→" if name == target.model else "", name) for name in listed]
     return Card(f"{target.server} lists {len(rows)}; `%agent model NAME` chooses one.", rows)
 
@@ -130,7 +107,7 @@ def context(binding: Binding, rest: str) -> ContextCard | RawCard:
         if not binding.fields:
             raise UsageError("There is no request yet.", "It begins with the first %%agent.")
         return RawCard(Request.of(binding.fields, talk.history.wire).wire(b""))
-    found = _find_now(binding, settings)
+    found = found_now(binding, settings)
     window = settings.window or (found.window if isinstance(found, Target) else None)
     model = found.model if isinstance(found, Target) else ""
     return context_card(talk, binding.fields, window, Counting(binding.counter(model), model))
@@ -203,11 +180,18 @@ def help_(_binding: Binding, _rest: str) -> Card:
     return Card("$`name` in a prompt attaches a description of that variable.", [say, *rows])
 
 
-COMMANDS: Mapping[str, Callable[[Binding, str], Card | ContextCard | RawCard]] = {
+COMMANDS: Mapping[str, Callable[[Binding, str], Card | TextCard | ContextCard | RawCard]] = {
     "status": status,
     "model": model,
     "models": models,
     "context": context,
+    "compact": window_commands.compact,
+    "digest": window_commands.digest,
+    "pin": window_commands.pin,
+    "unpin": window_commands.unpin,
+    "hide": window_commands.hide,
+    "show": window_commands.show,
+    "rewind": window_commands.rewind,
     "key": key,
     "new": new,
     "resume": resume,
@@ -243,23 +227,9 @@ def _traits_row(traits: Traits) -> str:
     return ", ".join([*can, *traits.hosted]) or "what Open Responses asks of every server"
 
 
-def _find_now(binding: Binding, settings: Settings) -> Target | AgentError:
-    try:
-        return _now(binding.find_target(settings))
-    except AgentError as error:
-        return error
-
-
-def _now(asked: Coroutine[Any, Any, T]) -> T:
-    """What `asked` gives, from synchronous code on a thread whose own event loop runs already."""
-    with ThreadPoolExecutor(max_workers=1) as other:
-        return other.submit(asyncio.run, asked).result()
-
-
-def _context_row(talk: Conversation, window: int | None) -> str:
-    counted = talk.counted
-    tokens = counted.total(talk.history.tokens) if counted else talk.history.tokens
-    how = "as the server counts" if counted else "estimated"
+def _context_row(talk: Conversation, fields: bytes, window: int | None) -> str:
+    tokens = talk.size(estimate(fields))
+    how = "as the server counts" if talk.counted else "estimated"
     share = f" of {window:,} ({tokens / window:.0%})" if window else ""
     return f"{tokens:,}{share} tokens, {how}"
 

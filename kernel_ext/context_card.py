@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from ..agent.history import Entry, item_tokens
 from ..agent.items import FunctionCallOutput, Message
 from ..agent.session import Conversation
-from ..agent.tokens import Counter
+from ..agent.tokens import Counter, estimate
 
 KINDS = {
     "head": ("instructions and tools", "#6b7280"),
     "instructions": ("AGENTS.md", "#8b5cf6"),
     "place": ("where we are", "#a78bfa"),
+    "digest": ("the digest", "#ec4899"),
     "cells": ("your cells", "#0ea5e9"),
     "names": ("your variables", "#22c55e"),
     "said": ("you said", "#f59e0b"),
@@ -130,7 +131,7 @@ def context_card(
         kinds,
         tuple(_turn(number, entries, counting) for number, entries in turns.items()),
         window,
-        talk.counted.total(talk.history.tokens) if talk.counted else None,
+        talk.size(estimate(fields)) if talk.counted else None,
         last.cached / last.input if last and last.input else None,
         counting.counter.exact,
     )

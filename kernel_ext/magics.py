@@ -23,11 +23,15 @@ FLAGS = {"-m": "model", "--model": "model", "--policy": "policy", "--effort": "e
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The first line of a `%%agent` cell: settings for this turn, and perhaps a short prompt."""
+    """The first line of a `%%agent` cell: settings for this turn, and perhaps a short prompt.
+
+    `digest`: the cell says nothing; its text is the digest from now on.
+    """
 
     settings: dict[str, str]
     new: bool
     prompt: str
+    digest: bool = False
 
 
 def parse_line(line: str) -> Line:
@@ -36,7 +40,7 @@ def parse_line(line: str) -> Line:
     Raises UsageError for a flag that does not exist or lacks its value.
     """
     settings: dict[str, str] = {}
-    new = False
+    new = digest = False
     rest = line.strip()
     while rest.startswith("-"):
         flag, _, rest = rest.partition(" ")
@@ -47,6 +51,9 @@ def parse_line(line: str) -> Line:
         if name == "--new" and not equals:
             new = True
             continue
+        if name == "--digest" and not equals:
+            digest = True
+            continue
         if name not in FLAGS:
             raise _unknown_flag(name)
         if not equals:
@@ -54,13 +61,13 @@ def parse_line(line: str) -> Line:
         if not value:
             raise UsageError(f"{name} needs a value.", "For example: `%%agent -m gpt-5.5`.")
         settings[FLAGS[name]] = value
-    return Line(settings, new, rest)
+    return Line(settings, new, rest, digest)
 
 
 def _unknown_flag(name: str) -> UsageError:
     import difflib
 
-    known = [*FLAGS, "--new"]
+    known = [*FLAGS, "--new", "--digest"]
     close = difflib.get_close_matches(name, known, n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
     return UsageError(
@@ -102,9 +109,17 @@ class AgentMagics:
                 "%%agent has nothing to do: the cell is empty.",
                 "Write what you want below the first line.",
             )
+        if parsed.digest:
+            return self._edit_digest(text)
         if not self._shell.autoawait:
             raise UsageError("%%agent needs IPython's autoawait.", "Turn it on: `%autoawait on`.")
         return self.binding.run_turn(text, parsed.settings, parsed.new)
+
+    async def _edit_digest(self, text: str) -> None:
+        from .commands import show_card
+        from .window_commands import edit_digest
+
+        show_card(edit_digest(self.binding, text))
 
     @no_var_expand
     def manage(self, line: str) -> None:

@@ -45,6 +45,7 @@ class Shell(Protocol):
     user_ns: dict[str, object]
     user_ns_hidden: dict[str, object]
     autoawait: bool
+    execution_count: int
     display_pub: object
     displayhook: object
     events: Events
@@ -78,4 +79,8 @@ class Shell(Protocol):
         preprocessing_exc_tuple: Any,
     ) -> Coroutine[Any, Any, Result]:
         """Run a cell with top-level `await`. Fires `pre_run_cell`, but no hook after the run."""
+        ...
+
+    def set_next_input(self, s: str) -> None:
+        """Put a text into a new cell below, or at the next prompt."""
         ...

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from inkernel.agent.context import Place
 from inkernel.agent.fakes import answer
+from inkernel.agent.outputs import Outputs
 from inkernel.agent.policy import Verdict
 from inkernel.agent.providers import Target
 from inkernel.agent.record import Record
@@ -91,6 +92,7 @@ def session_for(tmp_path: Path) -> Iterator[Callable[..., Session]]:
                 sample=sample,
                 approve=approve or answer(Verdict(decision="deny", reason="nobody", by="nobody")),
                 record=record,
+                outputs=Outputs(record),
             )
 
         yield build

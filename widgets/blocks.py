@@ -86,6 +86,24 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """The model's window made shorter: from `tokens`, of `window` where that is known, to `after`.
+
+    `overflow`: the server had found the request too long. `dropped`: what became of what went.
+    `noted`: the model has notes of it. `seconds`: how long it took, or takes so far.
+    """
+
+    tokens: int
+    window: int | None = None
+    overflow: bool = False
+    status: Literal["running", "ok", "interrupted"] = "running"
+    after: int = 0
+    dropped: str = ""
+    noted: bool = True
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hosted:
     """What ran at the model's server. `kind`: its item's type; `at`: the server's word for how far
     it is. `code`: what ran, in Python; `told`: other text, both ways."""
@@ -102,4 +120,4 @@ class Hosted:
     sources: tuple[Source, ...] = ()
 
 
-Block = Reasoning | Said | Step | Hosted | Note
+Block = Reasoning | Said | Step | Hosted | Note | Room

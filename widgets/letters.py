@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import assert_never
 from urllib.parse import quote
 
-from .blocks import Block, Hosted, Note, Reasoning, Said, Source, Step
+from .blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
 from .markup import printable, web_host
 from .outputs import fenced, output_markdown, output_text
 from .state import TurnState
@@ -19,6 +19,7 @@ from .words import (
     hosted_text,
     note_text,
     reasoning_title,
+    room_text,
     source_text,
     status_text,
     title_text,
@@ -63,6 +64,8 @@ def _block_markdown(block: Block, timing: bool) -> str:
             return _hosted_markdown(block)
         case Note():
             return _marked(note_text(block, timing))
+        case Room():
+            return _marked(room_text(block, timing))
         case _:
             assert_never(block)
 
@@ -92,6 +95,8 @@ def _block_text(block: Block, timing: bool) -> str:
             return _hosted_text(block)
         case Note():
             return printable(note_text(block, timing))
+        case Room():
+            return printable(room_text(block, timing))
         case _:
             assert_never(block)
 

@@ -9,6 +9,8 @@ from ..agent.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ..agent.events import (
     ApprovalNeeded,
     CallDelta,
+    Compacted,
+    Compacting,
     Event,
     HostedProgress,
     ItemDone,
@@ -25,7 +27,7 @@ from ..agent.events import (
     TurnEnded,
     TurnStarted,
 )
-from .blocks import Block, Hosted, Note, Reasoning, Said, Source, Step
+from .blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
 from .letters import sources_lines
 from .markup import printable
 from .outputs import output_text, split_traceback
@@ -42,6 +44,7 @@ from .words import (
     hosted_text,
     left_out_text,
     note_text,
+    room_text,
     status_text,
     title_text,
     told_text,
@@ -89,15 +92,24 @@ class PlainView:
                 self._item(before.blocks)
             case ApprovalNeeded() | Judged() | ToolStarted() | OutputShown() | ToolEnded():
                 self._step(event)
-            case TurnStarted() | Retrying() | Notice() | TurnEnded():
+            case TurnStarted() | Retrying() | Notice() | Compacting() | Compacted() | TurnEnded():
                 self._turn(event)
             case _:
                 assert_never(event)
 
+    def take(self, event: Event) -> None:
+        """Print nothing of `event`, since another line shows it: `doing`."""
+        self._state = fold(self._state, event)
+        self._fresh_line()
+
     @property
     def doing(self) -> str:
-        """What the turn is busy with."""
-        return doing(self._state)
+        """What the turn is busy with; leaves room on its line for the seconds."""
+        match self._state.blocks[-1:]:
+            case (Room(status="running") as room,):
+                return clip(room_text(room, self._timing), self._width - len(" · 59 min 59 s"))
+            case _:
+                return doing(self._state)
 
     @property
     def at_line_start(self) -> bool:
@@ -108,13 +120,19 @@ class PlainView:
         """End the line that was begun."""
         self._fresh_line()
 
-    def _turn(self, event: TurnStarted | Retrying | Notice | TurnEnded) -> None:
+    def _turn(
+        self, event: TurnStarted | Retrying | Notice | Compacting | Compacted | TurnEnded
+    ) -> None:
         match event:
             case TurnStarted():
                 self._line(header_text(self._state), _DIM)
             case Retrying() | Notice():
                 self._note(self._state.blocks[-1])
+            case Compacting() | Compacted():
+                self._room()
             case TurnEnded():
+                if _broken_off(self._state):
+                    self._room()
                 self._gap()
                 self._line(footer_text(self._state, self._timing), _DIM)
             case _:
@@ -219,6 +237,10 @@ class PlainView:
         if isinstance(note, Note):
             self._line(note_text(note, self._timing), _DIM)
 
+    def _room(self) -> None:
+        rooms = (block for block in reversed(self._state.blocks) if isinstance(block, Room))
+        self._line(room_text(next(rooms), self._timing), _DIM)
+
     def _stream(self, kind: str, text: str, style: str = "") -> None:
         """More of a text that is still coming; another kind of text begins on a line of its own."""
         if self._streaming != kind:
@@ -244,6 +266,15 @@ class PlainView:
         if text:
             self._write(f"{style}{text}{_RESET}" if style and self._colour else text)
             self._mid_line = not text.removesuffix(_RESET).endswith("\n")
+
+
+def _broken_off(state: TurnState) -> bool:
+    """Whether the turn ended while room was made."""
+    match state.blocks[-1:]:
+        case (Room(status="interrupted"),):
+            return True
+        case _:
+            return False
 
 
 def _indented(text: str) -> str:

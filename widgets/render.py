@@ -7,7 +7,7 @@ widget, and not how the events came.
 
 from typing import assert_never
 
-from .blocks import Block, Hosted, Note, Reasoning, Said, Source, Step
+from .blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
 from .letters import turn_markdown, turn_text
 from .markup import code_html, escape, link_html, markdown_html, text_html
 from .outputs import can_show, output_html
@@ -24,6 +24,7 @@ from .words import (
     note_parts,
     note_text,
     reasoning_title,
+    room_text,
     status_text,
     title_text,
     told_text,
@@ -79,6 +80,8 @@ def block_html(block: Block, timing: bool, since: int | None = None) -> str:
             return _hosted_html(block)
         case Note():
             return _note_html(block, timing, since)
+        case Room():
+            return _room_html(block, timing, since)
         case _:
             assert_never(block)
 
@@ -205,6 +208,14 @@ def _note_html(note: Note, timing: bool, since: int | None) -> str:
         first, rest = map(escape, note_parts(note))
         text = f'{first} <span data-until="{until}"></span>{rest}'
     return f'<div style="color:{_AMBER};margin:.5em 0">{text}</div>'
+
+
+def _room_html(room: Room, timing: bool, since: int | None) -> str:
+    text = escape(room_text(room, timing))
+    if room.status != "running":
+        return f'<div style="{_MUTED};margin:.5em 0">{text}</div>'
+    clock = f" · {_clock(since)}" if since is not None else ""
+    return f'<div style="color:{_AMBER};margin:.5em 0">{text}{clock}</div>'
 
 
 def _details(summary: str, body: str, unfolded: bool) -> str:

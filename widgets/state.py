@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar, assert_never, cast
+from typing import TypeGuard, TypeVar, assert_never, cast
 
 from ..agent import items
 from ..agent.events import (
     ApprovalNeeded,
     CallDelta,
+    Compacted,
+    Compacting,
     Event,
     HostedProgress,
     ItemDone,
@@ -26,11 +28,11 @@ from ..agent.events import (
     TurnStarted,
     Usage,
 )
-from .blocks import Block, Hosted, Note, Reasoning, Said, Step
+from .blocks import Block, Hosted, Note, Reasoning, Room, Said, Step
 from .hosted import hosted_of, refuses, sources_of, title_of
 from .shown import with_output
 
-B = TypeVar("B", Reasoning, Said, Step, Hosted)
+B = TypeVar("B", Reasoning, Said, Step, Hosted, Room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def fold(state: TurnState | None, event: Event) -> TurnState:
     """The state after `event`. Takes any events in any order."""
     state = state or TurnState()
     match event:
-        case TurnStarted() | Retrying() | Notice() | TurnEnded():
+        case TurnStarted() | Retrying() | Notice() | Compacting() | Compacted() | TurnEnded():
             return _fold_turn(state, event)
         case (
             SampleStarted()
@@ -59,14 +61,17 @@ def fold(state: TurnState | None, event: Event) -> TurnState:
             | ItemDone()
             | SampleEnded()
         ):
-            return _fold_sample(_retried(state), event)
+            return _fold_sample(_going_on(state), event)
         case ApprovalNeeded() | Judged() | ToolStarted() | OutputShown() | ToolEnded():
             return _fold_call(state, event)
         case _:
             assert_never(event)
 
 
-def _fold_turn(state: TurnState, event: TurnStarted | Retrying | Notice | TurnEnded) -> TurnState:
+def _fold_turn(
+    state: TurnState,
+    event: TurnStarted | Retrying | Notice | Compacting | Compacted | TurnEnded,
+) -> TurnState:
     match event:
         case TurnStarted():
             return TurnState(started=event)
@@ -74,8 +79,13 @@ def _fold_turn(state: TurnState, event: TurnStarted | Retrying | Notice | TurnEn
             return _retrying(state, event)
         case Notice():
             return _append(state, Note("notice", event.text))
+        case Compacting():
+            room = Room(event.tokens, event.window, event.overflow)
+            return _append(_taken_back(state), room)
+        case Compacted():
+            return _made_room(state, event)
         case TurnEnded():
-            blocks = tuple(_under_way(_abandoned(_sealed(block))) for block in state.blocks)
+            blocks = tuple(_waited(_abandoned(_sealed(block))) for block in state.blocks)
             return replace(state, blocks=blocks, ended=event)
         case _:
             assert_never(event)
@@ -171,25 +181,49 @@ def _item_done(state: TurnState, item: items.Item) -> TurnState:
 
 
 def _retrying(state: TurnState, event: Retrying) -> TurnState:
-    """Without what the broken sample had half said: its deltas whose item never came."""
-    blocks = tuple(_under_way(block) for block in state.blocks if not _is_open(block))
+    blocks = _taken_back(state).blocks
     if blocks and isinstance(last := blocks[-1], Note) and last.kind == "retry":
         blocks = blocks[:-1]
     attempt = f"attempt {event.attempt} of {event.attempts}"
     return _append(replace(state, blocks=blocks), Note("retry", event.cause, attempt, event.wait))
 
 
-def _retried(state: TurnState) -> TurnState:
-    """The retry, if one waited, is under way. An open block says that it long is."""
+def _made_room(state: TurnState, event: Compacted) -> TurnState:
+    at, room = _last(state, _makes_room, Room(event.before))
+    room = replace(
+        room,
+        tokens=event.before,
+        status="ok",
+        after=event.after,
+        dropped=event.dropped,
+        noted=event.notes != "none",
+        seconds=event.seconds,
+    )
+    return _put(replace(state, usage=state.usage + event.usage), at, room)
+
+
+def _taken_back(state: TurnState) -> TurnState:
+    """Without what the broken sample had half said: its deltas whose item never came."""
+    blocks = tuple(_waited(block) for block in state.blocks if not _is_open(block))
+    return replace(state, blocks=blocks)
+
+
+def _going_on(state: TurnState) -> TurnState:
+    """What waited, if anything did, is over: a sample goes on. An open block says it long does."""
     if state.blocks and _is_open(state.blocks[-1]):
         return state
-    return replace(state, blocks=tuple(map(_under_way, state.blocks)))
+    return replace(state, blocks=tuple(map(_waited, state.blocks)))
 
 
-def _under_way(block: Block) -> Block:
+def _waited(block: Block) -> Block:
+    """The block when it waits no more."""
     if isinstance(block, Note) and block.wait is not None:
         return replace(block, wait=None)
-    return block
+    return replace(block, status="interrupted") if _makes_room(block) else block
+
+
+def _makes_room(block: Block) -> TypeGuard[Room]:
+    return isinstance(block, Room) and block.status == "running"
 
 
 def _is_thinking(block: Block) -> bool:
@@ -224,7 +258,7 @@ def _is_open(block: Block) -> bool:
             return block.status == "writing"
         case Hosted():
             return block.status == "running"
-        case Note():
+        case Note() | Room():
             return False
         case _:
             assert_never(block)
@@ -241,7 +275,7 @@ def _sealed(block: Block) -> Block:
             return replace(block, status="ready")
         case Hosted():
             return replace(block, status="interrupted", at="")
-        case Note():
+        case Note() | Room():
             return block
         case _:
             assert_never(block)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from shutil import get_terminal_size
 
-from ..agent.events import CallDelta, Event, HostedProgress, Retrying, SampleStarted
+from ..agent.events import CallDelta, Compacting, Event, HostedProgress, Retrying, SampleStarted
 from .plain import PlainView
 from .words import seconds_text
 
@@ -50,8 +50,12 @@ class WaitingView:
                 self._view.show(event)
                 return
             self._stop()
-            self._view.show(event)
-            if (silent or isinstance(event, Retrying)) and self._view.at_line_start:
+            waits = isinstance(event, Retrying | Compacting)
+            if isinstance(event, Compacting):
+                self._view.take(event)  # its line is ours: what was made of it takes its place
+            else:
+                self._view.show(event)
+            if (silent or waits) and self._view.at_line_start:
                 self._since = time.monotonic()
                 self._until = self._since + event.wait if isinstance(event, Retrying) else None
                 self._count()

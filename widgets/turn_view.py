@@ -9,6 +9,8 @@ from typing import Any, Protocol, cast
 
 from ..agent.events import (
     ApprovalNeeded,
+    Compacted,
+    Compacting,
     Event,
     Retrying,
     ToolEnded,
@@ -16,12 +18,15 @@ from ..agent.events import (
     TurnEnded,
     TurnStarted,
 )
-from .blocks import Block, Note, Step
+from .blocks import Block, Note, Room, Step
 from .pace import Clock, Pace
 from .render import block_html, bundle, footer_html, header_html, metadata, turn_html
 from .state import TurnState, fold
 
-_AT_ONCE = (TurnStarted, ApprovalNeeded, ToolStarted, ToolEnded, Retrying, TurnEnded)
+_AT_ONCE = (
+    *(TurnStarted, ApprovalNeeded, ToolStarted, ToolEnded),
+    *(Retrying, Compacting, Compacted, TurnEnded),
+)
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _STATIC = Path(__file__).parent / "static"
 
@@ -45,7 +50,8 @@ class Screen(Protocol):
 class NotebookView:
     """A view of one turn on a screen, repainted at most `rate` times a second.
 
-    What a reader waits for (a step starts or ends, a question, the end) is painted at once.
+    What a reader waits for (a step or a wait starts or ends, a question, the end) is painted at
+    once.
     """
 
     def __init__(self, screen: Screen, *, rate: float = 20, clock: Clock = time) -> None:
@@ -152,7 +158,7 @@ class StaticScreen:
         self._clock = clock
         self._output = _Output()
         self._drawn: tuple[tuple[Block, str], ...] = ()
-        self._wait: tuple[Note, float] = Note("retry", ""), 0.0
+        self._wait: tuple[Note | Room, float] = Note("retry", ""), 0.0
 
     def paint(self, state: TurnState) -> int:
         """Publish the whole turn; blocks that did not change are not rendered again."""
@@ -162,33 +168,36 @@ class StaticScreen:
             for block in state.blocks
         )
         blocks = [markup for _, markup in self._drawn]
-        if note := _waiting(state):
-            blocks[-1] = block_html(self._ticked(note), self._timing)
+        if block := _waiting(state):
+            blocks[-1] = block_html(self._ticked(block), self._timing)
         whole = turn_html(state, blocks, self._timing)
         self._output.show({"text/html": whole, "text/plain": "The agent is at work."}, {})
         return len(whole)
 
     def tick(self, state: TurnState) -> float | None:
-        """Each second while a retry waits."""
+        """Each second while something waits."""
         return 1.0 if self._timing and _waiting(state) else None
 
-    def _ticked(self, note: Note) -> Note:
-        """The note with the wait that is left."""
+    def _ticked(self, block: Note | Room) -> Note | Room:
+        """The block with the wait that is left, or with the whole seconds that have passed."""
         now = self._clock.monotonic()
-        if self._wait[0] is not note:
-            self._wait = note, now
-        return replace(note, wait=max(0.1, (note.wait or 0) - (now - self._wait[1])))
+        if self._wait[0] is not block:
+            self._wait = block, now
+        passed = now - self._wait[1]
+        if isinstance(block, Room):
+            return replace(block, seconds=round(passed) or None)
+        return replace(block, wait=max(0.1, (block.wait or 0) - passed))
 
     def leave(self, state: TurnState) -> None:
         """Publish the bundle."""
         self._output.show(bundle(state, self._timing), metadata(state, self._timing))
 
 
-def _waiting(state: TurnState) -> Note | None:
-    """The retry that waits, if one does."""
+def _waiting(state: TurnState) -> Note | Room | None:
+    """The retry that waits, or the room that is being made, if that is what goes on."""
     match state.blocks[-1:]:
-        case (Note(wait=float()) as note,):
-            return note
+        case (Note(wait=float()) | Room(status="running") as block,):
+            return block
         case _:
             return None
 

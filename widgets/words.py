@@ -3,9 +3,9 @@
 import json
 from base64 import b64decode
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
-from .blocks import Hosted, Note, Reasoning, Said, Source, Step
+from .blocks import Hosted, Note, Reasoning, Room, Said, Source, Step
 from .state import TurnState
 
 GLYPHS = {
@@ -102,6 +102,8 @@ def doing(state: TurnState) -> str:
             return block.title.lower()
         case Note(kind="retry", wait=float()):
             return "waiting to try again"
+        case Room(status="running"):
+            return "making room"
         case _:
             return "waiting for the model"
 
@@ -177,6 +179,40 @@ def note_parts(note: Note) -> tuple[str, str]:
         return f"• {note.text}", ""
     verb = "Tried" if note.wait is None else "Trying"
     return f"↻ {verb} again", f" ({note.attempt}): {note.text}"
+
+
+def room_text(room: Room, timing: bool) -> str:
+    """How it stands with the window, with a sign, on one line."""
+    seconds = seconds_text(room.seconds) if timing and room.seconds is not None else ""
+    match room.status:
+        case "running":
+            return " · ".join(filter(None, (f"{GLYPHS['running']} {_making_text(room)}", seconds)))
+        case "ok":
+            return f"• {_made_text(room, seconds)}"
+        case "interrupted":
+            return f"{GLYPHS['interrupted']} Making room was interrupted."
+        case _:
+            assert_never(room.status)
+
+
+def _making_text(room: Room) -> str:
+    if room.overflow:
+        return "The server found the request too long; making room …"
+    if room.window is None:
+        return f"Making room: {room.tokens:,} tokens are in the window …"
+    return f"Making room: {room.tokens:,} of {room.window:,} tokens are in the window …"
+
+
+def _made_text(room: Room, seconds: str) -> str:
+    """The digest and its notes are told of only when there is a new one."""
+    if room.after >= room.tokens:
+        return "Nothing could be left out."
+    took = f" in {seconds}" if seconds else ""
+    dropped = " ".join(room.dropped.split())
+    what = f" ({dropped})" if dropped not in ("", "nothing") else ""
+    made = f"Made room{took}: {room.tokens:,} → {room.after:,} tokens{what}."
+    lack = " The model's notes could not be had; the digest has the rest."
+    return made + ("" if room.noted else lack)
 
 
 def figure_text(mime: str, payload: str) -> str:

@@ -16,10 +16,14 @@ _SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
-    """What the model is told: content parts (`input_text`, `input_image`), and how it went."""
+    """What the model is told: content parts (`input_text`, `input_image`), and how it went.
+
+    `run`: the handle of the cell run that it tells.
+    """
 
     parts: tuple[dict[str, str], ...]
     status: Literal["ok", "error", "denied", "interrupted"] = "ok"
+    run: str | None = None
 
     @property
     def text(self) -> str:

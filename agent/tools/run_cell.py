@@ -4,6 +4,7 @@ Knows no shell: the code goes through the `run_code` it is given.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 from pydantic import BaseModel, Field
@@ -44,7 +45,8 @@ def run_cell_tool(run_code: RunCode, output_tokens: int, outputs: Outputs) -> To
 
     async def run(call_id: str, arguments: RunCell) -> ToolOutput:
         done = await run_code(call_id, arguments.code)
-        return tell(done, output_tokens, outputs.keep_run(call_id, done))
+        handle = outputs.keep_run(call_id, done)
+        return replace(tell(done, output_tokens, handle), run=handle)
 
     return Tool("run_cell", DESCRIPTION, RunCell, run, reads_only=False)
 
@@ -66,8 +68,13 @@ def figures(outputs: Iterable[Output], most: int) -> tuple[list[dict[str, str]],
 
     An image that cannot be sent is a part that says so.
     """
-    found = [image for output in outputs for image in _images(output)]
+    found = images_of(outputs)
     return [image_or_words(*image) for image in found[-most:]], max(0, len(found) - most)
+
+
+def images_of(outputs: Iterable[Output]) -> list[tuple[str, str]]:
+    """Kind and base64 of each image among outputs, in order."""
+    return [image for output in outputs for image in _images(output)]
 
 
 def _images(output: Output) -> Iterator[tuple[str, str]]:

@@ -63,10 +63,9 @@ async def _run_code(call_id: str, code: str) -> CellRun:
     raise NotImplementedError("the canned model calls one tool, and not this one")
 
 
-def tools(taken: Taken, record: Record) -> tuple[Tool[Any], ...]:
+def tools(taken: Taken, outputs: Outputs) -> tuple[Tool[Any], ...]:
     """A kernel's tools, and the one that is called."""
     look = Tool(TOOL, "Look at something.", Look, taken.run, reads_only=False)
-    outputs = Outputs(record)
     run_cell = run_cell_tool(_run_code, 10_000, outputs)
     return (run_cell, inspect_tool(dict), output_tool(outputs, 10_000), look)
 
@@ -78,15 +77,17 @@ async def session_for(job: Job, taken: Taken, folder: Path) -> AsyncGenerator[Se
     settings = Settings(max_samples=job.count + 10, transport=job.transport)
     client = Client(Target("canned", job.url, "canned"), settings)
     record = Record(folder / "record.jsonl")
+    outputs = Outputs(record)
     try:
         yield Session(
             id=new_session_id(),
             settings=settings,
             target=client.target,
-            tools=tools(taken, record),
+            tools=tools(taken, outputs),
             sample=client.sample,
             approve=answer(Verdict(decision="deny", reason="nobody", by="nobody")),
             record=record,
+            outputs=outputs,
         )
     finally:
         record.close()

@@ -76,7 +76,7 @@ def test_the_full_form_is_the_text_that_was_cut(record: Record):
     outputs.keep(SPECIAL)
     outputs.keep_run("c", RUN)
     assert outputs.lines("out-1").text == SPECIAL
-    assert outputs.lines("out-2").text == whole(run_pieces(RUN))
+    assert outputs.lines("out-2").text == f"{whole(run_pieces(RUN))}\nsource:\ncode"
 
 
 def test_the_lines_that_a_cut_names_are_those_of_the_full_form(record: Record):

@@ -33,7 +33,7 @@ def record(path: Path) -> Iterator[Record]:
 
 def test_every_line_is_one_json_object_with_its_time_and_kind(record: Record, path: Path):
     record.append("turn", {"turn": 1, "said": "line\nbreak \u2028 雨 \ud800"})
-    record.append_item(message("user", text_part("a\nb")), turn=1)
+    record.append_item(message("user", text_part("a\nb")), {"turn": 1})
     lines = path.read_bytes().splitlines()
     assert [json.loads(line)["kind"] for line in lines] == ["turn", "item"]
     assert all(json.loads(line)["at"] > 1_700_000_000 for line in lines)
@@ -43,7 +43,7 @@ def test_every_line_is_one_json_object_with_its_time_and_kind(record: Record, pa
 
 def test_an_item_is_kept_verbatim(record: Record, path: Path):
     item = parse_item({"type": "acme:x", "b": 1.50, "a": {"z": [None]}, "id": "1"})
-    record.append_item(item, turn=3, cell="c1", about="model")
+    record.append_item(item, {"turn": 3, "cell": "c1", "about": "model"})
     head = b'"turn":3,"cell":"c1","about":"model","item":'
     assert head + item.wire + b"}\n" in path.read_bytes()
 
@@ -103,7 +103,7 @@ def test_a_whole_file_is_not_touched_by_opening_it(record: Record, path: Path):
 
 def test_a_line_is_read_again_at_the_byte_where_it_was_written(record: Record, path: Path):
     places = [record.append("turn", {"turn": turn, "said": "é"}) for turn in (1, 2)]
-    record.append_item(message("user", text_part("é")), 1)
+    record.append_item(message("user", text_part("é")), {"turn": 1})
     record.close()
     again = Record(path)
     places.append(again.append("turn", {"turn": 3}))

@@ -23,6 +23,7 @@ from inkernel.agent.providers import Target
 from inkernel.agent.rawjson import loads
 from inkernel.agent.record import Record
 from inkernel.agent.resume import resume
+from inkernel.agent.runs import Runs
 from inkernel.agent.session import INTERRUPTED, Said, Session, conversation_of
 from inkernel.agent.settings import Settings
 
@@ -64,7 +65,15 @@ def session_on(record: Record) -> Session:
         sample=play([]),
         approve=NOBODY,
         record=record,
+        outputs=Outputs(record),
     )
+
+
+def resumed_session(session: Session) -> Session:
+    """The session as its record tells it."""
+    found = resume(session.record.path)
+    outputs = Outputs(session.record, found.outputs, Runs(found.runs, found.ended))
+    return replace(session, conversation=conversation_of(found), outputs=outputs)
 
 
 @contextmanager
@@ -73,7 +82,8 @@ def new_session() -> Iterator[tuple[Session, Outputs]]:
     with tempfile.TemporaryDirectory() as folder:
         record = Record(Path(folder) / "s.jsonl")
         record.append("session", {"session": "65f1c000-0123456789", "cwd": "/"})
-        yield session_on(record), Outputs(record)
+        session = session_on(record)
+        yield session, session.outputs
         with suppress(OSError):
             record.close()
 
@@ -101,7 +111,7 @@ def do(session: Session, outputs: Outputs, op: tuple[Any, ...]) -> None:
         case ("keep", text):
             outputs.keep(text)
         case ("unknown", text):
-            session.record.append("rewind", {"to": text, "item": {"type": "message"}})
+            session.record.append("later", {"to": text, "item": {"type": "message"}})
         case _:
             session.close_open_calls()
 
@@ -145,9 +155,8 @@ def test_a_session_may_be_resumed_at_any_point_and_go_on(
     with new_session() as (session, outputs), new_session() as (unbroken, its_outputs):
         for op in before:
             do(session, outputs, op)
-        resumed = resume(session.record.path)
-        session = replace(session, conversation=conversation_of(resumed))
-        outputs = Outputs(session.record, resumed.outputs)
+        session = resumed_session(session)
+        outputs = session.outputs
         for op in after:
             do(session, outputs, op)
         for op in (*before, *after):
@@ -182,7 +191,7 @@ def test_cut_off_at_any_byte_it_is_a_beginning_that_can_go_on(
 
 def test_calls_that_a_crash_left_open_are_named_and_can_be_answered(tmp_path: Path):
     session = session_on(Record(tmp_path / "s.jsonl"))
-    outputs = Outputs(session.record)
+    outputs = session.outputs
     for op in (("turn", "go", "cell-1", "/rain"), ("call", "c1", "a"), ("call", "c2", "b")):
         do(session, outputs, op)
     do(session, outputs, ("answer", "c1", "done"))
@@ -197,7 +206,7 @@ def test_calls_that_a_crash_left_open_are_named_and_can_be_answered(tmp_path: Pa
 
 def test_reasoning_that_a_crash_cut_off_from_what_followed_is_left_out_for_good(tmp_path: Path):
     session = session_on(Record(tmp_path / "s.jsonl"))
-    outputs = Outputs(session.record)
+    outputs = session.outputs
     thought = parse_item({"type": "reasoning", "id": "r", "summary": []})
     for op in (("turn", "go", None, "/rain"), ("call", "c1", "a")):
         do(session, outputs, op)
@@ -263,6 +272,6 @@ def test_a_session_that_is_not_there_is_an_error(tmp_path: Path):
 
 def test_a_call_is_a_call_again(tmp_path: Path):
     session = session_on(Record(tmp_path / "s.jsonl"))
-    do(session, Outputs(session.record), ("call", "c1", "\ud800"))
+    do(session, session.outputs, ("call", "c1", "\ud800"))
     (entry,) = resume(session.record.path).history.entries
     assert isinstance(entry.item, FunctionCall) and entry.item.call_id == "c1"

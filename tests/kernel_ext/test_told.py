@@ -1,6 +1,7 @@
 """What the model is told of the person's cells and variables, in a real kernel."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -45,13 +46,15 @@ def test_what_the_person_ran_is_told_once_with_what_it_showed_and_did(agent):
     kernel.run("%%agent\nOne.")
     kernel.run("xs.append(3)", cell_id="c4")
     kernel.run("%%agent\nTwo.")
-    (first,) = told(server.requests[0], "cells")
+    items = told(server.requests[0], "cells")
+    assert len(items) == 3  # two cells that ran, and what is hidden
+    first = "\n".join(items)
     assert "print('hello')" in first and "hello" in first and "\n2\n" in first
-    assert "bound xs" in first
+    assert "ok · bound: xs" in first
     assert "ZeroDivisionError" in first
     assert "private" not in first and "1 run(s) hidden" in first
-    again, second = told(server.requests[1], "cells")
-    assert again == first
+    *again, second = told(server.requests[1], "cells")
+    assert again == items
     assert "xs.append(3)" in second and "changed xs" in second
     assert "hello" not in second
     assert "read xs, changed since" not in first
@@ -75,8 +78,8 @@ def test_a_rerun_supersedes_and_what_read_it_is_stale(agent):
     kernel.run("%%agent\nOne.")
     kernel.run("a = 10", cell_id="c1")
     kernel.run("%%agent\nTwo.")
-    text = told(server.requests[1], "cells")[-1]
-    assert "again: run 1 is superseded" in text
+    *_, again, text = told(server.requests[1], "cells")
+    assert re.search(r"· out-\d+; supersedes out-\d+\n", again)
     assert "stale: run 2" in text and "read a, changed since" in text
 
 

@@ -11,6 +11,8 @@ import pytest
 from inkernel.agent.cells import DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.events import (
     CallDelta,
+    Compacted,
+    Compacting,
     Event,
     ItemDone,
     Judged,
@@ -58,6 +60,25 @@ def png() -> str:
     """The header of a PNG of 640×480, in base64."""
     header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 640, 480)
     return b64encode(header + bytes(9)).decode()
+
+
+@pytest.fixture
+def making() -> Compacting:
+    """The window is found too full."""
+    return Compacting(tokens=26_012, window=32_000)
+
+
+@pytest.fixture
+def made() -> Compacted:
+    """The same window, shorter."""
+    return Compacted(
+        before=26_012,
+        after=10_944,
+        dropped="3 long outputs cut, 12 runs in the digest",
+        notes="model",
+        usage=Usage(input=20_000, cached=19_000, output=400),
+        seconds=12.3,
+    )
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import pytest
 from inkernel.agent.cells import DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.events import (
     ApprovalNeeded,
+    Compacted,
+    Compacting,
     Event,
     HostedProgress,
     ItemDone,
@@ -127,6 +129,25 @@ def test_retries_and_notices_are_lines_of_their_own() -> None:
     )
 
 
+def test_room_that_is_made_is_a_line_for_the_wait_and_one_for_what_came_of_it(
+    making: Compacting, made: Compacted
+) -> None:
+    assert printed([TextDelta(text="half"), making, made]) == (
+        "\nhalf\n● Making room: 26,012 of 32,000 tokens are in the window …\n"
+        "• Made room in 12 s: 26,012 → 10,944 tokens"
+        " (3 long outputs cut, 12 runs in the digest).\n"
+    )
+
+
+def test_room_that_was_not_made_is_said_before_the_turn_ends(making: Compacting) -> None:
+    end = TurnEnded(status="interrupted", answer="", usage=Usage(), cost=None, seconds=1, samples=1)
+    assert printed([making, end]) == (
+        "● Making room: 26,012 of 32,000 tokens are in the window …\n"
+        "■ Making room was interrupted.\n"
+        "\ninterrupted · 1.0 s · 0 steps, 1 sample\n"
+    )
+
+
 def test_a_progress_bar_leaves_lines_and_no_carriage_return() -> None:
     bars = [
         OutputShown(call_id="c", output=StreamOutput(name="stderr", text=text))
@@ -163,6 +184,7 @@ def test_no_control_character_of_model_or_tool_reaches_the_terminal(
         *(OutputShown(call_id="c", output=output) for output in outputs),
         ToolEnded(call_id="c", status="error", text=evil, seconds=1),
         Notice(text=evil),
+        Compacted(before=2, after=1, dropped=evil, notes="none", usage=Usage(), seconds=1),
     ]
     text = printed(events, colour)
     if colour:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.agent.cells import DisplayOutput, ErrorOutput
-from inkernel.agent.events import Event, Usage
+from inkernel.agent.events import Compacted, Compacting, Event, TurnEnded, Usage
 from inkernel.agent.policy import Verdict
-from inkernel.widgets.blocks import Block, Hosted, Note, Reasoning, Said, Source, Step
+from inkernel.widgets.blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
 from inkernel.widgets.markup import ansi_lines, clean_html, markdown_html, printable
 from inkernel.widgets.outputs import fenced, output_html, output_markdown, output_text
 from inkernel.widgets.render import block_html, bundle, can_show, metadata
@@ -118,6 +118,7 @@ def every_place(text: str) -> list[Block]:
         replace(step, arguments='{"title": "t", "code": ' + json.dumps(text) + "}"),
         Note("notice", text),
         Note("retry", text, text, 2.0),
+        Room(2, status="ok", after=1, dropped=text, noted=False),
     ]
 
 
@@ -213,6 +214,69 @@ def test_a_wait_is_told_only_with_timing() -> None:
     assert "in 2.5 s" in block_html(note, timing=True)
     assert "2.5" not in block_html(note, timing=False)
     assert 'data-until="3500"' in block_html(note, timing=True, since=1000)
+
+
+MAKING = "● Making room: 26,012 of 32,000 tokens are in the window …"
+NOTHING = "• Nothing could be left out."
+
+
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        (Room(26_012, 32_000), MAKING),
+        (Room(26_012, 32_000, seconds=3), f"{MAKING} · 3.0 s"),
+        (Room(26_012), "● Making room: 26,012 tokens are in the window …"),
+        (Room(9, 8, True), "● The server found the request too long; making room …"),
+        (Room(9, 8, status="interrupted"), "■ Making room was interrupted."),
+        (Room(9, 8, False, "ok", 5, "nothing"), "• Made room: 9 → 5 tokens."),
+        (
+            Room(9, 8, False, "ok", 5, "1\nrun", seconds=2),
+            "• Made room in 2.0 s: 9 → 5 tokens (1 run).",
+        ),
+        (
+            Room(9, 8, False, "ok", 5, "1 run", noted=False),
+            "• Made room: 9 → 5 tokens (1 run)."
+            " The model's notes could not be had; the digest has the rest.",
+        ),
+        (Room(9, 8, False, "ok", 9, "nothing", seconds=2), NOTHING),
+        (Room(9, 8, False, "ok", 11, "nothing", noted=False), NOTHING),
+    ],
+)
+def test_what_becomes_of_the_window_is_one_line_in_every_form(room: Room, line: str) -> None:
+    forms = bundle(TurnState(blocks=(room,)), timing=True)
+    assert line in read(forms["text/html"])
+    assert f"\n\n{line}\n\n" in forms["text/markdown"]
+    assert f"\n\n{line}\n\n" in forms["text/plain"]
+
+
+def test_room_that_is_being_made_has_a_clock_only_in_the_live_form(
+    making: Compacting, made: Compacted
+) -> None:
+    state = folded([making])
+    assert 'data-since="1000"' in block_html(state.blocks[0], timing=True, since=1000)
+    assert "data-since" not in bundle(state, timing=True)["text/html"]
+    end = TurnEnded(status="failed", answer="", usage=Usage(), cost=None, seconds=1, samples=0)
+    for over in (made, end):
+        (block,) = fold(state, over).blocks
+        assert "data-since" not in block_html(block, timing=True, since=1000)
+
+
+def test_the_seconds_that_room_took_are_told_only_with_timing(
+    making: Compacting, made: Compacted
+) -> None:
+    slower = made.model_copy(update={"seconds": 80.0})
+    one, two = folded([making, made]), folded([making, slower])
+    assert bundle(one, timing=False) == bundle(two, timing=False)
+    assert all("Made room in 1 min 20 s: 26,012" in each for each in bundle(two, True).values())
+
+
+def test_what_a_turn_is_busy_with_is_making_room(making: Compacting, made: Compacted) -> None:
+    assert bundle(folded([making]), timing=True)["text/plain"].endswith(
+        "\n\nmaking room · 0 steps, 0 samples"
+    )
+    assert bundle(folded([making, made]), timing=True)["text/plain"].endswith(
+        "waiting for the model · 0 steps, 0 samples · 20,000 tokens in (19,000 cached), 400 out"
+    )
 
 
 def test_the_metadata_has_the_figures_of_the_turn(turn: list[Event]) -> None:

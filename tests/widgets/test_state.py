@@ -1,6 +1,7 @@
 """The fold from events to what is shown."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any, get_args
 
@@ -13,6 +14,8 @@ from inkernel.agent.cells import DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.events import (
     ApprovalNeeded,
     CallDelta,
+    Compacted,
+    Compacting,
     Event,
     HostedProgress,
     ItemDone,
@@ -32,7 +35,7 @@ from inkernel.agent.events import (
 )
 from inkernel.agent.items import parse_item
 from inkernel.agent.policy import Verdict
-from inkernel.widgets.blocks import Hosted, Note, Reasoning, Said, Step
+from inkernel.widgets.blocks import Hosted, Note, Reasoning, Room, Said, Step
 from inkernel.widgets.shown import OUTPUT_LIMIT, STREAM_LIMIT, Stream
 from inkernel.widgets.state import TurnState, fold
 
@@ -69,7 +72,7 @@ def test_a_turn_becomes_its_blocks_in_order(turn: list[Event]) -> None:
 
 
 def test_every_kind_of_event_is_in_the_realistic_turn_or_tested_here(turn: list[Event]) -> None:
-    others = {ApprovalNeeded, HostedProgress, Notice, Retrying}
+    others = {ApprovalNeeded, Compacted, Compacting, HostedProgress, Notice, Retrying}
     union = get_args(get_args(Event)[0])
     assert {type(event) for event in turn} | others == set(union)
 
@@ -176,6 +179,66 @@ def test_a_retry_takes_back_what_was_half_said_and_nothing_else(
     assert under_way.blocks[2:] == (Note("retry", "reset", "attempt 2 of 3"), Said("new"))
 
 
+def test_what_was_made_of_the_window_takes_the_place_of_the_wait(
+    said: Callable[[str], ItemDone], making: Compacting, made: Compacted
+) -> None:
+    waiting = folded([said("whole"), making])
+    assert waiting.blocks[1:] == (Room(26_012, 32_000),)
+    done = fold(waiting, made)
+    dropped = "3 long outputs cut, 12 runs in the digest"
+    room = Room(26_012, 32_000, False, "ok", 10_944, dropped, True, 12.3)
+    assert done.blocks == (waiting.blocks[0], room)
+    without = made.model_copy(update={"notes": "none"})
+    assert fold(waiting, without).blocks[1:] == (replace(room, noted=False),)
+    assert folded([said("whole"), made]).blocks[1:] == (replace(room, window=None),)
+
+
+def test_a_second_compaction_leaves_the_first_as_it_was(
+    making: Compacting, made: Compacted
+) -> None:
+    first = folded([making, made])
+    again = made.model_copy(update={"before": 30_000, "after": 9_000})
+    state = reduce(fold, [making, again], first)
+    assert state.blocks[0] is first.blocks[0]
+    assert [(b.tokens, b.after) for b in state.blocks if isinstance(b, Room)] == [
+        (26_012, 10_944),
+        (30_000, 9_000),
+    ]
+
+
+def test_what_notes_took_is_a_part_of_the_usage(making: Compacting, made: Compacted) -> None:
+    sample = SampleEnded(sample=1, usage=Usage(input=1000, output=50), seconds=1)
+    assert folded([sample, making, made, sample]).usage == Usage(
+        input=22_000, cached=19_000, output=500
+    )
+
+
+def test_a_request_found_too_long_takes_back_what_was_half_said() -> None:
+    wait = Compacting(tokens=5, window=4, overflow=True)
+    state = folded([Notice(text="news"), TextDelta(text="half"), wait])
+    assert state.blocks == (Note("notice", "news"), Room(5, 4, overflow=True))
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        SampleStarted(sample=2, size=1),
+        Compacting(tokens=1, window=None),
+        Retrying(attempt=1, attempts=2, wait=1, cause="reset"),
+        *(ended(status) for status in ("completed", "interrupted", "limited", "failed")),
+    ],
+)
+def test_no_room_is_being_made_after_what_can_only_come_later(
+    after: Event, making: Compacting
+) -> None:
+    assert folded([making, after]).blocks[0] == Room(26_012, 32_000, status="interrupted")
+
+
+def test_a_retry_that_waited_is_over_when_room_is_made(making: Compacting) -> None:
+    retry = Retrying(attempt=1, attempts=3, wait=2.0, cause="reset")
+    assert folded([retry, making]).blocks[0] == Note("retry", "reset", "attempt 1 of 3")
+
+
 def test_prints_join_and_a_progress_bar_is_one_line() -> None:
     bars = [stdout(f"\r{n} %") for n in range(100)]
     step = only_step([stdout("a\n"), stdout("b\r\n"), *bars, stdout("\n")])
@@ -258,6 +321,11 @@ GIVEN: dict[str, st.SearchStrategy[Any]] = {
     "part": st.integers(),
     "wait": st.floats(0, 1e6),
     "seconds": st.floats(0, 1e6),
+    "usage": st.builds(Usage, input=st.integers(0, 9), output=st.integers(0, 9)),
+    "tokens": st.integers(0, 9),
+    "before": st.integers(0, 9),
+    "after": st.integers(0, 9),
+    "dropped": TEXTS,
 }
 
 
@@ -281,6 +349,21 @@ def test_any_events_in_any_order_fold_and_an_end_leaves_nothing_open(events: lis
                 assert block.status != "running"
             case Note():
                 assert block.wait is None
+            case Room():
+                assert block.status != "running"
+
+
+@given(EVENTS)
+def test_the_usage_is_that_of_samples_and_of_notes(events: list[Event]) -> None:
+    start = max((at for at, e in enumerate(events) if isinstance(e, TurnStarted)), default=0)
+    told = [e.usage for e in events[start:] if isinstance(e, SampleEnded | Compacted)]
+    assert folded(events).usage == sum(filter(None, told), Usage())
+
+
+@given(EVENTS)
+def test_at_most_the_last_window_is_being_made_shorter(events: list[Event]) -> None:
+    rooms = [block for block in folded(events).blocks if isinstance(block, Room)]
+    assert all(room.status != "running" for room in rooms[:-1])
 
 
 @given(EVENTS)

@@ -15,7 +15,15 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from inkernel.agent.events import Retrying, TextDelta, ToolEnded, ToolStarted, TurnStarted
+from inkernel.agent.events import (
+    Compacted,
+    Compacting,
+    Retrying,
+    TextDelta,
+    ToolEnded,
+    ToolStarted,
+    TurnStarted,
+)
 from inkernel.widgets.blocks import Said
 from inkernel.widgets.pace import Pace
 from inkernel.widgets.state import TurnState
@@ -38,6 +46,9 @@ clock = Clock()
 start = TurnStarted(session="s", turn=1, model="model-1", provider="p")
 end = TurnEnded(status="completed", answer="", usage=Usage(input=5),
                 cost=None, seconds=2, samples=1)
+making = Compacting(tokens=26_012, window=32_000)
+made = Compacted(before=26_012, after=10_944, dropped="12 runs in the digest",
+                 notes="model", usage=Usage(), seconds=12)
 
 def said(text):
     part = {"type": "output_text", "text": text}
@@ -304,6 +315,17 @@ def test_what_a_reader_waits_for_is_painted_at_once() -> None:
     assert screen.left[-1].blocks[-1] == Said("a")
 
 
+def test_a_wait_for_room_is_painted_at_once_and_its_end_too(
+    making: Compacting, made: Compacted
+) -> None:
+    screen = Screen()
+    view = NotebookView(screen, clock=Clock())
+    for count, event in enumerate((making, made), 1):
+        view.show(event)
+        assert len(screen.painted) == count
+    view.close()
+
+
 async def test_a_paint_put_off_is_made_up_for_by_the_loop() -> None:
     screen = Screen()
     view = NotebookView(screen, rate=1000)
@@ -354,6 +376,85 @@ for seconds in (0, 1, 1, 5):
     painted = [*of("display_data", messages), *of("update_display_data", messages)]
     waits = [re.findall(r"again in ([0-9.]+ s)", each["data"]["text/html"]) for each in painted]
     assert waits == [["3.0 s"], ["2.0 s"], ["1.0 s"], ["0.1 s"]]
+
+
+@pytest.mark.kernel
+def test_while_room_is_made_a_clock_runs_in_its_block_which_then_says_what_came_of_it(
+    kernel: BlockingKernelClient,
+) -> None:
+    messages = sent(
+        kernel,
+        """
+view = NotebookView(LiveScreen(clock=clock), clock=clock)
+began = round(clock.time() * 1000)
+for event in (start, making, said("later"), end):
+    clock.now += 1
+    view.show(event)
+    if event is making:
+        clock.now += 1
+        view.show(made)
+view.close()
+print(began)
+""",
+    )
+    began = int("".join(text["text"] for text in of("stream", messages)))
+    blocks = [update["b0"] for update in updates(messages) if "b0" in update]
+    waiting, done = blocks
+    line = "● Making room: 26,012 of 32,000 tokens are in the window …"
+    assert f'{line} · <span data-since="{began + 2000}"></span>' in waiting
+    assert "• Made room in 12 s: 26,012 → 10,944 tokens (12 runs in the digest)." in done
+    assert "data-since" not in done
+    assert {update["count"] for update in updates(messages) if "count" in update} == {1, 2}
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("screen", ["LiveScreen(clock=clock)", "StaticScreen(clock=clock)"])
+def test_a_turn_stopped_while_room_is_made_leaves_no_clock(
+    kernel: BlockingKernelClient, screen: str
+) -> None:
+    messages = sent(
+        kernel,
+        f"""
+screen = {screen}
+view = NotebookView(screen, clock=clock)
+for event in (start, making, end.model_copy(update={{"status": "interrupted"}})):
+    view.show(event)
+print(screen.tick(view._state))
+view.close()
+""",
+    )
+    assert "".join(text["text"] for text in of("stream", messages)) == "None\n"
+    for block in [update["b0"] for update in updates(messages) if "b0" in update][1:]:
+        assert "■ Making room was interrupted." in block and "data-since" not in block
+    left = of("update_display_data", messages)[-1]["data"]
+    assert all("■ Making room was interrupted." in form for form in left.values())
+    assert not any("Making room:" in form or "data-since" in form for form in left.values())
+
+
+@pytest.mark.kernel
+def test_the_seconds_that_room_takes_are_counted_without_widgets(
+    kernel: BlockingKernelClient,
+) -> None:
+    messages = sent(
+        kernel,
+        """
+from functools import reduce
+from inkernel.widgets.state import TurnState, fold
+state = reduce(fold, (start, said("one"), making), TurnState())
+screen, silent = StaticScreen(clock=clock), StaticScreen(timing=False, clock=clock)
+print(screen.tick(state), silent.tick(state), screen.tick(fold(state, made)))
+for seconds in (0, 1, 60):
+    clock.now += seconds
+    screen.paint(state)
+screen.paint(fold(state, made))
+""",
+    )
+    assert "".join(text["text"] for text in of("stream", messages)) == "1.0 None None\n"
+    painted = [*of("display_data", messages), *of("update_display_data", messages)]
+    pages = [each["data"]["text/html"] for each in painted]
+    waits = [re.findall(r"in the window …(?: · ([^<]+))?", page) for page in pages]
+    assert waits == [[""], ["1.0 s"], ["1 min 1 s"], []]
+    assert "Made room in 12 s" in pages[-1]
 
 
 def test_a_paint_that_makes_code_print_does_not_paint_again() -> None:

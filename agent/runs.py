@@ -1,0 +1,232 @@
+"""Which cell runs there were, by handle: whose, of which cell, what superseded them. Values only.
+
+Knows neither what they showed nor where that is kept.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+LINE = 100
+"""Characters of a source's first line that are kept."""
+BOUND = 8
+"""Names a run bound that are kept here."""
+HIDDEN = "a run hidden from you"
+CELL_ID = 4
+"""Fewest characters by which a notebook cell's id is known."""
+
+HANDLE = re.compile(r"out-\d+")
+_TURN = re.compile(r"turn[ -]?(\d+)", re.IGNORECASE)
+_COUNT = re.compile(r"(?:in ?)?\[?(\d+)\]?", re.IGNORECASE)
+_RANGE = re.compile(r"(?:out-)?(\d+) ?(?:–|—|-|\.\.|:|to) ?(?:out-)?(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class RunHead:
+    """One run without what it showed.
+
+    `key` is equal for runs of one cell. `turn`: the one that ran it, or of the person's runs the
+    one it was told in. `number`: of the person's runs, their number in `kernel`; `count`: In
+    [count]. `line`: the source's first line. `error`: an exception's name. `tokens`: of its full
+    form, about.
+    """
+
+    handle: str
+    by: Literal["person", "agent"]
+    key: str
+    turn: int
+    line: str
+    status: str
+    cell: str | None = None
+    count: int | None = None
+    number: int | None = None
+    kernel: str | None = None
+    bound: tuple[str, ...] = ()
+    error: str = ""
+    tokens: int = 0
+
+    @property
+    def label(self) -> str:
+        """How the run is called besides its handle: `run 7, In [12]`, or `turn 3`."""
+        if self.by == "agent":
+            return f"turn {self.turn}"
+        return f"run {self.number}" + (f", In [{self.count}]" if self.count is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnHead:
+    """One turn: its cell's id, its In [count], the first line of what was said."""
+
+    turn: int
+    line: str
+    cell: str | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What the person set: keys of runs, or `turn:3`."""
+
+    pinned: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
+
+    def marked(self, mark: str, key: str) -> "Marks":
+        """After `pin`, `unpin`, `hide` or `show` of a key."""
+        match mark:
+            case "pin":
+                return Marks(self.pinned | {key}, self.hidden)
+            case "unpin":
+                return Marks(self.pinned - {key}, self.hidden)
+            case "hide":
+                return Marks(self.pinned - {key}, self.hidden | {key})
+            case _:
+                return Marks(self.pinned, self.hidden - {key})
+
+
+NO_MARKS = Marks()
+
+
+def head_of(line: dict[str, Any]) -> RunHead:
+    """The head of a run as a record's line of kind `cell_run` has it."""
+    errors = [shown["ename"] for shown in line["outputs"] if shown["output_type"] == "error"]
+    return RunHead(
+        handle=line["handle"],
+        by=line.get("by", "agent"),
+        key=run_key(line["source"], line.get("cell") if line.get("by") == "person" else None),
+        turn=line.get("turn", 0),
+        line=first_line(line["source"]),
+        status=line["status"],
+        cell=line.get("cell"),
+        count=line.get("count"),
+        number=line.get("number"),
+        kernel=line.get("kernel"),
+        bound=tuple(line.get("bound", ()))[:BOUND],
+        error=errors[-1] if errors else "",
+        tokens=line.get("tokens", 0),
+    )
+
+
+def run_key(source: str, cell: str | None) -> str:
+    """What runs of one cell have in common: its id, or where there is none its source."""
+    return cell or blake2b(source.encode(errors="replace"), digest_size=8).hexdigest()
+
+
+def first_line(text: str) -> str:
+    """The first line that says something, bounded."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line if len(line) <= LINE else f"{line[:LINE]}…"
+
+
+class Runs:
+    """All runs of a session in the order they were kept. Adding one costs always the same."""
+
+    def __init__(self, heads: Iterable[RunHead] = (), ended: Iterable[str] = ()) -> None:
+        self.heads: list[RunHead] = []
+        self._at: dict[str, int] = {}
+        self._latest: dict[str, str] = {}
+        self._next: dict[str, str] = {}
+        self._before: dict[str, str] = {}
+        self._numbered: dict[tuple[str | None, int | None], str] = {}
+        for head in heads:
+            self.add(head)
+        for handle in ended:
+            self._next.setdefault(handle, HIDDEN)
+
+    def add(self, head: RunHead) -> None:
+        """Add a run; it takes the place of the latest of its cell."""
+        earlier = self.latest(head.key)
+        self._at[head.handle] = len(self.heads)
+        self.heads.append(head)
+        self._latest[head.key] = head.handle
+        if head.by == "person":
+            self._numbered[head.kernel, head.number] = head.handle
+        if earlier:
+            self._next[earlier], self._before[head.handle] = head.handle, earlier
+
+    def end(self, handle: str) -> None:
+        """A run that is hidden took the place of this one."""
+        self._next[handle] = HIDDEN
+
+    def latest(self, key: str) -> str | None:
+        """The handle of the latest run of a cell."""
+        return self._latest.get(key)
+
+    def get(self, handle: str | None) -> RunHead | None:
+        """The run of that handle."""
+        at = self._at.get(handle or "")
+        return None if at is None else self.heads[at]
+
+    def place(self, handle: str) -> int:
+        """How many runs were kept before it. Raises KeyError."""
+        return self._at[handle]
+
+    def superseded_by(self, handle: str | None) -> str | None:
+        """The handle of the next run of the same cell, or `HIDDEN`."""
+        return self._next.get(handle or "")
+
+    def supersedes(self, handle: str) -> str | None:
+        """The handle of the run of the same cell before it."""
+        return self._before.get(handle)
+
+    def numbered(self, kernel: str | None, number: int) -> str | None:
+        """The handle of the person's run of that number in that kernel."""
+        return self._numbered.get((kernel, number))
+
+    def versions(self, handle: str) -> tuple[str, ...]:
+        """All runs of its cell, in order."""
+        head = self.get(handle)
+        return tuple(it.handle for it in self.heads if head and it.key == head.key)
+
+    def named(self, words: str) -> tuple[RunHead, ...]:
+        """The runs a text names: `out-7`, `out-7–out-20`, `In [12]`, `12`, `turn 3`, a cell's id.
+
+        A count names the latest run that had it.
+        """
+        words = words.strip()
+        if HANDLE.fullmatch(words):
+            head = self.get(words)
+            return (head,) if head else ()
+        if "out-" in words and (match := _RANGE.fullmatch(words)):
+            first, last = int(match[1]), int(match[2])
+            return tuple(it for it in self.heads if first <= _number(it.handle) <= last)
+        if match := _TURN.fullmatch(words):
+            return tuple(it for it in self.heads if it.by == "agent" and it.turn == int(match[1]))
+        if match := _COUNT.fullmatch(words):
+            count = int(match[1])
+            return tuple(it for it in reversed(self.heads) if it.count == count)[:1]
+        return tuple(_with_cell(words, self.heads))
+
+
+def superseded_turns(turns: Sequence[TurnHead]) -> dict[int, int]:
+    """Turns whose cell ran again, each with the next turn of that cell."""
+    later: dict[str, int] = {}
+    found: dict[int, int] = {}
+    for head in reversed(turns):
+        if head.cell and head.cell in later:
+            found[head.turn] = later[head.cell]
+        if head.cell:
+            later[head.cell] = head.turn
+    return found
+
+
+def turns_named(words: str, turns: Sequence[TurnHead]) -> tuple[TurnHead, ...]:
+    """The turns a text names: `turn 3`, `In [12]`, `12`, a cell's id. The latest last."""
+    words = words.strip()
+    if match := _TURN.fullmatch(words):
+        return tuple(it for it in turns if it.turn == int(match[1]))
+    if match := _COUNT.fullmatch(words):
+        return tuple(it for it in turns if it.count == int(match[1]))[-1:]
+    return tuple(
+        it for it in turns if it.cell and len(words) >= CELL_ID and it.cell.startswith(words)
+    )
+
+
+def _with_cell(words: str, heads: Sequence[RunHead]) -> Iterator[RunHead]:
+    if len(words) >= CELL_ID:
+        yield from (it for it in heads if it.cell and it.cell.startswith(words))
+
+
+def _number(handle: str) -> int:
+    return int(handle.partition("-")[2])

@@ -1,0 +1,44 @@
+"""What of earlier runs still holds: superseded, stale, or hidden by the person. Values only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .runs import HIDDEN, NO_MARKS, Marks, RunHead, Runs
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """`stale`: handles of runs that read what changed since. `superseded`: turns, by which."""
+
+    runs: Runs
+    marks: Marks = NO_MARKS
+    stale: frozenset[str] = frozenset()
+    superseded: Mapping[int, int] = field(default_factory=dict[int, int])
+
+    def hides(self, head: RunHead) -> bool:
+        """The person hides that run, or the turn that ran it."""
+        return head.key in self.marks.hidden or (head.by == "agent" and self.hides_turn(head.turn))
+
+    def hides_turn(self, turn: int) -> bool:
+        """The person hides that turn."""
+        return f"turn:{turn}" in self.marks.hidden
+
+    def after(self, handle: str) -> str | None:
+        """What took the place of a run: a later run of its cell, or of the turn that ran it."""
+        if later := self.runs.superseded_by(handle):
+            head = self.runs.get(later)
+            return HIDDEN if head and self.hides(head) else later
+        head = self.runs.get(handle)
+        if head and head.by == "agent" and head.turn in self.superseded:
+            return f"turn {self.superseded[head.turn]}"
+        return None
+
+    def mark(self, handle: str) -> str:
+        """What is to be said of a run where it is named; nothing of one that holds."""
+        if later := self.after(handle):
+            return f" superseded by {later}"
+        return " stale" if handle in self.stale else ""
+
+    def pins(self, head: RunHead) -> bool:
+        """The person wants that run whole, and it is the latest of its cell."""
+        return head.key in self.marks.pinned and not self.runs.superseded_by(head.handle)

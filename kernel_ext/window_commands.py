@@ -1,0 +1,135 @@
+"""The `%agent` subcommands that change the window: compact, digest, pin, hide, show, rewind."""
+
+from collections.abc import AsyncGenerator
+
+from ..agent.client import Client
+from ..agent.errors import UsageError
+from ..agent.events import Compacted, Event
+from ..agent.room import compact_now, preview
+from ..agent.session import Session
+from ..agent.steering import conceal, edit, go_back, named
+from ..agent.steering import hide as hide_cells
+from ..agent.steering import pin as pin_cells
+from ..agent.steering import show as show_cells
+from .binding import Binding
+from .cards import Card, TextCard, find_now, now
+
+EDIT = "%%agent --digest"
+"""The first line of a cell whose text takes the place of the digest."""
+
+
+def compact(binding: Binding, rest: str) -> Card | TextCard:
+    """[--preview] — make the window shorter now; or only show what that would come to"""
+    session = binding.session_now()
+    fields = binding.fields or session.fields()
+    if rest == "--preview":
+        done = preview(session, fields, "asked")
+        before = session.conversation.history.tokens
+        title = (
+            f"About {before:,} → {done.tokens:,} tokens of conversation: {done.dropped.words()}."
+            " `%agent compact` does it, and asks the model for notes first."
+        )
+        return TextCard(title, done.digest.text)
+    if rest:
+        raise UsageError(f"%agent compact has no option {rest!r}.", "There is --preview.")
+    settings = binding.choose().settings
+    print("Asking the model for notes …", flush=True)
+    client = Client(find_now(binding, settings), settings)
+    ended = now(_drained(binding.session(settings, client), fields, client))
+    if ended.after >= ended.before:
+        return Card(f"Nothing could be left out of {ended.before:,} tokens.")
+    whose = {
+        "model": "new",
+        "earlier": "those there were",
+        "none": "none: the model gave none",
+        "unasked": "not needed yet",
+    }
+    return Card(
+        f"{ended.before:,} → {ended.after:,} tokens: {ended.dropped}.",
+        [
+            ("notes", whose[ended.notes]),
+            ("asking took", f"{ended.usage.input:,} tokens in, {ended.usage.output:,} out"),
+            ("see it", "%agent digest, %agent context"),
+        ],
+    )
+
+
+def digest(binding: Binding, rest: str) -> TextCard | Card:
+    """[--edit] — what stands for the earlier conversation; or edit it in a new cell"""
+    found = binding.session_now().conversation.digest
+    if found is None:
+        return Card("There is no digest yet: all of the conversation is in the window.")
+    if rest == "--edit":
+        binding.shell.set_next_input(f"{EDIT}\n{found.text}")
+        return Card("The digest is in a new cell below: change it there and run that cell.")
+    return TextCard("What stands for the earlier conversation:", found.text)
+
+
+def edit_digest(binding: Binding, text: str) -> Card:
+    """Have the text of a `%%agent --digest` cell in place of the digest."""
+    changed = edit(binding.session_now(), text)
+    return Card(
+        "The digest is as you wrote it from the next request on.",
+        [("sections taken over", "State, Plan, Decisions, Facts, and your own" if changed else "")],
+    )
+
+
+def pin(binding: Binding, rest: str) -> Card:
+    """CELL — keep a cell whole through compactions; CELL as 12, out-7, turn 3 or an id"""
+    session = binding.session_now()
+    cells = named(session, rest)
+    pin_cells(session, cells)
+    return Card(f"Pinned: {cells.label}. `%agent unpin` lets go of it.")
+
+
+def unpin(binding: Binding, rest: str) -> Card:
+    """CELL — let compactions have it again"""
+    session = binding.session_now()
+    cells = named(session, rest)
+    pin_cells(session, cells, pinned=False)
+    return Card(f"No longer pinned: {cells.label}.")
+
+
+def hide(binding: Binding, rest: str) -> Card:
+    """CELL — take a cell, or a turn, away from the model: window, digest and recall"""
+    session = binding.session_now()
+    cells = named(session, rest)
+    hide_cells(session, cells, binding.fields or session.fields())
+    return Card(
+        f"Hidden from the next request on: {cells.label}. What was sent was sent.",
+        [("undo", f"%agent show {rest}"), ("variables", "as before: hide tells less of cells")],
+    )
+
+
+def show(binding: Binding, rest: str) -> Card:
+    """CELL — bring a cell back whole, hidden or compacted"""
+    session = binding.session_now()
+    cells = named(session, rest)
+    show_cells(session, cells)
+    return Card(f"The model has it whole from the next request on: {cells.label}.")
+
+
+def rewind(binding: Binding, rest: str) -> Card:
+    """CELL — go back to before that cell's turn: the conversation only, not your variables"""
+    session = binding.session_now()
+    turn = go_back(session, named(session, rest))
+    binding.reread()
+    if binding.conversation.history.entries:
+        conceal(binding.session_now(), binding.fields)
+    left = len(binding.conversation.heads)
+    return Card(
+        f"Back to before turn {turn.turn} ({turn.line}): {left} turn(s) remain in the conversation."
+        " Variables and files are as they are; the record keeps what was taken back."
+    )
+
+
+async def _drained(session: Session, fields: bytes, client: Client) -> Compacted:
+    try:
+        return await _last(compact_now(session, fields))
+    finally:
+        await client.close()
+
+
+async def _last(events: AsyncGenerator[Event]) -> Compacted:
+    ended = [event async for event in events if isinstance(event, Compacted)]
+    return ended[-1]
