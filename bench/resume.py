@@ -36,9 +36,7 @@ def step(record: Record, outputs: Outputs, turn: int, call_id: str, run: CellRun
     arguments = json.dumps({"title": "look", "code": CODE})
     call = {"type": "function_call", "name": "run_cell", "call_id": call_id}
     record.append_item(parse_item(thought), {"turn": turn, "cell": "cell"})
-    record.append_item(
-        parse_item({**call, "arguments": arguments}), {"turn": turn, "cell": "cell"}
-    )
+    record.append_item(parse_item({**call, "arguments": arguments}), {"turn": turn, "cell": "cell"})
     told = tell(run, 3_000, outputs.keep_run(call_id, run))
     where = {"turn": turn, "cell": "cell", "about": "output"}
     record.append_item(call_output(call_id, told.parts), where)
@@ -80,7 +78,7 @@ def main() -> None:
         print(f"resume {TURNS:,} turns, {size:.0f} MB: {took:.2f} s (target {TARGET_S:.0f})")
         big = printed(400_000)
         handle = outputs.keep_run("big", big)
-        tool = output_tool(outputs, 10_000)
+        tool = output_tool(outputs, 10_000, lambda _head: False)
         print(f"tell a run of 10 MB: {seconds(lambda: tell(big, 10_000, handle)) * 1e3:.0f} ms")
         for asked in ({"start": 200_000}, {"grep": "77777"}, {"grep": r"7.77 .*\.5"}):
             ask = Output.model_validate({"handle": handle, **asked})

@@ -38,12 +38,15 @@ from ..agent.session import (
     conversation_of,
     new_session_id,
     record_path,
+    validity,
 )
 from ..agent.settings import SCRIPTED, Chosen, Layer, Settings, choose, read_layers
 from ..agent.tokens import Counter
 from ..agent.tools import Tool
 from ..agent.tools.output import output_tool
+from ..agent.tools.recall import recall_tool
 from ..agent.tools.run_cell import run_cell_tool
+from ..agent.validity import Validity
 from ..widgets import View, open_view
 from ..widgets.outputs import can_show
 from .approval import ask_person, nobody
@@ -287,11 +290,17 @@ class Binding:
             self._steps.setdefault(self._log.last, set()).update(run.bound, run.deleted)
             return run
 
-        outputs = self._open_outputs(settings)
+        outputs, record = self._open_outputs(settings), self._open_record(settings)
+        limit = settings.output_tokens
+
+        def holds() -> Validity:
+            return validity(self.conversation, outputs)
+
         return (
-            run_cell_tool(run, settings.output_tokens, outputs),
+            run_cell_tool(run, limit, outputs),
             inspect_tool(lambda: user_names(self.shell)),
-            output_tool(outputs, settings.output_tokens),
+            output_tool(outputs, limit, lambda head: holds().hides(head)),
+            recall_tool(outputs, record, limit, holds),
         )
 
     def _said(self, text: str, settings: Settings) -> Said:

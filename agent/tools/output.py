@@ -1,13 +1,14 @@
 """The tool that reads what was cut from another output, by its lines. Knows no record."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pydantic import BaseModel, Field
 
 from ..errors import RecordError
 from ..lines import FOLD, Lines
 from ..outputs import Outputs
+from ..runs import RunHead
 from ..search import MOST, SearchError, find
 from ..tokens import estimate
 from . import Tool, ToolOutput, told
@@ -34,10 +35,18 @@ class Output(BaseModel):
     )
 
 
-def output_tool(outputs: Outputs, output_tokens: int) -> Tool[Output]:
-    """`output` over what was kept. `output_tokens`: most of one answer."""
+def output_tool(
+    outputs: Outputs, output_tokens: int, hides: Callable[[RunHead], bool]
+) -> Tool[Output]:
+    """`output` over what was kept. `output_tokens`: most of one answer.
+
+    `hides`: the person keeps that run from the model.
+    """
 
     async def run(_call_id: str, arguments: Output) -> ToolOutput:
+        head = outputs.runs.get(arguments.handle)
+        if head and hides(head):
+            return told(f"{head.handle} is hidden from you by the person.", "error")
         try:
             return told(await _answer(outputs, arguments, max(output_tokens - _SAY, FOLD)))
         except (SearchError, RecordError) as error:

@@ -67,7 +67,7 @@ def tools(taken: Taken, outputs: Outputs) -> tuple[Tool[Any], ...]:
     """A kernel's tools, and the one that is called."""
     look = Tool(TOOL, "Look at something.", Look, taken.run, reads_only=False)
     run_cell = run_cell_tool(_run_code, 10_000, outputs)
-    return (run_cell, inspect_tool(dict), output_tool(outputs, 10_000), look)
+    return (run_cell, inspect_tool(dict), output_tool(outputs, 10_000, lambda _head: False), look)
 
 
 @asynccontextmanager

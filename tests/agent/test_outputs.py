@@ -1,7 +1,7 @@
 """What was cut can be read again: any slice, in bounded answers, also after a resume."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from inkernel.agent.outputs import Outputs
 from inkernel.agent.pieces import run_pieces, whole
 from inkernel.agent.record import Record, read_record
 from inkernel.agent.resume import resume
+from inkernel.agent.runs import RunHead
 from inkernel.agent.tokens import estimate
 from inkernel.agent.tools import ToolOutput, output, read_arguments
 from inkernel.agent.tools.output import output_tool
@@ -42,9 +43,16 @@ def ask(record: Record) -> Callable[..., Any]:
     return asker(outputs)
 
 
-def asker(outputs: Outputs, output_tokens: int = 1_000) -> Callable[..., Any]:
+def shown(_head: RunHead) -> bool:
+    """The person hides nothing."""
+    return False
+
+
+def asker(
+    outputs: Outputs, output_tokens: int = 1_000, hidden: Container[str] = ()
+) -> Callable[..., Any]:
     """Asks the tool with the given arguments."""
-    tool = output_tool(outputs, output_tokens)
+    tool = output_tool(outputs, output_tokens, lambda head: head.handle in hidden)
 
     async def ask(**given: Any) -> ToolOutput:
         return await tool.run("call_1", tool.arguments(**{"handle": "out-1", **given}))
@@ -256,7 +264,14 @@ async def test_a_record_that_is_gone_is_told_to_the_model(record: Record, ask: C
 
 
 def test_the_tool_reads_only_and_checks_its_arguments(record: Record, call: Callable[..., Any]):
-    tool = output_tool(Outputs(record), 1_000)
+    tool = output_tool(Outputs(record), 1_000, shown)
     assert tool.reads_only
     wrong = read_arguments(tool, call("output", "c", {"handle": "out-1", "start": 0}))
     assert isinstance(wrong, ToolOutput) and "start" in wrong.text
+
+
+async def test_what_the_person_hides_is_not_read(record: Record):
+    outputs = Outputs(record)
+    handle = outputs.keep_run("call", RUN)
+    told = await asker(outputs, hidden=(handle,))(handle=handle)
+    assert told.text == "out-1 is hidden from you by the person." and told.status == "error"

@@ -1,0 +1,381 @@
+"""The tool that brings back cell runs and turns as they were, by name or by words in them.
+
+Knows neither SQL nor the window: what is found and named is read from the record.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import BaseModel, Field
+
+from ..errors import RecordError
+from ..items import Message, parse_item
+from ..lines import MARK, Lines, ends, with_gaps
+from ..outputs import Outputs, run_of
+from ..pieces import Piece, fit, full, run_pieces, whole
+from ..record import Record
+from ..runs import LINE, RunHead, TurnHead, turns_named
+from ..settings import nearest
+from ..tokens import cut_middle, estimate
+from ..validity import Validity
+from . import Tool, ToolOutput, told
+from .run_cell import images_of
+
+if TYPE_CHECKING:
+    from ..recall import Hit, Index, Row
+
+DESCRIPTION = (
+    "Bring back cell runs verbatim: source, outputs, other versions, also from before the "
+    "conversation was shortened. Name them, or search in all that ran, was said and answered."
+)
+HITS, VERSIONS = 10, 12
+"""Most lines that a search gives, and most other versions that are named: the latest."""
+
+LEAST = 400
+"""Fewest tokens that a run is worth telling in; of more runs the rest are only counted."""
+
+_SAY, _HEAD, _FENCE = 60, 200, 16
+"""Tokens kept for what is said besides, most of what stands before a source, and of fences."""
+
+_OTHERS, _NEAR = 10, 200
+"""Most names that are said not to be there, or hidden; of so many runs some are suggested."""
+
+_HANDLE = re.compile(r"out-\d+")
+_LABEL = re.compile(r"(turn \d+), In \[\d+\]")
+
+
+class Recall(BaseModel):
+    """What to bring back: cells, or what has these words, or both."""
+
+    cells: list[str] = Field(
+        default_factory=list[str],
+        max_length=100,
+        description="each out-7, out-11–out-20, In [12], turn 3, or a notebook cell's id",
+    )
+    query: str | None = Field(
+        None, description="words, names, numbers or paths; the last may be a beginning"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What there is, and what of it still holds."""
+
+    outputs: Outputs
+    record: Record
+    searched: "Index | None"
+    holds: Validity
+
+    @property
+    def index(self) -> "Index":
+        if self.searched is None:
+            raise RecordError("This Python has no sqlite3: only handles, such as out-7, are known.")
+        return self.searched
+
+    def hides_text(self, text: str) -> bool:
+        """A text that was kept names the runs it was of, if any."""
+        heads = map(self.outputs.runs.get, set(_HANDLE.findall(text)))
+        return any(head and self.holds.hides(head) for head in heads)
+
+    def group(self, row: "Row") -> str | None:
+        """What a row of the index is shown with; None when it is not."""
+        if row.kind == "run":
+            head = self.outputs.runs.get(row.handle)
+            return None if head is None or self.holds.hides(head) else head.key
+        if row.kind == "text":
+            return (
+                None if self.holds.hides_turn(row.turn) or self.hides_text(row.text) else row.handle
+            )
+        return None if self.holds.hides_turn(row.turn) else f"turn:{row.turn}"
+
+
+class _Part(NamedTuple):
+    """A text between fences. `cut`: as much of it as some tokens hold."""
+
+    title: str
+    text: str
+    cut: Callable[[int], str]
+    language: str = ""
+
+    @property
+    def cost(self) -> int:
+        return estimate(self.text)
+
+    def told(self, limit: int) -> str:
+        text = self.text if self.cost <= limit else self.cut(limit)
+        return f"{self.title}\n{_fenced(text, self.language)}"
+
+
+class _Block(NamedTuple):
+    """One run, turn or text."""
+
+    head: str
+    parts: tuple[_Part, ...]
+
+    @property
+    def fixed(self) -> int:
+        return estimate(self.head) + _FENCE * len(self.parts)
+
+    @property
+    def cost(self) -> int:
+        return self.fixed + sum(part.cost for part in self.parts)
+
+    def told(self, limit: int) -> str:
+        shares = _shares([part.cost for part in self.parts], limit - self.fixed)
+        parts = (part.told(share) for part, share in zip(self.parts, shares, strict=True))
+        return "\n".join([self.head, *parts])
+
+
+@dataclass(slots=True)
+class _Found:
+    """What names stand for, in order and once each, and what is to be said of the other names."""
+
+    blocks: dict[str, Callable[[], _Block]] = field(default_factory=dict[str, Callable[[], _Block]])
+    said: list[str] = field(default_factory=list[str])
+
+
+def recall_tool(
+    outputs: Outputs,
+    record: Record,
+    output_tokens: int,
+    holds: Callable[[], Validity],
+) -> Tool[Recall]:
+    """`recall` over a session's record. `output_tokens`: most of one answer.
+
+    `holds`: what of it still does, and what the person hides: of that nothing is told.
+    """
+    limit = max(output_tokens - _SAY, LEAST)
+    index = _index(record)
+
+    async def run(_call_id: str, asked: Recall) -> ToolOutput:
+        try:
+            view = _View(outputs, record, index, holds())
+            return await asyncio.to_thread(_answer, view, asked, limit)
+        except RecordError as error:
+            return told(str(error), "error")
+
+    return Tool("recall", DESCRIPTION, Recall, run, reads_only=True)
+
+
+def _index(record: Record) -> "Index | None":
+    try:
+        from ..recall import Index
+    except ImportError:  # some Pythons are built without sqlite3
+        return None
+    return Index(record.path)
+
+
+def _answer(view: _View, asked: Recall, limit: int) -> ToolOutput:
+    cells = [words.strip()[:LINE] for words in asked.cells if words.strip()]
+    query = (asked.query or "").strip()
+    if not cells and not query:
+        return told("Give cells, such as out-7, or a query, or both.", "error")
+    parts, found = list[str](), _named(view, cells)
+    if query:
+        hits = view.index.search(query, view.group, HITS + 1)
+        parts += _hits_told(view, hits, limit // 2 if cells else limit)
+        limit -= sum(map(estimate, parts))
+        if len(hits) == 1 and not cells:
+            parts += _whole(view, hits[0].row, limit)
+    said = found.said[:_OTHERS]
+    if left := len(found.said) - len(said):
+        said.append(f"[{left:,} more names are not there, or hidden]")
+    parts += said
+    limit -= sum(map(estimate, said))
+    parts += _blocks_told(found.blocks, limit)
+    return told("\n\n".join(parts), "ok" if found.blocks or query else "error")
+
+
+def _named(view: _View, cells: Sequence[str]) -> _Found:
+    found = _Found()
+    turns = view.index.turns() if any("out-" not in words for words in cells) else []
+    for words in cells:
+        _name(view, words, turns, found)
+    return found
+
+
+def _name(view: _View, words: str, turns: Sequence[TurnHead], found: _Found) -> None:
+    """Add what one name stands for."""
+    runs, name = view.outputs.runs, _LABEL.sub(r"\1", words)
+    heads = runs.named(name) or _labelled(runs.heads, name)
+    spoken = () if "out-" in name else turns_named(name, turns)
+    heads = heads or tuple(it for turn in spoken for it in runs.named(f"turn {turn.turn}"))
+    if not heads and not spoken and name in view.outputs.handles:
+        _add_text(view, name, found)
+    elif not heads and not spoken:
+        found.said.append(_unknown(view, words))
+    shown = {f"turn {it.turn}": it for it in spoken if not view.holds.hides_turn(it.turn)}
+    seen = {head.handle: head for head in heads if not view.holds.hides(head)}
+    for key, turn in shown.items():
+        found.blocks[key] = partial(_turn_block, view, turn)
+    for key, head in seen.items():
+        found.blocks[key] = partial(_run_block, view, head)
+    if hidden := len(heads) + len(spoken) - len(seen) - len(shown):
+        some = f"{hidden:,} of these " if seen or shown else ""
+        found.said.append(f"{words}: {some}hidden from you by the person.")
+
+
+def _labelled(heads: Sequence[RunHead], name: str) -> tuple[RunHead, ...]:
+    """The latest run that is called so, with its count or without: `run 7, In [12]`."""
+    found = (head for head in reversed(heads) if f"{head.label},".startswith(f"{name},"))
+    return tuple(islice(found, 1))
+
+
+def _add_text(view: _View, handle: str, found: _Found) -> None:
+    line = view.outputs.line(handle)
+    if view.holds.hides_turn(line.get("turn", 0)) or view.hides_text(line["text"]):
+        found.said.append(f"{handle}: hidden from you by the person.")
+    else:
+        found.blocks[handle] = partial(_text_block, handle, line["text"])
+
+
+def _unknown(view: _View, words: str) -> str:
+    heads = [head for head in view.outputs.runs.heads if not view.holds.hides(head)]
+    if not heads:
+        return f"There is no {words!r}: no cell was run yet."
+    names = [name for it in heads[-_NEAR:] for name in (it.handle, it.label, it.cell) if name]
+    there = f"There are runs from {heads[0].handle} to {heads[-1].handle}."
+    return f"There is no {words!r}. {there}{nearest(words, names)} A query finds any by its words."
+
+
+def _run_block(view: _View, head: RunHead) -> _Block:
+    run = run_of(view.outputs.line(head.handle))
+    pieces, text = run_pieces(run), full(run)
+    start = len(text) - len(run.source)
+    lead = cut_middle("\n".join(_run_head(view, head, len(images_of(run.outputs)))), _HEAD)
+    source = partial(_source_cut, text, start, head.handle)
+    parts = (
+        _Part("source:", run.source, source, "python"),
+        _Part("outputs:", whole(pieces), partial(fit, pieces, handle=head.handle)),
+    )
+    return _Block(lead, parts)
+
+
+def _run_head(view: _View, head: RunHead, figures: int) -> Iterator[str]:
+    """First that it is old, if it is; then what it is."""
+    if later := view.holds.after(head.handle):
+        yield f"{head.handle} is superseded by {later}: what follows is old"
+    if head.handle in view.holds.stale:
+        yield f"{head.handle} is stale: it read something that changed since"
+    whose = "yours" if head.by == "agent" else "the person's"
+    facts = (
+        f"## {head.handle} · {head.label} · {whose} · {head.status} {head.error}".rstrip(),
+        f"told in turn {head.turn}" if head.by == "person" else "",
+        f"cell {head.cell}" if head.cell else "",
+        f"bound {', '.join(head.bound)}" if head.bound else "",
+        f"{figures} figure(s), named here and not sent" if figures else "",
+    )
+    yield " ".join(" · ".join(filter(None, facts)).split())  # one line, whatever is in them
+    runs = view.outputs.runs
+    others = [
+        handle
+        for handle in runs.versions(head.handle)
+        if handle != head.handle and (it := runs.get(handle)) and not view.holds.hides(it)
+    ]
+    if others:
+        before = f"{len(others) - VERSIONS:,} before, " if len(others) > VERSIONS else ""
+        yield f"other versions: {before}{', '.join(others[-VERSIONS:])}"
+
+
+def _source_cut(text: str, start: int, handle: str, limit: int) -> str:
+    """The source at the end of a run's full form, by whose lines `output` reads what is cut."""
+    spans = ends(text, start, len(text), limit - MARK)
+    return with_gaps(Lines(text), [(0, start), *spans], handle)[start:]
+
+
+def _turn_block(view: _View, turn: TurnHead) -> _Block:
+    rows = view.index.spoken(turn.turn)
+    heads = view.outputs.runs.named(f"turn {turn.turn}")
+    ran = [head.handle for head in heads if not view.holds.hides(head)]
+    count = f", In [{turn.count}]" if turn.count is not None else ""
+    lead = f"## turn {turn.turn}{count}" + (f" · ran {', '.join(ran[:VERSIONS])}" if ran else "")
+    if any(row.gone for row in rows):
+        lead = f"turn {turn.turn} was taken back: what follows was before that\n{lead}"
+    return _Block(lead, tuple(_spoken(view, row) for row in rows))
+
+
+def _spoken(view: _View, row: "Row") -> _Part:
+    line = view.record.line_at(row.at)
+    if row.kind == "said":
+        title, text = "the person said:", line["said"]
+    else:
+        item = parse_item(line["item"])
+        title, text = "you answered:", item.text if isinstance(item, Message) else ""
+
+    def cut(limit: int) -> str:
+        return cut_middle(text, max(limit - MARK, 1))
+
+    return _Part(title, text, cut)
+
+
+def _text_block(handle: str, text: str) -> _Block:
+    cut = partial(fit, [Piece(text)], handle=handle)
+    return _Block(f"## {handle} · a text that was kept", (_Part("text:", text, cut),))
+
+
+def _whole(view: _View, row: "Row", limit: int) -> list[str]:
+    """What the only hit is of, if it fits."""
+    head = view.outputs.runs.get(row.handle)
+    if head:
+        block = _run_block(view, head)
+    elif row.kind == "text":
+        block = _text_block(row.handle, view.outputs.lines(row.handle).text)
+    else:
+        block = _turn_block(view, TurnHead(row.turn, "", row.cell, row.counter))
+    return [block.told(limit)] if block.cost <= limit else []
+
+
+def _blocks_told(made: Mapping[str, Callable[[], _Block]], limit: int) -> list[str]:
+    """As many as are worth telling in what there is, in fair shares."""
+    most = max(1, limit // LEAST)
+    blocks = [make() for make in list(made.values())[:most]]
+    shares = _shares([block.cost for block in blocks], limit)
+    said = [block.told(share) for block, share in zip(blocks, shares, strict=True)]
+    if rest := list(made)[most:]:
+        said.append(f"[{len(rest):,} more did not fit, from {rest[0]} to {rest[-1]}: ask anew]")
+    return said
+
+
+def _hits_told(view: _View, hits: Sequence["Hit"], limit: int) -> list[str]:
+    if not hits:
+        return ["Nothing was found. Cells that the person hides are not searched."]
+    lines = [_hit_line(view, hit) for hit in hits[:HITS]]
+    while len(lines) > 1 and sum(map(estimate, lines)) > limit:
+        lines.pop()
+    more = " There are more: add words." if len(hits) > len(lines) else ""
+    return [f"Found, the best first.{more}\n{_fenced(chr(10).join(lines))}"]
+
+
+def _hit_line(view: _View, hit: "Hit") -> str:
+    row, head = hit.row, view.outputs.runs.get(hit.row.handle)
+    if head:
+        what = f"{head.handle}, {head.label}, {head.status} {head.error}".rstrip()
+        later = view.holds.after(head.handle)
+        what += f"; superseded by {later}" if later else ""
+        what += "; stale" if head.handle in view.holds.stale else ""
+        what += f"; also in {', '.join(hit.also[:VERSIONS])}" if hit.also else ""
+    elif row.kind == "text":
+        what = f"{row.handle}, a text that was kept in turn {row.turn}"
+    else:
+        what = f"turn {row.turn}, {'said by the person' if row.kind == 'said' else 'answered'}"
+    return " ".join(f"- {what}{'; taken back' if row.gone else ''}: {hit.snippet}".split())
+
+
+def _shares(costs: Sequence[int], limit: int) -> list[int]:
+    """`limit` in fair shares; what one does not need goes to the others."""
+    shares = [0] * len(costs)
+    for left, at in enumerate(sorted(range(len(costs)), key=lambda at: costs[at])):
+        shares[at] = max(min(costs[at], limit // (len(costs) - left)), 0)
+        limit -= shares[at]
+    return shares
+
+
+def _fenced(text: str, language: str = "") -> str:
+    """The text between fences that it does not hold."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`{3,}", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
