@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import IPython.display
 
+from ..agent.client import Client
 from ..agent.cost import cost_of
 from ..agent.errors import AgentError, UsageError
 from ..agent.events import Usage
@@ -20,11 +21,12 @@ from ..agent.session import Conversation
 from ..agent.settings import Layer, Settings, choose, nearest
 from ..agent.tokens import estimate
 from . import window_commands
-from .binding import TYPED, Binding
+from .binding import TYPED, UNASKED, Binding
 from .cards import Card, TextCard, found_now, now
 from .context_card import ContextCard, Counting, RawCard, context_card
 from .past import find_session, session_row, turn_rows
 from .place import can_ask
+from .window_commands import next_compaction
 
 
 def run_command(binding: Binding, line: str) -> None:
@@ -99,18 +101,22 @@ def key(binding: Binding, rest: str) -> Card:
     return Card(f"The keyring is changed. The next turn with {provider} uses it.")
 
 
-def context(binding: Binding, rest: str) -> ContextCard | RawCard:
-    """[--raw] — what is in the model's window, by kind and by turn; the exact next request"""
+def context(binding: Binding, rest: str) -> ContextCard | RawCard | Card:
+    """[--raw] — what is in the model's window, by kind and by cell; the exact next request"""
     settings = binding.choose().settings
     talk = binding.conversation
     if rest == "--raw":
         if not binding.fields:
             raise UsageError("There is no request yet.", "It begins with the first %%agent.")
         return RawCard(Request.of(binding.fields, talk.history.wire).wire(b""))
+    if not talk.history.entries:
+        return Card("Nothing is in the model's window yet: it begins with the first %%agent.")
     found = found_now(binding, settings)
-    window = settings.window or (found.window if isinstance(found, Target) else None)
-    model = found.model if isinstance(found, Target) else ""
-    return context_card(talk, binding.fields, window, Counting(binding.counter(model), model))
+    target = found if isinstance(found, Target) else UNASKED
+    session = binding.session(settings, Client(target, settings))
+    coming = next_compaction(session, binding.fields)
+    counting = Counting(binding.counter(target.model), target.model)
+    return context_card(session, binding.fields, counting, coming)
 
 
 def new(binding: Binding, _rest: str) -> Card:

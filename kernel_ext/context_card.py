@@ -1,4 +1,4 @@
-"""What `%agent context` shows: what is in the window, by kind and by turn. Only adds up."""
+"""What `%agent context` shows: what is in the window, by kind and by cell. Only adds up."""
 
 import html
 import json
@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..agent.history import Entry, item_tokens
-from ..agent.items import FunctionCallOutput, Message
-from ..agent.session import Conversation
+from ..agent.items import FunctionCallOutput
+from ..agent.runs import TurnHead
+from ..agent.session import Session, validity
 from ..agent.tokens import Counter, estimate
+from ..agent.validity import Validity
 
 KINDS = {
     "head": ("instructions and tools", "#6b7280"),
@@ -23,22 +25,37 @@ KINDS = {
 }
 """Each kind of entry in words, and its colour."""
 
+SHADES = ("#94a3b8", "#cbd5e1")
+"""Of cells beside each other."""
+
 _SAID = 60
+_ROWS = 60
+"""Most cells that are listed: the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """A cell of the person's or a turn, in words, and what it takes."""
+
+    words: str
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
 class ContextCard:
-    """Tokens by kind; of each turn its words, its cell and its tokens.
+    """Tokens by kind, and by cell in the order of the window.
 
-    `server`: what the server counts, `exact`: our own count is the model's tokenizer's.
+    `server`: what the server counts, `exact`: our own count is the model's tokenizer's. `coming`:
+    what the next compaction would do.
     """
 
     kinds: Mapping[str, int]
-    turns: tuple[tuple[str, int], ...]
+    cells: tuple[CellRow, ...]
     window: int | None
     server: int | None
     cached: float | None
     exact: bool = False
+    coming: str = ""
 
     def bundle(self) -> dict[str, str]:
         """The card as text and as HTML."""
@@ -63,15 +80,22 @@ class ContextCard:
         for name, tokens in self._rows():
             bar = "█" * round(30 * tokens / self._total)
             lines.append(f"  {name:<24}{tokens:>9,}  {bar}")
-        lines += ["by turn:"] if self.turns else []
-        lines += [f"  {tokens:>9,}  {words}" for words, tokens in self.turns]
-        return "\n".join(lines)
+        lines += ["by cell:"] if self.cells else []
+        lines += [f"  {row.tokens:>9,}  {row.words}" for row in self._listed()]
+        return "\n".join([*lines, *([self.coming] if self.coming else [])])
+
+    def _listed(self) -> list[CellRow]:
+        """The latest, and before them what the others take together."""
+        first = max(0, len(self.cells) - _ROWS)
+        earlier = self.cells[:first]
+        taken = sum(row.tokens for row in earlier)
+        more = [CellRow(f"{len(earlier):,} earlier cells", taken)] if earlier else []
+        return [*more, *self.cells[first:]]
 
     def _html(self) -> str:
         of = self.window or self._total or 1
         bar = "".join(
-            f"<div title='{KINDS[kind][0]}: {tokens:,}'"
-            f" style='width:{100 * tokens / of:.2f}%;background:{KINDS[kind][1]}'></div>"
+            _segment(KINDS[kind][0], tokens, of, KINDS[kind][1])
             for kind, tokens in self.kinds.items()
             if tokens
         )
@@ -82,16 +106,34 @@ class ContextCard:
             if tokens
             for name, colour in [KINDS[kind]]
         )
-        turns = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(words)}</td><td>{tokens:,}</td></tr>"
-            for words, tokens in self.turns
+        cells = "".join(
+            f"<tr><td style='text-align:left'>{html.escape(row.words)}</td>"
+            f"<td>{row.tokens:,}</td></tr>"
+            for row in self._listed()
+        )
+        shades = "".join(
+            _segment(row.words, row.tokens, of, SHADES[at % len(SHADES)])
+            for at, row in enumerate(self._listed())
         )
         return (
-            f"<div>{html.escape(self._title())}</div>"
-            "<div style='display:flex;height:12px;max-width:640px;margin:6px 0;"
-            f"border:1px solid #9ca3af;border-radius:3px;overflow:hidden'>{bar}</div>"
-            f"<table>{kinds}</table>{f'<table>{turns}</table>' if turns else ''}"
+            f"<div>{html.escape(self._title())}</div>{_bar(bar, 12)}{_bar(shades, 6)}"
+            f"<table>{kinds}</table>{f'<table>{cells}</table>' if cells else ''}"
+            f"<div>{html.escape(self.coming)}</div>"
         )
+
+
+def _segment(words: str, tokens: int, of: int, colour: str) -> str:
+    return (
+        f"<div title='{html.escape(words, quote=True)}: {tokens:,}'"
+        f" style='width:{100 * tokens / of:.2f}%;background:{colour}'></div>"
+    )
+
+
+def _bar(segments: str, height: int) -> str:
+    return (
+        f"<div style='display:flex;height:{height}px;max-width:640px;margin:6px 0;"
+        f"border:1px solid #9ca3af;border-radius:3px;overflow:hidden'>{segments}</div>"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,33 +160,55 @@ class Counting:
 
 
 def context_card(
-    talk: Conversation, fields: bytes, window: int | None, counting: Counting
+    session: Session, fields: bytes, counting: Counting, coming: str = ""
 ) -> ContextCard:
     """What a conversation and the fixed `fields` of its requests come to."""
+    talk = session.conversation
     kinds = dict.fromkeys(KINDS, 0) | {"head": counting.counter.count(fields)}
-    turns: dict[int, list[Entry]] = {}
+    cells: dict[str, list[Entry]] = {}
     for entry in talk.history.entries:
         kinds[entry.kind] += counting.of(entry)
-        turns.setdefault(entry.turn, []).append(entry)
-    last = talk.last
+        if entry.kind in ("cells", "said", "model", "output"):
+            cells.setdefault(_cell_of(entry), []).append(entry)
+    last, holds = talk.last, validity(talk, session.outputs)
+    counts = {head.turn: head for head in talk.heads}
+    rows = (_row(entries, holds, counts, counting) for entries in cells.values())
     return ContextCard(
         kinds,
-        tuple(_turn(number, entries, counting) for number, entries in turns.items()),
-        window,
+        tuple(rows),
+        session.settings.window or session.target.window or talk.window,
         talk.size(estimate(fields)) if talk.counted else None,
         last.cached / last.input if last and last.input else None,
         counting.counter.exact,
+        coming,
     )
 
 
-def _turn(number: int, entries: list[Entry], counting: Counting) -> tuple[str, int]:
-    said = next((_text(entry) for entry in entries if entry.kind == "said"), "")
-    line = said.strip().partition("\n")[0]
+def _cell_of(entry: Entry) -> str:
+    """Equal for entries of one cell: a run of the person's, or a turn."""
+    if entry.kind == "cells":
+        return entry.run or f"told in turn {entry.turn}"
+    return f"turn {entry.turn}"
+
+
+def _row(
+    entries: list[Entry], holds: Validity, turns: Mapping[int, TurnHead], counting: Counting
+) -> CellRow:
+    first, tokens = entries[0], sum(map(counting.of, entries))
+    if first.kind == "cells":
+        head = holds.runs.get(first.run)
+        if head is None:
+            return CellRow(f"told of cells in turn {first.turn}", tokens)
+        marks = ", pinned" if holds.pins(head) else ""
+        mark = holds.mark(head.handle)
+        marks += f",{mark}" if mark else ""
+        return CellRow(f"{head.handle}, {head.label}{marks}: {head.line[:_SAID]}", tokens)
+    turn = turns.get(first.turn)
     steps = sum(isinstance(entry.item, FunctionCallOutput) for entry in entries)
-    cell = f", cell {entries[0].cell[:8]}" if entries[0].cell else ""
-    words = f"turn {number}{cell}, {steps} steps: {line[:_SAID]}{'…' * (len(line) > _SAID)}"
-    return words, sum(map(counting.of, entries))
-
-
-def _text(entry: Entry) -> str:
-    return entry.item.text if isinstance(entry.item, Message) else ""
+    count = f", In [{turn.count}]" if turn and turn.count is not None else ""
+    marks = ", pinned" if f"turn:{first.turn}" in holds.marks.pinned else ""
+    later = holds.superseded.get(first.turn)
+    marks += f", superseded by turn {later}" if later else ""
+    line = turn.line if turn else ""
+    said = f"{line[:_SAID]}{'…' * (len(line) > _SAID)}"
+    return CellRow(f"turn {first.turn}{count}, {steps} steps{marks}: {said}", tokens)

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from ..agent.client import Client
 from ..agent.errors import UsageError
 from ..agent.events import Compacted, Event
-from ..agent.room import compact_now, preview
+from ..agent.room import compact_now, preview, room_of
 from ..agent.session import Session
 from ..agent.steering import conceal, edit, go_back, named
 from ..agent.steering import hide as hide_cells
@@ -52,6 +52,21 @@ def compact(binding: Binding, rest: str) -> Card | TextCard:
             ("see it", "%agent digest, %agent context"),
         ],
     )
+
+
+def next_compaction(session: Session, fields: bytes) -> str:
+    """When the next compaction comes and what it would leave out, in a line or two."""
+    room, talk = room_of(session, fields), session.conversation
+    if room is None:
+        return (
+            "Nobody knows the model's window: a compaction comes when the server refuses a request"
+            " as too long. `%agent config window N` says how large it is."
+        )
+    full = session.settings.compact_at
+    left = int((room.holds(full) - talk.history.tokens) * room.factor)
+    when = f"in about {left:,} tokens" if left > 0 else "with the next request"
+    done = preview(session, fields)
+    return f"A compaction comes at {full:.0%}, {when}. Now it would take: {done.dropped.words()}."
 
 
 def digest(binding: Binding, rest: str) -> TextCard | Card:

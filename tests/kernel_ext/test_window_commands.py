@@ -1,0 +1,177 @@
+"""What a person does to the window, in a real kernel: compact, digest, pin, hide, show, rewind."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+LOAD = "%load_ext inkernel"
+NOTES = json.dumps(
+    {
+        "state": "Rain is loaded; the plot is missing.",
+        "plan": [{"text": "plot the months", "done": False}],
+        "decisions": [{"text": "millimetres, not inches", "from": []}],
+        "facts": [{"text": "April had 96.5 mm", "from": ["out-1"]}],
+    }
+)
+STEP = """
+[[turn]]
+[[turn.response]]
+[[turn.response.call]]
+name = "run_cell"
+arguments = {{ title = "count", code = "print('line of numbers {} 2.5\\\\n' * 150)" }}
+[[turn.response]]
+say = "Counted."
+"""
+STEPS = "".join(STEP.format(n) for n in range(6))
+SCRIPT = f"""{STEPS}
+[[turn]]
+on = 'about to be shortened'
+[[turn.response]]
+say = '''{NOTES}'''
+"""
+
+
+@pytest.fixture
+def agent(kernel: Callable[..., Any], scripted: Callable[[str], Any]):
+    """Starts a kernel with the extension loaded, and the scripted server it talks to."""
+
+    def start(script: str = SCRIPT, **environ: str):
+        server = scripted(script)
+        address = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted/test"}
+        running = kernel(**address, **environ)
+        assert running.run(LOAD).status == "ok"
+        return running, server
+
+    return start
+
+
+def sent(server: Any) -> list[str]:
+    """The text of each item of the last whole request for an answer."""
+    body = [b for b in server.requests if b"about to be shortened" not in b][-1]
+    texts: list[str] = []
+    for item in json.loads(body)["input"]:
+        content = item.get("content", item.get("output", item.get("arguments", "")))
+        parts = [content] if isinstance(content, str) else [p.get("text", "") for p in content]
+        texts.append("\n".join(parts))
+    return texts
+
+
+def test_a_window_that_is_full_is_made_shorter_and_the_turn_goes_on(agent):
+    kernel, server = agent(INKERNEL_WINDOW="8000", INKERNEL_TRANSPORT="http")
+    kernel.run("april = 96.5\nprint(april)", cell_id="c1")
+    shown = [kernel.run(f"%%agent\nCount once more, the time is {n}.") for n in range(5)]
+    assert all(ran.status == "ok" for ran in shown)
+    assert any("Made room" in ran.text for ran in shown)
+    digest = next(text for text in sent(server) if text.startswith("<digest>"))
+    assert "> Count once more, the time is 0." in digest
+    assert "- [ ] plot the months" in digest
+    assert "April had 96.5 mm (out-1)" in digest
+    assert "out-1 run 1, In [2]: ok; bound april `april = 96.5`" in digest
+    assert "april: 96.5" in digest
+    assert all(len(b) // 4 < 8000 for b in server.requests)
+
+
+def test_the_person_compacts_previews_reads_and_edits_the_digest(agent):
+    kernel, server = agent(INKERNEL_TRANSPORT="http")
+    assert "no conversation yet" in kernel.run("%agent compact").evalue
+    for n in range(4):
+        kernel.run(f"%%agent\nCount {n}.")
+    assert "no digest yet" in kernel.run("%agent digest").text
+    before = len(server.requests)
+    preview = kernel.run("%agent compact --preview").text
+    assert "in the digest" in preview and "> Count 0." in preview and "<digest>" in preview
+    assert len(server.requests) == before
+    done = kernel.run("%agent compact").text
+    assert "→" in done and "in the digest" in done and "new" in done
+    text = kernel.run("%agent digest").text
+    assert "plot the months" in text and "> Count 0." in text
+    assert "is in a new cell" in kernel.run("%agent digest --edit").text
+    inner = text.partition("<digest>")[2].replace("plot the months", "plot the years")
+    assert kernel.run(f"%%agent --digest\n<digest>{inner}").status == "ok"
+    kernel.run("%%agent\nGo on.")
+    digest = next(text for text in sent(server) if text.startswith("<digest>"))
+    assert "plot the years" in digest and "plot the months" not in digest
+
+
+def test_a_cell_is_hidden_and_brought_back(agent):
+    kernel, server = agent(INKERNEL_TRANSPORT="http")
+    kernel.run("pay = 'a salary'\npay", cell_id="pay-cell")
+    kernel.run("%%agent\nCount.")
+    assert any("pay = 'a salary'" in text for text in sent(server))
+    assert "Hidden from the next request on: out-1" in kernel.run("%agent hide pay-cell").text
+    kernel.run("%%agent\nAgain.")
+    assert not any("pay = 'a salary'" in text for text in sent(server))
+    assert "has it whole" in kernel.run("%agent show 2").text
+    kernel.run("%%agent\nAnd again.")
+    assert sum("pay = 'a salary'" in text for text in sent(server)) == 1
+
+
+def test_a_cell_that_is_hidden_stays_hidden_when_it_runs_again(agent):
+    kernel, server = agent(INKERNEL_TRANSPORT="http")
+    kernel.run("secret = 1", cell_id="c1")
+    kernel.run("%%agent\nCount.")
+    kernel.run("%agent hide c1")  # too short for an id
+    kernel.run("%agent hide 2")
+    kernel.run("secret = 2", cell_id="c1")
+    kernel.run("%%agent\nAgain.")
+    assert not any("secret = " in text for text in sent(server))
+
+
+def test_a_pinned_cell_stays_whole_through_a_compaction(agent):
+    kernel, server = agent(INKERNEL_TRANSPORT="http")
+    kernel.run("key = {'a': 1}\nprint('the key table')", cell_id="key-cell")
+    kernel.run("other = 2\nprint('another table')", cell_id="other-cell")
+    for n in range(4):
+        kernel.run(f"%%agent\nCount {n}.")
+    assert "Pinned: out-1" in kernel.run("%agent pin key-cell").text
+    assert "out-1" not in kernel.run("%agent unpin out-2").text
+    kernel.run("%agent compact")
+    kernel.run("%%agent\nGo on.")
+    assert any("stdout:\nthe key table" in text for text in sent(server))
+    assert not any("stdout:\nanother table" in text for text in sent(server))
+
+
+def test_rewind_goes_back_to_before_a_turn_and_keeps_variables(agent):
+    kernel, server = agent(INKERNEL_TRANSPORT="http")
+    kernel.run("%%agent\nCount first.", cell_id="ask-1")
+    first = server.requests[-1]
+    kernel.run("kept = 5", cell_id="c2")
+    kernel.run("%%agent\nCount second.", cell_id="ask-2")
+    assert "no turn" in kernel.run("%agent rewind out-1").evalue
+    assert "Back to before turn 2" in kernel.run("%agent rewind ask-2").text
+    assert kernel.run("kept").text == "5"
+    kernel.run("%%agent\nCount third.", cell_id="ask-3")
+    texts = sent(server)
+    assert not any("Count second." in text for text in texts)
+    assert sum("kept = 5" in text for text in texts) == 1
+    assert any("Count first." in text for text in texts)
+    last = next(b for b in server.requests if b"Count third" in b)
+    assert last.startswith(first[:-2])
+
+
+def test_a_name_of_no_cell_is_said_with_what_to_do(agent):
+    kernel, _ = agent()
+    kernel.run("%%agent\nCount.")
+    for command in ("pin 99", "hide nothing", "show", "rewind turn 7", "unpin out-50"):
+        ran = kernel.run(f"%agent {command}")
+        assert ran.ename == "UsageError" and "turn 3" in ran.traceback, command
+
+
+def test_context_says_what_the_next_compaction_would_drop(agent):
+    kernel, _ = agent(INKERNEL_WINDOW="20000")
+    for n in range(3):
+        kernel.run(f"%%agent\nCount {n}.")
+    told = kernel.run("%agent context").text
+    assert "A compaction comes at 80%" in told and "Now it would take: nothing" in told
+    assert "turn 1, In [2], 1 steps: Count 0." in told
+
+
+def test_what_is_told_of_a_turn_whose_cell_ran_before(agent):
+    kernel, server = agent(INKERNEL_TRANSPORT="http")
+    kernel.run("%%agent\nCount.", cell_id="ask-1")
+    kernel.run("%%agent\nCount better.", cell_id="ask-1")
+    assert any("This cell ran before, as turn 1" in text for text in sent(server))
