@@ -56,7 +56,7 @@ from .interrupt import Interruption, cancelled_by_sigint
 from .mirror import Mirror
 from .names import snapshot
 from .namespace import inspect_tool, reference
-from .place import find_cell, find_place, find_surface, user_names
+from .place import find_cell, find_count, find_place, find_surface, user_names
 from .shell import Shell
 
 TYPED = "typed in this session"
@@ -311,7 +311,7 @@ class Binding:
             seen=self._seen(settings),
             attached=tuple(reference(name, namespace) for name in names),
             cell=find_cell(self.shell),
-            count=self.shell.execution_count,
+            count=find_count(self.shell),
         )
 
     def _place(self, settings: Settings) -> Place:

@@ -65,6 +65,16 @@ def find_cell(shell: Shell) -> str | None:
     return cell if isinstance(cell, str) else None
 
 
+def find_count(shell: Shell) -> int | None:
+    """In [count] of the running cell.
+
+    The shell's own counter is ahead of it since IPython 9; its inputs are stored before a cell runs
+    in every version.
+    """
+    inputs = getattr(shell.history_manager, "input_hist_parsed", None)
+    return len(inputs) - 1 if inputs else None
+
+
 def user_names(shell: Shell) -> dict[str, object]:
     """The names that are the user's: neither IPython's own nor with an underscore."""
     hidden: Mapping[str, object] = shell.user_ns_hidden
