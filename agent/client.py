@@ -22,6 +22,7 @@ from .http import Http
 from .items import Item
 from .providers import Target
 from .request import Held, Request
+from .sealed import Sealed
 from .settings import Settings
 from .websocket import WebSocket
 from .wire import Finished, ResponseReader, SamplePart
@@ -97,6 +98,13 @@ class Client:
                 async for part in parts:
                     yield part
             _check_whole(reader, self.target)
+        except ModelError as error:
+            raise _without_key(error, self.target) from None
+
+    async def compact(self, request: Request) -> Sealed:
+        """Have the provider compact what `request` would send. Raises a ModelError."""
+        try:
+            return await self._http.compact(request)
         except ModelError as error:
             raise _without_key(error, self.target) from None
 

@@ -38,16 +38,28 @@ Numbered = tuple[int, Entry]
 """An entry, and how many were made before it in the session."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The first `count` entries can only be read by the provider `by`; `local` stands for them."""
+
+    by: str
+    count: int
+    local: tuple[Numbered, ...]
+
+
 class History:
     """The window: items in order, that only grow, until it is rewritten as a whole.
 
     Each entry has a number for good. `rewrites`: how often it was rewritten.
     """
 
-    def __init__(self, numbered: Iterable[Numbered] = (), made: int = 0) -> None:
+    def __init__(
+        self, numbered: Iterable[Numbered] = (), made: int = 0, seal: Seal | None = None
+    ) -> None:
         """`made`: how many entries there were in the session, those that are gone among them."""
         self.made = made
         self.rewrites = 0
+        self.seal = seal
         self._begin(numbered)
 
     def append(self, entry: Entry) -> int:
@@ -56,19 +68,39 @@ class History:
         self.made += 1
         return self.made - 1
 
-    def rewrite(self, entries: Sequence[Entry]) -> list[Numbered]:
-        """Have these in place of all; those that were there keep their numbers. Returns the new."""
+    def rewrite(
+        self,
+        entries: Sequence[Entry],
+        by: str = "",
+        count: int = 0,
+        local: Sequence[Entry] = (),
+    ) -> list[Numbered]:
+        """Have these in place of all; those that were there keep their numbers. Returns the new.
+
+        `by`: the provider that alone can read the first `count`; then `local` stands for them.
+        """
         numbers = {id(entry): n for n, entry in zip(self.numbers, self.entries, strict=True)}
+        numbers |= {id(entry): n for n, entry in (self.seal.local if self.seal else ())}
         new: list[Numbered] = []
-        window: list[Numbered] = []
-        for entry in entries:
+
+        def numbered(entry: Entry) -> Numbered:
             if (n := numbers.get(id(entry))) is None:
                 n, self.made = self.made, self.made + 1
                 new.append((n, entry))
-            window.append((n, entry))
+            return n, entry
+
+        window = [numbered(entry) for entry in entries]
+        self.seal = Seal(by, count, tuple(map(numbered, local))) if by else None
         self.rewrites += 1
         self._begin(window)
         return new
+
+    @property
+    def local(self) -> list[Entry]:
+        """The window without what only a provider can read."""
+        if self.seal is None:
+            return self.entries
+        return [*(entry for _, entry in self.seal.local), *self.entries[self.seal.count :]]
 
     def _begin(self, numbered: Iterable[Numbered]) -> None:
         self.entries: list[Entry] = []

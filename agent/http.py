@@ -16,6 +16,7 @@ from .faults import SHOWS_ITSELF, Answer, broken, error_of, not_connected
 from .patience import Patience
 from .providers import Target
 from .request import Held, Request
+from .sealed import Sealed, compact_body, read_sealed
 from .settings import Settings
 from .sse import Decoder
 from .wire import ResponseReader, SamplePart
@@ -26,6 +27,9 @@ _ERROR_BODY = 64 * 1024
 
 _MODELS_BODY = 4 * 1024 * 1024
 """Most bytes of a list of models."""
+
+_COMPACT_BODY = 64 * 1024 * 1024
+"""Most bytes of a compacted window, images included."""
 
 _PLAIN = {"accept-encoding": "identity"}
 """A few compressed bytes can be gigabytes."""
@@ -74,6 +78,26 @@ class Http:
                 await _read_away(chunks)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _translated(error, self._target, heard) from None
+
+    async def compact(self, request: Request) -> Sealed:
+        """Have the provider compact what `request` would send. Raises a ModelError."""
+        address, target = self._target.url("/responses/compact"), self._target
+        headers = {"content-type": "application/json"}
+        try:
+            async with (
+                asyncio.timeout(self._settings.idle_timeout),
+                self._connections().stream(
+                    "POST", address, content=compact_body(request), headers=headers
+                ) as response,
+            ):
+                if response.status_code != 200:
+                    raise error_of(await _answer(response, target))
+                body = await _read(_uncompressed(response, target), _COMPACT_BODY)
+                return read_sealed(body, target.server)
+        except TimeoutError:
+            raise UnreachableError(f"{target.server} did not answer.", SHOWS_ITSELF) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _translated(error, target, heard=False) from None
 
     async def close(self) -> None:
         """Close the connections. It can be used again."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from . import retry
 from .calls import Calls
+from .compacting import make_room, overflowed
 from .cost import cost_of
 from .errors import (
     AgentError,
@@ -34,8 +35,8 @@ from .events import (
     Usage,
 )
 from .items import FunctionCall, Item, Message, Reasoning
+from .noting import look_ahead
 from .request import Request
-from .room import look_ahead, make_room, overflowed
 from .session import Said, Session
 from .tokens import Corrected, estimate
 from .wire import Finished

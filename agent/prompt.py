@@ -36,6 +36,10 @@ def make_fields(
         fields["reasoning"] = reasoning
         if target.traits.encrypted:
             fields["include"] = ["reasoning.encrypted_content"]
+    window = settings.window or target.window
+    if settings.compaction == "server" and target.traits.compact and window:
+        threshold = int(window * settings.compact_at)
+        fields["context_management"] = [{"type": "compaction", "compact_threshold": threshold}]
     omitted = {*target.traits.omits, *settings.omit}
     return dumps({name: fields[name] for name in fields if name not in omitted})[1:-1]
 

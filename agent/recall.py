@@ -49,7 +49,10 @@ _PREFIX = re.compile(r"\w{2,}\W*$")
 
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "%_\\"})
 
-_SPOILED = {0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_SPOILED = {
+    *(0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT),
+    *(sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT),
+}
 """Errors of a file that may be cured by making it anew; others are of where it lies."""
 
 _TABLES = (

@@ -10,7 +10,7 @@ from typing import Any
 from .digest import Digest
 from .errors import RecordError
 from .events import Usage
-from .history import Entry, History, Numbered
+from .history import Entry, History, Numbered, Seal
 from .items import FunctionCallOutput, Item, Message, Reasoning, parse_item
 from .rawjson import loads
 from .record import Line, read_lines
@@ -45,11 +45,21 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sealed:
+    """The first `count` of the window only `by` can read; the numbers of what stands for them."""
+
+    by: str
+    count: int
+    local: list[int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Mark:
     """Where everything stood before a turn: the first so many of each."""
 
     window: list[int]
     length: int
+    seal: "_Sealed | None"
     told: int
     heads: int
     cell: str | None
@@ -63,6 +73,7 @@ class _Replay:
         self.resumed = Resumed(session)
         self.entries: dict[int, Entry] = {}
         self.window: list[int] = []
+        self._seal: _Sealed | None = None
         self._marks: dict[int, _Mark] = {}
         self._made = 0
 
@@ -89,9 +100,17 @@ class _Replay:
 
     def finish(self) -> Resumed:
         """All that was read."""
-        numbered = [(n, self.entries[n]) for n in self.window if n in self.entries]
-        self.resumed.history = History(_sendable(numbered), self._made)
+        numbered = self._numbered(self.window)
+        seal, count = None, 0
+        if self._seal:
+            count = self._seal.count
+            seal = Seal(self._seal.by, count, tuple(self._numbered(self._seal.local)))
+        window = [*numbered[:count], *_sendable(numbered[count:])]
+        self.resumed.history = History(window, self._made, seal)
         return self.resumed
+
+    def _numbered(self, numbers: list[int]) -> list[Numbered]:
+        return [(n, self.entries[n]) for n in numbers if n in self.entries]
 
     def _item(self, line: Line) -> None:
         value = line.value
@@ -108,6 +127,7 @@ class _Replay:
         self._marks[value["turn"]] = _Mark(
             self.window,
             len(self.window),
+            self._seal,
             len(resumed.told),
             len(resumed.heads),
             resumed.cell,
@@ -127,8 +147,9 @@ class _Replay:
         resumed = self.resumed
         match value["kind"]:
             case "window":
-                spans = value["entries"]
-                self.window = [n for first, last in spans for n in range(first, last + 1)]
+                self.window, by = _numbers(value["entries"]), value.get("by")
+                local = _numbers(value.get("local", []))
+                self._seal = _Sealed(by, value["sealed"], local) if by else None
                 resumed.digest = Digest.model_validate(value["digest"]) if value["digest"] else None
             case "rewind":
                 self._rewind(self._marks[value["turn"]])
@@ -141,7 +162,7 @@ class _Replay:
 
     def _rewind(self, mark: _Mark) -> None:
         resumed = self.resumed
-        self.window = mark.window[: mark.length]
+        self.window, self._seal = mark.window[: mark.length], mark.seal
         del resumed.told[mark.told :], resumed.heads[mark.heads :]
         resumed.cell, resumed.digest, resumed.last = mark.cell, mark.digest, None
 
@@ -162,6 +183,10 @@ def resume(path: Path) -> Resumed:
                 "Remove that line, or begin anew: `%agent new`.",
             ) from error
     return replay.finish()
+
+
+def _numbers(spans: list[list[int]]) -> list[int]:
+    return [n for first, last in spans for n in range(first, last + 1)]
 
 
 def _sendable(numbered: list[Numbered]) -> list[Numbered]:

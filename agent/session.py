@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from .cells_told import Hidden
+from .compaction import Shortened
 from .context import Budget, Cells, Place, Snapshot, Telling, Told, difference, place_difference
 from .digest import Digest
 from .events import Notice, Usage
-from .history import Entry, History, Kind
+from .history import Entry, History, Kind, Numbered
 from .items import FunctionCallOutput, Item, call_output, message, sendable, text_part
 from .notes import Preparation
 from .outputs import Outputs
@@ -27,6 +28,7 @@ from .record import Record
 from .request import Request
 from .resume import Resumed
 from .runs import NO_MARKS, Marks, TurnHead, first_line, run_key, superseded_turns
+from .sealed import Sealed
 from .seen import CellSeen, NameSeen, Stale
 from .settings import Settings
 from .tokens import Corrected
@@ -36,6 +38,9 @@ from .wire import SamplePart
 
 Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
 """Seam: send a request, yield what comes. The real one is `Client.sample`."""
+
+Compact = Callable[[Request], Awaitable[Sealed]]
+"""Seam: have the provider compact what a request would send. Raises a ModelError."""
 
 Approve = Callable[[Action, Verdict], Awaitable[Verdict]]
 """Seam: ask a person; the verdict that comes back is `allow` or `deny`."""
@@ -100,7 +105,8 @@ class Conversation:
 class Session:
     """One conversation with one model. A turn with other settings is a `replace` of this.
 
-    `aside`: asks the same model beside the conversation; without it, `sample` does.
+    `aside`: asks the same model beside the conversation; without it, `sample` does. `compact`: asks
+    the provider for its own compaction.
     """
 
     id: str
@@ -115,6 +121,7 @@ class Session:
     look: Look | None = None
     live: Live | None = None
     aside: Sample | None = None
+    compact: Compact | None = None
 
     def fields(self) -> bytes:
         """The fixed part of this session's requests."""
@@ -123,6 +130,7 @@ class Session:
     def begin(self, said: Said) -> list[str]:
         """Open a turn: what changed around us, then what was said. Returns what to notice."""
         self.close_open_calls()  # of a kernel that died in a turn
+        self.unseal()
         talk = self.conversation
         talk.turns += 1
         talk.cell = said.cell
@@ -171,15 +179,45 @@ class Session:
 
     def rewrite(self, entries: Sequence[Entry], why: str, digest: Digest | None) -> None:
         """Have these in place of the whole window, in the record too. The cache breaks once."""
-        talk = self.conversation
-        before = talk.history.tokens
-        for numbered in talk.history.rewrite(entries):
+        history = self.conversation.history
+        before = history.tokens
+        self._rewritten(history.rewrite(entries), why, digest, before)
+
+    def seal(self, entries: Sequence[Entry], count: int, why: str, done: Shortened) -> None:
+        """Have these in place of all, of which this provider alone can read the first `count`.
+
+        What they stand for is kept beside them, shortened by us.
+        """
+        history = self.conversation.history
+        before = history.tokens
+        new = history.rewrite(entries, self.target.provider, count, done.entries)
+        self._rewritten(new, why, done.digest, before)
+
+    def unseal(self) -> None:
+        """Another provider is asked than the one that sealed a part of the window."""
+        history = self.conversation.history
+        if history.seal and history.seal.by != self.target.provider:
+            self.rewrite(history.local, "provider", self.conversation.digest)
+
+    def _rewritten(
+        self, new: Sequence[Numbered], why: str, digest: Digest | None, before: int
+    ) -> None:
+        """The record knows of the window as it is now, and what of it is new."""
+        talk, history = self.conversation, self.conversation.history
+        for numbered in new:
             self._write(*numbered, apart=True)
         talk.digest = digest
-        values = {"why": why, "before": before, "after": talk.history.tokens}
-        told = digest.model_dump() if digest else None
-        numbers = list(_spans(talk.history.numbers))
-        self.record.append("window", {**values, "entries": numbers, "digest": told})
+        values = {
+            "why": why,
+            "before": before,
+            "after": history.tokens,
+            "entries": list(_spans(history.numbers)),
+            "digest": digest.model_dump() if digest else None,
+        }
+        if seal := history.seal:
+            local = list(_spans([n for n, _ in seal.local]))
+            values |= {"by": seal.by, "sealed": seal.count, "local": local}
+        self.record.append("window", values)
 
     def _earlier(self, cell: str | None) -> int | None:
         """The turn before this one that the same cell made."""

@@ -92,6 +92,10 @@ class Settings(BaseModel):
     docs_bytes: int = Field(32 * 1024, ge=0, description="most bytes of AGENTS.md files")
     window: int | None = Field(None, ge=1, description="the model's context window, in tokens")
     compact_at: float = Field(0.8, gt=0, le=1, description="part of the window that is too full")
+    compaction: Literal["cells", "provider", "server"] = Field(
+        "cells",
+        description="who compacts: we by cells, the provider when we ask, or in a response",
+    )
     compact_to: float = Field(0.35, gt=0, lt=1, description="part that is left by a compaction")
     price_input: float | None = Field(None, ge=0, description="US$ a million input tokens")
     price_cached: float | None = Field(None, ge=0, description="US$ a million cached input tokens")

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .cells_told import told_again
+from .compacting import known
 from .compaction import rebuild
 from .digest import Digest, edited
 from .errors import UsageError
 from .history import Entry
 from .items import Message, message, text_part
 from .outputs import run_of
-from .room import known, target_of
+from .room import target_of
 from .runs import HANDLE, RunHead, TurnHead, turns_named
 from .session import Session, validity
 
@@ -78,10 +79,10 @@ def conceal(session: Session, fields: bytes) -> None:
     turns = {head.turn for head in talk.heads if f"turn:{head.turn}" in talk.marks.hidden}
     about = known(session)
     handles = {head.handle for head in about.runs.heads if about.validity.hides(head)}
-    kept = [entry for entry in talk.history.entries if not _is_of(entry, turns, handles)]
+    kept = [entry for entry in talk.history.local if not _is_of(entry, turns, handles)]
     digest = talk.digest and _without(talk.digest, turns, handles)
     done = rebuild(kept, replace(about, digest=digest), target_of(session, fields))
-    if len(kept) < len(talk.history.entries) or (digest and done.digest.text != digest.text):
+    if len(kept) < len(talk.history.local) or (digest and done.digest.text != digest.text):
         session.rewrite(done.entries, "hidden", done.digest)
 
 
@@ -108,7 +109,7 @@ def edit(session: Session, text: str) -> Digest:
         replace(entry, item=message("user", text_part(digest.text)))
         if entry.kind == "digest"
         else entry
-        for entry in talk.history.entries
+        for entry in talk.history.local
     ]
     session.rewrite(entries, "edited", digest)
     return digest

@@ -104,6 +104,8 @@ class Binding:
         Raises UsageError while a turn runs: agent code cannot cut off its own record.
         """
         self.refuse_while_running()
+        if self.conversation.preparing:
+            self.conversation.preparing.task.cancel()
         self.session_id = new_session_id()
         self.conversation = Conversation()
         self._outputs = None
@@ -157,6 +159,7 @@ class Binding:
             look=lambda: self._place(settings),
             live=self._live,
             aside=client.aside,
+            compact=client.compact,
         )
 
     def session_now(self) -> Session:

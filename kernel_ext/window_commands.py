@@ -3,9 +3,10 @@
 from collections.abc import AsyncGenerator
 
 from ..agent.client import Client
+from ..agent.compacting import compact_now, preview
 from ..agent.errors import UsageError
 from ..agent.events import Compacted, Event
-from ..agent.room import compact_now, preview, room_of
+from ..agent.room import room_of
 from ..agent.session import Session
 from ..agent.steering import conceal, edit, go_back, named
 from ..agent.steering import hide as hide_cells

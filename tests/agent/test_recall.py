@@ -574,6 +574,18 @@ async def test_a_turn_that_was_taken_back_says_so_first(session: Session):
     )
 
 
+async def test_a_long_turn_is_bounded_with_what_ran_in_it(
+    session: Session, say: Callable[..., Item]
+):
+    session.turn(f"first\n{LONG}\nlast")
+    session.ran(LONG, printed(LONG))
+    session.item(say(f"begins\n{LONG}\nends"))
+    told = await session.told("turn 1", most=3_000)
+    assert estimate(told) <= 3_000 and "## out-1" in told
+    for text in ("```\nfirst\n", "\nlast\n```", "```\nbegins\n", "\nends\n```"):
+        assert text in told
+
+
 async def test_a_kept_text_comes_back_by_its_handle(session: Session):
     handle = session.outputs.keep(f"rain\n{ODD}")
     told = await session.told(handle)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from inkernel.agent.cells import CellRun, StreamOutput
+from inkernel.agent.compacting import compact_now
 from inkernel.agent.context import Place, Snapshot
 from inkernel.agent.errors import ServerFaultError, UsageError
 from inkernel.agent.events import Usage
@@ -30,7 +31,6 @@ from inkernel.agent.rawjson import loads
 from inkernel.agent.record import Record
 from inkernel.agent.request import Request
 from inkernel.agent.resume import resume
-from inkernel.agent.room import compact_now
 from inkernel.agent.runs import Runs
 from inkernel.agent.seen import CellSeen, NameSeen
 from inkernel.agent.session import Said, Session, conversation_of
