@@ -4,7 +4,6 @@ The latest are told whole, an item each, within a budget; what is before them be
 then a count.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from .cells import CellRun, Output
 from .images import image_or_words
 from .items import Message, message, text_part
 from .outputs import KeptRun
-from .pieces import fit, run_pieces
+from .pieces import fenced, fit, run_pieces
 from .runs import RunHead, first_line
 from .seen import CellSeen, Stale
 from .tokens import cut_middle, estimate
@@ -78,11 +77,11 @@ def run_text(kept: KeptRun) -> str:
 
 def _run_text(title: str, handle: str, run: CellRun | CellSeen) -> str:
     source = cut_middle(run.source.strip("\n"), SOURCE)
-    parts = [title, _fenced(source, "python")]
+    parts = [title, fenced(source, "python")]
     if source != run.source.strip("\n"):
         parts.append(f"(the whole source stands at the end of {handle})")
     showed = fit(run_pieces(run), OUTPUT, handle)
-    return "\n".join([*parts, _fenced(showed) if run.outputs else showed])
+    return "\n".join([*parts, fenced(showed) if run.outputs else showed])
 
 
 def _item(text: str, images: Sequence[dict[str, str]] = ()) -> Message:
@@ -125,9 +124,3 @@ def _brief(run: CellSeen) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:20])
-
-
-def _fenced(text: str, language: str = "") -> str:
-    """The text between fences that it does not hold."""
-    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`{3,}", text)), default=0))
-    return f"{fence}{language}\n{text}\n{fence}"

@@ -106,7 +106,7 @@ def preview(session: Session, fields: bytes, why: Why = "full") -> Shortened:
     return shorten(talk.history.local, known(session, ready_notes(talk)), goal, _unkept)
 
 
-def _unkept(_text: str) -> str:
+def _unkept(_text: str, _turn: int) -> str:
     """Stands for the handle of a text that would be kept."""
     return "out-…"
 

@@ -27,6 +27,9 @@ from .units import (
 )
 from .validity import Validity
 
+ANSWER = 80
+"""Most tokens of an answer that is kept beside what was asked."""
+
 RECENT = 0.5
 """Part of the room for what is latest: its outputs and images are the last to be cut."""
 
@@ -284,7 +287,7 @@ def _answers(entries: Iterator[Entry]) -> Iterator[tuple[int, str]]:
     """Of each turn the start of the last thing the model said."""
     for entry in entries:
         if isinstance(entry.item, Message) and entry.kind == "model" and entry.item.text.strip():
-            yield entry.turn, " ".join(cut_middle(entry.item.text.strip(), 80).split())
+            yield entry.turn, " ".join(cut_middle(entry.item.text.strip(), ANSWER).split())
 
 
 def _said_text(item: Message) -> str:

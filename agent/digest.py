@@ -6,6 +6,7 @@ Pure. All of it but the notes needs no model; a person may edit it, and it is re
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,14 +14,14 @@ from .notes import NO_NOTES, Cited, Notes, Step
 from .runs import HANDLE
 from .tokens import cut_middle, estimate
 
-ANSWER = 80
-"""Most tokens of an answer that is kept beside what was asked."""
-
 SAID, NOTED, CELLS, NAMES = 0.25, 0.15, 0.15, 0.10
 """Most of the room of a whole window that the parts of a digest take."""
 
 LEAST = 200
 """Tokens that any part may have."""
+
+_LABEL = 12
+"""Tokens of what stands above a turn's words."""
 
 HEAD = (
     "What came before, shortened. Any of it can be had whole: `recall` gives runs (out-7), ranges, "
@@ -84,11 +85,11 @@ class Parts:
 
 def make_digest(parts: Parts, room: int) -> Digest:
     """The digest for a window of `room` tokens."""
-    said, cut = _fitting_turns(parts.said, share(room, SAID))
-    left = parts.left + len(parts.said) - len(said)
+    said = _fitting_turns(parts.said, share(room, SAID))
+    left = parts.left + len(parts.said) - len(said.turns)
     lines = ["<digest>", HEAD]
     if parts.said or parts.left:
-        lines += ["", f"## {MADE[0]}", *_said_lines(said, left, cut, parts.superseded)]
+        lines += ["", f"## {MADE[0]}", *_said_lines(said, left, parts.superseded)]
     lines += _notes_lines(parts.notes, parts.mark, share(room, NOTED))
     if parts.more:
         lines += ["", parts.more]
@@ -99,7 +100,7 @@ def make_digest(parts: Parts, room: int) -> Digest:
     return Digest(
         text=text,
         notes=parts.notes,
-        said=tuple(said),
+        said=tuple(said.turns),
         left=left,
         more=parts.more,
         upto=parts.upto,
@@ -129,33 +130,47 @@ def edited(digest: Digest, text: str) -> Digest:
     return digest.model_copy(update={"text": text, "notes": notes, "more": more})
 
 
-def _fitting_turns(said: Sequence[SaidTurn], budget: int) -> tuple[list[SaidTurn], int]:
-    """The newest turns within the budget, in order; how much the first of them is cut to, or 0."""
+class _Fitting(NamedTuple):
+    """The newest turns that fit, in order; how much the first is cut to, or 0; whose answers fit."""
+
+    turns: list[SaidTurn]
+    cut: int
+    answered: frozenset[int]
+
+
+def _fitting_turns(said: Sequence[SaidTurn], budget: int) -> _Fitting:
+    """Within the budget first the person's words, then answers, the newest first."""
     kept: list[SaidTurn] = []
+    cut = 0
     for turn in reversed(said):
-        cost = estimate(turn.text) + estimate(turn.answer) + 20
+        cost = estimate(turn.text) + _LABEL
         if cost > budget:
             if budget >= LEAST or not kept:
-                return [turn, *kept], max(budget, LEAST)
+                kept.insert(0, turn)
+                cut, budget = max(budget, LEAST), 0
             break
         budget -= cost
         kept.insert(0, turn)
-    return kept, 0
+    answered: set[int] = set()
+    for turn in reversed(kept):
+        budget -= estimate(turn.answer)
+        if budget < 0:
+            break
+        answered.add(turn.turn)
+    return _Fitting(kept, cut, frozenset(answered))
 
 
-def _said_lines(
-    said: Sequence[SaidTurn], left: int, cut: int, superseded: Mapping[int, int]
-) -> Iterator[str]:
+def _said_lines(fitting: _Fitting, left: int, superseded: Mapping[int, int]) -> Iterator[str]:
     if left:
         yield f"({left:,} earlier turn(s) are left out: `recall` gives any, such as turn 1.)"
-    for number, turn in enumerate(said):
-        text = turn.text
-        if cut and number == 0 and (text := cut_middle(turn.text, cut)) != turn.text:
+    for number, turn in enumerate(fitting.turns):
+        text = cut_middle(turn.text, fitting.cut) if fitting.cut and not number else turn.text
+        if text != turn.text:
             text += f"\n(recall {turn.label.partition(',')[0]} has all of it)"
         later = superseded.get(turn.turn)
         yield f"### {turn.label}" + (f", superseded by turn {later}" if later else "")
         yield from (f"> {line}" for line in text.splitlines())
-        if turn.answer:
+        if turn.answer and turn.turn in fitting.answered:
             yield f"answered then: {turn.answer}"
 
 

@@ -26,7 +26,8 @@ def look_ahead(session: Session, fields: bytes) -> None:
     """Begin to make notes for the next compaction, when it is near and they are not being made."""
     talk, room = session.conversation, room_of(session, fields)
     near = room and talk.history.tokens >= room.holds(full(session) * PREPARE)
-    if room is None or not near or session.aside is None:
+    ours = session.settings.compaction == "cells" and session.aside is not None
+    if room is None or not near or not ours:
         return
     if talk.preparing and talk.preparing.rewrites == talk.history.rewrites:
         return

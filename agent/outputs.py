@@ -51,12 +51,12 @@ class Outputs:
         """What is kept from now on belongs to that turn, and to its cell."""
         self._where = {"turn": turn, "cell": cell}
 
-    def keep(self, text: str) -> str:
-        """Keep a text; its handle. Raises RecordError."""
+    def keep(self, text: str, turn: int | None = None) -> str:
+        """Keep a text, of the present turn or another; its handle. Raises RecordError."""
         handle = self._next()
-        self._places[handle] = self._record.append(
-            "output", {"turn": self._where.get("turn", 0), "handle": handle, "text": text}
-        )
+        of_turn = self._where.get("turn", 0) if turn is None else turn
+        values = {"turn": of_turn, "handle": handle, "text": text}
+        self._places[handle] = self._record.append("output", values)
         return handle
 
     def keep_run(self, call_id: str, run: CellRun) -> str:

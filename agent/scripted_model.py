@@ -8,33 +8,21 @@ import json
 import re
 from collections.abc import Iterator
 from hashlib import blake2b
-from itertools import takewhile
 from typing import Any
 
 from .deviations import Frame
 from .rawjson import dumps
 from .script import NO_FAULT, Call, Fault, Response, Script
 from .scripted_request import Items, Position, Request, seal
+from .scripted_state import BLOCK, TOKEN
 
 _WORD = re.compile(r"\S+\s*|\s+")
-_BLOCK = 128
-"""Tokens."""
-_TOKEN = 4
-"""Bytes."""
-_NOT_ECHOED = ("input", "stream", "include", "generate", "prompt")
+_NOT_ECHOED = ("input", "stream", "include", "generate", "prompt", "context_management")
 
 
 def count_tokens(prompt: bytes) -> int:
     """Simulated: four bytes of JSON are a token."""
-    return len(prompt) // _TOKEN
-
-
-def cached_tokens(prompt: bytes, earlier: bytes) -> int:
-    """How much of `prompt` a cache that read `earlier` knows, in whole blocks."""
-    size = _BLOCK * _TOKEN
-    starts = range(0, len(prompt) - size + 1, size)
-    same = takewhile(lambda at: prompt[at : at + size] == earlier[at : at + size], starts)
-    return _BLOCK * sum(1 for _ in same)
+    return len(prompt) // TOKEN
 
 
 def frames(
@@ -77,7 +65,7 @@ def compacted(request: Request, created_at: int) -> dict[str, Any]:
     mark = _digest(request)
     users = [item for item in request.input if item.get("role") == "user"]
     kept = listed(users, mark)
-    sealed = {"type": "compaction", "id": f"cmp_{mark}", "encrypted_content": seal(request.input)}
+    sealed = _compaction(request, f"cmp_{mark}")
     return {
         "id": f"resp_cmp_{mark}",
         "object": "response.compaction",
@@ -85,6 +73,18 @@ def compacted(request: Request, created_at: int) -> dict[str, Any]:
         "output": [*kept, sealed],
         "usage": _usage(request, [sealed], 0),
     }
+
+
+def _compaction(request: Request, item_id: str) -> dict[str, Any]:
+    """An item for all of the request's input."""
+    return {"type": "compaction", "id": item_id, "encrypted_content": seal(request.input)}
+
+
+def _is_too_long(request: Request) -> bool:
+    """The request asks that its conversation be compacted, at this length."""
+    found = (rule for rule in request.context_management if rule.get("type") == "compaction")
+    least = next((rule.get("compact_threshold") for rule in found), None)
+    return isinstance(least, int) and count_tokens(request.prompt) >= least
 
 
 def listed(items: Items, mark: str) -> Items:
@@ -144,6 +144,8 @@ def _resource(script: Script, name: str, request: Request, created_at: int) -> d
 def _items(response: Response, position: Position, request: Request) -> Items:
     """The response's output, whole."""
     items: Items = []
+    if _is_too_long(request):
+        items.append(_compaction(request, position.item_id("cmp", 0)))
     if response.reasoning is not None:
         items.append(_reasoning(response.reasoning, position, request))
     if response.say is not None:
@@ -193,6 +195,8 @@ def _item_events(index: int, item: dict[str, Any]) -> Iterator[Frame]:
         case "message":
             blank = {"status": "in_progress", "content": []}
             inner = _message_events(where, item["content"][0])
+        case "compaction":
+            blank, inner = {}, iter(())
         case "reasoning":
             blank = {"summary": [], "encrypted_content": None}
             inner = _summary_events(where, item["summary"][0])
@@ -244,7 +248,7 @@ def _ending(response: dict[str, Any], fault: Fault) -> list[Frame]:
 def _usage(request: Request, output: Items, cached: int) -> dict[str, Any]:
     """Simulated, from the bytes of the JSON."""
     read, written = count_tokens(request.prompt), count_tokens(dumps(output))
-    kept = read // _BLOCK * _BLOCK if request.prompt_cache_key else cached
+    kept = read // BLOCK * BLOCK if request.prompt_cache_key else cached
     thought = sum(count_tokens(dumps(item["summary"])) for item in output if "summary" in item)
     return {
         "input_tokens": read,

@@ -74,6 +74,7 @@ class Request(BaseModel):
     metadata: dict[str, str] = {}
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
+    context_management: list[dict[str, Any]] = []
 
     @cached_property
     def prompt(self) -> bytes:

@@ -24,7 +24,7 @@ from .scripted_answers import (
     refused,
     streamed,
 )
-from .scripted_model import cached_tokens, compacted, count_tokens, frames, listed, warmed_up
+from .scripted_model import compacted, count_tokens, frames, listed, warmed_up
 from .scripted_request import (
     Items,
     Position,
@@ -34,7 +34,7 @@ from .scripted_request import (
     read_fields,
     read_request,
 )
-from .scripted_state import Kept, Lane, Recent, page
+from .scripted_state import Kept, Lane, PromptCache, Recent, page
 from .scripted_ways import expand
 
 ROOT = "/v1/"
@@ -62,7 +62,7 @@ class Service:
     script: Script
     key: str | None = None
     responses: Recent[Kept] = field(default_factory=Recent[Kept])
-    prompts: Recent[bytes] = field(default_factory=Recent[bytes])
+    cache: PromptCache = field(default_factory=PromptCache)
     attempts: Counter[Position | str] = field(default_factory=Counter[Position | str])
     requests: list[bytes] = field(default_factory=list[bytes])
 
@@ -193,9 +193,7 @@ class Service:
     def _cached(self, request: Request) -> int:
         if (key := request.prompt_cache_key) is None:
             return 0
-        earlier = self.prompts.get(key, b"")
-        self.prompts[key] = request.prompt
-        return cached_tokens(request.prompt, earlier)
+        return self.cache.read(key, request.prompt)
 
     def _routed(self, asked: Asked) -> Answer:
         match asked.method, *asked.path.removeprefix(ROOT).split("/"):

@@ -6,6 +6,7 @@ Knows no script and no network. All of it is bounded, in memory, and gone with t
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 from .scripted_request import Items, RequestError
@@ -15,6 +16,15 @@ KEPT = 1000
 
 _PAGE = 20
 _LONGEST_PAGE = 100
+
+BLOCK = 128
+"""Tokens that a cache knows or does not know as one."""
+
+TOKEN = 4
+"""Bytes of JSON that are taken for a token."""
+
+_BLOCKS = 200_000
+"""Most blocks that a cache knows of one key."""
 
 V = TypeVar("V")
 
@@ -27,6 +37,27 @@ class Recent(OrderedDict[str, V]):
         self.move_to_end(key)
         while len(self) > KEPT:
             self.popitem(last=False)
+
+
+class PromptCache:
+    """The beginnings of all prompts that were read, as a provider's cache knows them: by blocks."""
+
+    def __init__(self) -> None:
+        self._known: Recent[set[bytes]] = Recent()
+
+    def read(self, key: str, prompt: bytes) -> int:
+        """How many tokens of the prompt's beginning are known; from now on all of it is."""
+        known, cached = self._known.get(key, set()), 0
+        self._known[key] = known
+        if len(known) > _BLOCKS:
+            known.clear()
+        chain, size = blake2b(digest_size=12), BLOCK * TOKEN
+        for at in range(0, len(prompt) - size + 1, size):
+            chain.update(prompt[at : at + size])
+            if (digest := chain.digest()) in known:
+                cached += BLOCK
+            known.add(digest)
+        return cached
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from .items import FunctionCallOutput, Item, Message, call_output, message, text
 from .rawjson import loads
 from .tokens import cut_middle, estimate
 
-Keep = Callable[[str], str]
-"""Keeps a text that is about to be cut; the handle it can be read by."""
+Keep = Callable[[str, int], str]
+"""Keeps a text of a turn that is about to be cut; the handle it can be read by."""
 
 Unit = tuple[Entry, ...]
 
@@ -83,7 +83,7 @@ def _cut(entry: Entry, keep: Keep) -> Entry:
         return entry
     parts = list(_parts(entry.item))
     text = "\n".join(part["text"] for part in parts if "text" in part)
-    handle = entry.run or keep(text)
+    handle = entry.run or keep(text, entry.turn)
     if text.startswith("<cells>\n"):
         inner = text.removeprefix("<cells>\n").removesuffix("\n</cells>")
         short = f"<cells>\n{cut_middle(inner, SHORT)}\n[{handle} has it whole]\n</cells>"

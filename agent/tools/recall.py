@@ -17,7 +17,7 @@ from ..errors import RecordError
 from ..items import Message, parse_item
 from ..lines import MARK, Lines, ends, with_gaps
 from ..outputs import Outputs, run_of
-from ..pieces import Piece, fit, full, run_pieces, whole
+from ..pieces import Piece, fenced, fit, full, run_pieces, whole
 from ..record import Record
 from ..runs import LINE, RunHead, TurnHead, turns_named
 from ..settings import nearest
@@ -108,7 +108,7 @@ class _Part(NamedTuple):
 
     def told(self, limit: int) -> str:
         text = self.text if self.cost <= limit else self.cut(limit)
-        return f"{self.title}\n{_fenced(text, self.language)}"
+        return f"{self.title}\n{fenced(text, self.language)}"
 
 
 class _Block(NamedTuple):
@@ -348,7 +348,7 @@ def _hits_told(view: _View, hits: Sequence["Hit"], limit: int) -> list[str]:
     while len(lines) > 1 and sum(map(estimate, lines)) > limit:
         lines.pop()
     more = " There are more: add words." if len(hits) > len(lines) else ""
-    return [f"Found, the best first.{more}\n{_fenced(chr(10).join(lines))}"]
+    return [f"Found, the best first.{more}\n{fenced(chr(10).join(lines))}"]
 
 
 def _hit_line(view: _View, hit: "Hit") -> str:
@@ -373,9 +373,3 @@ def _shares(costs: Sequence[int], limit: int) -> list[int]:
         shares[at] = max(min(costs[at], limit // (len(costs) - left)), 0)
         limit -= shares[at]
     return shares
-
-
-def _fenced(text: str, language: str = "") -> str:
-    """The text between fences that it does not hold."""
-    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`{3,}", text)), default=0))
-    return f"{fence}{language}\n{text}\n{fence}"

@@ -193,6 +193,7 @@ def test_what_was_said_and_answered_and_kept_is_found_and_nothing_else(
     session.item(call("run_cell", "c", {"code": "rain"}))
     session.item(say("The rain is here."))
     session.item(say("The rain of a rewrite."), apart=True)
+    session.item(say("The rain of an earlier digest."), "digest")
     session.outputs.keep("a text on rain")
     rows = {hit.row.kind: hit.row for hit in session.find("rain")}
     assert set(rows) == {"said", "answer", "text"} and len(session.find("rain")) == 3
@@ -446,7 +447,10 @@ def test_no_query_fails(tmp_path: Path, query: str):
     assert len(Index(path).search(query, str, 5)) <= 2
 
 
-def test_calls_beside_each_other_find_what_was_there_before_them(session: Session):
+def test_calls_beside_each_other_find_what_was_there_before_them(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recall, "PATIENCE", 0.0)  # they wait for each other, not for the file
     lost: list[str] = []
 
     def ask() -> None:
@@ -689,6 +693,8 @@ async def test_what_is_hidden_is_not_told_in_any_way(session: Session, say: Call
         f"{secret}–{seen}: 1 of these hidden from you by the person.\n\n## {ran}"
     )
     assert "sesame_1" not in both
+    assert (await session.told(query="sesame_5")).startswith("Nothing was found.")
+    assert await session.told(kept) == f"{kept}: hidden from you by the person."
     session.hidden = set()
     assert "sesame_1" in await session.told(secret)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.agent.script import Script
-from inkernel.agent.scripted_model import cached_tokens, frames
+from inkernel.agent.scripted_model import frames
 from inkernel.agent.scripted_request import (
     Position,
     Request,
@@ -18,6 +18,7 @@ from inkernel.agent.scripted_request import (
     read_fields,
     read_request,
 )
+from inkernel.agent.scripted_state import PromptCache
 
 SCRIPT = Script.model_validate(
     tomllib.loads("""
@@ -227,10 +228,14 @@ class TestUsage:
     def test_the_cache_knows_whole_blocks_of_the_common_prefix(
         self, common: bytes, one: bytes, other: bytes
     ):
-        cached = cached_tokens(common + one, common + other)
+        cache = PromptCache()
+        assert cache.read("key", common + one) == 0
+        cached = cache.read("key", common + other)
         assert cached % 128 == 0
         assert cached >= len(common) // 512 * 128
         assert (common + other).startswith((common + one)[: cached * 4])
+        assert cache.read("key", common + one) == len(common + one) // 512 * 128
+        assert cache.read("other", common + one) == 0
 
 
 class TestReadingARequest:
