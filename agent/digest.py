@@ -24,8 +24,8 @@ _LABEL = 12
 """Tokens of what stands above a turn's words."""
 
 HEAD = (
-    "What came before, shortened. Any of it can be had whole: `recall` gives runs (out-7), ranges, "
-    "turns, or what you search for, `output` any part of an out-N. Values may have changed since."
+    "What came before, shortened. Any of it can be had whole: `recall` gives a run by its handle, a "
+    "range, a turn, or what you search for. Values may have changed since."
 )
 SECTIONS = ("State", "Plan", "Decisions", "Facts")
 """What the model writes, and what of an edited digest is read as that."""
@@ -131,7 +131,7 @@ def edited(digest: Digest, text: str) -> Digest:
 
 
 class _Fitting(NamedTuple):
-    """The newest turns that fit, in order; how much the first is cut to, or 0; whose answers fit."""
+    """The newest turns that fit, in order; what the first is cut to, or 0; whose answers fit."""
 
     turns: list[SaidTurn]
     cut: int
