@@ -14,7 +14,7 @@ from .notes import NO_NOTES, Cited, Notes, Step
 from .runs import HANDLE
 from .tokens import cut_middle, estimate
 
-SAID, NOTED, CELLS, NAMES = 0.25, 0.15, 0.15, 0.10
+SAID, NOTED, CELLS, NAMES = 0.25, 0.20, 0.15, 0.08
 """Most of the room of a whole window that the parts of a digest take."""
 
 LEAST = 200
@@ -24,8 +24,8 @@ _LABEL = 12
 """Tokens of what stands above a turn's words."""
 
 HEAD = (
-    "What came before, shortened. Any of it can be had whole: `recall` gives a run by its handle, a "
-    "range, a turn, or what you search for. Values may have changed since."
+    "What came before, shortened. Any of it can be had whole: `recall` gives a run by its handle, "
+    "a range, a turn, or what you search for. Values may have changed since."
 )
 SECTIONS = ("State", "Plan", "Decisions", "Facts")
 """What the model writes, and what of an edited digest is read as that."""

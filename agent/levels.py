@@ -62,13 +62,15 @@ def run_line(head: RunHead, besides: str = "") -> str:
 
 def _lines(runs: Runs, upto: int, keep: int, besides: Besides) -> Iterator[str]:
     for start, end in ranges(upto, keep):
-        shown = [
-            (head, told) for head in runs.heads[start:end] if (told := besides(head)) is not None
-        ]
-        if end - start > 1 and shown:
-            yield _range_line([head for head, _ in shown])
-        elif shown:
-            yield run_line(*shown[0])
+        if end - start > 1:
+            line = runs.ranges.get((start, end))
+            if line is None:  # a range is always the same runs, so that its line is made once
+                shown = [head for head in runs.heads[start:end] if besides(head) is not None]
+                line = runs.ranges[start, end] = _range_line(shown) if shown else ""
+            if line:
+                yield line
+        elif (told := besides(runs.heads[start])) is not None:
+            yield run_line(runs.heads[start], told)
 
 
 def _range_line(heads: Sequence[RunHead]) -> str:

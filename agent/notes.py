@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from .events import Usage
 from .items import Item, Message, message, text_part
 
-WORDS = 500
+WORDS = 700
 """Most words that are asked for."""
 
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)

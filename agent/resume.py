@@ -10,7 +10,7 @@ from typing import Any
 from .digest import Digest
 from .errors import RecordError
 from .events import Usage
-from .history import Entry, History, Numbered, Seal
+from .history import Entry, History, Kind, Numbered, Seal
 from .items import FunctionCallOutput, Item, Message, Reasoning, parse_item
 from .rawjson import loads
 from .record import Line, read_lines
@@ -63,7 +63,23 @@ class _Mark:
     told: int
     heads: int
     cell: str | None
-    digest: Digest | None
+    digest: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """An entry whose item is not read yet: of most, only the newest windows have any use."""
+
+    wire: bytes
+    turn: int
+    cell: str | None
+    about: Kind
+    run: str | None
+
+    def entry(self) -> Entry:
+        """The entry."""
+        item = parse_item(loads(self.wire), self.wire)
+        return Entry(item, self.turn, self.cell, self.about, self.run)
 
 
 class _Replay:
@@ -71,7 +87,8 @@ class _Replay:
 
     def __init__(self, session: str) -> None:
         self.resumed = Resumed(session)
-        self.entries: dict[int, Entry] = {}
+        self._raw: dict[int, _Raw] = {}
+        self._digest: dict[str, Any] | None = None
         self.window: list[int] = []
         self._seal: _Sealed | None = None
         self._marks: dict[int, _Mark] = {}
@@ -107,17 +124,21 @@ class _Replay:
             seal = Seal(self._seal.by, count, tuple(self._numbered(self._seal.local)))
         window = [*numbered[:count], *_sendable(numbered[count:])]
         self.resumed.history = History(window, self._made, seal)
+        if self._digest:
+            self.resumed.digest = Digest.model_validate(self._digest)
         return self.resumed
 
     def _numbered(self, numbers: list[int]) -> list[Numbered]:
-        return [(n, self.entries[n]) for n in numbers if n in self.entries]
+        return [(n, self._raw[n].entry()) for n in numbers if n in self._raw]
 
     def _item(self, line: Line) -> None:
         value = line.value
         wire = line.text.partition(_ITEM)[2].rstrip()[:-1]
         n, cell = value.get("n", self._made), value.get("cell", self.resumed.cell)
         about, run = value.get("about", "model"), value.get("run")
-        self.entries[n] = Entry(parse_item(loads(wire), wire), value["turn"], cell, about, run)
+        if not isinstance(value["item"]["type"], str):
+            raise ValueError("an item without a type")
+        self._raw[n] = _Raw(wire, value["turn"], cell, about, run)
         self._made = n + 1
         if not value.get("apart"):
             self.window.append(n)
@@ -131,7 +152,7 @@ class _Replay:
             len(resumed.told),
             len(resumed.heads),
             resumed.cell,
-            resumed.digest,
+            self._digest,
         )
         resumed.turns, resumed.cell = value["turn"], value["cell"]
         line, count = first_line(value.get("said", "")), value.get("count")
@@ -150,7 +171,7 @@ class _Replay:
                 self.window, by = _numbers(value["entries"]), value.get("by")
                 local = _numbers(value.get("local", []))
                 self._seal = _Sealed(by, value["sealed"], local) if by else None
-                resumed.digest = Digest.model_validate(value["digest"]) if value["digest"] else None
+                self._digest = value["digest"]
             case "rewind":
                 self._rewind(self._marks[value["turn"]])
             case "mark":
@@ -164,7 +185,7 @@ class _Replay:
         resumed = self.resumed
         self.window, self._seal = mark.window[: mark.length], mark.seal
         del resumed.told[mark.told :], resumed.heads[mark.heads :]
-        resumed.cell, resumed.digest, resumed.last = mark.cell, mark.digest, None
+        resumed.cell, resumed.last, self._digest = mark.cell, None, mark.digest
 
 
 def resume(path: Path) -> Resumed:

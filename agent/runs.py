@@ -120,10 +120,15 @@ def first_line(text: str) -> str:
 
 
 class Runs:
-    """All runs of a session in the order they were kept. Adding one costs always the same."""
+    """All runs of a session in the order they were kept. Adding one costs always the same.
+
+    `ranges`: lines that were made of many, by where they start and end; of no more use when other
+    cells are hidden.
+    """
 
     def __init__(self, heads: Iterable[RunHead] = (), ended: Iterable[str] = ()) -> None:
         self.heads: list[RunHead] = []
+        self.ranges: dict[tuple[int, int], str] = {}
         self._at: dict[str, int] = {}
         self._latest: dict[str, str] = {}
         self._next: dict[str, str] = {}

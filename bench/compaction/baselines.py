@@ -1,0 +1,80 @@
+"""Two other ways to make a window shorter, over the same items. Pure.
+
+`codex_way`: as openai/codex does it locally (rust-v0.149.0, codex-rs/core/src/compact.rs): when the
+window is 90 % full the history becomes the recent real messages of the user (newest first, up to
+20,000 tokens at four bytes each, the one that crosses cut in its middle, text only) and one user
+message with a summary. `truncated`: the oldest items go until the rest fits.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from inkernel.agent.history import Entry, item_tokens
+from inkernel.agent.items import Message, message, text_part
+from inkernel.agent.notes import WORDS
+from inkernel.agent.rawjson import loads
+from inkernel.agent.units import tokens_of, units_of
+
+from .notetaker import take_notes
+
+FULL = 0.9
+"""Part of the window."""
+USERS = 20_000
+"""Tokens of the user's messages that are kept, four bytes each."""
+PREFIX = "A summary of what came before:"
+"""Begins the summary's message; Codex's own says the same in three sentences."""
+
+
+def codex_way(entries: Sequence[Entry], window: int, fixed: int) -> list[Entry]:
+    """The window at the end. `fixed`: tokens of instructions and tools."""
+    history, tokens, last = list[Entry](), 0, ""
+    for entry in entries:
+        asks = entry.kind == "model" and last != "model"
+        if asks and fixed + tokens >= window * FULL:
+            history = list(_compacted(history))
+            tokens = tokens_of(history)
+        history.append(entry)
+        tokens += item_tokens(entry.item)
+        last = entry.kind
+    return history
+
+
+def truncated(entries: Sequence[Entry], window: int, fixed: int) -> list[Entry]:
+    """The latest items that fit; a call and its output go together."""
+    left, kept = window - fixed, list[Entry]()
+    for unit in reversed(units_of(entries)):
+        left -= tokens_of(unit)
+        if left < 0:
+            break
+        kept = [*unit, *kept]
+    return kept
+
+
+def _compacted(history: Sequence[Entry]) -> Iterator[Entry]:
+    """What stays: where we are, the user's words, a summary by the one note-taker."""
+    for kind in ("instructions", "place"):
+        yield from [entry for entry in history if entry.kind == kind][-1:]
+    items: list[Any] = [loads(entry.item.wire) for entry in history]
+    summary = take_notes(items, WORDS).as_text()
+    kept, left = list[Entry](), USERS
+    for entry in reversed([entry for entry in history if entry.kind == "said"]):
+        text = entry.item.text if isinstance(entry.item, Message) else ""
+        tokens = -(-len(text.encode()) // 4)
+        if left <= 0:
+            break
+        cut = text if tokens <= left else _middle_cut(text, left)
+        item = message("user", text_part(cut))
+        kept.insert(0, Entry(item, entry.turn, entry.cell, "said"))
+        left -= tokens
+    yield from kept
+    turn = history[-1].turn
+    yield Entry(message("user", text_part(f"{PREFIX}\n{summary}")), turn, None, "digest")
+
+
+def _middle_cut(text: str, tokens: int) -> str:
+    """Its start and end, together so many tokens of four bytes."""
+    data, half = text.encode(), tokens * 2
+    head, tail = data[:half], data[len(data) - half :]
+    lost = -(-(len(data) - 2 * half) // 4)
+    ends = (part.decode(errors="ignore") for part in (head, tail))
+    return f"…{lost} tokens truncated…".join(ends)

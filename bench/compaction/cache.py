@@ -1,0 +1,117 @@
+"""What of a long session's input is not in the provider's cache, beside the least that can be.
+
+A real server (the scripted one) counts, with a cache that knows prompts by blocks of 128 tokens.
+Least: every block that is new is read once; after a compaction the new window is, but for the head.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from inkernel.agent.client import Client
+from inkernel.agent.events import Compacted
+from inkernel.agent.provider_table import Traits
+from inkernel.agent.providers import Target
+from inkernel.agent.rawjson import loads
+from inkernel.agent.script import Script
+from inkernel.agent.scripted import ScriptedServer
+from inkernel.agent.seen import NameSeen
+from inkernel.agent.session import Session
+from inkernel.agent.settings import Settings
+
+from .cells_made import a_cell
+from .growth import CELLS
+from .player import Hands, Seams, Teller, session_in
+from .story import Cell, Turn
+
+WINDOW, BLOCK = 32_000, 128
+NOTES = '{"state": "Gauges are compared one by one.", "plan": ["go on with the next gauge"]}'
+
+Way = Literal["http", "websocket"]
+
+
+def measure_cache(turns: int, transport: Way, background: bool) -> dict[str, Any]:
+    """A session of so many turns. `background`: notes are made beside the conversation."""
+    with TemporaryDirectory(prefix="ink") as folder:
+        return asyncio.run(_measure(Path(folder), turns, transport, background))
+
+
+def _script(turns: Sequence[Turn]) -> Script:
+    """Each turn a step and an answer; and notes, whenever they are asked for."""
+    played = [
+        {
+            "response": [
+                {"call": [{"name": "run_cell", "arguments": {"title": "t", "code": "look()"}}]},
+                {"say": turn.answer},
+            ]
+        }
+        for turn in turns
+    ]
+    notes = {"on": "about to be shortened", "response": [{"say": NOTES}]}
+    return Script.model_validate({"turn": [*played, notes]})
+
+
+def _turns(count: int) -> list[Turn]:
+    chance = Random(11)
+    found: list[Turn] = []
+    for number in range(count):
+        cells = tuple(Cell(f"cell-{number}-{n}", a_cell(chance)) for n in range(CELLS // 5))
+        said = f"Turn {number}. Go on with the next gauge."
+        found.append(Turn(cells, said, (a_cell(chance),), f"Done: gauge {number}."))
+    return found
+
+
+async def _measure(folder: Path, count: int, transport: Way, background: bool) -> dict[str, Any]:
+    story, names, hands = _turns(count), dict[str, NameSeen](), Hands()
+    traits = Traits(websocket=transport == "websocket")
+    with ScriptedServer(_script(story)) as server:
+        settings = Settings(window=WINDOW, transport=transport)
+        target = Target("fake", server.base_url, "scripted", traits=traits)
+        client = Client(target, settings)
+        seams = Seams(client.sample, client.aside if background else None, hands)
+        session = session_in(folder, target, settings, seams, names)
+        compactions = await _told(session, Teller(session, names, hands), story)
+        await client.close()
+    session.record.close()
+    return {"transport": transport, "background": background, **_reckoned(session, compactions)}
+
+
+async def _told(session: Session, teller: Teller, story: Sequence[Turn]) -> list[Compacted]:
+    found: list[Compacted] = []
+    for turn in story:
+        found += (await teller.tell(turn)).compactions
+        talk = session.conversation
+        if talk.preparing:  # a person reads the answer meanwhile
+            await asyncio.wait([talk.preparing.task])
+    return found
+
+
+def _reckoned(session: Session, compactions: Sequence[Compacted]) -> dict[str, Any]:
+    """From the record: what each request had and what of it was cached; and the least."""
+    read = uncached = least = before = 0
+    fresh = True
+    head = len(session.fields()) // 4 // BLOCK * BLOCK
+    for line in session.record.path.read_bytes().splitlines():
+        value = loads(line)
+        if value["kind"] == "window":
+            fresh = True
+        elif value["kind"] in ("sample", "notes"):
+            used = value["usage"]
+            read += used["input"]
+            uncached += used["input"] - used["cached"]
+            if value["kind"] == "notes":
+                continue
+            known = (head if read > used["input"] else 0) if fresh else before // BLOCK * BLOCK
+            least += used["input"] - known
+            before, fresh = used["input"], False
+    return {
+        "turns": session.conversation.turns,
+        "compactions": len(compactions),
+        "read": read,
+        "uncached": uncached,
+        "least": least,
+        "ratio": uncached / least,
+    }

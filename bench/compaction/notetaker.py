@@ -1,0 +1,120 @@
+"""A mechanical note-taker, the same for all ways of shortening. Pure; knows only what it is given.
+
+It reads the items of a request and takes over, word for word, what is marked by plain words
+(`Task:`, `Plan:`, `Decision:`, `mean of x is 3.2 mm`), the newest first, up to a number of words.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+Item = Mapping[str, Any]
+What = Literal["task", "plan", "done", "decision", "fact"]
+
+_MARKED = re.compile(
+    r"\b(?P<mark>Task|Plan|Done|Decision): (?P<rest>[^\n]+?)(?=\.(?:\s|$)| \(out-|\n|$)"
+    r"|\b(?:mean|offset) of \w+ is -?[\d.]*\d(?: mm)?"
+)
+_HANDLE = re.compile(r"out-\d+")
+
+
+@dataclass(frozen=True)
+class Noted:
+    """One sentence, and the handle that its line or the head of its item names."""
+
+    what: What
+    text: str
+    handle: str | None
+
+    @property
+    def words(self) -> int:
+        """How many words."""
+        return len(self.text.split())
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was noted: each part with the newest first."""
+
+    task: tuple[Noted, ...]
+    plan: tuple[Noted, ...]
+    decisions: tuple[Noted, ...]
+    facts: tuple[Noted, ...]
+
+    def as_json(self) -> str:
+        """In the form that the prompt for notes asks for."""
+        told = {
+            "state": " ".join(f"{it.text}." for it in self.task),
+            "plan": [{"text": it.text, "done": False} for it in self.plan],
+            "decisions": [_cited(it) for it in self.decisions],
+            "facts": [_cited(it) for it in self.facts],
+        }
+        return json.dumps(told)
+
+    def as_text(self) -> str:
+        """As a plain summary, a line each."""
+        every = (*self.task, *self.plan, *self.decisions, *self.facts)
+        return "\n".join(f"{it.text}." for it in every)
+
+
+def take_notes(items: Sequence[Item], words: int) -> Summary:
+    """The task and open plan items, then decisions and facts as they come, the newest first.
+
+    At most so many words in all.
+    """
+    found = {noted.text: noted for noted in reversed(list(_newest_first(items)))}
+    ordered = list(reversed(found.values()))
+    done = {noted.text.partition(": ")[2] for noted in ordered if noted.what == "done"}
+    task = [noted for noted in ordered if noted.what == "task"]
+    plan = [
+        noted
+        for noted in ordered
+        if noted.what == "plan" and noted.text.partition(": ")[2] not in done
+    ]
+    rest = [noted for noted in ordered if noted.what in ("decision", "fact")]
+    kept: list[Noted] = []
+    for noted in (*task, *plan, *rest):
+        words -= noted.words
+        if words < 0:
+            break
+        kept.append(noted)
+
+    def of(what: What) -> tuple[Noted, ...]:
+        return tuple(noted for noted in kept if noted.what == what)
+
+    return Summary(of("task"), of("plan"), of("decision"), of("fact"))
+
+
+def texts_of(item: Item) -> Iterator[str]:
+    """What a model reads of an item: texts, and the values of a call's arguments."""
+    if item["type"] == "function_call":
+        yield from (str(value) for value in json.loads(item["arguments"]).values())
+        return
+    content: object = item.get("content", item.get("output", ""))
+    if isinstance(content, str):
+        yield content
+    for part in cast("list[Item]", content) if isinstance(content, list) else ():
+        if "text" in part:
+            yield str(part["text"])
+
+
+def _newest_first(items: Sequence[Item]) -> Iterator[Noted]:
+    """Items from the last; within one, as it stands: a digest has the newest first."""
+    for item in reversed(items):
+        for text in texts_of(item):
+            yield from _noted(text)
+
+
+def _noted(text: str) -> Iterator[Noted]:
+    head = _HANDLE.search(text.partition("\n```")[0])
+    for match in _MARKED.finditer(text):
+        line = text[match.start() :].partition("\n")[0]
+        named = _HANDLE.search(line) or head
+        mark = (match["mark"] or "fact").lower()
+        yield Noted(cast("What", mark), match[0], named[0] if named else None)
+
+
+def _cited(noted: Noted) -> dict[str, Any]:
+    return {"text": noted.text, "from": [noted.handle] if noted.handle else []}

@@ -1,0 +1,242 @@
+"""Tells a story to a session: the person's cells and words, a model that plays its part. No server.
+
+The model's answers and the outputs of its steps are the story's; its notes are a note-taker's.
+Requests are counted by the engine's own estimate, as the server's count.
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inkernel.agent.cells import CellRun
+from inkernel.agent.context import Place, Snapshot
+from inkernel.agent.events import Compacted, SampleEnded, Usage
+from inkernel.agent.fakes import answer
+from inkernel.agent.images import image_tokens
+from inkernel.agent.items import Item, parse_item
+from inkernel.agent.loop import turn as run_turn
+from inkernel.agent.outputs import Outputs
+from inkernel.agent.policy import Verdict
+from inkernel.agent.providers import Target
+from inkernel.agent.rawjson import loads
+from inkernel.agent.record import Record
+from inkernel.agent.request import Request
+from inkernel.agent.seen import CellSeen, NameSeen
+from inkernel.agent.session import Conversation, Said, Sample, Session, validity
+from inkernel.agent.settings import Settings
+from inkernel.agent.tokens import estimate
+from inkernel.agent.tools import Tool
+from inkernel.agent.tools.output import output_tool
+from inkernel.agent.tools.recall import recall_tool
+from inkernel.agent.tools.run_cell import run_cell_tool
+from inkernel.agent.validity import Validity
+from inkernel.agent.wire import Finished, SamplePart
+from inkernel.kernel_ext.namespace import inspect_tool
+
+from .story import Turn
+
+PLACE = Place("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4", notebook="rain.ipynb")
+KERNEL = "kernel-1"
+SESSION = "65f1c000-0123456789"
+OUTPUT_TOKENS = 10_000
+ASKED = b"about to be shortened"
+"""By this a request for notes is known; no story has it."""
+_ENDING = 4_000
+"""Bytes of a request in which that stands."""
+
+_IMAGE = re.compile(rb"data:image/png;base64,[A-Za-z0-9+/=]+")
+
+NoteTaker = Callable[[Sequence[Any]], str]
+"""From a request's items to the JSON of notes."""
+
+
+class Hands:
+    """Runs the steps of a story: what they put out is told there. `spent`: seconds, not ours."""
+
+    def __init__(self) -> None:
+        self.spent = 0.0
+        self._runs: deque[CellRun] = deque()
+
+    def prepare(self, turn: Turn) -> None:
+        """This turn is the next."""
+        self._runs.extend(turn.steps)
+
+    async def run_code(self, _call_id: str, _code: str) -> CellRun:
+        """What the story says the step put out."""
+        return self._runs.popleft()
+
+
+class Model(Hands):
+    """Plays a turn's steps and its answer. `sizes`: tokens of each request, as a server counts.
+
+    `notes`: how many requests were for notes. `spent`: seconds in here, which are not the client's.
+    """
+
+    def __init__(self, take_notes: NoteTaker) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+        self.notes = 0
+        self._take_notes = take_notes
+        self._waiting: deque[Item] = deque()
+        self._made = 0
+
+    def prepare(self, turn: Turn) -> None:
+        """Play this turn next."""
+        super().prepare(turn)
+        for run in turn.steps:
+            self._made += 1
+            call = {"type": "function_call", "name": "run_cell", "call_id": f"call_{self._made}"}
+            arguments = json.dumps({"title": "look", "code": run.source})
+            self._waiting.append(parse_item({**call, "arguments": arguments}))
+        self._waiting.append(said_by_model(turn.answer))
+
+    async def sample(self, request: Request) -> AsyncGenerator[SamplePart]:
+        """One response."""
+        await asyncio.sleep(0)  # as a network would, it lets others go on
+        started = time.perf_counter()
+        items = bytes(request.items[: request.end])
+        size = counted(request.fields, items)
+        self.sizes.append(size)
+        if ASKED in items[-_ENDING:]:
+            self.notes += 1
+            item = said_by_model(self._take_notes(loads(b"[" + items + b"]")))
+        else:
+            item = self._waiting.popleft()
+        self.spent += time.perf_counter() - started
+        yield item
+        yield Finished(Usage(input=size, output=estimate(item.wire)), response_id=None)
+
+
+def counted(fields: bytes, items: bytes) -> int:
+    """Tokens of a request: its JSON, images as images."""
+    images = sum(image_tokens(it[0].decode(), "") for it in _IMAGE.finditer(items))
+    return estimate(fields) + estimate(_IMAGE.sub(b"", items)) + images
+
+
+def said_by_model(text: str) -> Item:
+    """A message as a server sends it."""
+    part = {"type": "output_text", "text": text, "annotations": []}
+    return parse_item({"type": "message", "role": "assistant", "content": [part]})
+
+
+@dataclass
+class Told:
+    """What came of a turn. `seconds`: of the client alone. `samples`: with the rewrites before."""
+
+    seconds: float = 0.0
+    samples: list[tuple[int, Usage]] = field(default_factory=list[tuple[int, Usage]])
+    compactions: list[Compacted] = field(default_factory=list[Compacted])
+
+
+class Teller:
+    """A session, and what its host sees: the person's runs and the live names."""
+
+    def __init__(self, session: Session, names: dict[str, NameSeen], hands: Hands) -> None:
+        self.session = session
+        self._names = names
+        self._hands = hands
+        self._runs = 0
+        self._shown = 0
+
+    async def tell(self, turn: Turn) -> Told:
+        """One turn: the person's cells, what they say, all that follows."""
+        self._hands.prepare(turn)
+        said, told = self._said(turn), Told()
+        started, apart = time.perf_counter(), self._hands.spent
+        async with aclosing(run_turn(self.session, said)) as events:
+            async for event in events:
+                if isinstance(event, SampleEnded) and event.usage:
+                    rewrites = self.session.conversation.history.rewrites
+                    told.samples.append((rewrites, event.usage))
+                elif isinstance(event, Compacted):
+                    told.compactions.append(event)
+        told.seconds = time.perf_counter() - started - (self._hands.spent - apart)
+        for run in turn.steps:
+            self._bind(run.bound)
+        return told
+
+    def _said(self, turn: Turn) -> Said:
+        seen = tuple(self._seen(cell.cell, cell.run) for cell in turn.cells)
+        snapshot = Snapshot(PLACE, KERNEL, dict(self._names), seen, self._runs)
+        self._shown += 1
+        return Said(turn.said, snapshot, cell=f"ask-{self._shown}", count=self._runs + self._shown)
+
+    def _seen(self, cell: str, run: CellRun) -> CellSeen:
+        self._runs += 1
+        self._bind(run.bound)
+        return CellSeen(
+            number=self._runs,
+            cell=cell,
+            count=self._runs + self._shown,
+            source=run.source,
+            status=run.status,
+            outputs=run.outputs,
+            bound=run.bound,
+        )
+
+    def _bind(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._names.pop(name, None)  # the latest last
+            line = f"{name}: DataFrame (365, 4) mm max wind quality"
+            self._names[name] = NameSeen(name, line, f"{self._runs}:{self._runs}")
+
+
+@dataclass(frozen=True)
+class Seams:
+    """Who answers, beside the conversation too, and who runs code."""
+
+    sample: Sample
+    aside: Sample | None
+    hands: Hands
+
+
+def session_in(
+    folder: Path, target: Target, settings: Settings, seams: Seams, names: dict[str, NameSeen]
+) -> Session:
+    """A session with a kernel's tools, its record in `folder`. `names`: live, as they become."""
+    record = Record(folder / "session.jsonl")
+    record.append("session", {"session": SESSION, "cwd": str(folder)})
+    outputs, talk = Outputs(record), Conversation()
+    return Session(
+        id=SESSION,
+        settings=settings,
+        target=target,
+        tools=tools(record, outputs, talk, seams.hands),
+        sample=seams.sample,
+        approve=answer(Verdict(decision="deny", reason="nobody", by="nobody")),
+        record=record,
+        outputs=outputs,
+        conversation=talk,
+        live=lambda: dict(names),
+        aside=seams.aside,
+    )
+
+
+def played(folder: Path, model: Model, window: int, names: dict[str, NameSeen]) -> Session:
+    """A session with a model that is played, and asked for notes in the background."""
+    target = Target("fake", "http://127.0.0.1:9/v1", "fake-1")
+    seams = Seams(model.sample, model.sample, model)
+    return session_in(folder, target, Settings(window=window), seams, names)
+
+
+def tools(
+    record: Record, outputs: Outputs, talk: Conversation, hands: Hands
+) -> tuple[Tool[Any], ...]:
+    """Those of a kernel."""
+
+    def holds() -> Validity:
+        return validity(talk, outputs)
+
+    return (
+        run_cell_tool(hands.run_code, OUTPUT_TOKENS, outputs),
+        inspect_tool(dict),
+        output_tool(outputs, OUTPUT_TOKENS, lambda head: holds().hides(head)),
+        recall_tool(outputs, record, OUTPUT_TOKENS, holds),
+    )

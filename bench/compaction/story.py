@@ -1,0 +1,259 @@
+"""A made-up session of data-science cells, with facts planted in it. Pure: same size, same story.
+
+Towns, gauges and years; every planted fact has namesakes among the cells around it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal
+
+from inkernel.agent.cells import CellRun
+
+from .cells_made import (
+    TOWNS,
+    a_cell,
+    a_deep_value,
+    a_load,
+    a_mean,
+    a_name,
+    an_error,
+    an_offset,
+    drawn,
+)
+
+Kind = Literal[
+    "value printed",
+    "value deep in a long output",
+    "value of a superseded run",
+    "variable name",
+    "error",
+    "path in a source",
+    "decision of the person",
+    "decision of the model",
+    "open plan item",
+    "task",
+]
+
+COUNTS: dict[Kind, int] = {
+    "value printed": 10,
+    "value deep in a long output": 6,
+    "value of a superseded run": 5,
+    "variable name": 8,
+    "error": 8,
+    "path in a source": 6,
+    "decision of the person": 12,
+    "decision of the model": 12,
+    "open plan item": 4,
+}
+"""How many of each are planted; the task is one more."""
+
+OF_TURNS: frozenset[Kind] = frozenset(
+    {"decision of the person", "decision of the model", "open plan item", "task"}
+)
+"""Kinds that stand in what was said or answered."""
+
+LATER = 12
+"""Turns after which a cell runs again."""
+
+TASK = (
+    "Task: find out which of the forty gauges drifted between 2001 and 2019, and by how much,"
+    " and never touch the raw files"
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run of the person's. `cell`: its notebook id; runs of one cell share it."""
+
+    cell: str
+    run: CellRun
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What the person ran, then said; the model's steps, then its answer."""
+
+    cells: tuple[Cell, ...]
+    said: str
+    steps: tuple[CellRun, ...]
+    answer: str
+
+
+@dataclass(frozen=True)
+class Needle:
+    """A planted fact: `text` is looked for to the letter; `query`: words that an asker would know.
+
+    `turn`: from 1. `run`: which run of the turn, its steps after its cells; None where it was said.
+    """
+
+    kind: Kind
+    text: str
+    query: str
+    turn: int
+    run: int | None = None
+
+
+@dataclass(frozen=True)
+class Story:
+    """All turns, and what is planted."""
+
+    turns: tuple[Turn, ...]
+    needles: tuple[Needle, ...]
+
+    @property
+    def cells(self) -> int:
+        """How many cell runs there are."""
+        return sum(len(turn.cells) + len(turn.steps) for turn in self.turns)
+
+
+@dataclass
+class _Draft:
+    """What is put into one turn before the rest of it is filled."""
+
+    runs: list[tuple[str, CellRun, Needle | None]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    answer: list[str] = field(default_factory=list)
+
+
+def make_story(turns: int, cells: int, figures: bool = True, planted: bool = True) -> Story:
+    """So many turns, each with so many cells of the person's and one step of the model's.
+
+    `figures`: some cells show one. `planted`: needles are put in.
+    """
+    chance = Random(turns * 1_000 + cells)
+    drafts: dict[int, _Draft] = defaultdict(_Draft)
+    needles = list(_plant(drafts, turns, chance)) if planted else []
+    told: list[Turn] = []
+    for number in range(1, turns + 1):
+        turn, found = _filled(number, drafts[number], cells, figures, chance)
+        told.append(turn)
+        needles += found
+    return Story(tuple(told), tuple(sorted(needles, key=lambda needle: needle.turn)))
+
+
+def _plant(drafts: dict[int, _Draft], turns: int, chance: Random) -> Iterator[Needle]:
+    """Put needles into drafts; those of turns are given back, the others stand beside their run."""
+    places = iter(chance.sample([(town, year) for town in TOWNS for year in range(2001, 2020)], 90))
+    makers: dict[Kind, Callable[[str, int, Random], tuple[CellRun, str, str]]] = {
+        "value printed": a_mean,
+        "value deep in a long output": a_deep_value,
+        "variable name": a_name,
+        "error": an_error,
+        "path in a source": a_load,
+    }
+    for kind, make in makers.items():
+        for number in _spread(COUNTS[kind], turns):
+            town, year = next(places)
+            run, text, query = make(town, year, chance)
+            drafts[number].runs.append(("", run, Needle(kind, text, query, number)))
+    for number in _spread(COUNTS["value of a superseded run"], turns - LATER):
+        town, year = next(places)
+        run, text, query = an_offset(town, year, chance)
+        cell, again = f"offset-{town}-{year}", an_offset(town, year, chance)[0]
+        needle = Needle("value of a superseded run", text, query, number)
+        drafts[number].runs.append((cell, run, needle))
+        drafts[number + LATER].runs.append((cell, again, None))
+    yield from _planted_words(drafts, turns, places)
+
+
+def _planted_words(
+    drafts: dict[int, _Draft], turns: int, places: Iterator[tuple[str, int]]
+) -> Iterator[Needle]:
+    """What is said and answered."""
+    drafts[1].said.append(f"{TASK}.")
+    yield Needle("task", TASK, "task gauges drifted", 1)
+    for number in _spread(COUNTS["decision of the person"], turns):
+        town, year = next(places)
+        text = (
+            f"Decision: for {town.title()} we take the median of {number % 20 + 11} days, not the"
+            f" mean, since its gauge was moved in {year}"
+        )
+        drafts[number].said.append(f"{text}.")
+        yield Needle("decision of the person", text, f"decision {town} median mean", number)
+    for number in _spread(COUNTS["decision of the model"], turns):
+        town, year = next(places)
+        text = (
+            f"Decision: I leave out the first {number % 25 + 3} days of {town.title()} in {year},"
+            " since the logger restarted twice"
+        )
+        drafts[number].answer.append(f"{text}.")
+        yield Needle("decision of the model", text, f"decision leave out {town} logger", number)
+    for number in _spread(COUNTS["open plan item"], turns):
+        town, year = next(places)
+        text = f"Plan: hold {town.title()} {year} against the radar before anything is reported"
+        drafts[number].answer.append(f"{text}.")
+        yield Needle("open plan item", text, f"plan {town} radar", number)
+
+
+def _filled(
+    number: int, draft: _Draft, cells: int, figures: bool, chance: Random
+) -> tuple[Turn, list[Needle]]:
+    """A turn with as many cells as it should have, and the needles in its runs."""
+    chance.shuffle(draft.runs)
+    runs = list(draft.runs)
+    while len(runs) < cells + 1:
+        again = f"cell-{chance.randrange(number)}" if chance.random() < 0.2 else ""
+        at = chance.randrange(len(runs) + 1)
+        runs.insert(at, (again, a_cell(chance, figures and chance.random() < 0.05), None))
+    *mine, (_, step, _) = _with_the_step_last(runs)
+    told = [Cell(cell or f"cell-{number}-{at}", run) for at, (cell, run, _) in enumerate(mine)]
+    found = [
+        Needle(needle.kind, needle.text, needle.query, number, at)
+        for at, (_, _, needle) in enumerate(_with_the_step_last(runs))
+        if needle
+    ]
+    said = " ".join([*draft.said, _asked(number, chance)])
+    answer = " ".join([_answered(number, chance), *draft.answer])
+    return Turn(tuple(told), said, (step,), answer), found
+
+
+def _with_the_step_last(
+    runs: Sequence[tuple[str, CellRun, Needle | None]],
+) -> list[tuple[str, CellRun, Needle | None]]:
+    """The model's step is one that is no cell of the notebook."""
+    free = (at for at, (cell, _, _) in enumerate(runs) if not cell)
+    last = max(free, default=len(runs) - 1)
+    return [*runs[:last], *runs[last + 1 :], runs[last]]
+
+
+def _spread(count: int, turns: int) -> list[int]:
+    """Turns as far from each other as can be, from 1."""
+    return [1 + int((at + 0.5) * turns / count) for at in range(count)]
+
+
+def _asked(number: int, chance: Random) -> str:
+    town, year = drawn(chance)
+    asked = (
+        f"Look at the months of {town.title()} in {year} and tell me which was the wettest.",
+        f"Is there anything odd in {town.title()} {year}? A jump, a gap, a value that repeats.",
+        f"Compare {town.title()} with its neighbours in {year}, by month, in one table.",
+        f"Redo that for {year}, please, but leave out days on which nothing was measured.",
+    )
+    more = (
+        "The last table was good, keep that form.",
+        "I ran the cells above by hand; take them as they are and do not load anything again.",
+        "If two gauges disagree by more than a tenth, say so and stop there, I want to look first.",
+        "Short, please.",
+    )
+    done = f"Done: checked week {number - 5}." if number % 10 == 5 and number > 5 else ""
+    words = [f"Turn {number}.", chance.choice(asked), *chance.sample(more, chance.randrange(4))]
+    return " ".join([*words, done]).strip()
+
+
+def _answered(number: int, chance: Random) -> str:
+    town, year = drawn(chance)
+    high, low = chance.uniform(60, 240), chance.uniform(0, 20)
+    plan = f" Plan: checked week {number}." if number % 10 == 0 else ""
+    text = (
+        f"November was the wettest month of {town.title()} in {year}, with {high:.1f} mm; July had"
+        f" {low:.1f} mm. The table is in `monthly_{town}_{year}`."
+    )
+    more = (
+        " Two days are missing, both in March, and I filled neither.",
+        " The gauge agrees with its neighbours within 4 % but for one week in autumn, where it"
+        " shows half of what they show; that is likely a blocked funnel, so I would not use it.",
+        "",
+    )
+    return text + chance.choice(more) + plan

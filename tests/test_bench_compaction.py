@@ -1,0 +1,47 @@
+"""The bench of compaction still runs, and what it counts holds; never a time."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a quick run saw."""
+    path = tmp_path_factory.mktemp("bench") / "seen.json"
+    command = [sys.executable, "-m", "bench.compaction", "--quick", "--json", str(path)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(path.read_text())
+
+
+def test_every_planted_fact_can_be_brought_back(found: dict[str, Any]):
+    lost = [it["text"] for it in found["needles"]["needles"] if it["by_query"]["tokens"] is None]
+    assert found["needles"]["cells"] == 500 and lost == []
+
+
+def test_the_digest_answers_what_is_to_be_done_and_what_was_decided(found: dict[str, Any]):
+    kinds = ("task", "decision of the person", "decision of the model", "open plan item")
+    facts = [it for it in found["needles"]["needles"] if it["kind"] in kinds]
+    assert facts and all(it["whole"]["ours"] for it in facts)
+
+
+def test_what_was_superseded_is_not_presented_as_current(found: dict[str, Any]):
+    old = [it for it in found["needles"]["needles"] if it["kind"] == "value of a superseded run"]
+    assert old and not any(it["current"]["ours"] for it in old)
+
+
+def test_every_request_fits_the_window(found: dict[str, Any]):
+    for part in ("needles", "growth"):
+        assert found[part]["largest request"] <= found[part]["window"]
+    assert found["growth"]["compactions"]
+
+
+def test_the_cache_breaks_for_nothing_but_compactions(found: dict[str, Any]):
+    for way in found["cache"]:
+        assert way["compactions"] and way["ratio"] <= 1.05, way
