@@ -5,20 +5,28 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inkernel.agent.cells import DisplayOutput, ErrorOutput, StreamOutput
+from inkernel.agent.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.context import Place, Snapshot
 from inkernel.agent.fakes import play
 from inkernel.agent.items import Item, call_output, parse_item, text_part
+from inkernel.agent.loop import turn
+from inkernel.agent.outputs import Outputs
 from inkernel.agent.project import Doc
+from inkernel.agent.request import Request
+from inkernel.agent.resume import resume
+from inkernel.agent.runs import Runs
 from inkernel.agent.seen import CellSeen, NameSeen
-from inkernel.agent.session import Said, Session
+from inkernel.agent.session import Said, Session, conversation_of
+from inkernel.agent.steering import go_back, named
+from inkernel.agent.tools.run_cell import run_cell_tool
+from inkernel.agent.wire import Finished, SamplePart
 
 FOLDER = Path(__file__).parent / "golden" / "requests"
 DOC = Doc(Path("/home/ada/rain/AGENTS.md"), "Use metric units.\n")
@@ -63,6 +71,7 @@ FAIL = CellSeen(
     reads=("rain",),
 )
 AGAIN = replace(LOAD, number=4, count=4, supersedes=1)
+PLACE_ELSEWHERE = Place("/home/ada/rain", "2026-03-02", "Europe/Berlin", "3.12.4")
 NAMES = {
     "pd": NameSeen("pd", "pd: module pandas", "1"),
     "rain": NameSeen("rain", "rain: DataFrame 365 × 3 (date object, mm float64, …)", "1"),
@@ -170,6 +179,107 @@ def test_more_cells_than_fit(session_for: Callable[..., Session], place: Place):
     )
     session.begin(Said("Go.", Snapshot(place, "k", {}, runs, 40)))
     golden("many_cells", session)
+
+
+NOTES = {
+    "state": "The wettest month is found; the plot is missing.",
+    "plan": [{"text": "find the wettest month", "done": True}, {"text": "plot it", "done": False}],
+    "decisions": [{"text": "millimetres, not inches", "from": []}],
+    "facts": [{"text": "April had 96.5 mm", "from": ["out-2"]}],
+}
+
+
+def said(text: str) -> Item:
+    part = {"type": "output_text", "text": text}
+    return parse_item({"type": "message", "role": "assistant", "content": [part]})
+
+
+def step(call_id: str, code: str) -> Item:
+    arguments = json.dumps({"title": "look", "code": code})
+    call = {"type": "function_call", "call_id": call_id, "name": "run_cell"}
+    return parse_item({**call, "arguments": arguments})
+
+
+@pytest.fixture
+def talk(session_for: Callable[..., Session], place: Place):
+    """Has turns in a small window: what is said, and the model's responses after it."""
+
+    def begin(*responses: Item) -> tuple[Session, Callable[..., Any]]:
+        rest = iter(responses)
+
+        async def sample(request: Request) -> AsyncGenerator[SamplePart]:
+            asked = b"about to be shortened" in request.items[request.end - 2_500 : request.end]
+            yield said(json.dumps(NOTES)) if asked else next(rest)
+            yield Finished(None)
+
+        session = session_for(sample, window=2_800, output_tokens=600)
+
+        async def run_code(_call_id: str, code: str) -> CellRun:
+            text = f"{code}: " + "1.5 2.5 3.5\n" * 40
+            shown = StreamOutput(name="stdout", text=text)
+            return CellRun(source=code, status="ok", outputs=(shown,), bound=("mm",))
+
+        session = replace(session, tools=(run_cell_tool(run_code, 600, session.outputs),))
+
+        async def say(session: Session, text: str, *cells: CellSeen, count: int = 0) -> None:
+            last = cells[-1].number if cells else session.conversation.told.run
+            seen = Snapshot(place, "k", NAMES, cells, last)
+            async for _ in turn(session, Said(text, seen, cell=f"ask-{count}", count=count)):
+                pass
+
+        return session, say
+
+    return begin
+
+
+async def test_a_compaction_before_a_turn(talk):
+    answers = [step("c1", "mean(rain)"), said("Some rain."), step("c2", "max(rain)")]
+    answers += [said("April: 96.5 mm."), said("Plotted.")]
+    session, say = talk(*answers)
+    await say(session, "How much rain fell?", LOAD, LOOK, count=3)
+    await say(session, "Which month was wettest?\nIn millimetres.", FAIL, AGAIN, count=5)
+    pasted = "\n".join(f"gauge {n}: keep" for n in range(60))  # what is said counts, too
+    await say(session, f"Plot it, please.\n{pasted}", count=6)
+    golden("compaction_before", session)
+
+
+async def test_a_compaction_while_a_turn_runs(talk):
+    answers = [step(f"c{n}", f"look({n})") for n in range(1, 6)]
+    answers += [step("c6", "look(6)"), said("Done.")]
+    session, say = talk(*answers)
+    await say(session, "Look at each gauge.", LOAD, count=2)
+    golden("compaction_within", session)
+
+
+async def test_a_rewind_and_a_resume_after_a_compaction(talk):
+    answers = [step("c1", "mean(rain)"), said("Some rain."), step("c2", "max(rain)")]
+    answers += [said("April: 96.5 mm."), said("Plotted."), said("Better.")]
+    session, say = talk(*answers)
+    await say(session, "How much rain fell?", LOAD, LOOK, count=3)
+    await say(session, "Which month was wettest?", FAIL, AGAIN, count=5)
+    await say(session, "Plot it, please. " + "By month, please. " * 80, count=6)
+    assert session.conversation.digest is not None
+    go_back(session, named(session, "turn 3"))
+    found = resume(session.record.path)
+    outputs = Outputs(session.record, found.outputs, Runs(found.runs, found.ended))
+    again = replace(session, conversation=conversation_of(found), outputs=outputs)
+    golden("rewind", again)
+    wide = again.settings.model_copy(update={"window": 100_000})
+    again = replace(again, settings=wide)
+    await say(again, "Plot it by month.", count=7)
+    golden("rewind_and_on", again)
+
+
+async def test_a_resumed_session_sends_what_the_live_one_would(talk):
+    answers = [step("c1", "mean(rain)"), said("Some rain.")]
+    session, say = talk(*answers)
+    await say(session, "How much rain fell?", LOAD, LOOK, count=3)
+    found = resume(session.record.path)
+    outputs = Outputs(session.record, found.outputs, Runs(found.runs, found.ended))
+    again = replace(session, conversation=conversation_of(found), outputs=outputs)
+    assert rendered(again) == rendered(session)
+    again.begin(Said("And now?", Snapshot(PLACE_ELSEWHERE, "k2", NAMES, (AGAIN,), 4)))
+    golden("resume", again)
 
 
 def test_what_is_rendered_is_what_is_sent(session: Session, place: Place):
