@@ -21,6 +21,9 @@ from .seen import NameSeen
 from .session import Conversation, Session, validity
 from .tokens import estimate
 
+AGAIN = 0.05
+"""Part of the window that must come before another compaction is tried that was in vain."""
+
 WORTH = 0.9
 """A window that would not become shorter than this part of itself is left as it is."""
 
@@ -128,7 +131,7 @@ async def _compact(session: Session, fields: bytes, room: Room, why: Why) -> Asy
     elif shorter:
         _replace_window(session, done, why)
     after = talk.size(room.fixed)
-    talk.stuck = 0 if shorter and after < room.window else talk.history.tokens + room.holds(0.05)
+    talk.stuck = 0 if shorter and after < room.window else talk.history.tokens + room.tokens(AGAIN)
     yield Compacted(
         before=before,
         after=after,

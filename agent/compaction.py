@@ -178,19 +178,25 @@ class _Work:
 
     def boundary(self) -> int:
         """The first unit that is not folded."""
-        if self._fits():
+        if self._fits() or not self.units:
             return 0
-        last = max(len(self.units) - 1, 0)
-        left = self._room - self._fixed - self._cost_of_digest(last)
-        left -= sum(
-            cost for unit, cost in zip(self.units, self.costs, strict=True) if self._stays(unit)
-        )
-        for at in reversed(range(len(self.units))):
-            if not self._stays(self.units[at]):
-                left -= self.costs[at]
-            if left < 0:
-                return min(at + 1, last)
-        return 0
+        first = last = len(self.units) - 1
+        staying = map(self._stays, self.units)
+        whole = sum(cost for cost, stays in zip(self.costs, staying, strict=True) if stays)
+        left = self._room - self._fixed - whole - self._cost_when_kept(last)
+        digest = self._cost_of_digest(last)
+        while first > 0 and left - self._cost_when_kept(first - 1) >= digest:
+            first -= 1
+            left -= self._cost_when_kept(first)
+        # The digest of fewer runs may be the longer one: they are not folded into ranges yet.
+        while first < last and left < self._cost_of_digest(first):
+            left += self._cost_when_kept(first)
+            first += 1
+        return first
+
+    def _cost_when_kept(self, at: int) -> int:
+        """Tokens of a unit, but for those that stay anyway."""
+        return 0 if self._stays(self.units[at]) else self.costs[at]
 
     def folded(self, boundary: int) -> Shortened:
         """The window from there on, what stays before it, and a digest of the rest."""

@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from .runs import RunHead, Runs
 from .tokens import estimate
 
-KEEPS = (100, 50, 20, 10, 5, 2)
+KEEPS = (100, 50, 20, 10, 5, 2, 1)
 """How many lines of each level there are, at least; the first that fits is taken."""
 
-NAMES = 8
+NAMES = 6
 """Most names of one range."""
 
 LARGE = 100
 """Tokens of a run from which on its size is told."""
 
 BASE = 10
+
+Span = tuple[int, int]
+"""Where a row of runs starts and ends, counted from 0."""
 
 Besides = Callable[[RunHead], str | None]
 """What besides is to be said of a run; None when the person hides it."""
@@ -29,21 +32,30 @@ def index_lines(runs: Runs, upto: int, budget: int, besides: Besides) -> list[st
     """Lines for the first `upto` runs, in at most about `budget` tokens."""
     lines = list[str]()
     for keep in KEEPS:
-        lines = list(_lines(runs, upto, keep, besides))
+        lines = list(_lines(runs, ranges(upto, keep), besides))
         if sum(map(estimate, lines)) <= budget:
             return lines
-    while lines and sum(map(estimate, lines)) > budget:  # a very small window
-        del lines[: max(1, len(lines) // 4)]
-    first = runs.heads[0].handle if runs.heads else "out-1"
-    return [f"(runs before these are left out: `recall` finds them, from {first} on)", *lines]
+    return _coarser(runs, ranges(upto, KEEPS[-1]), budget, besides)
 
 
-def ranges(upto: int, keep: int) -> list[tuple[int, int]]:
+def _coarser(runs: Runs, spans: list[Span], budget: int, besides: Besides) -> list[str]:
+    """Lines for a very small window: the oldest spans become one, more of them until it fits."""
+    lines = list[str]()
+    while len(spans) > 1:
+        half = len(spans) // 2 or 1
+        spans = [(0, spans[half][1]), *spans[half + 1 :]]
+        lines = list(_lines(runs, spans, besides))
+        if sum(map(estimate, lines)) <= budget:
+            break
+    return lines
+
+
+def ranges(upto: int, keep: int) -> list[Span]:
     """`range(upto)` as spans of 1, 10, 100 … numbers, each beginning at a multiple of its length.
 
     From the end, `keep` to `keep + 9` spans of each length, but for the longest: all that is left.
     """
-    found: list[tuple[int, int]] = []
+    found: list[Span] = []
     end, size = upto, 1
     while end:
         start = max(0, end // size - keep) // BASE * BASE * size
@@ -60,8 +72,8 @@ def run_line(head: RunHead, besides: str = "") -> str:
     return f"- {head.handle} {head.label}: {outcome}{size}{bound}{besides} `{head.line}`"
 
 
-def _lines(runs: Runs, upto: int, keep: int, besides: Besides) -> Iterator[str]:
-    for start, end in ranges(upto, keep):
+def _lines(runs: Runs, spans: Sequence[Span], besides: Besides) -> Iterator[str]:
+    for start, end in spans:
         if end - start > 1:
             line = runs.ranges.get((start, end))
             if line is None:  # a range is always the same runs, so that its line is made once

@@ -28,7 +28,11 @@ class Room:
 
     def holds(self, part: float) -> int:
         """Our tokens of history that fill that part of the window."""
-        return int(self.window * part / self.factor) - self.fixed
+        return self.tokens(part) - self.fixed
+
+    def tokens(self, part: float) -> int:
+        """Our tokens for that part of the window, whatever is in it."""
+        return int(self.window * part / self.factor)
 
     def target(self, part: float) -> int:
         """Our tokens of history after a compaction."""
