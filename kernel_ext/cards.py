@@ -2,15 +2,19 @@
 
 import asyncio
 import html
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, TypeVar
 
 from ..agent.errors import AgentError
 from ..agent.providers import Target
 from ..agent.settings import Settings
 from .binding import Binding
+
+WRAPPED = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
+"""JupyterLab's own style of a `pre` breaks lines within words."""
 
 T = TypeVar("T")
 Rows = Sequence[tuple[str, str]]
@@ -51,7 +55,7 @@ class TextCard:
         return {
             "text/plain": f"{self.title}\n\n{self.text}",
             "text/html": f"<div>{html.escape(self.title)}</div>"
-            f"<pre style='white-space:pre-wrap'>{html.escape(self.text)}</pre>",
+            f"<pre style='{WRAPPED}'>{html.escape(self.text)}</pre>",
         }
 
 
@@ -69,6 +73,26 @@ def found_now(binding: Binding, settings: Settings) -> Target | AgentError:
 
 
 def now(asked: Coroutine[Any, Any, T]) -> T:
-    """What `asked` gives, from synchronous code on a thread whose own event loop runs already."""
+    """What `asked` gives, from synchronous code on a thread whose own event loop runs already.
+
+    When the person interrupts the wait, it is cancelled.
+    """
+    stops: list[Callable[[], object]] = []
+    stopped = Event()
+
+    async def run() -> T:
+        task, loop = asyncio.ensure_future(asked), asyncio.get_running_loop()
+        stops.append(lambda: loop.call_soon_threadsafe(task.cancel))
+        if stopped.is_set():  # before there was anything to stop
+            task.cancel()
+        return await task
+
     with ThreadPoolExecutor(max_workers=1) as other:
-        return other.submit(asyncio.run, asked).result()
+        future = other.submit(asyncio.run, run())
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            stopped.set()
+            for stop in stops:
+                stop()
+            raise

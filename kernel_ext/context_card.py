@@ -66,11 +66,13 @@ class ContextCard:
         return sum(self.kinds.values())
 
     def _title(self) -> str:
-        share = f" of {self.window:,} ({self._total / self.window:.0%})" if self.window else ""
-        server = f"; the server counts {self.server:,}" if self.server else ""
+        """By the server's count, where there is one; the rows below are ours."""
+        taken = self.server or self._total
+        share = f" of {self.window:,} ({taken / self.window:.0%})" if self.window else ""
+        about = "" if self.server or self.exact else "about "
+        whose = f", as the server counts; by our count {self._total:,}" if self.server else ""
         cached = f"; {self.cached:.0%} of the last request was cached" if self.cached else ""
-        about = "" if self.exact else "about "
-        return f"In the window: {about}{self._total:,} tokens{share}{server}{cached}."
+        return f"In the window: {about}{taken:,} tokens{share}{whose}{cached}."
 
     def _rows(self) -> list[tuple[str, int]]:
         return [(KINDS[kind][0], tokens) for kind, tokens in self.kinds.items() if tokens]
@@ -211,4 +213,8 @@ def _row(
     marks += f", superseded by turn {later}" if later else ""
     line = turn.line if turn else ""
     said = f"{line[:_SAID]}{'…' * (len(line) > _SAID)}"
-    return CellRow(f"turn {first.turn}{count}, {steps} steps{marks}: {said}", tokens)
+    return CellRow(f"turn {first.turn}{count}, {_count(steps)}{marks}: {said}", tokens)
+
+
+def _count(steps: int) -> str:
+    return f"{steps} step{'' if steps == 1 else 's'}"

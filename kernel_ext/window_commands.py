@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncGenerator
 
+from IPython.display import clear_output
+
 from ..agent.client import Client
 from ..agent.compacting import compact_now, preview
 from ..agent.errors import UsageError
@@ -37,6 +39,7 @@ def compact(binding: Binding, rest: str) -> Card | TextCard:
     print("Asking the model for notes …", flush=True)
     client = Client(find_now(binding, settings), settings)
     ended = now(_drained(binding.session(settings, client), fields, client))
+    clear_output(wait=True)  # what was waited for is there
     if ended.after >= ended.before:
         return Card(f"Nothing could be left out of {ended.before:,} tokens.")
     whose = {

@@ -97,6 +97,20 @@ def test_the_person_compacts_previews_reads_and_edits_the_digest(agent):
     assert "plot the years" in digest and "plot the months" not in digest
 
 
+def test_waiting_for_notes_can_be_interrupted(agent):
+    slow = SCRIPT + "fault = { first = 60 }\n"
+    kernel, _ = agent(slow, INKERNEL_TRANSPORT="http")
+    for n in range(4):
+        kernel.run(f"%%agent\nCount {n}.")
+    asked = kernel.start("%agent compact")
+    assert "Asking the model" in kernel.wait_for(asked, "stream")["text"]
+    kernel.interrupt()
+    ran = kernel.finish(asked)
+    assert (ran.ename, ran.evalue) == ("KeyboardInterrupt", "")
+    assert ran.seconds < 30
+    assert "no digest yet" in kernel.run("%agent digest").text
+
+
 def test_a_cell_is_hidden_and_brought_back(agent):
     kernel, server = agent(INKERNEL_TRANSPORT="http")
     kernel.run("pay = 'a salary'\npay", cell_id="pay-cell")
@@ -167,7 +181,7 @@ def test_context_says_what_the_next_compaction_would_drop(agent):
         kernel.run(f"%%agent\nCount {n}.")
     told = kernel.run("%agent context").text
     assert "A compaction comes at 80%" in told and "Now it would take: nothing" in told
-    assert "turn 1, In [2], 1 steps: Count 0." in told
+    assert "turn 1, In [2], 1 step: Count 0." in told
 
 
 def test_what_is_told_of_a_turn_whose_cell_ran_before(agent):
