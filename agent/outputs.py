@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from .cells import CellRun
 from .errors import RecordError
 from .lines import Lines
-from .pieces import Piece, fit, full
+from .pieces import full
 from .record import Record
 from .runs import RunHead, Runs, head_of, run_key
 from .seen import CellSeen
@@ -96,12 +96,6 @@ class Outputs:
         self._record.append("superseded", {"handle": earlier})
         self.runs.end(earlier)
         return earlier
-
-    def fit(self, text: str, limit: int) -> str:
-        """`text` in at most about `limit` tokens; what is cut is kept, and says its handle."""
-        if estimate(text) <= limit:
-            return text
-        return fit([Piece(text)], limit, self.keep(text))
 
     def lines(self, handle: str) -> Lines:
         """The full form. Raises KeyError for a handle that is not there, RecordError."""

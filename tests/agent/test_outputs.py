@@ -15,7 +15,7 @@ from inkernel.agent.errors import RecordError
 from inkernel.agent.lines import Lines
 from inkernel.agent.outputs import Outputs
 from inkernel.agent.pieces import run_pieces, whole
-from inkernel.agent.record import Record, read_record
+from inkernel.agent.record import Record
 from inkernel.agent.resume import resume
 from inkernel.agent.runs import RunHead
 from inkernel.agent.tokens import estimate
@@ -105,14 +105,6 @@ def test_after_a_resume_handles_and_texts_are_the_same(record: Record):
     for handle in again.handles:
         assert again.lines(handle).text == outputs.lines(handle).text
     assert again.keep("new") == "out-3"
-
-
-def test_a_text_that_fits_is_not_kept(record: Record):
-    outputs = Outputs(record)
-    assert outputs.fit("short", 100) == "short"
-    assert outputs.handles == () and list(read_record(record.path)) == []
-    assert "of out-1 left out" in outputs.fit(TEXT, 100)
-    assert outputs.lines("out-1").text == TEXT
 
 
 def test_a_record_that_was_changed_under_us_is_an_error(record: Record):
