@@ -14,7 +14,7 @@ from .events import Compacted, Compacting, Event, Notice
 from .history import Entry
 from .notes import NOT_NOTED, Noted, Notes
 from .noting import look_ahead, prepared_notes, ready_notes, take_notes
-from .request import Request
+from .request import Request, read_by_model
 from .room import Room, Why, full, room_of, room_or_size, target
 from .sealed import Sealed, latest_seal
 from .seen import NameSeen
@@ -59,7 +59,11 @@ async def overflowed(
     Where nobody knows the model's window, it is smaller than what was refused: that is kept.
     """
     talk = session.conversation
-    before, window, size = talk.history.tokens, talk.window, talk.size(estimate(fields))
+    before, window, size = (
+        talk.history.tokens,
+        talk.window,
+        talk.size(estimate(read_by_model(fields))),
+    )
     talk.window = min(size, window or size)
     room = room_of(session, fields)
     if room is not None and room.holds(1.0) > 0:

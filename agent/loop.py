@@ -36,7 +36,7 @@ from .events import (
 )
 from .items import FunctionCall, Item, Message, Reasoning
 from .noting import look_ahead
-from .request import Request
+from .request import Request, read_by_model
 from .session import Said, Session
 from .tokens import Corrected, estimate
 from .wire import Finished
@@ -200,7 +200,7 @@ def _count(session: Session, tally: _Tally, usage: Usage | None, request: Reques
     talk = session.conversation
     talk.usage += usage
     talk.last = usage
-    counted = estimate(request.fields) + talk.history.tokens
+    counted = estimate(read_by_model(request.fields)) + talk.history.tokens
     talk.counted = Corrected(usage.input + usage.output, counted)
     session.record.append("sample", {"sample": tally.samples, "usage": usage.model_dump()})
 

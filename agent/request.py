@@ -3,9 +3,17 @@
 Both are bytes that were serialised once; a request is put together by joining them.
 """
 
+import re
 from dataclasses import dataclass
 
 from .rawjson import dumps
+
+_UNREAD = re.compile(rb',"prompt_cache_key":"[^"]*"')
+
+
+def read_by_model(fields: bytes) -> bytes:
+    """Fields without the cache's key: no model reads it, and it is another in each session."""
+    return _UNREAD.sub(b"", fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from .request import read_by_model
 from .session import Session
 from .tokens import estimate
 
@@ -47,7 +48,7 @@ def room_of(session: Session, fields: bytes) -> Room | None:
         return None
     counted = talk.counted
     factor = counted.reported / counted.counted if counted and counted.counted else 1.0
-    return Room(min(known), estimate(fields), min(max(factor, 0.25), 4.0))
+    return Room(min(known), estimate(read_by_model(fields)), min(max(factor, 0.25), 4.0))
 
 
 def target_of(session: Session, fields: bytes) -> int:
@@ -57,7 +58,7 @@ def target_of(session: Session, fields: bytes) -> int:
 
 def room_or_size(session: Session, fields: bytes) -> Room:
     """The room there is; where nobody knows the window, what is taken is taken for all of it."""
-    fixed = estimate(fields)
+    fixed = estimate(read_by_model(fields))
     return room_of(session, fields) or Room(session.conversation.size(fixed), fixed, 1.0)
 
 

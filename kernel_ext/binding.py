@@ -41,7 +41,7 @@ from ..agent.session import (
     validity,
 )
 from ..agent.settings import SCRIPTED, Chosen, Layer, Settings, choose, read_layers
-from ..agent.tokens import Counter
+from ..agent.tokens import Counter, Estimate
 from ..agent.tools import Tool
 from ..agent.tools.output import output_tool
 from ..agent.tools.recall import recall_tool
@@ -240,10 +240,15 @@ class Binding:
         finally:
             view.close()
 
-    def counter(self, model: str) -> Counter:
-        """Counts as the model does; its tokenizer is loaded in the background, once."""
-        if self._counter is None or self._counter[0] != model:
-            self._counter = (model, counter_for(model))
+    def counter(self, target: Target) -> Counter:
+        """Counts as the model does; its tokenizer is loaded in the background, once.
+
+        A scripted model has none, and is to give the same notebook each time.
+        """
+        if target.scripted:
+            return Estimate()
+        if self._counter is None or self._counter[0] != target.model:
+            self._counter = (target.model, counter_for(target.model))
         return self._counter[1]
 
     @property
@@ -258,7 +263,7 @@ class Binding:
                 return self._client[2]
             await self._client[2].close()
         asyncio.get_running_loop().run_in_executor(None, preload)
-        self.counter(target.model)
+        self.counter(target)
         client = Client(target, settings)
         self._client = (target, settings, client)
         return client

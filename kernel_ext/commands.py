@@ -16,7 +16,7 @@ from ..agent.keys import keep_in_keyring
 from ..agent.project import read_docs
 from ..agent.provider_table import Traits
 from ..agent.providers import Target, chosen_name
-from ..agent.request import Request
+from ..agent.request import Request, read_by_model
 from ..agent.session import Conversation
 from ..agent.settings import Layer, Settings, choose, nearest
 from ..agent.tokens import estimate
@@ -115,7 +115,7 @@ def context(binding: Binding, rest: str) -> ContextCard | RawCard | Card:
     target = found if isinstance(found, Target) else UNASKED
     session = binding.session(settings, Client(target, settings))
     coming = next_compaction(session, binding.fields)
-    counting = Counting(binding.counter(target.model), target.model)
+    counting = Counting(binding.counter(target), target.model)
     return context_card(session, binding.fields, counting, coming)
 
 
@@ -234,7 +234,7 @@ def _traits_row(traits: Traits) -> str:
 
 
 def _context_row(talk: Conversation, fields: bytes, window: int | None) -> str:
-    tokens = talk.size(estimate(fields))
+    tokens = talk.size(estimate(read_by_model(fields)))
     how = "as the server counts" if talk.counted else "estimated"
     share = f" of {window:,} ({tokens / window:.0%})" if window else ""
     return f"{tokens:,}{share} tokens, {how}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..agent.history import Entry, item_tokens
 from ..agent.items import FunctionCallOutput
+from ..agent.request import read_by_model
 from ..agent.runs import TurnHead
 from ..agent.session import Session, validity
 from ..agent.tokens import Counter, estimate
@@ -166,7 +167,7 @@ def context_card(
 ) -> ContextCard:
     """What a conversation and the fixed `fields` of its requests come to."""
     talk = session.conversation
-    kinds = dict.fromkeys(KINDS, 0) | {"head": counting.counter.count(fields)}
+    kinds = dict.fromkeys(KINDS, 0) | {"head": counting.counter.count(read_by_model(fields))}
     cells: dict[str, list[Entry]] = {}
     for entry in talk.history.entries:
         kinds[entry.kind] += counting.of(entry)
@@ -179,7 +180,7 @@ def context_card(
         kinds,
         tuple(rows),
         session.settings.window or session.target.window or talk.window,
-        talk.size(estimate(fields)) if talk.counted else None,
+        talk.size(estimate(read_by_model(fields))) if talk.counted else None,
         last.cached / last.input if last and last.input else None,
         counting.counter.exact,
         coming,

@@ -18,6 +18,7 @@ _MARKED = re.compile(
     r"|\b(?:mean|offset) of \w+ is -?[\d.]*\d(?: mm)?"
 )
 _HANDLE = re.compile(r"out-\d+")
+_HEADING = re.compile(r"<cells>\n## .*?(out-\d+)")
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,12 @@ def _newest_first(items: Sequence[Item]) -> Iterator[Noted]:
 
 
 def _noted(text: str) -> Iterator[Noted]:
-    head = _HANDLE.search(text.partition("\n```")[0])
+    head = _HEADING.match(text)
     for match in _MARKED.finditer(text):
         line = text[match.start() :].partition("\n")[0]
-        named = _HANDLE.search(line) or head
+        named = _HANDLE.search(line)
         mark = (match["mark"] or "fact").lower()
-        yield Noted(cast("What", mark), match[0], named[0] if named else None)
+        yield Noted(cast("What", mark), match[0], named[0] if named else head and head[1])
 
 
 def _cited(noted: Noted) -> dict[str, Any]:
