@@ -1,11 +1,13 @@
 """What of a long session's input is not in the provider's cache, beside the least that can be.
 
 A real server (the scripted one) counts, with a cache that knows prompts by blocks of 128 tokens.
-Least: every block that is new is read once; after a compaction the new window is, but for the head.
+Least: every block that is new is read once; after a compaction the new window is, but for the head:
+instructions, tools, and where we are, up to the digest.
 """
 
 import asyncio
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -15,9 +17,10 @@ from inkernel.agent.client import Client
 from inkernel.agent.events import Compacted
 from inkernel.agent.provider_table import Traits
 from inkernel.agent.providers import Target
-from inkernel.agent.rawjson import loads
+from inkernel.agent.rawjson import dumps, loads
 from inkernel.agent.script import Script
 from inkernel.agent.scripted import ScriptedServer
+from inkernel.agent.scripted_model import count_tokens
 from inkernel.agent.seen import NameSeen
 from inkernel.agent.session import Session
 from inkernel.agent.settings import Settings
@@ -93,7 +96,7 @@ def _reckoned(session: Session, compactions: Sequence[Compacted]) -> dict[str, A
     """From the record: what each request had and what of it was cached; and the least."""
     read = uncached = least = before = 0
     fresh = True
-    head = len(session.fields()) // 4 // BLOCK * BLOCK
+    head = _head(session) // BLOCK * BLOCK
     for line in session.record.path.read_bytes().splitlines():
         value = loads(line)
         if value["kind"] == "window":
@@ -115,3 +118,12 @@ def _reckoned(session: Session, compactions: Sequence[Compacted]) -> dict[str, A
         "least": least,
         "ratio": uncached / least,
     }
+
+
+def _head(session: Session) -> int:
+    """Tokens, as the server counts, of a prompt up to its digest: no compaction changes these."""
+    fields = loads(b"{" + session.fields() + b"}")
+    standing = takewhile(lambda entry: entry.kind != "digest", session.conversation.history.entries)
+    items = [loads(entry.item.wire) for entry in standing]
+    prompt = dumps([fields["instructions"], fields["tools"], items])[:-2]
+    return count_tokens(prompt + b"," * bool(items))

@@ -1,150 +1,117 @@
-"""Ten thousand cells: what a turn, a compaction, a search and a resume come to. No server.
+"""A session of thousands of cells: does the work of a turn stay the same, does all still fit?
 
-The client's work alone: what the fake model does is taken off, and time is wall time. A request is
-counted as a server would that counts like the engine's estimate, and none may exceed the window.
+The person runs ten cells a turn, the model one step. No server: what is timed is the client alone.
 """
 
 import asyncio
+import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from inkernel.agent.events import Compacted
-from inkernel.agent.outputs import Outputs
-from inkernel.agent.record import Record
+from inkernel.agent.notes import WORDS
 from inkernel.agent.resume import resume
-from inkernel.agent.runs import Runs
-from inkernel.agent.session import Session, conversation_of
-from inkernel.agent.tokens import estimate
+from inkernel.agent.seen import NameSeen
+from inkernel.agent.session import Session
 from inkernel.agent.tools import find
 from inkernel.agent.tools.recall import Recall
 
+from .cells_made import a_cell
 from .notetaker import take_notes
 from .player import Model, Teller, played
-from .story import Turn, make_story
+from .story import Cell, Turn
 
-WINDOW = 32_000
-TURNS, QUICK_TURNS, CELLS = 1_000, 100, 10
-"""The person's cells are `CELLS` a turn; the model's step comes on top."""
-ROUNDS = 7
-"""Of each search and of resuming; the median counts."""
-WORDS = 120
-"""Of notes: enough to see that they stay."""
-
-QUERIES = {
-    "a frame": "faro_2007",
-    "a value's sentence": "mean of lagos_2016",
-    "a word of one run in six": "groupby",
-    "two words of many runs": "quality copy",
-    "an exception": "ZeroDivisionError",
-    "a path": "/data/porto/2011",
-    "a start of words": "mont",
-    "a number": "14.25",
-    "what was said": "neighbours by month Braga 2004",
-    "no word of it": "nosuchword",
-}
+CELLS, WINDOW = 10, 32_000
+QUERIES = ("mean of faro_2004", "KeyError lagos_2010", "read_parquet porto_2012", "wet", "summary")
+RUNS = 5
 
 
-@dataclass(frozen=True)
-class Timed:
-    """A turn: the client's milliseconds, and the compactions in it."""
-
-    ms: float
-    compactions: Sequence[Compacted]
-
-
-def measure_growth(quick: bool) -> dict[str, Any]:
-    """Tell the turns, then search, then resume."""
+def measure_growth(turns: int) -> dict[str, Any]:
+    """A session of so many turns, then a search in it and a resume."""
     with TemporaryDirectory(prefix="ink") as folder:
-        return asyncio.run(_measure(Path(folder), QUICK_TURNS if quick else TURNS))
+        return asyncio.run(_measure(Path(folder), turns))
+
+
+def a_turn(number: int, chance: Random) -> Turn:
+    """Ten cells, a few words, one step, an answer."""
+    cells = tuple(Cell(f"cell-{number}-{n}", a_cell(chance)) for n in range(CELLS))
+    step = (a_cell(chance),)
+    return Turn(cells, f"Turn {number}. Go on with the next gauge.", step, f"Done: gauge {number}.")
 
 
 async def _measure(folder: Path, turns: int) -> dict[str, Any]:
-    story = make_story(turns, CELLS, figures=False, planted=False)
-    model = Model(lambda items: take_notes(items[-40:], WORDS).as_json())
-    names: dict[str, Any] = {}
+    chance = Random(7)
+    model = Model(lambda items: take_notes(items, WORDS).as_json())
+    story = [a_turn(number, chance) for number in range(1, turns + 1)]
+    names = dict(_names(story))  # from the start, so that nothing grows but the session
     session = played(folder, model, WINDOW, names)
-    timed = await _told(Teller(session, names, model), story.turns)
-    digest = session.conversation.digest
-    session.record.sync()
-    found = {
-        "turns": turns,
-        "cells": story.cells,
-        "window": WINDOW,
-        "requests": len(model.sizes),
-        "largest request": max(model.sizes),
-        "digest tokens": estimate(digest.text) if digest else 0,
-        "record MB": session.record.path.stat().st_size / 1e6,
-        **_turns(timed),
-        **await _searched(session),
-        **_resumed(session),
-    }
+    teller = Teller(session, names, model)
+    seconds: list[float] = []
+    compacted: list[tuple[int, int, int]] = []
+    for number, turn in enumerate(story, 1):
+        told = await teller.tell(turn)
+        seconds.append(told.seconds)
+        compacted += [(number, it.before, it.after) for it in told.compactions]
+    searches = await _searches(session)
     session.record.close()
+    began = time.perf_counter()
+    found = resume(session.record.path)
+    took = time.perf_counter() - began
+    assert bytes(found.history.wire) == bytes(session.conversation.history.wire)
+    digest = session.conversation.digest
+    return {
+        "turns": turns,
+        "cells": turns * (CELLS + 1),
+        "window": WINDOW,
+        "largest request": max(model.sizes),
+        "compactions": compacted,
+        "ms of a turn": _tenths(seconds, {number for number, *_ in compacted}),
+        "digest bytes": len(digest.text) if digest else 0,
+        "search ms": searches,
+        "resume s": took,
+        "record MB": session.record.path.stat().st_size / 1e6,
+        "names": len(names),
+    }
+
+
+def _names(story: Sequence[Turn]) -> Iterator[tuple[str, NameSeen]]:
+    """All names that are ever bound."""
+    for turn in story:
+        for run in (*(cell.run for cell in turn.cells), *turn.steps):
+            for name in run.bound:
+                yield name, NameSeen(name, f"{name}: DataFrame (365, 4)", "0:0")
+
+
+def _tenths(seconds: Sequence[float], compacting: set[int]) -> dict[str, float]:
+    """Medians of the first and last tenth, and with a compaction the means of these tenths."""
+    tenth = max(1, len(seconds) // 10)
+    numbered = list(enumerate(seconds, 1))
+    found: dict[str, float] = {}
+    for name, part in (("first", numbered[:tenth]), ("last", numbered[-tenth:])):
+        plain = [took for number, took in part if number not in compacting]
+        found[f"{name} tenth, median"] = 1e3 * statistics.median(plain or [0.0])
+        found[f"{name} tenth, mean with compactions"] = 1e3 * statistics.fmean(
+            [took for _, took in part]
+        )
     return found
 
 
-async def _told(teller: Teller, turns: Sequence[Turn]) -> list[Timed]:
-    timed: list[Timed] = []
-    for turn in turns:
-        told = await teller.tell(turn)
-        timed.append(Timed(told.seconds * 1e3, told.compactions))
-    return timed
-
-
-def _turns(timed: Sequence[Timed]) -> dict[str, Any]:
-    """Milliseconds of turns, first and last tenth, and what the compactions did."""
-    tenth = len(timed) // 10
-    first, last = timed[:tenth], timed[-tenth:]
-    made = [it for turn in timed for it in turn.compactions]
-    return {
-        "ms": {
-            f"{name}, {kind}": _median(it.ms for it in part if bool(it.compactions) == compacts)
-            for name, part in (("first", first), ("last", last))
-            for kind, compacts in (("plain", False), ("compacting", True))
-        },
-        "compactions": [[it.before, it.after] for it in made],
-        "compaction ms": _median(it.seconds * 1e3 for it in made),
-        "notes": sorted({it.notes for it in made}),
-    }
-
-
-async def _searched(session: Session) -> dict[str, Any]:
-    """Seconds to build the index, then milliseconds of each search, all of `recall` in it."""
+async def _searches(session: Session) -> dict[str, float]:
+    """Milliseconds of `recall` by query, once its index is current."""
     tool = find(session.tools, "recall")
     assert tool is not None
-    started = time.perf_counter()
-    await tool.run("call", Recall(query="first"))
-    built = time.perf_counter() - started
-    took: dict[str, float] = {}
-    for what, query in QUERIES.items():
-        times: list[float] = []
-        for _ in range(ROUNDS):
-            started = time.perf_counter()
+    began = time.perf_counter()
+    await tool.run("call", Recall(query="anything"))
+    build = time.perf_counter() - began
+    times: list[float] = []
+    for query in QUERIES:
+        some: list[float] = []
+        for _ in range(RUNS):
+            began = time.perf_counter()
             await tool.run("call", Recall(query=query))
-            times.append((time.perf_counter() - started) * 1e3)
-        took[what] = median(times)
-    return {"index s": built, "search ms": took}
-
-
-def _resumed(session: Session) -> dict[str, Any]:
-    """Seconds until a session could go on, and whether it has the very window."""
-    lived, path, times = session.conversation, session.record.path, list[float]()
-    window = b""
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        found = resume(path)
-        talk = conversation_of(found)
-        Outputs(session.record, found.outputs, Runs(found.runs, found.ended))
-        times.append(time.perf_counter() - started)
-        window = bytes(talk.history.wire)
-    return {"resume s": median(times), "resumed the same": window == bytes(lived.history.wire)}
-
-
-def _median(values: Any) -> float | None:
-    every = list(values)
-    return median(every) if every else None
+            some.append(1e3 * (time.perf_counter() - began))
+        times.append(statistics.median(some))
+    return {"build s": build, "median": statistics.median(times), "worst": max(times)}
