@@ -22,7 +22,7 @@ FULL = 0.9
 USERS = 20_000
 """Tokens of the user's messages that are kept, four bytes each."""
 PREFIX = "A summary of what came before:"
-"""Begins the summary's message; Codex's own says the same in three sentences."""
+"""Begins the summary's message; Codex's own is some eighty tokens long."""
 
 
 def codex_way(entries: Sequence[Entry], window: int, fixed: int) -> list[Entry]:

@@ -2,7 +2,8 @@
 
 A real server (the scripted one) counts, with a cache that knows prompts by blocks of 128 tokens.
 Least: every block that is new is read once; after a compaction the new window is, but for the head:
-instructions, tools, and where we are, up to the digest.
+instructions, tools, and where we are, up to the digest. A digest that begins as the one before it
+did is better than that: then the ratio falls, and may be below 1. Notes are no part of the least.
 """
 
 import asyncio

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from inkernel.agent.history import Entry, item_tokens
@@ -34,7 +35,6 @@ TRIES = 4
 
 WAYS = ("ours", "codex", "truncation")
 
-_LINE = re.compile(r"^- (out-\d+) ", re.MULTILINE)
 _RANGE = re.compile(r"^- out-(\d+)–out-(\d+):", re.MULTILINE)
 _NAMED = re.compile(r"\bout-\d+\b|\bturn \d+\b")
 
@@ -67,8 +67,6 @@ class Found:
 
 def measure_needles() -> dict[str, Any]:
     """Tell the story, look for all facts."""
-    from tempfile import TemporaryDirectory
-
     with TemporaryDirectory(prefix="ink") as folder:
         return asyncio.run(_measure(Path(folder)))
 
