@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import threading
@@ -28,7 +27,6 @@ from inkernel.agent.items import Message
 from inkernel.agent.provider_table import Traits
 from inkernel.agent.providers import Target
 from inkernel.agent.request import Request
-from inkernel.agent.settings import Settings
 from inkernel.agent.wire import Finished
 
 Make = Callable[..., Any]
@@ -643,18 +641,3 @@ async def test_what_came_while_the_event_loop_stood_still_is_not_the_next_answer
         parts = await talk.ask("Two")
         await talk.client.close()
     assert [part.text for part in parts if isinstance(part, Message)] == ["Answer 2."]
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_line_can_be_used_by_one_event_loop_after_another():
-    def converse(connection: Connection) -> None:
-        for number, _ in enumerate(connection):
-            connection.send(completed(number))
-
-    with apart(converse) as target:
-        talk = Talk(Client(target, Settings()))
-        for _ in range(2):
-            assert isinstance(asyncio.run(talk.ask("Hello"))[-1], Finished)
-        asyncio.run(talk.client.close())
-    del talk
-    gc.collect()  # a connection whose loop has ended cannot be closed, only dropped
