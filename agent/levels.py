@@ -7,14 +7,14 @@ Pure; knows neither what runs showed nor where they are kept.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from .runs import RunHead, Runs
+from .runs import RunHead, Runs, Together
 from .tokens import estimate
 
 KEEPS = (100, 50, 20, 10, 5, 2, 1)
 """How many lines of each level there are, at least; the first that fits is taken."""
 
-NAMES = 6
-"""Most names of one range."""
+NAMES, OUTCOMES = 6, 4
+"""Most names and most outcomes of one range."""
 
 LARGE = 100
 """Tokens of a run from which on its size is told."""
@@ -30,24 +30,33 @@ Besides = Callable[[RunHead], str | None]
 
 def index_lines(runs: Runs, upto: int, budget: int, besides: Besides) -> list[str]:
     """Lines for the first `upto` runs, in at most about `budget` tokens."""
-    lines = list[str]()
     for keep in KEEPS:
-        lines = list(_lines(runs, ranges(upto, keep), besides))
-        if sum(map(estimate, lines)) <= budget:
+        lines = _fitting(runs, ranges(upto, keep), budget, besides)
+        if lines is not None:
             return lines
     return _coarser(runs, ranges(upto, KEEPS[-1]), budget, besides)
 
 
 def _coarser(runs: Runs, spans: list[Span], budget: int, besides: Besides) -> list[str]:
     """Lines for a very small window: the oldest spans become one, more of them until it fits."""
-    lines = list[str]()
     while len(spans) > 1:
         half = len(spans) // 2 or 1
         spans = [(0, spans[half][1]), *spans[half + 1 :]]
-        lines = list(_lines(runs, spans, besides))
-        if sum(map(estimate, lines)) <= budget:
-            break
-    return lines
+        lines = _fitting(runs, spans, budget, besides)
+        if lines is not None:
+            return lines
+    return list(_newest_first(runs, spans, besides))
+
+
+def _fitting(runs: Runs, spans: list[Span], budget: int, besides: Besides) -> list[str] | None:
+    """Lines for these spans, if they fit. Looks at no more of them than would."""
+    lines = list[str]()
+    for line in _newest_first(runs, spans, besides):
+        budget -= estimate(line)
+        if budget < 0:
+            return None
+        lines.append(line)
+    return lines[::-1]
 
 
 def ranges(upto: int, keep: int) -> list[Span]:
@@ -72,23 +81,56 @@ def run_line(head: RunHead, besides: str = "") -> str:
     return f"- {head.handle} {head.label}: {outcome}{size}{bound}{besides} `{head.line}`"
 
 
-def _lines(runs: Runs, spans: Sequence[Span], besides: Besides) -> Iterator[str]:
-    for start, end in spans:
+def _newest_first(runs: Runs, spans: Sequence[Span], besides: Besides) -> Iterator[str]:
+    for start, end in reversed(spans):
         if end - start > 1:
-            line = runs.ranges.get((start, end))
-            if line is None:  # a range is always the same runs, so that its line is made once
-                shown = [head for head in runs.heads[start:end] if besides(head) is not None]
-                line = runs.ranges[start, end] = _range_line(shown) if shown else ""
-            if line:
-                yield line
+            if together := _together(runs, start, end, besides):
+                yield _range_line(together)
         elif (told := besides(runs.heads[start])) is not None:
             yield run_line(runs.heads[start], told)
 
 
-def _range_line(heads: Sequence[RunHead]) -> str:
-    outcomes = Counter(f"{head.status} {head.error}".strip() for head in heads)
-    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common(4))
-    names = list(dict.fromkeys(name for head in heads for name in head.bound))
-    more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
-    bound = f"; bound {', '.join(names[:NAMES])}{more}" if names else ""
-    return f"- {heads[0].handle}–{heads[-1].handle}: {told}{bound}"
+def _together(runs: Runs, start: int, end: int, besides: Besides) -> Together | None:
+    """What is told of these runs together; None when the person hides them all.
+
+    A row of 10, 100, … is always the same runs, so that it is put together once.
+    """
+    size = BASE
+    while size * BASE <= end - start:
+        size *= BASE
+    whole = end - start == size and not start % size
+    if whole and (start, end) in runs.together:
+        return runs.together[start, end]
+    if end - start <= BASE:
+        shown = [head for head in runs.heads[start:end] if besides(head) is not None]
+        parts = [_alone(head) for head in shown]
+    else:
+        size = size // BASE if whole else size
+        pieces = ((at, min(at + size, end)) for at in range(start, end, size))
+        parts = [it for piece in pieces if (it := _together(runs, *piece, besides))]
+    together = _joined(parts) if parts else None
+    if whole:
+        runs.together[start, end] = together
+    return together
+
+
+def _alone(head: RunHead) -> Together:
+    outcome = f"{head.status} {head.error}".strip()
+    return Together(head.handle, head.handle, ((outcome, 1),), head.bound[:NAMES], False)
+
+
+def _joined(parts: Sequence[Together]) -> Together:
+    outcomes = Counter[str]()
+    for part in parts:
+        outcomes.update(dict(part.outcomes))
+    names = list(dict.fromkeys(name for part in parts for name in part.bound))
+    more = len(names) > NAMES or any(part.more for part in parts)
+    counted = tuple(outcomes.most_common())
+    return Together(parts[0].first, parts[-1].last, counted, tuple(names[:NAMES]), more)
+
+
+def _range_line(runs: Together) -> str:
+    told = ", ".join(f"{count} {outcome}" for outcome, count in runs.outcomes[:OUTCOMES])
+    names = ", ".join((*runs.bound, *(["…"] if runs.more else [])))
+    bound = f"; bound {names}" if names else ""
+    return f"- {runs.first}–{runs.last}: {told}{bound}"

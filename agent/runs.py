@@ -56,6 +56,20 @@ class RunHead:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """Many runs in a row that are shown: the handles of the first and the last.
+
+    `outcomes`: how many ended how, the most first. `bound`: the first names; `more`: not all.
+    """
+
+    first: str
+    last: str
+    outcomes: tuple[tuple[str, int], ...]
+    bound: tuple[str, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TurnHead:
     """One turn: its cell's id, its In [count], the first line of what was said."""
 
@@ -122,13 +136,13 @@ def first_line(text: str) -> str:
 class Runs:
     """All runs of a session in the order they were kept. Adding one costs always the same.
 
-    `ranges`: lines that were made of many, by where they start and end; of no more use when other
-    cells are hidden.
+    `together`: what was put together of many, by where they start and end; of no more use when
+    other cells are hidden.
     """
 
     def __init__(self, heads: Iterable[RunHead] = (), ended: Iterable[str] = ()) -> None:
         self.heads: list[RunHead] = []
-        self.ranges: dict[tuple[int, int], str] = {}
+        self.together: dict[tuple[int, int], Together | None] = {}
         self._at: dict[str, int] = {}
         self._latest: dict[str, str] = {}
         self._next: dict[str, str] = {}

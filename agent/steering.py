@@ -136,7 +136,7 @@ def _mark(session: Session, cells: Named, mark: str) -> None:
     for key in cells.keys:
         session.record.append("mark", {"mark": mark, "key": key})
         talk.marks = talk.marks.marked(mark, key)
-    session.outputs.runs.ranges.clear()
+    session.outputs.runs.together.clear()
 
 
 def _is_of(entry: Entry, turns: set[int], handles: set[str]) -> bool:

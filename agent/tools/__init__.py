@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -53,12 +54,11 @@ class Tool(Generic[A]):
     @property
     def schema(self) -> dict[str, Any]:
         """The tool as the request lists it. The same bytes every time."""
-        parameters = _untitled(self.arguments.model_json_schema())
         return {
             "type": "function",
             "name": self.name,
             "description": self.description,
-            "parameters": parameters,
+            "parameters": _parameters(self.arguments),
             "strict": False,
         }
 
@@ -78,6 +78,12 @@ def read_arguments(tool: Tool[A], call: FunctionCall) -> A | ToolOutput:
         )
         given = cut_middle(call.arguments, _SHOWN)
         return told(f"The arguments of {tool.name} are wrong: {problems}. Given: {given}", "error")
+
+
+@cache
+def _parameters(arguments: type[BaseModel]) -> Any:
+    """Pydantic takes half a millisecond for it; each turn lists all tools."""
+    return _untitled(arguments.model_json_schema())
 
 
 def _untitled(schema: Any) -> Any:

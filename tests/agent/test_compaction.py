@@ -1,5 +1,6 @@
 """What goes from a window and what stays, in which order; the digest, its index, its editing."""
 
+import re
 import struct
 from base64 import b64encode
 from collections.abc import Sequence
@@ -223,6 +224,18 @@ class TestTheIndex:
         runs = Runs([failed if n == 3 else head(n) for n in range(1, 31)])
         line = index_lines(runs, 30, 500, lambda _head: "")[0]
         assert line.startswith("- out-1–out-10: 9 ok, 1 error KeyError; bound x1, x2,")
+
+    @given(st.integers(1, 3_000), st.sets(st.integers(1, 3_000)), st.sampled_from([60, 500, 3_000]))
+    def test_every_run_that_is_shown_is_counted_once(
+        self, upto: int, hidden: set[int], budget: int
+    ):
+        runs = Runs([head(number, str(number)) for number in range(1, upto + 1)])
+        about = known(runs, marks=Marks(hidden=frozenset(map(str, hidden))))
+        for _ in range(2):  # again, from what was put together before
+            lines = index_lines(runs, upto, budget, about.besides)
+            counts = [re.match(r"- out-\d+–out-\d+: (\d+) ok", line) for line in lines]
+            shown = len({*range(1, upto + 1)} - hidden)
+            assert sum(int(it[1]) if it else 1 for it in counts) == shown
 
     def test_hidden_runs_are_not_in_it(self):
         runs = Runs([head(1, "a"), head(2, "b")])
