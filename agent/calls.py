@@ -69,7 +69,8 @@ class Calls:
     async def answer(self) -> AsyncGenerator[Event]:
         """Run what has not run yet; commit every output, in call order.
 
-        Raises TurnInterrupted when a step was interrupted: the person wants no more.
+        Raises TurnInterrupted when a step was interrupted: the person wants no more; and whatever
+        an output says the turn ends with.
         """
         for index, call in enumerate(self.calls):
             if call.output is None and call.reads:
@@ -82,6 +83,8 @@ class Calls:
                     yield event
             assert call.output is not None
             yield self._commit(call, call.output)
+            if call.output.ends is not None:
+                raise call.output.ends
             if call.output.status == "interrupted":
                 raise TurnInterrupted(
                     "You interrupted a step.", "The next %%agent goes on from here."
@@ -128,7 +131,11 @@ class Calls:
         self.session.commit(call_output(call.item.call_id, output.parts), run=output.run)
         seconds = time.monotonic() - call.started if call.started is not None else 0.0
         return ToolEnded(
-            call_id=call.item.call_id, status=output.status, text=output.text, seconds=seconds
+            call_id=call.item.call_id,
+            status=output.status,
+            text=output.text,
+            seconds=seconds,
+            count=output.count,
         )
 
 

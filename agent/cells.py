@@ -18,12 +18,16 @@ class StreamOutput(_Frozen):
 
 
 class DisplayOutput(_Frozen):
-    """A MIME bundle that was displayed, or the value of a cell's last expression (`result`)."""
+    """A MIME bundle that was displayed, or the value of a cell's last expression (`result`).
+
+    `display_id`: by which it can be updated.
+    """
 
     output_type: Literal["display_data"] = "display_data"
     data: dict[str, Any]
     metadata: dict[str, Any] = {}
     result: bool = False
+    display_id: str | None = None
 
 
 class ErrorOutput(_Frozen):
@@ -42,6 +46,8 @@ class CellRun(_Frozen):
     """One execution of code in the live namespace, by the user or by the agent.
 
     `bound`, `deleted`: names the run bound or rebound, and removed, sorted. `seconds`: wall time.
+    `count`: In [count]. `limit`: seconds after which it was stopped. `stuck`: it ran on all the
+    same; what it did after that is not here.
     """
 
     source: str
@@ -50,3 +56,6 @@ class CellRun(_Frozen):
     bound: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     seconds: float = 0.0
+    count: int | None = None
+    limit: float | None = None
+    stuck: bool = False

@@ -3,15 +3,16 @@
 A host matches on the class and ends in `assert_never`; `inkernel exec --json` prints one a line.
 The order within a turn: TurnStarted; for each sample SampleStarted, deltas and ItemDone as they
 come, SampleEnded; for each call ApprovalNeeded (when a person is asked), Judged, ToolStarted,
-OutputShown while code runs, ToolEnded; Retrying, Notice, and Compacting followed by Compacted in
-between; TurnEnded last, always.
+OutputShown, OutputUpdated, OutputCleared, ToolCalled while code runs (and later, of what it left
+running), ToolEnded; Retrying, Notice, and Compacting followed by Compacted in between; TurnEnded
+last, always.
 """
 
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
-from .cells import Output
+from .cells import DisplayOutput, Output
 from .items import Item, parse_item
 from .policy import Verdict
 
@@ -150,14 +151,42 @@ class OutputShown(_Event):
     output: Output
 
 
+class OutputUpdated(_Event):
+    """What was displayed under `output.display_id` is this now. Sent as OutputShown is."""
+
+    event: Literal["output_updated"] = "output_updated"
+    call_id: str
+    output: DisplayOutput
+
+
+class OutputCleared(_Event):
+    """What the call's code has shown is to go. Sent as OutputShown is."""
+
+    event: Literal["output_cleared"] = "output_cleared"
+    call_id: str
+
+
+class ToolCalled(_Event):
+    """Code of the step `call_id` has called a tool that reads, through `agent_tools`."""
+
+    event: Literal["tool_called"] = "tool_called"
+    call_id: str
+    name: str
+    status: Literal["ok", "error", "denied", "interrupted"]
+
+
 class ToolEnded(_Event):
-    """A tool's output is recorded. `text` is what the model is told, images as placeholders."""
+    """A tool's output is recorded. `text` is what the model is told, images as placeholders.
+
+    `count`: In [count] of a cell run.
+    """
 
     event: Literal["tool_ended"] = "tool_ended"
     call_id: str
     status: Literal["ok", "error", "denied", "interrupted"]
     text: str
     seconds: float
+    count: int | None = None
 
 
 class Retrying(_Event):
@@ -224,6 +253,18 @@ class TurnEnded(_Event):
     hint: str | None = None
 
 
+CallEvent = (
+    ApprovalNeeded
+    | Judged
+    | ToolStarted
+    | OutputShown
+    | OutputUpdated
+    | OutputCleared
+    | ToolCalled
+    | ToolEnded
+)
+"""What becomes of one call."""
+
 Event = Annotated[
     TurnStarted
     | SampleStarted
@@ -237,6 +278,9 @@ Event = Annotated[
     | Judged
     | ToolStarted
     | OutputShown
+    | OutputUpdated
+    | OutputCleared
+    | ToolCalled
     | ToolEnded
     | Retrying
     | Notice

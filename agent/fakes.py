@@ -10,7 +10,7 @@ from .errors import ModelError
 from .policy import Action, Verdict
 from .request import Request
 from .session import Approve, Sample
-from .tools.run_cell import RunCode
+from .tools.run_cell import RunCell, RunCode
 from .wire import SamplePart
 
 
@@ -39,7 +39,8 @@ def answer(verdict: Verdict) -> Approve:
 def repeat_code() -> RunCode:
     """A `run_code` that runs nothing: its output is the code itself."""
 
-    async def run_code(_call_id: str, code: str) -> CellRun:
-        return CellRun(source=code, status="ok", outputs=(StreamOutput(name="stdout", text=code),))
+    async def run_code(_call_id: str, step: RunCell) -> CellRun:
+        shown = StreamOutput(name="stdout", text=step.code)
+        return CellRun(source=step.code, status="ok", outputs=(shown,))
 
     return run_code

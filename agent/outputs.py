@@ -79,10 +79,11 @@ class Outputs:
             bound=run.bound,
             deleted=run.deleted,
             seconds=run.seconds,
+            count=run.count,
         )
         where = {
             **{"by": "person", "turn": self._where.get("turn", 0), "cell": run.cell},
-            **{"count": run.count, "number": run.number, "kernel": kernel},
+            **{"number": run.number, "kernel": kernel},
             **{"changed": run.changed, "reads": run.reads},
         }
         head = self._keep(where, ran.model_dump(mode="json", fallback=str), ran)

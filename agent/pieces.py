@@ -26,6 +26,8 @@ class Piece:
 def run_pieces(run: CellRun | CellSeen) -> list[Piece]:
     """A cell run in the model's terms: how it went, then each output in order."""
     head = [run.status]
+    if isinstance(run, CellRun) and run.limit is not None:
+        head.append(f"stopped at its time limit of {run.limit:g} s")
     if run.bound:
         head.append(f"bound: {', '.join(run.bound)}")
     if run.deleted:

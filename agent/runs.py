@@ -49,10 +49,9 @@ class RunHead:
 
     @property
     def label(self) -> str:
-        """How the run is called besides its handle: `run 7, In [12]`, or `turn 3`."""
-        if self.by == "agent":
-            return f"turn {self.turn}"
-        return f"run {self.number}" + (f", In [{self.count}]" if self.count is not None else "")
+        """How the run is called besides its handle: `run 7, In [12]`, or `turn 3, In [13]`."""
+        whose = f"turn {self.turn}" if self.by == "agent" else f"run {self.number}"
+        return whose + (f", In [{self.count}]" if self.count is not None else "")
 
 
 @dataclass(frozen=True, slots=True)

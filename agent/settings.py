@@ -86,6 +86,8 @@ class Settings(BaseModel):
     connect_timeout: float = Field(10, gt=0, description="seconds to connect")
     first_event_timeout: float = Field(60, gt=0, description="seconds to the first event")
     idle_timeout: float = Field(120, gt=0, description="seconds between events")
+    step_timeout: float = Field(120, gt=0, description="seconds a step may take, unless it asks")
+    step_timeout_max: float = Field(3600, gt=0, description="most seconds a step may ask for")
     output_tokens: int = Field(10_000, ge=100, description="most tokens of one tool output")
     cells_tokens: int = Field(6_000, ge=0, description="most tokens of cells told at once")
     names_tokens: int = Field(2_000, ge=0, description="most tokens of names told at once")

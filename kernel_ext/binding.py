@@ -11,12 +11,12 @@ from typing import Any
 
 import platformdirs
 
-from ..agent.cells import CellRun, DisplayOutput, Output
+from ..agent.cells import CellRun
 from ..agent.client import Client
 from ..agent.context import Place, Snapshot
 from ..agent.cost import preload
 from ..agent.errors import AuthError, TurnInterrupted, UsageError
-from ..agent.events import Event, OutputShown
+from ..agent.events import Event
 from ..agent.http import list_models
 from ..agent.keys import Keys
 from ..agent.loop import turn
@@ -38,26 +38,22 @@ from ..agent.session import (
     conversation_of,
     new_session_id,
     record_path,
-    validity,
 )
 from ..agent.settings import SCRIPTED, Chosen, Layer, Settings, choose, read_layers
 from ..agent.tokens import Counter, Estimate
-from ..agent.tools import Tool
-from ..agent.tools.output import output_tool
-from ..agent.tools.recall import recall_tool
-from ..agent.tools.run_cell import run_cell_tool
-from ..agent.validity import Validity
 from ..widgets import View, open_view
-from ..widgets.outputs import can_show
 from .approval import ask_person, nobody
 from .cell_log import CellLog
-from .execute import run_code
+from .execute import Host
+from .hands import tools_of_turn
 from .interrupt import Interruption, cancelled_by_sigint
 from .mirror import Mirror
 from .names import snapshot
-from .namespace import inspect_tool, reference
+from .namespace import reference
 from .place import find_cell, find_count, find_place, find_surface, user_names
 from .shell import Shell
+from .step_history import keep_count
+from .taps import Taps
 
 TYPED = "typed in this session"
 SCRIPTED_TRAITS = Traits(stores=True, websocket=True, compact=True)
@@ -226,19 +222,30 @@ class Binding:
             raise
         client = await self._open_client(target, settings)
         view = self._open_view(settings)
-        tools = self._tools(settings, view, interruption)
         approve = ask_person(self.shell, interruption)
-        session = replace(self.session(settings, client), tools=tools, approve=approve)
-        self.fields = session.fields()
+        session = replace(self.session(settings, client), approve=approve)
+        said = self._said(text, settings)
+
+        def show(event: Event) -> None:
+            view.show(event)
+            if settings.events:
+                self._mirror.send(event)
+
         try:
-            async with contextlib.aclosing(turn(session, self._said(text, settings))) as events:
-                async for event in events:
-                    self._show(event, settings, view)
+            with Taps(self.shell) as taps:
+                host = Host(self.shell, taps, interruption)
+                tools = tools_of_turn(host, session, show, self._ran)
+                session = replace(session, tools=tools)
+                self.fields = session.fields()
+                async with contextlib.aclosing(turn(session, said)) as events:
+                    async for event in events:
+                        show(event)
         except AuthError:
             self.forget_keys()
             raise
         finally:
             view.close()
+            keep_count(self.shell, said.count)
 
     def counter(self, target: Target) -> Counter:
         """Counts as the model does; its tokenizer is loaded in the background, once.
@@ -279,37 +286,8 @@ class Binding:
             self._outputs = Outputs(self._open_record(settings))
         return self._outputs
 
-    def _show(self, event: Event, settings: Settings, view: View) -> None:
-        view.show(event)
-        if settings.events:
-            self._mirror.send(event)
-
-    def _tools(
-        self, settings: Settings, view: View, interruption: Interruption
-    ) -> tuple[Tool[Any], ...]:
-        async def run(call_id: str, code: str) -> CellRun:
-            def take(output: Output) -> bool:
-                if isinstance(output, DisplayOutput) and not can_show(output.data):
-                    return False
-                self._show(OutputShown(call_id=call_id, output=output), settings, view)
-                return True
-
-            run = await run_code(self.shell, code, take, interruption)
-            self._steps.setdefault(self._log.last, set()).update(run.bound, run.deleted)
-            return run
-
-        outputs, record = self._open_outputs(settings), self._open_record(settings)
-        limit = settings.output_tokens
-
-        def holds() -> Validity:
-            return validity(self.conversation, outputs)
-
-        return (
-            run_cell_tool(run, limit, outputs),
-            inspect_tool(lambda: user_names(self.shell)),
-            output_tool(outputs, limit, lambda head: holds().hides(head)),
-            recall_tool(outputs, record, limit, holds),
-        )
+    def _ran(self, run: CellRun) -> None:
+        self._steps.setdefault(self._log.last, set()).update(run.bound, run.deleted)
 
     def _said(self, text: str, settings: Settings) -> Said:
         names = dict.fromkeys(_REFERENCE.findall(text))

@@ -4,6 +4,7 @@ ipykernel's own handler cancels an idle `await` only when the loop next wakes fo
 (ipykernel issue 881), and cannot stop synchronous code inside an async cell.
 """
 
+import _thread
 import asyncio
 import signal
 import threading
@@ -58,22 +59,47 @@ def raised_by_sigint(interruption: Interruption) -> Generator[None]:
 
 
 @contextmanager
-def raised_by_sigint_in(namespace: Mapping[str, object]) -> Generator[None]:
+def raised_by_sigint_in(
+    namespace: Mapping[str, object], cancel: Callable[[], object]
+) -> Generator[Callable[[], None]]:
     """SIGINT raises KeyboardInterrupt when code of `namespace` runs just then.
 
     For cells with a top-level `await`. Else it does what it did before: while the loop waits, that
-    is a cancellation.
+    is a cancellation. Gives what stops the code from another thread; where the code waits, by
+    `cancel`, on the loop.
     """
-    before = signal.getsignal(signal.SIGINT)
+    before, loop = signal.getsignal(signal.SIGINT), asyncio.get_running_loop()
+    handled = threading.current_thread() is threading.main_thread()
+    ours = threading.Event()
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
+        stopped = ours.is_set()
+        ours.clear()
         if _runs(namespace, frame):
             raise KeyboardInterrupt
-        if callable(before):
+        if stopped:
+            loop.call_soon_threadsafe(cancel)  # wakes the selector; call_soon would not
+        elif callable(before):
             before(signum, frame)
 
+    def stop() -> None:
+        if handled:
+            ours.set()
+            sigint()
+        else:
+            loop.call_soon_threadsafe(cancel)
+
     with _handled_by(interrupt):
-        yield
+        yield stop
+
+
+def sigint() -> None:
+    """Send the main thread SIGINT, from another one."""
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):  # it also ends a system call
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def _runs(namespace: Mapping[str, object], frame: FrameType | None) -> bool:

@@ -45,6 +45,7 @@ class Shell(Protocol):
     user_ns: dict[str, object]
     user_ns_hidden: dict[str, object]
     autoawait: bool
+    execution_count: int
     history_manager: object
     display_pub: object
     displayhook: object

@@ -45,6 +45,7 @@ class Step:
 
     `arguments`: JSON text, unfinished while `status` is `writing`. `ran`: the tool was started.
     `asked`: why a person is asked. `told`: what the model was told. `left_out`: outputs not kept.
+    `count`: In [count] of a cell run. `called`: tools that its code called, and how often.
     """
 
     call_id: str
@@ -58,6 +59,8 @@ class Step:
     left_out: int = 0
     told: str = ""
     seconds: float | None = None
+    count: int | None = None
+    called: tuple[tuple[str, int], ...] = ()
 
     @property
     def named(self) -> Mapping[str, Any]:

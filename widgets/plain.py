@@ -9,6 +9,7 @@ from ..agent.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ..agent.events import (
     ApprovalNeeded,
     CallDelta,
+    CallEvent,
     Compacted,
     Compacting,
     Event,
@@ -16,12 +17,15 @@ from ..agent.events import (
     ItemDone,
     Judged,
     Notice,
+    OutputCleared,
     OutputShown,
+    OutputUpdated,
     ReasoningDelta,
     Retrying,
     SampleEnded,
     SampleStarted,
     TextDelta,
+    ToolCalled,
     ToolEnded,
     ToolStarted,
     TurnEnded,
@@ -90,7 +94,16 @@ class PlainView:
                 self._stream("text", event.text)
             case ItemDone():
                 self._item(before.blocks)
-            case ApprovalNeeded() | Judged() | ToolStarted() | OutputShown() | ToolEnded():
+            case (
+                ApprovalNeeded()
+                | Judged()
+                | ToolStarted()
+                | OutputShown()
+                | OutputUpdated()
+                | OutputCleared()
+                | ToolCalled()
+                | ToolEnded()
+            ):
                 self._step(event)
             case TurnStarted() | Retrying() | Notice() | Compacting() | Compacted() | TurnEnded():
                 self._turn(event)
@@ -186,15 +199,15 @@ class PlainView:
         if step.code:
             self._line(_indented(step.code.rstrip()))
 
-    def _step(self, event: ApprovalNeeded | Judged | ToolStarted | OutputShown | ToolEnded) -> None:
+    def _step(self, event: CallEvent) -> None:
         match event:
             case ApprovalNeeded():
                 self._line(f"{GLYPHS['asking']} {event.reason}")
-            case OutputShown():
+            case OutputShown() | OutputUpdated():
                 self._output(event.output)
             case ToolEnded():
                 self._ended(event)
-            case Judged() | ToolStarted():
+            case Judged() | ToolStarted() | OutputCleared() | ToolCalled():
                 pass
             case _:
                 assert_never(event)

@@ -37,6 +37,14 @@ def with_output(outputs: tuple[Shown, ...], new: Output) -> tuple[tuple[Shown, .
     return outputs[surplus:], surplus
 
 
+def with_update(outputs: tuple[Shown, ...], new: DisplayOutput) -> tuple[Shown, ...]:
+    """The outputs with `new` in place of what was displayed under the same id."""
+    return tuple(
+        new if isinstance(it, DisplayOutput) and it.display_id == new.display_id else it
+        for it in outputs
+    )
+
+
 def overwritten(old: str, new: str) -> str:
     """Both texts, less what a carriage return overwrote: a progress bar is one line."""
     if "\r" not in new and not old.endswith("\r"):

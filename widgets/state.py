@@ -9,6 +9,7 @@ from ..agent import items
 from ..agent.events import (
     ApprovalNeeded,
     CallDelta,
+    CallEvent,
     Compacted,
     Compacting,
     Event,
@@ -16,12 +17,15 @@ from ..agent.events import (
     ItemDone,
     Judged,
     Notice,
+    OutputCleared,
     OutputShown,
+    OutputUpdated,
     ReasoningDelta,
     Retrying,
     SampleEnded,
     SampleStarted,
     TextDelta,
+    ToolCalled,
     ToolEnded,
     ToolStarted,
     TurnEnded,
@@ -30,7 +34,7 @@ from ..agent.events import (
 )
 from .blocks import Block, Hosted, Note, Reasoning, Room, Said, Step
 from .hosted import hosted_of, refuses, sources_of, title_of
-from .shown import with_output
+from .shown import with_output, with_update
 
 B = TypeVar("B", Reasoning, Said, Step, Hosted, Room)
 
@@ -62,7 +66,16 @@ def fold(state: TurnState | None, event: Event) -> TurnState:
             | SampleEnded()
         ):
             return _fold_sample(_going_on(state), event)
-        case ApprovalNeeded() | Judged() | ToolStarted() | OutputShown() | ToolEnded():
+        case (
+            ApprovalNeeded()
+            | Judged()
+            | ToolStarted()
+            | OutputShown()
+            | OutputUpdated()
+            | OutputCleared()
+            | ToolCalled()
+            | ToolEnded()
+        ):
             return _fold_call(state, event)
         case _:
             assert_never(event)
@@ -132,7 +145,7 @@ def _fold_sample(
 
 def _fold_call(
     state: TurnState,
-    event: ApprovalNeeded | Judged | ToolStarted | OutputShown | ToolEnded,
+    event: CallEvent,
 ) -> TurnState:
     at, step = _last(state, _is_call(event.call_id), Step(event.call_id))
     match event:
@@ -147,8 +160,22 @@ def _fold_call(
         case OutputShown():
             outputs, dropped = with_output(step.outputs, event.output)
             step = replace(step, outputs=outputs, left_out=step.left_out + dropped)
+        case OutputUpdated():
+            step = replace(step, outputs=with_update(step.outputs, event.output))
+        case ToolCalled():
+            counts = dict(step.called)
+            counts[event.name] = counts.get(event.name, 0) + 1
+            step = replace(step, called=tuple(counts.items()))
+        case OutputCleared():
+            step = replace(step, outputs=(), left_out=0)
         case ToolEnded():
-            step = replace(step, status=event.status, told=event.text, seconds=event.seconds)
+            step = replace(
+                step,
+                status=event.status,
+                told=event.text,
+                seconds=event.seconds,
+                count=event.count,
+            )
         case _:
             assert_never(event)
     return _put(state, at, step)

@@ -125,9 +125,10 @@ def arguments_text(step: Step) -> str:
 
 
 def status_text(step: Step, timing: bool) -> str:
-    """Status unless all went well, verdict unless plainly allowed, seconds."""
+    """Its number, status unless all went well, verdict unless plainly allowed, seconds."""
     verdict = step.verdict
-    parts = [_STATUS[step.status]]
+    parts = ["" if step.count is None else f"In [{step.count}]", _STATUS[step.status]]
+    parts += [f"{name} × {count:,}" for name, count in step.called]
     if step.status == "asking" and step.asked:
         parts.append(step.asked)
     if verdict and verdict.decision == "deny":

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from ..errors import AgentError
 from ..items import FunctionCall, text_part
 from ..tokens import cut_middle
 
@@ -19,12 +20,15 @@ _SHOWN = 200
 class ToolOutput:
     """What the model is told: content parts (`input_text`, `input_image`), and how it went.
 
-    `run`: the handle of the cell run that it tells.
+    `run`: the handle of the cell run that it tells; `count`: its In [count]. `ends`: the error that
+    ends the turn once the output is recorded.
     """
 
     parts: tuple[dict[str, str], ...]
     status: Literal["ok", "error", "denied", "interrupted"] = "ok"
     run: str | None = None
+    count: int | None = None
+    ends: AgentError | None = None
 
     @property
     def text(self) -> str:
@@ -73,11 +77,16 @@ def read_arguments(tool: Tool[A], call: FunctionCall) -> A | ToolOutput:
     try:
         return tool.arguments.model_validate_json(call.arguments or "{}")
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()
-        )
         given = cut_middle(call.arguments, _SHOWN)
-        return told(f"The arguments of {tool.name} are wrong: {problems}. Given: {given}", "error")
+        wrong = f"The arguments of {tool.name} are wrong: {problems(error)}."
+        return told(f"{wrong} Given: {given}", "error")
+
+
+def problems(error: ValidationError) -> str:
+    """What is wrong with arguments, in words."""
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()
+    )
 
 
 @cache

@@ -10,14 +10,12 @@ from itertools import islice
 from pydantic import BaseModel, Field
 
 from ..cells import CellRun, DisplayOutput, Output
+from ..errors import TurnLimited
 from ..images import image_or_words
 from ..items import text_part
 from ..outputs import Outputs
 from ..pieces import fit, run_pieces
 from . import Tool, ToolOutput
-
-RunCode = Callable[[str, str], Awaitable[CellRun]]
-"""Runs code (second argument) for the call (first argument) in the live namespace."""
 
 MAX_IMAGES = 4
 """Figures of one run that are sent to the model: the last."""
@@ -29,26 +27,47 @@ DESCRIPTION = (
     "value of the last expression, figures as images, and the traceback when it fails. State stays."
 )
 
+CALLABLE = (
+    "While it runs, code may await your other tools, many in one step; each gives its text, or "
+    "raises:"
+)
+
 
 class RunCell(BaseModel):
     """What to run."""
 
     title: str = Field(description="what this step is for, in a few words")
     code: str = Field(description="the cell's source")
+    timeout: float = Field(0, ge=0, description="most seconds it may run; 0: the usual limit")
 
 
-def run_cell_tool(run_code: RunCode, output_tokens: int, outputs: Outputs) -> Tool[RunCell]:
+RunCode = Callable[[str, RunCell], Awaitable[CellRun]]
+"""Runs code (second argument) for the call (first argument) in the live namespace."""
+
+
+_STUCK = (
+    "A step did not stop at its time limit.",
+    "What still runs, runs on in this kernel; restart it if you cannot wait. `%agent config"
+    " step_timeout SECONDS` gives steps longer.",
+)
+
+
+def run_cell_tool(
+    run_code: RunCode, output_tokens: int, outputs: Outputs, callable_tools: str = ""
+) -> Tool[RunCell]:
     """`run_cell` over a host's way of running code; each run is recorded, by `outputs`.
 
-    `output_tokens`: most that the model reads.
+    `output_tokens`: most that the model reads. `callable_tools`: how code calls other tools.
     """
 
     async def run(call_id: str, arguments: RunCell) -> ToolOutput:
-        done = await run_code(call_id, arguments.code)
+        done = await run_code(call_id, arguments)
         handle = outputs.keep_run(call_id, done)
-        return replace(tell(done, output_tokens, handle), run=handle)
+        ends = TurnLimited(*_STUCK) if done.stuck else None
+        return replace(tell(done, output_tokens, handle), run=handle, count=done.count, ends=ends)
 
-    return Tool("run_cell", DESCRIPTION, RunCell, run, reads_only=False)
+    description = DESCRIPTION + (f" {CALLABLE}\n{callable_tools}" if callable_tools else "")
+    return Tool("run_cell", description, RunCell, run, reads_only=False)
 
 
 def tell(run: CellRun, output_tokens: int, handle: str) -> ToolOutput:

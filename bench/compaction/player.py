@@ -35,7 +35,7 @@ from inkernel.agent.tokens import estimate
 from inkernel.agent.tools import Tool
 from inkernel.agent.tools.output import output_tool
 from inkernel.agent.tools.recall import recall_tool
-from inkernel.agent.tools.run_cell import run_cell_tool
+from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
 from inkernel.agent.validity import Validity
 from inkernel.agent.wire import Finished, SamplePart
 from inkernel.kernel_ext.namespace import inspect_tool
@@ -68,7 +68,7 @@ class Hands:
         """This turn is the next."""
         self._runs.extend(turn.steps)
 
-    async def run_code(self, _call_id: str, _code: str) -> CellRun:
+    async def run_code(self, _call_id: str, _step: RunCell) -> CellRun:
         """What the story says the step put out."""
         return self._runs.popleft()
 

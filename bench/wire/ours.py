@@ -32,7 +32,7 @@ from inkernel.agent.session import Said, Session, new_session_id
 from inkernel.agent.settings import Settings
 from inkernel.agent.tools import Tool, ToolOutput, told
 from inkernel.agent.tools.output import output_tool
-from inkernel.agent.tools.run_cell import run_cell_tool
+from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
 from inkernel.kernel_ext.namespace import inspect_tool
 
 from .canned import TOOL
@@ -59,7 +59,7 @@ class Taken:
         return told(OUTPUT)
 
 
-async def _run_code(call_id: str, code: str) -> CellRun:
+async def _run_code(call_id: str, step: RunCell) -> CellRun:
     raise NotImplementedError("the canned model calls one tool, and not this one")
 
 

@@ -19,7 +19,7 @@ from inkernel.agent.tokens import estimate
 from inkernel.agent.tools import Tool
 from inkernel.agent.wire import Finished, SamplePart
 
-WINDOW = 5_000
+WINDOW = 5_200
 NOTES = '{"state": "Half done.", "plan": ["go on"]}'
 LONG = "many words and 1.5 numbers " * 100
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]

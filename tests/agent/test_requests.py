@@ -25,7 +25,7 @@ from inkernel.agent.runs import Runs
 from inkernel.agent.seen import CellSeen, NameSeen
 from inkernel.agent.session import Said, Session, conversation_of
 from inkernel.agent.steering import go_back, named
-from inkernel.agent.tools.run_cell import run_cell_tool
+from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
 from inkernel.agent.wire import Finished, SamplePart
 
 FOLDER = Path(__file__).parent / "golden" / "requests"
@@ -214,7 +214,8 @@ def talk(session_for: Callable[..., Session], place: Place):
 
         session = session_for(sample, window=2_800, output_tokens=600)
 
-        async def run_code(_call_id: str, code: str) -> CellRun:
+        async def run_code(_call_id: str, step: RunCell) -> CellRun:
+            code = step.code
             text = f"{code}: " + "1.5 2.5 3.5\n" * 40
             shown = StreamOutput(name="stdout", text=text)
             return CellRun(source=code, status="ok", outputs=(shown,), bound=("mm",))

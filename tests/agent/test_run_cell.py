@@ -84,7 +84,7 @@ async def test_the_tool_runs_code_through_the_seam_it_is_given(tmp_path: Path):
     told = await tool.run("call_1", RunCell(title="a step", code="1 + 1"))
     assert told.text == "ok\nstdout:\n1 + 1"
     assert not tool.reads_only
-    assert set(tool.schema["parameters"]["properties"]) == {"title", "code"}
+    assert set(tool.schema["parameters"]["properties"]) == {"title", "code", "timeout"}
 
 
 async def test_each_run_is_in_the_record_with_its_call_and_a_handle(tmp_path: Path):

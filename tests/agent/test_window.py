@@ -37,7 +37,7 @@ from inkernel.agent.session import Said, Session, conversation_of
 from inkernel.agent.settings import Settings
 from inkernel.agent.steering import conceal, edit, go_back, hide, named, pin, show
 from inkernel.agent.tokens import estimate
-from inkernel.agent.tools.run_cell import run_cell_tool
+from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
 from inkernel.agent.wire import Finished, SamplePart
 
 PLACE = Place("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4")
@@ -95,7 +95,8 @@ def said_by_model(text: str) -> Message:
     return item
 
 
-async def run_code(call_id: str, code: str) -> CellRun:
+async def run_code(call_id: str, step: RunCell) -> CellRun:
+    code = step.code
     shown = StreamOutput(name="stdout", text=f"out of {call_id}\n" * (1 + len(code) // 15))
     return CellRun(source=code, status="ok", outputs=(shown,), bound=(f"v_{call_id}",))
 

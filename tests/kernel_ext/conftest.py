@@ -26,6 +26,7 @@ class Ran:
     traceback: str = ""
     outputs: list[dict[str, Any]] = field(default_factory=list)
     comms: list[dict[str, Any]] = field(default_factory=list)
+    count: int | None = None
     seconds: float = 0.0
 
     @property
@@ -46,7 +47,9 @@ class Kernel:
         self.manager = KernelManager(
             kernel_name="python3", transport="ipc", connection_file=str(connection)
         )
-        self.manager.start_kernel(cwd=str(folder), env={**os.environ, **environ})
+        # Where it finds itself under test, ipykernel does not hear what subprocesses write.
+        inherited = {name: it for name, it in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+        self.manager.start_kernel(cwd=str(folder), env={**inherited, **environ})
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=PATIENCE)
@@ -79,7 +82,7 @@ class Kernel:
             self._keep(message, ran, shown)
         ran.seconds = time.monotonic() - started
         reply = self._reply(message_id)
-        ran.status = reply["status"]
+        ran.status, ran.count = reply["status"], reply.get("execution_count")
         ran.ename, ran.evalue = reply.get("ename", ""), reply.get("evalue", "")
         ran.traceback = "\n".join(reply.get("traceback", []))
         return ran
@@ -145,3 +148,18 @@ def kernel(tmp_path: Path) -> Iterator[Callable[..., Kernel]]:
     yield start
     for running in kernels:
         running.close()
+
+
+@pytest.fixture
+def agent(kernel: Callable[..., Any], scripted: Callable[[str], Any]):
+    """Starts a kernel with the extension loaded, and the scripted server it talks to."""
+
+    def start(script: str, **environ: str):
+        server = scripted(script)
+        running = kernel(
+            INKERNEL_BASE_URL=server.base_url, INKERNEL_MODEL="scripted/test", **environ
+        )
+        assert running.run("%load_ext inkernel").status == "ok"
+        return running, server
+
+    return start

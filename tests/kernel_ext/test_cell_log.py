@@ -23,8 +23,9 @@ from inkernel.agent.cells import DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.seen import CellSeen
 from inkernel.kernel_ext import cell_runs, kept, tee
 from inkernel.kernel_ext.cell_log import CellLog
-from inkernel.kernel_ext.execute import run_code
+from inkernel.kernel_ext.execute import Host, Step, run_code
 from inkernel.kernel_ext.interrupt import Interruption
+from inkernel.kernel_ext.taps import Taps
 
 
 @pytest.fixture
@@ -297,9 +298,15 @@ def test_what_is_said_to_the_agent_is_no_run(shell, log, source):
 
 
 def test_what_the_agent_runs_and_front_ends_ask_is_no_run(shell, log):
-    asyncio.run(run_code(shell, "x = 1", lambda _output: True, Interruption()))
-    code = "import asyncio\nawait asyncio.sleep(0)"
-    asyncio.run(run_code(shell, code, lambda _output: True, Interruption()))
+    def agent(_line: str, code: str) -> None:
+        with Taps(shell) as taps:
+            step = Step(code, "agent", lambda _change: True)
+            asyncio.run(run_code(Host(shell, taps, Interruption()), step))
+
+    shell.register_magic_function(agent, "cell", "agent")
+    shell.run_cell("%%agent\nx = 1", store_history=True)
+    shell.run_cell("%%agent\nimport asyncio\nawait asyncio.sleep(0); w = 1", store_history=True)
+    assert (shell.user_ns["x"], shell.user_ns["w"]) == (1, 1)
     shell.run_cell("y = 1", store_history=False)
     shell.run_cell("z = 1", silent=True)
     assert log.last == 0

@@ -122,3 +122,43 @@ def test_a_person_is_asked_at_the_terminal(terminal):
     ipython.child.expect(re.escape("Run this step?"))
     ipython.run("n")
     assert "NameError" in ipython.run("total")
+
+
+def of_step(code: str) -> str:
+    """A script whose one step is this code."""
+    return SCRIPT.replace('''"print('adding'); total = sum(numbers); total"''', json.dumps(code))
+
+
+def test_steps_are_in_the_terminals_history_and_counted(terminal):
+    ipython, _ = terminal(of_step("kept = 41\nkept + 1"))
+    ipython.run("'mine'")
+    assert "In [4]" in ipython.ask("Go.")
+    assert "'mine'" in ipython.run("_")
+    assert "42" in ipython.run("Out[4]")
+    assert "# agent, turn 1: Add up" in ipython.run("%history")
+    ipython.run("del kept")
+    assert "42" in ipython.run("%rerun 4")
+
+
+def test_a_step_over_its_limit_is_stopped_in_a_terminal(terminal):
+    ipython, server = terminal(of_step("import time\nprint('adding')\ntime.sleep(60)"))
+    ipython.run("%agent config step_timeout 0.5")
+    assert "It is **6**." in re.sub(r"\x1b\[[\d;]*m", "", ipython.ask("Go."))
+    output = json.loads(server.requests[1])["input"][-1]["output"]
+    assert "stopped at its time limit of 0.5 s" in output and "adding" in output
+    assert "2" in ipython.run("1 + 1")
+
+
+def test_the_agents_code_asks_at_the_terminal_in_its_name(terminal):
+    ipython, server = terminal(of_step("name = input('Your name? ')\nprint('Hello', name)"))
+    ipython.type_cell("%%agent", "Go.")
+    ipython.child.expect(re.escape("The agent's code asks: Your name? "))
+    ipython.run("Ada")
+    assert "Hello Ada" in json.loads(server.requests[1])["input"][-1]["output"]
+
+
+def test_code_awaits_the_agents_tools_in_a_terminal(terminal):
+    ipython, server = terminal(of_step("print(await agent_tools.inspect(names=['numbers']))"))
+    ipython.run("numbers = [1, 2, 3]")
+    assert "inspect × 1" in ipython.ask("Go.")
+    assert "[1, 2, 3]" in json.loads(server.requests[1])["input"][-1]["output"]

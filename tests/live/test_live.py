@@ -27,15 +27,16 @@ from inkernel.agent.providers import Target, find_target
 from inkernel.agent.record import Record
 from inkernel.agent.session import Said, Session
 from inkernel.agent.settings import Settings
-from inkernel.agent.tools.run_cell import run_cell_tool
+from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
 
 Say = Callable[..., Awaitable[list[Event]]]
 
 
-async def run_code(_call_id: str, code: str) -> CellRun:
+async def run_code(_call_id: str, step: RunCell) -> CellRun:
     """Runs it, as far as it prints."""
+    code = step.code
     with contextlib.redirect_stdout(io.StringIO()) as out:
         exec(code, {})
     text = out.getvalue()

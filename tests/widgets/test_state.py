@@ -21,12 +21,15 @@ from inkernel.agent.events import (
     ItemDone,
     Judged,
     Notice,
+    OutputCleared,
     OutputShown,
+    OutputUpdated,
     ReasoningDelta,
     Retrying,
     SampleEnded,
     SampleStarted,
     TextDelta,
+    ToolCalled,
     ToolEnded,
     ToolStarted,
     TurnEnded,
@@ -73,6 +76,7 @@ def test_a_turn_becomes_its_blocks_in_order(turn: list[Event]) -> None:
 
 def test_every_kind_of_event_is_in_the_realistic_turn_or_tested_here(turn: list[Event]) -> None:
     others = {ApprovalNeeded, Compacted, Compacting, HostedProgress, Notice, Retrying}
+    others |= {OutputCleared, OutputUpdated, ToolCalled}
     union = get_args(get_args(Event)[0])
     assert {type(event) for event in turn} | others == set(union)
 
@@ -266,6 +270,30 @@ def test_a_flood_of_output_is_bounded_and_says_what_is_left_out() -> None:
     assert len(step.outputs) + step.left_out == 2000
 
 
+def test_an_update_takes_the_place_of_what_was_displayed_under_its_id() -> None:
+    def shown(text: str, display_id: str | None = None) -> DisplayOutput:
+        return DisplayOutput(data={"text/plain": text}, display_id=display_id)
+
+    before = (shown("a", "x"), shown("b"), shown("c", "y"))
+    step = only_step(
+        [
+            *(OutputShown(call_id="c", output=output) for output in before),
+            OutputUpdated(call_id="c", output=shown("new", "x")),
+        ]
+    )
+    assert step.outputs == (shown("new", "x"), shown("b"), shown("c", "y"))
+
+
+def test_what_is_cleared_is_gone_and_what_comes_later_is_there() -> None:
+    step = only_step([stdout("a"), OutputCleared(call_id="c"), stdout("b")])
+    assert step.outputs == (Stream("stdout", "b"),)
+
+
+def test_a_step_counts_the_tools_its_code_called() -> None:
+    called = [ToolCalled(call_id="c", name=name, status="ok") for name in ("a", "b", "a")]
+    assert only_step([stdout("x"), *called]).called == (("a", 2), ("b", 1))
+
+
 def test_the_end_leaves_nothing_running_and_no_word_of_the_error_which_is_raised() -> None:
     events: list[Event] = [
         TextDelta(text="half"),
@@ -305,9 +333,12 @@ ITEMS = st.sampled_from(
         {"type": "acme:x"},
     ]
 ).map(parse_item)
+DISPLAYS = st.builds(
+    DisplayOutput, data=st.just({"text/plain": "1"}), display_id=st.none() | st.just("d")
+)
 OUTPUTS = (
     st.builds(StreamOutput, name=st.sampled_from(["stdout", "stderr"]), text=TEXTS)
-    | st.builds(DisplayOutput, data=st.just({"text/plain": "1"}))
+    | DISPLAYS
     | st.builds(ErrorOutput, ename=TEXTS, evalue=TEXTS, traceback=st.tuples(TEXTS))
 )
 GIVEN: dict[str, st.SearchStrategy[Any]] = {
@@ -330,7 +361,8 @@ GIVEN: dict[str, st.SearchStrategy[Any]] = {
 
 
 def any_of(kind: type[BaseModel]) -> st.SearchStrategy[Any]:
-    return st.builds(kind, **{k: v for k, v in GIVEN.items() if k in kind.model_fields})
+    given = {**GIVEN, **({"output": DISPLAYS} if kind is OutputUpdated else {})}
+    return st.builds(kind, **{k: v for k, v in given.items() if k in kind.model_fields})
 
 
 EVENTS = st.lists(st.one_of([any_of(kind) for kind in get_args(get_args(Event)[0])]), max_size=30)

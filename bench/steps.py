@@ -1,0 +1,85 @@
+"""What a step adds to its code, and what a tool call from code takes. `python bench/steps.py`.
+
+In a real shell of this process; medians. The code itself (`a = 1`) is run beside, as a cell.
+"""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from inkernel.agent.fakes import play
+from inkernel.agent.lent import NAME, lend
+from inkernel.agent.outputs import Outputs
+from inkernel.agent.policy import Verdict
+from inkernel.agent.providers import Target
+from inkernel.agent.record import Record
+from inkernel.agent.session import Session
+from inkernel.agent.settings import Settings
+from inkernel.agent.tools import Tool
+from inkernel.kernel_ext.execute import Host, Step, run_code
+from inkernel.kernel_ext.interrupt import Interruption
+from inkernel.kernel_ext.namespace import inspect_tool
+from inkernel.kernel_ext.taps import Taps
+
+RUNS, CALLS, TARGET_MS = 200, 100, 50
+
+
+def median_ms(work: Callable[[], object], runs: int = RUNS) -> float:
+    """The median of some runs."""
+    times: list[float] = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times) * 1e3
+
+
+async def refuse(_action: Any, _verdict: Verdict) -> Verdict:
+    """Nobody is asked here."""
+    raise NotImplementedError
+
+
+def session_in(folder: Path) -> Session:
+    """A session with a record, and nothing else."""
+    record = Record(folder / "session.jsonl")
+    target = Target("none", "http://127.0.0.1:9/v1", "m")
+    return Session(
+        "s", Settings(), target, (), play([]), refuse, record=record, outputs=Outputs(record)
+    )
+
+
+def main() -> None:
+    """Run steps, then calls from code."""
+    config = Config()
+    config.HistoryManager.hist_file = ":memory:"  # one after the other, steps would wait for a disk
+    shell: Any = InteractiveShell.instance(config=config)
+    with tempfile.TemporaryDirectory() as folder, Taps(shell) as taps:
+        session = session_in(Path(folder))
+        host = Host(shell, taps, Interruption())
+
+        def run(code: str, **how: Any) -> None:
+            asyncio.run(run_code(host, Step(code, "bench", lambda _change: True, **how)))
+
+        cell = median_ms(lambda: shell.run_cell("a = 1", store_history=True))
+        loop = median_ms(lambda: asyncio.run(asyncio.sleep(0)))
+        step = median_ms(lambda: run("a = 1")) - loop
+        print(f"a step of `a = 1`: {step:.2f} ms; a cell of it: {cell:.2f} ms")
+
+        tools: tuple[Tool[Any], ...] = (inspect_tool(lambda: shell.user_ns),)
+        functions, _ = lend(session, tools, "call_1", lambda _event: None)
+        code = f"for n in range({CALLS}): await {NAME}.inspect(names=['a'])"
+        bare = median_ms(lambda: run("await __import__('asyncio').sleep(0)"), 9)
+        took = median_ms(lambda: run(code, lent={NAME: functions}), 9) - bare
+        print(f"{CALLS} tool calls in one step: {took:.1f} ms (target {TARGET_MS})")
+        session.record.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The time limit of one step: who is called when it is over. Knows neither code nor signals.
+
+A thread watches, since code that computes gives the event loop no chance to.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Self
+
+GRACE = 10.0
+"""Seconds that code has to end once it was stopped: it may be saving its work."""
+
+
+class Limit:
+    """`stop` is called when `seconds` are over, and again after half of the grace.
+
+    `give_up` is called, once, when the code runs on all the same. Both on the watching thread.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        stop: Callable[[], object],
+        give_up: Callable[[], object],
+        grace: float = GRACE,
+    ) -> None:
+        self.seconds = seconds
+        self.over = self.gave_up = False
+        self._steps = ((seconds, self._stop), (grace / 2, stop), (grace / 2, self._give_up))
+        self._calls = stop, give_up
+        self._changed = threading.Condition()
+        self._ended = False
+        self._paused = 0
+        self._thread = threading.Thread(target=self._watch, name="inkernel-limit", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        self._thread.join()
+
+    def end(self) -> None:
+        """Nobody is called any more. Also when an interrupt cuts short the leaving of the block."""
+        self._ended = True
+        with self._changed:
+            self._changed.notify()
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """What a person takes to answer does not count."""
+        self._pause(1)
+        try:
+            yield
+        finally:
+            self._pause(-1)
+
+    def _pause(self, more: int) -> None:
+        with self._changed:
+            self._paused += more
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        for seconds, call in self._steps:
+            if not self._waited(seconds):
+                return
+            call()
+
+    def _waited(self, seconds: float) -> bool:
+        """Whether so many seconds have passed, pauses not counted, before the end."""
+        with self._changed:
+            while seconds > 0 and not self._ended:
+                began, counts = time.monotonic(), not self._paused
+                self._changed.wait(seconds if counts else None)
+                if counts:
+                    seconds -= time.monotonic() - began
+            return not self._ended
+
+    def _stop(self) -> None:
+        self.over = True
+        self._calls[0]()
+
+    def _give_up(self) -> None:
+        self.gave_up = True
+        self._calls[1]()

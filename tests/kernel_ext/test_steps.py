@@ -1,0 +1,214 @@
+"""Steps in a real ipykernel: limits, questions, history, what they leave running, their tools."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+
+def script(*codes: str, after: str = "Done.", **arguments: Any) -> str:
+    """A script of one turn: steps one after the other, then an answer."""
+    parts = ['model = "scripted/test"\n[[turn]]\n']
+    for code in codes:
+        named = {"title": "a step", "code": code, **arguments}
+        lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in named.items())
+        parts.append(
+            '[[turn.response]]\n[[turn.response.call]]\nname = "run_cell"\n'
+            f"[turn.response.call.arguments]\n{lines}"
+        )
+    parts.append(f'[[turn.response]]\nsay = "{after}"\n')
+    return "".join(parts)
+
+
+def told(body: bytes) -> str:
+    """What the model was told last."""
+    output = json.loads(body)["input"][-1]["output"]
+    return output if isinstance(output, str) else "".join(part.get("text", "") for part in output)
+
+
+def html(ran: Any) -> str:
+    return next(o["data"]["text/html"] for o in ran.outputs if "text/html" in o.get("data", {}))
+
+
+def lines_of(kernel: Any, kind: str, folder: Path) -> list[dict[str, Any]]:
+    """The record's lines of a kind."""
+    (record,) = folder.rglob("*.jsonl")
+    lines = map(json.loads, record.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line["kind"] == kind]
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> dict[str, str]:
+    """Where a kernel keeps its records."""
+    return {"INKERNEL_DATA_DIR": str(tmp_path / "data")}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time\nprint('began', flush=True)\ntime.sleep(60)",
+        "import subprocess\nprint('began')\nsubprocess.run(['sleep', '60'])",
+        "print('began')\n!sleep 60",
+        "import asyncio\nprint('began')\nawait asyncio.sleep(60)",
+    ],
+)
+def test_a_step_over_its_limit_is_stopped_and_the_turn_goes_on(agent: Any, code: str):
+    kernel, server = agent(script(code), INKERNEL_STEP_TIMEOUT="0.5")
+    ran = kernel.run("%%agent\nGo.")
+    assert ran.status == "ok" and "Done." in html(ran)
+    assert ran.seconds < 30
+    text = told(server.requests[-1])
+    assert "stopped at its time limit of 0.5 s" in text and "began" in text
+    assert kernel.run("1 + 1").text == "2"
+
+
+def test_a_step_may_ask_for_more_time_up_to_the_most_there_is(agent: Any):
+    slow = "import time\ntime.sleep(0.8)\n'in time'"
+    kernel, server = agent(
+        script(slow, timeout=20), INKERNEL_STEP_TIMEOUT="0.2", INKERNEL_STEP_TIMEOUT_MAX="10"
+    )
+    kernel.run("%%agent\nGo.")
+    assert "in time" in told(server.requests[-1])
+    kernel, server = agent(
+        script(slow, timeout=20), INKERNEL_STEP_TIMEOUT="0.2", INKERNEL_STEP_TIMEOUT_MAX="0.3"
+    )
+    kernel.run("%%agent\nGo.")
+    assert "stopped at its time limit of 0.3 s" in told(server.requests[-1])
+
+
+def test_steps_count_like_cells_and_the_agents_cell_keeps_its_number(agent: Any):
+    kernel, _ = agent(script("'one'", "'two'"))
+    kernel.run("'before'")
+    shown = kernel.start("%%agent\nGo.")
+    number = kernel.wait_for(shown, "execute_input")["execution_count"]
+    ran = kernel.finish(shown)
+    assert ran.count == number
+    assert f"In [{number + 1}]" in html(ran) and f"In [{number + 2}]" in html(ran)
+    after = kernel.run("_")
+    assert (after.text, after.count) == ("'before'", number + 3)
+    assert kernel.run(f"Out[{number + 1}], Out[{number + 2}]").text == "('one', 'two')"
+
+
+def test_history_and_rerun_have_the_steps_marked(agent: Any):
+    kernel, _ = agent(script("kept = 41\nkept + 1"))
+    kernel.run("%%agent\nGo.")
+    assert "# agent, turn 1: a step\nkept = 41" in kernel.run("%history").text
+    kernel.run("del kept")
+    again = kernel.run("%rerun 3")
+    assert again.status == "ok" and "42" in again.text
+    assert kernel.run("kept").text == "41"
+
+
+def test_a_question_of_the_agents_code_reaches_the_person_in_its_name(agent: Any):
+    kernel, server = agent(script("name = input('Your name? ')\nprint('Hello', name)"))
+    running = kernel.start("%%agent\nGo.", allow_stdin=True)
+    assert kernel.wait_for_question() == "The agent's code asks: Your name? "
+    kernel.client.input("Ada")
+    assert kernel.finish(running).status == "ok"
+    assert "Hello Ada" in told(server.requests[-1])
+
+
+def test_an_awaiting_step_may_ask_too(agent: Any):
+    code = "import asyncio\nawait asyncio.sleep(0)\nname = input('Your name? ')\nname"
+    kernel, server = agent(script(code))
+    running = kernel.start("%%agent\nGo.", allow_stdin=True)
+    kernel.wait_for_question()
+    kernel.client.input("Ada")
+    kernel.finish(running)
+    assert "'Ada'" in told(server.requests[-1])
+
+
+def test_unattended_a_question_fails_at_once(agent: Any):
+    kernel, server = agent(script("input('Your name? ')"))
+    kernel.run("%%agent\nGo.")
+    assert "nobody is there to answer" in told(server.requests[-1])
+
+
+def test_what_a_step_leaves_running_is_shown_in_that_step(agent: Any):
+    background = (
+        "import threading, time\ngo, done = threading.Event(), threading.Event()\n"
+        "def work():\n    go.wait(30)\n    print('from the background')\n    done.set()\n"
+        "threading.Thread(target=work, daemon=True).start()"
+    )
+    kernel, server = agent(script(background, "go.set(); done.wait(30); print('second')"))
+    page = html(kernel.run("%%agent\nGo."))
+    assert page.index("from the background") < page.index("second")
+    assert "background" not in told(server.requests[-1])
+
+
+def test_what_subprocesses_write_is_the_steps_and_told(agent: Any):
+    code = "import subprocess\nsubprocess.run(['echo', 'out' + 'side{}'])"
+    kernel, server = agent(script(*(code.format(n) for n in range(8))))
+    ran = kernel.run("%%agent\nGo.")
+    assert not [o for o in ran.outputs if o["output_type"] == "stream"]
+    assert all(f"outside{n}" in html(ran) for n in range(8))
+    assert all(f"outside{n}" in told(body) for n, body in enumerate(server.requests[1:]))
+
+
+def test_a_progress_bar_and_a_cleared_output_are_told_as_they_are_at_last(agent: Any):
+    code = (
+        "from IPython.display import clear_output\nfor n in range(50):\n"
+        "    clear_output(wait=True)\n    print('step', n)\n"
+    )
+    kernel, server = agent(script(code))
+    kernel.run("%%agent\nGo.")
+    assert "step 49" in told(server.requests[-1]) and "step 48" not in told(server.requests[-1])
+
+
+def test_a_widget_of_a_step_is_shown_by_the_cell(agent: Any):
+    kernel, _ = agent(script("import ipywidgets\nipywidgets.IntSlider(3)"))
+    ran = kernel.run("%%agent\nGo.")
+    views = [o for o in ran.outputs if "widget-view" in str(o.get("data", {}).keys())]
+    assert views and ran.status == "ok"
+
+
+def test_code_awaits_the_agents_other_tools(agent: Any, records: dict[str, str], tmp_path: Path):
+    code = (
+        "for name in ('a', 'b'):\n    print(await agent_tools.inspect(names=[name]))\n"
+        "try:\n    await agent_tools.inspect(expression='a.b')\n"
+        "except Exception as error:\n    print(type(error).__name__, error)"
+    )
+    kernel, server = agent(script(code), **records)
+    kernel.run("a, b = [1, 2, 3], 'text'")
+    page = html(kernel.run("%%agent\nGo."))
+    text = told(server.requests[-1])
+    assert "[1, 2, 3]" in text and "'text'" in text and "ToolCallError" in text
+    assert "inspect × 3" in page
+    lines = lines_of(kernel, "lent_call", tmp_path / "data")
+    assert [line["status"] for line in lines] == ["ok", "ok", "error"]
+    verdicts = lines_of(kernel, "verdict", tmp_path / "data")
+    assert [line["call_id"] for line in lines] == [line["call_id"] for line in verdicts[1:]]
+    assert kernel.run("'agent_tools' in globals()").text == "False"
+
+
+def test_tools_that_were_lent_are_of_no_use_after_the_step(agent: Any):
+    kernel, server = agent(script("kept = agent_tools", "await kept.inspect()"))
+    kernel.run("%%agent\nGo.")
+    assert "is over" in told(server.requests[-1])
+
+
+def test_a_call_that_was_not_awaited_says_so(agent: Any):
+    kernel, server = agent(script("agent_tools.inspect(names=['In'])"))
+    kernel.run("%%agent\nGo.")
+    assert "await agent_tools.inspect" in told(server.requests[-1])
+
+
+def test_the_request_tells_how_tools_are_called_from_code(agent: Any):
+    kernel, server = agent(script("1"))
+    kernel.run("%%agent\nGo.")
+    run_cell = json.loads(server.requests[0])["tools"][0]
+    assert "agent_tools.inspect(names: list[str] = [], " in run_cell["description"]
+
+
+def test_many_calls_in_one_step_take_no_time(agent: Any):
+    code = (
+        "import time\nstarted = time.perf_counter()\n"
+        "for n in range(100):\n    await agent_tools.inspect(names=['n'])\n"
+        "took = time.perf_counter() - started"
+    )
+    kernel, _ = agent(script(code))
+    kernel.run("%%agent\nGo.")
+    assert float(kernel.run("took").text) < 5  # the figure is `python bench/steps.py`'s
