@@ -1,4 +1,4 @@
-"""A real JupyterLab or Notebook 7, and pages of it in headless Chromium, driven as a person does."""
+"""A real JupyterLab or Notebook 7, and pages of it in headless Chromium, driven as by a person."""
 
 import os
 import shutil
@@ -134,8 +134,10 @@ class Jupyter:
                 *("--allow-root", f"--port={self._root.rpartition(':')[2]}", "--ip=127.0.0.1"),
                 *("--IdentityProvider.token=", "--ServerApp.password="),
                 *(f"--ServerApp.root_dir={folder}", f"--{APPS[app]}.expose_app_in_browser=True"),
-                *("--LabApp.news_url=", "--LabApp.check_for_updates_class="
-                  "jupyterlab.NeverCheckForUpdate"),
+                *(
+                    "--LabApp.news_url=",
+                    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                ),
             ],
             stdout=self._log,
             stderr=self._log,
