@@ -1,5 +1,6 @@
 """A real JupyterLab or Notebook 7, and pages of it in headless Chromium, driven as by a person."""
 
+import json
 import os
 import shutil
 import socket
@@ -22,9 +23,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 MISSING = [name for name in ("playwright", "jupyterlab", "notebook") if find_spec(name) is None]
 
-SOURCES = "() => window.jupyterapp.shell.currentWidget.context.model.sharedModel.cells.map(c => c"
-IDLE = """() => window.jupyterapp?.shell.currentWidget?.context?.sessionContext.session?.kernel
-  ?.status === 'idle'"""
+KERNEL_IS = """state => window.jupyterapp?.shell.currentWidget?.context?.sessionContext.session
+  ?.kernel?.status === state"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,11 +45,11 @@ class Page:
         tab.set_default_timeout(PATIENCE * 1000)
         self.load()
 
-    def load(self) -> None:
-        """Load the page, anew, and wait until its kernel is idle."""
+    def load(self, state: str = "idle") -> None:
+        """Load the page, anew, and wait until its kernel is in that state."""
         self.tab.goto(self._address)
         self.tab.wait_for_selector(".jp-Notebook .jp-Cell")
-        self.tab.wait_for_function(IDLE)
+        self.tab.wait_for_function(KERNEL_IS, arg=state)
 
     def of(self, what: str) -> Any:
         """The value of an expression on `notebook`, the widget of the open notebook's cells."""
@@ -132,7 +132,7 @@ class Jupyter:
             [
                 *(str(Path(sys.executable).parent / f"jupyter-{app}"), "--no-browser"),
                 *("--allow-root", f"--port={self._root.rpartition(':')[2]}", "--ip=127.0.0.1"),
-                *("--IdentityProvider.token=", "--ServerApp.password="),
+                *("--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"),
                 *(f"--ServerApp.root_dir={folder}", f"--{APPS[app]}.expose_app_in_browser=True"),
                 *(
                     "--LabApp.news_url=",
@@ -172,9 +172,17 @@ class Jupyter:
         context = self.browser.new_context(viewport={"width": 1200, "height": 1000})
         return Page(context.new_page(), f"{self._root}/{where}")
 
-    def close(self) -> None:
+    def clear(self) -> None:
+        """Close all tabs, stop all kernels."""
         for context in self.browser.contexts:
             context.close()
+        with urllib.request.urlopen(f"{self._root}/api/kernels") as answer:
+            kernels = json.load(answer)
+        for kernel in kernels:
+            address = f"{self._root}/api/kernels/{kernel['id']}"
+            urllib.request.urlopen(urllib.request.Request(address, method="DELETE")).close()
+
+    def close(self) -> None:
         self._server.terminate()
         try:
             self._server.wait(PATIENCE)
@@ -194,18 +202,26 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def start(
+@pytest.fixture(scope="session")
+def servers(
     browser: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Jupyter]]:
-    """The server of an app, started when first asked for."""
-    servers: dict[str, Jupyter] = {}
+    """The server of an app, started when it is first asked for."""
+    running: dict[str, Jupyter] = {}
 
-    def started(app: str) -> Jupyter:
-        if app not in servers:
-            servers[app] = Jupyter(app, tmp_path_factory.mktemp(app), browser)
-        return servers[app]
+    def server(app: str) -> Jupyter:
+        if app not in running:
+            running[app] = Jupyter(app, tmp_path_factory.mktemp(app), browser)
+        return running[app]
 
-    yield started
-    for server in servers.values():
-        server.close()
+    yield server
+    for each in running.values():
+        each.close()
+
+
+@pytest.fixture(params=["lab", "notebook"])
+def jupyter(request: pytest.FixtureRequest, servers: Callable[[str], Jupyter]) -> Iterator[Jupyter]:
+    """JupyterLab, then Notebook 7."""
+    server = servers(request.param)
+    yield server
+    server.clear()
