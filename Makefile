@@ -17,7 +17,7 @@ make_venv = $(PYTHON) -m venv $(1)
 install = $(1)/bin/python -m pip install -q --disable-pip-version-check $(2)
 endif
 
-.PHONY: help demo lab test lint types pytest notebooks test-kernels test-live bench dist clean
+.PHONY: help demo lab test lint types pytest notebooks test-kernels test-lab test-live bench dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -57,6 +57,9 @@ test-kernels: ## the kernel tests on several versions of ipykernel
 	  $$venv/bin/pytest -q -m kernel tests/kernel_ext || exit 1; \
 	done
 
+test-lab: $(VENV)-lab/ready ## the open notebook in JupyterLab and Notebook 7; wants Chromium
+	$(VENV)-lab/bin/pytest -q tests/lab
+
 test-live: $(VENV)/dev $(VENV)-live-transformers/ready $(VENV)-live-litellm/ready ## turns with real servers
 	INKERNEL_LIVE_TRANSFORMERS=$(VENV)-live-transformers INKERNEL_LIVE_LITELLM=$(VENV)-live-litellm \
 	  $(BIN)/pytest -q tests/live
@@ -76,7 +79,7 @@ dist: $(VENV)/dev ## build the sdist and the wheel
 	$(BIN)/python -m build
 
 clean: ## remove what was built, and the environments
-	rm -rf build dist *.egg-info $(OUT) $(VENV) $(VENV)-kernel-* $(VENV)-live-* $(VENV)-bench .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info $(OUT) $(VENV) $(VENV)-kernel-* $(VENV)-lab $(VENV)-live-* $(VENV)-bench .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@echo "making $(VENV)"
@@ -85,6 +88,11 @@ $(VENV)/bin/python:
 $(VENV)/demo $(VENV)/lab $(VENV)/dev: $(VENV)/%: pyproject.toml | $(VENV)/bin/python
 	@echo "installing inkernel[$*] into $(VENV): the first time takes a minute or two"
 	@$(call install,$(VENV),-e '.[$*]')
+	@touch $@
+
+$(VENV)-lab/ready: pyproject.toml
+	@$(call make_venv,$(VENV)-lab)
+	@$(call install,$(VENV)-lab,-e '.[lab-test]')
 	@touch $@
 
 $(VENV)-bench/ready: bench/wire/requirements.txt

@@ -22,6 +22,7 @@ ONLY_IN = {
     "PIL": {"images.py"},
 }
 MOST_LINES = 400
+DATA = ("agent/**/*.md", "kernel_ext/**/*.js", "widgets/**/*.js")
 
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 FILES = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "bench").rglob("*.py"))]
@@ -92,7 +93,7 @@ def test_every_folder_with_modules_or_their_data_is_a_listed_package():
     setuptools = setup["tool"]["setuptools"]
     places = setuptools["package-dir"]
     assert set(setuptools["packages"]) == set(places)
-    data = [path for kind in ("agent/**/*.md", "widgets/**/*.js") for path in ROOT.glob(kind)]
+    data = [path for kind in DATA for path in ROOT.glob(kind)]
     assert set(places.values()) == {name_of(path.parent) for path in (*SOURCES, *data)}
 
 

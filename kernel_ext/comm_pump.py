@@ -1,0 +1,45 @@
+"""Gives a comm its messages while a cell awaits in ipykernel 6. Knows not what they say.
+
+ipykernel 6 has one queue for all requests and takes nothing from it before the running cell has
+ended. Later versions hand over comm messages meanwhile: there, nothing is left to do.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+
+def needs_pump(kernel: Any) -> bool:
+    """Whether comm messages wait for the end of the running cell."""
+    return hasattr(kernel, "msg_queue")
+
+
+def pump(kernel: Any, comm_id: str, deliver: Callable[[Any], None]) -> None:
+    """Deliver what waits for a comm. All else stays in the queue, in order. Main thread only.
+
+    The kernel's own way is not taken: it would announce another request as the current one, and
+    trigger the shell's hooks in the middle of a cell.
+    """
+    queue, session = kernel.msg_queue, kernel.session
+    ours: list[Any] = []
+    for _ in range(queue.qsize()):
+        item = queue.get_nowait()
+        if _is_for(comm_id, session, item):
+            ours.append(item)
+        else:
+            queue.put_nowait(item)
+    for _, _, (frames, *_) in ours:
+        _, parts = session.feed_identities(frames, copy=False)
+        deliver(session.deserialize(parts, copy=False))
+
+
+def _is_for(comm_id: str, session: Any, item: Any) -> bool:
+    """Only peeks: a session accepts each message once."""
+    try:
+        _, _, (frames, *_) = item
+        _, parts = session.feed_identities(frames, copy=False)
+        message = session.deserialize(parts, content=False, copy=False)
+    except (TypeError, ValueError):  # no message, or a forged one: the kernel's to judge
+        return False
+    if message["header"]["msg_type"] != "comm_msg":
+        return False
+    return session.unpack(message["content"]).get("comm_id") == comm_id
