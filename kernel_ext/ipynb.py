@@ -92,7 +92,8 @@ class Ipynb:
 def no_such_cell(cell_id: str, found: int) -> UsageError:
     """Of an id that no cell has, or more than one."""
     if found:
-        return UsageError(f"{found} cells have the id {cell_id!r}.", "Name it by its position.")
+        hint = "Save it in Jupyter: that gives each cell an id of its own."
+        return UsageError(f"{found} cells have the id {cell_id!r}.", hint)
     return UsageError(f"No cell has the id {cell_id!r}.")
 
 
@@ -203,7 +204,7 @@ def _kind(body: bytes, place: Located, at: int) -> Kind:
         member = place.members.get(key)
         if member and not body.startswith(begin, member.start):
             raise UsageError(f"Cell {at} is not as the format says: its {key}.")
-    return cast("Kind", kind)
+    return kind
 
 
 def _given_id(body: bytes, place: Located) -> str | None:
@@ -270,7 +271,7 @@ def write_ipynb(path: Path, before: bytes, after: bytes) -> None:
     """
     target = Path(os.path.realpath(path))
     try:
-        if target.read_bytes() != before:
+        if not _holds(target, before):
             raise UsageError(
                 f"{path} was saved by somebody else meanwhile: nothing was written.",
                 "Read it again.",
@@ -280,6 +281,17 @@ def write_ipynb(path: Path, before: bytes, after: bytes) -> None:
         _replace(target, after)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether the file is this, a piece at a time."""
+    view, at = memoryview(data), 0
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            if piece != view[at : at + len(piece)]:
+                return False
+            at += len(piece)
+    return at == len(data)
 
 
 def _replace(target: Path, data: bytes) -> None:

@@ -88,12 +88,12 @@ class _Patch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A cell on its way: from the file with patches, or new; `done` are the edits it had."""
+    """A cell on its way: from the file, with other values, or new; `done` are the edits it had."""
 
     id: str
     cell: Cell | None = None
     new: bytes = b""
-    patches: tuple[_Patch, ...] = ()
+    values: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     done: tuple[type[Edit], ...] = ()
 
 
@@ -136,7 +136,7 @@ def edited(data: bytes, edits: Sequence[Edit]) -> bytes:
     for edit in edits:
         slots = _applied(slots, edit, style)
     body, whole = notebook.body, notebook.layout.notebook
-    patches = [_array(notebook, [_named(slot, style) for slot in slots], style)]
+    patches = [_array(notebook, slots, style)]
     if notebook.nbformat_minor < MINOR or notebook.nbformat < 4:
         patches.append(_member(body, whole, "nbformat_minor", b"%d" % MINOR, style))
     return b"".join(_patched(body, 0, len(body), patches))
@@ -157,7 +157,7 @@ def _applied(slots: list[_Slot], edit: Edit, style: _Style) -> list[_Slot]:
                 raise UsageError(f"The cell {edit.id!r} cannot go after itself.")
             rest = [*slots[:at], *slots[at + 1 :]]
             to = _after(rest, edit.after)
-            return [*rest[:to], _with(slots[at], edit), *rest[to:]]
+            return [*rest[:to], _with(slots[at], edit, {}, style), *rest[to:]]
         case Replace():
             at = _find(slots, edit.id, edit)
             return [*slots[:at], _replaced(slots[at], edit, style), *slots[at + 1 :]]
@@ -204,42 +204,29 @@ def _expect(cell: Cell | None, expect: str | None) -> None:
         )
 
 
-def _with(slot: _Slot, edit: Edit, *patches: _Patch) -> _Slot:
-    return replace(slot, patches=(*slot.patches, *patches), done=(*slot.done, type(edit)))
+def _with(slot: _Slot, edit: Edit, values: dict[str, Any], style: _Style) -> _Slot:
+    base = style.base + (style.indent or "")
+    texts = {key: style.text(value, base) for key, value in values.items()}
+    return replace(slot, values={**slot.values, **texts}, done=(*slot.done, type(edit)))
 
 
 def _replaced(slot: _Slot, edit: Replace, style: _Style) -> _Slot:
     cell = slot.cell
     _expect(cell, edit.expect)
     if cell is None or cell.source == edit.source:
-        return _with(slot, edit)
+        return _with(slot, edit, {}, style)
     values: dict[str, Any] = {"source": edit.source.splitlines(keepends=True)}
     if cell.kind == "code":
         values |= {"outputs": [], "execution_count": None}
-    return _with(slot, edit, *_members(cell, values, style))
+    return _with(slot, edit, values, style)
 
 
 def _ran(slot: _Slot, edit: SetOutputs, style: _Style) -> _Slot:
-    cell = slot.cell
-    if cell is None or cell.kind != "code":
+    if slot.cell is None or slot.cell.kind != "code":
         raise UsageError(f"The cell {edit.id!r} is no code cell: it has no outputs.")
     run = NewCell("code", "", "run", {}, edit.outputs, edit.execution_count)
     made = _checked(run, f"The outputs for the cell {edit.id!r}")
-    values = {key: made[key] for key in ("outputs", "execution_count")}
-    kept = [patch for patch in slot.patches if patch.start not in _starts(cell, values)]
-    return _with(replace(slot, patches=tuple(kept)), edit, *_members(cell, values, style))
-
-
-def _members(cell: Cell, values: dict[str, Any], style: _Style) -> list[_Patch]:
-    base = style.base + (style.indent or "")
-    return [
-        _member(cell.body, cell.place, key, style.text(value, base), style)
-        for key, value in values.items()
-    ]
-
-
-def _starts(cell: Cell, values: Iterable[str]) -> set[int]:
-    return {cell.place.members[key].start for key in values if key in cell.place.members}
+    return _with(slot, edit, {key: made[key] for key in ("outputs", "execution_count")}, style)
 
 
 def _new_slots(
@@ -260,10 +247,11 @@ def _checked(cell: NewCell, what: str) -> Any:
     import nbformat
     from nbformat.v4 import rwbase
 
-    parts = {"cell_type": cell.kind, "id": cell.id, "source": cell.source}
+    parts: dict[str, Any] = {"cell_type": cell.kind, "id": cell.id, "source": cell.source}
     parts["metadata"] = dict(cell.metadata)
     if cell.kind == "code":
-        parts |= {"outputs": list(cell.outputs), "execution_count": cell.execution_count}
+        outputs = [dict(output) for output in cell.outputs]
+        parts |= {"outputs": outputs, "execution_count": cell.execution_count}
     elif cell.outputs or cell.execution_count is not None:
         raise UsageError(f"{what} cannot have outputs: it is no code cell.")
     tools = cast("Any", nbformat)
@@ -274,19 +262,6 @@ def _checked(cell: NewCell, what: str) -> Any:
         reason = str(error).partition("\n")[0][:300]
         raise UsageError(f"{what} is not as the format says: {reason}") from None
     return cast("Any", rwbase).split_lines(made).cells[0]
-
-
-def _named(slot: _Slot, style: _Style) -> _Slot:
-    """With its id in its bytes."""
-    cell = slot.cell
-    if cell is None:
-        return slot
-    member = cell.place.members.get("id")
-    text = encoded(json.dumps(cell.id))
-    if member and json.loads(cell.body[member.start : member.end]) == cell.id:
-        return slot
-    patch = _member(cell.body, cell.place, "id", text, style)
-    return replace(slot, patches=(*slot.patches, patch))
 
 
 def _member(body: bytes, place: Located, key: str, text: bytes, style: _Style) -> _Patch:
@@ -308,6 +283,19 @@ def _space_before(body: bytes, at: int) -> bytes:
     while body[start - 1] in b" \t\r\n":
         start -= 1
     return body[start:at]
+
+
+def _bytes(slot: _Slot, style: _Style) -> Iterable[Piece]:
+    """The cell's, with its id in them."""
+    cell = slot.cell
+    if cell is None:
+        return [slot.new]
+    values = dict(slot.values)
+    known = cell.place.members.get("id")
+    if known is None or json.loads(cell.body[known.start : known.end]) != cell.id:
+        values["id"] = encoded(json.dumps(cell.id))
+    patches = [_member(cell.body, cell.place, key, values[key], style) for key in sorted(values)]
+    return _patched(cell.body, *cell.span, patches)
 
 
 def _patched(body: bytes, start: int, end: int, patches: Iterable[_Patch]) -> Iterator[Piece]:
@@ -333,8 +321,7 @@ def _array(notebook: Ipynb, slots: list[_Slot], style: _Style) -> _Patch:
     for before, slot in zip([None, *slots], slots, strict=False):
         if before:
             pieces.append(_gap(notebook, before.cell, slot.cell, style))
-        cell = slot.cell
-        pieces.extend(_patched(body, *cell.span, slot.patches) if cell else [slot.new])
+        pieces.extend(_bytes(slot, style))
     return _Patch(place.start, place.end, (*pieces, last))
 
 
@@ -353,9 +340,9 @@ def _style(notebook: Ipynb) -> _Style:
     members = sorted(whole.members.values())
     space = _space_before(body, members[0].at)
     colon = body[members[0].at : members[0].start].rpartition(b'"')[2].decode()
-    comma = body[members[0].end : members[1].at].decode()
     if b"\n" not in space:
-        return _Style("", None, "", comma if "\n" not in comma else ",", colon)
+        between = _space_before(body, members[1].at).decode()
+        return _Style("", None, "", "," if "\n" in between else f",{between}", colon)
     indent = space.rpartition(b"\n")[2].decode()
     base = indent * 2
     if notebook.cells:
