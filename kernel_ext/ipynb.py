@@ -126,7 +126,7 @@ def parse_ipynb(data: bytes, proven: bool = False) -> Ipynb:
     if major < MAJOR:
         body = _converted(data)
         layout = locate(body, proven)
-    elif "cells" not in layout.notebook.members:
+    elif not _begins(body, layout.notebook, "cells", b"["):
         raise UsageError("It has no cells: a notebook has a list of them.")
     cells = _cells(body, layout, minor if major == MAJOR else 0)
     return Ipynb(major, minor, _language(body, layout), cells, layout, data, body)
@@ -193,16 +193,20 @@ def made_id(content: str, taken: set[str]) -> str:
     return next(name for found in names if (name := found.hexdigest()) not in taken)
 
 
+def _begins(body: bytes, place: Located, key: str, signs: bytes | tuple[bytes, ...]) -> bool:
+    member = place.members.get(key)
+    return member is not None and body.startswith(signs, member.start)
+
+
 def _kind(body: bytes, place: Located, at: int) -> Kind:
+    """A cell's, of which all is looked at that reading it stands on."""
     kind = _value(body, place, "cell_type")
     if kind not in KINDS:
         raise UsageError(f"Cell {at} is of no known kind: its cell_type is {kind!r}.")
-    source = place.members.get("source")
-    if source is None or body[source.start : source.start + 1] not in (b'"', b"["):
+    if not _begins(body, place, "source", (b'"', b"[")):
         raise UsageError(f"Cell {at} has no source.")
     for key, begin in (("metadata", b"{"), ("outputs", b"[")):
-        member = place.members.get(key)
-        if member and not body.startswith(begin, member.start):
+        if key in place.members and not _begins(body, place, key, begin):
             raise UsageError(f"Cell {at} is not as the format says: its {key}.")
     return kind
 
@@ -221,10 +225,9 @@ def _source(body: bytes, place: Located, at: int) -> str:
 
 
 def _language(body: bytes, layout: Layout) -> str | None:
-    metadata = layout.notebook.members.get("metadata")
-    if metadata is None or not body.startswith(b"{", metadata.start):
+    if not _begins(body, layout.notebook, "metadata", b"{"):
         return None
-    parts = object_at(body, metadata.start)
+    parts = object_at(body, layout.notebook.members["metadata"].start)
     for part, key in (("language_info", "name"), ("kernelspec", "language")):
         said = _value(body, parts, part)
         name = cast("dict[str, Any]", said).get(key) if isinstance(said, dict) else None
@@ -285,10 +288,10 @@ def write_ipynb(path: Path, before: bytes, after: bytes) -> None:
 
 def _holds(path: Path, data: bytes) -> bool:
     """Whether the file is this, a piece at a time."""
-    view, at = memoryview(data), 0
+    at = 0
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
-            if piece != view[at : at + len(piece)]:
+            if piece != data[at : at + len(piece)]:
                 return False
             at += len(piece)
     return at == len(data)

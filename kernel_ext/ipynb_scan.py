@@ -61,14 +61,18 @@ def locate(data: bytes, proven: bool) -> Layout:
     Unless `proven`, what stands within values is not looked at, and a text that only looks as
     Jupyter writes it, which no writer makes, is taken at its word.
     """
-    found = by_lines(data)
-    if found and (not proven or _fault(data, found) is None):
-        return found
-    found = by_tokens(data)
-    fault = _fault(data, found) if proven else None
+    lines = by_lines(data)
+    doubt = _fault(data, lines) if lines and proven else None
+    if lines and doubt is None:
+        return lines
+    try:
+        tokens = by_tokens(data)
+        fault = _fault(data, tokens) if proven else None
+    except UsageError as error:
+        raise doubt or error from None
     if fault:
-        raise fault
-    return found
+        raise doubt or fault
+    return tokens
 
 
 def by_tokens(data: bytes) -> Layout:
@@ -284,7 +288,9 @@ def _no_object(data: bytes, at: int) -> UsageError:
     if at == len(data):
         return UsageError("It is empty.")
     try:
-        json.loads(data)
+        json.loads(data.decode())
+    except UnicodeDecodeError as error:
+        return _broken(data, error.start, "this is not UTF-8")
     except (ValueError, RecursionError):
         return _broken(data, at, "it does not begin with a brace")
     return UsageError("It is JSON, but no notebook: no object.")
@@ -293,6 +299,9 @@ def _no_object(data: bytes, at: int) -> UsageError:
 def _broken(data: bytes, at: int, what: str) -> UsageError:
     if at >= len(data.rstrip()):
         line = data.rstrip().count(b"\n") + 1
-        return UsageError(f"It is not valid JSON: it breaks off at its end (line {line}).")
+        return UsageError(
+            f"It is not valid JSON: it breaks off in line {line}, its last, "
+            "or a quote or bracket before is not closed."
+        )
     line = data.count(b"\n", 0, at) + 1
     return UsageError(f"It is not valid JSON: {what} (line {line}).")
