@@ -64,7 +64,7 @@ test-live: $(VENV)/dev $(VENV)-live-transformers/ready $(VENV)-live-litellm/read
 	INKERNEL_LIVE_TRANSFORMERS=$(VENV)-live-transformers INKERNEL_LIVE_LITELLM=$(VENV)-live-litellm \
 	  $(BIN)/pytest -q tests/live
 
-bench: $(VENV)/dev $(VENV)-bench/ready ## measure: loading, interrupts, cells, steps, names, resuming, recall, compaction, the wire beside its peers
+bench: $(VENV)/dev $(VENV)-bench/ready ## measure speed and size; the wire beside its peers
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/interrupt.py
 	$(BIN)/python bench/cells.py
@@ -72,6 +72,7 @@ bench: $(VENV)/dev $(VENV)-bench/ready ## measure: loading, interrupts, cells, s
 	$(BIN)/python bench/names.py
 	$(BIN)/python bench/resume.py
 	$(BIN)/python bench/recall.py
+	$(BIN)/python bench/notebook_file.py
 	$(BIN)/python -m bench.compaction --write
 	$(BIN)/python -m bench.wire --peers $(VENV)-bench/bin/python --write
 
