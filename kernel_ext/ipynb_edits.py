@@ -113,7 +113,7 @@ class _Style(NamedTuple):
             text = json.dumps(
                 value, indent=self.indent, separators=signs, sort_keys=True, ensure_ascii=False
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise UsageError(f"What is to be written is no JSON: {error}.") from None
         return encoded(text if self.indent is None else text.replace("\n", self.newline + base))
 
@@ -236,7 +236,9 @@ def _new_slots(
     for place, cell in enumerate(cells, at):
         if cell.id in taken:
             raise UsageError(f"There is a cell with the id {cell.id!r} already.")
-        name = cell.id or made_id(f"{place}:{cell.kind}:{cell.source}", taken)
+        name = cell.id
+        if name is None:
+            name = made_id(f"{place}:{cell.kind}:{cell.source}", taken)
         taken.add(name)
         made = _checked(replace(cell, id=name), f"The new cell {name!r}")
         yield _Slot(name, new=style.text(made, style.base), done=(Insert,))

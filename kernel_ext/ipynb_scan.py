@@ -8,7 +8,7 @@ Neither looks into outputs: `locate` can prove that all is JSON, a cell at a tim
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -62,12 +62,13 @@ def locate(data: bytes, proven: bool) -> Layout:
     Jupyter writes it, which no writer makes, is taken at its word.
     """
     lines = by_lines(data)
-    doubt = _fault(data, lines) if lines and proven else None
+    values = (value for cell in lines.cells for value in cell.members.values()) if lines else ()
+    doubt = _fault(data, lines.notebook, values) if lines and proven else None
     if lines and doubt is None:
         return lines
     try:
         tokens = by_tokens(data)
-        fault = _fault(data, tokens) if proven else None
+        fault = _fault(data, tokens.notebook, tokens.cells) if proven else None
     except UsageError as error:
         raise doubt or error from None
     if fault:
@@ -182,14 +183,17 @@ def _lines(newline: bytes, indent: bytes, level: int) -> _Lines:
     begin = re.escape(newline + indent * level)
     scalar = _STRING + b"|" + _WORD + rb"|\[\]|\{\}"
     member = begin + rb'"(\w+)": (?:([\[{])(?=\r?\n)|(?:' + scalar + rb")(?=,?\r?\n))"
-    # Of literal bytes only: such a search is the fastest there is, twice as fast as `bytes.find`.
+    # Of literal bytes only: such a search is twice as fast as `bytes.find` (CPython 3.11).
     ends = {b"[": re.compile(begin + rb"\]"), b"{": re.compile(begin + rb"\}")}
     close = newline + indent * (level - 1) + b"}"
     return _Lines(re.compile(member, re.DOTALL), ends, re.compile(rb",(?=\r?\n)"), close)
 
 
 def by_lines(data: bytes) -> Layout | None:
-    """The layout that Jupyter writes, of any indentation; None when it is another."""
+    """The layout that Jupyter writes, of any indentation; None when it is another.
+
+    It is right when each value is JSON: one that is not closed where it seems to be is none.
+    """
     head = _HEAD.match(data)
     if head is None:
         return None
@@ -198,7 +202,6 @@ def by_lines(data: bytes) -> Layout | None:
     opener, closer = newline + indent * 2 + b"{", newline + indent + b"]"
 
     def cells_end(at: int) -> int | None:
-        cells.clear()
         while data.startswith(opener, at):
             cell = _by_lines(data, at + len(opener) - 1, _lines(newline, indent, 3), None)
             if cell is None:
@@ -212,9 +215,7 @@ def by_lines(data: bytes) -> Layout | None:
     notebook = _by_lines(data, 0, _lines(newline, indent, 1), cells_end)
     if notebook is None or _spaces(data, notebook.end) < len(data):
         return None
-    array = notebook.members.get("cells")
-    filled = array is not None and data.startswith(b"[" + newline, array.start)
-    return Layout(notebook, tuple(cells) if filled else ())
+    return Layout(notebook, tuple(cells))
 
 
 def _by_lines(
@@ -227,6 +228,8 @@ def _by_lines(
         if found is None:
             return None
         key, opener = found[1].decode(), found[2]
+        if key in members:
+            return None
         end = found.end()
         if cells_end and opener == b"[" and key == "cells":
             end = cells_end(end)
@@ -246,12 +249,12 @@ def _by_lines(
     return Located(start, end + len(lines.close), members)
 
 
-def _fault(data: bytes, found: Layout) -> UsageError | None:
-    """What is no JSON: each cell for itself, so that no more than one is held at a time."""
-    parts = [member for key, member in found.notebook.members.items() if key != "cells"]
-    for part in (*parts, *found.cells):
+def _fault(data: bytes, notebook: Located, more: Iterable[Located | Member]) -> UsageError | None:
+    """What is no JSON: part by part, so that no more than one is held at a time."""
+    parts = [member for key, member in notebook.members.items() if key != "cells"]
+    for part in (*parts, *more):
         text = data[part.start : part.end]
-        if _is_object(text):
+        if _is_plain(text):
             continue
         try:
             json.loads(text.decode())
@@ -265,23 +268,24 @@ def _fault(data: bytes, found: Layout) -> UsageError | None:
     return None
 
 
-def _is_object(text: bytes) -> bool:
-    """A first answer, five times as fast as Python's; its no is no verdict."""
-    if not text.startswith(b"{"):
-        return False
+def _is_plain(text: bytes) -> bool:
+    """A first answer for an object, or a list of objects; its no is no verdict.
+
+    Five times as fast as Python's reader, and it keeps nothing of what it reads.
+    """
+    grammar = _grammars().get(text[:1])
     try:
-        _grammar().validate_json(text)
+        return grammar is not None and grammar.validate_json(text) is not None
     except ValueError:
         return False
-    return True
 
 
 @cache
-def _grammar() -> Any:
-    """An object of which nothing is kept."""
+def _grammars() -> dict[bytes, Any]:
     from pydantic_core import SchemaValidator, core_schema
 
-    return SchemaValidator(core_schema.typed_dict_schema({}, extra_behavior="ignore"))
+    some = core_schema.typed_dict_schema({}, extra_behavior="ignore")
+    return {b"{": SchemaValidator(some), b"[": SchemaValidator(core_schema.list_schema(some))}
 
 
 def _no_object(data: bytes, at: int) -> UsageError:

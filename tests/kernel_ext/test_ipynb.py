@@ -208,12 +208,42 @@ MISLEADING = b"""{
 }"""
 
 
-def test_a_text_whose_lines_mislead_is_read_as_json_has_it():
-    assert len(ipynb_scan.by_lines(MISLEADING).cells) == 2
-    (cell,) = parse_ipynb(MISLEADING).cells
+WITHIN_A_CELL = b"""{
+ "cells": [
+  {
+   "cell_type": "code",
+   "outputs": [
+    {"output_type": "x", "a": [
+   ],
+   "source": "within an output",
+   "b": [
+    1]}], "metadata": {}, "source": "the one cell's", "x": [
+   ]
+  }
+ ],
+ "metadata": {},
+ "nbformat": 4,
+ "nbformat_minor": 5
+}"""
+TWICE = WITHIN_A_CELL.replace(b'"x": [', b'"outputs": [')
+
+
+@pytest.mark.parametrize("data", [MISLEADING, WITHIN_A_CELL, TWICE])
+def test_a_text_whose_lines_mislead_is_read_as_json_has_it(data):
+    assert ipynb_scan.by_lines(data) != ipynb_scan.by_tokens(data)
+    (cell,) = parse_ipynb(data).cells
     assert cell.source == "the one cell's"
-    changed = json.loads(edited(MISLEADING, [Replace(cell.id, "y")]))
+    changed = json.loads(edited(data, [Replace(cell.id, "y")]))
     assert [cell["source"] for cell in changed["cells"]] == [["y"]]
+
+
+def test_of_a_key_that_occurs_twice_the_last_holds():
+    data = b'{"cells": [{}], "nbformat": 3, "cells": [{"source": "no", "source": "x", "cell_type":'
+    data += b' "raw", "metadata": {}}], "nbformat_minor": 5, "nbformat": 4, "metadata": {}}'
+    read = parse_ipynb(data)
+    assert [cell.source for cell in read.cells] == ["x"]
+    after = json.loads(edited(data, [Replace(read.cells[0].id, "y")]))
+    assert after["cells"][0]["source"] == ["y"]
 
 
 # -- edits --------------------------------------------------------------------------------------
@@ -400,6 +430,7 @@ NEW = NewCell("code", "1", "new")
         ([Insert(None, (NEW, NEW))], "There is a cell with the id 'new' already"),
         ([Insert(None, (NewCell("code", "", "set"),))], "There is a cell with the id 'set'"),
         ([Insert(None, (NewCell("code", "", "a b"),))], "not as the format says"),
+        ([Insert(None, (NewCell("code", "", ""),))], "not as the format says"),
         ([Insert(None, (NewCell("raw", "", execution_count=1),))], "cannot have outputs"),
         ([Insert(None, (NewCell("code", "", metadata={"a": object()}),))], "no JSON"),
         ([SetOutputs("set", ({"output_type": "stream"},), 1)], "not as the format says"),
