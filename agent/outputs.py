@@ -59,11 +59,14 @@ class Outputs:
         self._places[handle] = self._record.append("output", values)
         return handle
 
-    def keep_run(self, call_id: str, run: CellRun) -> str:
-        """Record a run of the agent's, outputs in full; its handle. Raises RecordError."""
+    def keep_run(self, call_id: str, run: CellRun, ran: str | None = None) -> str:
+        """Record a run of the agent's, outputs in full; its handle. Raises RecordError.
+
+        `ran`: the id of the notebook's cell that it ran; it takes the place of earlier runs of it.
+        """
         values = run.model_dump(mode="json", fallback=str)
-        head = self._keep({"by": "agent", **self._where, "call_id": call_id}, values, run)
-        return head.handle
+        where = {"by": "agent", **self._where, "call_id": call_id}
+        return self._keep({**where, **({"ran": ran} if ran else {})}, values, run).handle
 
     def keep_seen(self, run: CellSeen, kernel: str = "") -> KeptRun:
         """Record a run of the person's, outputs as far as the host has them, once.

@@ -107,7 +107,7 @@ def head_of(line: dict[str, Any]) -> RunHead:
     return RunHead(
         handle=line["handle"],
         by=line.get("by", "agent"),
-        key=run_key(line["source"], line.get("cell") if line.get("by") == "person" else None),
+        key=run_key(line["source"], line.get("cell" if line.get("by") == "person" else "ran")),
         turn=line.get("turn", 0),
         line=first_line(line["source"]),
         status=line["status"],

@@ -50,6 +50,7 @@ from .interrupt import Interruption, cancelled_by_sigint
 from .mirror import Mirror
 from .names import snapshot
 from .namespace import reference
+from .notebook_here import notebook_here
 from .place import find_cell, find_count, find_place, find_surface, user_names
 from .shell import Shell
 from .step_history import keep_count
@@ -225,6 +226,7 @@ class Binding:
         approve = ask_person(self.shell, interruption)
         session = replace(self.session(settings, client), approve=approve)
         said = self._said(text, settings)
+        here = notebook_here(self.shell, said.seen.place.notebook)
 
         def show(event: Event) -> None:
             view.show(event)
@@ -234,7 +236,7 @@ class Binding:
         try:
             with Taps(self.shell) as taps:
                 host = Host(self.shell, taps, interruption)
-                tools = tools_of_turn(host, session, show, self._ran)
+                tools = tools_of_turn(host, session, here, show, self._ran)
                 session = replace(session, tools=tools)
                 self.fields = session.fields()
                 async with contextlib.aclosing(turn(session, said)) as events:
@@ -244,6 +246,7 @@ class Binding:
             self.forget_keys()
             raise
         finally:
+            here.close()
             view.close()
             keep_count(self.shell, said.count)
 

@@ -1,6 +1,6 @@
 """What the agent can do in one turn: the tools over this shell. Knows no loop and no view."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..agent.cells import CellRun, DisplayOutput
@@ -13,16 +13,26 @@ from ..agent.tools.recall import recall_tool
 from ..agent.tools.run_cell import RunCell, run_cell_tool
 from ..agent.validity import Validity
 from ..widgets.outputs import can_show
+from .document import LiveCell
 from .execute import Host, Step, run_code
 from .namespace import inspect_tool
+from .notebook_edit import notebook_edit_tool
+from .notebook_here import NotebookHere
+from .notebook_read import notebook_read_tool
+from .notebook_run import notebook_run_tool
 from .place import user_names
 from .step_outputs import Change, Clear, Take, Update
 
 Show = Callable[[Event], object]
 
+STILL_RUNS = (
+    "“{}” was stopped at its time limit and still runs: it is in code that cannot be interrupted,"
+    " or does not let itself be. The kernel is kept."
+)
+
 
 def tools_of_turn(
-    host: Host, session: Session, show: Show, ran: Callable[[CellRun], object]
+    host: Host, session: Session, here: NotebookHere, show: Show, ran: Callable[[CellRun], object]
 ) -> tuple[Tool[Any], ...]:
     """The tools, in their order for good. `ran` is told of every step that has run."""
     settings, outputs = session.settings, session.outputs
@@ -31,31 +41,45 @@ def tools_of_turn(
     def holds() -> Validity:
         return validity(session.conversation, outputs)
 
-    lent = (
-        inspect_tool(lambda: user_names(host.shell)),
-        output_tool(outputs, limit, lambda head: holds().hides(head)),
-        recall_tool(outputs, session.record, limit, holds),
-    )
-
-    async def run(call_id: str, asked: RunCell) -> CellRun:
-        functions, end = lend(session, lent, call_id, show)
+    async def run(
+        call_id: str, asked: RunCell, lent: Mapping[str, object] | None = None
+    ) -> CellRun:
+        title = " ".join(asked.title.split())
         seconds = asked.timeout or settings.step_timeout
         step = Step(
             code=asked.code,
-            mark=f"agent, turn {session.conversation.turns}: {' '.join(asked.title.split())}",
+            mark=f"agent, turn {session.conversation.turns}: {title}",
             take=_taker(call_id, show),
             seconds=min(seconds, max(settings.step_timeout, settings.step_timeout_max)),
-            report=lambda: show(Notice(text=_still_running(asked))),
-            lent={NAME: functions},
+            report=lambda: show(Notice(text=STILL_RUNS.format(title))),
+            lent=lent,
         )
+        done = await run_code(host, step)
+        ran(done)
+        return done
+
+    async def run_lending(call_id: str, asked: RunCell) -> CellRun:
+        functions, end = lend(session, lent, call_id, show)
         try:
-            run = await run_code(host, step)
+            return await run(call_id, asked, {NAME: functions})
         finally:
             end()
-        ran(run)
-        return run
 
-    return (run_cell_tool(run, limit, outputs, stubs(lent)), *lent)
+    async def run_cell_of(call_id: str, asked: RunCell, _cell: LiveCell) -> CellRun:
+        return await run(call_id, asked)
+
+    lent = (
+        inspect_tool(lambda: user_names(host.shell)),
+        notebook_read_tool(here, limit, outputs.keep),
+        notebook_edit_tool(here),
+        output_tool(outputs, limit, lambda head: holds().hides(head)),
+        recall_tool(outputs, session.record, limit, holds),
+    )
+    return (
+        run_cell_tool(run_lending, limit, outputs, stubs(lent)),
+        notebook_run_tool(here, run_cell_of, limit, outputs),
+        *lent,
+    )
 
 
 def _taker(call_id: str, show: Show) -> Take:
@@ -74,10 +98,3 @@ def _taker(call_id: str, show: Show) -> Take:
         return True
 
     return take
-
-
-def _still_running(step: RunCell) -> str:
-    return (
-        f"“{' '.join(step.title.split())}” was stopped at its time limit and still runs: it is in"
-        " code that cannot be interrupted, or does not let itself be. The kernel is kept."
-    )

@@ -45,7 +45,7 @@ RunCode = Callable[[str, RunCell], Awaitable[CellRun]]
 """Runs code (second argument) for the call (first argument) in the live namespace."""
 
 
-_STUCK = (
+STUCK = (
     "A step did not stop at its time limit.",
     "What still runs, runs on in this kernel; restart it if you cannot wait. `%agent config"
     " step_timeout SECONDS` gives steps longer.",
@@ -63,7 +63,7 @@ def run_cell_tool(
     async def run(call_id: str, arguments: RunCell) -> ToolOutput:
         done = await run_code(call_id, arguments)
         handle = outputs.keep_run(call_id, done)
-        ends = TurnLimited(*_STUCK) if done.stuck else None
+        ends = TurnLimited(*STUCK) if done.stuck else None
         return replace(tell(done, output_tokens, handle), run=handle, count=done.count, ends=ends)
 
     description = DESCRIPTION + (f" {CALLABLE}\n{callable_tools}" if callable_tools else "")
