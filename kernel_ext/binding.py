@@ -30,7 +30,7 @@ from ..agent.resume import resume
 from ..agent.runs import Runs
 from ..agent.script import Script, load_script
 from ..agent.scripted import ScriptedServer
-from ..agent.seen import NameSeen, find_stale
+from ..agent.seen import CellSeen, NameSeen, find_stale
 from ..agent.session import (
     Conversation,
     Said,
@@ -167,6 +167,10 @@ class Binding:
         settings = self.choose().settings
         client = self._client[2] if self._client else Client(UNASKED, settings)
         return self.session(settings, client)
+
+    def runs(self) -> tuple[CellSeen, ...]:
+        """The person's cell runs in this kernel that are kept, in order."""
+        return self._log.since(0)
 
     def reread(self) -> None:
         """Have the conversation as the record tells it. Raises RecordError."""
@@ -311,7 +315,7 @@ class Binding:
         """What there is to be told of; what was told in another kernel is no measure."""
         told = self.conversation.told
         same = told.kernel == self._kernel
-        runs, since = self._log.since(0), told.run if same else 0
+        runs, since = self.runs(), told.run if same else 0
         return Snapshot(
             place=self._place(settings),
             kernel=self._kernel,

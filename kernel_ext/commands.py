@@ -1,7 +1,7 @@
-"""`%agent` and its subcommands: what there is to see and to change. Runs no turn."""
+"""`%agent` and its subcommands: what there is to see, to change and to have done."""
 
 import getpass
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ from ..agent.request import Request, read_by_model
 from ..agent.session import Conversation
 from ..agent.settings import Layer, Settings, choose, nearest
 from ..agent.tokens import estimate
-from . import window_commands
+from . import notebook_commands, window_commands
 from .binding import TYPED, UNASKED, Binding
 from .cards import Card, TextCard, found_now, now
 from .context_card import ContextCard, Counting, RawCard, context_card
@@ -29,16 +29,29 @@ from .place import can_ask
 from .window_commands import next_compaction
 
 
-def run_command(binding: Binding, line: str) -> None:
-    """Do what the line says and show it. Raises UsageError for what is not known."""
+def run_command(binding: Binding, line: str) -> Coroutine[Any, Any, None] | None:
+    """Do what the line says and show it; a coroutine, where that is to be awaited.
+
+    Raises UsageError for what is not known.
+    """
     name, _, rest = line.strip().partition(" ")
     name = name.rstrip("?") or "status"  # `%agent status?` asks the same
-    if name not in COMMANDS:
+    known = [*COMMANDS, *AWAITED]
+    if name not in known:
         raise UsageError(
-            f"%agent has no subcommand {name!r}.{nearest(name, list(COMMANDS))}",
-            f"There are: {', '.join(COMMANDS)}. To ask the agent something, use %%agent.",
+            f"%agent has no subcommand {name!r}.{nearest(name, known)}",
+            f"There are: {', '.join(known)}. To ask the agent something, use %%agent.",
         )
-    show_card(COMMANDS[name](binding, rest.strip().rstrip("?").strip()))
+    rest = rest.strip().rstrip("?").strip()
+    if name in AWAITED:
+        return _show(AWAITED[name](binding, rest))
+    show_card(COMMANDS[name](binding, rest))
+    return None
+
+
+async def _show(coming: Coroutine[Any, Any, Card | None]) -> None:
+    if (card := await coming) is not None:
+        show_card(card)
 
 
 def show_card(card: Card | TextCard | ContextCard | RawCard) -> None:
@@ -181,7 +194,8 @@ def config(binding: Binding, rest: str) -> Card:
 
 def help_(_binding: Binding, _rest: str) -> Card:
     """this list"""
-    rows = [(f"%agent {name}", command.__doc__ or "") for name, command in COMMANDS.items()]
+    commands = {**COMMANDS, **AWAITED}
+    rows = [(f"%agent {name}", command.__doc__ or "") for name, command in commands.items()]
     say = ("%%agent", "[-m MODEL] [--new] [--policy auto|ask|deny] [--effort LEVEL] [prompt] …")
     return Card("$`name` in a prompt attaches a description of that variable.", [say, *rows])
 
@@ -204,6 +218,12 @@ COMMANDS: Mapping[str, Callable[[Binding, str], Card | TextCard | ContextCard | 
     "history": history,
     "config": config,
     "help": help_,
+}
+
+AWAITED: Mapping[str, Callable[[Binding, str], Coroutine[Any, Any, Card | None]]] = {
+    "keep": notebook_commands.keep,
+    "fix": notebook_commands.fix,
+    "explain": notebook_commands.explain,
 }
 
 

@@ -122,11 +122,11 @@ class AgentMagics:
         show_card(edit_digest(self.binding, text))
 
     @no_var_expand
-    def manage(self, line: str) -> None:
+    def manage(self, line: str) -> Coroutine[Any, Any, None] | None:
         """Show and change how the agent works: `%agent help` lists what there is."""
         from .commands import run_command
 
-        run_command(self.binding, line)
+        return run_command(self.binding, line)
 
     def close(self) -> None:
         """Let go of the session and of what it started."""

@@ -33,9 +33,16 @@ def find_place(shell: Shell, user_folder: Path, docs_bytes: int) -> Place:
         timezone=now.tzname() or now.strftime("%z"),
         python=platform.python_version(),
         packages=_imported(sys.modules),
-        notebook=_notebook(shell),
+        notebook=find_notebook(shell),
         docs=read_docs(cwd, user_folder, docs_bytes),
     )
+
+
+def find_notebook(shell: Shell) -> str | None:
+    """Where the notebook is: VS Code's name, else that of the server's session at its start."""
+    path: object = shell.user_ns.get("__vsc_ipynb_file__")
+    path = path or os.environ.get("JPY_SESSION_NAME")
+    return path if isinstance(path, str) and path.endswith(".ipynb") else None
 
 
 def find_surface(shell: Shell) -> Surface:
@@ -88,10 +95,3 @@ def user_names(shell: Shell) -> dict[str, object]:
 def _imported(modules: Mapping[str, ModuleType]) -> dict[str, str]:
     found = {name: vars(modules[name]).get("__version__") for name in PACKAGES if name in modules}
     return {name: version for name, version in found.items() if isinstance(version, str)}
-
-
-def _notebook(shell: Shell) -> str | None:
-    """VS Code's name for it, else that of the server's session when the kernel started."""
-    path: object = shell.user_ns.get("__vsc_ipynb_file__")
-    path = path or os.environ.get("JPY_SESSION_NAME")
-    return path if isinstance(path, str) and path.endswith(".ipynb") else None

@@ -1,4 +1,4 @@
-"""Rewrites `%%agent` cells to an awaited call, and `%agent …?` lines to a plain one. Pure text.
+"""Rewrites `%%agent` cells, and `%agent` lines that ask or edit, to an awaited call. Pure text.
 
 Magics cannot be awaited (IPython 9.18), so the cell itself becomes an `await`; then the turn runs
 on the kernel's own event loop. Knows nothing of what the magic does.
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ..agent.errors import UsageError
 
 _CELL = re.compile(r"%%agent(?=\s|$)(.*)", re.DOTALL)
+_AWAITED = re.compile(r"%agent(?=\s)(\s+(?:keep|fix|explain)\b.*)")
 _HELP_LIKE = re.compile(r"(\s*)%agent(?=\s)(.*\?)\s*$")
 
 Transform = Callable[[list[str]], list[str]]
@@ -39,10 +40,15 @@ transform.has_side_effects = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _plain(line: str, above: list[str]) -> str:
-    """The line; `%agent …?` as a call, for it would be a plea for help on its last word."""
-    below, help_like = _CELL.match(line), _HELP_LIKE.match(line)
-    if not (below or help_like) or _in_string(above):
+    """The line; `%agent …?` as a call, for it would be a plea for help on its last word.
+
+    What works on the notebook is awaited: the page answers on the kernel's own event loop.
+    """
+    below, help_like, awaited = (it.match(line) for it in (_CELL, _HELP_LIKE, _AWAITED))
+    if not (below or help_like or awaited) or _in_string(above):
         return line
+    if awaited:
+        return f"await {_call('line', awaited[1].strip())}\n"
     if help_like:
         return f"{help_like[1]}{_call('line', help_like[2].strip())}\n"
     raise UsageError(
