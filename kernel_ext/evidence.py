@@ -54,7 +54,12 @@ def fingerprint(value: object) -> str:
             return f"{kind.__name__} {hash(_SCALARS[kind](value)):x}"
         return f"{id(value):x}:{id(kind):x} {hash(_content(value, kind)):x}"
     except Exception:
-        return f"{id(value):x}:{id(kind):x}"
+        return identity(value)
+
+
+def identity(value: object) -> str:
+    """The fingerprint of what cannot be looked into: which object it is, of which type."""
+    return f"{id(value):x}:{id(type(value)):x}"
 
 
 def is_scalar(kind: type) -> bool:

@@ -37,6 +37,7 @@ from .stored import (
     own_items,
     type_name,
 )
+from .watchdog import watching
 
 NAMES, LISTING = 200, 8_000
 """Names and characters of a listing."""
@@ -73,9 +74,10 @@ def inspect_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[Inspect]
 
     async def run(call_id: str, arguments: Inspect) -> ToolOutput:
         names = namespace()
-        if arguments.names or arguments.expression:
-            return _look(arguments, names)
-        return told(_listing(names))
+        with watching():
+            if arguments.names or arguments.expression:
+                return _look(arguments, names)
+            return told(_listing(names))
 
     return Tool("inspect", DESCRIPTION, Inspect, run, reads_only=True)
 
