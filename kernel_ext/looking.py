@@ -3,9 +3,11 @@
 Knows no shell: it is given the names. Values and paths are read as `inspect` reads them.
 """
 
+import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
+from sys import modules
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, cast
 
@@ -98,9 +100,14 @@ _DOCS = "The signature and docstring of a live object, without running code."
 def _answer(path: str, names: Mapping[str, object], tell: Callable[[object], str]) -> ToolOutput:
     said = clip(path, 120)
     try:
-        return told(f"`{said}`: {tell(follow_code(path, names))}")
+        return told(f"`{said}`: {tell(follow_code(path, _known(names)))}")
     except (Refused, NoSource) as reason:
         return told(f"`{said}` {reason}", "error")
+
+
+def _known(names: Mapping[str, object]) -> Mapping[str, object]:
+    """With the builtins and the modules that are loaded, where no name hides them."""
+    return {**modules, **builtins.__dict__, **names}
 
 
 class _Match(NamedTuple):
@@ -159,7 +166,8 @@ def _matches(query: str, names: Iterable[tuple[str, object]]) -> Iterator[_Match
 def _keys(held: Any) -> tuple[str, ...]:
     """Columns, keys, fields or attributes: those that are plain text, up to `KEYS`."""
     try:
-        return tuple(key for key in islice(_labels(held), KEYS) if type(key) is str)
+        texts = (key for key in islice(_labels(held), KEYS) if type(key) is str)
+        return tuple(key for key in texts if key[:2] != "__")
     except Exception:
         return ()
 

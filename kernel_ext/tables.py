@@ -87,14 +87,14 @@ def plain(value: Any) -> object:
     pandas: Any = sys.modules.get("pandas")
     if pandas is not None and (value is pandas.NA or value is pandas.NaT):
         return None
-    if is_own(value, "numpy"):
-        numpy: Any = sys.modules["numpy"]
-        number = is_a(value, numpy.generic) and value.dtype.kind in "biufUM"
-        return plain(value.item()) if number else FOREIGN
     if kind is datetime or (pandas is not None and kind is pandas.Timestamp):
         zone: object = value.tzinfo
         own = zone is None or exactly(zone, timezone, ZoneInfo)
         return value if own or is_own(zone, "pytz", "dateutil") else FOREIGN
+    if is_own(value, "numpy"):
+        numpy: Any = sys.modules["numpy"]
+        number = is_a(value, numpy.generic) and value.dtype.kind in "biufUM"
+        return plain(value.item()) if number else FOREIGN
     return FOREIGN
 
 
@@ -139,7 +139,8 @@ def _single(title: str, height: int, column: Column, row: Callable[[int], object
 def _pandas_column(label: object, array: Any) -> Column:
     if not plain_array(array):
         return Column(label, named(array))
-    part = partial(_cut, array)
+    bare = is_own(array.dtype, "numpy") or named(array).endswith(".NumpyExtensionArray")
+    part = partial(_cut, getattr(array, "_ndarray", array) if bare else array)
     return Column(label, str(array.dtype), partial(element, array), part)
 
 

@@ -11,6 +11,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -151,7 +152,7 @@ def _comparison(
         among = [_operand(each, held) for each in right.elts]
         tests = [_ordered(operator.eq, one, each) for each in among]
         return lambda values, size: [
-            _is_there(value) and any(found) is wanted
+            value is not None and value is not FOREIGN and any(found) is wanted
             for value, *found in zip(
                 _of(one, values, size), *(test(values, size) for test in tests), strict=True
             )
@@ -192,18 +193,16 @@ def _ordered(
     compare: Callable[[Any, Any], Any], one: _Column | _Constant, other: _Column | _Constant
 ) -> Test:
     def holds(left: object, right: object) -> bool:
-        if not (_is_there(left) and _is_there(right)):
+        if left is None or right is None or left is FOREIGN or right is FOREIGN:
             return False
         try:
-            return compare(*_alike(left, right)) is True
+            if type(left) is not type(right):
+                left, right = _alike(left, right)
+            return compare(left, right) is True
         except (TypeError, ValueError, ArithmeticError):
             return False
 
     return lambda values, size: list(map(holds, _of(one, values, size), _of(other, values, size)))
-
-
-def _is_there(value: object) -> bool:
-    return value is not None and value is not FOREIGN
 
 
 def _alike(left: Any, right: Any) -> tuple[Any, Any]:
@@ -216,7 +215,12 @@ def _alike(left: Any, right: Any) -> tuple[Any, Any]:
 
 
 def _moment(text: str, like: Any) -> date:
-    when = datetime.fromisoformat(text)
+    when = _parsed(text)
     if not is_a(like, datetime):
         return when.date()
     return when if when.tzinfo else when.replace(tzinfo=like.tzinfo)
+
+
+@lru_cache(16)
+def _parsed(text: str) -> datetime:
+    return datetime.fromisoformat(text)
