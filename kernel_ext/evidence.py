@@ -157,7 +157,7 @@ def _unordered(base: Any) -> Callable[[Any], object]:
 
 def _deque(value: Any) -> object:
     size, at = _DEQUE.__len__(value), _DEQUE.__getitem__
-    ends = range(-min(size, ELEMENTS // 2), 0)
+    ends = range(max(size - ELEMENTS // 2, 0), size)  # a negative one would ask for __len__
     return _unordered(_DEQUE)(value), *(_token(at(value, i)) for i in ends)
 
 
