@@ -67,6 +67,11 @@ def is_scalar(kind: type) -> bool:
     return type(kind) is type and kind in _SCALARS  # another metaclass may define __hash__
 
 
+def is_builtin(kind: type) -> bool:
+    """Whether it is just a builtin type, of which a fingerprint takes no more than microseconds."""
+    return type(kind) is type and (kind in _SCALARS or kind in _CONTAINERS or kind in _CODE)
+
+
 def _content(value: Any, kind: type) -> object:
     """What a fingerprint is the hash of: nested tuples of numbers and plain text."""
     if type(kind) is type:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from ..agent.tools import Tool, ToolOutput, told
 from .describe import brief, short
+from .evidence import is_scalar
 from .masks import masked, without_passwords
 from .namespace import PATH, Refused, follow_code, is_public
 from .readers import element, origin, plain_array
@@ -156,7 +157,7 @@ def _matches(query: str, names: Iterable[tuple[str, object]]) -> Iterator[_Match
             yield _Match(0 if exact else 1 if at == 0 else 2, name, held)
         elif query in label(type(held)).lower():
             yield _Match(3, name, held)
-        else:
+        elif not is_scalar(type(held)):
             keys = in_time(_keys, masked(name, held), lambda _: ())
             key = next((key for key in keys if query in key.lower()), None)
             if key is not None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from ..agent.seen import NameSeen
 from .describe import TOO_SLOW, brief
-from .evidence import ELEMENTS, fingerprint, identity, is_scalar
+from .evidence import ELEMENTS, fingerprint, identity, is_builtin, is_scalar
 from .masks import masked
 from .stored import clip, exactly, label
 from .watchdog import in_time, watching
@@ -89,7 +89,7 @@ def _snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict
 
 
 def _evidence(value: object) -> str:
-    if is_scalar(type(value)):
+    if is_builtin(type(value)):
         return fingerprint(value)
     return in_time(fingerprint, value, identity)
 

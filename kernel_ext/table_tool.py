@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -54,6 +54,9 @@ DESCRIPTION = (
 )
 
 
+R = TypeVar("R")
+
+
 class _Refusal(Exception):
     """What is asked for cannot be shown; its text is a sentence."""
 
@@ -72,7 +75,7 @@ def table_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[TableRows]
         path = clip(asked.name, 120)
         try:
             with watching():
-                table = _opened(follow(asked.name, namespace()))
+                table = _read(table_of, follow(asked.name, namespace()))
                 return told(f"`{path}`: {_answer(asked, table)}")
         except (Refused, NoTable) as reason:
             return told(f"`{path}` {reason}", "error")
@@ -82,9 +85,10 @@ def table_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[TableRows]
     return Tool("table", DESCRIPTION, TableRows, run, reads_only=True)
 
 
-def _opened(value: object) -> Table:
+def _read(read: Callable[..., R], *arguments: object) -> R:
+    """What a library has; its failure is told. Raises NoTable."""
     try:
-        return table_of(value)
+        return read(*arguments)
     except NoTable:
         raise
     except Exception as error:
@@ -105,9 +109,8 @@ def _answer(asked: TableRows, table: Table) -> str:
     shown = f"rows {places[0]}–{places[-1]}{of}" if len(places) > 1 else f"row {places[0]}{of}"
     lines = [f"{head}; {shown}:"]
     room = TEXT - len(lines[0])
-    for line in _lines(
-        table, [table.column(i) for i in chosen], [matching.rows[i] for i in places]
-    ):
+    columns = [_read(table.column, i) for i in chosen]
+    for line in _lines(table, columns, [matching.rows[i] for i in places]):
         room -= len(line) + 1
         if room < 0:
             return "\n".join([*lines, "… cut: ask for fewer rows or columns"])
@@ -134,7 +137,7 @@ def _lines(table: Table, columns: Sequence[Column], rows: Sequence[int]) -> Iter
         if perf_counter() - began > SECONDS:
             yield "… the other rows are too slow to show"
             return
-        yield " | ".join([short(table.row(row)), *(_cell(each, row) for each in columns)])
+        yield " | ".join([short(_read(table.row, row)), *(_cell(each, row) for each in columns)])
 
 
 def _cell(column: Column, row: int) -> str:
@@ -147,7 +150,7 @@ def _cell(column: Column, row: int) -> str:
 
 
 def _labels(table: Table) -> list[str]:
-    return [text_of(table.label(i)) for i in range(min(table.width, LABELS))]
+    return [text_of(_read(table.label, i)) for i in range(min(table.width, LABELS))]
 
 
 def _chosen(names: Sequence[str], table: Table) -> list[int]:
@@ -171,7 +174,7 @@ def _matching(where: Where, table: Table) -> _Matching:
     found, began, scanned = array("q"), perf_counter(), 0
     while scanned < min(table.height, SCAN) and perf_counter() - began < SECONDS:
         end = min(scanned + CHUNK, table.height)
-        values = {name: list(map(plain, part(scanned, end))) for name, part in parts.items()}
+        values = {name: list(map(plain, _read(part, scanned, end))) for name, part in parts.items()}
         matches = where.test(values, end - scanned)
         found.extend(i for i, matched in enumerate(matches, scanned) if matched)
         scanned = end
@@ -185,7 +188,7 @@ def _part(name: str, table: Table) -> Callable[[int, int], Iterable[object]]:
         raise _Refusal(
             f"Column {clip(name)!r} is there twice." if places else _unknown(name, labels)
         )
-    column = table.column(places[0])
+    column = _read(table.column, places[0])
     if is_secret(name):
         raise _Refusal(f"Column {clip(name)!r} is hidden: it cannot be searched.")
     if column.part is None:

@@ -142,7 +142,7 @@ def _may_end(frame: FrameType | None) -> bool:
     """Whether all that runs within `in_time` may be left by an exception from anywhere."""
     inner: list[FrameType] = []
     while frame is not None and frame.f_code is not in_time.__code__:
-        if frame.f_code is lent.__code__ and inner:
+        if frame.f_code is lent.__code__:
             if not _is_readers(inner):
                 return False
             inner = []
@@ -156,7 +156,8 @@ def _may_end(frame: FrameType | None) -> bool:
 
 def _is_readers(frames: list[FrameType]) -> bool:
     """Of a plugged reader, the last of them, and of installed code; no finalizer."""
-    folders = (dirname(frames[-1].f_code.co_filename), *_installed())
+    home = [dirname(each.f_code.co_filename) for each in frames[-1:]]
+    folders = tuple(filter(None, (*home, *_installed())))
     return all(
         each.f_code.co_filename.startswith(folders) and each.f_code.co_name != "__del__"
         for each in frames
