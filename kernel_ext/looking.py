@@ -159,7 +159,7 @@ def _matches(query: str, names: Iterable[tuple[str, object]]) -> Iterator[_Match
             yield _Match(3, name, held)
         elif not is_scalar(type(held)):
             keys = in_time(_keys, masked(name, held), lambda _: ())
-            key = next((key for key in keys if query in key.lower()), None)
+            key = next((key for key in keys if query in key[:WIDE].lower()), None)
             if key is not None:
                 yield _Match(4, name, held, f"has {clip(key)!r}")
 

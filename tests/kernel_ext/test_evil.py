@@ -270,8 +270,8 @@ def function(calls: Calls) -> object:
     held.__name__, held.__doc__ = text("name"), text("doc")
     held.__kwdefaults__ = evil(calls, dict)(b=evil(calls)())
     held.__defaults__ = evil(calls, tuple)([evil(calls)()])
-    held.__signature__ = evil(calls)()  # type: ignore[attr-defined]
-    held.__wrapped__ = held  # type: ignore[attr-defined]
+    held.__signature__ = evil(calls)()
+    held.__wrapped__ = held
     return held
 
 
@@ -284,7 +284,7 @@ def wrapped(calls: Calls) -> object:
     def other() -> None:
         calls.append("other")
 
-    one.__wrapped__, other.__wrapped__ = other, one  # type: ignore[attr-defined]
+    one.__wrapped__, other.__wrapped__ = other, one
     return one
 
 
@@ -472,7 +472,7 @@ EVIL: dict[str, Factory] = {
     "a coroutine": coroutine,
     "a map": lambda calls: map(trap(calls, "map"), [1, 2]),
     "a filter": lambda calls: filter(trap(calls, "filter"), [1, 2]),
-    "a zip": lambda calls: zip(generator(calls), [1], strict=False),  # type: ignore[call-overload]
+    "a zip": lambda calls: zip(generator(calls), [1], strict=False),
     "an endless count": lambda _: itertools.count(),
     "a lazy frame": lazily,
     "objects in polars": polars_objects,
@@ -523,7 +523,7 @@ EVIL: dict[str, Factory] = {
     "a future": lambda _: Future[int](),
     "a pointer to nothing": lambda _: ctypes.POINTER(ctypes.c_int)(),
     "a frame of the stack": lambda _: sys._getframe(),
-    "generic aliases": lambda calls: [list[evil(calls)()], typing.Any, int | str],  # type: ignore[misc]
+    "generic aliases": lambda calls: [list[evil(calls)()], typing.Any, int | str],
     "a method of an evil": lambda calls: types.MethodType(len, evil(calls)()),
     "partials of partials": lambda calls: functools.partial(functools.partial(evil(calls)(), 1)),
     "views of an evil dict": lambda calls: dict.items(evil(calls, dict)(a=1)),
@@ -582,7 +582,7 @@ def test_every_way_of_looking_survives_it_and_runs_none_of_it(kind: str) -> None
         bad = {c for c in text if not (c.isprintable() or c == "\n")}
         assert not bad, way
     if kind == "a coroutine":
-        held.close()  # type: ignore[attr-defined]
+        held.close()
 
 
 def test_iterators_are_left_where_they_were() -> None:

@@ -10,6 +10,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,6 +137,22 @@ def test_what_was_too_slow_is_not_looked_at_again_while_it_is_the_same_object(
     assert len(asked) == 2
 
 
+def test_what_has_no_evidence_in_time_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def slow(value: object) -> str:
+        asked.append(value)
+        while True:
+            check()
+
+    monkeypatch.setattr("inkernel.kernel_ext.names.fingerprint", slow)
+    names: dict[str, object] = {"held": Slow()}
+    told = snapshot(names, {})
+    assert told["held"].line.endswith("Slow instance: kept=1")
+    assert snapshot(names, told)["held"] is told["held"]
+    assert len(asked) == 1
+
+
 @needs_a_timer
 @with_the_timer
 @pytest.mark.usefixtures("timer")
@@ -158,7 +176,7 @@ def test_a_reader_is_ended_and_the_persons_code_below_it_is_not() -> None:
     done: list[str] = []
     theirs: dict[str, object] = {"done": done, "time": time}
     exec("def held(value):\n    time.sleep(0.3)\n    done.append(value)", theirs)
-    call: Callable[[str], None] = theirs["held"]  # type: ignore[assignment]
+    call: Callable[[str], None] = theirs["held"]
 
     def read(value: str) -> str:
         call(value)
@@ -184,7 +202,7 @@ def test_a_finalizer_that_runs_meanwhile_is_not_interrupted(
 
     def slow(value: object) -> None:
         held = Ends()
-        held.itself = held  # type: ignore[attr-defined]
+        held.itself = held
         del held
         gc.collect()
 
@@ -282,3 +300,36 @@ def test_an_error_of_the_look_is_raised_and_nothing_is_left() -> None:
     check()
     assert lent(len, "abc") == 3
     assert not issubclass(TooSlow, Exception)
+
+
+IN_A_KERNEL = """
+import signal, time
+from inkernel.kernel_ext.describe import brief
+class Slow: pass
+began = time.monotonic()
+print(brief(Slow()))
+print(time.monotonic() - began < 5)
+print(signal.getsignal(signal.SIGALRM) == signal.SIG_DFL, signal.getitimer(signal.ITIMER_REAL))
+print(brief(Slow()))
+"""
+
+
+@needs_a_timer
+@pytest.mark.kernel
+def test_in_a_kernel_a_reader_of_another_package_is_ended(
+    kernel: Callable[..., Any], tmp_path: Path
+) -> None:
+    told = tmp_path / "slow_reader-1.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: slow-reader\nVersion: 1\n")
+    (told / "entry_points.txt").write_text("[inkernel.readers]\nslow = slow_reader:read\n")
+    (tmp_path / "slow_reader.py").write_text(
+        "import time\ndef read(value):\n    if type(value).__name__ == 'Slow':\n"
+        f"        time.sleep({HANGS})\n"
+    )
+    assert kernel().run(IN_A_KERNEL).text.split("\n")[:4] == [
+        "Slow: too slow to describe (over 50 ms)",
+        "True",
+        "True (0.0, 0.0)",
+        "Slow instance",
+    ]
