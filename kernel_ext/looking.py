@@ -101,7 +101,8 @@ _DOCS = "The signature and docstring of a live object, without running code."
 def _answer(path: str, names: Mapping[str, object], tell: Callable[[object], str]) -> ToolOutput:
     said = clip(path, 120)
     try:
-        return told(f"`{said}`: {tell(follow_code(path, _known(names)))}")
+        with watching():
+            return told(f"`{said}`: {tell(follow_code(path, _known(names)))}")
     except (Refused, NoSource) as reason:
         return told(f"`{said}` {reason}", "error")
 

@@ -37,6 +37,7 @@ from .stored import (
     SCANNED,
     class_items,
     clip,
+    dict_items,
     exactly,
     find,
     is_a,
@@ -165,7 +166,7 @@ def _code(held: Any) -> CodeType | None:
 def _function_source(code: CodeType, held: Any) -> Source:
     file, first = code.co_filename, code.co_firstlineno
     if file.startswith("<frozen") and exactly(held, FunctionType):
-        file = find(held.__globals__.items(), "__file__")
+        file = find(dict_items(held.__globals__), "__file__")
     lines = _lines(file)
     what = f"function {clip(code.co_name)}"
     if first > len(lines):

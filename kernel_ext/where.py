@@ -96,7 +96,7 @@ def _prepared(text: str, held: dict[str, _Column | _Constant]) -> str:
             meant: _Column | _Constant = _Constant(value)
         elif token[0] == "`":
             meant = _Column(token[1:-1])
-        elif token[0] == "_" or token[0].isalpha():
+        elif re.match(r"[^\W\d]", token):
             known = token if token in ("None", "True", "False") else None
             word = known or _WORDS.get(token.lower() if token.isupper() else token)
             if word:

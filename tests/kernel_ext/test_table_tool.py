@@ -119,7 +119,17 @@ def test_it_says_how_many_match_and_pages_through_them() -> None:
             "1",
             "\ud800 > 1",
         ),
-        *("missing > 1", "", "price := 3", "a; b", "'unclosed", "price > 1e999j", "\x00"),
+        *(
+            "missing > 1",
+            "",
+            "price := 3",
+            "a; b",
+            "'unclosed",
+            "price > 1e999j",
+            "\x00",
+            "ⅷ > 1",
+            "² > 1",
+        ),
     ],
 )
 def test_what_is_no_filter_is_refused_and_never_run(where: str) -> None:
