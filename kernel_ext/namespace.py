@@ -269,12 +269,17 @@ def _defines(value: object, name: str) -> bool:
     return any(True for base in mro(type(value)) for _ in _held(class_items(base), name))
 
 
-def _member(value: object, name: str) -> object:
-    """What is stored under the name, on the instance or its class, as it is."""
+def _places(value: object, name: str) -> tuple[list[Any], list[Any]]:
+    """What the instance stores under the name, and what its classes do."""
     is_class = is_a(value, type)
     lineage: tuple[type, ...] = mro(cast("type", value)) if is_class else mro(type(value))
-    declared = [member for base in lineage for member in _held(class_items(base), name)]
     own = [] if is_class else list(_held(own_items(value), name))
+    return own, [member for base in lineage for member in _held(class_items(base), name)]
+
+
+def _member(value: object, name: str) -> object:
+    """What is stored under the name, on the instance or its class, as it is."""
+    own, declared = _places(value, name)
     computed = [each for each in declared[:1] if _defines(each, "__set__")]
     found = [*computed, *own, *declared]
     return found[0] if found else _attribute(value, name)
@@ -283,9 +288,7 @@ def _member(value: object, name: str) -> object:
 def _stored_attribute(value: object, name: str) -> object:
     """As stored on the instance or its class. Raises Refused where code would compute it."""
     is_class = is_a(value, type)
-    lineage: tuple[type, ...] = mro(cast("type", value)) if is_class else mro(type(value))
-    own = [] if is_class else list(_held(own_items(value), name))
-    declared = [member for base in lineage for member in _held(class_items(base), name)]
+    own, declared = _places(value, name)
     for member in declared[:1]:
         if not is_class and _is_c_slot(member):
             return member.__get__(value, type(value))

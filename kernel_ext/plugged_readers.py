@@ -4,8 +4,8 @@ An entry point names a function `value -> str | None`: one line for a value it k
 other. It is asked only for an instance that no reader here knows, on the main thread, and what it
 runs is its own affair: it should neither compute, connect nor call a foreign method. Readers are
 loaded when the first such value is looked at. One that fails to load or raises is named in the
-line it would have given. One that took longer than `SECONDS` is not asked again in this process.
-The watchdog ends one that computes or waits in Python; one that stays in C can only be interrupted.
+line it would have given. One that the watchdog had to end, or that took longer than `SECONDS`, is
+not asked again in this process; one that stays in C for good can only be interrupted.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,10 +15,10 @@ from time import perf_counter
 from typing import Any
 
 from .stored import clip, named
-from .watchdog import LIMIT, TooSlow, lent, unhurried
+from .watchdog import TooSlow, lent, unhurried
 
 GROUP = "inkernel.readers"
-SECONDS = LIMIT
+SECONDS = 0.1
 """A reader that takes longer is asked no more."""
 
 

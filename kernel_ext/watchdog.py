@@ -115,6 +115,7 @@ def unhurried() -> Generator[None]:
 
 def lent(read: Callable[[T], R], value: T) -> R:
     """`read(value)`, where `read` is not ours and may be ended in the midst of what it calls."""
+    _installed()  # not for the first time in a signal handler
     return read(value)
 
 
@@ -124,7 +125,8 @@ def _is_free() -> bool:
         return False
     if not hasattr(signal, "setitimer"):
         return False
-    unused = signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, _ring)
+    handler = signal.getsignal(signal.SIGALRM)
+    unused = handler is signal.SIG_DFL or handler is _ring  # another's `==` is not to be asked
     blocked = signal.SIGALRM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     return unused and not blocked and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 

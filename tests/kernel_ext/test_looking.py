@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.testing.globalipapp import start_ipython
 
 from inkernel.agent.tools import ToolOutput
 from inkernel.kernel_ext.looking import DOC_TEXT, LISTING, SOURCE_LINES, SOURCE_TEXT, looking_tools
@@ -37,14 +38,15 @@ def docs(path: str, /, **names: object) -> str:
 @pytest.fixture
 def cell() -> Any:
     """Runs code as a cell of a shell; what it defines."""
-    shell = InteractiveShell()
+    shell = start_ipython() or InteractiveShell.instance()
+    shell.reset(new_session=False)
 
     def run(code: str) -> Names:
-        assert shell.run_cell(textwrap.dedent(code), store_history=True).success
+        assert shell.run_cell(textwrap.dedent(code)).success
         return {k: v for k, v in shell.user_ns.items() if k[:1] != "_"}
 
     yield run
-    shell.history_manager.end_session()
+    shell.reset(new_session=False)
 
 
 def test_the_tools_only_read_and_tell_their_arguments() -> None:
@@ -279,3 +281,19 @@ class TestDocs:
         docs("held", held=Held())
         docs("Held", Held=Held)
         assert calls == []
+
+
+@pytest.mark.kernel
+def test_in_a_kernel_the_source_of_a_cell_is_found(kernel: Any) -> None:
+    live = kernel()
+    live.run("x = 1\nclass Plain:\n    kept = 1\ndef held(a):\n    return a\n")
+    ask = (
+        "from inkernel.kernel_ext.looking import looking_tools\n"
+        "tool = looking_tools(lambda: dict(held=held, Plain=Plain))[1]\n"
+        "for path in ('held', 'Plain'):\n"
+        "    print((await tool.run('c', tool.arguments(object=path))).text)\n"
+    )
+    assert live.run(ask).text == (
+        "`held`: function held in a notebook cell, lines 4–5\ndef held(a):\n    return a\n"
+        "`Plain`: class Plain in a notebook cell, lines 2–3\nclass Plain:\n    kept = 1\n"
+    )
