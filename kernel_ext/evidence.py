@@ -69,7 +69,7 @@ def is_scalar(kind: type) -> bool:
 
 def is_builtin(kind: type) -> bool:
     """Whether it is just a builtin type, of which a fingerprint takes no more than microseconds."""
-    return type(kind) is type and (kind in _SCALARS or kind in _CONTAINERS or kind in _CODE)
+    return type(kind) is type and kind in _BUILTINS
 
 
 def _content(value: Any, kind: type) -> object:
@@ -330,6 +330,8 @@ _CODE: dict[type, Callable[[Any], object]] = {
     ModuleType: id,
     BuiltinFunctionType: id,
 }
+
+_BUILTINS = frozenset((*_SCALARS, *_CONTAINERS, *_CODE))
 
 _LIBRARIES: dict[str, Callable[[Any, type], object]] = {
     "numpy": _numpy,

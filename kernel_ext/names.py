@@ -76,7 +76,8 @@ def _snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict
         elif type(seen) is _Slow and seen.evidence == identity(value):
             found[name] = seen
             continue
-        evidence = _evidence(value)
+        quick = is_builtin(type(value))
+        evidence = fingerprint(value) if quick else in_time(fingerprint, value, identity)
         if seen is None or seen.evidence != evidence:
             new.append((name, value, evidence))
             seen = NameSeen(name, "", evidence)
@@ -88,16 +89,9 @@ def _snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict
     return found
 
 
-def _evidence(value: object) -> str:
-    if is_builtin(type(value)):
-        return fingerprint(value)
-    return in_time(fingerprint, value, identity)
-
-
 def _seen(line: str, name: str, value: object, evidence: str) -> NameSeen:
-    unseen = identity(value)
-    if evidence == unseen or line.endswith(TOO_SLOW):
-        return _Slow(name, line, unseen)
+    if " " not in evidence or line.endswith(TOO_SLOW):  # of the object alone, not of what it holds
+        return _Slow(name, line, identity(value))
     constants = _constants(value)
     if constants is _NOTHING:
         return NameSeen(name, line, evidence)
