@@ -3,10 +3,11 @@
 Knows no tool. `out-1`, `out-2` … in the order they were kept: the same after a resume.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .cells import CellRun
+from .cells import CellRun, DisplayOutput, Output
 from .errors import RecordError
 from .lines import Lines
 from .pieces import full
@@ -64,9 +65,8 @@ class Outputs:
 
         `ran`: the id of the notebook's cell that it ran; it takes the place of earlier runs of it.
         """
-        values = run.model_dump(mode="json", fallback=str)
         where = {"by": "agent", **self._where, "call_id": call_id}
-        return self._keep({**where, **({"ran": ran} if ran else {})}, values, run).handle
+        return self._keep({**where, **({"ran": ran} if ran else {})}, run).handle
 
     def keep_seen(self, run: CellSeen, kernel: str = "") -> KeptRun:
         """Record a run of the person's, outputs as far as the host has them, once.
@@ -89,7 +89,7 @@ class Outputs:
             **{"number": run.number, "kernel": kernel},
             **{"changed": run.changed, "reads": run.reads},
         }
-        head = self._keep(where, ran.model_dump(mode="json", fallback=str), ran)
+        head = self._keep(where, ran)
         return KeptRun(head.handle, run, self.runs.supersedes(head.handle))
 
     def supersede(self, run: CellSeen) -> str | None:
@@ -115,9 +115,9 @@ class Outputs:
             raise RecordError(f"{self._record.path} was changed: it no longer has {handle}.")
         return line
 
-    def _keep(self, where: Mapping[str, Any], values: Mapping[str, Any], run: CellRun) -> RunHead:
+    def _keep(self, where: Mapping[str, Any], run: CellRun) -> RunHead:
         handle = self._next()
-        line = {**where, "handle": handle, "tokens": estimate(full(run)), **values}
+        line = {**where, "handle": handle, "tokens": estimate(full(run)), **_values(run)}
         self._places[handle] = self._record.append("cell_run", line)
         head = head_of(line)
         self.runs.add(head)
@@ -125,6 +125,29 @@ class Outputs:
 
     def _next(self) -> str:
         return f"out-{len(self._places) + 1}"
+
+
+def _values(run: CellRun) -> dict[str, Any]:
+    try:
+        return run.model_dump(mode="json", fallback=str)
+    except ValueError:  # pydantic goes some 250 levels deep
+        flat = tuple(map(_flat, run.outputs))
+        return run.model_copy(update={"outputs": flat}).model_dump(mode="json", fallback=str)
+
+
+def _flat(output: Output) -> Output:
+    """A display with texts for what is nested in it."""
+    if not isinstance(output, DisplayOutput):
+        return output
+    data = {kind: _text(value) for kind, value in output.data.items()}
+    return output.model_copy(update={"data": data, "metadata": {}})
+
+
+def _text(value: object) -> str:
+    try:
+        return value if isinstance(value, str) else json.dumps(value, default=str)
+    except (TypeError, ValueError, RecursionError):
+        return "(nested too deeply)"
 
 
 def run_of(line: Mapping[str, Any]) -> CellRun:

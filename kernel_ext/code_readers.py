@@ -56,10 +56,11 @@ def read_function(value: FunctionType, show: Show) -> Reading:
             yield "wraps ", wrapped
 
     said = "".join(f": {clip(line)}" for line in _doc(value.__doc__))
-    return Reading(f"function {clip(value.__name__)}({_parameters(value, show)}){said}", entries())
+    return Reading(f"function {clip(value.__name__)}({parameters(value, show)}){said}", entries())
 
 
-def _parameters(function: FunctionType, show: Show) -> str:
+def parameters(function: FunctionType, show: Show) -> str:
+    """What stands between the parentheses of its signature."""
     code, names = function.__code__, function.__code__.co_varnames
     count, only = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
     # from 3.14 on, asking for annotations runs them

@@ -3,7 +3,8 @@
 No `__repr__`, `__str__`, `__len__`, `__eq__`, `__hash__`, `__getattr__`, `__class__` or property of
 a user's class is run, nothing lazy is computed, no iterator is advanced. A subclass of a builtin is
 read by the builtin's own methods. Work is bounded by what is shown, not by the size of the data;
-the passes over data that there are, and their bounds, stand in `readers`.
+the passes over data that there are, and their bounds, stand in `readers`. What takes too long all
+the same is ended by the `watchdog`.
 """
 
 from collections import deque
@@ -52,6 +53,7 @@ from .stored import (
     own_items,
     stored,
 )
+from .watchdog import LIMIT, check, in_time
 
 LINE = 200
 """Characters of a line."""
@@ -63,6 +65,9 @@ HEAD_TEXT = 150
 """Characters of a str or bytes in a line."""
 DEPTH = 3
 """The deepest that a description goes."""
+TOO_SLOW = f"too slow to describe (over {LIMIT * 1000:.0f} ms)"
+"""Said behind the type of a value that the watchdog ended the look at."""
+REST = f"  … the rest is {TOO_SLOW}"
 
 
 def brief(value: object) -> str:
@@ -70,7 +75,12 @@ def brief(value: object) -> str:
 
     Shows up to `FIRST` values and, within each, up to `FIRST` more.
     """
-    return _head(value, 1)
+    return in_time(_line, value, _slow)
+
+
+def short(value: object) -> str:
+    """At most 60 characters, for a value among others: a scalar itself, else type and size."""
+    return in_time(partial(_head, inner=0), value, _slow)
 
 
 def describe(value: object, depth: int = 1) -> str:
@@ -78,14 +88,30 @@ def describe(value: object, depth: int = 1) -> str:
 
     `depth` levels of entries (0 to `DEPTH`), up to `ENTRIES` of each. Never raises.
     """
-    lines, cut = [brief(value)], f"  … more, cut at {TEXT:,} characters"
-    room = TEXT - len(lines[0]) - len(cut) - 1
-    for line in _lines(value, min(depth, DEPTH), "  "):
-        room -= len(line) + 1
-        if room < 0:
-            return "\n".join([*lines, cut])
-        lines.append(line)
+    lines: list[str] = []
+
+    def look(value: object) -> None:
+        lines.append(_line(value))
+        room, cut = TEXT - len(lines[0]), f"  … more, cut at {TEXT:,} characters"
+        for line in _lines(value, min(depth, DEPTH), "  "):
+            room -= len(line) + 1
+            if room < max(len(cut), len(REST)) + 1:
+                return lines.append(cut)
+            lines.append(line)
+
+    def otherwise(value: object) -> None:
+        lines.append(REST if lines else _slow(value))
+
+    in_time(look, value, otherwise)
     return "\n".join(lines)
+
+
+def _line(value: object) -> str:
+    return _head(value, 1)
+
+
+def _slow(value: object) -> str:
+    return f"{named(value)}: {TOO_SLOW}"
 
 
 def _lines(value: object, depth: int, indent: str) -> Iterator[str]:
@@ -105,6 +131,7 @@ def _lines(value: object, depth: int, indent: str) -> Iterator[str]:
 
 def _head(value: object, inner: int) -> str:
     """A line with values nested `inner` deep; below 0 only scalars show more than their type."""
+    check()
     kind = type(value)
     if inner < 0 and not (type(kind) is type and kind in _SCALARS):
         return label(kind)

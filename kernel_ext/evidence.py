@@ -54,12 +54,22 @@ def fingerprint(value: object) -> str:
             return f"{kind.__name__} {hash(_SCALARS[kind](value)):x}"
         return f"{id(value):x}:{id(kind):x} {hash(_content(value, kind)):x}"
     except Exception:
-        return f"{id(value):x}:{id(kind):x}"
+        return identity(value)
+
+
+def identity(value: object) -> str:
+    """The fingerprint of what cannot be looked into: which object it is, of which type."""
+    return f"{id(value):x}:{id(type(value)):x}"
 
 
 def is_scalar(kind: type) -> bool:
     """Whether values of just this type are compared by value."""
     return type(kind) is type and kind in _SCALARS  # another metaclass may define __hash__
+
+
+def is_builtin(kind: type) -> bool:
+    """Whether it is just a builtin type, of which a fingerprint takes no more than microseconds."""
+    return type(kind) is type and kind in _BUILTINS
 
 
 def _content(value: Any, kind: type) -> object:
@@ -152,7 +162,7 @@ def _unordered(base: Any) -> Callable[[Any], object]:
 
 def _deque(value: Any) -> object:
     size, at = _DEQUE.__len__(value), _DEQUE.__getitem__
-    ends = range(-min(size, ELEMENTS // 2), 0)
+    ends = range(max(size - ELEMENTS // 2, 0), size)  # a negative one would ask for __len__
     return _unordered(_DEQUE)(value), *(_token(at(value, i)) for i in ends)
 
 
@@ -320,6 +330,8 @@ _CODE: dict[type, Callable[[Any], object]] = {
     ModuleType: id,
     BuiltinFunctionType: id,
 }
+
+_BUILTINS = frozenset((*_SCALARS, *_CONTAINERS, *_CODE))
 
 _LIBRARIES: dict[str, Callable[[Any, type], object]] = {
     "numpy": _numpy,

@@ -15,6 +15,7 @@ from ..agent.validity import Validity
 from ..widgets.outputs import can_show
 from .document import LiveCell
 from .execute import Host, Step, run_code
+from .looking import looking_tools
 from .namespace import inspect_tool
 from .notebook_edit import notebook_edit_tool
 from .notebook_here import NotebookHere
@@ -68,8 +69,12 @@ def tools_of_turn(
     async def run_cell_of(call_id: str, asked: RunCell, _cell: LiveCell) -> CellRun:
         return await run(call_id, asked)
 
+    def names() -> Mapping[str, object]:
+        return user_names(host.shell)
+
     lent = (
-        inspect_tool(lambda: user_names(host.shell)),
+        inspect_tool(names),
+        *looking_tools(names),
         notebook_read_tool(here, limit, outputs.keep),
         notebook_edit_tool(here),
         output_tool(outputs, limit, lambda head: holds().hides(head)),

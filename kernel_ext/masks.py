@@ -36,13 +36,14 @@ class Hidden:
 
 def masked(name: object, value: Any) -> object:
     """The value, or what stands for it because of what it is called."""
-    if not exactly(value, *_MASKED) or not _is_secret(name):
+    if not exactly(value, *_MASKED) or not is_secret(name):
         return value
     size = "" if exactly(value, int, float) else f" of {len(value):,}"
     return Hidden(f"<{type(value).__name__}{size}, hidden>")
 
 
-def _is_secret(name: object) -> bool:
+def is_secret(name: object) -> bool:
+    """Whether what is called so is hidden."""
     text = name.decode("latin-1") if type(name) is bytes else name
     return type(text) is str and bool(_SECRET.search(_CAMEL.sub("_", text[-END:])))
 

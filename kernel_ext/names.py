@@ -9,10 +9,11 @@ from sys import getsizeof
 from typing import Any, NamedTuple, cast
 
 from ..agent.seen import NameSeen
-from .describe import brief
-from .evidence import ELEMENTS, fingerprint, is_scalar
+from .describe import TOO_SLOW, brief
+from .evidence import ELEMENTS, fingerprint, identity, is_builtin, is_scalar
 from .masks import masked
 from .stored import clip, exactly, label
+from .watchdog import in_time, watching
 
 LINES = 1_000
 """Names a snapshot makes whole lines for; of further new ones only the type is said."""
@@ -41,12 +42,23 @@ class _Kept(NameSeen):
     constants: object
 
 
+class _Slow(NameSeen):
+    """Of a value that took too long: while it is the same object, it is not looked at again."""
+
+    __slots__ = ()
+
+
 def snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict[str, NameSeen]:
     """Each public name as it is now: the very `NameSeen` of `told` where no change was seen.
 
     `told` is an earlier snapshot of this kernel. Names that begin with an underscore are left out.
     Runs no code of a value and never raises. Time: bench/names.py.
     """
+    with watching():
+        return _snapshot(names, told)
+
+
+def _snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict[str, NameSeen]:
     found: dict[str, NameSeen] = {}
     new: list[tuple[str, object, str]] = []
     # two tuples, not one of pairs: 10,000 new objects would start the garbage collector
@@ -61,7 +73,11 @@ def snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict[
                 continue
         elif seen is None and name[:1] == "_":
             continue
-        evidence = fingerprint(value)
+        elif type(seen) is _Slow and seen.evidence == identity(value):
+            found[name] = seen
+            continue
+        quick = is_builtin(type(value))
+        evidence = fingerprint(value) if quick else in_time(fingerprint, value, identity)
         if seen is None or seen.evidence != evidence:
             new.append((name, value, evidence))
             seen = NameSeen(name, "", evidence)
@@ -74,6 +90,8 @@ def snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict[
 
 
 def _seen(line: str, name: str, value: object, evidence: str) -> NameSeen:
+    if " " not in evidence or line.endswith(TOO_SLOW):  # of the object alone, not of what it holds
+        return _Slow(name, line, identity(value))
     constants = _constants(value)
     if constants is _NOTHING:
         return NameSeen(name, line, evidence)

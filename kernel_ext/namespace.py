@@ -37,6 +37,7 @@ from .stored import (
     own_items,
     type_name,
 )
+from .watchdog import watching
 
 NAMES, LISTING = 200, 8_000
 """Names and characters of a listing."""
@@ -73,9 +74,10 @@ def inspect_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[Inspect]
 
     async def run(call_id: str, arguments: Inspect) -> ToolOutput:
         names = namespace()
-        if arguments.names or arguments.expression:
-            return _look(arguments, names)
-        return told(_listing(names))
+        with watching():
+            if arguments.names or arguments.expression:
+                return _look(arguments, names)
+            return told(_listing(names))
 
     return Tool("inspect", DESCRIPTION, Inspect, run, reads_only=True)
 
@@ -87,7 +89,7 @@ def reference(name: str, namespace: Mapping[str, object]) -> str:
     return f"`{clip(name)}` in the live namespace:\n{describe(masked(name, namespace[name]), 1)}"
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """A path that is not followed; its text is the rest of a sentence that names the path."""
 
 
@@ -108,13 +110,13 @@ def _look(arguments: Inspect, names: Mapping[str, object]) -> ToolOutput:
             held = masked(last, follow(arguments.expression, names))
             texts.append(f"{path}: {describe(held, arguments.depth)}")
             told_of += 1
-        except _Refused as refusal:
+        except Refused as refusal:
             texts.append(f"`{path}` {refusal}")
     return told("\n\n".join(texts), "ok" if told_of else "error")
 
 
 def _listing(names: Mapping[str, object]) -> str:
-    public = [(name, held) for name, held in names.items() if name[:1] != "_"]
+    public = [(name, held) for name, held in names.items() if is_public(name)]
     modules = [(name, held) for name, held in public if is_a(held, ModuleType)]
     others = [(name, held) for name, held in public if not is_a(held, ModuleType)]
     if not public:
@@ -133,8 +135,13 @@ def _listing(names: Mapping[str, object]) -> str:
     return "\n".join(lines)
 
 
+def is_public(name: object) -> bool:
+    """Whether a key of a namespace is a name, and not a hidden one."""
+    return type(name) is str and name[:1] != "_"
+
+
 def _unknown(name: str, names: Mapping[str, object]) -> str:
-    near = get_close_matches(name[:80], names, 3)
+    near = get_close_matches(name[:80], filter(is_public, names), 3)
     nearest = f"; the nearest names are {', '.join(map(clip, near))}" if near else ""
     return f"`{clip(name)}` is not defined in the live namespace{nearest}."
 
@@ -143,32 +150,49 @@ def follow(path: str, names: Mapping[str, object]) -> object:
     """The value at the end of a path of names, attributes, constant subscripts and slices.
 
     Nothing of the user's runs: attributes are stored ones, or known to be harmless on a library's
-    own type; subscripts work on exact builtin and library types. Raises _Refused for all else.
+    own type; subscripts work on exact builtin and library types. Raises Refused for all else.
     """
+    return _followed(path, lambda node: _resolve(node, names))
+
+
+def follow_code(path: str, names: Mapping[str, object]) -> object:
+    """As `follow`, but its last attribute is what is stored: also a property or a method of C.
+
+    Raises Refused.
+    """
+
+    def resolve(node: ast.expr) -> object:
+        if isinstance(node, ast.Attribute):
+            return _member(_resolve(node.value, names), node.attr)
+        return _resolve(node, names)
+
+    return _followed(path, resolve)
+
+
+def _followed(path: str, resolve: Callable[[ast.expr], object]) -> object:
     _demand(len(path) <= PATH, f"is longer than {PATH} characters")
     try:
-        tree = ast.parse(path.strip(), mode="eval")
-        return _resolve(tree.body, names)
-    except _Refused:
+        return resolve(ast.parse(path.strip(), mode="eval").body)
+    except Refused:
         raise
     except SyntaxError:
-        raise _Refused("is not a Python expression; use run_cell for code.") from None
+        raise Refused("is not a Python expression; use run_cell for code.") from None
     except Exception as error:
-        raise _Refused(f"cannot be looked up ({named(error)}); use run_cell.") from None
+        raise Refused(f"cannot be looked up ({named(error)}); use run_cell.") from None
 
 
 def _resolve(node: ast.expr, names: Mapping[str, object]) -> object:
     match node:
         case ast.Name(id=name):
             if name not in names:
-                raise _Refused(f"cannot be looked up: {_unknown(name, names)}")
+                raise Refused(f"cannot be looked up: {_unknown(name, names)}")
             return names[name]
         case ast.Attribute(value=inner, attr=name):
             return _attribute(_resolve(inner, names), name)
         case ast.Subscript(value=inner, slice=key):
             return _item(_resolve(inner, names), _key(key))
         case _:
-            raise _Refused(
+            raise Refused(
                 "is more than names, attributes, constant subscripts and slices; use run_cell."
             )
 
@@ -187,7 +211,7 @@ def _key(node: ast.expr) -> object:
             return tuple(map(_key, parts))
         case _:
             pass
-    raise _Refused("has a subscript that is not a constant; use run_cell.")
+    raise Refused("has a subscript that is not a constant; use run_cell.")
 
 
 _INDEX = frozenset(("name", "names", "dtype", "shape", "size"))
@@ -206,7 +230,7 @@ _SAFE: Mapping[str, frozenset[str]] = {
 def _attribute(value: object, name: str) -> object:
     source = origin(value)
     if name[:2] == "__":
-        raise _Refused(f"asks for `{clip(name)}`, which is not data; use run_cell.")
+        raise Refused(f"asks for `{clip(name)}`, which is not data; use run_cell.")
     if source and source.exact:
         names = _SAFE.get(f"{source.package}.{source.name}", frozenset())
         if name in names or (name in _INDEX and is_index(value)):
@@ -229,7 +253,7 @@ def _library_attribute(value: Any, name: str, source: Origin) -> object:
 
 def _demand(met: bool, otherwise: str) -> None:
     if not met:
-        raise _Refused(f"{otherwise}; use run_cell.")
+        raise Refused(f"{otherwise}; use run_cell.")
 
 
 def _plain_frame(frame: Any) -> bool:
@@ -245,12 +269,26 @@ def _defines(value: object, name: str) -> bool:
     return any(True for base in mro(type(value)) for _ in _held(class_items(base), name))
 
 
-def _stored_attribute(value: object, name: str) -> object:
-    """As stored on the instance or its class. Raises _Refused where code would compute it."""
+def _places(value: object, name: str) -> tuple[list[Any], list[Any]]:
+    """What the instance stores under the name, and what its classes do."""
     is_class = is_a(value, type)
     lineage: tuple[type, ...] = mro(cast("type", value)) if is_class else mro(type(value))
     own = [] if is_class else list(_held(own_items(value), name))
-    declared = [member for base in lineage for member in _held(class_items(base), name)]
+    return own, [member for base in lineage for member in _held(class_items(base), name)]
+
+
+def _member(value: object, name: str) -> object:
+    """What is stored under the name, on the instance or its class, as it is."""
+    own, declared = _places(value, name)
+    computed = [each for each in declared[:1] if _defines(each, "__set__")]
+    found = [*computed, *own, *declared]
+    return found[0] if found else _attribute(value, name)
+
+
+def _stored_attribute(value: object, name: str) -> object:
+    """As stored on the instance or its class. Raises Refused where code would compute it."""
+    is_class = is_a(value, type)
+    own, declared = _places(value, name)
     for member in declared[:1]:
         if not is_class and _is_c_slot(member):
             return member.__get__(value, type(value))

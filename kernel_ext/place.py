@@ -88,7 +88,9 @@ def user_names(shell: Shell) -> dict[str, object]:
     return {
         name: value
         for name, value in shell.user_ns.items()
-        if not name.startswith("_") and not (name in hidden and hidden[name] is value)
+        if type(name) is str
+        and not name.startswith("_")
+        and not (name in hidden and hidden[name] is value)
     }
 
 

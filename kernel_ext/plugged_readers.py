@@ -4,8 +4,8 @@ An entry point names a function `value -> str | None`: one line for a value it k
 other. It is asked only for an instance that no reader here knows, on the main thread, and what it
 runs is its own affair: it should neither compute, connect nor call a foreign method. Readers are
 loaded when the first such value is looked at. One that fails to load or raises is named in the
-line it would have given. One that took longer than `SECONDS` is not asked again in this process;
-one that never returns can only be interrupted.
+line it would have given. One that the watchdog had to end, or that took longer than `SECONDS`, is
+not asked again in this process; one that stays in C for good can only be interrupted.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from .stored import clip, named
+from .watchdog import TooSlow, lent, unhurried
 
 GROUP = "inkernel.readers"
 SECONDS = 0.1
@@ -35,7 +36,10 @@ class PluggedReader:
             return None
         started = perf_counter()
         try:
-            text = self.read(value)
+            text = lent(self.read, value)
+        except TooSlow:
+            self.fault = "too slow"
+            raise
         except Exception as error:
             return f"(reader {self.name} failed: {named(error)})"
         finally:
@@ -70,5 +74,7 @@ def plugged_readers() -> tuple[PluggedReader, ...]:
 
 def read_plugged(value: object) -> str | None:
     """The first line that a plugged reader has for the value."""
-    lines = (reader.line(value) for reader in plugged_readers())
+    with unhurried():
+        readers = plugged_readers()
+    lines = (reader.line(value) for reader in readers)
     return next((line for line in lines if line is not None), None)

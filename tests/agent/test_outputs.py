@@ -267,3 +267,20 @@ async def test_what_the_person_hides_is_not_read(record: Record):
     handle = outputs.keep_run("call", RUN)
     told = await asker(outputs, hidden=(handle,))(handle=handle)
     assert told.text == "out-1 is hidden from you by the person." and told.status == "error"
+
+
+@pytest.mark.parametrize("depth", [300, 100_000])
+def test_a_display_that_is_nested_too_deep_for_json_is_kept_as_text(
+    record: Record, depth: int
+) -> None:
+    nested: Any = "core"
+    for _ in range(depth):
+        nested = [nested]
+    deep = DisplayOutput(data={"application/json": nested, "text/plain": "plain"})
+    outputs = Outputs(record)
+    handle = outputs.keep_run("c", CellRun(source="deep", status="ok", outputs=(deep, deep)))
+    kept = outputs.line(handle)["outputs"]
+    assert [each["data"]["text/plain"] for each in kept] == ["plain", "plain"]
+    text = kept[0]["data"]["application/json"]
+    assert text == ("[" * 300 + '"core"' + "]" * 300 if depth == 300 else "(nested too deeply)")
+    assert "plain" in outputs.lines(handle).cut(1, 3)
