@@ -7,7 +7,7 @@ how code runs nor where it finds `agent_tools`.
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -154,6 +154,9 @@ def _parameters(arguments: type[BaseModel]) -> Iterator[str]:
 
 
 def _type(annotation: Any) -> str:
-    if isinstance(annotation, type) and not get_args(annotation):
-        return annotation.__name__
+    """The annotation as code has it; an object of fields is a dict."""
+    if get_origin(annotation) is list:
+        return f"list[{_type(get_args(annotation)[0])}]"
+    if isinstance(annotation, type):
+        return "dict" if issubclass(annotation, BaseModel) else annotation.__name__
     return str(annotation).replace("typing.", "")

@@ -18,6 +18,7 @@ from .words import (
     header_text,
     hosted_text,
     note_text,
+    objects_text,
     reasoning_title,
     room_text,
     source_text,
@@ -77,6 +78,8 @@ def _step_markdown(step: Step, timing: bool) -> str:
     parts = [" · ".join(word for word in line if word)]
     if step.code is not None:
         parts.append(fenced(printable(step.code).rstrip(), "python"))
+    if objects := printable(objects_text(step)):
+        parts.append(fenced(objects))
     if told := printable(told_text(step)):
         parts.append(fenced(told))
     return "\n\n".join([*parts, *map(output_markdown, step.outputs)])
@@ -105,7 +108,7 @@ def _step_text(step: Step, timing: bool) -> str:
     words = (title_text(step), "" if step.code else arguments_text(step), status_text(step, timing))
     line = f"{GLYPHS[step.status]} " + " · ".join(word for word in words if word)
     body = [step.code.rstrip()] if step.code else []
-    body += [told_text(step)] if told_text(step) else []
+    body += [text for text in (objects_text(step), told_text(step)) if text]
     return "\n".join([printable(line), *_indented(body), *map(output_text, step.outputs)])
 
 

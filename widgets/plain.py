@@ -48,6 +48,7 @@ from .words import (
     hosted_text,
     left_out_text,
     note_text,
+    objects_text,
     room_text,
     status_text,
     title_text,
@@ -196,8 +197,8 @@ class PlainView:
         words = (title_text(step), "" if step.code else arguments_text(step))
         self._gap()
         self._line(clip("▸ " + " · ".join(filter(None, words)), self._width), _BOLD)
-        if step.code:
-            self._line(_indented(step.code.rstrip()))
+        if text := step.code or objects_text(step):
+            self._line(_indented(text.rstrip()))
 
     def _step(self, event: CallEvent) -> None:
         match event:

@@ -23,6 +23,7 @@ from .words import (
     left_out_text,
     note_parts,
     note_text,
+    objects_text,
     reasoning_title,
     room_text,
     status_text,
@@ -138,7 +139,7 @@ def _step_html(step: Step, timing: bool, since: int | None) -> str:
         aside += f" {_clock(since)}"
     aside = f' <span style="{_MUTED}">{aside}</span>' if aside else ""
     body = code_html(code.rstrip(), step.status == "writing") if code else ""
-    body += text_html(told) if told else ""
+    body += "".join(text_html(text) for text in (objects_text(step), told) if text)
     line = f"{_sign(step.status)} {title}{aside}"
     unfolded = _unfolded(step, code, told)
     return _framed(step.status, _folding(line, body, unfolded) + _outputs_html(step))

@@ -3,7 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Mapping
-from typing import Any, assert_never
+from typing import Any, assert_never, cast
 
 from .blocks import Hosted, Note, Reasoning, Room, Said, Source, Step
 from .state import TurnState
@@ -118,10 +118,36 @@ def title_text(step: Step) -> str:
 
 def arguments_text(step: Step) -> str:
     """The arguments of a tool that runs no code, on one line."""
-    named: Mapping[str, Any] = {k: v for k, v in step.named.items() if k not in ("title", "code")}
-    if not named and step.code is None and step.status != "writing":
+    objects = _objects(step)
+    left = ("title", "code", *objects)
+    named: Mapping[str, Any] = {k: v for k, v in step.named.items() if k not in left}
+    if not named and not objects and step.code is None and step.status != "writing":
         return clip(step.arguments.replace("{}", ""), 120)
     return clip(", ".join(f"{name}={_value(value)}" for name, value in named.items()), 120)
+
+
+def objects_text(step: Step) -> str:
+    """Arguments that are lists of objects, such as edits: each with its texts whole."""
+    items = [item for value in _objects(step).values() for item in value]
+    return "\n".join(_object_text(n, item) for n, item in enumerate(items, 1))
+
+
+def _objects(step: Step) -> dict[str, list[Mapping[str, Any]]]:
+    """Only while the arguments are written may a list hold less than objects."""
+    lists = {k: cast("list[Any]", v) for k, v in step.named.items() if isinstance(v, list) and v}
+    return {k: v for k, v in lists.items() if all(isinstance(item, dict) for item in v)}
+
+
+def _object_text(number: int, item: Mapping[str, Any]) -> str:
+    """Short values in a line, under it each text of several lines or of a source."""
+    named = {name: str(value) for name, value in item.items() if value not in ("", None)}
+    long = {k: v for k, v in named.items() if "\n" in v or len(v) > 40 or k in ("source", "old")}
+    head = f"{number}. {' · '.join(value for name, value in named.items() if name not in long)}"
+    return "\n".join([head, *(f"{name}:\n{_indented(text)}" for name, text in long.items())])
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.split("\n"))
 
 
 def status_text(step: Step, timing: bool) -> str:

@@ -1,6 +1,7 @@
 """A turn in a terminal."""
 
 import io
+import json
 import re
 from collections.abc import Callable, Sequence
 
@@ -234,3 +235,16 @@ def test_an_unknown_item_is_one_line() -> None:
     assert (
         printed([item]) == "• The model sent an item of a kind unknown here, acme:x. It is kept.\n"
     )
+
+
+def test_edits_are_shown_whole_not_as_json() -> None:
+    edits = [
+        {"op": "insert", "kind": "markdown", "source": "# Rain"},
+        {"op": "replace", "cell": "abcd", "old": "x", "source": "a = 1\nb = 2"},
+    ]
+    item = {"type": "function_call", "call_id": "e", "name": "notebook_edit"}
+    call = parse_item({**item, "arguments": json.dumps({"edits": edits})})
+    shown = printed([ItemDone(item=call)])
+    assert "▸ notebook edit\n" in shown and "{" not in shown
+    assert "1. insert · markdown\n" in shown and "    # Rain\n" in shown
+    assert "2. replace · abcd\n" in shown and "    a = 1\n" in shown and "    b = 2\n" in shown
