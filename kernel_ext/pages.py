@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from .comm_pump import needs_pump, pump
 from .place import find_cell
@@ -21,15 +21,11 @@ _PUMP_SECONDS = 0.005
 _STATIC = Path(__file__).parent / "static"
 
 
-class _Page(NamedTuple):
-    """A page that answers. `client`: its session with the kernel."""
-
-    client: str
-    holds_cell: bool
-
-
 class Pages:
-    """The widget, and what pages say through it. Made and used on the kernel's own loop."""
+    """Pages by their client: the id of a page's session with the kernel.
+
+    Made and used on the kernel's own loop, in a cell.
+    """
 
     def __init__(self, shell: Shell) -> None:
         self._loop = asyncio.get_running_loop()
@@ -38,17 +34,22 @@ class Pages:
         self._pumps = needs_pump(self._kernel)
         self._numbers = count(1)
         self._asked: dict[tuple[str, int], asyncio.Future[dict[str, Any]]] = {}
-        self._pages: list[_Page] = []
+        self._holds: dict[str, bool] = {}
         self._greeted: asyncio.Future[None] = self._loop.create_future()
+        self._closed = False
         self._widget = self._open()
+
+    def close(self) -> None:
+        """Take the widget away, here and in every page, for good."""
+        self._closed = True
+        self._discard()
 
     def _open(self) -> Any:
         widget = _widget_class()(cell=find_cell(self._shell) or "")
         widget.on_msg(self._receive)
         return widget
 
-    def close(self) -> None:
-        """Take the widget away, here and in every page."""
+    def _discard(self) -> None:
         self._widget.close()
         self._widget.layout.close()  # made with every widget, closed with none
 
@@ -58,22 +59,26 @@ class Pages:
         deadline = self._loop.time() + timeout
         while True:
             self._greeted = self._loop.create_future()
-            if any(page.client == owner for page in self._pages):
+            if owner in self._holds:
                 return owner
-            others = [page.client for page in self._pages if page.holds_cell]
+            others = [client for client, holds in self._holds.items() if holds]
             left = deadline - self._loop.time()
             if not await self._until(self._greeted, min(left, SETTLE_SECONDS) if others else left):
                 return others[0] if others else None
 
-    async def choose_anew(self, timeout: float = 2.0) -> str | None:
+    async def choose_anew(self, timeout: float) -> str | None:
         """Choose among the pages that there are now."""
-        self.close()
-        self._pages.clear()
+        if self._closed:
+            return None
+        self._discard()
+        self._holds.clear()
         self._widget = self._open()
         return await self.choose(timeout)
 
-    async def ask(self, client: str, call: Mapping[str, Any], seconds: float) -> Any:
-        """What that page answers; None when it does not in time."""
+    async def ask(self, client: str | None, call: Mapping[str, Any], seconds: float) -> Any:
+        """What that page answers; None when it does not in time, at once when none can."""
+        if client is None or self._widget.comm is None:  # someone may close all widgets
+            return None
         number = next(self._numbers)
         answer = self._asked[client, number] = self._loop.create_future()
         try:
@@ -86,7 +91,7 @@ class Pages:
         deadline = self._loop.time() + seconds
         while not future.done() and (left := deadline - self._loop.time()) > 0:
             if self._pumps:
-                pump(self._kernel, self._widget.comm.comm_id, self._widget.deliver)
+                pump(self._kernel, self._widget.model_id, self._widget.deliver)
                 left = min(left, _PUMP_SECONDS)
             await asyncio.wait({future}, timeout=left)
         return future.done()
@@ -98,7 +103,7 @@ class Pages:
     def _take(self, content: object) -> None:
         match content:
             case {"hello": {"client": str(client), "holds": bool(holds)}}:
-                self._pages.append(_Page(client, holds))
+                self._holds[client] = holds
                 if not self._greeted.done():
                     self._greeted.set_result(None)
             case {"client": str(client), "call": int(number)}:

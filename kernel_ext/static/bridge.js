@@ -1,6 +1,6 @@
 // Reads and edits the notebook whose widget manager made this widget, as the kernel asks. Shows
 // nothing. What is sent, in JSON:
-//   from here  {hello: {client, path, holds}}           when made; holds: it has the running cell
+//   from here  {hello: {client, holds}}                 when made; holds: it has the running cell
 //   to here    {to: client, call, op, args}             of several pages only that one answers
 //   from here  {client, call, ok} or {client, call, error: {cause, message, present}}
 
@@ -66,14 +66,17 @@ const READS = {
   }),
 
   cells: ({ notebook }) =>
-    notebook.cells.map((cell) => ({
-      id: cell.getId(),
-      kind: cell.cell_type,
-      source: cell.getSource(),
-      execution_count: cell.execution_count ?? null,
-      metadata: cell.getMetadata(),
-      running: cell.executionState === "running",
-    })),
+    notebook.cells.map((cell) => {
+      const { trusted, ...metadata } = cell.getMetadata(); // never saved
+      return {
+        id: cell.getId(),
+        kind: cell.cell_type,
+        source: cell.getSource(),
+        execution_count: cell.execution_count ?? null,
+        metadata,
+        running: cell.executionState === "running",
+      };
+    }),
 
   outputs: ({ notebook }, { id }) => notebook.cells[find(notebook, id)].toJSON().outputs ?? [],
 };
@@ -131,14 +134,14 @@ const EDITS = {
   save: ({ context }) => context.save(),
 };
 
-async function answer(document, { op, args }) {
+async function answer(here, { op, args }) {
   try {
     const edits = Object.hasOwn(EDITS, op);
     if (!edits && !Object.hasOwn(READS, op))
       throw new Refusal("bad request", "There is no operation " + op + ".");
-    if (edits && document.context.model.readOnly)
+    if (edits && here.context.model.readOnly)
       throw new Refusal("read only", "The notebook cannot be written.");
-    const ok = (await (edits ? EDITS : READS)[op](document, args)) ?? null;
+    const ok = (await (edits ? EDITS : READS)[op](here, args)) ?? null;
     if (JSON.stringify(ok).length > MOST) throw new Refusal("too large", "It is too much to send.");
     return { ok };
   } catch (error) {
@@ -149,16 +152,17 @@ async function answer(document, { op, args }) {
 
 async function initialize({ model }) {
   const context = model.widget_manager?.context;
-  if (!context?.model?.sharedModel?.insertCells) return; // no notebook within reach: be silent
+  const notebook = context?.model?.sharedModel;
+  if (!notebook?.insertCells) return; // no notebook within reach: be silent
   await context.ready;
-  const document = { context, notebook: context.model.sharedModel };
   const client = context.sessionContext?.session?.kernel?.clientId ?? String(Math.random());
   model.on("msg:custom", async (message) => {
     if (message.to !== client) return;
-    model.send({ client, call: message.call, ...(await answer(document, message)) });
+    const answered = await answer({ context, notebook }, message);
+    model.send({ client, call: message.call, ...answered });
   });
-  const holds = document.notebook.cells.some((cell) => cell.getId() === model.get("cell"));
-  model.send({ hello: { client, path: context.localPath ?? context.path, holds } });
+  const holds = notebook.cells.some((cell) => cell.getId() === model.get("cell"));
+  model.send({ hello: { client, holds } });
 }
 
 export default { initialize };

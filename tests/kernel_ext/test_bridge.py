@@ -29,6 +29,7 @@ class Cell:
 
     def __init__(self, kernel: Any, code: str) -> None:
         self._kernel = kernel
+        self._header = subshell(kernel)
         self._id = kernel.start(SETUP + code, allow_stdin=True, cell_id="running")
         self.owner = kernel.client.session.session
         self.hear_widget()
@@ -44,13 +45,12 @@ class Cell:
     def say(self, content: Any) -> None:
         """Send what a page's script would."""
         data = {"method": "custom", "content": content}
-        message = self._kernel.client.session.msg(
-            "comm_msg", {"comm_id": self.comm, "data": data}, metadata={}
-        )
+        message = self._kernel.client.session.msg("comm_msg", {"comm_id": self.comm, "data": data})
+        message["header"] |= self._header
         self._kernel.client.shell_channel.send(message)
 
     def greet(self, client: str, holds: bool = True) -> None:
-        self.say({"hello": {"client": client, "path": "a.ipynb", "holds": holds}})
+        self.say({"hello": {"client": client, "holds": holds}})
 
     def hear(self) -> dict[str, Any]:
         """The next call."""
@@ -72,6 +72,16 @@ class Cell:
         return ran.text.strip()
 
 
+def subshell(kernel: Any) -> dict[str, str]:
+    """What JupyterLab adds to a comm message's header where the kernel has subshells."""
+    client = kernel.client
+    told = client.kernel_info(reply=True, timeout=60)["content"]
+    if "kernel subshells" not in told.get("supported_features", ()):
+        return {}
+    client.control_channel.send(client.session.msg("create_subshell_request", {}))
+    return {"subshell_id": client.get_control_msg(timeout=60)["content"]["subshell_id"]}
+
+
 @pytest.fixture
 def run(kernel: Callable[..., Any]) -> Callable[[str], Cell]:
     """Starts a cell in a kernel of its own."""
@@ -91,8 +101,11 @@ def test_without_a_page_there_is_no_document_and_no_widget_is_left(kernel):
     assert len(opened) == 2 and set(opened) == set(closed)
 
 
-def test_where_nobody_sits_no_widget_is_made(kernel):
-    ran = kernel().run(SETUP + "print(await bridge.connect(shell, timeout=60))")
+@pytest.mark.parametrize(
+    "how", [{"allow_stdin": False, "cell_id": "a"}, {"allow_stdin": True}], ids=["alone", "console"]
+)
+def test_where_there_can_be_no_page_no_widget_is_made(kernel, how):
+    ran = kernel().run(SETUP + "print(await bridge.connect(shell, timeout=60))", **how)
     assert ran.text.strip() == "None"
     assert ran.comms == []
 
@@ -181,6 +194,50 @@ def test_a_page_loaded_anew_is_asked_in_the_place_of_the_one_that_is_gone(run):
     assert (again["to"], again["op"], again["args"]) == ("anew", asked["op"], asked["args"])
     assert cell.answer(ok=[])["to"] == "anew"
     assert cell.end() == "[] []"
+
+
+def test_a_page_that_was_only_slow_is_asked_again_for_the_same(run):
+    cell = run(
+        "bridge.ANSWER_SECONDS = 1\n"
+        + CONNECT
+        + "print(*await d.insert(Edge.END, [NewCell('raw', '')]))\n"
+        + END
+    )
+    cell.greet(cell.owner)
+    asked = cell.hear()
+    cell.hear_widget()
+    cell.greet(cell.owner)
+    again = cell.answer(ok=None)
+    assert again["args"] == asked["args"] and again["call"] != asked["call"]
+    assert cell.end() == again["args"]["cells"][0]["id"]
+
+
+def test_after_all_widgets_were_closed_the_page_is_found_again(run):
+    cell = run(
+        CONNECT
+        + "import ipywidgets\nipywidgets.Widget.close_all()\n"
+        + "print(await d.outputs('x'))\n"
+        + END
+    )
+    cell.greet(cell.owner)
+    cell.hear_widget()
+    cell.greet(cell.owner)
+    cell.answer(ok=[])
+    assert cell.end() == "[]"
+
+
+def test_a_closed_document_asks_nobody(run):
+    cell = run(CONNECT + END + "print(await cause(d.describe()))")
+    cell.greet(cell.owner)
+    assert "'no answer'" in cell.end()
+
+
+def test_calls_made_at_once_are_asked_one_after_the_other(run):
+    cell = run(CONNECT + "print(await asyncio.gather(d.outputs('a'), d.outputs('b')))\n" + END)
+    cell.greet(cell.owner)
+    for letter in "ab":
+        assert cell.answer(ok=[letter])["args"] == {"id": letter}
+    assert cell.end() == "[['a'], ['b']]"
 
 
 def test_of_two_pages_the_one_that_ran_the_cell_is_asked(run):

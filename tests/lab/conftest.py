@@ -23,8 +23,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 MISSING = [name for name in ("playwright", "jupyterlab", "notebook") if find_spec(name) is None]
 
-KERNEL_IS = """state => window.jupyterapp?.shell.currentWidget?.context?.sessionContext.session
-  ?.kernel?.status === state"""
+KERNEL_IS = """([property, value]) => window.jupyterapp?.shell.currentWidget?.context
+  ?.sessionContext.session?.kernel?.[property] === value"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,11 +45,13 @@ class Page:
         tab.set_default_timeout(PATIENCE * 1000)
         self.load()
 
-    def load(self, state: str = "idle") -> None:
-        """Load the page, anew, and wait until its kernel is in that state."""
+    def load(self, *, busy: bool = False) -> None:
+        """Load the page, anew, and wait until its kernel is idle. A busy one says nothing."""
         self.tab.goto(self._address)
         self.tab.wait_for_selector(".jp-Notebook .jp-Cell")
-        self.tab.wait_for_function(KERNEL_IS, arg=state)
+        self.tab.wait_for_function(
+            KERNEL_IS, arg=["connectionStatus", "connected"] if busy else ["status", "idle"]
+        )
 
     def of(self, what: str) -> Any:
         """The value of an expression on `notebook`, the widget of the open notebook's cells."""
