@@ -1,0 +1,165 @@
+"""What changed between a look before and a look now, and the records that bring it back.
+
+Objects are told apart by their addresses, which a copy of a process shares with it. An object that
+changed is filled again as it is, if it is plain; else a new one takes its place, and whatever held
+it is filled again, too. Knows no namespace: a name is the key of a value.
+"""
+
+from collections.abc import Collection, Iterable
+from pickle import PickleBuffer
+from typing import NamedTuple
+
+from .look import Look, Now, holds_a_resource
+from .objects import Bytes, Record, dump
+
+
+class Old(NamedTuple):
+    """An object as it was: to be filled again as it is, or made anew."""
+
+    record: Record
+    fill: bool
+    places: tuple[int, ...]
+    """Which pieces of an array the record's buffers are; a piece that is equal is left out."""
+
+
+class Difference(NamedTuple):
+    """What brings the values back."""
+
+    objects: dict[int, Old]
+    roots: dict[str, bytes]
+    """Names whose value itself is another object now, pickled."""
+    changed: tuple[str, ...]
+    failed: dict[str, str]
+
+
+def difference(look: Look, now: Now) -> Difference:
+    """Compare what was seen before, `look`, to what is seen now."""
+    return _Comparison(look, now).difference()
+
+
+def names_of(look: Look, addresses: Iterable[int]) -> set[str]:
+    """The names whose values are made of these objects, among others."""
+    above = _above(look.refs, addresses)
+    return {name for name, roots in look.roots.items() if not above.isdisjoint(roots)}
+
+
+class _Comparison:
+    """Two looks, and what is known of each object: whether it is the same, and how to fill it."""
+
+    def __init__(self, look: Look, now: Now) -> None:
+        self._look, self._now = look, now
+        self._where = dict(zip(now.addresses, range(len(now.addresses)), strict=True))
+        self._fill: set[int] = set()
+        self._anew: set[int] = set()
+        self._reasons: dict[int, str] = {}
+        self._late = {**look.late, **dict.fromkeys(now.late, "too slow")}
+
+    def difference(self) -> Difference:
+        look = self._look
+        barred = {
+            each
+            for each in _above(look.refs, look.opaque)
+            if each not in look.opaque and holds_a_resource(look.nodes[each], look)
+        }
+        for each in self._reached(barred):
+            self._judge(each, barred)
+        self._spread(barred)
+        touched = self._fill | self._anew
+        objects = self._objects()
+        failed: dict[str, str] = {}
+        for reason in sorted({*self._reasons.values()}):
+            of = [each for each, why in self._reasons.items() if why == reason]
+            failed |= dict.fromkeys(names_of(look, of), reason)
+        roots = {
+            name: dump(self._look.values[name], look.nodes)[0]
+            for name, held in look.roots.items()
+            if name not in self._late and not self._anew.isdisjoint(held)
+        }
+        changed = names_of(look, touched) - self._late.keys()
+        return Difference(objects, roots, tuple(sorted(changed)), failed | self._late)
+
+    def _reached(self, barred: Collection[int]) -> Collection[int]:
+        """All that may be brought back: what is held only by what is barred is not."""
+        look = self._look
+        if not (barred or self._late):
+            return look.digests
+        left = [each for name in look.roots.keys() - self._late for each in look.roots[name]]
+        reached: set[int] = set()
+        while left:
+            each = left.pop()
+            if each not in reached:
+                reached.add(each)
+                left += () if each in barred else look.refs.get(each, ())
+        return reached & look.digests.keys()
+
+    def _judge(self, each: int, barred: Collection[int]) -> None:
+        look, now = self._look, self._now
+        place = self._where.get(each, -1)
+        value = look.nodes[each]
+        present = place >= 0 and now.types[place] == id(type(value))
+        same = present and now.digests[place] == look.digests[each]
+        if each in look.opaque or look.kind(value).way == "itself":
+            if not present:
+                self._anew.add(each)
+            elif each in look.opaque and not (same and look.kind(value).seen):
+                self._reasons[each] = look.opaque[each]
+        elif same:
+            return
+        elif each in barred:
+            self._reasons[each] = "holds an open file, a connection or the like"
+        elif present and self._fillable(each):
+            self._fill.add(each)
+        else:
+            self._anew.add(each)
+
+    def _fillable(self, each: int) -> bool:
+        if each in self._look.pieces:
+            if self._now.pieces.get(each, (None,))[0] != self._look.pieces[each][0]:
+                return False  # an array of another shape
+        return self._look.record(each).plain
+
+    def _spread(self, barred: Collection[int]) -> None:
+        """What holds an object that is made anew has to hold the new one."""
+        refs, grown = self._look.refs, bool(self._anew)
+        while grown:
+            grown = False
+            for each in reversed(refs):
+                if each in self._fill or each in self._anew or each in barred:
+                    continue
+                if self._anew.isdisjoint(refs[each]) or each not in self._where:
+                    continue
+                if self._fillable(each):
+                    self._fill.add(each)
+                else:
+                    self._anew.add(each)
+                    grown = True
+
+    def _objects(self) -> dict[int, Old]:
+        objects: dict[int, Old] = {}
+        for each in self._fill | self._anew:
+            try:
+                record = self._look.record(each)
+            except Exception:
+                self._reasons[each] = self._look.opaque.get(each, "is gone: code, or what holds it")
+                continue
+            fill, places = each in self._fill, tuple(range(len(record.buffers)))
+            if fill and each in self._look.pieces and record.way == "array":
+                before, after = self._look.pieces[each][1], self._now.pieces[each][1]
+                places = tuple(i for i in places if before[i] != after[i])
+            buffers: list[Bytes] = [PickleBuffer(record.buffers[i]) for i in places]
+            objects[each] = Old(record._replace(buffers=buffers), fill, places)
+        return objects
+
+
+def _above(refs: dict[int, tuple[int, ...]], below: Iterable[int]) -> set[int]:
+    """These objects and all that hold them, at any depth.
+
+    What holds an object was mostly seen before it, so one pass backwards finds nearly all.
+    """
+    found, size = {*below}, -1
+    while found and len(found) != size:
+        size = len(found)
+        for each in reversed(refs):
+            if each not in found and not found.isdisjoint(refs[each]):
+                found.add(each)
+    return found

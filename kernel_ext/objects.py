@@ -1,0 +1,210 @@
+"""What one live object holds, as data in which other objects are addresses; and the way back.
+
+Arrays give their bytes, plain objects what they store, past any method of theirs. Only what just
+its own pickling knows ("reduced") is pickled by it: library code, or an extension's.
+"""
+
+import io
+import marshal
+import mmap
+import pickle
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Callable, Container, Iterable, Iterator
+from itertools import chain
+from types import FunctionType, MemberDescriptorType
+from typing import Any, NamedTuple, cast
+
+from .kinds import Kind, Way
+from .stored import class_items, dict_items, mro, own_items, stored
+
+PIECE = 1 << 20
+"""Bytes of an array that are compared, and sent, as one."""
+
+Bytes = bytes | memoryview | pickle.PickleBuffer
+_CONSTANTS = frozenset(map(id, (int, float, str, bytes, bool, complex, type(None))))
+_DEQUE: Any = deque
+_ORDERED: Any = OrderedDict
+_CONTENT: dict[Way, Callable[[Any], list[Any]]] = {
+    "list": lambda held: [*list.__iter__(held)],
+    "dict": lambda held: [*chain.from_iterable(dict_items(held))],
+    "ordered": lambda held: [*chain.from_iterable(_ORDERED.items(held))],
+    "set": lambda held: [*set.__iter__(held)],
+    "deque": lambda held: [*_DEQUE.__iter__(held)],
+    "bytes": lambda held: [bytes(held)],
+    "object": lambda held: [],
+}
+_EXACT: dict[Way, type] = {"list": list, "dict": dict, "set": set, "bytes": bytearray}
+
+
+class Record(NamedTuple):
+    """One object: what makes an empty one like it, and what fills it."""
+
+    way: Way
+    plain: bool
+    shell: bytes
+    data: bytes
+    buffers: list[Bytes]
+    refs: tuple[int, ...]
+    """Addresses of the objects it holds."""
+
+    @property
+    def head(self) -> int:
+        """Of all but the buffers; equal for equal content, within a process and its copies."""
+        return hash((self.way, self.shell, self.data))
+
+    @property
+    def pieces(self) -> tuple[int, ...]:
+        """The same of each buffer."""
+        return tuple(hash(bytes(each)) for each in self.buffers)
+
+
+def record(value: Any, kind: Kind, nodes: Container[int]) -> Record:
+    """Take `value` apart; objects at addresses in `nodes` are not gone into.
+
+    Raises what its pickling raises, if only that can take it apart.
+    """
+    way = kind.way
+    if way == "array":
+        return _array(value, kind, nodes)
+    if type(value) is FunctionType and value.__module__ == "__main__" and not value.__closure__:
+        return _function(value, nodes)
+    if way in ("reduced", "itself"):
+        data, buffers, refs = dump(value, nodes, top=id(value))
+        return Record(way, kind.plain, b"", data, buffers, refs)
+    content = _CONTENT[way](value)
+    if type(value) is _EXACT.get(way) and _CONSTANTS.issuperset(map(id, map(type, content))):
+        return Record(way, True, b"", marshal.dumps(content, 2), [], ())
+    more = (value.maxlen,) if way == "deque" else ()
+    return _made(way, (type(value), *more), content, value, nodes)
+
+
+def dump(
+    value: object, nodes: Container[int], top: int = 0
+) -> tuple[bytes, list[Bytes], tuple[int, ...]]:
+    """Pickle with addresses for the objects of `nodes`; its large buffers; these addresses."""
+    file = io.BytesIO()
+    pickler = _Pickler(file, nodes, top)
+    pickler.dump(value)
+    buffers: list[Bytes] = [each.raw() for each in pickler.buffers]
+    return file.getvalue(), buffers, tuple(dict.fromkeys(pickler.refs))
+
+
+def load(data: bytes, buffers: Iterable[Bytes], find: Callable[[int], object]) -> Any:
+    """The value of `dump`, or of a list of constants. `find` gives the object of an address."""
+    if data[:1] == b"[":
+        return marshal.loads(data), []
+    return _Unpickler(io.BytesIO(data), find, [bytearray(each) for each in buffers]).load()
+
+
+def extras(value: object) -> list[tuple[object, object]]:
+    """All that is in its dict and slots."""
+    return [*stored(value)]
+
+
+def set_extras(value: object, held: list[tuple[str, object]]) -> None:
+    """Give it back what was in its dict and slots, past any method of its class."""
+    slots = dict(_slots(value))
+    wanted = dict(held)
+    for name, slot in slots.items():
+        if name in wanted:
+            slot.__set__(value, wanted.pop(name))
+        else:
+            try:
+                slot.__delete__(value)
+            except (AttributeError, TypeError):  # it is empty already
+                continue
+    items = own_items(value)
+    mapping: Any = getattr(items, "mapping", None)
+    if mapping is not None:
+        own: dict[str, object] = object.__getattribute__(value, "__dict__")
+        dict.clear(own)
+        dict.update(own, wanted)
+
+
+def _slots(value: object) -> Iterator[tuple[str, MemberDescriptorType]]:
+    for base in mro(type(value)):
+        for name, member in class_items(base):
+            if type(member) is MemberDescriptorType and member.__name__[:2] != "__":
+                yield cast("str", name), member
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, nodes: Container[int], top: int) -> None:
+        self.buffers: list[pickle.PickleBuffer] = []
+        self.refs: list[int] = []
+        self._nodes, self._top = nodes, top
+        super().__init__(file, 5, buffer_callback=self.buffers.append)
+
+    def persistent_id(self, obj: object) -> int | None:
+        address = id(obj)
+        if address not in self._nodes or address == self._top:
+            return None
+        self.refs.append(address)
+        return address
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(
+        self, file: io.BytesIO, find: Callable[[int], object], buffers: list[bytearray]
+    ) -> None:
+        super().__init__(file, buffers=buffers)
+        self._find = find
+
+    def persistent_load(self, pid: int) -> object:
+        return self._find(pid)
+
+
+def _made(
+    way: Way, shell: tuple[object, ...], content: list[Any], value: object, nodes: Container[int]
+) -> Record:
+    made, _, first = dump(shell, nodes)
+    data, buffers, refs = dump((content, extras(value)), nodes)
+    return Record(way, True, made, data, buffers, (*first, *refs))
+
+
+def _function(value: FunctionType, nodes: Container[int]) -> Record:
+    names = value.__name__, value.__qualname__, value.__defaults__, value.__kwdefaults__
+    held = marshal.dumps(value.__code__), *names, value.__module__, value.__dict__
+    data, buffers, refs = dump(held, nodes)
+    return Record("itself", False, b"function", data, buffers, refs)
+
+
+def _array(value: Any, kind: Kind, nodes: Container[int]) -> Record:
+    numpy: Any = sys.modules["numpy"]
+    plain = numpy.ndarray.view(value, numpy.ndarray)
+    if (plain.dtype.hasobject and plain.dtype != object) or not plain.dtype.itemsize:
+        data, buffers, refs = dump(value, nodes, top=id(value))
+        return Record("reduced", False, b"", data, buffers, refs)
+    fixed = plain.shape, plain.dtype, plain.flags.f_contiguous and not plain.flags.c_contiguous
+    content: list[object] = []
+    if plain.dtype == object:
+        content = plain.ravel().tolist()
+    made = _made("array", (type(value), *fixed), content, value, nodes)
+    buffers = [] if plain.dtype == object else [*_pieces(plain)]
+    return made._replace(plain=bool(plain.flags.writeable), buffers=buffers)
+
+
+def _pieces(plain: Any) -> Iterator[memoryview]:
+    whole = memoryview(flat(plain))
+    return (whole[start : start + PIECE] for start in range(0, len(whole), PIECE))
+
+
+def flat(plain: Any) -> Any:
+    """The bytes of a plain array as they lie, or a copy of them if they lie apart."""
+    if plain.flags.f_contiguous and not plain.flags.c_contiguous:
+        plain = plain.T
+    return plain.reshape(-1).view("u1")
+
+
+def is_mapped(array: Any) -> bool:
+    """Whether its memory is a file's, or another process's: a copy of this one shares it."""
+    base: Any = array
+    for _ in range(20):
+        if type(base) is mmap.mmap:
+            return True
+        if type(base) is memoryview:
+            base = base.obj
+        else:
+            base = getattr(base, "base", None) if hasattr(base, "__array_interface__") else None
+    return False
