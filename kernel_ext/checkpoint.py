@@ -74,6 +74,8 @@ class Checkpoint:
         self.kind: Literal["forked", "copied"] = before.kind
         self.why = before.why
         """Why it is no fork, in words."""
+        self.pid = before.pid
+        """The sleeping copy, if there is one."""
 
     def restore(
         self,
@@ -191,6 +193,7 @@ class _Forked:
             return difference(looks[-1], now)
 
         self._child = forked.start(serve)
+        self.pid = self._child.pid
 
     def difference(self, kept: dict[str, object], seconds: float, most: int) -> Difference:
         """What changed. Raises Unanswered."""
@@ -221,6 +224,7 @@ class _Copied:
     """Copies of what is small and plain."""
 
     kind = "copied"
+    pid: int | None = None
 
     def __init__(self, kept: dict[str, object], why: str) -> None:
         self.why = why
