@@ -91,7 +91,7 @@ def measure(make: Callable[[], dict[str, Any]]) -> None:
     time.sleep(0.5)
     rss, pss, own = (resident(checkpoint.pid, what) for what in ("Rss", "Pss", "Private_Dirty"))
     names["changed"][0] = 5
-    undo, restored = took_ms(lambda: checkpoint.restore(names, bool))
+    undo, restored = took_ms(lambda: checkpoint.restore(names, bool, seconds=120))
     assert [each.name for each in restored.changed_in_place] == ["changed"], restored
     assert names["changed"][0] != 5 and not restored.failed
     dropped, _ = took_ms(checkpoint.drop)

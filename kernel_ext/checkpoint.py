@@ -10,8 +10,8 @@ What is not brought back, with a fork:
 - what functions, classes, modules and generators hold; what is not memory: files, connections,
   other processes, a screen, a device; memory that is shared with a file or another process;
 - library objects that hold an open file, a connection or the like: they stay as they are;
-- objects of extensions that cannot be pickled. Those that can (a pandas Index, a generator of random
-  numbers, a tensor) come back as new objects, also for all that held them among the names;
+- objects of extensions that cannot be pickled. Those that can (a tensor, an Arrow table) come back
+  as new objects, also for all that held them among the names;
 - arrays that shared memory with one that has to be made anew share it no longer;
 - what another thread changes while the looks are taken.
 
@@ -36,6 +36,8 @@ from .differences import Difference, difference, names_of
 from .kinds import kind_of
 from .look import Late, Look, Now
 from .restore import Rebuilt
+
+Kind = Literal["forked", "copied"]
 
 SECONDS = 30.0
 """The looks may take so long, each."""
@@ -71,7 +73,7 @@ class Checkpoint:
 
     def __init__(self, kept: dict[str, object], before: "_Forked | _Copied") -> None:
         self._kept, self._before = kept, before
-        self.kind: Literal["forked", "copied"] = before.kind
+        self.kind: Kind = before.kind
         self.why = before.why
         """Why it is no fork, in words."""
         self.pid = before.pid
@@ -178,19 +180,22 @@ _MISSING = object()
 class _Forked:
     """The names as a sleeping copy of the process has them."""
 
-    kind = "forked"
+    kind: Kind = "forked"
     why = ""
     alive: Mapping[int, object] = {}
 
     def __init__(self, kept: dict[str, object]) -> None:
         looks: list[Look] = []
 
-        def serve(question: tuple[Any, float] | list[int]) -> object:
-            if isinstance(question, list):
-                return names_of(looks[-1], question)
-            now, seconds = question
-            looks.append(_look(kept, seconds))
-            return difference(looks[-1], now)
+        def serve(question: Any) -> object:
+            match question:
+                case float():
+                    looks[:] = [_look(kept, question)]
+                    return None
+                case Now():
+                    return difference(looks[0], question)
+                case _:
+                    return names_of(looks[0], question)
 
         self._child = forked.start(serve)
         self.pid = self._child.pid
@@ -206,10 +211,13 @@ class _Forked:
         except OSError as error:
             raise forked.Unanswered(f"no second process: {error.strerror}") from None
         try:
-            now = present.ask(None, seconds + GRACE, most)
+            present.post(None, GRACE)
+            self._child.post(seconds, GRACE)
+            now = present.answer(seconds + GRACE, most)
         finally:
             present.end()
-        return self._child.ask((now, seconds), 2 * seconds + GRACE, most)
+        self._child.answer(seconds + GRACE)
+        return self._child.ask(now, seconds + GRACE, most)
 
     def names_of(self, addresses: list[int]) -> Iterable[str]:
         """The names whose values are made of these objects."""
@@ -223,7 +231,7 @@ class _Forked:
 class _Copied:
     """Copies of what is small and plain."""
 
-    kind = "copied"
+    kind: Kind = "copied"
     pid: int | None = None
 
     def __init__(self, kept: dict[str, object], why: str) -> None:

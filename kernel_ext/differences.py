@@ -5,9 +5,9 @@ changed is filled again as it is, if it is plain; else a new one takes its place
 it is filled again, too. Knows no namespace: a name is the key of a value.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 from pickle import PickleBuffer
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .look import Look, Now, holds_a_resource
 from .objects import Bytes, Record, dump
@@ -48,7 +48,13 @@ class _Comparison:
 
     def __init__(self, look: Look, now: Now) -> None:
         self._look, self._now = look, now
-        self._where = dict(zip(now.addresses, range(len(now.addresses)), strict=True))
+        digests = dict(zip(now.addresses, now.digests, strict=True))
+        self._differ = {a for a, digest in look.digests.items() if digests.get(a) != digest}
+        self._types = {
+            address: kind
+            for address, kind in zip(now.addresses, now.types, strict=True)
+            if address in self._differ or address in look.opaque
+        }
         self._fill: set[int] = set()
         self._anew: set[int] = set()
         self._reasons: dict[int, str] = {}
@@ -61,7 +67,7 @@ class _Comparison:
             for each in _above(look.refs, look.opaque)
             if each not in look.opaque and holds_a_resource(look.nodes[each], look)
         }
-        for each in self._reached(barred):
+        for each in self._reached(barred) & (self._differ | look.opaque.keys()):
             self._judge(each, barred)
         self._spread(barred)
         touched = self._fill | self._anew
@@ -78,11 +84,11 @@ class _Comparison:
         changed = names_of(look, touched) - self._late.keys()
         return Difference(objects, roots, tuple(sorted(changed)), failed | self._late)
 
-    def _reached(self, barred: Collection[int]) -> Collection[int]:
+    def _reached(self, barred: Collection[int]) -> Set[int]:
         """All that may be brought back: what is held only by what is barred is not."""
         look = self._look
         if not (barred or self._late):
-            return look.digests
+            return look.digests.keys()
         left = [each for name in look.roots.keys() - self._late for each in look.roots[name]]
         reached: set[int] = set()
         while left:
@@ -93,18 +99,14 @@ class _Comparison:
         return reached & look.digests.keys()
 
     def _judge(self, each: int, barred: Collection[int]) -> None:
-        look, now = self._look, self._now
-        place = self._where.get(each, -1)
-        value = look.nodes[each]
-        present = place >= 0 and now.types[place] == id(type(value))
-        same = present and now.digests[place] == look.digests[each]
+        look, value = self._look, self._look.nodes[each]
+        kind: Any = type(value)
+        present = self._types.get(each) == id(kind)
         if each in look.opaque or look.kind(value).way == "itself":
             if not present:
                 self._anew.add(each)
-            elif each in look.opaque and not (same and look.kind(value).seen):
+            elif each in self._differ or (each in look.opaque and not look.kind(value).seen):
                 self._reasons[each] = look.opaque[each]
-        elif same:
-            return
         elif each in barred:
             self._reasons[each] = "holds an open file, a connection or the like"
         elif present and self._fillable(each):
@@ -113,9 +115,9 @@ class _Comparison:
             self._anew.add(each)
 
     def _fillable(self, each: int) -> bool:
-        if each in self._look.pieces:
-            if self._now.pieces.get(each, (None,))[0] != self._look.pieces[each][0]:
-                return False  # an array of another shape
+        head = self._look.pieces.get(each, (0, ()))[0]
+        if head != self._now.pieces.get(each, (0, ()))[0]:
+            return False  # an array of another shape
         return self._look.record(each).plain
 
     def _spread(self, barred: Collection[int]) -> None:
@@ -126,7 +128,7 @@ class _Comparison:
             for each in reversed(refs):
                 if each in self._fill or each in self._anew or each in barred:
                     continue
-                if self._anew.isdisjoint(refs[each]) or each not in self._where:
+                if self._anew.isdisjoint(refs[each]):
                     continue
                 if self._fillable(each):
                     self._fill.add(each)

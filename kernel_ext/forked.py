@@ -46,27 +46,42 @@ class Forked:
         self._end = weakref.finalize(self, _end, pid, _pidfd(pid), line, os.getpid())
 
     def ask(self, question: object, seconds: float, most: int = MOST) -> Any:
-        """What `serve` of the copy gives for `question`. Raises Unanswered.
+        """What `serve` of the copy gives for `question`, in `most` bytes. Raises Unanswered.
 
-        `most` bounds the bytes of the answer. An interrupt ends the copy, too.
+        An interrupt, too, ends the copy.
         """
+        self.post(question, seconds)
+        return self.answer(seconds, most)
+
+    def post(self, question: object, seconds: float) -> None:
+        """Send a question, for an `answer` later. Raises Unanswered."""
         until = time.monotonic() + seconds
-        try:
+        with self._ended_by_failure():
             for part in _packed(question):
                 _send(self._line, part, until)
+
+    def answer(self, seconds: float, most: int = MOST) -> Any:
+        """The next answer. Raises Unanswered."""
+        until = time.monotonic() + seconds
+        with self._ended_by_failure():
             answer, error = _receive(self._line, until, most)
+        if error:
+            raise Unanswered(error)
+        return answer
+
+    @contextmanager
+    def _ended_by_failure(self) -> Generator[None]:
+        try:
+            yield
         except TimeoutError:
             self.end()
             raise Unanswered("too slow") from None
         except (OSError, EOFError):
             self.end()
-            raise Unanswered("the checkpoint's process is gone") from None
+            raise Unanswered("the process that knew it is gone") from None
         except BaseException:
             self.end()
             raise
-        if error:
-            raise Unanswered(error)
-        return answer
 
     def end(self) -> None:
         """End the copy; a thread waits for it, so that it is no zombie. May be called again."""
@@ -136,7 +151,11 @@ def _detach(parent: int) -> None:
         os._exit(0)
     if "asyncio" in sys.modules:
         sys.modules["asyncio"]._set_running_loop(None)
-    threading.excepthook = sys.unraisablehook = sys.excepthook = lambda *_: None
+    sys.excepthook = sys.unraisablehook = _silent
+
+
+def _silent(*_: object) -> None:
+    return None
 
 
 def _reset_signals(mask: set[signal.Signals | int]) -> None:

@@ -87,10 +87,10 @@ _BASES: dict[int, Way] = {
     id(bytearray): "bytes",
 }
 
-_MACHINERY = frozenset(
-    "IPython ipykernel inkernel traitlets comm zmq tornado jupyter_client asyncio threading logging"
-    " concurrent multiprocessing subprocess selectors ssl queue weakref contextvars polars".split()
-)
+_PROCESS = ("asyncio", "threading", "logging", "concurrent", "multiprocessing", "subprocess")
+_LINES = ("selectors", "ssl", "queue", "weakref", "contextvars", "zmq", "tornado", "polars")
+_SHELL = ("IPython", "ipykernel", "traitlets", "comm", "jupyter_client", "inkernel")
+_MACHINERY = {*_PROCESS, *_LINES, *_SHELL}
 """Packages whose objects are parts of the running process, or cannot be used after a fork."""
 _REDUCE = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs_ex__")
 

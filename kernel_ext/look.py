@@ -11,11 +11,11 @@ from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from types import CoroutineType, FrameType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple
 
 from .kinds import Kind, is_users, kind_of, words_for
-from .objects import Record, dump, is_mapped, record
+from .objects import Record, constants, dump, is_mapped, record
 from .stored import at_home, exactly, type_name
 
 BATCH = 20_000
@@ -85,7 +85,8 @@ class Look:
 
     def kind(self, value: object) -> Kind:
         """How `value` is handled, in this look."""
-        kind = self._kinds[id(type(value))]
+        its: Any = type(value)
+        kind = self._kinds[id(its)]
         if kind.way == "array" and is_mapped(value):
             return Kind("itself", why="a memory-mapped file")
         if self._room is not None and kind.way != "itself" and not _is_copied(value):
@@ -148,9 +149,14 @@ class Look:
 
     def _see(self, address: int) -> tuple[int, ...]:
         value = self.nodes[address]
+        its: Any = type(value)
+        kind_id = id(its)
+        if self.kept is None and (fast := constants(value)) is not None:
+            self.digests[address] = hash((kind_id, fast))
+            return ()
         kind = self.kind(value)
         if kind.way == "itself":
-            self.digests[address] = _progress(value)
+            self.digests[address] = hash((kind_id, _progress(value)))
             if kind.why:
                 self.opaque[address] = kind.why
             return ()
@@ -158,12 +164,12 @@ class Look:
             with self._alarm(kind):
                 seen = record(value, kind, self.nodes)
         except (Exception, Late) as error:
-            self.digests[address] = 0
+            self.digests[address] = hash(kind_id)
             slow = isinstance(error, Late)
             self.opaque[address] = "too slow to be pickled" if slow else words_for(value)
             return ()
         pieces = seen.pieces
-        self.digests[address] = hash((seen.head, pieces))
+        self.digests[address] = hash((kind_id, seen.head, pieces))
         if pieces:
             self.pieces[address] = seen.head, pieces
         if seen.refs:
@@ -174,7 +180,7 @@ class Look:
 
     def _keep(self, address: int, seen: Record) -> None:
         assert self.kept is not None and self._room is not None
-        self._room -= len(seen.data) + sum(map(len, seen.buffers))
+        self._room -= len(seen.data) + sum(memoryview(each).nbytes for each in seen.buffers)
         if self._room < 0:
             raise Large
         self.kept[address] = seen._replace(buffers=[bytes(each) for each in seen.buffers])
@@ -223,16 +229,13 @@ def _ring(_signum: int, _frame: FrameType | None) -> None:
 
 def _progress(value: Any) -> int:
     """How far a generator is; of others nothing."""
-    if not kind_of(type(value)).seen:
+    if not exactly(value, GeneratorType, CoroutineType, AsyncGeneratorType):
         return 0
-    name = {GeneratorType: "gi_frame", CoroutineType: "cr_frame"}.get(type(value), "ag_frame")
-    frame = getattr(value, name)
-    return -1 if frame is None else frame.f_lasti
+    frames: list[Any] = [getattr(value, f"{kind}_frame", None) for kind in ("gi", "cr", "ag")]
+    return next((frame.f_lasti for frame in frames if frame is not None), -1)
 
 
 def _size(item: tuple[str, Any]) -> int:
     """A guess at the work."""
     value = item[1]
-    if exactly(value, list, dict, set, tuple):
-        return len(value) * 100
-    return value.nbytes if hasattr(type(value), "__array_interface__") else 0
+    return len(value) * 100 if exactly(value, list, dict, set, tuple) else 0

@@ -23,18 +23,21 @@ PIECE = 1 << 20
 
 Bytes = bytes | memoryview | pickle.PickleBuffer
 _CONSTANTS = frozenset(map(id, (int, float, str, bytes, bool, complex, type(None))))
+_LIST: Any = list
+_SET: Any = set
+_DICT: Any = dict
 _DEQUE: Any = deque
 _ORDERED: Any = OrderedDict
 _CONTENT: dict[Way, Callable[[Any], list[Any]]] = {
-    "list": lambda held: [*list.__iter__(held)],
+    "list": lambda held: [*_LIST.__iter__(held)],
     "dict": lambda held: [*chain.from_iterable(dict_items(held))],
     "ordered": lambda held: [*chain.from_iterable(_ORDERED.items(held))],
-    "set": lambda held: [*set.__iter__(held)],
+    "set": lambda held: [*_SET.__iter__(held)],
     "deque": lambda held: [*_DEQUE.__iter__(held)],
     "bytes": lambda held: [bytes(held)],
     "object": lambda held: [],
 }
-_EXACT: dict[Way, type] = {"list": list, "dict": dict, "set": set, "bytes": bytearray}
+_EXACT = frozenset(map(id, (list, dict, set, bytearray)))
 
 
 class Record(NamedTuple):
@@ -59,6 +62,20 @@ class Record(NamedTuple):
         return tuple(hash(bytes(each)) for each in self.buffers)
 
 
+def constants(value: Any) -> bytes | None:
+    """What an exact list, dict or set of constants holds, in a fast way; None of others."""
+    its: Any = type(value)
+    if its is dict:
+        if not _CONSTANTS.issuperset(map(id, map(type, value))):
+            return None
+        held = value.values()
+    elif its is list or its is set:
+        held = value
+    else:
+        return None
+    return marshal.dumps(value, 2) if _CONSTANTS.issuperset(map(id, map(type, held))) else None
+
+
 def record(value: Any, kind: Kind, nodes: Container[int]) -> Record:
     """Take `value` apart; objects at addresses in `nodes` are not gone into.
 
@@ -67,16 +84,17 @@ def record(value: Any, kind: Kind, nodes: Container[int]) -> Record:
     way = kind.way
     if way == "array":
         return _array(value, kind, nodes)
-    if type(value) is FunctionType and value.__module__ == "__main__" and not value.__closure__:
+    its: Any = type(value)
+    if its is FunctionType and value.__module__ == "__main__" and not value.__closure__:
         return _function(value, nodes)
     if way in ("reduced", "itself"):
         data, buffers, refs = dump(value, nodes, top=id(value))
         return Record(way, kind.plain, b"", data, buffers, refs)
     content = _CONTENT[way](value)
-    if type(value) is _EXACT.get(way) and _CONSTANTS.issuperset(map(id, map(type, content))):
+    if id(its) in _EXACT and _CONSTANTS.issuperset(map(id, map(type, content))):
         return Record(way, True, b"", marshal.dumps(content, 2), [], ())
     more = (value.maxlen,) if way == "deque" else ()
-    return _made(way, (type(value), *more), content, value, nodes)
+    return _made(way, (its, *more), content, value, nodes)
 
 
 def dump(
@@ -102,7 +120,7 @@ def extras(value: object) -> list[tuple[object, object]]:
     return [*stored(value)]
 
 
-def set_extras(value: object, held: list[tuple[str, object]]) -> None:
+def set_extras(value: object, held: Iterable[tuple[Any, object]]) -> None:
     """Give it back what was in its dict and slots, past any method of its class."""
     slots = dict(_slots(value))
     wanted = dict(held)
@@ -118,8 +136,8 @@ def set_extras(value: object, held: list[tuple[str, object]]) -> None:
     mapping: Any = getattr(items, "mapping", None)
     if mapping is not None:
         own: dict[str, object] = object.__getattribute__(value, "__dict__")
-        dict.clear(own)
-        dict.update(own, wanted)
+        _DICT.clear(own)
+        _DICT.update(own, wanted)
 
 
 def _slots(value: object) -> Iterator[tuple[str, MemberDescriptorType]]:
@@ -180,7 +198,8 @@ def _array(value: Any, kind: Kind, nodes: Container[int]) -> Record:
     content: list[object] = []
     if plain.dtype == object:
         content = plain.ravel().tolist()
-    made = _made("array", (type(value), *fixed), content, value, nodes)
+    its: Any = type(value)
+    made = _made("array", (its, *fixed), content, value, nodes)
     buffers = [] if plain.dtype == object else [*_pieces(plain)]
     return made._replace(plain=bool(plain.flags.writeable), buffers=buffers)
 

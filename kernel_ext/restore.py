@@ -15,6 +15,9 @@ from .kinds import Way
 from .objects import PIECE, Record, extras, flat, load, set_extras
 from .stored import at_home, mro, type_name
 
+_LIST: Any = list
+_DICT: Any = dict
+_SET: Any = set
 _DEQUE: Any = deque
 _ORDERED: Any = OrderedDict
 
@@ -106,9 +109,8 @@ def _function(held: Any) -> FunctionType:
 
 
 def _plain_shell(kind: type) -> object:
-    base = next(each for each in mro(kind) if any(each is base for base in _BUILTIN))
-    made: Any = base.__new__(kind)
-    return made
+    base: Any = next(each for each in mro(kind) if any(each is base for base in _BUILTIN))
+    return base.__new__(kind)
 
 
 def _deque_shell(kind: type, most: int | None) -> object:
@@ -135,7 +137,8 @@ _SHELLS: dict[Way, Callable[..., object]] = {"deque": _deque_shell, "array": _ar
 def _fill(value: Any, old: Old, held: Any) -> None:
     way = old.record.way
     if way == "reduced":  # an object like the old one was made: it gives what it stores
-        if at_home(type(value)) and type_name(type(value))[0].startswith("numpy.random"):
+        kind: Any = type(value)
+        if at_home(kind) and type_name(kind)[0].startswith("numpy.random"):
             value.state = held.state
         else:
             set_extras(value, extras(held))
@@ -150,13 +153,13 @@ def _fill(value: Any, old: Old, held: Any) -> None:
 
 
 def _fill_list(value: Any, content: list[Any]) -> None:
-    list.__setitem__(value, slice(None), content)
+    _LIST.__setitem__(value, slice(None), content)
 
 
 def _fill_dict(value: Any, content: list[Any]) -> None:
-    dict.clear(value)
+    _DICT.clear(value)
     for key, held in zip(content[::2], content[1::2], strict=True):
-        dict.__setitem__(value, key, held)
+        _DICT.__setitem__(value, key, held)
 
 
 def _fill_ordered(value: Any, content: list[Any]) -> None:
@@ -166,8 +169,8 @@ def _fill_ordered(value: Any, content: list[Any]) -> None:
 
 
 def _fill_set(value: Any, content: list[Any]) -> None:
-    set.clear(value)
-    set.update(value, content)
+    _SET.clear(value)
+    _SET.update(value, content)
 
 
 def _fill_deque(value: Any, content: list[Any]) -> None:
