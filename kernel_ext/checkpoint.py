@@ -41,7 +41,7 @@ Kind = Literal["forked", "copied"]
 
 SECONDS = 30.0
 """The looks may take so long, each."""
-COPYING, ROOM = 0.05, 64 << 20
+COPYING, ROOM = 0.25, 32 << 20
 """Seconds and bytes of a checkpoint without a fork."""
 GRACE = 5.0
 """Seconds beyond its limit after which a copy of the process is taken to hang."""

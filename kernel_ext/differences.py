@@ -7,7 +7,7 @@ it is filled again, too. Knows no namespace: a name is the key of a value.
 
 from collections.abc import Collection, Iterable, Set
 from pickle import PickleBuffer
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 from .look import Look, Now, holds_a_resource
 from .objects import Bytes, Record, dump
@@ -67,8 +67,11 @@ class _Comparison:
             for each in _above(look.refs, look.opaque)
             if each not in look.opaque and holds_a_resource(look.nodes[each], look)
         }
-        for each in self._reached(barred) & (self._differ | look.opaque.keys()):
-            self._judge(each, barred)
+        reached = self._reached(barred)
+        for each in barred & reached & _above(look.refs, self._differ):
+            self._reasons[each] = "holds an open file, a connection or the like"
+        for each in (reached - barred) & (self._differ | look.opaque.keys()):
+            self._judge(each)
         self._spread(barred)
         touched = self._fill | self._anew
         objects = self._objects()
@@ -98,17 +101,15 @@ class _Comparison:
                 left += () if each in barred else look.refs.get(each, ())
         return reached & look.digests.keys()
 
-    def _judge(self, each: int, barred: Collection[int]) -> None:
+    def _judge(self, each: int) -> None:
         look, value = self._look, self._look.nodes[each]
-        kind: Any = type(value)
+        kind: type = type(cast("object", value))
         present = self._types.get(each) == id(kind)
         if each in look.opaque or look.kind(value).way == "itself":
             if not present:
                 self._anew.add(each)
             elif each in self._differ or (each in look.opaque and not look.kind(value).seen):
                 self._reasons[each] = look.opaque[each]
-        elif each in barred:
-            self._reasons[each] = "holds an open file, a connection or the like"
         elif present and self._fillable(each):
             self._fill.add(each)
         else:

@@ -128,7 +128,7 @@ def _numpy(classes: tuple[type, ...]) -> Kind | None:
         return None
     random: Any = sys.modules.get("numpy.random")
     for each in classes:
-        if random is not None and each is random.BitGenerator:
+        if random and (each is random.BitGenerator or each is random.RandomState):
             return Kind("reduced", True)  # its state can be set
         if each is numpy.memmap:
             return Kind("itself", why="a memory-mapped file")

@@ -6,13 +6,14 @@ names but as keys. It never changes what it looks at; its time is bounded.
 
 import gc
 import signal
+import sys
 import time
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from .kinds import Kind, is_users, kind_of, words_for
 from .objects import Record, constants, dump, is_mapped, record
@@ -85,7 +86,7 @@ class Look:
 
     def kind(self, value: object) -> Kind:
         """How `value` is handled, in this look."""
-        its: Any = type(value)
+        its: type = type(value)
         kind = self._kinds[id(its)]
         if kind.way == "array" and is_mapped(value):
             return Kind("itself", why="a memory-mapped file")
@@ -103,7 +104,7 @@ class Look:
     def now(self) -> Now:
         """As it is sent."""
         addresses = array("Q", self.digests)
-        types = array("Q", (id(type(self.nodes[each])) for each in addresses))
+        types = array("Q", map(id, map(type, map(self.nodes.__getitem__, addresses))))
         digests = array("q", self.digests.values())
         return Now(addresses, types, digests, self.pieces, tuple(self.late))
 
@@ -149,7 +150,7 @@ class Look:
 
     def _see(self, address: int) -> tuple[int, ...]:
         value = self.nodes[address]
-        its: Any = type(value)
+        its: type = type(cast("object", value))
         kind_id = id(its)
         if self.kept is None and (fast := constants(value)) is not None:
             self.digests[address] = hash((kind_id, fast))
@@ -236,6 +237,9 @@ def _progress(value: Any) -> int:
 
 
 def _size(item: tuple[str, Any]) -> int:
-    """A guess at the work."""
+    """A guess at the work: small containers first, then objects, then what is large."""
     value = item[1]
-    return len(value) * 100 if exactly(value, list, dict, set, tuple) else 0
+    if exactly(value, list, dict, set, tuple):
+        return len(value) * 100
+    numpy: Any = sys.modules.get("numpy")
+    return value.nbytes if numpy and type(value) is numpy.ndarray else 10_000

@@ -64,7 +64,7 @@ class Record(NamedTuple):
 
 def constants(value: Any) -> bytes | None:
     """What an exact list, dict or set of constants holds, in a fast way; None of others."""
-    its: Any = type(value)
+    its: type = type(cast("object", value))
     if its is dict:
         if not _CONSTANTS.issuperset(map(id, map(type, value))):
             return None
@@ -84,7 +84,7 @@ def record(value: Any, kind: Kind, nodes: Container[int]) -> Record:
     way = kind.way
     if way == "array":
         return _array(value, kind, nodes)
-    its: Any = type(value)
+    its: type = type(cast("object", value))
     if its is FunctionType and value.__module__ == "__main__" and not value.__closure__:
         return _function(value, nodes)
     if way in ("reduced", "itself"):
@@ -198,7 +198,7 @@ def _array(value: Any, kind: Kind, nodes: Container[int]) -> Record:
     content: list[object] = []
     if plain.dtype == object:
         content = plain.ravel().tolist()
-    its: Any = type(value)
+    its: type = type(cast("object", value))
     made = _made("array", (its, *fixed), content, value, nodes)
     buffers = [] if plain.dtype == object else [*_pieces(plain)]
     return made._replace(plain=bool(plain.flags.writeable), buffers=buffers)

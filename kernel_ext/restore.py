@@ -8,7 +8,7 @@ import sys
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from .differences import Old
 from .kinds import Way
@@ -90,9 +90,6 @@ def _has_shell(record: Record) -> bool:
 
 
 def _words(error: Exception) -> str:
-    import traceback
-
-    traceback.print_exception(error)
     if isinstance(error, LookupError):
         return "held something that is gone"
     return f"could not be made again: {type(error).__name__}"
@@ -137,9 +134,9 @@ _SHELLS: dict[Way, Callable[..., object]] = {"deque": _deque_shell, "array": _ar
 def _fill(value: Any, old: Old, held: Any) -> None:
     way = old.record.way
     if way == "reduced":  # an object like the old one was made: it gives what it stores
-        kind: Any = type(value)
+        kind: type = type(cast("object", value))
         if at_home(kind) and type_name(kind)[0].startswith("numpy.random"):
-            value.state = held.state
+            value.__setstate__(held.__getstate__())
         else:
             set_extras(value, extras(held))
         return
