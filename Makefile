@@ -61,11 +61,12 @@ test-live: $(VENV)/dev $(VENV)-live-transformers/ready $(VENV)-live-litellm/read
 	INKERNEL_LIVE_TRANSFORMERS=$(VENV)-live-transformers INKERNEL_LIVE_LITELLM=$(VENV)-live-litellm \
 	  $(BIN)/pytest -q tests/live
 
-bench: $(VENV)/dev $(VENV)-bench/ready ## measure: loading, interrupts, cells, names, resuming, recall, compaction, the wire beside its peers
+bench: $(VENV)/dev $(VENV)-bench/ready ## measure: loading, interrupts, cells, names, checkpoints, resuming, recall, compaction, the wire beside its peers
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/interrupt.py
 	$(BIN)/python bench/cells.py
 	$(BIN)/python bench/names.py
+	$(BIN)/python bench/checkpoint.py
 	$(BIN)/python bench/resume.py
 	$(BIN)/python bench/recall.py
 	$(BIN)/python -m bench.compaction --write

@@ -93,29 +93,27 @@ class Checkpoint:
         """
         try:
             found = self._before.difference(self._kept, seconds, most)
-            rebuilt = self._rebuilt(found, seconds)
-        except forked.Unanswered as error:
-            found, rebuilt = self._nothing(str(error)), Rebuilt({}, {})
-        except Late:
-            found, rebuilt = self._nothing("too slow"), Rebuilt({}, {})
+            live = self._live(found, seconds)
+        except (forked.Unanswered, Late) as error:
+            found, live = self._nothing(str(error) or "too slow"), {}
+        rebuilt = Rebuilt(live, found.objects)
         rebuilt.fill()
-        failed = {**self._failed(rebuilt.failed), **found.failed}
-        values = dict(self._kept)
+        values, failed = dict(self._kept), dict(found.failed)
         for name, data in found.roots.items():
             try:
                 values[name] = rebuilt.root(data)
             except Exception:
                 failed.setdefault(name, "held something that is gone")
+        changed = self._account(found, rebuilt, failed)
         back = [n for n, v in self._kept.items() if namespace.get(n, _MISSING) is not v]
         removed = [n for n in namespace if n not in values and is_users(n)]
         namespace.update(values)
         for name in removed:
             del namespace[name]
-        changed = (Changed(n, values[n] is self._kept[n]) for n in found.changed)
         return Restored(
             tuple(sorted(back)),
             tuple(sorted(removed)),
-            tuple(each for each in changed if each.name not in failed or each.same),
+            tuple(Changed(n, values[n] is self._kept[n]) for n in sorted(changed)),
             dict(sorted(failed.items())),
         )
 
@@ -124,19 +122,32 @@ class Checkpoint:
         self._before.drop()
         self._kept.clear()
 
-    def _rebuilt(self, found: Difference, seconds: float) -> Rebuilt:
+    def _live(self, found: Difference, seconds: float) -> dict[int, object]:
+        """The objects as they are, by address. Raises Late."""
         if not found.objects:
-            return Rebuilt({}, {})
+            return {}
         live = Look(time.monotonic() + seconds)
         live.find(self._kept.values())
-        return Rebuilt({**self._before.alive, **live.nodes}, found.objects)
+        return {**self._before.alive, **live.nodes}
 
-    def _failed(self, failed: Mapping[int, str]) -> dict[str, str]:
-        names: dict[str, str] = {}
-        for reason in sorted({*failed.values()}):
-            of = [each for each, why in failed.items() if why == reason]
-            names |= dict.fromkeys(self._before.names_of(of), reason)
-        return names
+    def _account(
+        self, found: Difference, rebuilt: Rebuilt, failed: dict[str, str]
+    ) -> Iterable[str]:
+        """The names that have their content again; to `failed` is added what was not made again."""
+        if not rebuilt.failed:
+            return found.changed
+        for reason in sorted({*rebuilt.failed.values()}):
+            of = [each for each, why in rebuilt.failed.items() if why == reason]
+            for name in self._names_of(of):
+                failed.setdefault(name, reason)
+        filled = [a for a, old in found.objects.items() if old.fill and a not in rebuilt.failed]
+        return {*self._names_of(filled), *(found.roots.keys() - failed)} & {*found.changed}
+
+    def _names_of(self, addresses: list[int]) -> Iterable[str]:
+        try:
+            return self._before.names_of(addresses)
+        except forked.Unanswered:
+            return self._kept
 
     def _nothing(self, reason: str) -> Difference:
         """No look at what may have changed in place."""

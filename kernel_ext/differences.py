@@ -73,7 +73,6 @@ class _Comparison:
         for each in (reached - barred) & (self._differ | look.opaque.keys()):
             self._judge(each)
         self._spread(barred)
-        touched = self._fill | self._anew
         objects = self._objects()
         failed: dict[str, str] = {}
         for reason in sorted({*self._reasons.values()}):
@@ -84,7 +83,7 @@ class _Comparison:
             for name, held in look.roots.items()
             if name not in self._late and not self._anew.isdisjoint(held)
         }
-        changed = names_of(look, touched) - self._late.keys()
+        changed = (names_of(look, self._fill) | roots.keys()) - self._late.keys()
         return Difference(objects, roots, tuple(sorted(changed)), failed | self._late)
 
     def _reached(self, barred: Collection[int]) -> Set[int]:
@@ -116,10 +115,9 @@ class _Comparison:
             self._anew.add(each)
 
     def _fillable(self, each: int) -> bool:
-        head = self._look.pieces.get(each, (0, ()))[0]
-        if head != self._now.pieces.get(each, (0, ()))[0]:
-            return False  # an array of another shape
-        return self._look.record(each).plain
+        record = self._look.record(each)
+        before, after = (look.pieces.get(each, (0, ()))[0] for look in (self._look, self._now))
+        return record.plain and (record.way != "array" or before == after)  # the same shape
 
     def _spread(self, barred: Collection[int]) -> None:
         """What holds an object that is made anew has to hold the new one."""

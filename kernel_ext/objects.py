@@ -9,6 +9,7 @@ import marshal
 import mmap
 import pickle
 import sys
+from _thread import RLock, allocate_lock
 from collections import OrderedDict, deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import chain
@@ -23,6 +24,10 @@ PIECE = 1 << 20
 
 Bytes = bytes | memoryview | pickle.PickleBuffer
 _CONSTANTS = frozenset(map(id, (int, float, str, bytes, bool, complex, type(None))))
+FUNCTION = b"function"
+"""The shell of a function that is made again from its code."""
+
+_NEW = {id(type(make())): make for make in (allocate_lock, RLock)}
 _LIST: Any = list
 _SET: Any = set
 _DICT: Any = dict
@@ -87,6 +92,8 @@ def record(value: Any, kind: Kind, nodes: Container[int]) -> Record:
     its: type = type(cast("object", value))
     if its is FunctionType and value.__module__ == "__main__" and not value.__closure__:
         return _function(value, nodes)
+    if (new := _NEW.get(id(its))) is not None:  # a lock that is gone was nobody's
+        return Record(way, False, b"new", pickle.dumps(new), [], ())
     if way in ("reduced", "itself"):
         data, buffers, refs = dump(value, nodes, top=id(value))
         return Record(way, kind.plain, b"", data, buffers, refs)
@@ -185,7 +192,7 @@ def _function(value: FunctionType, nodes: Container[int]) -> Record:
     names = value.__name__, value.__qualname__, value.__defaults__, value.__kwdefaults__
     held = marshal.dumps(value.__code__), *names, value.__module__, value.__dict__
     data, buffers, refs = dump(held, nodes)
-    return Record("itself", False, b"function", data, buffers, refs)
+    return Record("itself", False, FUNCTION, data, buffers, refs)
 
 
 def _array(value: Any, kind: Kind, nodes: Container[int]) -> Record:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from .differences import Old
 from .kinds import Way
-from .objects import PIECE, Record, extras, flat, load, set_extras
+from .objects import FUNCTION, PIECE, Record, extras, flat, load, set_extras
 from .stored import at_home, mro, type_name
 
 _LIST: Any = list
@@ -59,11 +59,13 @@ class Rebuilt:
 
     def find(self, address: int) -> object:
         """The object that is, or stands for, the one that was at `address`. Raises LookupError."""
-        if address in self._made:
-            return self._made[address]
         old = self._old.get(address)
         if old is None or old.fill:
             return self._live[address]
+        if address in self.failed:
+            raise LookupError("it could not be made")
+        if address in self._made:
+            return self._made[address]
         if address in self._making:
             raise LookupError("it holds itself")
         self._making.add(address)
@@ -76,7 +78,8 @@ class Rebuilt:
 
     def _make(self, record: Record) -> object:
         if record.way == "itself" and record.shell:
-            return _function(load(record.data, (), self.find))
+            held = load(record.data, (), self.find)
+            return _function(held) if record.shell == FUNCTION else held()
         if not _has_shell(record):
             return load(record.data, record.buffers, self.find)
         if not record.shell:
