@@ -223,7 +223,7 @@ class _Forked:
             raise forked.Unanswered(f"no second process: {error.strerror}") from None
         try:
             present.post(None, GRACE)
-            self._child.post(seconds, GRACE)
+            self._child.post(float(seconds), GRACE)
             now = present.answer(seconds + GRACE, most)
         finally:
             present.end()

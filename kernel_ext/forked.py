@@ -61,12 +61,12 @@ class Forked:
                 _send(self._line, part, until)
 
     def answer(self, seconds: float, most: int = MOST) -> Any:
-        """The next answer. Raises Unanswered."""
+        """The next answer. Raises Unanswered; RuntimeError, if `serve` raised."""
         until = time.monotonic() + seconds
         with self._ended_by_failure():
             answer, error = _receive(self._line, until, most)
-        if error:
-            raise Unanswered(error)
+        if error is not None:
+            raise error
         return answer
 
     @contextmanager
@@ -133,9 +133,11 @@ def _live(serve: Serve, line: socket.socket, parent: int, mask: set[signal.Signa
             except (OSError, EOFError):
                 break
             try:
-                answer = _packed((serve(question), ""))
+                answer = _packed((serve(question), None))
+            except MemoryError:
+                answer = _packed((None, Unanswered("there is no memory for it")))
             except Exception as error:
-                answer = _packed((None, f"{type(error).__name__}: {error}"))
+                answer = _packed((None, RuntimeError(f"{type(error).__name__}: {error}")))
             for part in answer:
                 _send(line, part, None)
     finally:

@@ -12,12 +12,13 @@ import sys
 from _thread import RLock, allocate_lock
 from collections import OrderedDict, deque
 from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from types import FunctionType, MemberDescriptorType
 from typing import Any, NamedTuple, cast
 
 from .kinds import Kind, Way
-from .stored import class_items, dict_items, mro, own_items, stored
+from .stored import class_items, dict_items, mro, own_items
 
 PIECE = 1 << 20
 """Bytes of an array that are compared, and sent, as one."""
@@ -122,36 +123,38 @@ def load(data: bytes, buffers: Iterable[Bytes], find: Callable[[int], object]) -
     return _Unpickler(io.BytesIO(data), find, [bytearray(each) for each in buffers]).load()
 
 
-def extras(value: object) -> list[tuple[object, object]]:
-    """All that is in its dict and slots."""
-    return [*stored(value)]
+Extras = tuple[list[tuple[object, object]], dict[int, object]]
 
 
-def set_extras(value: object, held: Iterable[tuple[Any, object]]) -> None:
+def extras(value: object) -> Extras:
+    """All that is in its dict, and in its slots: these by number, a name may be there twice."""
+    slots: dict[int, object] = {}
+    for i, slot in enumerate(_slots(value)):
+        with suppress(AttributeError):  # an empty slot
+            slots[i] = slot.__get__(value, type(value))
+    return [*own_items(value)], slots
+
+
+def set_extras(value: object, held: Extras) -> None:
     """Give it back what was in its dict and slots, past any method of its class."""
-    slots = dict(_slots(value))
-    wanted = dict(held)
-    for name, slot in slots.items():
-        if name in wanted:
-            slot.__set__(value, wanted.pop(name))
+    own, slots = held
+    for i, slot in enumerate(_slots(value)):
+        if i in slots:
+            slot.__set__(value, slots[i])
         else:
-            try:
+            with suppress(AttributeError):
                 slot.__delete__(value)
-            except (AttributeError, TypeError):  # it is empty already
-                continue
-    items = own_items(value)
-    mapping: Any = getattr(items, "mapping", None)
-    if mapping is not None:
-        own: dict[str, object] = object.__getattribute__(value, "__dict__")
-        _DICT.clear(own)
-        _DICT.update(own, wanted)
+    if own or own_items(value):
+        place: object = object.__getattribute__(value, "__dict__")
+        _DICT.clear(place)
+        _DICT.update(place, own)
 
 
-def _slots(value: object) -> Iterator[tuple[str, MemberDescriptorType]]:
+def _slots(value: object) -> Iterator[MemberDescriptorType]:
     for base in mro(type(value)):
-        for name, member in class_items(base):
+        for _, member in class_items(base):
             if type(member) is MemberDescriptorType and member.__name__[:2] != "__":
-                yield cast("str", name), member
+                yield member
 
 
 class _Pickler(pickle.Pickler):
@@ -220,6 +223,8 @@ def flat(plain: Any) -> Any:
     """The bytes of a plain array as they lie, or a copy of them if they lie apart."""
     if plain.flags.f_contiguous and not plain.flags.c_contiguous:
         plain = plain.T
+    elif not plain.flags.c_contiguous:
+        plain = plain.copy()
     return plain.reshape(-1).view("u1")
 
 

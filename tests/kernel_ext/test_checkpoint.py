@@ -108,6 +108,7 @@ CHANGES: list[tuple[str, Callable[[], Any], str]] = [
     ("order of an OrderedDict", lambda: OrderedDict(a=1, b=2), "v.move_to_end('a')"),
     ("array", lambda: np.zeros((4, 5)), "v[2, 3] = 1"),
     ("array, not in order of C", lambda: np.asfortranarray(np.eye(3)), "v[2, 1] = 1"),
+    ("array in steps", lambda: np.zeros(10)[::2], "v[3] = 1"),
     ("array of dates", lambda: np.zeros(3, "M8[D]"), "v[1] = np.datetime64('2020-01-01')"),
     ("array of texts", lambda: np.array(["ab", "cd"]), "v[0] = 'x'"),
     ("array of records", lambda: np.zeros(2, "i4,f8"), "v[0]['f1'] = 2"),
@@ -239,6 +240,23 @@ def test_objects_are_given_back_what_they_store_past_their_own_methods():
     assert dict(own) == {"a": 1}
     assert object.__getattribute__(guarded, "__dict__")["fruits"] == []
     assert changed(restored) == dict.fromkeys(names, True) and not restored.failed
+
+
+class Base:
+    __slots__ = ("twice",)
+
+
+class Twice(Base):
+    __slots__ = ("twice",)
+
+
+def test_a_slot_that_is_declared_twice_is_two():
+    value: Any = Twice()
+    value.twice, names = [1], {"value": value}
+    undo(names, "value.twice = 5")
+    assert value.twice == [1] and not hasattr(value, "_")
+    with pytest.raises(AttributeError):
+        Base.__dict__["twice"].__get__(value)
 
 
 def test_objects_that_died_are_made_again_without_a_call():
