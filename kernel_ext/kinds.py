@@ -36,6 +36,8 @@ class Kind(NamedTuple):
     way: Way
     plain: bool = False
     """All it holds is in Python's own places, so that it can be filled again as it is."""
+    shell: bool = True
+    """An empty one can be made first, and filled when what it holds is there."""
     why: str = ""
     """What it is, in words, if its state cannot be brought back."""
     seen: bool = False
@@ -129,7 +131,7 @@ def _numpy(classes: tuple[type, ...]) -> Kind | None:
     random: Any = sys.modules.get("numpy.random")
     for each in classes:
         if random and (each is random.BitGenerator or each is random.RandomState):
-            return Kind("reduced", True)  # its state can be set
+            return Kind("reduced", True, shell=False)  # its state can be set
         if each is numpy.memmap:
             return Kind("itself", why="a memory-mapped file")
         if each is numpy.ndarray:

@@ -97,7 +97,9 @@ def record(value: Any, kind: Kind, nodes: Container[int]) -> Record:
         return Record(way, False, b"new", pickle.dumps(new), [], ())
     if way in ("reduced", "itself"):
         data, buffers, refs = dump(value, nodes, top=id(value))
-        return Record(way, kind.plain, b"", data, buffers, refs)
+        bare = kind.plain and kind.shell
+        shell, _, first = dump((its,), nodes) if bare else (b"", [], ())
+        return Record(way, kind.plain, shell, data, buffers, (*first, *refs))
     content = _CONTENT[way](value)
     if id(its) in _EXACT and _CONSTANTS.issuperset(map(id, map(type, content))):
         return Record(way, True, b"", marshal.dumps(content, 2), [], ())

@@ -89,7 +89,7 @@ class Rebuilt:
 
 
 def _has_shell(record: Record) -> bool:
-    return record.way not in ("reduced", "itself")
+    return record.way != "itself" and (record.way != "reduced" or bool(record.shell))
 
 
 def _words(error: Exception) -> str:
