@@ -35,6 +35,7 @@ from . import forked
 from .differences import Difference, difference, names_of
 from .kinds import kind_of
 from .look import Late, Look, Now
+from .polars_frames import cloned, give_back
 from .restore import Rebuilt
 
 Kind = Literal["forked", "copied"]
@@ -73,6 +74,7 @@ class Checkpoint:
 
     def __init__(self, kept: dict[str, object], before: "_Forked | _Copied") -> None:
         self._kept, self._before = kept, before
+        self._clones = cloned(kept)
         self.kind: Kind = before.kind
         self.why = before.why
         """Why it is no fork, in words."""
@@ -104,7 +106,9 @@ class Checkpoint:
                 values[name] = rebuilt.root(data)
             except Exception:
                 failed.setdefault(name, "held something that is gone")
-        changed = self._account(found, rebuilt, failed)
+        changed = {*self._account(found, rebuilt, failed), *give_back(self._kept, self._clones)}
+        for name in self._clones:
+            failed.pop(name, None)
         back = [n for n, v in self._kept.items() if namespace.get(n, _MISSING) is not v]
         removed = [n for n in namespace if n not in values and is_users(n)]
         namespace.update(values)
@@ -121,6 +125,7 @@ class Checkpoint:
         """Let go of everything. May be called again."""
         self._before.drop()
         self._kept.clear()
+        self._clones.clear()
 
     def _live(self, found: Difference, seconds: float) -> dict[int, object]:
         """The objects as they are, by address. Raises Late."""

@@ -12,6 +12,7 @@ import weakref
 from collections import OrderedDict, defaultdict, deque
 from typing import Any, Literal, NamedTuple
 
+from .polars_frames import NESTED
 from .stored import class_items, find, is_a, label, mro, type_name
 
 Way = Literal[
@@ -90,7 +91,7 @@ _BASES: dict[int, Way] = {
 }
 
 _PROCESS = ("asyncio", "threading", "logging", "concurrent", "multiprocessing", "subprocess")
-_LINES = ("selectors", "ssl", "queue", "weakref", "contextvars", "zmq", "tornado", "polars")
+_LINES = ("selectors", "ssl", "queue", "weakref", "contextvars", "zmq", "tornado")
 _SHELL = ("IPython", "ipykernel", "traitlets", "comm", "jupyter_client", "inkernel")
 _MACHINERY = {*_PROCESS, *_LINES, *_SHELL}
 """Packages whose objects are parts of the running process, or cannot be used after a fork."""
@@ -106,7 +107,11 @@ def kind_of(kind: type) -> Kind:
     if any(each is type for each in classes):
         return _ITSELF
     for each in classes:
-        if type_name(each)[0].partition(".")[0] in _MACHINERY:
+        module, name = type_name(each)
+        package = module.partition(".")[0]
+        if package == "polars":
+            return Kind("itself", why=NESTED if name in ("DataFrame", "Series") else "")
+        if package in _MACHINERY:
             return Kind("itself", why=f"{label(kind)}, a part of the running process")
     if (numpy := _numpy(classes)) is not None:
         return numpy

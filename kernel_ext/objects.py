@@ -4,6 +4,7 @@ Arrays give their bytes, plain objects what they store, past any method of their
 its own pickling knows ("reduced") is pickled by it: library code, or an extension's.
 """
 
+import copyreg
 import io
 import marshal
 import mmap
@@ -96,10 +97,12 @@ def record(value: Any, kind: Kind, nodes: Container[int]) -> Record:
     if (new := _NEW.get(id(its))) is not None:  # a lock that is gone was nobody's
         return Record(way, False, b"new", pickle.dumps(new), [], ())
     if way in ("reduced", "itself"):
+        if kind.plain and kind.shell:
+            shell, _, first = dump((its,), nodes)
+            data, buffers, refs = dump(_reduced(value), nodes)
+            return Record(way, True, shell, data, buffers, (*first, *refs))
         data, buffers, refs = dump(value, nodes, top=id(value))
-        bare = kind.plain and kind.shell
-        shell, _, first = dump((its,), nodes) if bare else (b"", [], ())
-        return Record(way, kind.plain, shell, data, buffers, (*first, *refs))
+        return Record(way, kind.plain, b"", data, buffers, refs)
     content = _CONTENT[way](value)
     if id(its) in _EXACT and _CONSTANTS.issuperset(map(id, map(type, content))):
         return Record(way, True, b"", marshal.dumps(content, 2), [], ())
@@ -157,6 +160,16 @@ def _slots(value: object) -> Iterator[MemberDescriptorType]:
         for _, member in class_items(base):
             if type(member) is MemberDescriptorType and member.__name__[:2] != "__":
                 yield member
+
+
+def _reduced(value: Any) -> tuple[object, object, object]:
+    """What its pickling gives: a function, its arguments, and the state to set."""
+    registered = copyreg.dispatch_table.get(type(value))
+    parts: Any = registered(value) if registered else value.__reduce_ex__(5)
+    if type(parts) is not tuple or any(each is not None for each in parts[3:]):
+        raise pickle.PicklingError("not by a state alone")
+    function, arguments, *state = parts[:3]
+    return function, arguments, state[0] if state else None
 
 
 class _Pickler(pickle.Pickler):

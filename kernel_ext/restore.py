@@ -3,17 +3,18 @@
 No method of an object's class is called to fill it, save where only its own pickling can make it.
 """
 
+import copyreg
 import marshal
 import sys
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import Any, cast
+from typing import Any
 
 from .differences import Old
 from .kinds import Way
 from .objects import FUNCTION, PIECE, Record, extras, flat, load, set_extras
-from .stored import at_home, mro, type_name
+from .stored import exactly, mro
 
 _LIST: Any = list
 _DICT: Any = dict
@@ -136,12 +137,11 @@ _SHELLS: dict[Way, Callable[..., object]] = {"deque": _deque_shell, "array": _ar
 
 def _fill(value: Any, old: Old, held: Any) -> None:
     way = old.record.way
-    if way == "reduced":  # an object like the old one was made: it gives what it stores
-        kind: type = type(cast("object", value))
-        if at_home(kind) and type_name(kind)[0].startswith("numpy.random"):
+    if way == "reduced":
+        if old.record.shell:
+            _fill_reduced(value, *held)
+        else:  # one like the old was made: a generator of random numbers
             value.__setstate__(held.__getstate__())
-        else:
-            set_extras(value, extras(held))
         return
     content, more = held
     if way == "array":
@@ -150,6 +150,37 @@ def _fill(value: Any, old: Old, held: Any) -> None:
         _FILLS[way](value, content)
     if old.record.shell:
         set_extras(value, more)
+
+
+def _fill_reduced(value: object, function: Any, arguments: Any, state: Any) -> None:
+    """As unpickling does, but into an object that is there. On failure it is as it was."""
+    before = extras(value)
+    if exactly(state, dict):
+        state = {**state}  # it may be the very dict that is emptied
+    try:
+        if function is vars(copyreg)["__newobj__"] and len(arguments) == 1:
+            set_extras(value, ([], {}))
+            _set_state(value, state)
+        else:
+            made = function(*arguments)
+            _set_state(made, state)
+            set_extras(value, extras(made))
+    except BaseException:
+        set_extras(value, before)
+        raise
+
+
+def _set_state(value: Any, state: Any) -> None:
+    if state is None:
+        return
+    if hasattr(value, "__setstate__"):
+        value.__setstate__(state)
+        return
+    own, slots = state if exactly(state, tuple) else (state, None)
+    if own:
+        object.__getattribute__(value, "__dict__").update(own)
+    for name in slots or ():
+        object.__setattr__(value, name, slots[name])
 
 
 def _fill_list(value: Any, content: list[Any]) -> None:

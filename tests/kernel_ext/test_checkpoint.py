@@ -268,6 +268,47 @@ def test_objects_that_died_are_made_again_without_a_call():
     assert type(guarded) is Guarded and not restored.failed
 
 
+@pytest.mark.parametrize("fork", [True, False])
+def test_polars_frames_and_series_are_given_back(fork):
+    pl = pytest.importorskip("polars")
+    table, column = pl.DataFrame({"a": [1, 2]}), pl.Series("s", [1.0, None])
+    names = {"table": table, "same": table.clone(), "column": column, "held": [table.clone()]}
+    restored = undo(names, "table[0, 'a'] = 9; column[0] = 2.5; held[0][0, 'a'] = 9", fork)
+    assert names["table"] is table and table["a"].to_list() == [1, 2]
+    assert names["column"] is column and column.to_list() == [1.0, None]
+    assert changed(restored) == {"table": True, "column": True}
+    assert list(restored.failed) == ["held"] and "polars" in restored.failed["held"]
+
+
+def test_a_figure_is_as_it_was_and_can_be_drawn(tmp_path):
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([1, 2])
+    names = {"figure": figure, "axes": axes}
+    restored = undo(
+        names, "axes.plot([3, 4]); axes.set_title('no'); figure.draw_without_rendering()"
+    )
+    assert (len(axes.lines), axes.get_title()) == (1, "") and not restored.failed
+    axes.plot([1])
+    figure.savefig(tmp_path / "figure.png")
+
+
+def test_an_estimator_and_a_dataset_are_as_they_were():
+    linear = pytest.importorskip("sklearn.linear_model")
+    xarray = pytest.importorskip("xarray")
+    x = np.arange(6.0).reshape(3, 2)
+    model = linear.Ridge().fit(x, [1.0, 2.0, 4.0])
+    before = model.predict(x)
+    data = xarray.Dataset({"v": ("x", [1, 2])})
+    names = {"model": model, "data": data}
+    restored = undo(names, "model.fit([[1, 2]], [5]); data['v'][0] = 7; data['w'] = ('x', [3, 4])")
+    assert (model.predict(x) == before).all() and names["model"] is model
+    assert names["data"] is data and data.equals(xarray.Dataset({"v": ("x", [1, 2])}))
+    assert not restored.failed
+
+
 def test_a_lambda_that_died_is_made_again():
     made: dict[str, Any] = {"__name__": "__main__", "handlers": {}}
     exec("handlers['double'] = lambda x, n=2: n * x", made)
