@@ -7,8 +7,8 @@ objects again (`restore`). No code of the person's runs in the live process for 
 
 What is not brought back, with a fork:
 
-- what functions, classes, modules and generators hold; what is not memory: files, connections,
-  other processes, a screen, a device; memory that is shared with a file or another process;
+- what functions, classes, modules, loggers and generators hold; what is not memory: files,
+  connections, other processes, a screen, a device; memory shared with a file or another process;
 - library objects that hold an open file, a connection or the like: they stay as they are;
 - objects of extensions that cannot be pickled. Those that can (a tensor, an Arrow table) come back
   as new objects, also for all that held them among the names;
@@ -40,7 +40,7 @@ from .restore import Rebuilt
 
 Kind = Literal["forked", "copied"]
 
-SECONDS = 30.0
+SECONDS = 60.0
 """The looks may take so long, each."""
 COPYING, ROOM = 0.25, 32 << 20
 """Seconds and bytes of a checkpoint without a fork."""

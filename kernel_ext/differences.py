@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Set
 from pickle import PickleBuffer
 from typing import NamedTuple, cast
 
+from .kinds import kind_of
 from .look import Look, Now, holds_a_resource
 from .objects import Bytes, Record, dump
 
@@ -74,7 +75,11 @@ class _Comparison:
             self._judge(each)
         self._spread(barred)
         objects = self._objects()
-        failed: dict[str, str] = {}
+        failed = {
+            name: kind_of(type(value)).why
+            for name, value in look.values.items()
+            if kind_of(type(value)).part
+        }
         for reason in sorted({*self._reasons.values()}):
             of = [each for each, why in self._reasons.items() if why == reason]
             failed |= dict.fromkeys(names_of(look, of), reason)
@@ -107,12 +112,17 @@ class _Comparison:
         if each in look.opaque or look.kind(value).way == "itself":
             if not present:
                 self._anew.add(each)
-            elif each in self._differ or (each in look.opaque and not look.kind(value).seen):
+            elif each in self._differ or self._is_told(each, value):
                 self._reasons[each] = look.opaque[each]
         elif present and self._fillable(each):
             self._fill.add(each)
         else:
             self._anew.add(each)
+
+    def _is_told(self, each: int, value: object) -> bool:
+        """A change of it would not be seen, and may have been meant."""
+        kind = self._look.kind(value)
+        return each in self._look.opaque and not (kind.seen or kind.part)
 
     def _fillable(self, each: int) -> bool:
         record = self._look.record(each)

@@ -43,6 +43,8 @@ class Kind(NamedTuple):
     """What it is, in words, if its state cannot be brought back."""
     seen: bool = False
     """Whether a change of that state is seen, at least."""
+    part: bool = False
+    """Of the running process, rather than a value: said only of what a name is bound to."""
 
 
 _ATOM, _ITSELF = Kind("atom"), Kind("itself")
@@ -95,6 +97,7 @@ _LINES = ("selectors", "ssl", "queue", "weakref", "contextvars", "zmq", "tornado
 _SHELL = ("IPython", "ipykernel", "traitlets", "comm", "jupyter_client", "inkernel")
 _MACHINERY = {*_PROCESS, *_LINES, *_SHELL}
 """Packages whose objects are parts of the running process, or cannot be used after a fork."""
+_RANDOM = ("Generator", "RandomState", "BitGenerator")
 _REDUCE = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs_ex__")
 
 
@@ -112,7 +115,10 @@ def kind_of(kind: type) -> Kind:
         if package == "polars":
             return Kind("itself", why=NESTED if name in ("DataFrame", "Series") else "")
         if package in _MACHINERY:
-            return Kind("itself", why=f"{label(kind)}, a part of the running process")
+            if package == "logging":
+                return _ITSELF
+            why = f"{label(kind)}, a part of the running process"
+            return Kind("itself", why=why, part=True)
     if (numpy := _numpy(classes)) is not None:
         return numpy
     solid = next(each for each in classes if not _made_in_python(each))
@@ -135,7 +141,7 @@ def _numpy(classes: tuple[type, ...]) -> Kind | None:
         return None
     random: Any = sys.modules.get("numpy.random")
     for each in classes:
-        if random and (each is random.BitGenerator or each is random.RandomState):
+        if random and any(each is getattr(random, name) for name in _RANDOM):
             return Kind("reduced", True, shell=False)  # its state can be set
         if each is numpy.memmap:
             return Kind("itself", why="a memory-mapped file")

@@ -12,7 +12,7 @@ from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, ModuleType
 from typing import Any, NamedTuple, cast
 
 from .kinds import Kind, is_users, kind_of, words_for
@@ -60,6 +60,8 @@ class Look:
         self._atoms: set[int] = set()
         self._closed: set[int] = set()
         self._passed: set[int] = set()
+        modules = tuple(sys.modules.values())
+        self._namespaces = {id(vars(each)) for each in modules if exactly(each, ModuleType)}
 
     def add(self, names: Mapping[str, object]) -> None:
         """Look at the values of `names`, the small first; what there is no time for is `late`."""
@@ -88,6 +90,8 @@ class Look:
         """How `value` is handled, in this look."""
         its: type = type(value)
         kind = self._kinds[id(its)]
+        if kind.way == "dict" and id(value) in self._namespaces:
+            return Kind("itself")
         if kind.way == "array" and is_mapped(value):
             return Kind("itself", why="a memory-mapped file")
         if self._room is not None and kind.way != "itself" and not _is_copied(value):
@@ -129,7 +133,7 @@ class Look:
                 nodes[address] = value
             if way == "array":
                 self._take_elements(value, layer)
-            if kind_id not in self._closed:
+            if kind_id not in self._closed and address not in self._namespaces:
                 layer.append(value)
 
     def _take_elements(self, value: Any, layer: list[object]) -> None:
@@ -152,7 +156,8 @@ class Look:
         value = self.nodes[address]
         its: type = type(cast("object", value))
         kind_id = id(its)
-        if self.kept is None and (fast := constants(value)) is not None:
+        plain = self.kept is None and address not in self._namespaces
+        if plain and (fast := constants(value)) is not None:
             self.digests[address] = hash((kind_id, fast))
             return ()
         kind = self.kind(value)

@@ -19,7 +19,7 @@ from types import FunctionType, MemberDescriptorType
 from typing import Any, NamedTuple, cast
 
 from .kinds import Kind, Way
-from .stored import class_items, dict_items, mro, own_items
+from .stored import class_items, dict_items, exactly, mro, own_items
 
 PIECE = 1 << 20
 """Bytes of an array that are compared, and sent, as one."""
@@ -162,14 +162,14 @@ def _slots(value: object) -> Iterator[MemberDescriptorType]:
                 yield member
 
 
-def _reduced(value: Any) -> tuple[object, object, object]:
+def _reduced(value: object) -> tuple[Any, ...]:
     """What its pickling gives: a function, its arguments, and the state to set."""
-    registered = copyreg.dispatch_table.get(type(value))
-    parts: Any = registered(value) if registered else value.__reduce_ex__(5)
-    if type(parts) is not tuple or any(each is not None for each in parts[3:]):
+    kind: type = type(value)
+    registered = copyreg.dispatch_table.get(kind)
+    parts = cast("tuple[Any, ...]", registered(value) if registered else value.__reduce_ex__(5))
+    if not exactly(parts, tuple) or any(each is not None for each in parts[3:]):
         raise pickle.PicklingError("not by a state alone")
-    function, arguments, *state = parts[:3]
-    return function, arguments, state[0] if state else None
+    return (*parts, None)[:3]
 
 
 class _Pickler(pickle.Pickler):

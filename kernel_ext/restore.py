@@ -9,12 +9,12 @@ import sys
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from .differences import Old
 from .kinds import Way
 from .objects import FUNCTION, PIECE, Record, extras, flat, load, set_extras
-from .stored import exactly, mro
+from .stored import dict_items, exactly, mro
 
 _LIST: Any = list
 _DICT: Any = dict
@@ -179,8 +179,8 @@ def _set_state(value: Any, state: Any) -> None:
     own, slots = state if exactly(state, tuple) else (state, None)
     if own:
         object.__getattribute__(value, "__dict__").update(own)
-    for name in slots or ():
-        object.__setattr__(value, name, slots[name])
+    for name, held in dict_items(slots or {}):
+        object.__setattr__(value, cast("str", name), held)
 
 
 def _fill_list(value: Any, content: list[Any]) -> None:

@@ -447,8 +447,19 @@ def test_the_shells_own_objects_are_left_alone():
     shell: Any = Enough()
     shell.count, shell.cells = 1, ["a"]
     names = {"shell": shell}
-    undo(names, lambda: (shell.cells.append("b"), setattr(shell, "count", 2)))
+    names["user"] = Basket()
+    names["user"].shell = shell
+    restored = undo(names, lambda: (shell.cells.append("b"), setattr(shell, "count", 2)))
     assert shell.count == 2 and shell.cells == ["a", "b"]
+    why = "IPython.core.pretended.Enough, a part of the running process"
+    assert dict(restored.failed) == {"shell": why}
+
+
+def test_the_names_of_a_module_are_not_its_users(monkeypatch):
+    names = {"all": vars(module), "held": [vars(module)]}
+    monkeypatch.setattr(module, "ROOM", module.ROOM)
+    undo(names, lambda: monkeypatch.setattr(module, "ROOM", 5))
+    assert module.ROOM == 5
 
 
 KEYS = st.integers(0, 3)
