@@ -73,7 +73,7 @@ class _Comparison:
             self._reasons[each] = "holds an open file, a connection or the like"
         for each in (reached - barred) & (self._differ | look.opaque.keys()):
             self._judge(each)
-        self._spread(barred)
+        self._spread(reached - barred)
         objects = self._objects()
         failed = {
             name: kind_of(type(value)).why
@@ -125,17 +125,20 @@ class _Comparison:
         return each in self._look.opaque and not (kind.seen or kind.part)
 
     def _fillable(self, each: int) -> bool:
-        record = self._look.record(each)
+        try:
+            record = self._look.record(each)
+        except Exception:  # it could be pickled once, but not twice
+            return False
         before, after = (look.pieces.get(each, (0, ()))[0] for look in (self._look, self._now))
         return record.plain and (record.way != "array" or before == after)  # the same shape
 
-    def _spread(self, barred: Collection[int]) -> None:
+    def _spread(self, among: Set[int]) -> None:
         """What holds an object that is made anew has to hold the new one."""
         refs, grown = self._look.refs, bool(self._anew)
         while grown:
             grown = False
             for each in reversed(refs):
-                if each in self._fill or each in self._anew or each in barred:
+                if each not in among or each in self._fill or each in self._anew:
                     continue
                 if self._anew.isdisjoint(refs[each]):
                     continue

@@ -102,12 +102,12 @@ def start(serve: Serve) -> Forked:
             pid = os.fork()
             if pid == 0:
                 _live(serve, theirs, parent, blocked)
+            return Forked(pid, ours)  # before a pending interrupt is raised: it would be lost
     except OSError:
         ours.close()
         raise
     finally:
         theirs.close()
-    return Forked(pid, ours)
 
 
 @contextmanager

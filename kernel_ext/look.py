@@ -66,22 +66,27 @@ class Look:
     def add(self, names: Mapping[str, object]) -> None:
         """Look at the values of `names`, the small first; what there is no time for is `late`."""
         self.values = names
+        over = ""
         for name, value in sorted(names.items(), key=_size):
             try:
-                self.find((value,))
-                _, _, self.roots[name] = dump(value, self.nodes)
-                self._record(self.roots[name])
+                if not over:
+                    self.find((value,))
+                    _, _, self.roots[name] = dump(value, self.nodes)
+                    self._record(self.roots[name])
             except (Late, Large) as error:
-                self.late[name] = "too slow" if isinstance(error, Late) else "too large"
+                over = "too slow" if isinstance(error, Late) else "too large"
             except Exception as error:
                 self.late[name] = f"cannot be looked into: {type(error).__name__}"
+            if over:  # what it shares with others was not seen whole
+                self.late[name] = over
 
     def find(self, values: Iterable[object]) -> None:
         """Find the objects `values` are made of. Raises Late."""
         layer: list[object] = []
         self._take(list(values), layer)
         while layer:
-            batch, layer = layer[-BATCH:], layer[:-BATCH]
+            batch = layer[-BATCH:]
+            del layer[-BATCH:]
             if time.monotonic() > self._until:
                 raise Late
             self._take(gc.get_referents(*batch), layer)

@@ -24,7 +24,7 @@ from .stored import class_items, dict_items, exactly, mro, own_items
 PIECE = 1 << 20
 """Bytes of an array that are compared, and sent, as one."""
 
-Bytes = bytes | memoryview | pickle.PickleBuffer
+Bytes = bytes | bytearray | memoryview | pickle.PickleBuffer
 _CONSTANTS = frozenset(map(id, (int, float, str, bytes, bool, complex, type(None))))
 FUNCTION = b"function"
 """The shell of a function that is made again from its code."""
@@ -125,7 +125,8 @@ def load(data: bytes, buffers: Iterable[Bytes], find: Callable[[int], object]) -
     """The value of `dump`, or of a list of constants. `find` gives the object of an address."""
     if data[:1] == b"[":
         return marshal.loads(data), []
-    return _Unpickler(io.BytesIO(data), find, [bytearray(each) for each in buffers]).load()
+    writable = [each if exactly(each, bytearray) else bytearray(each) for each in buffers]
+    return _Unpickler(io.BytesIO(data), find, writable).load()
 
 
 Extras = tuple[list[tuple[object, object]], dict[int, object]]
@@ -189,7 +190,7 @@ class _Pickler(pickle.Pickler):
 
 class _Unpickler(pickle.Unpickler):
     def __init__(
-        self, file: io.BytesIO, find: Callable[[int], object], buffers: list[bytearray]
+        self, file: io.BytesIO, find: Callable[[int], object], buffers: list[Bytes]
     ) -> None:
         super().__init__(file, buffers=buffers)
         self._find = find

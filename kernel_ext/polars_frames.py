@@ -4,6 +4,7 @@ They are asked in the live process alone. In a copy of it polars waits for threa
 there; a clone costs microseconds and shares all memory until it is written to.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ _STORE = {"DataFrame": "_df", "Series": "_s"}
 def cloned(names: Mapping[str, object]) -> dict[str, object]:
     """A clone of each value that is just a polars frame or series, and can be given back."""
     clones: dict[str, object] = {}
+    if "polars" not in sys.modules:
+        return clones
     for name, value in names.items():
         store = _store(value)
         if store and hasattr(value, store):
