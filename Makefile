@@ -70,6 +70,7 @@ bench: $(VENV)/dev $(VENV)-bench/ready ## measure speed and size; the wire besid
 	$(BIN)/python bench/cells.py
 	$(BIN)/python bench/steps.py
 	$(BIN)/python bench/names.py
+	$(BIN)/python bench/checkpoint.py
 	$(BIN)/python bench/resume.py
 	$(BIN)/python bench/recall.py
 	$(BIN)/python bench/notebook_file.py
