@@ -88,6 +88,7 @@ class Settings(BaseModel):
     idle_timeout: float = Field(120, gt=0, description="seconds between events")
     step_timeout: float = Field(120, gt=0, description="seconds a step may take, unless it asks")
     step_timeout_max: float = Field(3600, gt=0, description="most seconds a step may ask for")
+    undo: bool = Field(True, description="a checkpoint of variables before a turn's first step")
     output_tokens: int = Field(10_000, ge=100, description="most tokens of one tool output")
     cells_tokens: int = Field(6_000, ge=0, description="most tokens of cells told at once")
     names_tokens: int = Field(2_000, ge=0, description="most tokens of names told at once")

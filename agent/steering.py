@@ -3,7 +3,7 @@
 All of it is in the record. Knows no shell; shows nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .cells_told import told_again
@@ -16,6 +16,7 @@ from .items import Message, message, text_part
 from .outputs import run_of
 from .room import target_of
 from .runs import HANDLE, RunHead, TurnHead, turns_named
+from .seen import NameSeen
 from .session import Session, validity
 
 
@@ -129,6 +130,13 @@ def go_back(session: Session, cells: Named) -> TurnHead:
     session.close_open_calls()
     session.record.append("rewind", {"turn": turn.turn})
     return turn
+
+
+def forget_names(session: Session, names: Iterable[str]) -> None:
+    """What the model knows of these no longer holds: the next turn tells what became of them."""
+    told = session.conversation.told
+    unknown = {name: NameSeen(name, "", "undone:") for name in names}
+    session.know(replace(told, names={**told.names, **unknown}))
 
 
 def _mark(session: Session, cells: Named, mark: str) -> None:

@@ -45,7 +45,7 @@ from ..widgets import View, open_view
 from .approval import ask_person, nobody
 from .cell_log import CellLog
 from .execute import Host
-from .hands import tools_of_turn
+from .hands import Around, tools_of_turn
 from .interrupt import Interruption, cancelled_by_sigint
 from .mirror import Mirror
 from .names import snapshot
@@ -55,6 +55,7 @@ from .place import find_cell, find_count, find_place, find_surface, user_names
 from .shell import Shell
 from .step_history import keep_count
 from .taps import Taps
+from .undoing import Undo
 
 TYPED = "typed in this session"
 SCRIPTED_TRAITS = Traits(stores=True, websocket=True, compact=True)
@@ -82,6 +83,7 @@ class Binding:
         self._counter: tuple[str, Counter] | None = None
         self._servers: dict[Path, tuple[Script, ScriptedServer]] = {}
         self._mirror = Mirror()
+        self.undo = Undo()
         self._running = False
 
     def choose(self, more: Mapping[str, Any] | None = None) -> Chosen:
@@ -205,6 +207,7 @@ class Binding:
                 asyncio.get_running_loop().create_task(self._client[2].close())
             self._client = None
         self._mirror.close()
+        self.undo.drop()
         for _, server in self._servers.values():
             server.close()
         self._servers.clear()
@@ -232,6 +235,10 @@ class Binding:
         said = self._said(text, settings)
         here = notebook_here(self.shell, said.seen.place.notebook)
 
+        def before() -> None:
+            if settings.undo:
+                self.undo.before_step(self.shell, self.conversation.turns, self._log.last)
+
         def show(event: Event) -> None:
             view.show(event)
             if settings.events:
@@ -240,7 +247,7 @@ class Binding:
         try:
             with Taps(self.shell) as taps:
                 host = Host(self.shell, taps, interruption)
-                tools = tools_of_turn(host, session, here, show, self._ran)
+                tools = tools_of_turn(host, session, here, show, Around(before, self._ran))
                 session = replace(session, tools=tools)
                 self.fields = session.fields()
                 async with contextlib.aclosing(turn(session, said)) as events:

@@ -212,6 +212,7 @@ COMMANDS: Mapping[str, Callable[[Binding, str], Card | TextCard | ContextCard | 
     "hide": window_commands.hide,
     "show": window_commands.show,
     "rewind": window_commands.rewind,
+    "undo": window_commands.undo,
     "key": key,
     "new": new,
     "resume": resume,

@@ -1,6 +1,7 @@
 """What the agent can do in one turn: the tools over this shell. Knows no loop and no view."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..agent.cells import CellRun, DisplayOutput
@@ -32,10 +33,18 @@ STILL_RUNS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the host does before each step, and with each that has run."""
+
+    before: Callable[[], object]
+    after: Callable[[CellRun], object]
+
+
 def tools_of_turn(
-    host: Host, session: Session, here: NotebookHere, show: Show, ran: Callable[[CellRun], object]
+    host: Host, session: Session, here: NotebookHere, show: Show, around: Around
 ) -> tuple[Tool[Any], ...]:
-    """The tools, in their order for good. `ran` is told of every step that has run."""
+    """The tools, in their order for good."""
     settings, outputs = session.settings, session.outputs
     limit = settings.output_tokens
 
@@ -55,8 +64,9 @@ def tools_of_turn(
             report=lambda: show(Notice(text=STILL_RUNS.format(title))),
             lent=lent,
         )
+        around.before()
         done = await run_code(host, step)
-        ran(done)
+        around.after(done)
         return done
 
     async def run_lending(call_id: str, asked: RunCell) -> CellRun:

@@ -1,4 +1,4 @@
-"""The `%agent` subcommands that change the window: compact, digest, pin, hide, show, rewind."""
+"""The `%agent` subcommands that change the window, or take back: compact, digest, pin, undo …"""
 
 from collections.abc import AsyncGenerator
 
@@ -10,7 +10,7 @@ from ..agent.errors import UsageError
 from ..agent.events import Compacted, Event
 from ..agent.room import room_of
 from ..agent.session import Session
-from ..agent.steering import conceal, edit, go_back, named
+from ..agent.steering import conceal, edit, forget_names, go_back, named
 from ..agent.steering import hide as hide_cells
 from ..agent.steering import pin as pin_cells
 from ..agent.steering import show as show_cells
@@ -139,6 +139,35 @@ def rewind(binding: Binding, rest: str) -> Card:
     return Card(
         f"Back to before turn {turn.turn} ({turn.line}): {left} turn(s) remain in the conversation."
         " Variables and files are as they are; the record keeps what was taken back."
+    )
+
+
+def undo(binding: Binding, rest: str) -> Card:
+    """[--all] — your variables as they were before the last turn that ran code, in place too"""
+    binding.refuse_while_running()
+    if rest not in ("", "--all"):
+        raise UsageError(f"%agent undo has no option {rest!r}.", "There is --all.")
+    turn, limits = binding.undo.turn, binding.undo.limits
+    done = binding.undo.undo(binding.shell, binding.runs(), rest == "--all")
+    inside = done.changed_in_place
+    if binding.conversation.history.entries:
+        names = (*done.back, *done.removed, *(it.name for it in inside))
+        forget_names(binding.session_now(), names)
+    changed = [it.name if it.same else f"{it.name} (as a new object)" for it in inside]
+    rows = (
+        ("bound again", ", ".join(done.back)),
+        ("changed in place", ", ".join(changed)),
+        ("removed", ", ".join(done.removed)),
+        ("not brought back", "; ".join(f"{name}: {why}" for name, why in done.failed.items())),
+        ("note", limits),
+    )
+    told = [(name, value) for name, value in rows if value]
+    if not told:
+        return Card(f"Turn {turn} had changed none of your variables.")
+    return Card(
+        f"Your variables are as they were before turn {turn}. Files are as they are;"
+        " `%agent rewind` takes the conversation back, too.",
+        told,
     )
 
 

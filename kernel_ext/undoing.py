@@ -1,0 +1,77 @@
+"""Undo of a turn's variables: when a checkpoint is taken, and what giving it back comes to.
+
+Knows no magic and no view. How a checkpoint is made: `checkpoint`.
+"""
+
+from collections.abc import Sequence
+
+from ..agent.errors import UsageError
+from ..agent.seen import CellSeen
+from .checkpoint import Checkpoint, Restored, take
+from .place import user_names
+from .shell import Shell
+
+
+class Undo:
+    """The checkpoint of the latest turn that ran code; there is one at a time."""
+
+    def __init__(self) -> None:
+        self._checkpoint: Checkpoint | None = None
+        self._turn = self._run = 0
+
+    @property
+    def turn(self) -> int:
+        """The turn that can be undone; 0: none."""
+        return self._turn if self._checkpoint else 0
+
+    def before_step(self, shell: Shell, turn: int, run: int) -> None:
+        """Before the first step of each turn a checkpoint is taken. `run`: the person's last."""
+        if self._checkpoint and self._turn == turn:
+            return
+        self.drop()
+        self._checkpoint, self._turn, self._run = take(user_names(shell)), turn, run
+
+    def undo(self, shell: Shell, since: Sequence[CellSeen], all_of_it: bool) -> Restored:
+        """Give back the variables as they were before the turn; it cannot be done again.
+
+        `since`: the person's runs in this kernel. Raises UsageError when there is nothing to undo,
+        and when cells of the person's that ran after the turn would be undone with it, unless that
+        is wanted: `all_of_it`.
+        """
+        if self._checkpoint is None:
+            raise UsageError(
+                "There is nothing to undo.", "A turn that ran code can be undone once."
+            )
+        theirs = [it for it in since if it.number > self._run and _changes(it)]
+        if theirs and not all_of_it:
+            raise UsageError(
+                f"You changed variables yourself since that turn: {_names(theirs)}.",
+                "`%agent undo --all` takes that back as well.",
+            )
+        try:
+            return self._checkpoint.restore(shell.user_ns, lambda name: name in user_names(shell))
+        finally:
+            self.drop()
+
+    @property
+    def limits(self) -> str:
+        """What cannot be given back by this kind of checkpoint, in words; of a fork nothing."""
+        found = self._checkpoint
+        if found is None or found.kind == "forked":
+            return ""
+        return f"only small plain values changed in place come back: {found.why}"
+
+    def drop(self) -> None:
+        """Let go of the checkpoint."""
+        if self._checkpoint:
+            self._checkpoint.drop()
+            self._checkpoint = None
+
+
+def _changes(run: CellSeen) -> bool:
+    return bool(run.bound or run.changed or run.deleted)
+
+
+def _names(runs: Sequence[CellSeen]) -> str:
+    told = [f"{it.label} ({', '.join((*it.bound, *it.changed, *it.deleted)[:4])})" for it in runs]
+    return ", ".join(told[:4]) + (f" and {len(told) - 4} more" if len(told) > 4 else "")
