@@ -35,12 +35,12 @@ class Cell:
         self.hear_widget()
 
     def hear_widget(self) -> None:
-        """Wait until a widget is made."""
+        """Wait until a widget is made and says which cell runs."""
         state: dict[str, Any] = {}
-        while "_esm" not in state:
-            opened = self._kernel.wait_for(self._id, "comm_open")
-            state = opened["data"]["state"]
-        self.comm, self.state = opened["comm_id"], state
+        while "cell" not in state:
+            told = self._kernel.wait_for(self._id, "comm_msg")
+            state = told["data"].get("state", {})
+        self.comm, self.state = told["comm_id"], state
 
     def say(self, content: Any) -> None:
         """Send what a page's script would."""
