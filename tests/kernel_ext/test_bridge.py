@@ -212,6 +212,15 @@ def test_a_page_that_was_only_slow_is_asked_again_for_the_same(run):
     assert cell.end() == again["args"]["cells"][0]["id"]
 
 
+def test_a_page_that_may_be_asking_the_person_is_not_asked_to_save_twice(run):
+    cell = run("bridge.SAVE_SECONDS = 0.5\n" + CONNECT + "print(await cause(d.save()))\n" + END)
+    cell.greet(cell.owner)
+    assert cell.hear()["op"] == "save"
+    cell.hear_widget()
+    cell.greet(cell.owner)
+    assert "'no answer'" in cell.end()
+
+
 def test_after_all_widgets_were_closed_the_page_is_found_again(run):
     cell = run(
         CONNECT
