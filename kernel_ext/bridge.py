@@ -91,15 +91,21 @@ class LiveDocument(Document):
         await self._call("save")
 
     async def _call(self, op: str, **args: Any) -> Any:
-        """Ask the page. When it is silent, ask once more where the notebook is open by then."""
+        """Ask the page. When it is silent, ask once more where the notebook is open by then.
+
+        What was done the first time is not done twice. But a page may be asking the person whether
+        to save over a file that changed: it is not asked again.
+        """
         if len(json.dumps(args)) > MOST_BYTES:
             raise DocumentError("too large", f"More than {MOST_BYTES:,} bytes cannot be sent.")
         call, seconds = {"op": op, "args": args}, SAVE_SECONDS if op == "save" else ANSWER_SECONDS
         async with self._one_at_a_time:
-            answer = await self._pages.ask(self._client, call, seconds)
+            silent = self._client
+            answer = await self._pages.ask(silent, call, seconds)
             if answer is None:
                 self._client = await self._pages.choose_anew(GREET_SECONDS)
-                answer = await self._pages.ask(self._client, call, seconds)
+                if op != "save" or self._client != silent:
+                    answer = await self._pages.ask(self._client, call, seconds)
         if answer is None:
             raise DocumentError("no answer", "The notebook's page did not answer in time.")
         return _result(answer)
@@ -120,16 +126,13 @@ def _place(after: str | Edge) -> dict[str, str]:
 
 
 def _cell(cell_id: str, cell: NewCell) -> dict[str, Any]:
-    """The cell as nbformat has it. Its outputs come from the kernel, as if it had been run."""
-    text = {"id": cell_id, "cell_type": cell.kind, "source": cell.source}
+    """The cell as nbformat has it, trusted if it is code: as if it had been run here."""
+    metadata = {key: value for key, value in cell.metadata.items() if key != "trusted"}
+    text = {"id": cell_id, "cell_type": cell.kind, "source": cell.source, "metadata": metadata}
     if cell.kind != "code":
-        return {**text, "metadata": dict(cell.metadata)}
-    return {
-        **text,
-        "metadata": {**cell.metadata, "trusted": True},
-        "outputs": _joined(cell.outputs),
-        "execution_count": cell.execution_count,
-    }
+        return text
+    ran = {"outputs": _joined(cell.outputs), "execution_count": cell.execution_count}
+    return {**text, **ran, "metadata": {**metadata, "trusted": True}}
 
 
 def _joined(outputs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

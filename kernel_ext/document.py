@@ -40,7 +40,7 @@ class About:
 class LiveCell:
     """A cell as the person sees it, saved or not, without its outputs.
 
-    `running`: it runs or waits to run; never so where the front end does not tell (JupyterLab 4.2).
+    `running`: it runs or waits to run, as far as the front end tells.
     """
 
     id: str
@@ -53,7 +53,10 @@ class LiveCell:
 
 @dataclass(frozen=True, slots=True)
 class NewCell:
-    """A cell to be inserted. Outputs, as nbformat has them, and a count are for code alone."""
+    """A cell to be inserted. Outputs, as nbformat has them, and a count are for code alone.
+
+    Outputs are trusted: they must be what this kernel put out, never what a model wrote.
+    """
 
     kind: Kind
     source: str
@@ -65,8 +68,7 @@ class NewCell:
 class DocumentError(Exception):
     """What was asked was not done. `present`: the cell's source, when that is the cause.
 
-    After "no answer" it may have been done all the same, or may be yet; all operations but
-    `delete` can be asked for again, and have their effect once.
+    After "no answer" it may have been done all the same, or may be yet: read before you ask again.
     """
 
     def __init__(self, cause: Cause, message: str, present: str | None = None) -> None:
@@ -95,7 +97,7 @@ class Document(Protocol):
         ...
 
     async def insert(self, after: str | Edge, cells: Sequence[NewCell]) -> tuple[str, ...]:
-        """Insert cells, in order, as one step; their ids. Outputs are shown as trusted."""
+        """Insert cells, in order, as one step; their ids."""
         ...
 
     async def replace(self, cell: str, source: str, expect: str) -> None:

@@ -45,8 +45,9 @@ class Pages:
         self._discard()
 
     def _open(self) -> Any:
-        widget = _widget_class()(cell=find_cell(self._shell) or "")
+        widget = _widget_class()()
         widget.on_msg(self._receive)
+        widget.cell = find_cell(self._shell)  # now pages greet: not before they are heard
         return widget
 
     def _discard(self) -> None:
@@ -129,7 +130,7 @@ def _widget_class() -> Any:
 
     class BridgeWidget(anywidget.AnyWidget):
         _esm = (_STATIC / "bridge.js").read_text("utf-8")
-        cell = traitlets.Unicode().tag(sync=True)
+        cell = traitlets.Unicode(None, allow_none=True).tag(sync=True)
 
         def deliver(self, message: Any) -> None:
             self._handle_msg(message)  # pyright: ignore[reportUnknownMemberType]

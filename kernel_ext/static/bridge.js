@@ -1,6 +1,6 @@
 // Reads and edits the notebook whose widget manager made this widget, as the kernel asks. Shows
 // nothing. What is sent, in JSON:
-//   from here  {hello: {client, holds}}                 when made; holds: it has the running cell
+//   from here  {hello: {client, holds}}                 at the start; holds: the running cell
 //   to here    {to: client, call, op, args}             of several pages only that one answers
 //   from here  {client, call, ok} or {client, call, error: {cause, message, present}}
 
@@ -161,8 +161,12 @@ async function initialize({ model }) {
     const answered = await answer({ context, notebook }, message);
     model.send({ client, call: message.call, ...answered });
   });
-  const holds = notebook.cells.some((cell) => cell.getId() === model.get("cell"));
-  model.send({ hello: { client, holds } });
+  const greet = () => {
+    const holds = notebook.cells.some((cell) => cell.getId() === model.get("cell"));
+    model.send({ hello: { client, holds } });
+  };
+  if (model.get("cell")) greet();
+  else model.on("change:cell", greet);
 }
 
 export default { initialize };

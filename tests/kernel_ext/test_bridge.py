@@ -35,12 +35,12 @@ class Cell:
         self.hear_widget()
 
     def hear_widget(self) -> None:
-        """Wait until a widget is made."""
+        """Wait until a widget is made and says which cell runs."""
         state: dict[str, Any] = {}
-        while "_esm" not in state:
-            opened = self._kernel.wait_for(self._id, "comm_open")
-            state = opened["data"]["state"]
-        self.comm, self.state = opened["comm_id"], state
+        while "cell" not in state:
+            told = self._kernel.wait_for(self._id, "comm_msg")
+            state = told["data"].get("state", {})
+        self.comm, self.state = told["comm_id"], state
 
     def say(self, content: Any) -> None:
         """Send what a page's script would."""
@@ -210,6 +210,15 @@ def test_a_page_that_was_only_slow_is_asked_again_for_the_same(run):
     again = cell.answer(ok=None)
     assert again["args"] == asked["args"] and again["call"] != asked["call"]
     assert cell.end() == again["args"]["cells"][0]["id"]
+
+
+def test_a_page_that_may_be_asking_the_person_is_not_asked_to_save_twice(run):
+    cell = run("bridge.SAVE_SECONDS = 0.5\n" + CONNECT + "print(await cause(d.save()))\n" + END)
+    cell.greet(cell.owner)
+    assert cell.hear()["op"] == "save"
+    cell.hear_widget()
+    cell.greet(cell.owner)
+    assert "'no answer'" in cell.end()
 
 
 def test_after_all_widgets_were_closed_the_page_is_found_again(run):

@@ -119,9 +119,12 @@ class Page:
 
 
 class Jupyter:
-    """One server, in a folder of its own, and the browser."""
+    """One server, in a folder of its own, and the browser.
 
-    def __init__(self, app: str, folder: Path, browser: Any) -> None:
+    `together`: pages of the same notebook show each other's edits, by jupyter-collaboration.
+    """
+
+    def __init__(self, app: str, folder: Path, browser: Any, *, together: bool = False) -> None:
         self.folder = folder
         self.browser = browser
         self._app = app
@@ -135,6 +138,7 @@ class Jupyter:
                 *(str(Path(sys.executable).parent / f"jupyter-{app}"), "--no-browser"),
                 *("--allow-root", f"--port={self._root.rpartition(':')[2]}", "--ip=127.0.0.1"),
                 *("--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"),
+                f"--YDocExtension.disable_rtc={not together}",
                 *(f"--ServerApp.root_dir={folder}", f"--{APPS[app]}.expose_app_in_browser=True"),
                 *(
                     "--LabApp.news_url=",
@@ -227,3 +231,13 @@ def jupyter(request: pytest.FixtureRequest, servers: Callable[[str], Jupyter]) -
     server = servers(request.param)
     yield server
     server.clear()
+
+
+@pytest.fixture
+def together(browser: Any, tmp_path: Path) -> Iterator[Jupyter]:
+    """JupyterLab, collaborative."""
+    pytest.importorskip("jupyter_server_ydoc")
+    server = Jupyter("lab", tmp_path, browser, together=True)
+    yield server
+    server.clear()
+    server.close()

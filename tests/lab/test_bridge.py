@@ -112,7 +112,8 @@ await d.insert(Edge.START, [NewCell("markdown", "# Title")])
 
 def test_text_that_is_inserted_is_not_trusted(jupyter, name):
     text = "<img src='x' onerror='window.ran = 1'> seen"
-    jupyter.write(name, agent(f"await d.insert(Edge.END, [NewCell('markdown', {text!r})])"))
+    cell = f"NewCell('markdown', {text!r}, metadata={{'trusted': True}})"
+    jupyter.write(name, agent(f"await d.insert(Edge.END, [{cell}])"))
     page = jupyter.open(name)
     page.run(0)
     page.tab.locator(".jp-MarkdownOutput", has_text="seen").wait_for()
@@ -283,6 +284,20 @@ await d.save()
     one.run(0)
     assert one.sources()[1:] == ["made", "made", "last = 1"]
     assert two.sources()[1:] == ["made", "last = 1"]
+
+
+def test_collaborating_tabs_both_show_the_one_insertion(together, name):
+    code = (
+        'await d.insert(me, [NewCell("code", "made")])\nprint((await d.describe()).collaborative)'
+    )
+    together.write(name, agent(code), "last = 1")
+    one, two = together.open(name), together.open(name)
+    assert two.run(0) == "True\n"
+    one.tab.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.content.widgets.length === 3"
+    )
+    two.tab.wait_for_timeout(300)
+    assert one.sources() == two.sources() == [agent(code), "made", "last = 1"]
 
 
 def test_a_page_that_was_loaded_anew_is_edited(jupyter, name):
