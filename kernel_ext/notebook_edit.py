@@ -17,9 +17,9 @@ from .notebook_read import ID
 
 DESCRIPTION = (
     "Edit the notebook you are in; the person sees it happen, and can undo it. Edits are made in "
-    "order until one is refused. A cell is named by its id or its start, In [12] or #3. To change "
-    "a part, give `old` (text that is there exactly once) and `source` in its place; for a whole "
-    "source, read the cell first. New code is not run: notebook_run does that."
+    "order until one is refused. A cell is named by its id or its start, In [12] or #3, as it was "
+    "before the call. To change a part, give `old` (text that is there exactly once) and `source` in its "
+    "place; for a whole source, read the cell first. New code is not run: notebook_run does that."
 )
 
 
@@ -51,9 +51,11 @@ def notebook_edit_tool(here: NotebookHere) -> Tool[NotebookEdit]:
         if document is None:
             return _without(here, arguments.edits)
         done: list[str] = []
+        before: Sequence[LiveCell] = ()
         for number, edit in enumerate(arguments.edits, 1):
             try:
-                done.append(f"{number}. {await _apply(here, document, edit)}")
+                before = before or await document.cells()
+                done.append(f"{number}. {await _apply(here, document, _by_id(before, edit))}")
             except DocumentError as error:
                 done.append(f"{number}. Refused: {_refusal(error)}")
                 if left := len(arguments.edits) - number:
@@ -62,6 +64,16 @@ def notebook_edit_tool(here: NotebookHere) -> Tool[NotebookEdit]:
         return told("\n".join(done))
 
     return Tool("notebook_edit", DESCRIPTION, NotebookEdit, run, reads_only=False)
+
+
+def _by_id(before: Sequence[LiveCell], edit: Edit) -> Edit:
+    """The edit with ids for names, as the notebook was before the call. Raises DocumentError."""
+    ids = {
+        name: one_cell(before, words).id
+        for name, words in (("cell", edit.cell), ("after", edit.after))
+        if words and words not in ("start", "end")
+    }
+    return edit.model_copy(update=ids)
 
 
 async def _apply(here: NotebookHere, document: Document, edit: Edit) -> str:
@@ -77,14 +89,13 @@ async def _apply(here: NotebookHere, document: Document, edit: Edit) -> str:
             here.seen.pop(cell.id, None)
             return f"Deleted cell {cell.id[:ID]}."
         case "move":
-            cells = await document.cells()
-            cell, after = one_cell(cells, edit.cell), _after(here, cells, edit.after)
-            await document.move(cell.id, after)
-            return f"Moved cell {cell.id[:ID]} {_where(after)}."
+            after = _after(here, edit.after)
+            await document.move(edit.cell, after)
+            return f"Moved cell {edit.cell[:ID]} {_where(after)}."
 
 
 async def _insert(here: NotebookHere, document: Document, edit: Edit) -> str:
-    after = _after(here, await document.cells() if edit.after else (), edit.after)
+    after = _after(here, edit.after)
     (new,) = await document.insert(after, [new_cell(edit.kind, edit.source)])
     here.last = new
     here.seen[new] = edit.source
@@ -129,14 +140,8 @@ def _learning(here: NotebookHere, cell: LiveCell) -> Generator[None]:
         raise
 
 
-def _after(here: NotebookHere, cells: Sequence[LiveCell], words: str) -> str | Edge:
-    match words.strip().lower():
-        case "":
-            return here.default_place()
-        case "start" | "end" as edge:
-            return Edge(edge)
-        case _:
-            return one_cell(cells, words).id
+def _after(here: NotebookHere, after: str) -> str | Edge:
+    return Edge(after) if after in ("start", "end") else after or here.default_place()
 
 
 def _where(after: str | Edge) -> str:

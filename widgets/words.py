@@ -143,7 +143,11 @@ def _object_text(number: int, item: Mapping[str, Any]) -> str:
     named = {name: str(value) for name, value in item.items() if value not in ("", None)}
     long = {k: v for k, v in named.items() if "\n" in v or len(v) > 40 or k in ("source", "old")}
     head = f"{number}. {' · '.join(value for name, value in named.items() if name not in long)}"
-    return "\n".join([head, *(f"{name}:\n{_indented(text)}" for name, text in long.items())])
+    texts = (
+        _indented(text) if len(long) == 1 else f"{name}:\n{_indented(text)}"
+        for name, text in long.items()
+    )
+    return "\n".join([head, *texts])
 
 
 def _indented(text: str) -> str:

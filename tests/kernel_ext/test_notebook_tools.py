@@ -117,13 +117,15 @@ def test_edits_land_in_order_and_the_other_cells_are_as_they_were(turn: Any, not
             {"op": "replace", "cell": "broken", "old": "rian", "source": "rain"},
             {"op": "move", "cell": "broken", "after": "load"},
             {"op": "insert", "after": "start", "source": "first = 1"},
+            {"op": "insert", "after": "#1", "source": "# below the title, that was #1"},
         )
     )
-    assert [line[:2] for line in text.splitlines()] == ["1.", "2.", "3.", "4.", "5."]
+    assert [line[:2] for line in text.splitlines()] == ["1.", "2.", "3.", "4.", "5.", "6."]
     after = sources(notebook)
     assert list(after.values()) == [
         "first = 1",
         "# Rain",
+        "# below the title, that was #1",
         "rain = [3, 1, 2]\nrain",
         "total = sum(rain)",
         "%%agent\nGo.",
