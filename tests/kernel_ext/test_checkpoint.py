@@ -541,7 +541,7 @@ def change(target: Any, way: int, other: Any) -> None:
 @settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from("abcd"), NESTED, max_size=3), STEPS, st.booleans())
 def test_any_changes_in_place_are_undone_exactly(names, steps, share):
-    names = {**names, "all": [*names.values()] if share else []}
+    names = {**names, "all": [*names.values()] if share else [], "class": Basket}
     before = {name: id(value) for name, value in names.items()}
     expected = shape([*names.items()], {})
 
