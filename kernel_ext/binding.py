@@ -235,9 +235,10 @@ class Binding:
         said = self._said(text, settings)
         here = notebook_here(self.shell, said.seen.place.notebook)
 
-        def before() -> None:
+        def before(code: str) -> None:
             if settings.undo:
-                self.undo.before_step(self.shell, self.conversation.turns, self._log.last)
+                turn, run = self.conversation.turns, self._log.last
+                self.undo.before_step(self.shell, turn, run, code)
 
         def show(event: Event) -> None:
             view.show(event)

@@ -14,7 +14,6 @@ from ..agent.tools.recall import recall_tool
 from ..agent.tools.run_cell import RunCell, run_cell_tool
 from ..agent.validity import Validity
 from ..widgets.outputs import can_show
-from .document import LiveCell
 from .execute import Host, Step, run_code
 from .looking import looking_tools
 from .namespace import inspect_tool
@@ -35,9 +34,9 @@ STILL_RUNS = (
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What the host does before each step, and with each that has run."""
+    """What the host does before each step, which it is given, and with each that has run."""
 
-    before: Callable[[], object]
+    before: Callable[[str], object]
     after: Callable[[CellRun], object]
 
 
@@ -52,19 +51,19 @@ def tools_of_turn(
         return validity(session.conversation, outputs)
 
     async def run(
-        call_id: str, asked: RunCell, lent: Mapping[str, object] | None = None
+        call_id: str, asked: RunCell, shown: bool, lent: Mapping[str, object] | None = None
     ) -> CellRun:
         title = " ".join(asked.title.split())
         seconds = asked.timeout or settings.step_timeout
         step = Step(
             code=asked.code,
             mark=f"agent, turn {session.conversation.turns}: {title}",
-            take=_taker(call_id, show),
+            take=_taker(call_id, show if shown else _unshown),
             seconds=min(seconds, max(settings.step_timeout, settings.step_timeout_max)),
             report=lambda: show(Notice(text=STILL_RUNS.format(title))),
             lent=lent,
         )
-        around.before()
+        around.before(asked.code)
         done = await run_code(host, step)
         around.after(done)
         return done
@@ -72,12 +71,13 @@ def tools_of_turn(
     async def run_lending(call_id: str, asked: RunCell) -> CellRun:
         functions, end = lend(session, lent, call_id, show)
         try:
-            return await run(call_id, asked, {NAME: functions})
+            return await run(call_id, asked, True, {NAME: functions})
         finally:
             end()
 
-    async def run_cell_of(call_id: str, asked: RunCell, _cell: LiveCell) -> CellRun:
-        return await run(call_id, asked)
+    def show_run(call_id: str, run: CellRun) -> None:
+        for output in run.outputs:
+            show(OutputShown(call_id=call_id, output=output))
 
     def names() -> Mapping[str, object]:
         return user_names(host.shell)
@@ -92,9 +92,13 @@ def tools_of_turn(
     )
     return (
         run_cell_tool(run_lending, limit, outputs, stubs(lent)),
-        notebook_run_tool(here, run_cell_of, limit, outputs),
+        notebook_run_tool(here, run, show_run, limit, outputs),
         *lent,
     )
+
+
+def _unshown(_event: Event) -> None:
+    return
 
 
 def _taker(call_id: str, show: Show) -> Take:

@@ -18,7 +18,7 @@ from .notebook_read import ID
 DESCRIPTION = (
     "Edit the notebook you are in; the person sees it happen, and can undo it. Edits are made in "
     "order until one is refused. A cell is named by its id or its start, In [12] or #3, as it was "
-    "before the call. To change a part, give `old` (text that is there exactly once) and `source` in its "
+    "before the call. To change a part, give `old` (text that is there once) and `source` in its "
     "place; for a whole source, read the cell first. New code is not run: notebook_run does that."
 )
 

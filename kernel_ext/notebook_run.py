@@ -26,8 +26,11 @@ DESCRIPTION = (
     "what run_cell would for each."
 )
 
-Run = Callable[[str, RunCell, LiveCell], Awaitable[CellRun]]
-"""Runs the source of a notebook's cell for a call."""
+Run = Callable[[str, RunCell, bool], Awaitable[CellRun]]
+"""Runs code for a call; whether what it puts out is shown in the step."""
+
+Show = Callable[[str, CellRun], object]
+"""Shows in the step what a run put out."""
 
 
 class NotebookRun(BaseModel):
@@ -40,9 +43,12 @@ class NotebookRun(BaseModel):
 
 
 def notebook_run_tool(
-    here: NotebookHere, run_code: Run, limit: int, outputs: Outputs
+    here: NotebookHere, run_code: Run, show: Show, limit: int, outputs: Outputs
 ) -> Tool[NotebookRun]:
-    """`notebook_run`; each run is recorded. `limit`: tokens of the whole output."""
+    """`notebook_run`; each run is recorded. `limit`: tokens of the whole output.
+
+    What cells put out stands in the cells; where it cannot, in the step.
+    """
 
     async def run(call_id: str, arguments: NotebookRun) -> ToolOutput:
         document = await here.document()
@@ -57,9 +63,11 @@ def notebook_run_tool(
         last = told("")
         for cell in cells:
             step = RunCell(title=_title(cell), code=cell.source, timeout=arguments.timeout)
-            done = await run_code(call_id, step, cell)
+            done = await run_code(call_id, step, editable is None)
             handle = outputs.keep_run(call_id, done, cell.id)
-            shown = await _show(editable, cell, done)
+            shown = await _put(editable, cell, done)
+            if shown and editable:
+                show(call_id, done)
             last = replace(tell(done, limit // len(cells), handle), run=handle, count=done.count)
             parts += [text_part(f"## cell {cell.id[:ID]} · {handle}{shown}"), *last.parts]
             if done.stuck:
@@ -81,7 +89,7 @@ def _runnable(here: NotebookHere, cells: tuple[LiveCell, ...], asked: NotebookRu
     return chosen
 
 
-async def _show(document: Document | None, cell: LiveCell, run: CellRun) -> str:
+async def _put(document: Document | None, cell: LiveCell, run: CellRun) -> str:
     """Put the outputs into the cell; what became of that, unless all went well."""
     if document is None:
         return " (the cell itself shows what it showed before: it cannot be edited here)"

@@ -3,6 +3,7 @@
 Knows no magic and no view. How a checkpoint is made: `checkpoint`.
 """
 
+import re
 from collections.abc import Sequence
 
 from ..agent.errors import UsageError
@@ -11,6 +12,8 @@ from .checkpoint import Checkpoint, Restored, take
 from .place import user_names
 from .shell import Shell
 
+_WORD = re.compile(r"[^\W\d]\w*")
+
 
 class Undo:
     """The checkpoint of the latest turn that ran code; there is one at a time."""
@@ -18,18 +21,23 @@ class Undo:
     def __init__(self) -> None:
         self._checkpoint: Checkpoint | None = None
         self._turn = self._run = 0
+        self._words: set[str] = set()
 
     @property
     def turn(self) -> int:
         """The turn that can be undone; 0: none."""
         return self._turn if self._checkpoint else 0
 
-    def before_step(self, shell: Shell, turn: int, run: int) -> None:
+    def before_step(self, shell: Shell, turn: int, run: int, code: str) -> None:
         """Before the first step of each turn a checkpoint is taken. `run`: the person's last."""
-        if self._checkpoint and self._turn == turn:
-            return
-        self.drop()
-        self._checkpoint, self._turn, self._run = take(user_names(shell)), turn, run
+        if self._checkpoint is None or self._turn != turn:
+            self.drop()
+            self._checkpoint, self._turn, self._run = take(user_names(shell)), turn, run
+        self._words.update(_WORD.findall(code))
+
+    def mentions(self, name: str) -> bool:
+        """A step of the turn has that word: others it can hardly have changed."""
+        return name in self._words
 
     def undo(self, shell: Shell, since: Sequence[CellSeen], all_of_it: bool) -> Restored:
         """Give back the variables as they were before the turn; it cannot be done again.
@@ -66,6 +74,7 @@ class Undo:
         if self._checkpoint:
             self._checkpoint.drop()
             self._checkpoint = None
+        self._words = set()
 
 
 def _changes(run: CellSeen) -> bool:

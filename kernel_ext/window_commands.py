@@ -148,7 +148,11 @@ def undo(binding: Binding, rest: str) -> Card:
     if rest not in ("", "--all"):
         raise UsageError(f"%agent undo has no option {rest!r}.", "There is --all.")
     turn, limits = binding.undo.turn, binding.undo.limits
+    mentioned = set(filter(binding.undo.mentions, binding.shell.user_ns))
+    print("Looking at what the turn changed …", flush=True)
     done = binding.undo.undo(binding.shell, binding.runs(), rest == "--all")
+    clear_output(wait=True)
+    failed = {name: why for name, why in done.failed.items() if name in mentioned}
     inside = done.changed_in_place
     if binding.conversation.history.entries:
         names = (*done.back, *done.removed, *(it.name for it in inside))
@@ -158,7 +162,8 @@ def undo(binding: Binding, rest: str) -> Card:
         ("bound again", ", ".join(done.back)),
         ("changed in place", ", ".join(changed)),
         ("removed", ", ".join(done.removed)),
-        ("not brought back", "; ".join(f"{name}: {why}" for name, why in done.failed.items())),
+        ("not brought back", "; ".join(f"{name}: {why}" for name, why in failed.items())),
+        ("cannot be looked into", ", ".join(name for name in done.failed if name not in failed)),
         ("note", limits),
     )
     told = [(name, value) for name, value in rows if value]
