@@ -1,11 +1,12 @@
 """The session's log on disk: JSON lines, append-only, flushed at each line. Knows no live session.
 
 Kinds of line, each with `at` (seconds since the epoch): `session`, `turn` (what was said), `told`
-(what was told of where we are), `item` (verbatim, with its number), `verdict`, `lent_call` (of a tool, by code
-of a step), `cell_run` (outputs in full, with the handle they are kept under), `output` (another text under a handle), `superseded`
-(a run, by one that is hidden), `sample` (usage), `ended`; and what makes the window other than it
-grew: `window` (all of it: numbers of items, or new ones), `rewind` (to before a turn), `mark` (the
-person's pins and hidden cells), `notes` (what the model was asked for a digest).
+(what was told of where we are), `item` (verbatim, with its number), `verdict`, `lent_call` (of a
+tool, by the code of a step), `cell_run` (outputs in full, with the handle they are kept under),
+`output` (another text under a handle), `superseded` (a run, by one that is hidden), `sample`
+(usage), `ended`; and what makes the window other than it grew: `window` (all of it: numbers of
+items, or new ones), `rewind` (to before a turn), `mark` (the person's pins and hidden cells),
+`notes` (what the model was asked for a digest).
 """
 
 import contextlib
