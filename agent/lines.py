@@ -101,3 +101,12 @@ def _reach(text: str, limit: int) -> int:
     while text and (tokens := estimate(text)) > limit:
         text = text[: len(text) * limit // tokens]
     return len(text)
+
+
+def overwritten(old: str, new: str) -> str:
+    """Both texts, less what a carriage return overwrote: a progress bar is one line."""
+    if "\r" not in new and not old.endswith("\r"):
+        return old + new
+    at = old.rfind("\n") + 1
+    lines = (old[at:] + new).split("\n")
+    return old[:at] + "\n".join(line[line.rstrip("\r").rfind("\r") + 1 :] for line in lines)

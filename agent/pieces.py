@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
-from .lines import MARK, Lines, Span, ends, with_gaps
+from .lines import MARK, Lines, Span, ends, overwritten, with_gaps
 from .seen import CellSeen
 from .tokens import estimate, without_ansi
 from .tracebacks import kept
@@ -44,7 +44,8 @@ def output_text(output: Output) -> str:
     """An output in the model's terms."""
     match output:
         case StreamOutput():
-            return f"{output.name}:\n{without_ansi(output.text).rstrip()}"
+            text = without_ansi(overwritten("", output.text))  # a progress bar is one line
+            return f"{output.name}:\n{text.rstrip()}"
         case ErrorOutput():
             traceback = without_ansi("\n".join(output.traceback))
             return f"error:\n{traceback or f'{output.ename}: {output.evalue}'}"

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 from ..agent.cells import DisplayOutput, Output, StreamOutput
+from ..agent.lines import overwritten
 
 MAX_TEXT = 10_000_000
 """Characters that one step may print; what comes after is dropped, and that is said."""
@@ -104,7 +105,7 @@ class Outputs:
                 self._give(output)
 
     def all(self) -> tuple[Output, ...]:
-        """Every output, neighbours of one stream joined."""
+        """Every output, neighbours of one stream joined; a progress bar is one line."""
         joined: list[Output] = []
         with self._lock:
             done = list(self._done)
@@ -113,7 +114,7 @@ class Outputs:
                 joined.extend(group)
             else:
                 text = "".join(output.text for output in group if isinstance(output, StreamOutput))
-                joined.append(StreamOutput(name=name, text=text))
+                joined.append(StreamOutput(name=name, text=overwritten("", text)))
         return tuple(joined)
 
     def aside(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -12,7 +12,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Self, cast
 from weakref import WeakKeyDictionary, WeakSet
 
 from ..agent.cells import DisplayOutput, ErrorOutput
@@ -24,6 +24,9 @@ TICK = 0.05
 
 DRAIN = 0.2
 """Most seconds a step waits for what its subprocesses wrote."""
+
+DEEPEST = 100
+"""Levels of a display's data that are kept."""
 
 _Function = Callable[..., Any]
 _Tap = Callable[[_Function], _Function]
@@ -222,8 +225,20 @@ def _display(
 
 
 def _textual(value: Any) -> Any:
-    """Images may still be bytes here; on the wire, and in a notebook, they are base64."""
-    return b64encode(value).decode("ascii") if isinstance(value, bytes) else value
+    """Images may still be bytes here; on the wire, and in a notebook, they are base64.
+
+    What is nested deeper than any plot could be read by nobody further on.
+    """
+    if isinstance(value, bytes):
+        return b64encode(value).decode("ascii")
+    return "(nested too deeply)" if _is_deeper(value, DEEPEST) else value
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = cast("dict[str, object]", value).values() if isinstance(value, dict) else value
+    return not levels or any(_is_deeper(each, levels - 1) for each in cast("list[object]", inner))
 
 
 def _message(error: BaseException) -> str:

@@ -31,11 +31,11 @@ from ..agent.events import (
     TurnEnded,
     TurnStarted,
 )
+from ..agent.lines import overwritten
 from .blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
 from .letters import sources_lines
 from .markup import printable
 from .outputs import output_text, split_traceback
-from .shown import overwritten
 from .state import TurnState, fold
 from .words import (
     GLYPHS,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from ..agent.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
+from ..agent.lines import overwritten
 
 STREAM_LIMIT = 200_000
 """Characters a stream may hold; when it grows beyond, its last three quarters are kept."""
@@ -43,15 +44,6 @@ def with_update(outputs: tuple[Shown, ...], new: DisplayOutput) -> tuple[Shown, 
         new if isinstance(it, DisplayOutput) and it.display_id == new.display_id else it
         for it in outputs
     )
-
-
-def overwritten(old: str, new: str) -> str:
-    """Both texts, less what a carriage return overwrote: a progress bar is one line."""
-    if "\r" not in new and not old.endswith("\r"):
-        return old + new
-    at = old.rfind("\n") + 1
-    lines = (old[at:] + new).split("\n")
-    return old[:at] + "\n".join(line[line.rstrip("\r").rfind("\r") + 1 :] for line in lines)
 
 
 def _streamed(outputs: tuple[Shown, ...], new: StreamOutput) -> tuple[Shown, ...]:

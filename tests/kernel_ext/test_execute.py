@@ -240,6 +240,18 @@ def test_an_updated_display_is_told_as_it_is_at_last(run):
     ]
 
 
+def test_a_progress_bar_is_told_as_one_line(run):
+    ran = run("for n in range(100): print(f'\\r{n} %', end='', flush=True)\nprint()")
+    assert ran.outputs == (StreamOutput(name="stdout", text="99 %\n"),)
+
+
+def test_a_display_nested_too_deeply_is_said_to_be(run):
+    code = "data = []\nfor _ in range(500): data = [data]\ndisplay({'a/b+json': data}, raw=True)"
+    (shown,) = run(code).outputs
+    assert shown.data == {"a/b+json": "(nested too deeply)"}
+    assert run("display({'a/b+json': [[1]]}, raw=True)").outputs[0].data == {"a/b+json": [[1]]}
+
+
 def test_a_flood_of_displays_is_bounded_and_says_so(run):
     ran = run("for n in range(1100): display(n)")
     assert len(ran.outputs) == MAX_SHOWN

@@ -243,3 +243,18 @@ def test_code_of_a_step_edits_the_notebook_through_the_same_verdicts(turn: Any, 
     (text,), _ = turn(("run_cell", {"title": "edit", "code": code}))
     assert "Inserted code cell" in text
     assert list(sources(notebook).values())[-1] == "x = 1"
+
+
+def test_a_notebook_that_nbclient_executes_is_edited_in_its_file(
+    notebook: Path, scripted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+):
+    nbclient = pytest.importorskip("nbclient")
+    server = scripted(script(edits({"op": "insert", "kind": "markdown", "source": "## Added"})))
+    monkeypatch.setenv("INKERNEL_BASE_URL", server.base_url)
+    monkeypatch.setenv("INKERNEL_MODEL", "scripted/test")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(notebook))
+    cells = [v4.new_code_cell("%load_ext inkernel"), v4.new_code_cell("%%agent\nGo.")]
+    executed = v4.new_notebook(cells=cells)
+    nbclient.NotebookClient(executed, kernel_name="python3").execute()
+    assert "Inserted markdown cell" in told(server.requests[-1])
+    assert list(sources(notebook).values())[-1] == "## Added"

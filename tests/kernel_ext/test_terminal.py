@@ -162,3 +162,13 @@ def test_code_awaits_the_agents_tools_in_a_terminal(terminal):
     ipython.run("numbers = [1, 2, 3]")
     assert "inspect × 1" in ipython.ask("Go.")
     assert "[1, 2, 3]" in json.loads(server.requests[1])["input"][-1]["output"]
+
+
+def test_variables_are_undone_in_a_terminal(terminal):
+    ipython, _ = terminal(of_step("numbers.append(4); added = 1"))
+    ipython.run("numbers = [1, 2, 3]")
+    ipython.ask("Go.")
+    assert "[1, 2, 3, 4]" in ipython.run("numbers")
+    undone = ipython.run("%agent undo")
+    assert "before turn 1" in undone and "changed in place" in undone and "added" in undone
+    assert "[1, 2, 3]" in ipython.run("numbers") and "NameError" in ipython.run("added")
