@@ -17,6 +17,9 @@ from .shell import Shell
 
 SETTLE_SECONDS = 0.5
 """How long the page that ran the cell may still greet after another page of its notebook did."""
+_ASK_SECONDS = 0.2
+"""JupyterLab may send a first greeting before the subshell is there that it makes for a comm.
+ipykernel 7.0 to 7.3 read that one after the running cell: pages are asked again."""
 _PUMP_SECONDS = 0.005
 _STATIC = Path(__file__).parent / "static"
 
@@ -58,14 +61,16 @@ class Pages:
         """The client of the page that ran the cell, else of one that shows that cell."""
         owner = _session(self._shell)
         deadline = self._loop.time() + timeout
-        while True:
-            self._greeted = self._loop.create_future()
-            if owner in self._holds:
-                return owner
+        while owner not in self._holds:
             others = [client for client, holds in self._holds.items() if holds]
-            left = deadline - self._loop.time()
-            if not await self._until(self._greeted, min(left, SETTLE_SECONDS) if others else left):
+            if others:
+                deadline = min(deadline, self._loop.time() + SETTLE_SECONDS)
+            if (left := deadline - self._loop.time()) <= 0:
                 return others[0] if others else None
+            self._greeted = self._loop.create_future()
+            if not await self._until(self._greeted, min(left, _ASK_SECONDS)):
+                self._widget.asked += 1
+        return owner
 
     async def choose_anew(self, timeout: float) -> str | None:
         """Choose among the pages that there are now."""
@@ -131,6 +136,7 @@ def _widget_class() -> Any:
     class BridgeWidget(anywidget.AnyWidget):
         _esm = (_STATIC / "bridge.js").read_text("utf-8")
         cell = traitlets.Unicode(None, allow_none=True).tag(sync=True)
+        asked = traitlets.Int().tag(sync=True)
 
         def deliver(self, message: Any) -> None:
             self._handle_msg(message)  # pyright: ignore[reportUnknownMemberType]

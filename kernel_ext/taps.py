@@ -235,10 +235,14 @@ def _textual(value: Any) -> Any:
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    inner = cast("dict[str, object]", value).values() if isinstance(value, dict) else value
-    return not levels or any(_is_deeper(each, levels - 1) for each in cast("list[object]", inner))
+    match value:
+        case dict():
+            inner = list(cast("dict[str, object]", value).values())
+        case list():
+            inner = cast("list[object]", value)
+        case _:
+            return False
+    return not levels or any(_is_deeper(each, levels - 1) for each in inner)
 
 
 def _message(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 // Reads and edits the notebook whose widget manager made this widget, as the kernel asks. Shows
 // nothing. What is sent, in JSON:
-//   from here  {hello: {client, holds}}                 at the start; holds: the running cell
+//   from here  {hello: {client, holds}}                 when asked to; holds: the running cell
 //   to here    {to: client, call, op, args}             of several pages only that one answers
 //   from here  {client, call, ok} or {client, call, error: {cause, message, present}}
 
@@ -165,8 +165,8 @@ async function initialize({ model }) {
     const holds = notebook.cells.some((cell) => cell.getId() === model.get("cell"));
     model.send({ hello: { client, holds } });
   };
+  model.on("change", greet);
   if (model.get("cell")) greet();
-  else model.on("change:cell", greet);
 }
 
 export default { initialize };

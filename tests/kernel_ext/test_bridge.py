@@ -36,8 +36,12 @@ class Cell:
 
     def hear_widget(self) -> None:
         """Wait until a widget is made and says which cell runs."""
+        self.hear_state("cell")
+
+    def hear_state(self, name: str) -> None:
+        """Wait until a widget tells some state."""
         state: dict[str, Any] = {}
-        while "cell" not in state:
+        while name not in state:
             told = self._kernel.wait_for(self._id, "comm_msg")
             state = told["data"].get("state", {})
         self.comm, self.state = told["comm_id"], state
@@ -254,6 +258,14 @@ def test_of_two_pages_the_one_that_ran_the_cell_is_asked(run):
     cell.greet("other tab")
     cell.greet(cell.owner, holds=False)
     assert cell.answer(ok=[])["to"] == cell.owner
+    assert cell.end() == "[]"
+
+
+def test_pages_are_asked_again_while_no_greeting_comes(run):
+    cell = run(CONNECT + "print(await d.outputs('x'))\n" + END)
+    cell.hear_state("asked")
+    cell.greet(cell.owner)
+    cell.answer(ok=[])
     assert cell.end() == "[]"
 
 

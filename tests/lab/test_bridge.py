@@ -1,6 +1,7 @@
 """Live edits of the notebook that is open in a page, made by a cell while it runs."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -311,6 +312,10 @@ def test_a_page_that_was_loaded_anew_is_edited(jupyter, name):
     assert page.sources()[1:] == ["made", "made", "last = 1"]
 
 
+@pytest.mark.skipif(
+    "7.0" <= version("ipykernel") < "7.4",
+    reason="a page loaded while a cell runs learns of no subshell, and these need one",
+)
 def test_a_page_that_is_loaded_anew_while_the_cell_runs_is_edited_once(jupyter, name):
     word = uuid4().hex
     code = f"""
