@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..agent.cells import CellRun
 from .asking import answered
-from .interrupt import Interruption, raised_by_sigint, raised_by_sigint_in, sigint
+from .interrupt import Interruption, is_main_thread, raised_by_sigint, raised_by_sigint_in, sigint
 from .limit import GRACE, Limit
 from .shell import Result, Shell
 from .step_history import in_history
@@ -83,7 +83,8 @@ async def _run(host: Host, step: Step, outputs: Outputs) -> tuple[BaseException 
     except Exception:  # told to the model by run_cell itself, as a syntax error is
         cell, failure = code, sys.exc_info()
     if not shell.should_run_async(code, transformed_cell=cell, preprocessing_exc_tuple=failure):
-        limit = Limit(step.seconds, sigint, step.report, step.grace)
+        stop = sigint if is_main_thread() else _nothing  # else it would hit what runs over there
+        limit = Limit(step.seconds, stop, step.report, step.grace)
         return _run_sync(host, code, outputs, limit), limit
     run = shell.run_cell_async(code, True, transformed_cell=cell, preprocessing_exc_tuple=failure)
     task, given_up = asyncio.ensure_future(run), asyncio.Event()
@@ -113,6 +114,10 @@ def _run_sync(host: Host, code: str, outputs: Outputs, limit: Limit) -> BaseExce
     except KeyboardInterrupt as interrupt:  # it came just outside the code itself
         limit.end()
         return interrupt
+
+
+def _nothing() -> None:
+    return
 
 
 async def _over(task: "asyncio.Task[Result]", given_up: asyncio.Event) -> None:

@@ -69,7 +69,7 @@ def raised_by_sigint_in(
     `cancel`, on the loop.
     """
     before, loop = signal.getsignal(signal.SIGINT), asyncio.get_running_loop()
-    handled = threading.current_thread() is threading.main_thread()
+    handled = is_main_thread()
     ours = threading.Event()
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
@@ -93,6 +93,11 @@ def raised_by_sigint_in(
         yield stop
 
 
+def is_main_thread() -> bool:
+    """Signals reach what runs here."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def sigint() -> None:
     """Send the main thread SIGINT, from another one."""
     main = threading.main_thread().ident
@@ -112,7 +117,7 @@ def _runs(namespace: Mapping[str, object], frame: FrameType | None) -> bool:
 
 @contextmanager
 def _handled_by(handler: _Handler) -> Generator[None]:
-    if threading.current_thread() is not threading.main_thread():
+    if not is_main_thread():
         yield
         return
     before = signal.signal(signal.SIGINT, handler)

@@ -391,6 +391,19 @@ def test_awaiting_code_that_swallows_its_cancellation_is_left_alone(shell):
     assert ran.stuck and ran.status == "error"
 
 
+def test_on_another_thread_a_limit_interrupts_nothing_else(shell):
+    done: list[CellRun] = []
+
+    def work() -> None:
+        code = "import time\ntime.sleep(0.5)"
+        done.append(asyncio.run(step(shell, code, seconds=0.1, grace=0.1)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done[0].stuck
+
+
 def test_nothing_is_interrupted_after_a_step_that_ended_just_in_time(run):
     for _ in range(20):
         run("import time\ntime.sleep(0.0095)", seconds=0.01)
