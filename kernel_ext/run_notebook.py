@@ -102,6 +102,16 @@ class _Client(NotebookClient):
             loop.add_signal_handler(signal.SIGINT, self._interrupt)
         return client
 
+    async def async_execute_cell(
+        self,
+        cell: NotebookNode,
+        cell_index: int,
+        execution_count: int | None = None,
+        store_history: bool = True,
+    ) -> NotebookNode:
+        # nbclient would count the cells itself: what the kernel says counts the agent's steps, too.
+        return await super().async_execute_cell(cell, cell_index, None, store_history)
+
     def _interrupt(self) -> None:
         self._interrupting = asyncio.ensure_future(cast("Any", self.km).interrupt_kernel())
 

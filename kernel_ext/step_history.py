@@ -3,7 +3,6 @@
 A step takes a number, as a cell does. What is the person's last input and result stays so.
 """
 
-import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,22 +70,22 @@ def keep_count(shell: Shell, count: int | None) -> None:
 
     ipykernel replies with the number before the next one, as that stands when the cell has ended.
     """
-    if getattr(shell, "kernel", None) is None or count is None:
+    kernel: Any = getattr(shell, "kernel", None)
+    get_parent: Callable[[], dict[str, Any]] | None = getattr(shell, "get_parent", None)
+    if kernel is None or get_parent is None or count is None:
         return
-    loop = asyncio.get_running_loop()
+    session, request = kernel.session, get_parent()["header"]["msg_id"]
+    original = session.send
 
-    def ended(_result: object) -> None:
-        shell.events.unregister("post_run_cell", ended)
-        coming = shell.execution_count
-        if coming > count + 1:
-            shell.execution_count = count + 1
-            loop.call_soon(_count_on, shell, coming)
+    def send(stream: Any, kind: Any, content: Any = None, *more: Any, **named: Any) -> Any:
+        parent: Any = more[0] if more else named.get("parent")
+        if kind == "execute_reply" and parent and parent["header"]["msg_id"] == request:
+            if getattr(session, "send", None) is send:  # else somebody has wrapped it
+                object.__delattr__(session, "send")
+            content = {**content, "execution_count": count}
+        return original(stream, kind, content, *more, **named)
 
-    shell.events.register("post_run_cell", ended)
-
-
-def _count_on(shell: Shell, coming: int) -> None:
-    shell.execution_count = max(coming, shell.execution_count)
+    object.__setattr__(session, "send", send)
 
 
 @contextmanager

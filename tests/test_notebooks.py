@@ -45,3 +45,12 @@ def test_demo_notebooks_are_kept_without_outputs():
     for path in NOTEBOOKS:
         book = nbformat.read(path, as_version=4)
         assert not any(cell.get("outputs") for cell in book.cells)
+
+
+def test_cells_and_steps_are_counted_in_one_row(tmp_path: Path):
+    pytest.importorskip("matplotlib")
+    book = execute(ROOT / "notebooks" / "live-kernel.ipynb", tmp_path / "out.ipynb")
+    counts = {cell.id: cell.execution_count for cell in book.cells if cell.cell_type == "code"}
+    turn = next(cell for cell in book.cells if cell.id == "ask-look").outputs[0]
+    assert f"In [{counts['ask-look'] + 1}]" in turn["data"]["text/plain"]
+    assert counts["history"] == counts["ask-look"] + 2

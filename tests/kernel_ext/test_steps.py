@@ -92,6 +92,17 @@ def test_steps_count_like_cells_and_the_agents_cell_keeps_its_number(agent: Any)
     assert kernel.run(f"Out[{number + 1}], Out[{number + 2}]").text == "('one', 'two')"
 
 
+def test_cells_that_wait_already_take_the_numbers_after_the_steps(agent: Any):
+    kernel, _ = agent(script("'one'", "'two'"))
+    waiting = [kernel.start(source) for source in ("%%agent\nGo.", "'next'", "'last'")]
+    ran = [kernel.finish(message_id) for message_id in waiting]
+    first = ran[0].count
+    assert [it.count for it in ran] == [first, first + 3, first + 4]
+    assert kernel.run(f"In[{first + 1}:{first + 5}]").text == (
+        "[\"'one'\", \"'two'\", \"'next'\", \"'last'\"]"
+    )
+
+
 def test_history_and_rerun_have_the_steps_marked(agent: Any):
     kernel, _ = agent(script("kept = 41\nkept + 1"))
     kernel.run("%%agent\nGo.")
