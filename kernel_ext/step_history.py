@@ -52,8 +52,8 @@ def in_history(shell: Shell, mark: str) -> Generator[Entry]:
 
         return update_user_ns
 
-    # IPython 9 counts a cell when it begins, 8 when it has ended
-    late = hook.prompt_count == shell.execution_count
+    # IPython 9 counts a cell when it begins; 8 when it has ended, so that one that runs is not yet
+    late = hook.prompt_count == shell.execution_count < len(history.input_hist_parsed)
     if late:
         shell.execution_count += 1
     inputs = _in_place(history, "store_inputs", keep_inputs)
