@@ -12,10 +12,11 @@ from .ipynb import Ipynb, made_id, outputs, read_ipynb, write_ipynb
 
 
 class FileDocument(Document):
-    """Each call reads the file anew; each edit is written at once, whole or not at all."""
+    """A file that has changed is read anew; each edit is written at once, whole or not at all."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._known: tuple[tuple[int, int, int], Ipynb] | None = None
 
     def age(self) -> float:
         """Seconds since it was saved. Raises DocumentError."""
@@ -99,7 +100,13 @@ class FileDocument(Document):
 
     def _read(self) -> Ipynb:
         try:
-            return read_ipynb(self._path)
+            state = self._path.stat()
+            signature = (state.st_mtime_ns, state.st_size, state.st_ino)
+            if self._known is None or self._known[0] != signature:
+                self._known = (signature, read_ipynb(self._path))
+            return self._known[1]
+        except OSError as error:
+            raise DocumentError("failed", f"{self._path}: {error.strerror}.") from None
         except UsageError as error:
             raise DocumentError("failed", error.message) from None
 

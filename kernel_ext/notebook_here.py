@@ -34,6 +34,7 @@ class NotebookHere:
     seen: dict[str, str] = field(default_factory=dict[str, str])
     last: str | None = None
     _live: LiveDocument | None = None
+    _file: FileDocument | None = None
     _asked: bool = False
     _next: list[str] = field(default_factory=list[str])
 
@@ -44,7 +45,9 @@ class NotebookHere:
             self._live = await connect(self.shell)
         if self._live is not None:
             return self._live
-        return FileDocument(self.path) if self.path and self.path.is_file() else None
+        if self._file is None and self.path and self.path.is_file():
+            self._file = FileDocument(self.path)
+        return self._file
 
     async def editable(self) -> Document | None:
         """What can be edited. A file only where no front end can have it open."""

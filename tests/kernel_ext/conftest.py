@@ -27,6 +27,7 @@ class Ran:
     outputs: list[dict[str, Any]] = field(default_factory=list)
     comms: list[dict[str, Any]] = field(default_factory=list)
     count: int | None = None
+    payload: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -83,6 +84,7 @@ class Kernel:
         ran.seconds = time.monotonic() - started
         reply = self._reply(message_id)
         ran.status, ran.count = reply["status"], reply.get("execution_count")
+        ran.payload = reply.get("payload", [])
         ran.ename, ran.evalue = reply.get("ename", ""), reply.get("evalue", "")
         ran.traceback = "\n".join(reply.get("traceback", []))
         return ran

@@ -258,3 +258,24 @@ def test_a_notebook_that_nbclient_executes_is_edited_in_its_file(
     nbclient.NotebookClient(executed, kernel_name="python3").execute()
     assert "Inserted markdown cell" in told(server.requests[-1])
     assert list(sources(notebook).values())[-1] == "## Added"
+
+
+def test_where_no_page_answers_code_is_put_into_one_new_cell_and_nothing_else_is_claimed(
+    agent: Any, notebook: Path
+):
+    before = notebook.read_bytes()
+    calls = (
+        ("notebook_read", {}),
+        edits({"op": "insert", "source": "x = 1"}, {"op": "insert", "source": "y = 2"}),
+        edits({"op": "replace", "cell": "load", "old": "3", "source": "4"}),
+    )
+    kernel, server = agent(script(*calls), JPY_SESSION_NAME=str(notebook))
+    running = kernel.start("%%agent\nGo.", allow_stdin=True, cell_id="agents-cell")
+    ran = kernel.finish(running)
+    read, inserted, replaced = map(told, server.requests[1:])
+    assert "edits since then are not in it" in read
+    assert "in one new cell below when this turn has ended; it was not run" in inserted
+    assert "nothing was changed" in replaced
+    (payload,) = [it for it in ran.payload if it["source"] == "set_next_input"]
+    assert payload["text"] == "x = 1\n\ny = 2"
+    assert notebook.read_bytes() == before
