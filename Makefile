@@ -54,7 +54,7 @@ test-kernels: ## the kernel tests on several versions of ipykernel
 	  test -x $$venv/bin/pytest || { $(call make_venv,$$venv) && \
 	    $(call install,$$venv,-e '.[test]' ipykernel==$$version); } || exit 1; \
 	  echo "ipykernel $$version"; \
-	  $$venv/bin/pytest -q -m kernel tests/kernel_ext || exit 1; \
+	  $$venv/bin/pytest -q -n 2 -m kernel tests/kernel_ext || exit 1; \
 	done
 
 test-lab: $(VENV)-lab/ready ## the open notebook in JupyterLab and Notebook 7; wants Chromium

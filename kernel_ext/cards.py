@@ -1,6 +1,7 @@
 """What a subcommand shows, and what it asks of a server meanwhile. Knows no subcommand."""
 
 import asyncio
+import contextlib
 import html
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -93,6 +94,7 @@ def now(asked: Coroutine[Any, Any, T]) -> T:
             return future.result()
         except KeyboardInterrupt:
             stopped.set()
-            for stop in stops:
-                stop()
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                for stop in stops:
+                    stop()
             raise
