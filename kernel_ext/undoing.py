@@ -5,12 +5,15 @@ Knows no magic and no view. How a checkpoint is made: `checkpoint`.
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..agent.errors import UsageError
 from ..agent.seen import CellSeen
-from .checkpoint import Checkpoint, Restored, take
 from .place import user_names
 from .shell import Shell
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint, Restored
 
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -30,6 +33,8 @@ class Undo:
 
     def before_step(self, shell: Shell, turn: int, run: int, code: str) -> None:
         """Before the first step of each turn a checkpoint is taken. `run`: the person's last."""
+        from .checkpoint import take
+
         if self._checkpoint is None or self._turn != turn:
             self.drop()
             self._checkpoint, self._turn, self._run = take(user_names(shell)), turn, run
@@ -39,7 +44,7 @@ class Undo:
         """A step of the turn has that word: others it can hardly have changed."""
         return name in self._words
 
-    def undo(self, shell: Shell, since: Sequence[CellSeen], all_of_it: bool) -> Restored:
+    def undo(self, shell: Shell, since: Sequence[CellSeen], all_of_it: bool) -> "Restored":
         """Give back the variables as they were before the turn; it cannot be done again.
 
         `since`: the person's runs in this kernel. Raises UsageError when there is nothing to undo,
