@@ -111,6 +111,9 @@ def _taker(call_id: str, show: Show) -> Take:
                     return False
                 show(OutputUpdated(call_id=call_id, output=output))
             case DisplayOutput() if not can_show(change.data):
+                text = f"↓ shown below: {change.data.get('text/plain', 'an interactive output')}"
+                below = DisplayOutput(data={"text/plain": text})
+                show(OutputShown(call_id=call_id, output=below))
                 return False
             case _:
                 show(OutputShown(call_id=call_id, output=change))

@@ -140,6 +140,24 @@ def test_explain_finds_a_cell_that_ran_where_there_is_no_notebook(agent: Any):
     assert "Which cell?" in kernel.run("%agent explain").evalue
 
 
+def test_nbclient_keeps_and_explains_too(
+    notebook: Path, scripted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+):
+    nbclient = pytest.importorskip("nbclient")
+    server = scripted(SCRIPT)
+    monkeypatch.setenv("INKERNEL_BASE_URL", server.base_url)
+    monkeypatch.setenv("INKERNEL_MODEL", "scripted/test")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(notebook))
+    lines = ("%load_ext inkernel", "%%agent\nGo.", "%agent keep", "%agent explain load")
+    executed = v4.new_notebook(cells=list(map(v4.new_code_cell, lines)))
+    nbclient.NotebookClient(executed, kernel_name="python3").execute()
+    assert [cell.source for cell in read(notebook).cells[-2:]] == [
+        "rain = [1, 2]\nprint('seen')\nsum(rain)",
+        "It is **3**.",
+    ]
+    assert "load()" in said(server.requests[-1])
+
+
 def test_lines_that_ask_or_edit_are_awaited_and_others_are_not():
     def rewritten(line: str) -> str:
         return "".join(transform([f"{line}\n"]))

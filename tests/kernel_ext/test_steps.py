@@ -65,6 +65,26 @@ def test_a_step_over_its_limit_is_stopped_and_the_turn_goes_on(agent: Any, code:
     assert kernel.run("1 + 1").text == "2"
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time\nend = time.monotonic() + 13\nwhile time.monotonic() < end:\n"
+        "    try: time.sleep(0.1)\n    except KeyboardInterrupt: pass",
+        "import asyncio\nwhile not globals().get('enough'):\n"
+        "    try: await asyncio.sleep(0.1)\n    except asyncio.CancelledError: pass",
+    ],
+    ids=["computing", "awaiting"],
+)
+def test_what_does_not_let_itself_be_stopped_is_reported_and_ends_the_turn(agent: Any, code: str):
+    kernel, server = agent(script(code), INKERNEL_STEP_TIMEOUT="0.3")
+    ran = kernel.run("%%agent\nGo.")
+    assert (ran.status, ran.ename) == ("error", "TurnLimited")
+    assert "did not stop at its time limit" in ran.evalue
+    assert "still runs" in html(ran)
+    assert len(server.requests) == 1
+    assert kernel.run("enough = True; 1 + 1").text == "2"
+
+
 def test_a_step_may_ask_for_more_time_up_to_the_most_there_is(agent: Any):
     slow = "import time\ntime.sleep(0.8)\n'in time'"
     kernel, server = agent(
@@ -174,6 +194,7 @@ def test_a_widget_of_a_step_is_shown_by_the_cell(agent: Any):
     ran = kernel.run("%%agent\nGo.")
     views = [o for o in ran.outputs if "widget-view" in str(o.get("data", {}).keys())]
     assert views and ran.status == "ok"
+    assert "↓ shown below: IntSlider(value=3)" in html(ran)
 
 
 def test_code_awaits_the_agents_other_tools(agent: Any, records: dict[str, str], tmp_path: Path):

@@ -172,3 +172,19 @@ def test_variables_are_undone_in_a_terminal(terminal):
     undone = ipython.run("%agent undo")
     assert "before turn 1" in undone and "changed in place" in undone and "added" in undone
     assert "[1, 2, 3]" in ipython.run("numbers") and "NameError" in ipython.run("added")
+
+
+def test_live_objects_are_looked_at_in_a_terminal(terminal):
+    looks = (
+        "print(await agent_tools.search_names(query='gauge'))",
+        "print(await agent_tools.source(object='gauge_mean'))",
+        "print(await agent_tools.docs(object='len'))",
+        "print(await agent_tools.table(name='gauges', where='mm > 1'))",
+    )
+    ipython, server = terminal(of_step("\n".join(looks)))
+    ipython.run("gauges = [{'mm': 1}, {'mm': 2}]")
+    ipython.run("gauge_mean = lambda rows: 0  # the mean")
+    ipython.ask("Go.")
+    output = json.loads(server.requests[1])["input"][-1]["output"]
+    assert "2 of" in output and "# the mean" in output and "1 of 2 rows match" in output
+    assert "number of items" in output
