@@ -12,10 +12,10 @@ from .place import find_cell, find_surface
 from .shell import Shell
 
 ANSWER_SECONDS = 5.0
-"""How long a page may take to answer. The median is 2 to 110 ms, by operation."""
+"""How long a page may take to answer."""
 SAVE_SECONDS = 30.0
 GREET_SECONDS = 2.0
-"""How long a page may take to say that it is there; the median is 60 to 85 ms."""
+"""How long a page may take to say that it is there."""
 MOST_BYTES = 2_000_000
 """Of one call. Jupyter's server drops *all* messages of a kernel that sends more than 1 MB/s for
 3 s (`iopub_data_rate_limit`, `rate_limit_window`)."""

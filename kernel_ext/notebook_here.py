@@ -16,8 +16,6 @@ NOT_EDITABLE = (
     "This front end lets nobody edit the notebook: nothing was changed. Give what you would have"
     " written in your answer."
 )
-NEXT_INPUT = "next"
-"""Stands for the id of a cell that will be there when the running one has ended."""
 
 
 @dataclass(slots=True)

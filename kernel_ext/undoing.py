@@ -4,13 +4,15 @@ Knows no magic and no view. How a checkpoint is made: `checkpoint`.
 """
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from types import FunctionType
+from typing import TYPE_CHECKING, cast
 
 from ..agent.errors import UsageError
 from ..agent.seen import CellSeen
 from .place import user_names
 from .shell import Shell
+from .stored import class_items, exactly, find, is_a
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint, Restored
@@ -55,10 +57,11 @@ class Undo:
             raise UsageError(
                 "There is nothing to undo.", "A turn that ran code can be undone once."
             )
-        theirs = [it for it in since if it.number > self._run and _changes(it)]
+        names = shell.user_ns
+        theirs = [it for it in since if it.number > self._run and _may_change(it, names)]
         if theirs and not all_of_it:
             raise UsageError(
-                f"You changed variables yourself since that turn: {_names(theirs)}.",
+                f"Since that turn you ran what may have changed variables: {_names(theirs)}.",
                 "`%agent undo --all` takes that back as well.",
             )
         try:
@@ -82,10 +85,21 @@ class Undo:
         self._words = set()
 
 
-def _changes(run: CellSeen) -> bool:
-    return bool(run.bound or run.changed or run.deleted)
+def _may_change(run: CellSeen, names: Mapping[str, object]) -> bool:
+    """It was seen to, or it read code of the person's own, whose effects are not seen."""
+    seen = bool(run.bound or run.changed or run.deleted)
+    return seen or any(_is_own(names[name]) for name in run.reads if name in names)
+
+
+def _is_own(value: object) -> bool:
+    """A function or class of the notebook, or an object of such a class."""
+    if exactly(value, FunctionType):
+        return cast("FunctionType", value).__module__ == "__main__"
+    kind = cast("type", value) if is_a(value, type) else type(value)
+    return find(class_items(kind), "__module__") == "__main__"
 
 
 def _names(runs: Sequence[CellSeen]) -> str:
-    told = [f"{it.label} ({', '.join((*it.bound, *it.changed, *it.deleted)[:4])})" for it in runs]
+    named = ((it.label, (*it.bound, *it.changed, *it.deleted)[:4]) for it in runs)
+    told = [f"{label} ({', '.join(names)})" if names else label for label, names in named]
     return ", ".join(told[:4]) + (f" and {len(told) - 4} more" if len(told) > 4 else "")

@@ -81,6 +81,28 @@ def test_what_the_person_did_since_is_not_undone_unasked(changed: Any):
     assert kernel.run("a, 'mine' in globals()").text == "(1, False)"
 
 
+@pytest.mark.parametrize("cell", ["grow()", "holder.grow()", "Holder.grow(holder)"])
+def test_what_the_persons_own_code_may_have_changed_unseen_is_not_undone_unasked(
+    changed: Any, cell: str
+):
+    own = (
+        "kept = []\ndef grow(*_self): kept.append(1)\nclass Holder: grow = grow\nholder = Holder()"
+    )
+    kernel = changed(own, "kept.append(0)")
+    kernel.run(cell)
+    refused = kernel.run("%agent undo")
+    assert refused.status == "error" and "you ran what may have changed" in refused.evalue
+    assert kernel.run("kept").text == "[0, 1]"
+    kernel.run("len(kept)")  # of the person's, and changes nothing
+    assert "before turn 1" in kernel.run("%agent undo --all").text
+
+
+def test_looking_at_what_a_turn_did_is_no_hindrance(changed: Any):
+    kernel = changed("kept = []", "kept.append(0)")
+    kernel.run("len(kept), kept")
+    assert "before turn 1" in kernel.run("%agent undo").text
+
+
 def test_without_a_turn_that_ran_code_there_is_nothing_to_undo(agent: Any):
     kernel, _ = agent(script())
     kernel.run("a = 1")
@@ -99,7 +121,7 @@ def test_the_model_is_told_of_what_was_undone(agent: Any):
     assert "<names>" in told and "new" in told and "a: 1" in told
 
 
-def test_switched_off_only_plain_values_come_back_and_that_is_said(changed: Any):
+def test_switched_off_nothing_is_kept_and_nothing_can_be_undone(changed: Any):
     kernel = changed("a = [1]", "a.append(2); a = 3", INKERNEL_UNDO="false")
     assert "nothing to undo" in kernel.run("%agent undo").evalue
 
