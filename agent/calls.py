@@ -12,10 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from .actions import Action, Verdict
 from .errors import TurnInterrupted
 from .events import ApprovalNeeded, Event, Judged, ToolEnded, ToolStarted
 from .items import FunctionCall, call_output
-from .policy import Action, Verdict, judge
+from .policy import judge
 from .session import Session
 from .settings import nearest
 from .tools import Tool, ToolOutput, find, read_arguments, told

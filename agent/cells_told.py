@@ -7,6 +7,7 @@ then a count.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from .cell_output import images_of
 from .cells import CellRun, Output
 from .images import image_or_words
 from .items import Message, message, text_part
@@ -15,7 +16,6 @@ from .pieces import fenced, fit, run_pieces
 from .runs import RunHead, first_line
 from .seen import CellSeen, Stale
 from .tokens import cut_middle, estimate
-from .tools.run_cell import images_of
 
 SOURCE, OUTPUT = 1_000, 1_000
 """Most tokens of one cell's source, and of its outputs."""

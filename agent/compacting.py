@@ -82,7 +82,7 @@ def _prune(session: Session, room: Room) -> None:
         return
     local = history.local[: at - len(history.entries)]
     done = shorten(local, known(session), target(session, room, "full"), session.outputs.keep)
-    session.seal(history.entries[at:], 1, "server", done)
+    session.seal(history.entries[at:], 1, "server", done.entries, done.digest)
 
 
 def known(session: Session, notes: Notes | None = None) -> Known:
@@ -131,7 +131,7 @@ async def _compact(session: Session, fields: bytes, room: Room, why: Why) -> Asy
     shorter = sealed is not None or done.tokens < talk.history.tokens * WORTH
     if sealed:
         entries = [Entry(item, talk.turns, None, "digest") for item in sealed.items]
-        session.seal(entries, len(entries), why, done)
+        session.seal(entries, len(entries), why, done.entries, done.digest)
     elif shorter:
         _replace_window(session, done, why)
     after = talk.size(room.fixed)

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
+from .actions import Verdict
 from .cells import DisplayOutput, Output
 from .items import Item, parse_item
-from .policy import Verdict
 
 
 class Usage(BaseModel):

@@ -5,9 +5,9 @@ The scripted model (`scripted.py`) stands in for a whole server instead.
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 
+from .actions import Action, Verdict
 from .cells import CellRun, StreamOutput
 from .errors import ModelError
-from .policy import Action, Verdict
 from .request import Request
 from .session import Approve, Sample
 from .tools.run_cell import RunCell, RunCode

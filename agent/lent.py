@@ -11,8 +11,9 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from .actions import Action, Verdict
 from .events import ApprovalNeeded, Event, Judged, ToolCalled, ToolEnded, ToolStarted
-from .policy import Action, Verdict, judge
+from .policy import judge
 from .session import Session
 from .settings import nearest
 from .tools import Tool, ToolOutput, problems, told

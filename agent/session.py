@@ -12,8 +12,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from .actions import Action, Verdict
 from .cells_told import Hidden
-from .compaction import Shortened
 from .context import Budget, Cells, Place, Snapshot, Telling, Told, difference, place_difference
 from .digest import Digest
 from .events import Notice, Usage
@@ -21,7 +21,6 @@ from .history import Entry, History, Kind, Numbered
 from .items import FunctionCallOutput, Item, call_output, message, sendable, text_part
 from .notes import Preparation
 from .outputs import Outputs
-from .policy import Action, Verdict
 from .prompt import make_fields
 from .providers import Target
 from .record import Record
@@ -183,15 +182,22 @@ class Session:
         before = history.tokens
         self._rewritten(history.rewrite(entries), why, digest, before)
 
-    def seal(self, entries: Sequence[Entry], count: int, why: str, done: Shortened) -> None:
+    def seal(
+        self,
+        entries: Sequence[Entry],
+        count: int,
+        why: str,
+        local: Sequence[Entry],
+        digest: Digest | None,
+    ) -> None:
         """Have these in place of all, of which this provider alone can read the first `count`.
 
-        What they stand for is kept beside them, shortened by us.
+        `local`: what those stand for, as we shortened it, kept beside them; `digest` is of it.
         """
         history = self.conversation.history
         before = history.tokens
-        new = history.rewrite(entries, self.target.provider, count, done.entries)
-        self._rewritten(new, why, done.digest, before)
+        new = history.rewrite(entries, self.target.provider, count, local)
+        self._rewritten(new, why, digest, before)
 
     def unseal(self) -> None:
         """Another provider is asked than the one that sealed a part of the window."""

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from .actions import STRICTNESS, Policy
 from .errors import SettingsError
-from .policy import STRICTNESS, Policy
 from .project import find_in_project
 
 FILE_NAME = "inkernel.toml"

@@ -14,18 +14,18 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from inkernel.agent.actions import Verdict
 from inkernel.agent.fakes import play
 from inkernel.agent.lent import NAME, lend
 from inkernel.agent.outputs import Outputs
-from inkernel.agent.policy import Verdict
 from inkernel.agent.providers import Target
 from inkernel.agent.record import Record
 from inkernel.agent.session import Session
 from inkernel.agent.settings import Settings
 from inkernel.agent.tools import Tool
 from inkernel.kernel_ext.execute import Host, Step, run_code
+from inkernel.kernel_ext.inspect_tool import inspect_tool
 from inkernel.kernel_ext.interrupt import Interruption
-from inkernel.kernel_ext.namespace import inspect_tool
 from inkernel.kernel_ext.taps import Taps
 
 RUNS, CALLS, TARGET_MS = 200, 100, 50

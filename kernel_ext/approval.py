@@ -1,7 +1,7 @@
 """Asks the person whether a step may run, through `input()`. Where nobody can answer: no."""
 
+from ..agent.actions import Action, Verdict
 from ..agent.errors import TurnInterrupted
-from ..agent.policy import Action, Verdict
 from ..agent.session import Approve
 from .interrupt import Interruption, raised_by_sigint
 from .place import can_ask

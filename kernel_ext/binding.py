@@ -11,6 +11,7 @@ from typing import Any
 
 import platformdirs
 
+from ..agent.actions import MEANING
 from ..agent.cells import CellRun
 from ..agent.client import Client
 from ..agent.context import Place, Snapshot
@@ -21,7 +22,6 @@ from ..agent.http import list_models
 from ..agent.keys import Keys
 from ..agent.loop import turn
 from ..agent.outputs import Outputs
-from ..agent.policy import MEANING
 from ..agent.provider_table import Traits
 from ..agent.providers import Target, find_target
 from ..agent.ranks import counter_for

@@ -15,8 +15,8 @@ from ..agent.tools.run_cell import RunCell, run_cell_tool
 from ..agent.validity import Validity
 from ..widgets.outputs import can_show
 from .execute import Host, Step, run_code
+from .inspect_tool import inspect_tool
 from .looking import looking_tools
-from .namespace import inspect_tool
 from .notebook_edit import notebook_edit_tool
 from .notebook_here import NotebookHere
 from .notebook_read import notebook_read_tool

@@ -1,4 +1,4 @@
-"""The tool `inspect` and `$`-references: live variables, looked at without running their code.
+"""From a path such as `df['a'][:5]` to a live value, without running the person's code.
 
 Knows no shell: it is given the names. What a value looks like is decided in `describe`.
 """
@@ -13,15 +13,11 @@ from types import (
     FunctionType,
     GetSetDescriptorType,
     MemberDescriptorType,
-    ModuleType,
     NoneType,
 )
 from typing import Any, cast
 
-from pydantic import BaseModel, Field
-
-from ..agent.tools import Tool, ToolOutput, told
-from .describe import DEPTH, brief, describe
+from .describe import brief, describe
 from .masks import masked
 from .readers import backing, element, is_index, origin, plain_array
 from .reading import Origin
@@ -30,19 +26,13 @@ from .stored import (
     clip,
     dict_items,
     exactly,
-    find,
     is_a,
     mro,
     named,
     own_items,
     type_name,
 )
-from .watchdog import watching
 
-NAMES, LISTING = 200, 8_000
-"""Names and characters of a listing."""
-DESCRIBED = 16_000
-"""Characters after which no further name is described."""
 PATH = 500
 """Characters of an expression."""
 KEYS = 100_000
@@ -52,40 +42,11 @@ LABELS = 10_000
 SLICE = 1_000_000
 """Elements that a slice of a builtin sequence may copy."""
 
-DESCRIPTION = (
-    "Look at the person's live variables without running code: with no arguments, the list of "
-    "names; with `names`, what each holds; with `expression`, a plain path such as df['price'], "
-    "model.coef_, config['a'][0], text[:500]. For anything computed use run_cell."
-)
-
-
-class Inspect(BaseModel):
-    """What to look at."""
-
-    names: list[str] = Field(default=[], max_length=50, description="variables to describe")
-    expression: str | None = Field(
-        default=None, description="a path of attributes, constant subscripts and slices; no calls"
-    )
-    depth: int = Field(default=1, ge=0, le=DEPTH, description="levels of nested values shown")
-
-
-def inspect_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[Inspect]:
-    """`inspect` over a host's names, which the host has rid of its own. Asked at each call."""
-
-    async def run(call_id: str, arguments: Inspect) -> ToolOutput:
-        names = namespace()
-        with watching():
-            if arguments.names or arguments.expression:
-                return _look(arguments, names)
-            return told(_listing(names))
-
-    return Tool("inspect", DESCRIPTION, Inspect, run, reads_only=True)
-
 
 def reference(name: str, namespace: Mapping[str, object]) -> str:
     """What is attached for a ``$`name` `` in a prompt: the value's description, or its lack."""
     if name not in namespace:
-        return _unknown(name, namespace)
+        return unknown(name, namespace)
     return f"`{clip(name)}` in the live namespace:\n{describe(masked(name, namespace[name]), 1)}"
 
 
@@ -93,54 +54,13 @@ class Refused(Exception):
     """A path that is not followed; its text is the rest of a sentence that names the path."""
 
 
-def _look(arguments: Inspect, names: Mapping[str, object]) -> ToolOutput:
-    found = [name for name in dict.fromkeys(arguments.names) if name in names]
-    texts = [_unknown(name, names) for name in dict.fromkeys(arguments.names) if name not in names]
-    told_of, room = 0, DESCRIBED
-    for name in found:
-        if room < 0:
-            texts.append(f"No room to describe {len(found) - told_of} more: ask for fewer names.")
-            break
-        texts.append(f"{clip(name)}: {describe(masked(name, names[name]), arguments.depth)}")
-        told_of, room = told_of + 1, room - len(texts[-1])
-    if arguments.expression:
-        path = clip(arguments.expression, 120)
-        try:
-            last = arguments.expression.rstrip("]'\" ")
-            held = masked(last, follow(arguments.expression, names))
-            texts.append(f"{path}: {describe(held, arguments.depth)}")
-            told_of += 1
-        except Refused as refusal:
-            texts.append(f"`{path}` {refusal}")
-    return told("\n\n".join(texts), "ok" if told_of else "error")
-
-
-def _listing(names: Mapping[str, object]) -> str:
-    public = [(name, held) for name, held in names.items() if is_public(name)]
-    modules = [(name, held) for name, held in public if is_a(held, ModuleType)]
-    others = [(name, held) for name, held in public if not is_a(held, ModuleType)]
-    if not public:
-        return "The live namespace has no names of the user's."
-    lines = [f"{len(public):,} names" + (", the first of them:" if len(others) > NAMES else ":")]
-    if modules:
-        told_of = (f"{clip(name)} ({clip(find(own_items(m), '__name__'))})" for name, m in modules)
-        lines.append(clip(f"modules: {', '.join(told_of)}", LISTING // 4))
-    room = LISTING - sum(map(len, lines))
-    for shown, (name, held) in enumerate(others):
-        line = f"{clip(name)}: {brief(masked(name, held))}"
-        room -= len(line) + 1
-        if room < 0 or shown == NAMES:
-            return "\n".join([*lines, f"… {len(others) - shown:,} more names are left out"])
-        lines.append(line)
-    return "\n".join(lines)
-
-
 def is_public(name: object) -> bool:
     """Whether a key of a namespace is a name, and not a hidden one."""
     return type(name) is str and name[:1] != "_"
 
 
-def _unknown(name: str, names: Mapping[str, object]) -> str:
+def unknown(name: str, names: Mapping[str, object]) -> str:
+    """A sentence that there is no such name, and which are near."""
     near = get_close_matches(name[:80], filter(is_public, names), 3)
     nearest = f"; the nearest names are {', '.join(map(clip, near))}" if near else ""
     return f"`{clip(name)}` is not defined in the live namespace{nearest}."
@@ -185,7 +105,7 @@ def _resolve(node: ast.expr, names: Mapping[str, object]) -> object:
     match node:
         case ast.Name(id=name):
             if name not in names:
-                raise Refused(f"cannot be looked up: {_unknown(name, names)}")
+                raise Refused(f"cannot be looked up: {unknown(name, names)}")
             return names[name]
         case ast.Attribute(value=inner, attr=name):
             return _attribute(_resolve(inner, names), name)

@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from ..agent.cell_output import MAX_IMAGES, figures
 from ..agent.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ..agent.items import text_part
 from ..agent.pieces import Piece, fenced, fit, output_piece, whole
 from ..agent.runs import first_line
 from ..agent.tokens import cut_middle, estimate
 from ..agent.tools import Tool, ToolOutput, told
-from ..agent.tools.run_cell import MAX_IMAGES, figures
 from .document import Document, DocumentError, LiveCell
 from .notebook_here import NO_NOTEBOOK, NotebookHere, find_cells
 

@@ -32,6 +32,23 @@ So a look is not ended because another thread, the machine or the garbage collec
 _AGAIN = 0.005
 """Seconds until the timer looks again, where it could not raise."""
 
+MAY_END = frozenset(
+    f"{__name__.removesuffix('.watchdog')}.{name}"
+    for name in (
+        "code_readers",
+        "describe",
+        "evidence",
+        "library_readers",
+        "looking",
+        "masks",
+        "plugged_readers",
+        "reading",
+        "readers",
+        "stored",
+    )
+)
+"""The modules whose code may be left by an exception from anywhere."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -151,9 +168,7 @@ def _may_end(frame: FrameType | None) -> bool:
         else:
             inner.append(frame)
         frame = frame.f_back
-    files = [each.f_code.co_filename for each in inner]
-    ours = dirname(_THIS)
-    return bool(files) and all(dirname(file) == ours and file != _THIS for file in files)
+    return bool(inner) and all(each.f_globals.get("__name__") in MAY_END for each in inner)
 
 
 def _is_readers(frames: list[FrameType]) -> bool:
@@ -172,6 +187,3 @@ def _installed() -> tuple[str, ...]:
 
     paths = get_paths()
     return tuple(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-
-
-_THIS = in_time.__code__.co_filename

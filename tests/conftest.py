@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from inkernel.agent.actions import Verdict
 from inkernel.agent.context import Place
 from inkernel.agent.fakes import answer
 from inkernel.agent.outputs import Outputs
-from inkernel.agent.policy import Verdict
 from inkernel.agent.providers import Target
 from inkernel.agent.record import Record
 from inkernel.agent.script import load_script

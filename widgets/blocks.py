@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from pydantic_core import from_json
 
-from ..agent.policy import Verdict
+from ..agent.actions import Verdict
 from .shown import Shown
 
 Status = Literal["writing", "ready", "asking", "running", "ok", "error", "denied", "interrupted"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, Field
 
+from ..cell_output import images_of
 from ..errors import RecordError
 from ..items import Message, parse_item
 from ..lines import MARK, Lines, ends, with_gaps
@@ -24,7 +25,6 @@ from ..settings import nearest
 from ..tokens import cut_middle, estimate
 from ..validity import Validity
 from . import Tool, ToolOutput, told
-from .run_cell import images_of
 
 if TYPE_CHECKING:
     from ..recall import Hit, Index, Row

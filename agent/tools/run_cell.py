@@ -1,26 +1,18 @@
-"""The tool that runs code in the live namespace, and how a cell run is told to the model.
+"""The tool that runs code in the live namespace.
 
 Knows no shell: the code goes through the `run_code` it is given.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from itertools import islice
 
 from pydantic import BaseModel, Field
 
-from ..cells import CellRun, DisplayOutput, Output
+from ..cell_output import run_parts
+from ..cells import CellRun
 from ..errors import TurnLimited
-from ..images import image_or_words
-from ..items import text_part
 from ..outputs import Outputs
-from ..pieces import fit, run_pieces
 from . import Tool, ToolOutput
-
-MAX_IMAGES = 4
-"""Figures of one run that are sent to the model: the last."""
-
-_KINDS = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 DESCRIPTION = (
     "Run Python in the person's live namespace, as a notebook cell. Returns stdout, stderr, the "
@@ -71,33 +63,8 @@ def run_cell_tool(
 
 
 def tell(run: CellRun, output_tokens: int, handle: str) -> ToolOutput:
-    """A cell run in the model's terms: its pieces, then its figures.
+    """A cell run in the model's terms.
 
     `handle`: what the lines of what is left out can be read by.
     """
-    shown, left_out = figures(run.outputs, MAX_IMAGES)
-    text = fit(run_pieces(run), output_tokens, handle)
-    if left_out:
-        text += f"\n[{left_out} earlier figures are not sent to you]"
-    return ToolOutput((text_part(text), *shown), run.status)
-
-
-def figures(outputs: Iterable[Output], most: int) -> tuple[list[dict[str, str]], int]:
-    """The last `most` images among outputs, as content parts, in order; how many others there are.
-
-    An image that cannot be sent is a part that says so.
-    """
-    found = images_of(outputs)
-    return [image_or_words(*image) for image in found[-most:]], max(0, len(found) - most)
-
-
-def images_of(outputs: Iterable[Output]) -> list[tuple[str, str]]:
-    """Kind and base64 of each image among outputs, in order."""
-    return [image for output in outputs for image in _images(output)]
-
-
-def _images(output: Output) -> Iterator[tuple[str, str]]:
-    """Kind and base64 of the image that an output is."""
-    if isinstance(output, DisplayOutput):
-        kinds = (kind for kind in _KINDS if isinstance(output.data.get(kind), str))
-        yield from ((kind, output.data[kind]) for kind in islice(kinds, 1))
+    return ToolOutput(run_parts(run, output_tokens, handle), run.status)

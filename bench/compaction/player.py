@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from inkernel.agent.actions import Verdict
 from inkernel.agent.cells import CellRun
 from inkernel.agent.context import Place, Snapshot
 from inkernel.agent.events import Compacted, SampleEnded, Usage
@@ -23,7 +24,6 @@ from inkernel.agent.images import image_tokens
 from inkernel.agent.items import Item, parse_item
 from inkernel.agent.loop import turn as run_turn
 from inkernel.agent.outputs import Outputs
-from inkernel.agent.policy import Verdict
 from inkernel.agent.providers import Target
 from inkernel.agent.rawjson import loads
 from inkernel.agent.record import Record
@@ -38,7 +38,7 @@ from inkernel.agent.tools.recall import recall_tool
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
 from inkernel.agent.validity import Validity
 from inkernel.agent.wire import Finished, SamplePart
-from inkernel.kernel_ext.namespace import inspect_tool
+from inkernel.kernel_ext.inspect_tool import inspect_tool
 
 from .story import Turn
 

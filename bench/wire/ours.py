@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from inkernel.agent.actions import Verdict
 from inkernel.agent.cells import CellRun
 from inkernel.agent.client import Client
 from inkernel.agent.context import Place, Snapshot
@@ -24,7 +25,6 @@ from inkernel.agent.events import TurnEnded
 from inkernel.agent.fakes import answer
 from inkernel.agent.loop import turn
 from inkernel.agent.outputs import Outputs
-from inkernel.agent.policy import Verdict
 from inkernel.agent.providers import Target
 from inkernel.agent.record import Record
 from inkernel.agent.request import Request
@@ -33,7 +33,7 @@ from inkernel.agent.settings import Settings
 from inkernel.agent.tools import Tool, ToolOutput, told
 from inkernel.agent.tools.output import output_tool
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
-from inkernel.kernel_ext.namespace import inspect_tool
+from inkernel.kernel_ext.inspect_tool import inspect_tool
 
 from .canned import TOOL
 from .job import OUTPUT, SAID, Job, job_from_argv

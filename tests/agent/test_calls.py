@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from inkernel.agent.actions import Action, Verdict
 from inkernel.agent.errors import TurnInterrupted
 from inkernel.agent.events import ApprovalNeeded, Event, Judged, ToolEnded, ToolStarted
 from inkernel.agent.fakes import answer, play
 from inkernel.agent.items import FunctionCallOutput, Item
-from inkernel.agent.policy import Action, Verdict
 from inkernel.agent.record import read_record
 from inkernel.agent.request import Request
 from inkernel.agent.session import INTERRUPTED, Session

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from inkernel.agent.actions import Verdict
 from inkernel.agent.events import Event
 from inkernel.agent.fakes import answer, play
 from inkernel.agent.lent import AgentTools, ToolCallError, lend, stubs
-from inkernel.agent.policy import Verdict
 from inkernel.agent.session import Session
 from inkernel.agent.tools import Tool, told
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from inkernel.agent.actions import Action, Verdict
 from inkernel.agent.context import Place, Snapshot
 from inkernel.agent.errors import RecordError, ServerFaultError
 from inkernel.agent.events import Event, TurnEnded
 from inkernel.agent.fakes import play
 from inkernel.agent.items import parse_item
 from inkernel.agent.loop import turn
-from inkernel.agent.policy import Action, Verdict
 from inkernel.agent.record import Record
 from inkernel.agent.request import Request
 from inkernel.agent.session import INTERRUPTED, Said, Session

@@ -2,7 +2,8 @@
 
 import pytest
 
-from inkernel.agent.policy import STRICTNESS, Action, Policy, judge
+from inkernel.agent.actions import STRICTNESS, Action, Policy
+from inkernel.agent.policy import judge
 
 
 def action(reads_only: bool) -> Action:

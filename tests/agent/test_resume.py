@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inkernel.agent.actions import Verdict
 from inkernel.agent.context import Place, Snapshot
 from inkernel.agent.errors import RecordError
 from inkernel.agent.fakes import answer, play
 from inkernel.agent.history import History
 from inkernel.agent.items import FunctionCall, call_output, message, parse_item, text_part
 from inkernel.agent.outputs import Outputs
-from inkernel.agent.policy import Verdict
 from inkernel.agent.providers import Target
 from inkernel.agent.rawjson import loads
 from inkernel.agent.record import Record

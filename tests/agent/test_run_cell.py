@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from inkernel.agent.cell_output import MAX_IMAGES
 from inkernel.agent.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.fakes import repeat_code
 from inkernel.agent.outputs import Outputs
 from inkernel.agent.record import Record, read_record
-from inkernel.agent.tools.run_cell import MAX_IMAGES, RunCell, run_cell_tool, tell
+from inkernel.agent.tools.run_cell import RunCell, run_cell_tool, tell
 
 DOT = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9"

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from inkernel.agent.actions import Verdict
 from inkernel.agent.cells import CellRun, StreamOutput
 from inkernel.agent.compacting import compact_now
 from inkernel.agent.context import Place, Snapshot
@@ -25,7 +26,6 @@ from inkernel.agent.history import Entry
 from inkernel.agent.items import FunctionCall, FunctionCallOutput, Message, parse_item
 from inkernel.agent.loop import turn
 from inkernel.agent.outputs import Outputs
-from inkernel.agent.policy import Verdict
 from inkernel.agent.providers import Target
 from inkernel.agent.rawjson import loads
 from inkernel.agent.record import Record

@@ -34,9 +34,10 @@ import pytest
 
 from inkernel.agent.seen import NameSeen
 from inkernel.kernel_ext.evidence import fingerprint
+from inkernel.kernel_ext.inspect_tool import inspect_tool
 from inkernel.kernel_ext.looking import looking_tools
 from inkernel.kernel_ext.names import snapshot
-from inkernel.kernel_ext.namespace import inspect_tool, reference
+from inkernel.kernel_ext.namespace import reference
 from inkernel.kernel_ext.place import user_names
 
 Calls = list[str]

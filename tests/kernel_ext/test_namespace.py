@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from inkernel.agent.items import FunctionCall
 from inkernel.agent.tools import ToolOutput, read_arguments
-from inkernel.kernel_ext.namespace import Inspect, inspect_tool, reference
+from inkernel.kernel_ext.inspect_tool import Inspect, inspect_tool
+from inkernel.kernel_ext.namespace import reference
 
 Names = dict[str, object]
 

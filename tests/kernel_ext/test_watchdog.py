@@ -17,8 +17,9 @@ import pytest
 
 from inkernel.kernel_ext import describe as describing
 from inkernel.kernel_ext.describe import brief, describe
+from inkernel.kernel_ext.inspect_tool import Inspect, inspect_tool
 from inkernel.kernel_ext.names import snapshot
-from inkernel.kernel_ext.namespace import Inspect, inspect_tool, reference
+from inkernel.kernel_ext.namespace import reference
 from inkernel.kernel_ext.plugged_readers import PluggedReader, plugged_readers
 from inkernel.kernel_ext.reading import Reading, Show
 from inkernel.kernel_ext.watchdog import TooSlow, check, in_time, lent, unhurried, watching

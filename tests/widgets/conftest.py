@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from inkernel.agent.actions import Verdict
 from inkernel.agent.cells import DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.events import (
     CallDelta,
@@ -28,7 +29,6 @@ from inkernel.agent.events import (
     Usage,
 )
 from inkernel.agent.items import parse_item
-from inkernel.agent.policy import Verdict
 
 
 @pytest.fixture

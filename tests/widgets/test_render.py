@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkernel.agent.actions import Verdict
 from inkernel.agent.cells import DisplayOutput, ErrorOutput
 from inkernel.agent.events import Compacted, Compacting, Event, TurnEnded, Usage
-from inkernel.agent.policy import Verdict
 from inkernel.widgets.blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
 from inkernel.widgets.markup import ansi_lines, clean_html, markdown_html, printable
 from inkernel.widgets.outputs import fenced, output_html, output_markdown, output_text

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from inkernel.agent.actions import Verdict
 from inkernel.agent.cells import DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.events import (
     ApprovalNeeded,
@@ -37,7 +38,6 @@ from inkernel.agent.events import (
     Usage,
 )
 from inkernel.agent.items import parse_item
-from inkernel.agent.policy import Verdict
 from inkernel.widgets.blocks import Hosted, Note, Reasoning, Room, Said, Step
 from inkernel.widgets.shown import OUTPUT_LIMIT, STREAM_LIMIT, Stream
 from inkernel.widgets.state import TurnState, fold
