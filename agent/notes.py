@@ -1,20 +1,19 @@
-"""What the model notes of a conversation before it is shortened: asking, and reading the answer.
+"""What the model notes of a conversation before it is shortened, and how its answer is read.
 
-Does no I/O but read the prompt that comes with it. Knows no digest.
+Pure. Knows neither who asks for notes nor the digest they go into.
 """
 
 import asyncio
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Annotated, Any, NamedTuple, cast
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from .events import Usage
-from .items import Item, Message, message, text_part
+from .items import Item, Message
 
 WORDS = 700
 """Most words that are asked for."""
@@ -79,12 +78,6 @@ class Notes(_Frozen):
 
 
 NO_NOTES = Notes()
-
-
-def asking() -> Message:
-    """The item that asks for notes, after the conversation as it stands."""
-    text = (files("inkernel.agent") / "prompts" / "notes.md").read_text(encoding="utf-8")
-    return message("user", text_part(text.replace("{words}", str(WORDS))))
 
 
 def read_notes(items: Iterable[Item]) -> Notes | None:

@@ -5,12 +5,13 @@ Asks through the session's seams; knows no transport, and not what becomes of no
 
 import asyncio
 from contextlib import aclosing
+from importlib.resources import files
 
 from .errors import ModelError
 from .events import Usage
 from .history import Entry
-from .items import Item
-from .notes import Noted, Notes, Preparation, asking, read_notes
+from .items import Item, Message, message, text_part
+from .notes import WORDS, Noted, Notes, Preparation, read_notes
 from .request import Request
 from .room import PREPARE, Room, full, room_of
 from .session import Conversation, Sample, Session
@@ -98,3 +99,9 @@ def ready_notes(talk: Conversation) -> Notes | None:
     if ready is None or not ready.task.done() or ready.rewrites != talk.history.rewrites:
         return None
     return None if ready.task.cancelled() or ready.task.exception() else ready.task.result().notes
+
+
+def asking() -> Message:
+    """The item that asks for notes, after the conversation as it stands: `prompts/notes.md`."""
+    text = (files("inkernel.agent") / "prompts" / "notes.md").read_text(encoding="utf-8")
+    return message("user", text_part(text.replace("{words}", str(WORDS))))

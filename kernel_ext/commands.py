@@ -20,10 +20,12 @@ from ..agent.request import Request, read_by_model
 from ..agent.session import Conversation
 from ..agent.settings import Layer, Settings, choose, nearest
 from ..agent.tokens import estimate
+from ..widgets.cards import Card, TextCard
+from ..widgets.context_card import ContextCard, RawCard
 from . import notebook_commands, window_commands
+from .ask_now import found_now, now
 from .binding import TYPED, UNASKED, Binding
-from .cards import Card, TextCard, found_now, now
-from .context_card import ContextCard, Counting, RawCard, context_card
+from .context_card import Counting, context_card
 from .past import find_session, session_row, turn_rows
 from .place import can_ask
 from .window_commands import next_compaction

@@ -1,7 +1,5 @@
-"""What `%agent context` shows: what is in the window, by kind and by cell. Only adds up."""
+"""The figures of `%agent context`: what is in the window, by kind and by cell. Only adds up."""
 
-import html
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,142 +10,9 @@ from ..agent.runs import TurnHead
 from ..agent.session import Session, validity
 from ..agent.tokens import Counter, estimate
 from ..agent.validity import Validity
-
-KINDS = {
-    "head": ("instructions and tools", "#6b7280"),
-    "instructions": ("AGENTS.md", "#8b5cf6"),
-    "place": ("where we are", "#a78bfa"),
-    "digest": ("the digest", "#ec4899"),
-    "cells": ("your cells", "#0ea5e9"),
-    "names": ("your variables", "#22c55e"),
-    "said": ("you said", "#f59e0b"),
-    "model": ("the model", "#ef4444"),
-    "output": ("outputs of steps", "#14b8a6"),
-}
-"""Each kind of entry in words, and its colour."""
-
-SHADES = ("#94a3b8", "#cbd5e1")
-"""Of cells beside each other."""
+from ..widgets.context_card import KINDS, CellRow, ContextCard
 
 _SAID = 60
-_ROWS = 60
-"""Most cells that are listed: the latest."""
-
-
-@dataclass(frozen=True, slots=True)
-class CellRow:
-    """A cell of the person's or a turn, in words, and what it takes."""
-
-    words: str
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class ContextCard:
-    """Tokens by kind, and by cell in the order of the window.
-
-    `server`: what the server counts, `exact`: our own count is the model's tokenizer's. `coming`:
-    what the next compaction would do.
-    """
-
-    kinds: Mapping[str, int]
-    cells: tuple[CellRow, ...]
-    window: int | None
-    server: int | None
-    cached: float | None
-    exact: bool = False
-    coming: str = ""
-
-    def bundle(self) -> dict[str, str]:
-        """The card as text and as HTML."""
-        return {"text/plain": self._text(), "text/html": self._html()}
-
-    @property
-    def _total(self) -> int:
-        return sum(self.kinds.values())
-
-    def _title(self) -> str:
-        """By the server's count, where there is one; the rows below are ours."""
-        taken = self.server or self._total
-        share = f" of {self.window:,} ({taken / self.window:.0%})" if self.window else ""
-        about = "" if self.server or self.exact else "about "
-        whose = f", as the server counts; by our count {self._total:,}" if self.server else ""
-        cached = f"; {self.cached:.0%} of the last request was cached" if self.cached else ""
-        return f"In the window: {about}{taken:,} tokens{share}{whose}{cached}."
-
-    def _rows(self) -> list[tuple[str, int]]:
-        return [(KINDS[kind][0], tokens) for kind, tokens in self.kinds.items() if tokens]
-
-    def _text(self) -> str:
-        lines = [self._title()]
-        for name, tokens in self._rows():
-            bar = "█" * round(30 * tokens / self._total)
-            lines.append(f"  {name:<24}{tokens:>9,}  {bar}")
-        lines += ["by cell:"] if self.cells else []
-        lines += [f"  {row.tokens:>9,}  {row.words}" for row in self._listed()]
-        return "\n".join([*lines, *([self.coming] if self.coming else [])])
-
-    def _listed(self) -> list[CellRow]:
-        """The latest, and before them what the others take together."""
-        first = max(0, len(self.cells) - _ROWS)
-        earlier = self.cells[:first]
-        taken = sum(row.tokens for row in earlier)
-        more = [CellRow(f"{len(earlier):,} earlier cells", taken)] if earlier else []
-        return [*more, *self.cells[first:]]
-
-    def _html(self) -> str:
-        of = self.window or self._total or 1
-        bar = "".join(
-            _segment(KINDS[kind][0], tokens, of, KINDS[kind][1])
-            for kind, tokens in self.kinds.items()
-            if tokens
-        )
-        kinds = "".join(
-            f"<tr><td style='text-align:left'><span style='color:{colour}'>■</span> {name}</td>"
-            f"<td>{tokens:,}</td><td>{tokens / max(self._total, 1):.0%}</td></tr>"
-            for kind, tokens in self.kinds.items()
-            if tokens
-            for name, colour in [KINDS[kind]]
-        )
-        cells = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(row.words)}</td>"
-            f"<td>{row.tokens:,}</td></tr>"
-            for row in self._listed()
-        )
-        shades = "".join(
-            _segment(row.words, row.tokens, of, SHADES[at % len(SHADES)])
-            for at, row in enumerate(self._listed())
-        )
-        return (
-            f"<div>{html.escape(self._title())}</div>{_bar(bar, 12)}{_bar(shades, 6)}"
-            f"<table>{kinds}</table>{f'<table>{cells}</table>' if cells else ''}"
-            f"<div>{html.escape(self.coming)}</div>"
-        )
-
-
-def _segment(words: str, tokens: int, of: int, colour: str) -> str:
-    return (
-        f"<div title='{html.escape(words, quote=True)}: {tokens:,}'"
-        f" style='width:{100 * tokens / of:.2f}%;background:{colour}'></div>"
-    )
-
-
-def _bar(segments: str, height: int) -> str:
-    return (
-        f"<div style='display:flex;height:{height}px;max-width:640px;margin:6px 0;"
-        f"border:1px solid #9ca3af;border-radius:3px;overflow:hidden'>{segments}</div>"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class RawCard:
-    """The next request as it would be sent, readable."""
-
-    request: bytes
-
-    def bundle(self) -> dict[str, str]:
-        """The request as indented JSON."""
-        return {"text/plain": json.dumps(json.loads(self.request), indent=2, ensure_ascii=False)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from ..agent.errors import UsageError
 from ..agent.seen import CellSeen
+from ..widgets.cards import Card
 from .binding import Binding
-from .cards import Card
 from .cell_outputs import as_nbformat
 from .document import DocumentError, NewCell
 from .last_turn import PastStep, PastTurn, last_turn

@@ -14,8 +14,9 @@ from ..agent.steering import conceal, edit, forget_names, go_back, named
 from ..agent.steering import hide as hide_cells
 from ..agent.steering import pin as pin_cells
 from ..agent.steering import show as show_cells
+from ..widgets.cards import Card, TextCard
+from .ask_now import find_now, now
 from .binding import Binding
-from .cards import Card, TextCard, find_now, now
 
 EDIT = "%%agent --digest"
 """The first line of a cell whose text takes the place of the digest."""

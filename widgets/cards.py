@@ -1,0 +1,52 @@
+"""What a subcommand shows: a title and rows, or a text, each as text and as HTML.
+
+Knows no subcommand.
+"""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WRAPPED = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
+"""JupyterLab's own style of a `pre` breaks lines within words."""
+
+Rows = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a subcommand shows: a line, and rows of a name and a value."""
+
+    title: str
+    rows: Rows = ()
+
+    def bundle(self) -> dict[str, str]:
+        """The card as text and as HTML."""
+        wide = max((len(name) for name, _ in self.rows), default=0)
+        lines = [f"  {name:<{wide}}  {value}" for name, value in self.rows]
+        cells = "".join(
+            f"<tr><td style='text-align:left'><b>{html.escape(name)}</b></td>"
+            f"<td style='text-align:left;white-space:pre-wrap'>{html.escape(value)}</td></tr>"
+            for name, value in self.rows
+        )
+        table = f"<table>{cells}</table>" if cells else ""
+        return {
+            "text/plain": "\n".join([self.title, *lines]),
+            "text/html": f"<div>{html.escape(self.title)}</div>{table}",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TextCard:
+    """A line, and a text as it is."""
+
+    title: str
+    text: str
+
+    def bundle(self) -> dict[str, str]:
+        """The card as text and as HTML."""
+        return {
+            "text/plain": f"{self.title}\n\n{self.text}",
+            "text/html": f"<div>{html.escape(self.title)}</div>"
+            f"<pre style='{WRAPPED}'>{html.escape(self.text)}</pre>",
+        }
