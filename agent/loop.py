@@ -10,10 +10,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from . import retry
-from .calls import Calls
-from .compacting import make_room, overflowed
-from .cost import cost_of
+from .compaction.compact import make_room, overflowed
+from .compaction.note_taking import look_ahead
+from .dispatch.calls import Calls
 from .errors import (
     AgentError,
     ContextLengthError,
@@ -22,7 +21,7 @@ from .errors import (
     TurnInterrupted,
     TurnLimited,
 )
-from .events import (
+from .protocol.events import (
     Compacted,
     Event,
     ItemDone,
@@ -34,12 +33,13 @@ from .events import (
     TurnStarted,
     Usage,
 )
-from .items import FunctionCall, Item, Message, Reasoning
-from .noting import look_ahead
-from .request import Request, read_by_model
+from .protocol.items import FunctionCall, Item, Message, Reasoning
+from .providers.pricing import cost_of
+from .responses import retry
+from .responses.request import Request, read_by_model
+from .responses.stream import Finished
 from .session import Said, Session
-from .tokens import Corrected, estimate
-from .wire import Finished
+from .text.tokens import Corrected, estimate
 
 
 @dataclass(slots=True)

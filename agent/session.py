@@ -12,28 +12,37 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from .actions import Action, Verdict
-from .cells_told import Hidden
-from .context import Budget, Cells, Place, Snapshot, Telling, Told, difference, place_difference
-from .digest import Digest
-from .events import Notice, Usage
-from .history import Entry, History, Kind, Numbered
-from .items import FunctionCallOutput, Item, call_output, message, sendable, text_part
-from .notes import Preparation
-from .outputs import Outputs
-from .prompt import make_fields
-from .providers import Target
-from .record import Record
-from .request import Request
-from .resume import Resumed
-from .runs import NO_MARKS, Marks, TurnHead, first_line, run_key, superseded_turns
-from .sealed import Sealed
-from .seen import CellSeen, NameSeen, Stale
-from .settings import Settings
-from .tokens import Corrected
-from .tools import Tool
-from .validity import Validity
-from .wire import SamplePart
+from .config.settings import Settings
+from .context.cells import Hidden
+from .context.changes import (
+    Budget,
+    Cells,
+    Place,
+    Snapshot,
+    Telling,
+    Told,
+    difference,
+    place_difference,
+)
+from .context.instructions import make_fields
+from .conversation.digest import Digest
+from .conversation.history import Entry, History, Kind, Numbered
+from .conversation.notes import Preparation
+from .conversation.output_store import Outputs
+from .conversation.record import Record
+from .conversation.resume import Resumed
+from .conversation.runs import NO_MARKS, Marks, TurnHead, first_line, run_key, superseded_turns
+from .conversation.validity import Validity
+from .protocol.actions import Action, Verdict
+from .protocol.events import Notice, Usage
+from .protocol.items import FunctionCallOutput, Item, call_output, message, sendable, text_part
+from .protocol.observed import CellSeen, NameSeen, Stale
+from .providers.resolve import Target
+from .responses.provider_compaction import Sealed
+from .responses.request import Request
+from .responses.stream import SamplePart
+from .text.tokens import Corrected
+from .tools.tool import Tool
 
 Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
 """Seam: send a request, yield what comes. The real one is `Client.sample`."""

@@ -11,7 +11,7 @@ import time
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from inkernel.kernel_ext.cell_log import CellLog
+from inkernel.kernel_ext.user_cells.log import CellLog
 
 NAMES = 10_000
 RUNS = 300

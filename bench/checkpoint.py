@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from inkernel.kernel_ext.checkpoint import Checkpoint, take
+from inkernel.kernel_ext.undo.checkpoint import Checkpoint, take
 
 TAKEN = 7
 GIGABYTE = 1 << 30

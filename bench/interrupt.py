@@ -15,8 +15,8 @@ from pathlib import Path
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from inkernel.agent.script import load_script
-from inkernel.agent.scripted import ScriptedServer
+from inkernel.agent.scripted.script import load_script
+from inkernel.agent.scripted.server import ScriptedServer
 
 RUNS = 7
 TARGET_MS = 300

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from inkernel.kernel_ext.evidence import fingerprint
-from inkernel.kernel_ext.names import snapshot
+from inkernel.kernel_ext.values.fingerprint import fingerprint
+from inkernel.kernel_ext.values.snapshot import snapshot
 
 NAMES, RUNS, ROWS = 10_000, 30, 100_000
 TARGET_MS = 5.0

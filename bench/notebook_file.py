@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from inkernel.kernel_ext.ipynb import outputs, read_ipynb, write_ipynb
-from inkernel.kernel_ext.ipynb_edits import Replace, edited
+from inkernel.kernel_ext.notebook.ipynb import outputs, read_ipynb, write_ipynb
+from inkernel.kernel_ext.notebook.ipynb_edits import Replace, edited
 
 CELLS, OUTPUT, RUNS = 2_000, 25_000, 9
 TARGET_MS = 100

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from inkernel.agent.cells import CellRun, ErrorOutput, StreamOutput
-from inkernel.agent.outputs import Outputs
-from inkernel.agent.recall import Index, Row
-from inkernel.agent.record import Record
+from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.record import Record
+from inkernel.agent.conversation.search_index import Index, Row
+from inkernel.agent.conversation.validity import Validity
+from inkernel.agent.protocol.cells import CellRun, ErrorOutput, StreamOutput
 from inkernel.agent.tools.recall import Recall, recall_tool
-from inkernel.agent.validity import Validity
 
 COUNT, TURNS, RUNS = 10_000, 1_000, 9
 TARGET_MS = 10

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from inkernel.agent.cells import CellRun, StreamOutput
-from inkernel.agent.items import call_output, message, parse_item, text_part
-from inkernel.agent.outputs import Outputs
-from inkernel.agent.record import Record
-from inkernel.agent.resume import resume
+from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.record import Record
+from inkernel.agent.conversation.resume import resume
+from inkernel.agent.protocol.cells import CellRun, StreamOutput
+from inkernel.agent.protocol.items import call_output, message, parse_item, text_part
 from inkernel.agent.tools.output import Output, output_tool
 from inkernel.agent.tools.run_cell import tell
 

@@ -25,7 +25,7 @@ took = time.perf_counter() - started
 more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
 loaded = len(sys.modules) - modules
 started = time.perf_counter()
-import inkernel.kernel_ext.binding
+import inkernel.kernel_ext.host
 first = time.perf_counter() - started
 print(json.dumps({
     "load_ext, ms": took * 1000,

@@ -14,19 +14,19 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from inkernel.agent.actions import Verdict
-from inkernel.agent.fakes import play
-from inkernel.agent.lent import NAME, lend
-from inkernel.agent.outputs import Outputs
-from inkernel.agent.providers import Target
-from inkernel.agent.record import Record
+from inkernel.agent.config.settings import Settings
+from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.record import Record
+from inkernel.agent.dispatch.from_code import NAME, lend
+from inkernel.agent.protocol.actions import Verdict
+from inkernel.agent.providers.resolve import Target
 from inkernel.agent.session import Session
-from inkernel.agent.settings import Settings
-from inkernel.agent.tools import Tool
-from inkernel.kernel_ext.execute import Host, Step, run_code
-from inkernel.kernel_ext.inspect_tool import inspect_tool
-from inkernel.kernel_ext.interrupt import Interruption
-from inkernel.kernel_ext.taps import Taps
+from inkernel.agent.testing import play
+from inkernel.agent.tools.tool import Tool
+from inkernel.kernel_ext.execution.capture import Taps
+from inkernel.kernel_ext.execution.interrupts import Interruption
+from inkernel.kernel_ext.execution.run_code import Host, Step, run_code
+from inkernel.kernel_ext.tools.inspect import inspect_tool
 
 RUNS, CALLS, TARGET_MS = 200, 100, 50
 

@@ -1,10 +1,10 @@
 """Asks the person whether a step may run, through `input()`. Where nobody can answer: no."""
 
-from ..agent.actions import Action, Verdict
 from ..agent.errors import TurnInterrupted
+from ..agent.protocol.actions import Action, Verdict
 from ..agent.session import Approve
-from .interrupt import Interruption, raised_by_sigint
-from .place import can_ask
+from .environment import can_ask
+from .execution.interrupts import Interruption, raised_by_sigint
 from .shell import Shell
 
 QUESTION = "Run this step? [y]es, [n]o, [a]ll of this turn, [s]top, or what to do instead: "

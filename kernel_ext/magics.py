@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import no_var_expand
 
 from ..agent.errors import UsageError
-from .cell_log import CellLog
+from .input_transform import transform
 from .shell import Shell
-from .transform import transform
+from .user_cells.log import CellLog
 
 if TYPE_CHECKING:
-    from .binding import Binding
+    from .host import Binding
 
 NAME = "agent"
 FLAGS = {"-m": "model", "--model": "model", "--policy": "policy", "--effort": "effort"}
@@ -88,7 +88,7 @@ class AgentMagics:
     def binding(self) -> "Binding":
         """The shell's binding, made at the first use."""
         if self._binding is None:
-            from .binding import Binding
+            from .host import Binding
 
             self._binding = Binding(self._shell, self.log)
         return self._binding
@@ -116,15 +116,15 @@ class AgentMagics:
         return self.binding.run_turn(text, parsed.settings, parsed.new)
 
     async def _edit_digest(self, text: str) -> None:
-        from .commands import show_card
-        from .window_commands import edit_digest
+        from .commands.dispatch import show_card
+        from .commands.window import edit_digest
 
         show_card(edit_digest(self.binding, text))
 
     @no_var_expand
     def manage(self, line: str) -> Coroutine[Any, Any, None] | None:
         """Show and change how the agent works: `%agent help` lists what there is."""
-        from .commands import run_command
+        from .commands.dispatch import run_command
 
         return run_command(self.binding, line)
 

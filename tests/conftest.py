@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from inkernel.agent.actions import Verdict
-from inkernel.agent.context import Place
-from inkernel.agent.fakes import answer
-from inkernel.agent.outputs import Outputs
-from inkernel.agent.providers import Target
-from inkernel.agent.record import Record
-from inkernel.agent.script import load_script
-from inkernel.agent.scripted import ScriptedServer
+from inkernel.agent.config.settings import Settings
+from inkernel.agent.context.changes import Place
+from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.record import Record
+from inkernel.agent.protocol.actions import Verdict
+from inkernel.agent.providers.resolve import Target
+from inkernel.agent.scripted.script import load_script
+from inkernel.agent.scripted.server import ScriptedServer
 from inkernel.agent.session import Approve, Sample, Session
-from inkernel.agent.settings import Settings
-from inkernel.agent.tools import Tool
+from inkernel.agent.testing import answer
+from inkernel.agent.tools.tool import Tool
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,27 +1,44 @@
 """The shape of the repository: who may import whom, and what every file must have."""
 
 import ast
+import contextlib
 import subprocess
 import sys
-import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from setuptools import find_namespace_packages
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("agent", "widgets", "kernel_ext")
 FOREIGN = {"pydantic", "pydantic_core"}
 ONLY_IN = {
-    "httpx": {"http.py"},
-    "websockets": {"websocket.py", "scripted_socket.py"},
-    "h11": {"scripted.py"},
-    "zstandard": {"http.py", "scripted.py"},
-    "genai_prices": {"cost.py"},
-    "keyring": {"keys.py"},
-    "PIL": {"images.py"},
+    "httpx": {"agent/responses/http.py"},
+    "websockets": {"agent/responses/websocket.py", "agent/scripted/websocket.py"},
+    "h11": {"agent/scripted/server.py"},
+    "zstandard": {"agent/responses/http.py", "agent/scripted/server.py"},
+    "genai_prices": {"agent/providers/pricing.py"},
+    "keyring": {"agent/providers/keys.py"},
+    "PIL": {"agent/text/images.py"},
 }
+ROOMS = {
+    "agent": (
+        *("errors", "protocol", "text", "config", "providers", "conversation", "responses"),
+        *("tools", "permissions", "context", "session", "dispatch", "compaction", "loop"),
+        *("scripted", "testing", "__init__"),
+    ),
+    "widgets": ("state", "render", "views", "panels", "__init__"),
+    "kernel_ext": (
+        *("shell", "environment", "input_transform", "values", "user_cells", "execution"),
+        *("workers", "notebook", "undo", "tools", "event_comm", "approval", "toolset", "host"),
+        *("commands", "magics", "cli", "__init__", "inkernel"),
+    ),
+}
+"""Each folder's rooms, lowest first: a room imports only from rooms before it, and from itself."""
 MOST_LINES = 400
+MOST_FILES = 15
 DATA = ("agent/**/*.md", "kernel_ext/**/*.js", "widgets/**/*.js")
 
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
@@ -36,9 +53,9 @@ def each(paths: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", paths, ids=name_of)
 
 
-def imports(path: Path) -> list[str]:
-    """What a file imports; relative imports as paths from the repository's root: `agent.items`."""
-    package = path.relative_to(ROOT).parent.parts
+def imports(path: Path, root: Path = ROOT) -> list[str]:
+    """What a file imports; relative imports as paths from the root: `.agent.protocol.items`."""
+    package = path.relative_to(root).parent.parts
     found: list[str] = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
@@ -54,20 +71,73 @@ def imports(path: Path) -> list[str]:
     return found
 
 
+def room_of(path: Path, root: Path = ROOT) -> str:
+    return path.relative_to(root).parts[1].removesuffix(".py")
+
+
+def upward(path: Path, root: Path = ROOT) -> list[str]:
+    """The imports of a file that are of rooms above its own."""
+    folder = path.relative_to(root).parts[0]
+    rooms = ROOMS[folder]
+    below = set(rooms[: rooms.index(room_of(path, root)) + 1])
+    found: list[str] = []
+    for name in imports(path, root):
+        there, _, rest = name.removeprefix(".").partition(".")
+        if not name.startswith(".") or there not in FOLDERS:
+            continue
+        above = FOLDERS.index(there) > FOLDERS.index(folder)
+        if above or (there == folder and rest and rest.split(".")[0] not in below):
+            found.append(name)
+    return found
+
+
 @each(sorted((ROOT / "agent").rglob("*.py")))
 def test_the_agent_imports_only_itself_and_what_it_is_allowed(path: Path):
     for name in imports(path):
         top = name.split(".")[0]
-        allowed = top in sys.stdlib_module_names | FOREIGN or path.name in ONLY_IN.get(top, ())
+        where = name_of(path)
+        allowed = top in sys.stdlib_module_names | FOREIGN or where in ONLY_IN.get(top, ())
         assert allowed or f"{name}.".startswith(".agent."), name
 
 
 @each(sorted((ROOT / "widgets").rglob("*.py")))
-def test_widgets_know_no_kernel_and_not_how_a_turn_runs(path: Path):
+def test_widgets_know_the_protocol_alone(path: Path):
+    known = (".widgets", ".agent.protocol", ".agent.text.lines")
     for name in imports(path):
-        assert not name.startswith(".kernel_ext")
-        hidden = ("loop", "calls", "client", "http", "websocket", "session")
-        assert name not in {f".agent.{module}" for module in hidden}
+        assert name.startswith(known) or not name.startswith("."), name
+
+
+@each(SOURCES)
+def test_a_room_imports_only_from_rooms_before_it(path: Path):
+    assert not upward(path)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_an_import_that_goes_up_is_found(folder: str, tmp_path: Path):
+    low, *_, high = (room for room in ROOMS[folder] if room != "__init__")
+    planted = tmp_path / folder / low / "planted.py"
+    planted.parent.mkdir(parents=True)
+    planted.write_text(f"from ..{high}.any import thing\n")
+    assert upward(planted, tmp_path) == [f".{folder}.{high}.any"]
+
+
+@each(SOURCES)
+def test_a_file_lies_in_a_room_that_is_listed(path: Path):
+    assert room_of(path) in ROOMS[path.relative_to(ROOT).parts[0]]
+
+
+@each(sorted({path.parent for path in SOURCES}))
+def test_a_room_stays_small_and_its_init_holds_no_code(path: Path):
+    assert len([each for each in path.glob("*.py") if each.name != "__init__.py"]) <= MOST_FILES
+    if len(path.relative_to(ROOT).parts) > 1 and path.name != "inkernel":
+        tree = ast.parse((path / "__init__.py").read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree) and len(tree.body) == 1
+
+
+@each(sorted((ROOT / "tests").rglob("test_*.py")))
+def test_tests_lie_in_the_rooms_they_test(path: Path):
+    folder, *inner = path.relative_to(ROOT / "tests").parts[:-1] or ("",)
+    assert folder not in FOLDERS or not inner or inner[0] in ROOMS[folder]
 
 
 @each(FILES)
@@ -88,19 +158,25 @@ def test_a_file_stays_short(path: Path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
-def test_every_folder_with_modules_or_their_data_is_a_listed_package():
-    setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    setuptools = setup["tool"]["setuptools"]
-    places = setuptools["package-dir"]
-    assert set(setuptools["packages"]) == set(places)
+def test_every_room_is_found_by_the_build():
+    script = (ROOT / "setup.py").read_text(encoding="utf-8")
+    asked: dict[str, Any] = {}
+    script = script.replace("from setuptools import find_namespace_packages, setup", "")
+    names = {"find_namespace_packages": find_namespace_packages, "setup": asked.update}
+    with contextlib.chdir(ROOT):
+        exec(compile(script, "setup.py", "exec"), names)
     data = [path for kind in DATA for path in ROOT.glob(kind)]
-    assert set(places.values()) == {name_of(path.parent) for path in (*SOURCES, *data)}
+    wanted = {name_of(path.parent) for path in (*SOURCES, *data)} - {"kernel_ext/inkernel"}
+    packages = {name.removeprefix("inkernel.").replace(".", "/") for name in asked["packages"]}
+    assert packages - {"inkernel"} == wanted
 
 
-def test_imports_inside_the_agent_have_no_circle():
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_imports_inside_a_folder_have_no_circle(folder: str):
     modules = {
         "." + name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."): path
-        for path in (ROOT / "agent").rglob("*.py")
+        for path in (ROOT / folder).rglob("*.py")
+        if path.name != "__init__.py"
     }
     graph = {name: set(imports(path)) & set(modules) for name, path in modules.items()}
     assert len(list(TopologicalSorter(graph).static_order())) == len(modules)

@@ -6,7 +6,7 @@ Loads nothing until a view is opened.
 from typing import TYPE_CHECKING, Literal, Protocol, assert_never
 
 if TYPE_CHECKING:
-    from ..agent.events import Event
+    from ..agent.protocol.events import Event
 
 __all__ = ["View", "open_view"]
 
@@ -30,15 +30,15 @@ def open_view(
     a terminal. `timing`: show seconds. `rate`: repaints a second, at most."""
     match kind:
         case "live":
-            from .turn_view import LiveScreen, NotebookView
+            from .views.notebook import LiveScreen, NotebookView
 
             return NotebookView(LiveScreen(timing=timing), rate=rate)
         case "static":
-            from .turn_view import NotebookView, StaticScreen
+            from .views.notebook import NotebookView, StaticScreen
 
             return NotebookView(StaticScreen(timing=timing), rate=rate)
         case "plain":
-            from .terminal import on_terminal
+            from .views.terminal import on_terminal
 
             return on_terminal(timing=timing)
         case _:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pydantic import BaseModel, Field
 
+from ..conversation.output_store import Outputs
+from ..conversation.runs import RunHead
 from ..errors import RecordError
-from ..lines import FOLD, Lines
-from ..outputs import Outputs
-from ..runs import RunHead
-from ..search import MOST, SearchError, find
-from ..tokens import estimate
-from . import Tool, ToolOutput, told
+from ..text.lines import FOLD, Lines
+from ..text.search import MOST, SearchError, find
+from ..text.tokens import estimate
+from .tool import Tool, ToolOutput, told
 
 DESCRIPTION = (
     "Read the full form of an output you were shown in part: where it says "

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from ..cell_output import images_of
+from ..config.settings import nearest
+from ..conversation.output_store import Outputs, run_of
+from ..conversation.record import Record
+from ..conversation.runs import LINE, RunHead, TurnHead, turns_named
+from ..conversation.validity import Validity
 from ..errors import RecordError
-from ..items import Message, parse_item
-from ..lines import MARK, Lines, ends, with_gaps
-from ..outputs import Outputs, run_of
-from ..pieces import Piece, fenced, fit, full, run_pieces, whole
-from ..record import Record
-from ..runs import LINE, RunHead, TurnHead, turns_named
-from ..settings import nearest
-from ..tokens import cut_middle, estimate
-from ..validity import Validity
-from . import Tool, ToolOutput, told
+from ..protocol.items import Message, parse_item
+from ..text.cell_output import images_of
+from ..text.lines import MARK, Lines, ends, with_gaps
+from ..text.tokens import cut_middle, estimate
+from ..text.truncation import Piece, fenced, fit, full, run_pieces, whole
+from .tool import Tool, ToolOutput, told
 
 if TYPE_CHECKING:
-    from ..recall import Hit, Index, Row
+    from ..conversation.search_index import Hit, Index, Row
 
 DESCRIPTION = (
     "Bring back cell runs verbatim: source, outputs, other versions, also from before the "
@@ -164,7 +164,7 @@ def recall_tool(
 
 def _index(record: Record) -> "Index | None":
     try:
-        from ..recall import Index
+        from ..conversation.search_index import Index
     except ImportError:  # some Pythons are built without sqlite3
         return None
     return Index(record.path)

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
-from ..cell_output import run_parts
-from ..cells import CellRun
+from ..conversation.output_store import Outputs
 from ..errors import TurnLimited
-from ..outputs import Outputs
-from . import Tool, ToolOutput
+from ..protocol.cells import CellRun
+from ..text.cell_output import run_parts
+from .tool import Tool, ToolOutput
 
 DESCRIPTION = (
     "Run Python in the person's live namespace, as a notebook cell. Returns stdout, stderr, the "

@@ -9,11 +9,11 @@ message with a summary. `truncated`: the oldest items go until the rest fits.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from inkernel.agent.history import Entry, item_tokens
-from inkernel.agent.items import Message, message, text_part
-from inkernel.agent.notes import WORDS
-from inkernel.agent.rawjson import loads
-from inkernel.agent.units import tokens_of, units_of
+from inkernel.agent.compaction.units import tokens_of, units_of
+from inkernel.agent.conversation.history import Entry, item_tokens
+from inkernel.agent.conversation.notes import WORDS
+from inkernel.agent.protocol.items import Message, message, text_part
+from inkernel.agent.protocol.verbatim_json import loads
 
 from .notetaker import take_notes
 

@@ -14,17 +14,17 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from inkernel.agent.client import Client
-from inkernel.agent.events import Compacted
-from inkernel.agent.provider_table import Traits
-from inkernel.agent.providers import Target
-from inkernel.agent.rawjson import dumps, loads
-from inkernel.agent.script import Script
-from inkernel.agent.scripted import ScriptedServer
-from inkernel.agent.scripted_model import count_tokens
-from inkernel.agent.seen import NameSeen
+from inkernel.agent.config.settings import Settings
+from inkernel.agent.protocol.events import Compacted
+from inkernel.agent.protocol.observed import NameSeen
+from inkernel.agent.protocol.verbatim_json import dumps, loads
+from inkernel.agent.providers.catalog import Traits
+from inkernel.agent.providers.resolve import Target
+from inkernel.agent.responses.client import Client
+from inkernel.agent.scripted.model import count_tokens
+from inkernel.agent.scripted.script import Script
+from inkernel.agent.scripted.server import ScriptedServer
 from inkernel.agent.session import Session
-from inkernel.agent.settings import Settings
 
 from .cells_made import a_cell
 from .growth import CELLS

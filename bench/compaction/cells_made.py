@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from random import Random
 
-from inkernel.agent.cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
+from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
 
 TOWNS = [
     "faro",

@@ -12,12 +12,12 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from inkernel.agent.notes import WORDS
-from inkernel.agent.resume import resume
-from inkernel.agent.seen import NameSeen
+from inkernel.agent.conversation.notes import WORDS
+from inkernel.agent.conversation.resume import resume
+from inkernel.agent.protocol.observed import NameSeen
 from inkernel.agent.session import Session
-from inkernel.agent.tools import find
 from inkernel.agent.tools.recall import Recall
+from inkernel.agent.tools.tool import find
 
 from .cells_made import a_cell
 from .notetaker import take_notes

@@ -13,15 +13,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from inkernel.agent.history import Entry, item_tokens
-from inkernel.agent.items import call_output, parse_item
-from inkernel.agent.notes import WORDS
-from inkernel.agent.rawjson import dumps, loads
-from inkernel.agent.record import read_lines
+from inkernel.agent.conversation.history import Entry, item_tokens
+from inkernel.agent.conversation.notes import WORDS
+from inkernel.agent.conversation.record import read_lines
+from inkernel.agent.protocol.items import call_output, parse_item
+from inkernel.agent.protocol.verbatim_json import dumps, loads
 from inkernel.agent.session import Session
-from inkernel.agent.tokens import estimate
-from inkernel.agent.tools import find
+from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.recall import Recall
+from inkernel.agent.tools.tool import find
 
 from .baselines import codex_way, truncated
 from .notetaker import take_notes, texts_of

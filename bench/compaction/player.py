@@ -15,30 +15,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inkernel.agent.actions import Verdict
-from inkernel.agent.cells import CellRun
-from inkernel.agent.context import Place, Snapshot
-from inkernel.agent.events import Compacted, SampleEnded, Usage
-from inkernel.agent.fakes import answer
-from inkernel.agent.images import image_tokens
-from inkernel.agent.items import Item, parse_item
+from inkernel.agent.config.settings import Settings
+from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.record import Record
+from inkernel.agent.conversation.validity import Validity
 from inkernel.agent.loop import turn as run_turn
-from inkernel.agent.outputs import Outputs
-from inkernel.agent.providers import Target
-from inkernel.agent.rawjson import loads
-from inkernel.agent.record import Record
-from inkernel.agent.request import Request
-from inkernel.agent.seen import CellSeen, NameSeen
+from inkernel.agent.protocol.actions import Verdict
+from inkernel.agent.protocol.cells import CellRun
+from inkernel.agent.protocol.events import Compacted, SampleEnded, Usage
+from inkernel.agent.protocol.items import Item, parse_item
+from inkernel.agent.protocol.observed import CellSeen, NameSeen
+from inkernel.agent.protocol.verbatim_json import loads
+from inkernel.agent.providers.resolve import Target
+from inkernel.agent.responses.request import Request
+from inkernel.agent.responses.stream import Finished, SamplePart
 from inkernel.agent.session import Conversation, Said, Sample, Session, validity
-from inkernel.agent.settings import Settings
-from inkernel.agent.tokens import estimate
-from inkernel.agent.tools import Tool
+from inkernel.agent.testing import answer
+from inkernel.agent.text.images import image_tokens
+from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.output import output_tool
 from inkernel.agent.tools.recall import recall_tool
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
-from inkernel.agent.validity import Validity
-from inkernel.agent.wire import Finished, SamplePart
-from inkernel.kernel_ext.inspect_tool import inspect_tool
+from inkernel.agent.tools.tool import Tool
+from inkernel.kernel_ext.tools.inspect import inspect_tool
 
 from .story import Turn
 

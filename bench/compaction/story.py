@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
-from inkernel.agent.cells import CellRun
+from inkernel.agent.protocol.cells import CellRun
 
 from .cells_made import (
     TOWNS,

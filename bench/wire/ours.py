@@ -16,24 +16,24 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from inkernel.agent.actions import Verdict
-from inkernel.agent.cells import CellRun
-from inkernel.agent.client import Client
-from inkernel.agent.context import Place, Snapshot
-from inkernel.agent.cost import preload
-from inkernel.agent.events import TurnEnded
-from inkernel.agent.fakes import answer
+from inkernel.agent.config.settings import Settings
+from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.record import Record
 from inkernel.agent.loop import turn
-from inkernel.agent.outputs import Outputs
-from inkernel.agent.providers import Target
-from inkernel.agent.record import Record
-from inkernel.agent.request import Request
+from inkernel.agent.protocol.actions import Verdict
+from inkernel.agent.protocol.cells import CellRun
+from inkernel.agent.protocol.events import TurnEnded
+from inkernel.agent.providers.pricing import preload
+from inkernel.agent.providers.resolve import Target
+from inkernel.agent.responses.client import Client
+from inkernel.agent.responses.request import Request
 from inkernel.agent.session import Said, Session, new_session_id
-from inkernel.agent.settings import Settings
-from inkernel.agent.tools import Tool, ToolOutput, told
+from inkernel.agent.testing import answer
 from inkernel.agent.tools.output import output_tool
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
-from inkernel.kernel_ext.inspect_tool import inspect_tool
+from inkernel.agent.tools.tool import Tool, ToolOutput, told
+from inkernel.kernel_ext.tools.inspect import inspect_tool
 
 from .canned import TOOL
 from .job import OUTPUT, SAID, Job, job_from_argv

@@ -2,6 +2,6 @@
 
 import sys
 
-from inkernel.kernel_ext.headless import main
+from inkernel.kernel_ext.cli.main import main
 
 sys.exit(main())

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from inkernel.agent.client import Client
-from inkernel.agent.context import Place, Snapshot
-from inkernel.agent.events import Event
-from inkernel.agent.items import Item, parse_item
+from inkernel.agent.config.settings import Settings
+from inkernel.agent.context.changes import Place, Snapshot
 from inkernel.agent.loop import turn
-from inkernel.agent.providers import Target
+from inkernel.agent.protocol.events import Event
+from inkernel.agent.protocol.items import Item, parse_item
+from inkernel.agent.providers.resolve import Target
+from inkernel.agent.responses.client import Client
 from inkernel.agent.session import Said, Session
-from inkernel.agent.settings import Settings
-from inkernel.agent.tools import Tool, ToolOutput, told
+from inkernel.agent.tools.tool import Tool, ToolOutput, told
 
 
 @pytest.fixture

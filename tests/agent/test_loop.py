@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from inkernel.agent import retry
-from inkernel.agent.context import Place, Snapshot
+from inkernel.agent.config.project import Doc
+from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.conversation.record import read_record
 from inkernel.agent.errors import (
     AgentError,
     AuthError,
@@ -25,15 +26,22 @@ from inkernel.agent.errors import (
     TurnLimited,
     UnreachableError,
 )
-from inkernel.agent.events import Event, ItemDone, Notice, Retrying, TextDelta, TurnEnded, Usage
-from inkernel.agent.fakes import play
-from inkernel.agent.items import parse_item
 from inkernel.agent.loop import turn
-from inkernel.agent.project import Doc
-from inkernel.agent.record import read_record
-from inkernel.agent.request import Request
+from inkernel.agent.protocol.events import (
+    Event,
+    ItemDone,
+    Notice,
+    Retrying,
+    TextDelta,
+    TurnEnded,
+    Usage,
+)
+from inkernel.agent.protocol.items import parse_item
+from inkernel.agent.responses import retry
+from inkernel.agent.responses.request import Request
+from inkernel.agent.responses.stream import Finished, SamplePart
 from inkernel.agent.session import Said, Sample, Session
-from inkernel.agent.wire import Finished, SamplePart
+from inkernel.agent.testing import play
 
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
 Make = Callable[..., Any]

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from inkernel.agent.actions import Action, Verdict
-from inkernel.agent.context import Place, Snapshot
+from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.conversation.record import Record
 from inkernel.agent.errors import RecordError, ServerFaultError
-from inkernel.agent.events import Event, TurnEnded
-from inkernel.agent.fakes import play
-from inkernel.agent.items import parse_item
 from inkernel.agent.loop import turn
-from inkernel.agent.record import Record
-from inkernel.agent.request import Request
+from inkernel.agent.protocol.actions import Action, Verdict
+from inkernel.agent.protocol.events import Event, TurnEnded
+from inkernel.agent.protocol.items import parse_item
+from inkernel.agent.responses.request import Request
+from inkernel.agent.responses.stream import Finished, SamplePart
 from inkernel.agent.session import INTERRUPTED, Said, Session
-from inkernel.agent.wire import Finished, SamplePart
+from inkernel.agent.testing import play
 
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
 Make = Callable[..., Any]

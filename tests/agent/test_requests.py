@@ -12,23 +12,23 @@ from typing import Any
 
 import pytest
 
-from inkernel.agent.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
-from inkernel.agent.context import Place, Snapshot
-from inkernel.agent.fakes import play
-from inkernel.agent.items import Item, call_output, parse_item, text_part
+from inkernel.agent.compaction.marks import go_back, named
+from inkernel.agent.config.project import Doc
+from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.context.instructions import instructions
+from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.resume import resume
+from inkernel.agent.conversation.runs import Runs
 from inkernel.agent.loop import turn
-from inkernel.agent.outputs import Outputs
-from inkernel.agent.project import Doc
-from inkernel.agent.prompt import instructions
-from inkernel.agent.request import Request
-from inkernel.agent.resume import resume
-from inkernel.agent.runs import Runs
-from inkernel.agent.seen import CellSeen, NameSeen
+from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
+from inkernel.agent.protocol.items import Item, call_output, parse_item, text_part
+from inkernel.agent.protocol.observed import CellSeen, NameSeen
+from inkernel.agent.responses.request import Request
+from inkernel.agent.responses.stream import Finished, SamplePart
 from inkernel.agent.session import Said, Session, conversation_of
-from inkernel.agent.steering import go_back, named
-from inkernel.agent.tokens import estimate
+from inkernel.agent.testing import play
+from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
-from inkernel.agent.wire import Finished, SamplePart
 
 FOLDER = Path(__file__).parent / "golden" / "requests"
 DOC = Doc(Path("/home/ada/rain/AGENTS.md"), "Use metric units.\n")

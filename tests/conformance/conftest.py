@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from inkernel.agent.script import Script, load_script
-from inkernel.agent.scripted import ScriptedServer
+from inkernel.agent.scripted.script import Script, load_script
+from inkernel.agent.scripted.server import ScriptedServer
 
 HERE = Path(__file__).parent
 SCRIPTS = [*sorted(HERE.glob("*.toml")), *sorted((HERE.parents[1] / "notebooks").glob("*.toml"))]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from inkernel.agent.script import Response, Script
+from inkernel.agent.scripted.script import Response, Script
 
 TOOL = {"type": "function", "description": "It.", "parameters": {"type": "object"}, "strict": False}
 

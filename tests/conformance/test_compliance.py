@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from inkernel.agent.script import load_script
-from inkernel.agent.scripted import ScriptedServer
+from inkernel.agent.scripted.script import load_script
+from inkernel.agent.scripted.server import ScriptedServer
 
 from .checked import connect, exchanged, posted, streamed
 from .order import Event

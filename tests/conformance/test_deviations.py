@@ -4,10 +4,10 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from inkernel.agent.deviations import OF_EVENTS
-from inkernel.agent.script import Script
-from inkernel.agent.scripted import ScriptedServer
-from inkernel.agent.scripted_ways import OF_FRAMING
+from inkernel.agent.scripted.deviations import OF_EVENTS
+from inkernel.agent.scripted.profiles import OF_FRAMING
+from inkernel.agent.scripted.script import Script
+from inkernel.agent.scripted.server import ScriptedServer
 
 from .checked import streamed
 from .playing import TOOL

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from inkernel.agent.script import Script
-from inkernel.agent.scripted import ScriptedServer
+from inkernel.agent.scripted.script import Script
+from inkernel.agent.scripted.server import ScriptedServer
 
 from .order import Event, read_frames, violations
 
-CAPTURES = Path(__file__).parents[1] / "agent" / "captures"
+CAPTURES = Path(__file__).parents[1] / "agent" / "responses" / "captures"
 RESPONSE = {
     "reasoning": "I look first.",
     "say": "One two three.",

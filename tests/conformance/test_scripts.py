@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 
-from inkernel.agent.script import Script
-from inkernel.agent.scripted import ScriptedServer
+from inkernel.agent.scripted.script import Script
+from inkernel.agent.scripted.server import ScriptedServer
 
 from .checked import connect, exchanged, posted, streamed
 from .playing import Ask, play

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter
 
-from inkernel.agent.script import Script
-from inkernel.agent.scripted import ScriptedServer
+from inkernel.agent.scripted.script import Script
+from inkernel.agent.scripted.server import ScriptedServer
 
 from .order import Event, violations
 from .playing import Ask, outputs, play

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from inkernel.agent.providers import LOCAL
+from inkernel.agent.providers.resolve import LOCAL
 
 pytestmark = pytest.mark.kernel
 

@@ -15,18 +15,18 @@ from pathlib import Path
 import pytest
 
 from inkernel.agent import errors
-from inkernel.agent.cells import CellRun, StreamOutput
-from inkernel.agent.client import Client
-from inkernel.agent.context import Place, Snapshot
-from inkernel.agent.events import Event, ReasoningDelta, SampleEnded, TextDelta, TurnEnded
-from inkernel.agent.http import list_models
-from inkernel.agent.keys import Keys
+from inkernel.agent.config.settings import Settings
+from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.record import Record
 from inkernel.agent.loop import turn
-from inkernel.agent.outputs import Outputs
-from inkernel.agent.providers import Target, find_target
-from inkernel.agent.record import Record
+from inkernel.agent.protocol.cells import CellRun, StreamOutput
+from inkernel.agent.protocol.events import Event, ReasoningDelta, SampleEnded, TextDelta, TurnEnded
+from inkernel.agent.providers.keys import Keys
+from inkernel.agent.providers.resolve import Target, find_target
+from inkernel.agent.responses.client import Client
+from inkernel.agent.responses.http import list_models
 from inkernel.agent.session import Said, Session
-from inkernel.agent.settings import Settings
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
 
 pytestmark = pytest.mark.timeout(120, func_only=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from inkernel.agent.actions import Verdict
-from inkernel.agent.cells import DisplayOutput, ErrorOutput, StreamOutput
-from inkernel.agent.events import (
+from inkernel.agent.protocol.actions import Verdict
+from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput, StreamOutput
+from inkernel.agent.protocol.events import (
     CallDelta,
     Compacted,
     Compacting,
@@ -28,7 +28,7 @@ from inkernel.agent.events import (
     TurnStarted,
     Usage,
 )
-from inkernel.agent.items import parse_item
+from inkernel.agent.protocol.items import parse_item
 
 
 @pytest.fixture

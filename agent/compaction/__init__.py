@@ -1,0 +1,1 @@
+"""Making the window shorter, by cells. Knows no transport."""

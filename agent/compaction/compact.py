@@ -1,0 +1,209 @@
+"""Making room in the window in time: before a sample, after a refusal, or when a person asks.
+
+Knows no transport. What goes and what stays is decided in `compaction`.
+"""
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Literal
+
+from ..conversation.history import Entry
+from ..conversation.notes import NOT_NOTED, Noted, Notes
+from ..errors import ContextLengthError, ModelError
+from ..protocol.events import Compacted, Compacting, Event, Notice
+from ..protocol.observed import NameSeen
+from ..responses.provider_compaction import Sealed, latest_seal
+from ..responses.request import Request, read_by_model
+from ..session import Conversation, Session, validity
+from ..text.tokens import estimate
+from .budget import Room, Why, full, room_of, room_or_size, target
+from .note_taking import look_ahead, prepared_notes, ready_notes, take_notes
+from .shorten import Known, Shortened, shorten
+
+AGAIN = 0.05
+"""Part of the window that must come before another compaction is tried that was in vain."""
+
+WORTH = 0.9
+"""A window that would not become shorter than this part of itself is left as it is."""
+
+
+async def make_room(session: Session, fields: bytes) -> AsyncGenerator[Event]:
+    """Before a sample: make the window shorter if it is too full; prepare that if it soon will be.
+
+    Raises ContextLengthError when what cannot be left out is more than the window.
+    """
+    room = room_of(session, fields)
+    if room is None:
+        return
+    if room.holds(1.0) <= 0:
+        raise ContextLengthError(
+            f"Instructions and tools alone take about {room.fixed:,} tokens;"
+            f" the window of {session.target.model} has {room.window:,}.",
+            "Choose a model with a larger window, or say how large: `%agent config window N`.",
+        )
+    _prune(session, room)
+    talk = session.conversation
+    if talk.history.tokens >= room.holds(full(session)) and talk.history.tokens > talk.stuck:
+        async for event in _compact(session, fields, room, "full"):
+            yield event
+    else:
+        look_ahead(session, fields)
+
+
+async def overflowed(
+    session: Session, fields: bytes, error: ContextLengthError
+) -> AsyncGenerator[Event]:
+    """After the server refused a request as too long. Raises that error if nothing can be done.
+
+    Where nobody knows the model's window, it is smaller than what was refused: that is kept.
+    """
+    talk = session.conversation
+    before, window, size = (
+        talk.history.tokens,
+        talk.window,
+        talk.size(estimate(read_by_model(fields))),
+    )
+    talk.window = min(size, window or size)
+    room = room_of(session, fields)
+    if room is not None and room.holds(1.0) > 0:
+        async for event in _compact(session, fields, room, "overflow"):
+            yield event
+    if talk.history.tokens >= before:
+        talk.window = window
+        raise error
+
+
+def _prune(session: Session, room: Room) -> None:
+    """After the server compacted within a response: what it stands for need not be sent again."""
+    history = session.conversation.history
+    at = latest_seal(history.entries, history.seal.count if history.seal else 0)
+    if at is None:
+        return
+    local = history.local[: at - len(history.entries)]
+    done = shorten(local, known(session), target(session, room, "full"), session.outputs.keep)
+    session.seal(history.entries[at:], 1, "server", done.entries, done.digest)
+
+
+def known(session: Session, notes: Notes | None = None) -> Known:
+    """What is known beside the window, for a digest. Tells no one."""
+    talk = session.conversation
+    live = session.live() if session.live else talk.told.names
+    return Known(
+        validity=validity(talk, session.outputs),
+        turn=talk.turns,
+        turns=talk.heads,
+        facts=talk.told.facts,
+        names=[seen.line for seen in live.values() if isinstance(seen, NameSeen)],
+        notes=notes,
+        digest=talk.digest,
+    )
+
+
+async def compact_now(session: Session, fields: bytes) -> AsyncGenerator[Event]:
+    """Make the window shorter because the person asks for it."""
+    async for event in _compact(session, fields, room_or_size(session, fields), "asked"):
+        yield event
+
+
+def preview(session: Session, fields: bytes, why: Why = "full") -> Shortened:
+    """What a compaction now would come to, with the notes that are there. Changes nothing."""
+    talk = session.conversation
+    goal = target(session, room_or_size(session, fields), why)
+    return shorten(talk.history.local, known(session, ready_notes(talk)), goal, _unkept)
+
+
+def _unkept(_text: str, _turn: int) -> str:
+    """Stands for the handle of a text that would be kept."""
+    return "out-…"
+
+
+async def _compact(session: Session, fields: bytes, room: Room, why: Why) -> AsyncGenerator[Event]:
+    """Make the window shorter, once."""
+    talk, started = session.conversation, time.monotonic()
+    before = talk.size(room.fixed)
+    yield Compacting(tokens=before, window=room.window, overflow=why == "overflow")
+    goal = target(session, room, why)
+    sealed, failed = await _sealed(session, fields)
+    noted = NOT_NOTED if sealed else await _notes_for(session, fields, room, goal)
+    about = known(session, noted.notes)
+    done = shorten(talk.history.local, about, goal, session.outputs.keep)
+    shorter = sealed is not None or done.tokens < talk.history.tokens * WORTH
+    if sealed:
+        entries = [Entry(item, talk.turns, None, "digest") for item in sealed.items]
+        session.seal(entries, len(entries), why, done.entries, done.digest)
+    elif shorter:
+        _replace_window(session, done, why)
+    after = talk.size(room.fixed)
+    talk.stuck = 0 if shorter and after < room.window else talk.history.tokens + room.tokens(AGAIN)
+    yield Compacted(
+        before=before,
+        after=after,
+        dropped=_what(sealed, done, shorter),
+        notes=_whose(noted, done),
+        usage=sealed.usage if sealed else noted.usage,
+        seconds=time.monotonic() - started,
+    )
+    if failed:
+        yield Notice(text=failed)
+    if why != "full":
+        return
+    if not shorter:
+        yield Notice(text=_why_not(room, talk))
+    if talk.history.tokens >= room.holds(1.0):
+        raise ContextLengthError(
+            _why_not(room, talk), "Say it in fewer words, unpin cells, or begin anew: `%agent new`."
+        )
+
+
+async def _sealed(session: Session, fields: bytes) -> tuple[Sealed | None, str]:
+    """The provider's own compaction, where it is wanted and can be had; else why not."""
+    asked = session.settings.compaction == "provider"
+    if not asked or session.compact is None or not session.target.traits.compact:
+        return None, ""
+    try:
+        talk = session.conversation
+        sealed = await session.compact(Request.of(fields, talk.history.wire))
+        talk.usage += sealed.usage
+        session.record.append("notes", {"usage": sealed.usage.model_dump(), "notes": None})
+        return sealed, ""
+    except ModelError as error:
+        return None, f"The provider's compaction failed, so ours took its place: {error.message}"
+
+
+def _what(sealed: Sealed | None, done: Shortened, shorter: bool) -> str:
+    if sealed:
+        return "the provider's compaction; ours is kept beside it"
+    return done.dropped.words() if shorter else "nothing"
+
+
+def _replace_window(session: Session, done: Shortened, why: Why) -> None:
+    """Have the shorter window, and know the names as its digest tells them."""
+    talk = session.conversation
+    session.rewrite(done.entries, why, done.digest)
+    if session.live:
+        session.know(replace(talk.told, names=session.live()))
+
+
+async def _notes_for(session: Session, fields: bytes, room: Room, goal: int) -> Noted:
+    """The notes that were prepared; else they are made now, if only the digest will tell of it."""
+    if noted := await prepared_notes(session):
+        return noted
+    if not shorten(session.conversation.history.local, known(session), goal, _unkept).folded:
+        return NOT_NOTED
+    return await take_notes(session, fields, room)
+
+
+def _whose(noted: Noted, done: Shortened) -> Literal["model", "earlier", "none", "unasked"]:
+    if noted.notes:
+        return "model"
+    if not done.digest.notes.empty:
+        return "earlier"
+    return "none" if noted.asked else "unasked"
+
+
+def _why_not(room: Room, talk: Conversation) -> str:
+    return (
+        f"The conversation takes {talk.size(room.fixed):,} of {room.window:,} tokens and cannot be"
+        " made shorter: what was said last, the last step and pinned cells stay whole."
+    )

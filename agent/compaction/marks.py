@@ -1,0 +1,172 @@
+"""What the person does to the window: pin, hide and bring back cells, edit the digest, go back.
+
+All of it is in the record. Knows no shell; shows nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ..context.cells import told_again
+from ..conversation.digest import Digest, edited
+from ..conversation.history import Entry
+from ..conversation.output_store import run_of
+from ..conversation.runs import HANDLE, RunHead, TurnHead, turns_named
+from ..errors import UsageError
+from ..protocol.items import Message, message, text_part
+from ..protocol.observed import NameSeen
+from ..session import Session, validity
+from .budget import target_of
+from .compact import known
+from .shorten import rebuild
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a text names: runs, or turns of the agent's. `keys`: what marks of them go by."""
+
+    runs: tuple[RunHead, ...] = ()
+    turns: tuple[TurnHead, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Once each."""
+        turns = [f"turn:{head.turn}" for head in self.turns]
+        return tuple(dict.fromkeys([*(head.key for head in self.runs), *turns]))
+
+    @property
+    def label(self) -> str:
+        """In words."""
+        runs = [f"{head.handle} ({head.label})" for head in self.runs]
+        return ", ".join([*runs, *(f"turn {head.turn}" for head in self.turns)])
+
+
+def named(session: Session, words: str) -> Named:
+    """The cells that `words` name: `12` or `In [12]`, `out-7`, `turn 3`, a notebook cell's id.
+
+    A count names what had it last: a run of the person's, or a turn. Raises UsageError.
+    """
+    runs = tuple(head for head in session.outputs.runs.named(words) if head.by == "person")
+    if words.strip().startswith("out-"):
+        runs = session.outputs.runs.named(words)
+    turns = turns_named(words, session.conversation.heads)
+    if runs and turns and "turn" not in words.lower() and runs[-1].cell != turns[-1].cell:
+        newer = turns[-1].turn >= runs[-1].turn
+        runs, turns = ((), turns) if newer else (runs, ())
+    if not runs and not turns:
+        raise UsageError(
+            f"No cell here is called {words!r}." if words.strip() else "Which cell?",
+            "Name one by its number as `12`, by `out-7`, `turn 3`, or its id:"
+            " `%agent context` lists them.",
+        )
+    return Named(runs, turns)
+
+
+def pin(session: Session, cells: Named, pinned: bool = True) -> None:
+    """Keep cells whole through compactions, or no longer."""
+    _mark(session, cells, "pin" if pinned else "unpin")
+
+
+def hide(session: Session, cells: Named, fields: bytes) -> None:
+    """Take cells out of the window, the digest and all that can be recalled."""
+    _mark(session, cells, "hide")
+    conceal(session, fields)
+
+
+def conceal(session: Session, fields: bytes) -> None:
+    """Take what the person hides out of the window, where any of it is there."""
+    talk = session.conversation
+    if not talk.marks.hidden:
+        return
+    turns = {head.turn for head in talk.heads if f"turn:{head.turn}" in talk.marks.hidden}
+    about = known(session)
+    handles = {head.handle for head in about.runs.heads if about.validity.hides(head)}
+    kept = [entry for entry in talk.history.local if not _is_of(entry, turns, handles)]
+    digest = talk.digest and _without(talk.digest, turns, handles)
+    done = rebuild(kept, replace(about, digest=digest), target_of(session, fields))
+    if len(kept) < len(talk.history.local) or (digest and done.digest.text != digest.text):
+        session.rewrite(done.entries, "hidden", done.digest)
+
+
+def show(session: Session, cells: Named) -> None:
+    """Tell the model runs whole, again; they are hidden no longer."""
+    _mark(session, cells, "show")
+    turns = {head.turn for head in cells.turns}
+    runs = session.outputs.runs
+    heads = [head for head in runs.heads if head.by == "agent" and head.turn in turns]
+    holds = validity(session.conversation, session.outputs)
+    for head in (*cells.runs, *heads):
+        run = run_of(session.outputs.line(head.handle))
+        item = told_again(head, run, holds.after(head.handle))
+        session.commit(item, "cells", head.handle)
+
+
+def edit(session: Session, text: str) -> Digest:
+    """Have the text in place of the digest's. Raises UsageError when there is no digest."""
+    talk = session.conversation
+    if talk.digest is None:
+        raise UsageError("There is no digest yet.", "`%agent compact` makes one.")
+    digest = edited(talk.digest, text)
+    entries = [
+        replace(entry, item=message("user", text_part(digest.text)))
+        if entry.kind == "digest"
+        else entry
+        for entry in talk.history.local
+    ]
+    session.rewrite(entries, "edited", digest)
+    return digest
+
+
+def go_back(session: Session, cells: Named) -> TurnHead:
+    """Write that the conversation is as it was before a turn; it is to be read anew, and concealed.
+
+    Raises UsageError when no turn is named.
+    """
+    if not cells.turns:
+        raise UsageError(
+            f"{cells.label} is no turn of the agent's.",
+            "Name the cell that said something to it, or `turn 3`.",
+        )
+    turn = cells.turns[-1]
+    session.close_open_calls()
+    session.record.append("rewind", {"turn": turn.turn})
+    return turn
+
+
+def forget_names(session: Session, names: Iterable[str]) -> None:
+    """What the model knows of these no longer holds: the next turn tells what became of them."""
+    told = session.conversation.told
+    unknown = {name: NameSeen(name, "", "undone:") for name in names}
+    session.know(replace(told, names={**told.names, **unknown}))
+
+
+def _mark(session: Session, cells: Named, mark: str) -> None:
+    talk = session.conversation
+    for key in cells.keys:
+        session.record.append("mark", {"mark": mark, "key": key})
+        talk.marks = talk.marks.marked(mark, key)
+    session.outputs.runs.together.clear()
+
+
+def _is_of(entry: Entry, turns: set[int], handles: set[str]) -> bool:
+    """It tells of what is hidden. What was told of the place in that turn is not a part of it."""
+    if entry.kind != "cells":
+        return entry.turn in turns and entry.kind in ("said", "model", "output")
+    if entry.run is None and isinstance(entry.item, Message):  # a line each of several runs
+        return not handles.isdisjoint(HANDLE.findall(entry.item.text))
+    return entry.run in handles
+
+
+def _without(digest: Digest, turns: set[int], handles: set[str]) -> Digest:
+    """Without what rests on them."""
+
+    def kept(sources: Sequence[str]) -> bool:
+        return not handles.intersection(sources)
+
+    notes = digest.notes.model_copy(
+        update={
+            "decisions": tuple(it for it in digest.notes.decisions if kept(it.sources)),
+            "facts": tuple(it for it in digest.notes.facts if kept(it.sources)),
+        }
+    )
+    said = tuple(turn for turn in digest.said if turn.turn not in turns)
+    return digest.model_copy(update={"notes": notes, "said": said})

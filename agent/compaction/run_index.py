@@ -1,0 +1,136 @@
+"""The index of cell runs, by levels: the latest a line each, older ones by tens, hundreds, …
+
+A range is always the same runs and the same line, so that folding an old one changes no newer one.
+Pure; knows neither what runs showed nor where they are kept.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from ..conversation.runs import RunHead, Runs, Together
+from ..text.tokens import estimate
+
+KEEPS = (100, 50, 20, 10, 5, 2, 1)
+"""How many lines of each level there are, at least; the first that fits is taken."""
+
+NAMES, OUTCOMES = 6, 4
+"""Most names and most outcomes of one range."""
+
+LARGE = 100
+"""Tokens of a run from which on its size is told."""
+
+BASE = 10
+
+Span = tuple[int, int]
+"""Where a row of runs starts and ends, counted from 0."""
+
+Besides = Callable[[RunHead], str | None]
+"""What besides is to be said of a run; None when the person hides it."""
+
+
+def index_lines(runs: Runs, upto: int, budget: int, besides: Besides) -> list[str]:
+    """Lines for the first `upto` runs, in at most about `budget` tokens."""
+    for keep in KEEPS:
+        lines = _fitting(runs, ranges(upto, keep), budget, besides)
+        if lines is not None:
+            return lines
+    return _coarser(runs, ranges(upto, KEEPS[-1]), budget, besides)
+
+
+def _coarser(runs: Runs, spans: list[Span], budget: int, besides: Besides) -> list[str]:
+    """Lines for a very small window: the oldest spans become one, more of them until it fits."""
+    while len(spans) > 1:
+        half = len(spans) // 2 or 1
+        spans = [(0, spans[half][1]), *spans[half + 1 :]]
+        lines = _fitting(runs, spans, budget, besides)
+        if lines is not None:
+            return lines
+    return list(_newest_first(runs, spans, besides))
+
+
+def _fitting(runs: Runs, spans: list[Span], budget: int, besides: Besides) -> list[str] | None:
+    """Lines for these spans, if they fit. Looks at no more of them than would."""
+    lines = list[str]()
+    for line in _newest_first(runs, spans, besides):
+        budget -= estimate(line)
+        if budget < 0:
+            return None
+        lines.append(line)
+    return lines[::-1]
+
+
+def ranges(upto: int, keep: int) -> list[Span]:
+    """`range(upto)` as spans of 1, 10, 100 … numbers, each beginning at a multiple of its length.
+
+    From the end, `keep` to `keep + 9` spans of each length, but for the longest: all that is left.
+    """
+    found: list[Span] = []
+    end, size = upto, 1
+    while end:
+        start = max(0, end // size - keep) // BASE * BASE * size
+        found += [(at, min(at + size, end)) for at in reversed(range(start, end, size))]
+        end, size = start, size * BASE
+    return found[::-1]
+
+
+def run_line(head: RunHead, besides: str = "") -> str:
+    """One run in a line."""
+    outcome = f"{head.status} {head.error}".strip()
+    bound = f"; bound {', '.join(head.bound)}" if head.bound else ""
+    size = f", {head.tokens:,} tokens" if head.tokens > LARGE else ""
+    return f"- {head.handle} {head.label}: {outcome}{size}{bound}{besides} `{head.line}`"
+
+
+def _newest_first(runs: Runs, spans: Sequence[Span], besides: Besides) -> Iterator[str]:
+    for start, end in reversed(spans):
+        if end - start > 1:
+            if together := _together(runs, start, end, besides):
+                yield _range_line(together)
+        elif (told := besides(runs.heads[start])) is not None:
+            yield run_line(runs.heads[start], told)
+
+
+def _together(runs: Runs, start: int, end: int, besides: Besides) -> Together | None:
+    """What is told of these runs together; None when the person hides them all.
+
+    A row of 10, 100, … is always the same runs, so that it is put together once.
+    """
+    size = BASE
+    while size * BASE <= end - start:
+        size *= BASE
+    whole = end - start == size and not start % size
+    if whole and (start, end) in runs.together:
+        return runs.together[start, end]
+    if end - start <= BASE:
+        shown = [head for head in runs.heads[start:end] if besides(head) is not None]
+        parts = [_alone(head) for head in shown]
+    else:
+        size = size // BASE if whole else size
+        pieces = ((at, min(at + size, end)) for at in range(start, end, size))
+        parts = [it for piece in pieces if (it := _together(runs, *piece, besides))]
+    together = _joined(parts) if parts else None
+    if whole:
+        runs.together[start, end] = together
+    return together
+
+
+def _alone(head: RunHead) -> Together:
+    outcome = f"{head.status} {head.error}".strip()
+    return Together(head.handle, head.handle, ((outcome, 1),), head.bound[:NAMES], False)
+
+
+def _joined(parts: Sequence[Together]) -> Together:
+    outcomes = Counter[str]()
+    for part in parts:
+        outcomes.update(dict(part.outcomes))
+    names = list(dict.fromkeys(name for part in parts for name in part.bound))
+    more = len(names) > NAMES or any(part.more for part in parts)
+    counted = tuple(outcomes.most_common())
+    return Together(parts[0].first, parts[-1].last, counted, tuple(names[:NAMES]), more)
+
+
+def _range_line(runs: Together) -> str:
+    told = ", ".join(f"{count} {outcome}" for outcome, count in runs.outcomes[:OUTCOMES])
+    names = ", ".join((*runs.bound, *(["…"] if runs.more else [])))
+    bound = f"; bound {names}" if names else ""
+    return f"- {runs.first}–{runs.last}: {told}{bound}"

@@ -1,0 +1,313 @@
+"""From a window to a shorter one, in one rewrite, by cells. Pure: what goes is kept elsewhere.
+
+In this order, until it fits: runs that were superseded; the bulk of old outputs; old images; then
+the oldest cells and turns become entries of the digest. Asks no model and knows no record.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..context.changes import environment_item
+from ..conversation.digest import CELLS, NAMES, Digest, Parts, SaidTurn, make_digest, share
+from ..conversation.history import Entry
+from ..conversation.notes import Notes
+from ..conversation.runs import RunHead, Runs, TurnHead
+from ..conversation.validity import Validity
+from ..protocol.items import Message, message, text_part
+from ..text.tokens import cut_middle, estimate
+from .run_index import index_lines
+from .units import (
+    Keep,
+    Smaller,
+    Unit,
+    replaced_by,
+    tokens_of,
+    units_of,
+    without_bulk,
+    without_images,
+)
+
+ANSWER = 80
+"""Most tokens of an answer that is kept beside what was asked."""
+
+RECENT = 0.5
+"""Part of the room for what is latest: its outputs and images are the last to be cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known beside the window.
+
+    `turn`: the present one. `facts`: of the place, as told. `names`: a line for each live variable,
+    the latest last.
+    """
+
+    validity: Validity
+    turn: int
+    turns: Sequence[TurnHead] = ()
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    names: Sequence[str] = ()
+    notes: Notes | None = None
+    digest: Digest | None = None
+
+    @property
+    def runs(self) -> Runs:
+        """All of the session."""
+        return self.validity.runs
+
+    def besides(self, head: RunHead) -> str | None:
+        """What the index says of a run besides; None of one that is hidden."""
+        if self.validity.hides(head):
+            return None
+        mark = self.validity.mark(head.handle)
+        return f";{mark}" if mark else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What became of entries: of how many runs and turns only the digest tells, and so on."""
+
+    superseded: int = 0
+    cut: int = 0
+    images: int = 0
+    runs: int = 0
+    turns: int = 0
+
+    def words(self) -> str:
+        """The same for people."""
+        told = (
+            (self.superseded, "superseded run", "superseded runs"),
+            (self.cut, "long output cut", "long outputs cut"),
+            (self.images, "output without its figures", "outputs without their figures"),
+            (self.runs, "run in the digest", "runs in the digest"),
+            (self.turns, "turn in the digest", "turns in the digest"),
+        )
+        words = [f"{count:,} {one if count == 1 else many}" for count, one, many in told if count]
+        return ", ".join(words) or "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Shortened:
+    """The new window. `tokens`: of it, about; `folded`: how many units only the digest tells of."""
+
+    entries: tuple[Entry, ...]
+    digest: Digest
+    dropped: Dropped
+    tokens: int
+    folded: int
+
+
+def shorten(entries: Sequence[Entry], known: Known, room: int, keep: Keep) -> Shortened:
+    """The window in at most about `room` tokens, where that can be.
+
+    What the person said last, the last sample and what is pinned stay whole.
+    """
+    work = _work(entries, known, room)
+    work.drop_superseded()
+    recent = work.recent()
+    work.shrink(lambda unit: without_bulk(unit, keep), "cut", recent)
+    work.shrink(without_images, "images", recent)
+    boundary = work.boundary()
+    if boundary == len(work.units) - 1:
+        work.shrink(lambda unit: without_bulk(unit, keep), "cut", len(work.units))
+        boundary = work.boundary()
+    return work.folded(boundary)
+
+
+def rebuild(entries: Sequence[Entry], known: Known, room: int) -> Shortened:
+    """The window with a digest made anew; nothing is left out."""
+    return _work(entries, known, room).folded(0)
+
+
+def _work(entries: Sequence[Entry], known: Known, room: int) -> "_Work":
+    remade = ("instructions", "place", "digest", *(("names",) if known.names else ()))
+    body = [entry for entry in entries if entry.kind not in remade]
+    return _Work(units_of(body), _standing(entries, known), known, room)
+
+
+class _Work:
+    """A window on its way: `units`, what each costs, what was done to them."""
+
+    def __init__(self, units: list[Unit], head: list[Entry], known: Known, room: int) -> None:
+        self.units = units
+        self.costs = [tokens_of(unit) for unit in units]
+        self._head = head
+        self._known = known
+        self._room = room
+        self._fixed = tokens_of(head)
+        self._counts = {"superseded": 0, "cut": 0, "images": 0}
+        self._bare = self._cost_of_digest(0)
+
+    def drop_superseded(self) -> None:
+        """Without the person's runs that a later run of the same cell took the place of."""
+        if self._fits():
+            return
+        after = self._known.validity.after
+        kept: list[Unit] = []
+        for unit in self.units:
+            run = unit[0].run if unit[0].kind == "cells" else None
+            if run and after(run) and not self._stays(unit):
+                self._counts["superseded"] += 1
+            else:
+                smaller = Smaller(unit, 0) if self._stays(unit) else replaced_by(unit, after)
+                self._counts["superseded"] += smaller.changed
+                kept.append(smaller.unit)
+        self.units = kept
+        self.costs = [tokens_of(unit) for unit in kept]
+
+    def recent(self) -> int:
+        """The first unit of those that are latest."""
+        left = int(self._room * RECENT)
+        for at in reversed(range(len(self.units))):
+            left -= self.costs[at]
+            if left < 0:
+                return min(at + 1, len(self.units) - 1)
+        return 0
+
+    def shrink(self, smaller: Callable[[Unit], Smaller], what: str, upto: int) -> None:
+        """Make units before `upto` smaller, the oldest first, until all fits."""
+        for at in range(upto):
+            if self._fits():
+                return
+            if self._stays(self.units[at]):
+                continue
+            done = smaller(self.units[at])
+            if done.changed:
+                self._counts[what] += done.changed
+                self.units[at], self.costs[at] = done.unit, tokens_of(done.unit)
+
+    def boundary(self) -> int:
+        """The first unit that is not folded."""
+        if self._fits() or not self.units:
+            return 0
+        first = last = len(self.units) - 1
+        staying = map(self._stays, self.units)
+        whole = sum(cost for cost, stays in zip(self.costs, staying, strict=True) if stays)
+        left = self._room - self._fixed - whole - self._cost_when_kept(last)
+        digest = self._cost_of_digest(last)
+        while first > 0 and left - self._cost_when_kept(first - 1) >= digest:
+            first -= 1
+            left -= self._cost_when_kept(first)
+        # The digest of fewer runs may be the longer one: they are not folded into ranges yet.
+        while first < last and left < self._cost_of_digest(first):
+            left += self._cost_when_kept(first)
+            first += 1
+        return first
+
+    def _cost_when_kept(self, at: int) -> int:
+        """Tokens of a unit, but for those that stay anyway."""
+        return 0 if self._stays(self.units[at]) else self.costs[at]
+
+    def folded(self, boundary: int) -> Shortened:
+        """The window from there on, what stays before it, and a digest of the rest."""
+        gone = [unit for unit in self.units[:boundary] if not self._stays(unit)]
+        digest = self._digest(boundary)
+        item = message("user", text_part(digest.text))
+        told = Entry(item, self._known.turn, None, "digest")
+        kept = [unit for at, unit in enumerate(self.units) if at >= boundary or self._stays(unit)]
+        entries = (*self._head, told, *(entry for unit in kept for entry in unit))
+        dropped = Dropped(
+            **self._counts,
+            runs=sum(entry.run is not None for unit in gone for entry in unit),
+            turns=sum(unit[0].kind == "said" for unit in gone),
+        )
+        return Shortened(entries, digest, dropped, tokens_of(entries), boundary)
+
+    def _fits(self) -> bool:
+        return self._fixed + self._bare + sum(self.costs) <= self._room
+
+    def _stays(self, unit: Unit) -> bool:
+        first = unit[0]
+        if first.kind == "said" and first.turn == self._known.turn:
+            return True
+        validity, runs = self._known.validity, self._known.runs
+        if first.kind != "cells" and f"turn:{first.turn}" in validity.marks.pinned:
+            return True
+        return any(validity.pins(head) for entry in unit if (head := runs.get(entry.run)))
+
+    def _cost_of_digest(self, boundary: int) -> int:
+        return estimate(self._digest(boundary).text)
+
+    def _digest(self, boundary: int) -> Digest:
+        """The digest that stands for the units before `boundary`, and for the earlier digest."""
+        known, earlier = self._known, self._known.digest
+        upto = self._runs_before(boundary)
+        said = [*(earlier.said if earlier else ()), *self._said(boundary)]
+        notes = known.notes or (earlier.notes if earlier else Notes())
+
+        budget = share(self._room, CELLS)
+        parts = Parts(
+            notes=notes,
+            said=said,
+            left=earlier.left if earlier else 0,
+            more=earlier.more if earlier else "",
+            cells=index_lines(known.runs, upto, budget, known.besides),
+            upto=upto,
+            names=list(_names(known.names, share(self._room, NAMES))),
+            mark=known.validity.mark,
+            superseded=known.validity.superseded,
+        )
+        return make_digest(parts, self._room)
+
+    def _runs_before(self, boundary: int) -> int:
+        """How many runs, from the first, the digest lists: those before any that is not folded."""
+        runs, before = self._known.runs, self._known.digest.upto if self._known.digest else 0
+        if boundary == 0:
+            return before
+        kept = [
+            runs.place(entry.run)
+            for unit in self.units[boundary:]
+            for entry in unit
+            if entry.run and runs.get(entry.run)
+        ]
+        return min([at for at in kept if at >= before], default=len(runs.heads))
+
+    def _said(self, boundary: int) -> Iterator[SaidTurn]:
+        counts = {head.turn: head for head in self._known.turns}
+        answers = dict(_answers(entry for unit in self.units for entry in unit))
+        for unit in self.units[:boundary]:
+            entry = unit[0]
+            if entry.kind == "said" and not self._stays(unit) and isinstance(entry.item, Message):
+                head = counts.get(entry.turn)
+                count = f", In [{head.count}]" if head and head.count is not None else ""
+                yield SaidTurn(
+                    turn=entry.turn,
+                    label=f"turn {entry.turn}{count}",
+                    text=_said_text(entry.item),
+                    answer=answers.get(entry.turn, ""),
+                )
+
+
+def _standing(entries: Sequence[Entry], known: Known) -> list[Entry]:
+    """What holds throughout: the project's instructions and the place, the latest of each."""
+    docs = [entry for entry in entries if entry.kind == "instructions"][-1:]
+    place = [entry for entry in entries if entry.kind == "place"]
+    if not place:
+        return docs
+    item = environment_item(known.facts)
+    same = [entry for entry in place if entry.item.wire == item.wire]
+    return [*docs, same[-1] if same else replace(place[-1], item=item)]
+
+
+def _answers(entries: Iterator[Entry]) -> Iterator[tuple[int, str]]:
+    """Of each turn the start of the last thing the model said."""
+    for entry in entries:
+        if isinstance(entry.item, Message) and entry.kind == "model" and entry.item.text.strip():
+            yield entry.turn, " ".join(cut_middle(entry.item.text.strip(), ANSWER).split())
+
+
+def _said_text(item: Message) -> str:
+    """The person's own words: the first part; what was attached is in the record."""
+    return item.content if isinstance(item.content, str) else item.content[0].text or ""
+
+
+def _names(lines: Sequence[str], budget: int) -> list[str]:
+    """The latest names that fit, in their order, and how many others there are."""
+    kept: list[str] = []
+    for line in reversed(lines):
+        budget -= estimate(line) + 1
+        if budget < 0:
+            break
+        kept.insert(0, f"  {line}")
+    left = len(lines) - len(kept)
+    return [f"({left:,} more: inspect shows any)", *kept] if left else kept

@@ -1,0 +1,226 @@
+"""The choices a session is run with: frozen, merged once from layers, each value with its origin.
+
+Weakest first: the user's file, the project's `inkernel.toml`, `INKERNEL_*` variables, what was
+typed. Knows no shell.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ..errors import SettingsError
+from ..protocol.actions import STRICTNESS, Policy
+from .project import find_in_project
+
+FILE_NAME = "inkernel.toml"
+PREFIX = "INKERNEL_"
+SCRIPTED = "scripted:"
+"""How a model's name begins when a script file plays it."""
+PRIVATE = ("base_url", "provider", "api_key_env", "api_key_command", "store", "data_dir")
+"""Where a key is sent, what is run for it, and where data stays: never a project's choice."""
+
+_SECRET = re.compile(r"//[^/]*@")
+_SERVER = ("base_url", "provider")
+_KEY = ("api_key_env", "api_key_command")
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("it is not the http or https address of a server")
+    if "@" in parts.netloc:  # an address is shown; a key is not
+        raise ValueError("a name or password in it would be shown: use api_key_env")
+    if parts.fragment:
+        raise ValueError("a server sees nothing of what follows a #")
+    return parts.geturl()
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):  # it may be the key itself
+        raise ValueError("it must be the name of the variable that holds the key")
+    return name
+
+
+def _words(value: object) -> object:
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
+class Settings(BaseModel):
+    """All choices, with their defaults. Times in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = Field(None, description="a model name, `provider:name`, or `scripted:FILE`")
+    base_url: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="a Responses server, up to and with its /v1"
+    )
+    provider: str | None = Field(None, description="the kind of server: openai, azure, vllm …")
+    api_key_env: Annotated[str, AfterValidator(_variable)] | None = Field(
+        None, description="the environment variable that holds its key"
+    )
+    api_key_command: str | None = Field(None, description="a command that prints its key")
+    transport: Literal["auto", "http", "websocket"] = Field(
+        "auto", description="how the server is asked"
+    )
+    store: bool = Field(False, description="let the provider keep responses, to send it less")
+    omit: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        (), description="request fields that the server refuses, with commas between"
+    )
+    compress: bool = Field(False, description="send zstd bodies: only where the server takes them")
+    effort: Effort | None = Field(None, description="how hard the model thinks")
+    summary: Literal["auto", "concise", "detailed", "none"] = Field(
+        "auto", description="reasoning summaries"
+    )
+    policy: Policy = Field("auto", description="run steps: auto, ask each time, or deny")
+    max_samples: int = Field(100, ge=1, description="model requests in one turn")
+    max_attempts: int = Field(5, ge=1, description="tries of one request")
+    connect_timeout: float = Field(10, gt=0, description="seconds to connect")
+    first_event_timeout: float = Field(60, gt=0, description="seconds to the first event")
+    idle_timeout: float = Field(120, gt=0, description="seconds between events")
+    step_timeout: float = Field(120, gt=0, description="seconds a step may take, unless it asks")
+    step_timeout_max: float = Field(3600, gt=0, description="most seconds a step may ask for")
+    undo: bool = Field(True, description="a checkpoint of variables before a turn's first step")
+    output_tokens: int = Field(10_000, ge=100, description="most tokens of one tool output")
+    cells_tokens: int = Field(6_000, ge=0, description="most tokens of cells told at once")
+    names_tokens: int = Field(2_000, ge=0, description="most tokens of names told at once")
+    docs_bytes: int = Field(32 * 1024, ge=0, description="most bytes of AGENTS.md files")
+    window: int | None = Field(None, ge=1, description="the model's context window, in tokens")
+    compact_at: float = Field(0.8, gt=0, le=1, description="part of the window that is too full")
+    compaction: Literal["cells", "provider", "server"] = Field(
+        "cells",
+        description="who compacts: we by cells, the provider when we ask, or in a response",
+    )
+    compact_to: float = Field(0.35, gt=0, lt=1, description="part that is left by a compaction")
+    price_input: float | None = Field(None, ge=0, description="US$ a million input tokens")
+    price_cached: float | None = Field(None, ge=0, description="US$ a million cached input tokens")
+    price_output: float | None = Field(None, ge=0, description="US$ a million output tokens")
+    view: Literal["auto", "live", "static", "plain"] = Field("auto", description="how turns show")
+    timing: bool = Field(True, description="keep wall times in saved output")
+    data_dir: Path | None = Field(None, description="where session records are kept")
+    events: bool = Field(False, description="send every event over the comm inkernel.events")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Values from one place. `origin` names it for messages."""
+
+    origin: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Settings, and where each value that is not a default came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def read_file(path: Path, private: bool) -> Layer:
+    """The layer in a TOML file, empty when there is none.
+
+    `private`: the file is the user's own, so it may say where keys are sent.
+    Raises SettingsError naming the file and the place.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Layer(str(path), {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            f"{path} cannot be read: {error}.", "Mend or remove the file."
+        ) from None
+    for key in PRIVATE:
+        if key in values and not private:
+            raise SettingsError(
+                f"{path} sets {key}, which a project may not: it decides where your data goes.",
+                f"Set {key} in your own settings file, or as {PREFIX}{key.upper()}.",
+            )
+    if not private and str(values.get("model", "")).startswith(SCRIPTED):
+        raise SettingsError(
+            f"{path} sets a scripted model, which a project may not: a script's steps are code.",
+            "Choose it in the notebook, where it is seen: `%agent model scripted:FILE`.",
+        )
+    return Layer(str(path), values)
+
+
+def read_environment(environ: Mapping[str, str]) -> Layer:
+    """The layer of `INKERNEL_*` variables; an empty variable counts as not set."""
+    values = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and value
+    }
+    return Layer(f"{PREFIX}* in the environment", values)
+
+
+def read_layers(cwd: Path, user_folder: Path, environ: Mapping[str, str]) -> list[Layer]:
+    """All layers that lie outside the session, weakest first. Raises SettingsError."""
+    own = read_file(user_folder / FILE_NAME, private=True)
+    path = find_in_project(cwd, FILE_NAME)
+    project = read_file(path, private=False) if path else Layer(FILE_NAME, {})
+    return [own, _tightened(project, own), read_environment(environ)]
+
+
+def choose(layers: Sequence[Layer]) -> Chosen:
+    """Merge layers, weakest first. Raises SettingsError naming the layer that is wrong.
+
+    A key goes only to the server it was named with: a layer that names another forgets the key.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        _check(layer)
+        if any(key in layer.values for key in _SERVER):
+            for key in _KEY:
+                values.pop(key, None)
+                origins.pop(key, None)
+        for key, value in layer.values.items():
+            values[key], origins[key] = value, layer.origin
+    return Chosen(Settings.model_validate(values), origins)
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """` Did you mean x?`, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _check(layer: Layer) -> None:
+    for key in layer.values:
+        if key not in Settings.model_fields:
+            known = list(Settings.model_fields)
+            raise SettingsError(
+                f"{layer.origin}: there is no setting {key!r}.{nearest(key, known)}",
+                "`%agent config` lists them all.",
+            )
+    try:
+        Settings.model_validate(dict(layer.values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = first["msg"].removeprefix("Value error, ")
+        name = first["loc"][0]
+        given = "[…]" if name in _KEY else _SECRET.sub("//[…]@", repr(first["input"]))
+        raise SettingsError(
+            f"{layer.origin}: {name} = {given} will not do: {what}.",
+            "`%agent config` shows every setting.",
+        ) from None
+
+
+def _tightened(project: Layer, own: Layer) -> Layer:
+    """A project may make the user's policy stricter, never looser."""
+    theirs, ours = project.values.get("policy"), own.values.get("policy")
+    valid = theirs in STRICTNESS and ours in STRICTNESS
+    if valid and STRICTNESS.index(theirs) < STRICTNESS.index(ours):
+        rest = {key: value for key, value in project.values.items() if key != "policy"}
+        return Layer(project.origin, rest)
+    return project

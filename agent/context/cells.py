@@ -1,0 +1,126 @@
+"""What the model is told of the cells that the person ran. Pure.
+
+The latest are told whole, an item each, within a budget; what is before them becomes a line each,
+then a count.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ..conversation.output_store import KeptRun
+from ..conversation.runs import RunHead, first_line
+from ..protocol.cells import CellRun, Output
+from ..protocol.items import Message, message, text_part
+from ..protocol.observed import CellSeen, Stale
+from ..text.cell_output import images_of
+from ..text.images import image_or_words
+from ..text.tokens import cut_middle, estimate
+from ..text.truncation import fenced, fit, run_pieces
+
+SOURCE, OUTPUT = 1_000, 1_000
+"""Most tokens of one cell's source, and of its outputs."""
+
+FIGURES = 2
+"""Figures that are sent: the latest. An image costs about as much as a page of text."""
+
+
+class Hidden(NamedTuple):
+    """Runs that the person hides: how many, and the handles of those whose place they took."""
+
+    runs: int = 0
+    superseded: tuple[str, ...] = ()
+
+
+class ToldCells(NamedTuple):
+    """An item about cells; the handle of the run it tells, if it tells one whole."""
+
+    item: Message
+    run: str | None = None
+
+
+def tell_cells(
+    runs: Sequence[KeptRun], hidden: Hidden, stale: Stale, budget: int
+) -> list[ToldCells]:
+    """Items in at most about `budget` tokens of text, with the latest figures."""
+    whole, figures = list[ToldCells](), FIGURES
+    for kept in reversed(runs):
+        text = run_text(kept)
+        budget -= estimate(text)
+        if budget < 0:
+            break
+        images = _images(kept.run.outputs, figures)
+        figures -= len(images)
+        whole.append(ToldCells(_item(text, images), kept.handle))
+    before = list(_briefly(runs[: len(runs) - len(whole)], max(budget, 0) + 200))
+    after = list(_besides(hidden, stale))
+    told = [ToldCells(_item("\n".join(before)))] if before else []
+    told += reversed(whole)
+    return told + ([ToldCells(_item("\n".join(after)))] if after else [])
+
+
+def told_again(head: RunHead, run: CellRun, superseded: str | None) -> Message:
+    """A run whole, with its latest figures, that was told before."""
+    title = f"## {head.label} · {head.handle}, brought back by the person"
+    title += f"; superseded by {superseded}: what follows is old" if superseded else ""
+    text = _run_text(title, head.handle, run)
+    return _item(text, _images(run.outputs, FIGURES))
+
+
+def run_text(kept: KeptRun) -> str:
+    """One run in words: what it is, its source, what came of it."""
+    run = kept.run
+    title = f"## {run.label} · {kept.handle}"
+    title += f"; supersedes {kept.supersedes}" if kept.supersedes else ""
+    title += f"; changed {_listed(run.changed)}" if run.changed else ""
+    return _run_text(title, kept.handle, run)
+
+
+def _run_text(title: str, handle: str, run: CellRun | CellSeen) -> str:
+    source = cut_middle(run.source.strip("\n"), SOURCE)
+    parts = [title, fenced(source, "python")]
+    if source != run.source.strip("\n"):
+        parts.append(f"(the whole source stands at the end of {handle})")
+    showed = fit(run_pieces(run), OUTPUT, handle)
+    return "\n".join([*parts, fenced(showed) if run.outputs else showed])
+
+
+def _item(text: str, images: Sequence[dict[str, str]] = ()) -> Message:
+    return message("user", text_part(f"<cells>\n{text}\n</cells>"), *images)
+
+
+def _images(outputs: Sequence[Output], most: int) -> list[dict[str, str]]:
+    found = images_of(outputs)
+    return [image_or_words(*image) for image in found[len(found) - min(most, len(found)) :]]
+
+
+def _besides(hidden: Hidden, stale: Stale) -> Iterator[str]:
+    if hidden.runs:
+        yield f"{hidden.runs} run(s) hidden from you by the person."
+    for handle in hidden.superseded:
+        yield f"{handle} is superseded by one of these."
+    for run, names in stale:
+        yield f"stale: {run} read {', '.join(names)}, changed since"
+
+
+def _briefly(runs: Sequence[KeptRun], budget: int) -> Iterator[str]:
+    lines = list[str]()
+    for kept in reversed(runs):
+        line = f"- {kept.handle}, {kept.run.label}, {kept.run.status}: {_brief(kept.run)}"
+        line += f"; supersedes {kept.supersedes}" if kept.supersedes else ""
+        budget -= estimate(line)
+        if budget < 0:
+            break
+        lines.insert(0, line)
+    if left := len(runs) - len(lines):
+        yield f"{left:,} earlier run(s) are left out: {runs[0].handle} to {runs[left - 1].handle}."
+    yield from lines
+
+
+def _brief(run: CellSeen) -> str:
+    groups = (("bound", run.bound), ("changed", run.changed), ("deleted", run.deleted))
+    told = "; ".join(f"{what} {_listed(names)}" for what, names in groups if names)
+    return first_line(run.source) + (f"; {told}" if told else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:20])

@@ -1,0 +1,199 @@
+"""What the model has not been told yet of where we are: facts, instructions, cells, names.
+
+Pure: a snapshot, what was told, and their difference as items to append. Nothing that was told is
+told again. Knows neither the shell that takes the snapshot nor the conversation it goes into.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, Self, cast
+
+from ..config.project import Doc
+from ..conversation.output_store import KeptRun
+from ..protocol.items import Message, message, text_part
+from ..protocol.observed import CellSeen, NameSeen, Stale
+from .cells import Hidden, tell_cells
+from .variables import ToldName, name_digest, tell_names
+
+Kind = Literal["instructions", "place", "cells", "names"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where we are. `packages`: versions of those already imported. `date`: YYYY-MM-DD."""
+
+    cwd: str
+    date: str
+    timezone: str
+    python: str
+    packages: Mapping[str, str] = field(default_factory=dict[str, str])
+    notebook: str | None = None
+    docs: tuple[Doc, ...] = ()
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a host sees when a turn begins. `kernel`: which process.
+
+    `names`: all that are live, in the order they came. `cells`: the person's runs since the last
+    that was told; `last`: the number of the last there was. `stale`: earlier runs, each with the
+    names it read that were bound or changed after it.
+    """
+
+    place: Place
+    kernel: str = ""
+    names: Mapping[str, NameSeen] = field(default_factory=dict[str, NameSeen])
+    cells: tuple[CellSeen, ...] = ()
+    last: int = 0
+    stale: Stale = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the model knows of all this."""
+
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    docs: tuple[str, ...] = ()
+    kernel: str = ""
+    names: Mapping[str, ToldName] = field(default_factory=dict[str, ToldName])
+    run: int = 0
+    stale: tuple[str, ...] = ()
+
+    def changes(self, later: "Told") -> dict[str, Any]:
+        """What `later` knows besides, as JSON for the record: of names only those that differ."""
+        new = {
+            name: name_digest(seen)
+            for name, seen in later.names.items()
+            if self.names.get(name) is not seen
+        }
+        gone = [name for name in self.names if name not in later.names]
+        return {
+            "facts": dict(later.facts),
+            "docs": list(later.docs),
+            "kernel": later.kernel,
+            "names": new,
+            "gone": gone,
+            "run": later.run,
+            "stale": list(later.stale),
+        }
+
+    def changed_by(self, values: Mapping[str, Any]) -> Self:
+        """The reverse: what is known after `values`, which `changes` made."""
+        gone = set(cast("list[str]", values["gone"]))
+        kept = {name: digest for name, digest in self.names.items() if name not in gone}
+        return replace(
+            self,
+            facts=dict(values["facts"]),
+            docs=tuple(values["docs"]),
+            kernel=values["kernel"],
+            names={**kept, **values["names"]},
+            run=values["run"],
+            stale=tuple(values["stale"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Most tokens of what is told of cells, and of names, at once."""
+
+    cells: int = 6_000
+    names: int = 2_000
+
+
+class Telling(NamedTuple):
+    """An item to append, what it is about, and the handle of the run it tells."""
+
+    kind: Kind
+    item: Message
+    run: str | None = None
+
+
+class Cells(NamedTuple):
+    """The person's runs to tell of: those that are kept, and what is hidden."""
+
+    kept: Sequence[KeptRun] = ()
+    hidden: Hidden = Hidden()
+
+
+NO_CELLS = Cells()
+
+
+def difference(
+    told: Told,
+    now: Snapshot,
+    budget: Budget,
+    mentioned: frozenset[str] = frozenset(),
+    cells: Cells = NO_CELLS,
+) -> tuple[list[Telling], Told]:
+    """What is new since `told`, in fixed order, and what is known after it.
+
+    `mentioned`: names that the person speaks of; they are told before others when not all fit.
+    `cells`: those of `now`, as they were kept.
+    """
+    items, after = place_difference(told, now.place)
+    stale = tuple((run, names) for run, names in now.stale if run not in told.stale)
+    new_kernel = bool(told.kernel) and told.kernel != now.kernel
+    for told_cells in tell_cells(cells.kept, cells.hidden, stale, budget.cells):
+        items.append(Telling("cells", *told_cells))
+    known: Mapping[str, ToldName] = {} if new_kernel else told.names
+    if names := tell_names(known, now.names, budget.names, mentioned, new_kernel):
+        items.append(Telling("names", message("user", text_part(names))))
+    stale_runs = tuple(run for run, _ in now.stale)
+    return items, replace(after, kernel=now.kernel, names=now.names, run=now.last, stale=stale_runs)
+
+
+def place_difference(
+    told: Told, place: Place, later: frozenset[str] = frozenset()
+) -> tuple[list[Telling], Told]:
+    """What is new of the place alone. Facts in `later` are left for another time."""
+    items: list[Telling] = []
+    docs, facts = tuple(map(_digest, place.docs)), _facts(place)
+    facts |= {name: told.facts[name] for name in later if name in told.facts}
+    if docs != told.docs:
+        items.append(Telling("instructions", message("user", text_part(_docs_text(place.docs)))))
+    if facts != told.facts:
+        text = _environment_text(told.facts, facts)
+        items.append(Telling("place", message("user", text_part(text))))
+    return items, replace(told, facts=facts, docs=docs)
+
+
+def _facts(place: Place) -> dict[str, str]:
+    facts = {
+        "cwd": place.cwd,
+        "date": place.date,
+        "timezone": place.timezone,
+        "python": place.python,
+        "notebook": place.notebook or "",
+        "imported": ", ".join(f"{n} {v}" for n, v in sorted(place.packages.items())),
+        "policy": place.policy,
+    }
+    return facts
+
+
+def _digest(doc: Doc) -> str:
+    return f"{hashlib.sha256(doc.text.encode()).hexdigest()[:16]}{'…' * doc.cut} {doc.path}"
+
+
+def environment_item(facts: Mapping[str, str]) -> Message:
+    """All facts of a place at once."""
+    return message("user", text_part(_environment_text({}, facts)))
+
+
+def _environment_text(told: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """The facts that are new, one a line."""
+    lines = [f"{key}: {value}" for key, value in now.items() if value != told.get(key, "")]
+    return "\n".join(["<environment>", *lines, "</environment>"])
+
+
+def _docs_text(docs: tuple[Doc, ...]) -> str:
+    if not docs:
+        return "<project_instructions>\nThere are none any more.\n</project_instructions>"
+    parts = [
+        f"# {doc.path}\n\n{doc.text.strip()}" + ("\n\n[cut off here]" if doc.cut else "")
+        for doc in docs
+    ]
+    return "\n".join(
+        ["<project_instructions>", "\n\n".join(parts), "</project_instructions>"],
+    )

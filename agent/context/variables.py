@@ -1,0 +1,78 @@
+"""What the model is told of the live names: those that are new, rebound, changed or gone. Pure."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from ..protocol.observed import NameSeen
+from ..text.tokens import estimate
+
+NEW_KERNEL = "This is a new kernel: of the earlier variables nothing is left but what is listed."
+
+
+ToldName = NameSeen | str
+"""A name as it was told; read back from a record, the digest of its line."""
+
+
+def name_digest(told: ToldName) -> str:
+    """What stands for a told name in the record."""
+    if isinstance(told, str):
+        return told
+    return hashlib.blake2b(told.line.encode(errors="replace"), digest_size=6).hexdigest()
+
+
+def tell_names(
+    told: Mapping[str, ToldName],
+    now: Mapping[str, NameSeen],
+    budget: int,
+    mentioned: frozenset[str],
+    new_kernel: bool = False,
+) -> str:
+    """The difference, in at most about `budget` tokens; empty when there is none.
+
+    What does not fit is counted; the latest names go first,
+    and before them those `mentioned`.
+    """
+    new = [seen for name, seen in now.items() if name not in told]
+    other = [seen for name, seen in now.items() if name in told and not _same(told[name], seen)]
+    gone = [name for name in told if name not in now]
+    if not (new or other or gone or new_kernel):
+        return ""
+    chosen = set(_fitting([*other, *new], mentioned, budget))
+    lines = ["<names>", *([NEW_KERNEL] if new_kernel else [])]
+    changed = [seen for seen in other if _in_place(told[seen.name], seen)]
+    in_place = {seen.name for seen in changed}
+    rebound = [seen for seen in other if seen.name not in in_place]
+    for title, group in (("new", new), ("rebound", rebound), ("changed in place", changed)):
+        shown = [f"  {seen.line}" for seen in group if seen.name in chosen]
+        left = len(group) - len(shown)
+        if group:
+            more = f" ({left:,} more: inspect shows any)" if left else ""
+            lines += [f"{title}:{more}", *shown]
+    if gone:
+        lines.append(f"gone: {_cut_list(gone)}")
+    return "\n".join([*lines, "</names>"])
+
+
+def _fitting(names: Sequence[NameSeen], mentioned: frozenset[str], budget: int) -> Iterator[str]:
+    latest = sorted(reversed(names), key=lambda seen: seen.name not in mentioned)
+    for seen in latest:
+        budget -= estimate(seen.line) + 1
+        if budget < 0:
+            return
+        yield seen.name
+
+
+def _cut_list(names: Iterable[str], most: int = 50) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
+def _in_place(told: ToldName, now: NameSeen) -> bool:
+    if isinstance(told, str) or ":" not in now.evidence:
+        return False
+    return told.evidence.partition(":")[0] == now.evidence.partition(":")[0]
+
+
+def _same(told: ToldName, now: NameSeen) -> bool:
+    return told is now or (told == name_digest(now) if isinstance(told, str) else told == now)

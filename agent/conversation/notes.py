@@ -1,0 +1,116 @@
+"""What the model notes of a conversation before it is shortened, and how its answer is read.
+
+Pure. Knows neither who asks for notes nor the digest they go into.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple, cast
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+
+from ..protocol.events import Usage
+from ..protocol.items import Item, Message
+
+WORDS = 700
+"""Most words that are asked for."""
+
+_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
+
+
+def _one_line(value: object) -> object:
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _many(value: object) -> object:
+    """A text alone is taken for a list of one."""
+    if isinstance(value, str | dict):
+        return [cast("object", value)]
+    return value or ()
+
+
+def _as_text(value: object) -> object:
+    return {"text": value} if isinstance(value, str) else value
+
+
+Words = Annotated[str, BeforeValidator(_one_line)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Step(_Frozen):
+    """One step of the plan."""
+
+    text: Words
+    done: bool = False
+
+
+class Cited(_Frozen):
+    """Something to remember; `sources`: handles of the runs it rests on."""
+
+    text: Words
+    sources: Annotated[tuple[str, ...], BeforeValidator(_many)] = Field(
+        (), validation_alias=AliasChoices("from", "sources")
+    )
+
+
+Steps = Annotated[tuple[Annotated[Step, BeforeValidator(_as_text)], ...], BeforeValidator(_many)]
+Things = Annotated[tuple[Annotated[Cited, BeforeValidator(_as_text)], ...], BeforeValidator(_many)]
+
+
+class Notes(_Frozen):
+    """What the model noted. All of it may be empty: the model may fail."""
+
+    state: Words = ""
+    plan: Steps = ()
+    decisions: Things = ()
+    facts: Things = ()
+
+    @property
+    def empty(self) -> bool:
+        """Nothing was noted."""
+        return not (self.state or self.plan or self.decisions or self.facts)
+
+
+NO_NOTES = Notes()
+
+
+def read_notes(items: Iterable[Item]) -> Notes | None:
+    """The notes in a response; None when there are none in it that can be read."""
+    said = [item.text for item in items if isinstance(item, Message)]
+    for text in reversed(said):
+        found = _OBJECT.search(text)
+        if found is None:
+            continue
+        try:
+            value: Any = from_json(found[0], allow_partial=True)
+            notes = Notes.model_validate(cast("object", value))
+        except (ValueError, ValidationError):
+            continue
+        if not notes.empty:
+            return notes
+    return None
+
+
+class Noted(NamedTuple):
+    """Notes, where there are any, and what asking for them took; `asked`: that was done."""
+
+    notes: Notes | None
+    usage: Usage
+    asked: bool = True
+
+
+NOT_NOTED = Noted(None, Usage(), asked=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Notes on their way, of the window as it was rewritten so many times."""
+
+    task: "asyncio.Task[Noted]"
+    rewrites: int

@@ -1,0 +1,157 @@
+"""What ran and was put out, in full, under handles. The texts are in the record, not in memory.
+
+Knows no tool. `out-1`, `out-2` … in the order they were kept: the same after a resume.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..errors import RecordError
+from ..protocol.cells import CellRun, DisplayOutput, Output
+from ..protocol.observed import CellSeen
+from ..text.lines import Lines
+from ..text.tokens import estimate
+from ..text.truncation import full
+from .record import Record
+from .runs import RunHead, Runs, head_of, run_key
+
+
+class KeptRun(NamedTuple):
+    """A run of the person's that was kept. `supersedes`: the handle of the one before it."""
+
+    handle: str
+    run: CellSeen
+    supersedes: str | None
+
+
+class Outputs:
+    """Where in the record the text of each handle is, and which runs there were."""
+
+    def __init__(
+        self,
+        record: Record,
+        places: Mapping[str, int] | None = None,
+        runs: Runs | None = None,
+    ) -> None:
+        """`places`: the byte at which the line of each handle begins, in a resumed record.
+
+        `runs`: those that are in it.
+        """
+        self.runs = Runs() if runs is None else runs
+        self._record = record
+        self._places = dict(places or {})
+        self._where: dict[str, Any] = {}
+
+    @property
+    def handles(self) -> tuple[str, ...]:
+        """All handles, in order."""
+        return tuple(self._places)
+
+    def begin(self, turn: int, cell: str | None) -> None:
+        """What is kept from now on belongs to that turn, and to its cell."""
+        self._where = {"turn": turn, "cell": cell}
+
+    def keep(self, text: str, turn: int | None = None) -> str:
+        """Keep a text, of the present turn or another; its handle. Raises RecordError."""
+        handle = self._next()
+        of_turn = self._where.get("turn", 0) if turn is None else turn
+        values = {"turn": of_turn, "handle": handle, "text": text}
+        self._places[handle] = self._record.append("output", values)
+        return handle
+
+    def keep_run(self, call_id: str, run: CellRun, ran: str | None = None) -> str:
+        """Record a run of the agent's, outputs in full; its handle. Raises RecordError.
+
+        `ran`: the id of the notebook's cell that it ran; it takes the place of earlier runs of it.
+        """
+        where = {"by": "agent", **self._where, "call_id": call_id}
+        return self._keep({**where, **({"ran": ran} if ran else {})}, run).handle
+
+    def keep_seen(self, run: CellSeen, kernel: str = "") -> KeptRun:
+        """Record a run of the person's, outputs as far as the host has them, once.
+
+        Raises RecordError.
+        """
+        if kept := self.runs.numbered(kernel, run.number):
+            return KeptRun(kept, run, self.runs.supersedes(kept))
+        ran = CellRun(
+            source=run.source,
+            status=run.status,
+            outputs=run.outputs,
+            bound=run.bound,
+            deleted=run.deleted,
+            seconds=run.seconds,
+            count=run.count,
+        )
+        where = {
+            **{"by": "person", "turn": self._where.get("turn", 0), "cell": run.cell},
+            **{"number": run.number, "kernel": kernel},
+            **{"changed": run.changed, "reads": run.reads},
+        }
+        head = self._keep(where, ran)
+        return KeptRun(head.handle, run, self.runs.supersedes(head.handle))
+
+    def supersede(self, run: CellSeen) -> str | None:
+        """The handle whose place a hidden run takes, if there is one. Raises RecordError."""
+        earlier = self.runs.latest(run_key(run.source, run.cell))
+        if earlier is None or self.runs.superseded_by(earlier):
+            return None
+        self._record.append("superseded", {"handle": earlier})
+        self.runs.end(earlier)
+        return earlier
+
+    def lines(self, handle: str) -> Lines:
+        """The full form. Raises KeyError for a handle that is not there, RecordError."""
+        line = self.line(handle)
+        if line["kind"] == "output":
+            return Lines(line["text"])
+        return Lines(full(run_of(line)))
+
+    def line(self, handle: str) -> dict[str, Any]:
+        """The record's line. Raises KeyError for a handle that is not there, RecordError."""
+        line = self._record.line_at(self._places[handle])
+        if line.get("handle") != handle:
+            raise RecordError(f"{self._record.path} was changed: it no longer has {handle}.")
+        return line
+
+    def _keep(self, where: Mapping[str, Any], run: CellRun) -> RunHead:
+        handle = self._next()
+        line = {**where, "handle": handle, "tokens": estimate(full(run)), **_values(run)}
+        self._places[handle] = self._record.append("cell_run", line)
+        head = head_of(line)
+        self.runs.add(head)
+        return head
+
+    def _next(self) -> str:
+        return f"out-{len(self._places) + 1}"
+
+
+def _values(run: CellRun) -> dict[str, Any]:
+    try:
+        return run.model_dump(mode="json", fallback=str)
+    except ValueError:  # pydantic goes some 250 levels deep
+        flat = tuple(map(_flat, run.outputs))
+        return run.model_copy(update={"outputs": flat}).model_dump(mode="json", fallback=str)
+
+
+def _flat(output: Output) -> Output:
+    """A display with texts for what is nested in it."""
+    if not isinstance(output, DisplayOutput):
+        return output
+    data = {kind: _text(value) for kind, value in output.data.items()}
+    return output.model_copy(update={"data": data, "metadata": {}})
+
+
+def _text(value: object) -> str:
+    try:
+        return value if isinstance(value, str) else json.dumps(value, default=str)
+    except (TypeError, ValueError, RecursionError):
+        return "(nested too deeply)"
+
+
+def run_of(line: Mapping[str, Any]) -> CellRun:
+    """The run in a record's line of kind `cell_run`."""
+    return CellRun.model_validate(
+        {name: line[name] for name in CellRun.model_fields if name in line}
+    )

@@ -1,0 +1,1 @@
+"""May this action run? Pure: does no I/O, asks nobody."""

@@ -1,0 +1,14 @@
+"""May this action run? From action and policy to a verdict. Does no I/O, asks nobody."""
+
+from ..protocol.actions import Action, Policy, Verdict
+
+
+def judge(action: Action, policy: Policy) -> Verdict:
+    """The verdict on `action`. Looking is always allowed; running follows the policy."""
+    if action.reads_only:
+        return Verdict(decision="allow", reason="reads only")
+    if policy == "auto":
+        return Verdict(decision="allow", reason="policy auto")
+    if policy == "ask":
+        return Verdict(decision="ask", reason="policy ask")
+    return Verdict(decision="deny", reason="policy deny: the agent may look, but run nothing")

@@ -1,0 +1,1 @@
+"""The vocabulary of all rooms: items, events, actions, cells. Frozen values, no behaviour."""

@@ -1,0 +1,283 @@
+"""Which error a failed answer is, and what to do about it. Does no I/O, knows no HTTP library."""
+
+import json
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+
+from ..errors import (
+    AuthError,
+    ContextLengthError,
+    ModelError,
+    ModelNotFoundError,
+    ProtocolError,
+    QuotaError,
+    RateLimitError,
+    RequestRefusedError,
+    ResponseGoneError,
+    ServerFaultError,
+    StreamBrokenError,
+    TlsError,
+    UnreachableError,
+)
+
+SHOWS_ITSELF = "Start it, or choose another model: `%agent model`."
+
+_OVERFLOW = ("context_length_exceeded", "exceed_context_size_error")
+_OVERFLOW_WORDS = re.compile(
+    r"(maximum|max) (context|model|sequence|input) length|context (window|size|length)|"
+    r"(prompt|input) is too long|too many (input )?tokens",
+    re.IGNORECASE,
+)
+"""How servers without a code for it say so: vLLM, LiteLLM, LM Studio, transformers."""
+_AUTH = ("invalid_api_key", "no_db_connection")
+"""The second is what LiteLLM, without a database of keys, says of any key but its own."""
+_AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s)")
+_REFUSING = (400, 413, 422)
+_REFUSED = (
+    *("invalid_prompt", "invalid_request", "invalid_request_error"),
+    *("bio_policy", "cyber_policy", "misalignment_policy_violation"),
+)
+"""Codes in a stream that trying again does not cure."""
+_GONE = ("previous_response_not_found", "websocket_connection_limit_reached")
+_QUOTA = ("insufficient_quota", "usage_limit_reached", "usage_not_included")
+_BUSY = ("rate_limit_exceeded", "server_is_overloaded", "slow_down", "too_many_requests")
+_SAID = 300
+"""Most characters of a server's own words in a message."""
+
+
+Hide = Callable[[str], str]
+"""Takes a key, that some servers repeat, out of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came instead of a stream. `server`: host and port; `key_source`: of the key sent."""
+
+    server: str
+    model: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    key_source: str | None = None
+    hide: Hide = str
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    code: str
+    text: str
+
+
+def error_of(answer: Answer) -> ModelError:
+    """The error that an HTTP answer other than a stream is."""
+    said = _read(answer)
+    if said is None or (answer.status < 400 and said == _Said("", "")):
+        return _not_the_api(answer)
+    return _by_code(said, answer) or _by_status(answer, _words(said))
+
+
+def error_in_stream(error: object, server: str, model: str, hide: Hide = str) -> ModelError:
+    """The error in a `response.failed`, or in an `error` event of any shape.
+
+    A WebSocket's error has a status: that of the HTTP answer which it would have been. Some servers
+    give it as the code.
+    """
+    said = _of(error, hide)
+    fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+    status = _status(fields.get("status")) or _status(fields.get("code"))
+    # Without a status it may be any: a refusal is known by its code or its words.
+    answer = Answer(server, model, status or 400, _headers(fields), b"")
+    if known := _by_code(said, answer):
+        return known
+    if status or said.code in _REFUSED:
+        return _by_status(answer, _words(said))
+    return ServerFaultError(
+        f"{server} ended the response as failed: {_reason(said)}.",
+        "Run the cell again; the conversation so far is kept.",
+    )
+
+
+def broken(server: str, heard: bool) -> StreamBrokenError:
+    """The error that a connection which broke is. `heard`: in the middle of an answer."""
+    if heard:
+        return StreamBrokenError(
+            f"The connection to {server} broke in the middle of the answer.",
+            "Run the cell again; what was complete is kept.",
+        )
+    return StreamBrokenError(
+        f"{server} closed the connection without an answer.",
+        "Run the cell again. If it stays so, look at base_url: http or https?",
+    )
+
+
+def not_connected(server: str, cause: BaseException) -> ModelError:
+    """The error that a connection which did not come about is."""
+    if isinstance(cause, ssl.SSLError):
+        return TlsError(
+            f"The connection to {server} is not trusted: {cause}.",
+            "Check base_url (http or https?), the server's certificate, and SSL_CERT_FILE.",
+        )
+    return UnreachableError(f"{server} cannot be reached: {cause}.", SHOWS_ITSELF)
+
+
+def retry_after(headers: Mapping[str, str], text: str = "") -> float | None:
+    """Seconds the server asked to wait.
+
+    From `retry-after-ms`, from `retry-after` (seconds, or a date, which is after the answer's own
+    `date`), or from its words, as OpenAI has them: "try again in 1.3s".
+    """
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * scale)
+        except (LookupError, ValueError):
+            continue
+    try:
+        until, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
+        return max(0.0, (until - now).total_seconds())
+    except (LookupError, ValueError, TypeError):
+        pass
+    if words := _AGAIN_IN.search(text):
+        return float(words[1]) * (0.001 if words[2] == "ms" else 1.0)
+    return None
+
+
+def _status(value: object) -> int | None:
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    return number if isinstance(number, int) and 400 <= number < 600 else None
+
+
+def _headers(error: dict[str, Any]) -> dict[str, str]:
+    """The headers that Open Responses lets an error event carry, in the error or beside it."""
+    inner = error.get("error")
+    beside = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
+    given = beside.get("headers") or error.get("headers")
+    if not isinstance(given, dict):
+        return {}
+    return {str(name).lower(): str(value) for name, value in cast("dict[Any, Any]", given).items()}
+
+
+def _words(said: _Said) -> str:
+    return f" It says: {said.text}" if said.text else ""
+
+
+def _reason(said: _Said) -> str:
+    return (said.text or said.code or "no reason given").rstrip(".")
+
+
+def _by_code(said: _Said, answer: Answer) -> ModelError | None:
+    if said.code in _QUOTA:
+        return QuotaError(
+            f"{answer.server} refuses: the account has no quota left. {said.text}".strip(),
+            "Look at the account's plan and billing, or choose another model: `%agent model`.",
+        )
+    if said.code in _BUSY:
+        return _rate_limit(answer, said.text)
+    if said.code in _AUTH:
+        return _auth(answer, _words(said))
+    if said.code == "model_not_found":
+        return _no_model(answer, _words(said))
+    if said.code in _GONE:
+        return ResponseGoneError(
+            f"{answer.server} no longer holds the response that this one goes on from.",
+            "Run the cell again: the whole conversation is sent.",
+        )
+    if said.code in _OVERFLOW or (answer.status in _REFUSING and _OVERFLOW_WORDS.search(said.text)):
+        return ContextLengthError(
+            f"The conversation no longer fits the window of {answer.model}: {said.text}",
+            "Start afresh with `%agent new`, or choose a model with a larger window.",
+        )
+    return None
+
+
+def _by_status(answer: Answer, words: str) -> ModelError:
+    server, status = answer.server, answer.status
+    if status in (401, 403):
+        return _auth(answer, words)
+    if status == 404:
+        return _no_model(answer, words)
+    if status == 429:
+        return _rate_limit(answer, words.removeprefix(" It says: "))
+    if status >= 500 or status in (408, 409):
+        return ServerFaultError(
+            f"{server} failed (HTTP {status}).{words}",
+            "Run the cell again later; the conversation is kept.",
+            retry_after(answer.headers),
+        )
+    return RequestRefusedError(
+        f"{server} refused the request (HTTP {status}).{words}",
+        "`%agent config` shows the settings it was made with.",
+    )
+
+
+def _auth(answer: Answer, words: str) -> AuthError:
+    own = answer.key_source
+    source = f"the key from {own}" if own else "the request: it had no key"
+    return AuthError(
+        f"{answer.server} refused {source} (HTTP {answer.status}).{words}",
+        "Set a valid key there."
+        if own
+        else "Name the variable that holds the key: `%agent config api_key_env NAME`.",
+    )
+
+
+def _no_model(answer: Answer, words: str) -> ModelNotFoundError:
+    server, model = answer.server, answer.model
+    return ModelNotFoundError(
+        f"{server} knows no model {model!r}, or has no /responses there.{words}",
+        "Choose another with `%agent model NAME`, or check base_url.",
+    )
+
+
+def _rate_limit(answer: Answer, text: str) -> RateLimitError:
+    return RateLimitError(
+        f"{answer.server} has too many requests just now. {text}".strip(),
+        "Run the cell again in a minute; the conversation is kept.",
+        retry_after(answer.headers, text),
+    )
+
+
+def _not_the_api(answer: Answer) -> ModelError:
+    if answer.status >= 500 or answer.status in (401, 403, 404, 429):
+        return _by_status(answer, "")
+    kind = answer.headers.get("content-type", "no content type").partition(";")[0]
+    return ProtocolError(
+        f"{answer.server} answered HTTP {answer.status} with {kind}, not with a response.",
+        "base_url must be that of a Responses API, up to and with its /v1.",
+    )
+
+
+def _read(answer: Answer) -> _Said | None:
+    """What the body says in JSON; None when it is not JSON at all."""
+    body = _parsed(answer.body)
+    match = re.search(rb"data: *(\{.*\})", answer.body)  # an SSE body with an HTTP error status
+    if body is None and match:
+        body = _parsed(match[1])
+    if not isinstance(body, dict):
+        return None
+    fields = cast("dict[str, Any]", body)
+    return _of(fields.get("error", fields), answer.hide)
+
+
+def _parsed(text: bytes) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _of(error: object, hide: Hide) -> _Said:
+    """Code and words of an error in any of the shapes servers use."""
+    if isinstance(error, dict):
+        fields = cast("dict[str, Any]", error)
+        if isinstance(fields.get("error"), dict):
+            return _of(fields["error"], hide)
+        text = str(fields.get("message") or fields.get("detail") or "")
+        code = str(fields.get("code") or "")
+        if not code or code.isdigit():
+            code = str(fields.get("type") or "")
+        return _Said(code, hide(text)[:_SAID])
+    return _Said("", hide(str(error or ""))[:_SAID])

@@ -1,0 +1,216 @@
+"""What is in a conversation: items of the Responses API, kept verbatim. Knows no transport.
+
+An item is parsed tolerantly: unknown kinds, fields and values are kept, and what is sent back is
+what came, byte for byte (`Item.wire`). Fields named here are those something reads.
+Vocabulary: Open Responses 2026-04-24, and the OpenAI superset.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Self, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer
+
+from .verbatim_json import dumps, loads
+
+_TEXTS = ("output_text", "text", "refusal", "input_text")
+
+
+class Part(BaseModel):
+    """One content part of a message or of a tool's output. `annotations`: as the server has it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    image_url: str | None = None
+    annotations: Any = None
+
+
+class Item(BaseModel):
+    """One entry of the conversation. Serialises to exactly what it was made from."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str
+    id: str | None = None
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], wire: bytes | None = None) -> Self:
+        """Parse `data`; `wire` is its JSON text when it has one. Raises pydantic's ValidationError.
+
+        A line end in `wire` is white space between values and becomes a space: the wire form is
+        one line.
+        """
+        item = cls.model_validate(data)
+        object.__setattr__(item, "wire", dumps(data) if wire is None else _one_line(wire))
+        return item
+
+    @cached_property
+    def wire(self) -> bytes:
+        """The item as JSON, as it is sent and recorded."""
+        raise TypeError("an item is made by Item.of, which keeps its wire form")
+
+    @model_serializer
+    def _verbatim(self) -> dict[str, Any]:
+        return loads(self.wire)
+
+
+class Message(Item):
+    """Something said, by `user`, `assistant`, `developer` or `system`.
+
+    `phase` (`commentary`, `final_answer`) is kept for the server's sake.
+    """
+
+    role: str
+    content: str | tuple[Part, ...]
+    phase: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All of its text, refusals included."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text or part.refusal or "" for part in self.content)
+
+    @property
+    def says_nothing(self) -> bool:
+        """Nothing is in it, not even a part of another kind than text."""
+        others = isinstance(self.content, tuple) and any(
+            part.type not in _TEXTS for part in self.content
+        )
+        return not self.text and not others
+
+
+class Reasoning(Item):
+    """What the model thought: a summary to show, and an opaque form to send back.
+
+    `content`: the thought itself, where a server tells it; in any shape.
+    """
+
+    summary: tuple[Part, ...] = ()
+    content: Any = None
+    encrypted_content: str | None = None
+
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """The summary, or else the thought itself."""
+        told = tuple(part.text for part in self.summary if part.text)
+        if told or not isinstance(self.content, list):
+            return told
+        texts = [
+            cast("dict[str, Any]", part).get("text")
+            for part in cast("list[object]", self.content)
+            if isinstance(part, dict)
+        ]
+        return tuple(text for text in texts if isinstance(text, str) and text)
+
+
+class FunctionCall(Item):
+    """The model asks for a tool. `arguments` is JSON text, not yet trusted."""
+
+    call_id: str
+    name: str
+    arguments: str = ""
+
+
+class FunctionCallOutput(Item):
+    """What a tool gave back for the call of the same `call_id`."""
+
+    call_id: str
+    output: str | tuple[Part, ...]
+
+
+class HostedCall(Item):
+    """What ran at the server, or its result; a view reads what its kind has besides."""
+
+    status: str | None = None
+
+
+class OtherItem(Item):
+    """Any kind nothing here reads, or a known kind in a shape nothing here knows."""
+
+
+HOSTED = frozenset(
+    (
+        *("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call"),
+        *("computer_call", "computer_call_output", "shell_call", "shell_call_output"),
+        *("local_shell_call", "local_shell_call_output"),
+        *("apply_patch_call", "apply_patch_call_output"),
+        *("mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"),
+        *("custom_tool_call", "custom_tool_call_output"),
+        *("tool_search_call", "tool_search_output", "compaction"),
+    )
+)
+"""The kinds of `HostedCall`."""
+
+_KINDS: dict[str, type[Item]] = {
+    "message": Message,
+    "reasoning": Reasoning,
+    "function_call": FunctionCall,
+    "function_call_output": FunctionCallOutput,
+    **dict.fromkeys(HOSTED, HostedCall),
+}
+
+
+def parse_item(data: Mapping[str, Any], wire: bytes | None = None) -> Item:
+    """The item in `data`, whose JSON text is `wire` when it came as one.
+
+    Never fails on what a server may add or leave out; a `type` it must have: raises ValueError
+    when `data` has no textual one.
+    """
+    kind = data.get("type")
+    if not isinstance(kind, str):
+        raise ValueError("an item without a type")
+    try:
+        return _KINDS.get(kind, OtherItem).of(data, wire)
+    except ValidationError:
+        known = {key: data[key] for key in ("type", "id") if isinstance(data.get(key), str)}
+        return OtherItem.of(known, dumps(data) if wire is None else wire)
+
+
+def text_part(text: str) -> dict[str, str]:
+    """An `input_text` content part."""
+    return {"type": "input_text", "text": text}
+
+
+def image_part(data_url: str) -> dict[str, str]:
+    """An `input_image` content part from a `data:` URL."""
+    return {"type": "input_image", "image_url": data_url, "detail": "auto"}
+
+
+def message(role: str, *parts: Mapping[str, str]) -> Message:
+    """A message of our side, from content parts."""
+    return Message.of({"type": "message", "role": role, "content": list(parts)})
+
+
+def call_output(call_id: str, parts: Sequence[Mapping[str, str]]) -> FunctionCallOutput:
+    """A tool's answer. Text alone is sent as a plain string, which every server accepts."""
+    plain = len(parts) == 1 and parts[0].get("type") == "input_text"
+    output = parts[0]["text"] if plain else cast("object", list(parts))
+    return FunctionCallOutput.of(
+        {"type": "function_call_output", "call_id": call_id, "output": output}
+    )
+
+
+def sendable(item: Item) -> Item:
+    """The item as it can be sent for good: a call whose arguments are no JSON object has none.
+
+    Servers that put calls into a template read the arguments, and one that cannot be read fails
+    every request from then on (transformers 5.23: HTTP 500).
+    """
+    if not isinstance(item, FunctionCall) or _is_object(item.arguments):
+        return item
+    return FunctionCall.of({**loads(item.wire), "arguments": "{}"})
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(loads(text.encode(errors="replace")), dict)
+    except ValueError:
+        return False
+
+
+def _one_line(wire: bytes) -> bytes:
+    return wire.replace(b"\n", b" ").replace(b"\r", b" ")

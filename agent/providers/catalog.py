@@ -1,0 +1,141 @@
+"""The kinds of servers there are, and what each can do: data. Chooses none.
+
+Read in 2026-11: developers.openai.com/docs/guides/websocket-mode; learn.microsoft.com/azure/foundry
+/openai/how-to/responses and /websockets; docs.x.ai/developers/advanced-api-usage/websocket-mode;
+vercel.com/docs/ai-gateway/sdks-and-apis/responses; openrouter.ai/docs; docs.ollama.com/api
+/openai-compatibility; lmstudio.ai/blog/lmstudio-v0.3.29. Tried: transformers 5.23, litellm 1.106.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ..config.settings import nearest
+from ..errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a kind of server can do, beyond a streamed response to a whole request.
+
+    `stores`: goes on from a stored response. `websocket`, `compact`: has them. `encrypted`: gives
+    reasoning to send back. `hosted`: tools it runs itself. `omits`: request fields it refuses.
+    `key_header`: where it wants its key.
+    """
+
+    stores: bool = False
+    websocket: bool = False
+    compact: bool = False
+    encrypted: bool = True
+    hosted: tuple[str, ...] = ()
+    omits: tuple[str, ...] = ()
+    key_header: str = "authorization"
+
+
+PLAIN = Traits()
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One kind of server.
+
+    `base_url`: where it is, or "" when only its user knows. `hosts`: ends of the names of its
+    hosts. `key_env`: the variable its key is in, `key_command`: what prints it; without either, or
+    when `keyless`, it needs none. `silent`: models that refuse a `reasoning` field.
+    """
+
+    name: str
+    base_url: str
+    traits: Traits = PLAIN
+    hosts: tuple[str, ...] = ()
+    key_env: str | None = None
+    key_command: str | None = None
+    keyless: bool = False
+    default_model: str | None = None
+    window: int | None = None
+    silent: tuple[str, ...] = ()
+
+    def is_at(self, address: str) -> bool:
+        """`address` is one of this provider's own."""
+        own, other = urlsplit(self.base_url), urlsplit(address)
+        if other.netloc == own.netloc:
+            return other.scheme == own.scheme
+        return other.scheme == "https" and str(other.hostname).endswith(self.hosts or "//")
+
+
+_HOSTED = ("web_search", "file_search", "code_interpreter", "image_generation", "mcp", "computer")
+_STATELESS = Traits(encrypted=False)
+
+OPENAI = Provider(
+    "openai",
+    "https://api.openai.com/v1",
+    Traits(stores=True, websocket=True, compact=True, hosted=_HOSTED),
+    key_env="OPENAI_API_KEY",
+    default_model="gpt-5.5",
+    window=272_000,
+    silent=("gpt-4", "gpt-3", "chatgpt-"),
+)
+REMOTE = (
+    OPENAI,
+    Provider(
+        "azure",
+        "",
+        Traits(stores=True, websocket=True, hosted=_HOSTED, key_header="api-key"),
+        hosts=(".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
+        key_env="AZURE_OPENAI_API_KEY",
+        silent=OPENAI.silent,
+    ),
+    Provider(
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        Traits(hosted=("web_search",)),
+        key_env="OPENROUTER_API_KEY",
+    ),
+    Provider(
+        "xai",
+        "https://api.x.ai/v1",
+        Traits(stores=True, websocket=True, hosted=("web_search", "code_interpreter", "mcp")),
+        key_env="XAI_API_KEY",
+    ),
+    Provider(
+        "vercel",
+        "https://ai-gateway.vercel.sh/v1",
+        Traits(websocket=True),
+        key_env="AI_GATEWAY_API_KEY",
+    ),
+)
+LOCAL = (
+    Provider("ollama", "http://127.0.0.1:11434/v1", _STATELESS),
+    Provider("lmstudio", "http://127.0.0.1:1234/v1", Traits(stores=True, encrypted=False)),
+    Provider("llamacpp", "http://127.0.0.1:8080/v1", _STATELESS),
+    Provider("vllm", "http://127.0.0.1:8000/v1", _STATELESS),
+)
+NAMED = (
+    Provider("transformers", "http://127.0.0.1:8000/v1", _STATELESS),
+    Provider(
+        "litellm",
+        "http://127.0.0.1:4000/v1",
+        # It hands the key of the cache on to chat servers, and some refuse what they do not know.
+        Traits(encrypted=False, omits=("prompt_cache_key",)),
+        key_env="LITELLM_API_KEY",
+        keyless=True,
+    ),
+)
+"""Servers that are used when named, never looked for."""
+
+PROVIDERS = {provider.name: provider for provider in (*REMOTE, *LOCAL, *NAMED)}
+
+
+def named(name: str) -> Provider:
+    """The provider of that name. Raises SettingsError."""
+    if name not in PROVIDERS:
+        known = list(PROVIDERS)
+        raise SettingsError(
+            f"There is no provider {name!r}.{nearest(name, known)}",
+            f"There are: {', '.join(known)}.",
+        )
+    return PROVIDERS[name]
+
+
+def known_at(address: str) -> Provider | None:
+    """The remote provider whose own address this is."""
+    return next((provider for provider in REMOTE if provider.is_at(address)), None)

@@ -1,0 +1,160 @@
+"""Where a key comes from: a variable, a command, or the system's keyring.
+
+A key is never shown, recorded or put into a message; a message names where it is from.
+"""
+
+import asyncio
+import shlex
+import subprocess
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from ..errors import AuthError, UsageError
+
+SERVICE = "inkernel"
+"""The name under which keys lie in a keyring; the user name there is the provider's."""
+
+COMMAND_TIMEOUT = 20.0
+"""Seconds; a password manager, or a keyring, may ask its owner something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key and, for messages, where it is from."""
+
+    value: str
+    source: str
+
+    def __repr__(self) -> str:
+        return f"Key(from {self.source})"
+
+
+class Keys:
+    """Finds keys. What a command or the keyring gave is kept, so that nobody is asked twice.
+
+    That there was none is kept too.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._kept: dict[tuple[str, str | None], Key | None] = {}
+
+    async def find(
+        self, provider: str, variable: str | None, command: str | None = None
+    ) -> Key | None:
+        """The key for `provider`: from `variable`, else what `command` prints, else the keyring.
+
+        None when there is none. Raises AuthError when the command fails, or gives no key.
+        """
+        value = self._environ.get(variable or "", "").strip()
+        if variable and value:
+            return _checked(value, variable)
+        name = (provider, command)
+        if name not in self._kept:
+            self._kept[name] = await _ask(provider, command)
+        return self._kept[name]
+
+    def forget(self) -> None:
+        """Ask anew the next time: a key was refused."""
+        self._kept.clear()
+
+
+def keep_in_keyring(provider: str, value: str) -> None:
+    """Store a key; an empty one removes what is there. Raises UsageError, AuthError."""
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ModuleNotFoundError:
+        raise UsageError(
+            "Keys are kept by the package keyring, which is not installed.",
+            "pip install 'inkernel[keyring]', or use a variable or api_key_command.",
+        ) from None
+    try:
+        if value:
+            keyring.set_password(SERVICE, provider, _checked(value, "What you typed").value)
+        elif keyring.get_password(SERVICE, provider) is not None:
+            keyring.delete_password(SERVICE, provider)
+    except KeyringError as error:
+        raise UsageError(
+            f"The system's keyring refused: {error}.", "Use a variable or api_key_command instead."
+        ) from None
+
+
+async def _ask(provider: str, command: str | None) -> Key | None:
+    """A keyring that does not answer in time holds no key."""
+    if command:
+        return await asyncio.to_thread(_from_command, command)
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(_asked(provider)), COMMAND_TIMEOUT)
+    except TimeoutError:
+        return None
+
+
+def _asked(provider: str) -> Future[Key | None]:
+    """The keyring's answer, from a thread that the end of an event loop does not wait for."""
+    answer = Future[Key | None]()
+    answer.set_running_or_notify_cancel()
+
+    def ask() -> None:
+        try:
+            answer.set_result(_from_keyring(provider))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    return answer
+
+
+def _from_command(command: str) -> Key:
+    """The first line it prints. No shell reads the command."""
+    try:
+        ran = subprocess.run(
+            shlex.split(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=COMMAND_TIMEOUT,
+            check=True,
+        )
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
+        raise AuthError(
+            f"The command in api_key_command gave no key: {_why(error)}.",
+            "Run it in a terminal: it must print the key and end with code 0.",
+        ) from None
+    first = ran.stdout.decode(errors="replace").strip().partition("\n")[0].strip()
+    return _checked(first, "api_key_command")
+
+
+def _from_keyring(provider: str) -> Key | None:
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ModuleNotFoundError:
+        return None
+    try:
+        value = keyring.get_password(SERVICE, provider)
+    except KeyringError:
+        return None
+    return _checked(value, "the keyring") if value else None
+
+
+def _checked(value: str, source: str) -> Key:
+    """It must be such as a header can carry, or an error of the HTTP library would show it."""
+    if value and value.isascii() and value.isprintable():
+        return Key(value, source)
+    what = "holds characters no key has" if value else "holds no key"
+    raise AuthError(f"{source} {what}.", "Set it anew, or choose another model: `%agent model`.")
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case subprocess.CalledProcessError():
+            return f"it ended with code {error.returncode}"
+        case subprocess.TimeoutExpired():
+            return f"it took longer than {COMMAND_TIMEOUT:g} s"
+        case OSError():
+            return str(error.strerror)
+        case _:
+            return "it is not a command"

@@ -1,0 +1,48 @@
+"""What tokens cost: by the prices in the settings, else by a kept price list. Knows no session."""
+
+import contextlib
+import importlib
+
+from ..config.settings import Settings
+from ..protocol.events import Usage
+from .resolve import Target
+
+MILLION = 1_000_000
+
+
+def cost_of(usage: Usage, settings: Settings, target: Target) -> float | None:
+    """US dollars for `usage` at `target`; None when the price is not known.
+
+    The settings' prices count first, when input and output are set; cached input without a price of
+    its own costs as much as other input. Else genai-prices answers, when it is installed (the extra
+    `cost`) and knows this model at this server. It is loaded at the first use.
+    """
+    if settings.price_input is None or settings.price_output is None:
+        return None if target.scripted else _listed(usage, target)
+    cached = settings.price_input if settings.price_cached is None else settings.price_cached
+    fresh = usage.input - usage.cached
+    return (
+        fresh * settings.price_input + usage.cached * cached + usage.output * settings.price_output
+    ) / MILLION
+
+
+def preload() -> None:
+    """Load the price list, if there is one: it takes a while, better while a model answers."""
+    with contextlib.suppress(ModuleNotFoundError):
+        importlib.import_module("genai_prices")
+
+
+def _listed(usage: Usage, target: Target) -> float | None:
+    try:
+        from genai_prices import Usage as Tokens
+        from genai_prices import calc_price
+    except ModuleNotFoundError:
+        return None
+    tokens = Tokens(
+        input_tokens=usage.input, cache_read_tokens=usage.cached, output_tokens=usage.output
+    )
+    try:
+        price = calc_price(tokens, model_ref=target.model, provider_api_url=target.base_url)
+    except LookupError:
+        return None
+    return float(price.total_price)

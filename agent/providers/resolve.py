@@ -1,0 +1,220 @@
+"""Which server and which model: the target, and how it is chosen. Does no I/O itself."""
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from ..config.settings import Settings
+from ..errors import AuthError, ModelError, NoModelError, SettingsError
+from ..protocol.failures import Answer
+from .catalog import LOCAL, OPENAI, PLAIN, PROVIDERS, Provider, Traits, known_at, named
+from .keys import Key, Keys
+
+PROBE_TIMEOUT = 0.25
+"""Seconds in which a local server must answer to be found."""
+
+_HIDDEN = "[key]"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The server and model of a session. `key` is never shown, only where it is from."""
+
+    provider: str
+    base_url: str
+    model: str
+    key: str | None = None
+    key_source: str | None = None
+    window: int | None = None
+    reasons: bool = True
+    scripted: bool = False
+    traits: Traits = PLAIN
+
+    def __repr__(self) -> str:
+        return f"Target({self.provider}:{self.model} at {self.base_url})"
+
+    @property
+    def server(self) -> str:
+        """Host and port, for messages."""
+        return urlsplit(self.base_url).netloc
+
+    def url(self, path: str) -> str:
+        """The address of `path`, before the query that base_url may have."""
+        parts = urlsplit(self.base_url)
+        return parts._replace(path=parts.path.rstrip("/") + path).geturl()
+
+    @property
+    def is_loopback(self) -> bool:
+        """It is on this machine."""
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What shows that we may ask."""
+        if not self.key:
+            return {}
+        name = self.traits.key_header
+        return {name: f"Bearer {self.key}" if name == "authorization" else self.key}
+
+    def stores(self, settings: Settings) -> bool:
+        """The server keeps our responses: it can, and it may."""
+        return settings.store and self.traits.stores
+
+    def hide(self, text: str) -> str:
+        """The text without the key, that some servers repeat."""
+        return text.replace(self.key, _HIDDEN) if self.key else text
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+        """What the server said instead of a response; its words are shown without the key."""
+        source = self.key_source if self.key else None
+        return Answer(self.server, self.model, status, headers, body, source, self.hide)
+
+
+ListModels = Callable[[Target, float], Awaitable[list[str]]]
+"""The models a server lists, within a time in seconds. Raises ModelError."""
+
+
+async def find_target(settings: Settings, keys: Keys, list_models: ListModels) -> Target:
+    """The model to use: what is configured, else OpenAI when its key is set, else a local server.
+
+    Raises NoModelError naming these ways, AuthError when a named source holds no key, SettingsError
+    for a provider that is not known or has no address, and whatever `list_models` raises when a
+    configured server must be asked for its models.
+    """
+    found = chosen(settings)
+    if found is None and await keys.find(OPENAI.name, OPENAI.key_env):
+        found = OPENAI, settings.model
+    if found is None:
+        found = await _find_local(settings.model, list_models)
+    return await _at(*found, settings, keys, list_models)
+
+
+def chosen(settings: Settings) -> tuple[Provider, str | None] | None:
+    """Provider and model, if the settings alone decide them. Raises SettingsError."""
+    prefix, model = _split(settings.model)
+    if settings.base_url:
+        return _own(settings), settings.model
+    if prefix or settings.provider:
+        provider = prefix or named(str(settings.provider))
+        # A key that was named is for the provider of the settings, or OpenAI: a project's model
+        # may not send it elsewhere.
+        ours = provider.name == (settings.provider or OPENAI.name)
+        return _keyed(provider, settings) if ours else provider, model
+    return (_keyed(OPENAI, settings), model) if _names_key(settings) else None
+
+
+def chosen_name(settings: Settings) -> str:
+    """The name under which the keyring is asked for a key. Raises SettingsError."""
+    found = chosen(settings)
+    return found[0].name if found else OPENAI.name
+
+
+def _split(model: str | None) -> tuple[Provider | None, str | None]:
+    """`provider:name` taken apart; a name may itself hold colons (`qwen3:8b`)."""
+    prefix, colon, name = (model or "").partition(":")
+    if colon and prefix in PROVIDERS:
+        return PROVIDERS[prefix], name or None
+    return None, model
+
+
+def _names_key(settings: Settings) -> bool:
+    return bool(settings.api_key_env or settings.api_key_command)
+
+
+def _keyed(provider: Provider, settings: Settings) -> Provider:
+    """The provider with the key that the settings name, if they do."""
+    if not _names_key(settings):
+        return provider
+    variable, command = settings.api_key_env, settings.api_key_command
+    return replace(provider, key_env=variable, key_command=command, keyless=False)
+
+
+def _own(settings: Settings) -> Provider:
+    """The server at `base_url`: of the kind that was named, else the one it is known to be.
+
+    A key that belongs to a provider goes only to that provider's own address.
+    """
+    address = str(settings.base_url).rstrip("/")
+    known = known_at(address)
+    if known and settings.provider in (None, known.name):
+        return _keyed(replace(known, base_url=address), settings)
+    kind = named(settings.provider) if settings.provider else Provider("", "")
+    own = replace(kind, name=urlsplit(address).netloc, base_url=address, key_env=None)
+    return _keyed(replace(own, default_model=None, window=None), settings)
+
+
+async def _find_local(model: str | None, list_models: ListModels) -> tuple[Provider, str]:
+    found = await asyncio.gather(*(_probe(local, list_models) for local in LOCAL))
+    for local, models in zip(LOCAL, found, strict=True):
+        if models and (model is None or model in models):
+            return local, model or models[0]
+    raise _no_model(model)
+
+
+async def _at(
+    provider: Provider,
+    model: str | None,
+    settings: Settings,
+    keys: Keys,
+    list_models: ListModels,
+) -> Target:
+    if not provider.base_url:
+        raise SettingsError(
+            f"{provider.name} has no address of its own.",
+            "Name yours, up to and with its /v1: `%agent config base_url URL`.",
+        )
+    key = None if provider in LOCAL else await _key(provider, keys)
+    target = Target(
+        provider=provider.name,
+        base_url=provider.base_url,
+        model=model or provider.default_model or "",
+        key=key.value if key else None,
+        key_source=key.source if key else None,
+        window=settings.window or provider.window,
+        traits=provider.traits,
+    )
+    if not target.model:
+        listed = await list_models(target, settings.connect_timeout)
+        if not listed:
+            raise NoModelError(
+                f"{target.server} lists no model.", "Load one there, or set `%agent model NAME`."
+            )
+        target = replace(target, model=listed[0])
+    silent = bool(provider.silent) and target.model.startswith(provider.silent)
+    return replace(target, reasons=not silent)
+
+
+async def _key(provider: Provider, keys: Keys) -> Key | None:
+    key = await keys.find(provider.name, provider.key_env, provider.key_command)
+    if key is None and provider.key_env and not provider.keyless:
+        raise AuthError(
+            f"{provider.name} needs a key in {provider.key_env}, which is not set.",
+            f"Set {provider.key_env} before the kernel starts, or keep the key with"
+            f" `%agent key {provider.name}`, or choose another model: `%agent model`.",
+        )
+    return key
+
+
+async def _probe(provider: Provider, list_models: ListModels) -> list[str]:
+    try:
+        return await list_models(Target(provider.name, provider.base_url, ""), PROBE_TIMEOUT)
+    except ModelError:
+        return []
+
+
+def _no_model(model: str | None) -> NoModelError:
+    wanted = f"No server for the model {model!r} was found" if model else "No model was found"
+    ports = ", ".join(f"{p.name} {urlsplit(p.base_url).port}" for p in LOCAL)
+    return NoModelError(
+        f"{wanted}: nothing is configured, OPENAI_API_KEY is not set, and no local server answers"
+        f" ({ports}).",
+        "Set OPENAI_API_KEY; or start a local server, such as Ollama; or name any Responses server:"
+        " `%agent config base_url URL` and `%agent model NAME`. To see a turn without a model,"
+        " run the demo: `make demo` in a clone of the repository.",
+    )

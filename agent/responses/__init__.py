@@ -1,0 +1,1 @@
+"""The Responses API: one request, its stream, its transports. Knows no session."""

@@ -1,0 +1,243 @@
+"""The Responses API over HTTP: one request, one stream of events. The only file that imports httpx.
+
+Knows no conversation and tries nothing twice.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, cast
+
+import httpx
+
+from ..config.settings import Settings
+from ..errors import ModelError, ProtocolError, SettingsError, UnreachableError
+from ..protocol.failures import SHOWS_ITSELF, Answer, broken, error_of, not_connected
+from ..providers.resolve import Target
+from .provider_compaction import Sealed, compact_body, read_sealed
+from .request import Held, Request
+from .sse import Decoder
+from .stream import ResponseReader, SamplePart
+from .timeouts import Patience
+
+_HEAD = b'"stream":true,'
+_ERROR_BODY = 64 * 1024
+"""Most bytes read of an answer that is an error."""
+
+_MODELS_BODY = 4 * 1024 * 1024
+"""Most bytes of a list of models."""
+
+_COMPACT_BODY = 64 * 1024 * 1024
+"""Most bytes of a compacted window, images included."""
+
+_PLAIN = {"accept-encoding": "identity"}
+"""A few compressed bytes can be gigabytes."""
+
+_KEPT = 60.0
+"""Seconds an unused connection is kept: a tool may run that long between two requests."""
+
+_REST = 0.25
+"""Seconds a stream may take to end once its response is complete."""
+
+
+class Http:
+    """Connections to one server, kept open between the requests of one event loop."""
+
+    def __init__(self, target: Target, settings: Settings) -> None:
+        self._target = target
+        self._settings = settings
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._http: httpx.AsyncClient | None = None
+
+    async def sample(
+        self, request: Request, held: Held | None, reader: ResponseReader
+    ) -> AsyncGenerator[SamplePart]:
+        """Send one request; yield what `reader` makes of the events, until it is over.
+
+        Raises a ModelError. Leaving the iteration closes the connection at once.
+        """
+        decoder, heard = Decoder(), False
+        body = request.wire(_HEAD, held)
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                patience = stack.enter_context(Patience(self._target.server, self._settings))
+                response = await patience.wait(self._send(body, stack))
+                patience.asked()
+                chunks = response.aiter_raw()
+                while not reader.over:
+                    if (chunk := await patience.wait(anext(chunks, None))) is None:
+                        return
+                    if events := list(decoder.feed(chunk)):
+                        heard = True
+                        patience.heard()
+                        for part in reader.read_all(events):
+                            yield part
+                    elif not heard:  # comments say that the server is about to begin
+                        patience.asked()
+                await _read_away(chunks)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _translated(error, self._target, heard) from None
+
+    async def compact(self, request: Request) -> Sealed:
+        """Have the provider compact what `request` would send. Raises a ModelError."""
+        address, target = self._target.url("/responses/compact"), self._target
+        headers = {"content-type": "application/json"}
+        try:
+            async with (
+                asyncio.timeout(self._settings.idle_timeout),
+                self._connections().stream(
+                    "POST", address, content=compact_body(request), headers=headers
+                ) as response,
+            ):
+                if response.status_code != 200:
+                    raise error_of(await _answer(response, target))
+                body = await _read(_uncompressed(response, target), _COMPACT_BODY)
+                return read_sealed(body, target.server)
+        except TimeoutError:
+            raise UnreachableError(f"{target.server} did not answer.", SHOWS_ITSELF) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _translated(error, target, heard=False) from None
+
+    async def close(self) -> None:
+        """Close the connections. It can be used again."""
+        http, self._http = self._http, None
+        if http is not None and self._loop is asyncio.get_running_loop():
+            await http.aclose()
+
+    async def _send(self, body: bytes, stack: contextlib.AsyncExitStack) -> httpx.Response:
+        http = self._connections()
+        headers = {"content-type": "application/json", "accept": "text/event-stream"}
+        if self._settings.compress:
+            body, headers["content-encoding"] = _compressed(body), "zstd"
+        address = self._target.url("/responses")
+        request = http.build_request("POST", address, content=body, headers=headers)
+        response = await http.send(request, stream=True)
+        stack.push_async_callback(response.aclose)
+        kind = response.headers.get("content-type", "")
+        if response.status_code != 200 or not kind.startswith("text/event-stream"):
+            raise error_of(await _answer(response, self._target))
+        return _uncompressed(response, self._target)
+
+    def _connections(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if self._http is None or self._loop is not loop:
+            self._loop = loop
+            self._http = _open(self._target, self._settings.connect_timeout)
+        return self._http
+
+
+async def list_models(target: Target, timeout: float) -> list[str]:
+    """The model names a server lists, within `timeout` seconds. Raises a ModelError."""
+    try:
+        async with (
+            asyncio.timeout(timeout),
+            _open(target, timeout) as http,
+            http.stream("GET", target.url("/models")) as response,
+        ):
+            if response.status_code != 200:
+                raise error_of(await _answer(response, target))
+            return _names(await _read(_uncompressed(response, target), _MODELS_BODY), target)
+    except TimeoutError:
+        raise UnreachableError(f"{target.server} did not answer.", SHOWS_ITSELF) from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _translated(error, target, heard=False) from None
+
+
+def _open(target: Target, connect: float) -> httpx.AsyncClient:
+    """Raises SettingsError when the environment's proxy or certificates cannot be used."""
+    try:
+        return httpx.AsyncClient(
+            headers=target.headers | _PLAIN,
+            timeout=httpx.Timeout(None, connect=connect),
+            limits=httpx.Limits(keepalive_expiry=_KEPT),
+            # A proxy in the environment cannot reach this machine's own ports.
+            trust_env=not target.is_loopback,
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"The certificates of the environment cannot be read: {error.strerror or 'no reason'}.",
+            "Look at SSL_CERT_FILE and SSL_CERT_DIR.",
+        ) from None
+    except (ImportError, ValueError):  # their text may show the proxy's password
+        raise SettingsError(
+            "The proxy of the environment cannot be used.",
+            "Look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; one with socks:// needs the package"
+            " socksio.",
+        ) from None
+
+
+async def _read_away(chunks: AsyncIterator[bytes]) -> None:
+    """What is left: a connection can only be used again when its stream was read to the end."""
+    with contextlib.suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(_REST):
+            async for _ in chunks:
+                pass
+
+
+async def _answer(response: httpx.Response, target: Target) -> Answer:
+    body = (await _read(response, _ERROR_BODY))[:_ERROR_BODY]
+    return target.answer(response.status_code, response.headers, body)
+
+
+async def _read(response: httpx.Response, most: int) -> bytes:
+    """The body; of one with more than `most` bytes somewhat more than these."""
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > most:
+            break
+    return bytes(body)
+
+
+def _uncompressed(response: httpx.Response, target: Target) -> httpx.Response:
+    """The response. Raises ProtocolError if it is compressed, which was not asked for."""
+    coding = response.headers.get("content-encoding", "identity")
+    if coding.strip().lower() in ("", "identity"):
+        return response
+    raise ProtocolError(
+        f"{target.server} sent an answer compressed with {coding[:20]!r}, unasked.",
+        "A proxy between may do that: ask the server itself.",
+    )
+
+
+def _compressed(body: bytes) -> bytes:
+    try:
+        import zstandard
+    except ModuleNotFoundError:
+        raise SettingsError(
+            "The setting compress needs the package zstandard.",
+            "pip install 'inkernel[zstd]', or `%agent config compress false`.",
+        ) from None
+    return zstandard.compress(body)
+
+
+def _translated(
+    error: httpx.HTTPError | httpx.InvalidURL, target: Target, heard: bool
+) -> ModelError:
+    """The same failure in our own words."""
+    if isinstance(error, httpx.ConnectTimeout):
+        return UnreachableError(f"{target.server} does not answer.", SHOWS_ITSELF)
+    if heard or isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
+        return broken(target.server, heard)
+    return not_connected(target.server, _cause(error))
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What lies at the bottom of a chain of exceptions."""
+    while (deeper := error.__cause__ or error.__context__) is not None:
+        error = deeper
+    return error
+
+
+def _names(body: bytes, target: Target) -> list[str]:
+    try:
+        if len(body) > _MODELS_BODY:
+            raise ValueError
+        data = json.loads(body)["data"]
+        return [str(model["id"]) for model in cast("list[dict[str, Any]]", data)]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ProtocolError(
+            f"{target.server} does not list models as the API does.",
+            "base_url must be that of a Responses API, up to and with its /v1.",
+        ) from None

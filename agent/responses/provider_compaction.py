@@ -1,0 +1,59 @@
+"""The provider's own compaction: what is asked for, and reading what comes. Does no I/O.
+
+`POST /responses/compact` of Open Responses 2026-04-24, answered with the new window: items to be
+sent back as they are. What is in a compaction item only that provider can read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from ..conversation.history import Entry
+from ..errors import ProtocolError
+from ..protocol.events import Usage
+from ..protocol.items import HostedCall, Item, parse_item
+from ..protocol.verbatim_json import dumps, elements, loads, members
+from .request import Request
+
+_ASKED = ("model", "instructions", "prompt_cache_key")
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The new window, and what it took."""
+
+    items: tuple[Item, ...]
+    usage: Usage
+
+
+def compact_body(request: Request) -> bytes:
+    """The body that asks to compact what `request` would send."""
+    fields: dict[str, Any] = loads(b"{" + request.fields + b"}")
+    asked = dumps({name: fields[name] for name in _ASKED if name in fields})[1:-1]
+    return replace(request, fields=asked).wire(b"")
+
+
+def read_sealed(body: bytes, server: str) -> Sealed:
+    """What a server answered. Raises ProtocolError when that is no compaction."""
+    try:
+        data: dict[str, Any] = loads(body)
+        texts = elements(members(body.decode())["output"])
+        items = tuple(parse_item(loads(text.encode()), text.encode()) for text in texts)
+        counts = cast("dict[str, Any]", data.get("usage") or {})
+        usage = Usage(input=counts.get("input_tokens", 0), output=counts.get("output_tokens", 0))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError(f"{server} did not compact as the API does: {error}.") from None
+    if not any(map(is_seal, items)):
+        raise ProtocolError(f"{server} gave no compaction.")
+    return Sealed(items, usage)
+
+
+def is_seal(item: Item) -> bool:
+    """It stands for an earlier part of the conversation."""
+    return isinstance(item, HostedCall) and item.type == "compaction"
+
+
+def latest_seal(entries: Sequence[Entry], start: int) -> int | None:
+    """The place of the last one at or after `start`."""
+    found = (at for at in reversed(range(start, len(entries))) if is_seal(entries[at].item))
+    return next(found, None)

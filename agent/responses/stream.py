@@ -1,0 +1,290 @@
+"""From the events of a response stream to deltas, items and its end. Does no I/O.
+
+Tolerant of the servers there are: missing sequence numbers, indexes, part events and argument
+deltas, items repeated or closed late, an output only in the last snapshot, items never closed. A
+done item overrides its deltas; a stream without a terminal event is no answer.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple, cast
+
+from ..errors import IncompleteError, ModelError, ProtocolError
+from ..protocol.events import CallDelta, HostedProgress, ReasoningDelta, TextDelta, Usage
+from ..protocol.failures import Hide, error_in_stream
+from ..protocol.items import HOSTED, FunctionCall, Item, Message, parse_item
+from ..protocol.verbatim_json import dumps, elements, loads, members
+from .partial_items import Unfinished
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The response is complete. `usage` is None when the server counted nothing.
+
+    `response_id`: what a next request may name as previous; None when the server gave none.
+    """
+
+    usage: Usage | None
+    response_id: str | None = None
+
+
+Delta = TextDelta | ReasoningDelta | CallDelta | HostedProgress
+SamplePart = Delta | Item | Finished
+
+_DELTAS = {
+    "response.output_text.delta": "output_text",
+    "response.refusal.delta": "refusal",
+    "response.reasoning_summary_text.delta": "reasoning",
+    "response.reasoning_text.delta": "reasoning",
+    "response.reasoning.delta": "reasoning",
+    "response.function_call_arguments.delta": "arguments",
+    "response.code_interpreter_call_code.delta": "code_interpreter_call",
+    "response.mcp_call_arguments.delta": "mcp_call",
+    "response.custom_tool_call_input.delta": "custom_tool_call",
+    "response.shell_call_command.delta": "shell_call",
+    "response.apply_patch_call_operation_diff.delta": "apply_patch_call",
+}
+"""What grows, by the event that says so; the last five are items of the same name."""
+
+_SETTLED = {
+    "response.output_text.done": ("output_text", "text"),
+    "response.refusal.done": ("refusal", "refusal"),
+    "response.function_call_arguments.done": ("arguments", "arguments"),
+}
+"""What is whole, and under which key."""
+
+
+class _Event(NamedTuple):
+    kind: str
+    fields: dict[str, Any]
+    data: bytes
+
+    @property
+    def item_id(self) -> str:
+        return _str(self.fields.get("item_id"))
+
+
+class _Run(NamedTuple):
+    """What neighbouring deltas have in common. `part`: of a summary or a message."""
+
+    kind: str
+    item_id: object
+    part: object
+
+
+class ResponseReader:
+    """Fed the data of the events of one response, gives what they mean.
+
+    `finished`: the response is complete; nothing that follows is part of it. `over`: finished, or
+    the server said that no more comes. `whole`: what was given is all that the server holds.
+    `hide`: takes out of a server's words what must not be shown.
+    """
+
+    def __init__(self, server: str, model: str, hide: Hide = str) -> None:
+        self._server = server
+        self._model = model
+        self._hide = hide
+        self.finished = False
+        self.over = False
+        self.whole = True
+        self._given: dict[tuple[str, str], dict[str, Any]] = {}
+        self._unfinished = Unfinished()
+        self._readers: dict[str, Callable[[_Event], Iterator[SamplePart]]] = {
+            "response.output_item.added": self._added,
+            "response.output_item.done": self._item_done,
+            "response.completed": self._ended,
+            "response.incomplete": self._ended,
+            "response.failed": self._failed,
+            "error": self._failed,
+            **dict.fromkeys(_SETTLED, self._settled),
+        }
+
+    def read_all(self, events: Iterable[bytes]) -> Iterator[SamplePart]:
+        """What events that came together mean, neighbouring deltas of a kind as one.
+
+        Nothing is read after the end. Raises, after all that came before it, the ModelError that a
+        failed, incomplete or unreadable response is.
+        """
+        run, texts = _Run("", None, None), list[Any]()
+        try:
+            for data in filter(None, events):  # one without data only keeps the line alive
+                if self.over or data == b"[DONE]":
+                    self.over = True
+                    break
+                event = self._object(data)
+                if (kind := event["type"]) in _DELTAS:
+                    part = event.get("summary_index", event.get("content_index"))
+                    if run != (own := (kind, event.get("item_id"), part)):
+                        if texts:
+                            yield self._delta(run, texts)
+                        run, texts = _Run(*own), []
+                    texts.append(event.get("delta"))
+                else:
+                    if texts:
+                        yield self._delta(run, texts)
+                        texts = []
+                    yield from self._read(_Event(kind, event, data))
+        except ModelError:
+            if texts:
+                yield self._delta(run, texts)
+            raise
+        if texts:
+            yield self._delta(run, texts)
+
+    def _delta(self, run: _Run, texts: list[Any]) -> Delta:
+        kind, item_id = _DELTAS[run.kind], _str(run.item_id)
+        text = "".join([text for text in texts if isinstance(text, str)])
+        match kind:
+            case "output_text" | "refusal":
+                self._unfinished.texts(item_id, kind, _int(run.part)).append(text)
+                return TextDelta(text=text)
+            case "reasoning":
+                return ReasoningDelta(text=text, part=_int(run.part))
+            case "arguments":
+                self._unfinished.texts(item_id, kind, 0).append(text)
+                call_id, name = self._unfinished.call(item_id)
+                return CallDelta(call_id=call_id, name=name, text=text)
+            case _:
+                return HostedProgress(item_id=item_id, kind=kind, text=text)
+
+    def _read(self, event: _Event) -> Iterator[SamplePart]:
+        if read := self._readers.get(event.kind):
+            return read(event)
+        about, _, status = event.kind.removeprefix("response.").rpartition(".")
+        if about in HOSTED and status != "partial_image":
+            return iter((HostedProgress(item_id=event.item_id, kind=about, status=status),))
+        return iter(())
+
+    def _settled(self, event: _Event) -> Iterator[SamplePart]:
+        kind, key = _SETTLED[event.kind]
+        index = 0 if kind == "arguments" else _int(event.fields.get("content_index"))
+        if isinstance(text := event.fields.get(key), str):
+            self._unfinished.texts(event.item_id, kind, index)[:] = [text]
+        return iter(())
+
+    def _added(self, event: _Event) -> Iterator[SamplePart]:
+        item = _dict(event.fields.get("item"))
+        kind, item_id = item.get("type"), _str(item.get("id"))
+        if kind in ("message", "function_call"):
+            self._unfinished.begin(item_id, item)
+        if kind == "function_call":
+            call_id, name = self._unfinished.call(item_id)
+            yield CallDelta(call_id=call_id, name=name, text="")
+        elif isinstance(kind, str) and kind in HOSTED:
+            status = _str(item.get("status")) or "in_progress"
+            yield HostedProgress(item_id=item_id, kind=kind, status=status)
+
+    def _item(self, fields: dict[str, Any], text: Callable[[], str]) -> Iterator[Item]:
+        """The item once, though servers repeat them; a cut-off call and an empty message are none.
+
+        `text` gives its JSON.
+        """
+        id_ = fields.get("call_id" if fields.get("type") == "function_call" else "id")
+        key = (_str(fields.get("type")), _str(id_) or dumps(fields).decode())
+        if not isinstance(fields.get("type"), str) or key in self._given:
+            self.whole = self.whole and fields == self._given.get(key)
+            return
+        try:
+            wire = text().encode()
+        except ValueError:  # it holds a NaN
+            raise self._unreadable(dumps(fields)) from None
+        item = parse_item(fields, wire)
+        if isinstance(item, Message) and item.says_nothing:
+            self.whole = False
+            return  # transformers ends responses with one: sent back, it is a turn of its own
+        self._unfinished.end(item)
+        if isinstance(item, FunctionCall) and fields.get("status") == "incomplete":
+            self.whole = False
+            return
+        self._given[key] = fields
+        yield item
+
+    def _item_done(self, event: _Event) -> Iterator[SamplePart]:
+        item = _dict(event.fields.get("item"))
+        return self._item(item, lambda: members(event.data.decode())["item"])
+
+    def _ended(self, event: _Event) -> Iterator[SamplePart]:
+        response = _dict(event.fields.get("response"))
+        status = response.get("status")
+        if status in ("failed", "cancelled"):
+            yield from self._failed(event)
+        cut = event.kind == "response.incomplete" or status == "incomplete"
+
+        @cache
+        def texts() -> list[str]:
+            return elements(members(members(event.data.decode())["response"])["output"])
+
+        for at, item in enumerate(_list(response.get("output"))):
+            yield from self._item(_dict(item), lambda at=at: texts()[at])
+        for item in self._unfinished.rest(cut=cut):
+            self.whole = False
+            made = dumps({"item": item}).decode()  # cut out of JSON as others are: a NaN is refused
+            yield from self._item(item, lambda made=made: members(made)["item"])
+        if cut:
+            raise _incomplete(response, self._server)
+        self.finished = self.over = True
+        yield Finished(_usage(response.get("usage")), _str(response.get("id")) or None)
+
+    def _failed(self, event: _Event) -> Iterator[SamplePart]:
+        """Raises. An `error` event is passed on whole: over WebSocket it has an HTTP status."""
+        error = _dict(event.fields.get("response")).get("error") or event.fields.get("error")
+        if event.kind == "error" and not isinstance(error, str):
+            error = event.fields
+        raise error_in_stream(error, self._server, self._model, self._hide)
+
+    def _object(self, data: bytes) -> dict[str, Any]:
+        """The event; its type is a string."""
+        try:
+            event = loads(data)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            raise self._unreadable(data)
+        fields = cast("dict[str, Any]", event)
+        if not isinstance(fields.get("type"), str):
+            fields["type"] = "error" if "error" in fields else ""
+        return fields
+
+    def _unreadable(self, data: bytes) -> ProtocolError:
+        return ProtocolError(
+            f"{self._server} sent an event that is not a JSON object: "
+            f"{self._hide(data.decode(errors='replace'))[:80]!r}.",
+            "That is not a Responses stream; check base_url.",
+        )
+
+
+def _incomplete(response: dict[str, Any], server: str) -> ModelError:
+    reason = _str(_dict(response.get("incomplete_details")).get("reason")) or "no reason given"
+    return IncompleteError(
+        f"{server} cut the answer off: {reason}.",
+        "What came before is kept. Ask for the rest, or for less.",
+    )
+
+
+def _usage(value: object) -> Usage | None:
+    usage = _dict(value)
+    if not usage:
+        return None
+    return Usage(
+        input=_int(usage.get("input_tokens")),
+        cached=_int(_dict(usage.get("input_tokens_details")).get("cached_tokens")),
+        output=_int(usage.get("output_tokens")),
+        reasoning=_int(_dict(usage.get("output_tokens_details")).get("reasoning_tokens")),
+    )
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _str(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0

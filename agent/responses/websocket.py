@@ -1,0 +1,201 @@
+"""The Responses API over a WebSocket: one connection, one response at a time.
+
+The only file that opens a WebSocket. Knows no conversation and tries nothing twice.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncGenerator
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidProxy,
+    InvalidStatus,
+    WebSocketException,
+)
+from websockets.frames import CloseCode
+
+from ..config.settings import Settings
+from ..errors import (
+    ModelError,
+    NoWebSocketError,
+    RequestRefusedError,
+    ResponseGoneError,
+    StreamBrokenError,
+)
+from ..protocol.failures import broken, error_of, not_connected
+from ..providers.resolve import Target
+from .request import Held, Request
+from .sse import MAX_EVENT
+from .stream import ResponseReader, SamplePart
+from .timeouts import Patience
+
+_HEAD = b'"type":"response.create",'
+_LONGEST = 55 * 60
+"""Seconds until a connection is given up for a new one: OpenAI closes it after 60 minutes."""
+
+_AHEAD = 16
+"""Messages taken from the network before they are read: one may have 64 MiB."""
+
+_REFUSED = (CloseCode.POLICY_VIOLATION, CloseCode.MESSAGE_TOO_BIG)
+"""Why a server closes a connection that trying again does not cure."""
+
+_NOT_A_WEBSOCKET = (400, 404, 405, 406, 410, 415, 426, 501)
+"""Statuses of servers that speak HTTP there, and only HTTP."""
+
+
+class WebSocket:
+    """One connection to one server, kept open between the requests of one event loop.
+
+    Such a server holds the last response of the connection, though it stores none.
+    """
+
+    def __init__(self, target: Target, settings: Settings) -> None:
+        self._target = target
+        self._settings = settings
+        self._open: tuple[ClientConnection, asyncio.AbstractEventLoop, float] | None = None
+
+    async def sample(
+        self, request: Request, held: Held | None, reader: ResponseReader
+    ) -> AsyncGenerator[SamplePart]:
+        """Send one request; yield what `reader` makes of the events, until it is over.
+
+        Raises NoWebSocketError, ResponseGoneError when the connection that held the response is
+        gone, and other ModelErrors. Leaving the iteration closes the connection at once.
+        """
+        with Patience(self._target.server, self._settings) as patience:
+            connection, heard = await self._usable(), False
+            rested = connection is not None
+            if connection is None:
+                if held is not None and not self._target.stores(self._settings):
+                    raise ResponseGoneError(f"The connection to {self._target.server} is new.")
+                connection = await patience.wait(self._connect())
+            try:
+                await patience.wait(connection.send(request.wire(_HEAD, held), text=True))
+                patience.asked()
+                while not reader.over:
+                    event = await patience.wait(connection.recv(decode=False))
+                    heard = True
+                    patience.heard()
+                    for part in reader.read_all((event,)):
+                        yield part
+            except ConnectionClosed as closed:
+                raise self._closed(closed, heard, rested) from None
+            finally:
+                if not reader.finished:
+                    self._drop()
+
+    async def close(self) -> None:
+        """Close the connection. It can be used again."""
+        self._drop()
+        await asyncio.sleep(0)  # the event loop closes the socket in its next round
+
+    async def _usable(self) -> ClientConnection | None:
+        """The open connection, unless it is another event loop's, too old, or closed.
+
+        Nor when something unasked came over it: it would be read as the next answer.
+        """
+        if self._open is None:
+            return None
+        connection, loop, opened = self._open
+        own = asyncio.get_running_loop()
+        young = loop is own and own.time() - opened < _LONGEST
+        if young and connection.close_code is None and await _is_quiet(connection):
+            return connection
+        self._drop()
+        return None
+
+    async def _connect(self) -> ClientConnection:
+        target = self._target
+        address = f"ws{target.url('/responses').removeprefix('http')}"
+        loop = asyncio.get_running_loop()
+        logger = logging.getLogger("inkernel.websocket")
+        logger.setLevel(logging.INFO)  # below it, the library logs the header with the key
+        try:
+            connection = await _Connect(
+                address,
+                additional_headers=target.headers,
+                logger=logger,
+                compression=None,
+                max_size=MAX_EVENT,
+                max_queue=_AHEAD,
+                open_timeout=self._settings.connect_timeout,
+                # A kernel that computes answers no pings in time, and is well all the same.
+                ping_interval=None,
+                # A proxy in the environment cannot reach this machine's own ports.
+                proxy=None if target.is_loopback else True,
+            )
+        except InvalidStatus as refused:
+            raise self._refused(refused) from None
+        except InvalidMessage:
+            raise broken(target.server, heard=False) from None
+        except InvalidHandshake as error:
+            raise NoWebSocketError(f"{target.server} speaks no WebSocket: {error}.") from None
+        except TimeoutError:
+            raise NoWebSocketError(f"{target.server} opened no WebSocket in time.") from None
+        except (InvalidProxy, ImportError):  # its text may show the proxy's password
+            raise NoWebSocketError(
+                f"The proxy of the environment cannot be used for a WebSocket to {target.server}."
+            ) from None
+        except (OSError, ssl.SSLError, EOFError, UnicodeError, WebSocketException) as error:
+            raise not_connected(target.server, error) from None
+        self._open = (connection, loop, loop.time())
+        return connection
+
+    def _refused(self, refused: InvalidStatus) -> ModelError:
+        answer = refused.response
+        if answer.status_code < 400 or answer.status_code in _NOT_A_WEBSOCKET:
+            return NoWebSocketError(
+                f"{self._target.server} speaks no WebSocket (HTTP {answer.status_code})."
+            )
+        return error_of(
+            self._target.answer(answer.status_code, answer.headers, bytes(answer.body or b""))
+        )
+
+    def _closed(self, closed: ConnectionClosed, heard: bool, rested: bool) -> ModelError:
+        server = self._target.server
+        if rested and not heard:
+            return ResponseGoneError(f"{server} closed the connection.")
+        code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
+        said = f" It says: {self._target.hide(reason)}" if reason else ""
+        if code in _REFUSED:
+            return RequestRefusedError(
+                f"{server} refused the request (WebSocket close code {code}).{said}",
+                "`%agent config` shows the settings it was made with.",
+            )
+        error = broken(server, heard)
+        return StreamBrokenError(f"{error.message}{said}", error.hint)
+
+    def _drop(self) -> None:
+        """Close the connection at once, without a farewell that would have to be waited for."""
+        if self._open is not None:
+            connection, loop, _ = self._open
+            self._open = None
+            if not loop.is_closed():
+                connection.transport.abort()
+
+
+async def _is_quiet(connection: ClientConnection) -> bool:
+    """Nothing lies there unread. Looks twice: the first look lets the event loop read."""
+    for _ in range(2):
+        try:
+            async with asyncio.timeout(0):
+                await connection.recv(decode=False)
+        except TimeoutError:
+            continue
+        except ConnectionClosed:
+            pass
+        return False
+    return True
+
+
+class _Connect(connect):
+    """Follows no redirect: it would carry the key to wherever a server says."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        """The error stays an error."""
+        return exc

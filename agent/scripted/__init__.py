@@ -1,0 +1,1 @@
+"""The scripted model: a Responses server that plays a file. Knows no client of ours."""

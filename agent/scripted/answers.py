@@ -1,0 +1,135 @@
+"""What a scripted server can answer: a response, a refusal, a HTTP answer. Does no I/O."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from ..protocol.verbatim_json import dumps
+from .deviations import Frame
+from .profiles import Piece, error_body, framed
+from .request import Request, RequestError
+from .script import NO_FAULT, Fault
+from .state import Kept
+
+_MALFORMED = b'{"type":"response.output_text.delta","delta":"cut '
+_ERROR_TYPES = {404: "not_found", 429: "too_many_requests"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A HTTP request. `headers`: by their lower-case names."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A HTTP answer. `pieces`: of its body, each written whole; `cut`: the connection breaks then.
+
+    `about`: what was played, for a log.
+    """
+
+    status: int
+    headers: dict[str, str]
+    pieces: Iterable[Piece]
+    fault: Fault = NO_FAULT
+    cut: bool = False
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error instead of a response. `fault`: what the script wants instead of that."""
+
+    status: int
+    error: dict[str, Any]
+    fault: Fault = NO_FAULT
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A response about to be sent."""
+
+    request: Request
+    events: list[Frame]
+    kept: Kept
+    fault: Fault
+    about: str
+
+    @property
+    def response(self) -> dict[str, Any]:
+        """The whole response, as one that is not streamed."""
+        sent = (data["response"] for _, data in reversed(self.events) if "response" in data)
+        return next(sent, dict[str, Any]())
+
+    @property
+    def cut(self) -> bool:
+        """The connection breaks before the end."""
+        return self.fault.cut is not None and self.fault.cut <= len(self.events)
+
+    def data(self) -> list[tuple[str, bytes]]:
+        """Type and JSON of each event up to a cut."""
+        told = [(kind, dumps(it)) for kind, it in islice(self.events, self.fault.cut)]
+        if self.fault.event == "malformed":
+            at = len(told) - 1 if self.fault.after is None else self.fault.after
+            told.insert(at, ("response.output_text.delta", _MALFORMED))
+        return told
+
+
+def error_object(
+    status: int, message: str, code: str | None = None, param: str | None = None
+) -> dict[str, Any]:
+    """An error as the API tells it."""
+    kind = _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"message": message, "type": kind, "param": param, "code": code}
+
+
+def refusal_of(error: RequestError) -> Refusal:
+    """The refusal that an error of the request is."""
+    return Refusal(
+        error.status, error_object(error.status, str(error), error.code, error.param), about="error"
+    )
+
+
+def json_answer(value: object, fault: Fault = NO_FAULT, about: str = "") -> Answer:
+    """An answer with one JSON value."""
+    return _whole(200, fault.content_type, dumps(value), fault, about)
+
+
+def refused(refusal: Refusal, ways: frozenset[str]) -> Answer:
+    """The HTTP answer that a refusal is."""
+    fault = refusal.fault
+    if fault.body is None:
+        kind, body = error_body(refusal.status, refusal.error, ways)
+    else:
+        kind, body = fault.content_type, fault.body.encode()
+    return _whole(refusal.status, kind, body, fault, refusal.about)
+
+
+def streamed(played: Played, pace: float, ways: frozenset[str]) -> Answer:
+    """The HTTP answer that a response as a stream is: one frame a piece."""
+    pieces: list[Piece] = [
+        (b"event: %b\ndata: %b\n\n" % (kind.encode(), data), pace if "delta" in kind else 0)
+        for kind, data in played.data()
+    ]
+    if not played.cut:
+        pieces.append((b"data: [DONE]\n\n", 0))
+    headers = {"content-type": "text/event-stream", "cache-control": "no-cache"}
+    headers |= played.fault.headers
+    return Answer(200, headers, framed(pieces, ways), played.fault, played.cut, played.about)
+
+
+def _whole(status: int, kind: str, body: bytes, fault: Fault, about: str) -> Answer:
+    headers = {"content-type": kind, "content-length": str(len(body))} | fault.headers
+    cut = fault.cut == 0
+    return Answer(status, headers, [] if cut else [(body, 0)], fault, cut, about)

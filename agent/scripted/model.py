@@ -1,0 +1,259 @@
+"""The scripted model: the events of a response. Knows no network and no clock.
+
+What is sent is strict Open Responses 2026-04-24.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any
+
+from ..protocol.verbatim_json import dumps
+from .deviations import Frame
+from .request import Items, Position, Request, seal
+from .script import NO_FAULT, Call, Fault, Response, Script
+from .state import BLOCK, TOKEN
+
+_WORD = re.compile(r"\S+\s*|\s+")
+_NOT_ECHOED = ("input", "stream", "include", "generate", "prompt", "context_management")
+
+
+def count_tokens(prompt: bytes) -> int:
+    """Simulated: four bytes of JSON are a token."""
+    return len(prompt) // TOKEN
+
+
+def frames(
+    script: Script,
+    position: Position,
+    request: Request,
+    created_at: int,
+    cached: int = 0,
+    fault: Fault = NO_FAULT,
+) -> Iterator[Frame]:
+    """The events of one response, each with its type: strict Open Responses, always the same.
+
+    `created_at`: seconds since 1970. `cached`: input tokens counted as cached. `fault`: its `event`
+    and `after` shape the end.
+    """
+    started = _resource(script, position.item_id("resp", 0), request, created_at)
+    items = _items(script.turn[position.turn].response[position.response], position, request)
+    if fault.event == "incomplete" and items and "status" in items[-1]:
+        items[-1]["status"] = "incomplete"
+    events = _opening(started)
+    for index, item in enumerate(items):
+        events += _item_events(index, item)
+    ends_early = fault.event not in (None, "malformed")
+    if ends_early:
+        events = events[: fault.after]
+    output = [data["item"] for kind, data in events if kind == "response.output_item.done"]
+    ended = {**started, "output": output, "usage": _usage(request, output, cached)}
+    yield from _numbered(events + _ending(ended, fault))
+
+
+def warmed_up(script: Script, request: Request, created_at: int, cached: int) -> Iterator[Frame]:
+    """The events of a request that generates nothing and is only kept."""
+    started = _resource(script, "resp_warm", request, created_at)
+    ended = {**started, "usage": _usage(request, [], cached)}
+    yield from _numbered(_opening(started) + _ending(ended, NO_FAULT))
+
+
+def compacted(request: Request, created_at: int) -> dict[str, Any]:
+    """The compaction of the request's input: what users said, and one item for all the rest."""
+    mark = _digest(request)
+    users = [item for item in request.input if item.get("role") == "user"]
+    kept = listed(users, mark)
+    sealed = _compaction(request, f"cmp_{mark}")
+    return {
+        "id": f"resp_cmp_{mark}",
+        "object": "response.compaction",
+        "created_at": created_at,
+        "output": [*kept, sealed],
+        "usage": _usage(request, [sealed], 0),
+    }
+
+
+def _compaction(request: Request, item_id: str) -> dict[str, Any]:
+    """An item for all of the request's input."""
+    return {"type": "compaction", "id": item_id, "encrypted_content": seal(request.input)}
+
+
+def _is_too_long(request: Request) -> bool:
+    """The request asks that its conversation be compacted, at this length."""
+    found = (rule for rule in request.context_management if rule.get("type") == "compaction")
+    least = next((rule.get("compact_threshold") for rule in found), None)
+    return isinstance(least, int) and count_tokens(request.prompt) >= least
+
+
+def listed(items: Items, mark: str) -> Items:
+    """Input items as the server shows them: each has an id, messages have parts and a status."""
+    return [_listed(item, f"in_{mark}_{number}") for number, item in enumerate(items)]
+
+
+def _listed(item: dict[str, Any], item_id: str) -> dict[str, Any]:
+    kind = item.get("type", "message")
+    shown = {"type": kind, "id": f"msg_{item_id}" if kind == "message" else item_id}
+    shown |= {"status": "completed", **item}
+    if isinstance(text := item.get("content"), str):
+        part: dict[str, Any] = {"type": "input_text", "text": text}
+        if item.get("role") == "assistant":
+            part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+        shown["content"] = [part]
+    return shown
+
+
+def _digest(request: Request) -> str:
+    """Tells conversations apart that stand at one place of the script."""
+    return blake2b(request.prompt, digest_size=6).hexdigest()
+
+
+def _opening(started: dict[str, Any]) -> list[Frame]:
+    kinds = ("response.created", "response.in_progress")
+    return [(kind, {"response": started}) for kind in kinds]
+
+
+def _numbered(events: list[Frame]) -> Iterator[Frame]:
+    for number, (kind, data) in enumerate(events):
+        yield kind, {"type": kind, "sequence_number": number, **data}
+
+
+def _resource(script: Script, name: str, request: Request, created_at: int) -> dict[str, Any]:
+    tool = {"description": None, "parameters": None, "strict": None}
+    return {
+        "id": f"{name}_{_digest(request)}",
+        "object": "response",
+        "created_at": created_at,
+        "completed_at": None,
+        "status": "in_progress",
+        "incomplete_details": None,
+        "error": None,
+        "usage": None,
+        "background": False,
+        "service_tier": "default",
+        "output": [],
+        **{name: value for name, value in request if name not in _NOT_ECHOED},
+        "model": script.model,
+        "tools": [tool | given for given in request.tools],
+        "text": {"format": {"type": "text"}} | request.text,
+        "reasoning": {"effort": None, "summary": None} | (request.reasoning or {}),
+    }
+
+
+def _items(response: Response, position: Position, request: Request) -> Items:
+    """The response's output, whole."""
+    items: Items = []
+    if _is_too_long(request):
+        items.append(_compaction(request, position.item_id("cmp", 0)))
+    if response.reasoning is not None:
+        items.append(_reasoning(response.reasoning, position, request))
+    if response.say is not None:
+        phase = "commentary" if response.call else "final_answer"
+        items.append(_message(response.say, phase, position.item_id("msg", len(items))))
+    calls = enumerate(response.call, len(items))
+    return items + [_call(call, position, index) for index, call in calls]
+
+
+def _reasoning(text: str, position: Position, request: Request) -> dict[str, Any]:
+    sealed = base64.b64encode(f"{position} {text}".encode()).decode()
+    return {
+        "type": "reasoning",
+        "id": position.item_id("rs", 0),
+        "summary": [{"type": "summary_text", "text": text}],
+        "encrypted_content": sealed if "reasoning.encrypted_content" in request.include else None,
+    }
+
+
+def _message(text: str, phase: str, item_id: str) -> dict[str, Any]:
+    return {
+        "type": "message",
+        "id": item_id,
+        "status": "completed",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}],
+        "phase": phase,
+    }
+
+
+def _call(call: Call, position: Position, index: int) -> dict[str, Any]:
+    given = call.arguments
+    return {
+        "type": "function_call",
+        "id": position.item_id("fc", index),
+        "status": "completed",
+        "call_id": position.item_id("call", index),
+        "name": call.name,
+        "arguments": given if isinstance(given, str) else json.dumps(given, ensure_ascii=False),
+    }
+
+
+def _item_events(index: int, item: dict[str, Any]) -> Iterator[Frame]:
+    where = {"item_id": item["id"], "output_index": index}
+    blank: dict[str, Any]
+    match item["type"]:
+        case "message":
+            blank = {"status": "in_progress", "content": []}
+            inner = _message_events(where, item["content"][0])
+        case "compaction":
+            blank, inner = {}, iter(())
+        case "reasoning":
+            blank = {"summary": [], "encrypted_content": None}
+            inner = _summary_events(where, item["summary"][0])
+        case _:
+            blank = {"status": "in_progress", "arguments": ""}
+            inner = _text_events("function_call_arguments", where, "arguments", item["arguments"])
+    yield "response.output_item.added", {"output_index": index, "item": {**item, **blank}}
+    yield from inner
+    yield "response.output_item.done", {"output_index": index, "item": item}
+
+
+def _message_events(where: dict[str, Any], part: dict[str, Any]) -> Iterator[Frame]:
+    at = {**where, "content_index": 0}
+    yield "response.content_part.added", {**at, "part": {**part, "text": ""}}
+    yield from _text_events("output_text", {**at, "logprobs": []}, "text", part["text"])
+    yield "response.content_part.done", {**at, "part": part}
+
+
+def _summary_events(where: dict[str, Any], part: dict[str, Any]) -> Iterator[Frame]:
+    at = {**where, "summary_index": 0}
+    yield "response.reasoning_summary_part.added", {**at, "part": {**part, "text": ""}}
+    yield from _text_events("reasoning_summary_text", at, "text", part["text"])
+    yield "response.reasoning_summary_part.done", {**at, "part": part}
+
+
+def _text_events(kind: str, where: dict[str, Any], key: str, text: str) -> Iterator[Frame]:
+    for word in _WORD.findall(text):
+        yield f"response.{kind}.delta", {**where, "delta": word}
+    yield f"response.{kind}.done", {**where, key: text}
+
+
+def _ending(response: dict[str, Any], fault: Fault) -> list[Frame]:
+    if fault.event in (None, "malformed"):
+        done = {"status": "completed", "completed_at": response["created_at"]}
+        return [("response.completed", {"response": response | done})]
+    if fault.event == "incomplete":
+        details = {"reason": fault.code or "max_output_tokens"}
+        cut = {"status": "incomplete", "incomplete_details": details}
+        return [("response.incomplete", {"response": response | cut})]
+    error = {"code": fault.code or "server_error", "message": fault.message}
+    failed = {"response": response | {"status": "failed", "error": error}}
+    ending: list[Frame] = [("response.failed", failed)]
+    if fault.event == "error":
+        told = {"type": "server_error", "param": None, **error}
+        ending.insert(0, ("error", {"error": told}))
+    return ending
+
+
+def _usage(request: Request, output: Items, cached: int) -> dict[str, Any]:
+    """Simulated, from the bytes of the JSON."""
+    read, written = count_tokens(request.prompt), count_tokens(dumps(output))
+    kept = read // BLOCK * BLOCK if request.prompt_cache_key else cached
+    thought = sum(count_tokens(dumps(item["summary"])) for item in output if "summary" in item)
+    return {
+        "input_tokens": read,
+        "output_tokens": written,
+        "total_tokens": read + written,
+        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": kept - cached},
+        "output_tokens_details": {"reasoning_tokens": thought},
+    }

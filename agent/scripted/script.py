@@ -1,0 +1,178 @@
+"""A script file: what a scripted model reasons, says and calls. Knows no request and no network.
+
+It is TOML: turns, each with its responses, in order. docs/scripted-model.md tells all of it.
+
+    model = "scripted/quickstart"        # the name shown
+    pace = 0.02                          # seconds between streamed words
+
+    [[turn]]
+    on = "wettest"                       # plays when the user's message contains this
+    [[turn.response]]
+    reasoning = "I look at the frame before I write code."
+    say = "First I look."
+    [[turn.response.call]]
+    name = "inspect"
+    arguments = { names = ["weather"] }
+    [[turn.response]]
+    expect = "weather: DataFrame"        # the last tool output must contain this
+    say = "April was the wettest month."
+"""
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from ..errors import SettingsError
+from .profiles import NAMES
+
+HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+HeaderValue = Annotated[str, Field(pattern=r"^[!-~]([ -~]*[!-~])?$")]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _known(name: str) -> str:
+    if name not in NAMES:
+        near = get_close_matches(name, NAMES, n=3)
+        raise ValueError(f"there is no deviation {name!r}; near it: {', '.join(near) or 'none'}")
+    return name
+
+
+def _sendable(code: int) -> int:
+    if code in (1004, 1005, 1006) or 1014 < code < 3000:
+        raise ValueError("no WebSocket is closed with this code")
+    return code
+
+
+CloseCode = Annotated[int, Field(ge=1000, le=4999), AfterValidator(_sendable)]
+Deviation = Annotated[str, AfterValidator(_known)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fault(_Frozen):
+    """What goes wrong with a response.
+
+    `first`: seconds of silence before anything is sent. `status` or `body`: this HTTP answer comes
+    instead of the response; without `body` it is the API's error of `code` and `message`. `event`:
+    the response ends so, with `code` and `message`, after `after` events or else after all of them;
+    but `malformed` is one more event, not JSON, after which the response goes on. `after` without
+    `event`: the connection is closed after so many events; with `stall`, only after so many seconds
+    of silence more. `close`: a WebSocket is closed with this code, instead or after the error.
+    `times`: only the first so many attempts go wrong. `over`: only those over this transport.
+    """
+
+    status: int | None = Field(default=None, ge=200, le=599)
+    body: str | None = None
+    content_type: HeaderValue = "application/json"
+    headers: dict[HeaderName, HeaderValue] = {}
+    after: int | None = Field(default=None, ge=0)
+    stall: Seconds = 0
+    first: Seconds = 0
+    event: Literal["failed", "incomplete", "error", "malformed"] | None = None
+    code: str | None = None
+    message: str = "The script asks for this fault."
+    close: CloseCode | None = None
+    times: int | None = Field(default=None, ge=1)
+    over: Literal["http", "websocket"] | None = None
+
+    @property
+    def cut(self) -> int | None:
+        """After how many events the connection is closed."""
+        if self.event:
+            return None
+        return (self.after or 0) if self.stall or self.close else self.after
+
+
+NO_FAULT = Fault()
+
+
+class Call(_Frozen):
+    """A function call. `arguments` that are a string are sent as they are, broken JSON or not."""
+
+    name: str
+    arguments: JsonValue = {}
+
+
+class Response(_Frozen):
+    """One answer to one request: reasoning, then a message, then calls, each of them optional.
+
+    `expect`: what the last tool output in the request must contain.
+    """
+
+    reasoning: str | None = None
+    say: str | None = None
+    call: tuple[Call, ...] = ()
+    expect: str | None = Field(default=None, min_length=1)
+    fault: Fault = NO_FAULT
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        empty = self.reasoning is None and self.say is None and not self.call
+        if empty and self.fault == NO_FAULT:
+            raise ValueError("it needs reasoning, say, a call or a fault")
+        return self
+
+
+class Turn(_Frozen):
+    """The responses from a user message, one that contains `on` in any case, to the answer."""
+
+    on: str | None = Field(default=None, min_length=1)
+    response: tuple[Response, ...] = Field(min_length=1)
+
+
+class WebSocket(_Frozen):
+    """What becomes of WebSockets.
+
+    `status`: handshakes are refused with it, the first `times` of them or all. `lifetime`: seconds
+    after which a connection takes no more requests.
+    """
+
+    status: int | None = Field(default=None, ge=300, le=599)
+    times: int | None = Field(default=None, ge=1)
+    lifetime: Seconds = 3600
+
+
+class Script(_Frozen):
+    """A whole script. `pace`: seconds between streamed words.
+
+    `deviations`: names of deviations from the protocol, and of servers that have some.
+    """
+
+    model: str = "scripted"
+    pace: Seconds = 0
+    deviations: tuple[Deviation, ...] = ()
+    websocket: WebSocket = WebSocket()
+    turn: tuple[Turn, ...] = Field(min_length=1)
+
+
+def load_script(path: Path) -> Script:
+    """The script in a TOML file. Raises SettingsError naming the file and the place in it."""
+    try:
+        return Script.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        problems = "; ".join(_problem(found) for found in error.errors())
+        hint = "Turns, responses and calls count from 0."
+        raise SettingsError(f"{path}: {problems}.", hint) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.", "A script is TOML.") from None
+
+
+def _problem(found: ErrorDetails) -> str:
+    place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in found["loc"])
+    unknown = found["type"] == "extra_forbidden"
+    what = "there is no such key" if unknown else found["msg"].removeprefix("Value error, ")
+    return f"{place[1:]}: {what}"

@@ -1,0 +1,126 @@
+"""What a scripted server keeps between requests: responses, and prompts as a cache would.
+
+Knows no script and no network. All of it is bounded, in memory, and gone with the server.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from .request import Items, RequestError
+
+KEPT = 1000
+"""Most responses, and most prompts."""
+
+_PAGE = 20
+_LONGEST_PAGE = 100
+
+BLOCK = 128
+"""Tokens that a cache knows or does not know as one."""
+
+TOKEN = 4
+"""Bytes of JSON that are taken for a token."""
+
+_BLOCKS = 200_000
+"""Most blocks that a cache knows of one key."""
+
+V = TypeVar("V")
+
+
+class Recent(OrderedDict[str, V]):
+    """A dict of the last `KEPT` entries that were set."""
+
+    def __setitem__(self, key: str, value: V) -> None:
+        super().__setitem__(key, value)
+        self.move_to_end(key)
+        while len(self) > KEPT:
+            self.popitem(last=False)
+
+
+class PromptCache:
+    """The beginnings of all prompts that were read, as a provider's cache knows them: by blocks."""
+
+    def __init__(self) -> None:
+        self._known: Recent[set[bytes]] = Recent()
+
+    def read(self, key: str, prompt: bytes) -> int:
+        """How many tokens of the prompt's beginning are known; from now on all of it is."""
+        known, cached = self._known.get(key, set()), 0
+        self._known[key] = known
+        if len(known) > _BLOCKS:
+            known.clear()
+        chain, size = blake2b(digest_size=12), BLOCK * TOKEN
+        for at in range(0, len(prompt) - size + 1, size):
+            chain.update(prompt[at : at + size])
+            if (digest := chain.digest()) in known:
+                cached += BLOCK
+            known.add(digest)
+        return cached
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A response that a later request may go on from. `input`: what its own request brought."""
+
+    response: dict[str, Any]
+    input: Items
+    previous: "Kept | None"
+
+    @property
+    def read(self) -> Items:
+        """All that was read for this response, the whole conversation before it, in order."""
+        return [*(self.previous.whole if self.previous else []), *self.input]
+
+    @property
+    def whole(self) -> Items:
+        """The conversation up to and with this response."""
+        parts: list[Items] = []
+        kept: Kept | None = self
+        while kept:
+            parts += [kept.response["output"], kept.input]
+            kept = kept.previous
+        return [item for part in reversed(parts) for item in part]
+
+
+class Lane:
+    """What one WebSocket connection keeps: its last response, stored or not."""
+
+    def __init__(self) -> None:
+        self.last: Kept | None = None
+
+    def find(self, name: str) -> Kept | None:
+        """The response of that id, if it is the last one."""
+        return self.last if self.last and self.last.response["id"] == name else None
+
+    def settle(self, named: object, kept: Kept | None) -> None:
+        """A request that named an earlier response got `kept`, or failed: then that one goes."""
+        if kept and kept.response["status"] != "failed":
+            self.last = kept
+        elif self.last and self.last.response["id"] == named:
+            self.last = None
+
+
+def page(items: Items, query: Mapping[str, str]) -> dict[str, Any]:
+    """A page of the list of `items`, newest first unless asked otherwise. Raises RequestError."""
+    order, after = query.get("order", "desc"), query.get("after")
+    if order not in ("asc", "desc"):
+        raise RequestError("order must be asc or desc.", "order")
+    limit = query.get("limit", str(_PAGE))
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _LONGEST_PAGE):
+        raise RequestError(f"limit must be from 1 to {_LONGEST_PAGE}.", "limit")
+    listed = items if order == "asc" else items[::-1]
+    if after is not None:
+        ids = [item["id"] for item in listed]
+        if after not in ids:
+            raise RequestError(f"No item with id '{after}' is in this list.", "after")
+        listed = listed[ids.index(after) + 1 :]
+    shown = listed[: int(limit)]
+    return {
+        "object": "list",
+        "data": shown,
+        "first_id": shown[0]["id"] if shown else None,
+        "last_id": shown[-1]["id"] if shown else None,
+        "has_more": len(shown) < len(listed),
+    }

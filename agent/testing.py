@@ -1,0 +1,46 @@
+"""Stand-ins for the three seams, for tests of what is built on a session. They touch no world.
+
+The scripted model (`scripted.py`) stands in for a whole server instead.
+"""
+
+from collections.abc import AsyncGenerator, Iterable, Iterator
+
+from .errors import ModelError
+from .protocol.actions import Action, Verdict
+from .protocol.cells import CellRun, StreamOutput
+from .responses.request import Request
+from .responses.stream import SamplePart
+from .session import Approve, Sample
+from .tools.run_cell import RunCell, RunCode
+
+
+def play(responses: Iterable[Iterable[SamplePart | ModelError]]) -> Sample:
+    """A `sample` that plays one response a request; an error in it is raised at its place."""
+    rest: Iterator[Iterable[SamplePart | ModelError]] = iter(responses)
+
+    async def sample(_request: Request) -> AsyncGenerator[SamplePart]:
+        for part in next(rest):
+            if isinstance(part, ModelError):
+                raise part
+            yield part
+
+    return sample
+
+
+def answer(verdict: Verdict) -> Approve:
+    """An `approve` that always says the same."""
+
+    async def approve(_action: Action, _verdict: Verdict) -> Verdict:
+        return verdict
+
+    return approve
+
+
+def repeat_code() -> RunCode:
+    """A `run_code` that runs nothing: its output is the code itself."""
+
+    async def run_code(_call_id: str, step: RunCell) -> CellRun:
+        shown = StreamOutput(name="stdout", text=step.code)
+        return CellRun(source=step.code, status="ok", outputs=(shown,))
+
+    return run_code

@@ -1,0 +1,144 @@
+"""What a cell run put out, as text in pieces, and how they share a budget. Knows no record."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..protocol.cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
+from ..protocol.observed import CellSeen
+from .lines import MARK, Lines, Span, ends, overwritten, with_gaps
+from .tokens import estimate, without_ansi
+from .tracebacks import kept
+
+LEAST = 2 * MARK
+"""Fewest tokens a piece is worth telling in; where there are more pieces, they are told as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One output as text. `error`: it is a traceback, whose frames are kept whole."""
+
+    text: str
+    error: bool = False
+
+
+def run_pieces(run: CellRun | CellSeen) -> list[Piece]:
+    """A cell run in the model's terms: how it went, then each output in order."""
+    head = [run.status]
+    if isinstance(run, CellRun) and run.limit is not None:
+        head.append(f"stopped at its time limit of {run.limit:g} s")
+    if run.bound:
+        head.append(f"bound: {', '.join(run.bound)}")
+    if run.deleted:
+        head.append(f"deleted: {', '.join(run.deleted)}")
+    return [Piece(" · ".join(head)), *map(output_piece, run.outputs)]
+
+
+def output_piece(output: Output) -> Piece:
+    """An output, to be fitted among others."""
+    return Piece(output_text(output), error=isinstance(output, ErrorOutput))
+
+
+def output_text(output: Output) -> str:
+    """An output in the model's terms."""
+    match output:
+        case StreamOutput():
+            text = without_ansi(overwritten("", output.text))  # a progress bar is one line
+            return f"{output.name}:\n{text.rstrip()}"
+        case ErrorOutput():
+            traceback = without_ansi("\n".join(output.traceback))
+            return f"error:\n{traceback or f'{output.ename}: {output.evalue}'}"
+        case DisplayOutput():
+            return f"{'result' if output.result else 'display'}:\n{_data_text(output.data)}"
+
+
+def full(run: CellRun) -> str:
+    """The full form of a run: all that is told of it, then its source.
+
+    The source stands last, so that line numbers are those of what was told without it.
+    """
+    return whole([*run_pieces(run), Piece(f"source:\n{run.source}")])
+
+
+def whole(pieces: Sequence[Piece]) -> str:
+    """All of them: the text that line numbers refer to."""
+    return "\n".join(piece.text for piece in pieces)
+
+
+def fit(pieces: Sequence[Piece], limit: int, handle: str) -> str:
+    """The pieces in at most about `limit` tokens.
+
+    Each has a share: short ones are whole, long ones equal among each other, a traceback as much
+    as all the rest. What is left out is named by its lines in the full form, kept under `handle`.
+    """
+    text = whole(pieces)
+    if estimate(text) <= limit:
+        return text
+    regions = list(_regions(pieces))
+    if len(regions) * LEAST > limit:
+        regions = list(_merged(regions))
+    costs = [estimate(text[region.start : region.end]) for region in regions]
+    weights = [max(len(regions) - 1, 1) if region.error else 1 for region in regions]
+    spans: list[Span] = []
+    for region, cost, share in zip(regions, costs, _shares(costs, weights, limit), strict=True):
+        spans += _told(text, region, share if share >= cost else share - MARK)
+    return with_gaps(Lines(text), spans, handle)
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """A piece's place in the full form, with the line end after it."""
+
+    start: int
+    end: int
+    error: bool
+
+
+def _regions(pieces: Sequence[Piece]) -> Iterator[_Region]:
+    at = 0
+    for number, piece in enumerate(pieces, 1):
+        end = at + len(piece.text) + (number < len(pieces))
+        yield _Region(at, end, piece.error)
+        at = end
+
+
+def _merged(regions: Sequence[_Region]) -> Iterator[_Region]:
+    """All as one, but for a traceback at the end."""
+    *before, last = regions
+    if before and last.error:
+        yield _Region(0, before[-1].end, error=False)
+        yield last
+    else:
+        yield _Region(0, last.end, error=False)
+
+
+def _shares(costs: Sequence[int], weights: Sequence[int], limit: int) -> list[int]:
+    """`limit` in fair shares by weight; what one does not need goes to the others."""
+    shares = [0] * len(costs)
+    weight = sum(weights)
+    for at in sorted(range(len(costs)), key=lambda at: costs[at] / weights[at]):
+        shares[at] = min(costs[at], limit * weights[at] // weight)
+        limit -= shares[at]
+        weight -= weights[at]
+    return shares
+
+
+def _told(text: str, region: _Region, limit: int) -> list[Span]:
+    if not region.error:
+        return ends(text, region.start, region.end, limit)
+    spans = kept(text[region.start : region.end], limit)
+    return [(region.start + start, region.start + end) for start, end in spans]
+
+
+def _data_text(data: Mapping[str, Any]) -> str:
+    for kind in ("text/markdown", "text/latex", "text/plain"):
+        if isinstance(data.get(kind), str):
+            return data[kind]
+    return f"[{', '.join(sorted(data))}]"
+
+
+def fenced(text: str, language: str = "") -> str:
+    """The text between fences that it does not hold."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`{3,}", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"

@@ -1,0 +1,106 @@
+"""What a tool is, and how a call becomes an output. Knows no particular tool."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ..errors import AgentError
+from ..protocol.items import FunctionCall, text_part
+from ..text.tokens import cut_middle
+
+A = TypeVar("A", bound=BaseModel)
+_SHOWN = 200
+"""Most tokens of wrong arguments that are told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What the model is told: content parts (`input_text`, `input_image`), and how it went.
+
+    `run`: the handle of the cell run that it tells; `count`: its In [count]. `ends`: the error that
+    ends the turn once the output is recorded.
+    """
+
+    parts: tuple[dict[str, str], ...]
+    status: Literal["ok", "error", "denied", "interrupted"] = "ok"
+    run: str | None = None
+    count: int | None = None
+    ends: AgentError | None = None
+
+    @property
+    def text(self) -> str:
+        """Its text, with a placeholder for each image."""
+        return "\n".join(part.get("text", "[image]") for part in self.parts)
+
+
+def told(text: str, status: Literal["ok", "error", "denied", "interrupted"] = "ok") -> ToolOutput:
+    """An output of text alone."""
+    return ToolOutput((text_part(text),), status)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool(Generic[A]):
+    """A name, a schema (a pydantic model whose docstring and fields the model reads), a function.
+
+    `run` takes the call's id and the validated arguments. `reads_only`: changes nothing and runs no
+    user code, so it needs no approval and may run beside others while the response still streams.
+    """
+
+    name: str
+    description: str
+    arguments: type[A]
+    run: Callable[[str, A], Awaitable[ToolOutput]]
+    reads_only: bool
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The tool as the request lists it. The same bytes every time."""
+        return {
+            "type": "function",
+            "name": self.name,
+            "description": self.description,
+            "parameters": _parameters(self.arguments),
+            "strict": False,
+        }
+
+
+def find(tools: Sequence[Tool[Any]], name: str) -> Tool[Any] | None:
+    """The tool called `name`."""
+    return next((tool for tool in tools if tool.name == name), None)
+
+
+def read_arguments(tool: Tool[A], call: FunctionCall) -> A | ToolOutput:
+    """The call's arguments, validated; or, when they are wrong, the output that tells the model."""
+    try:
+        return tool.arguments.model_validate_json(call.arguments or "{}")
+    except ValidationError as error:
+        given = cut_middle(call.arguments, _SHOWN)
+        wrong = f"The arguments of {tool.name} are wrong: {problems(error)}."
+        return told(f"{wrong} Given: {given}", "error")
+
+
+def problems(error: ValidationError) -> str:
+    """What is wrong with arguments, in words."""
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()
+    )
+
+
+@cache
+def _parameters(arguments: type[BaseModel]) -> Any:
+    """Pydantic takes half a millisecond for it; each turn lists all tools."""
+    return _untitled(arguments.model_json_schema())
+
+
+def _untitled(schema: Any) -> Any:
+    """The JSON schema without pydantic's generated titles, which only cost tokens."""
+    if isinstance(schema, dict):
+        return {
+            key: _untitled(value)
+            for key, value in schema.items()  # pyright: ignore[reportUnknownVariableType]
+            if not (key == "title" and isinstance(value, str))
+        }
+    return schema

@@ -1,0 +1,1 @@
+"""The command `inkernel`: headless turns, notebooks run, the scripted server."""

@@ -1,0 +1,56 @@
+"""Notebook files: read, written, exported. nbformat loads on first use. Runs nothing."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ...agent.errors import UsageError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+EXTRA = "It comes with an extra: pip install 'inkernel[headless]'."
+
+
+def read_notebook(path: Path) -> "NotebookNode":
+    """The notebook in a file, as format 4. Raises UsageError when there is none."""
+    import nbformat
+
+    read = cast("Any", nbformat).read
+    try:
+        return read(path, as_version=4)
+    except (OSError, ValueError, nbformat.ValidationError) as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise UsageError(f"{path} cannot be read as a notebook: {reason}") from None
+
+
+def write_notebook(notebook: "NotebookNode", path: Path) -> None:
+    """Write it, and the folders on the way to it."""
+    import nbformat
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cast("Any", nbformat).write(notebook, path)
+
+
+def new_notebook() -> "NotebookNode":
+    """A notebook without cells."""
+    from nbformat import v4
+
+    return cast("Any", v4).new_notebook()
+
+
+def append_code(notebook: "NotebookNode", source: str, cell_id: str) -> None:
+    """Add a code cell at the end."""
+    from nbformat import v4
+
+    cell = cast("Any", v4).new_code_cell(source, id=cell_id)
+    cast("list[Any]", notebook.cells).append(cell)
+
+
+def as_html(notebook: "NotebookNode") -> str:
+    """The notebook as a page of its own. Raises UsageError when nbconvert is not installed."""
+    try:
+        from nbconvert import HTMLExporter
+    except ModuleNotFoundError as error:
+        raise UsageError(f"HTML needs the package {error.name}.", EXTRA) from None
+    body, _resources = cast("Any", HTMLExporter()).from_notebook_node(notebook)
+    return body

@@ -1,0 +1,1 @@
+"""`%agent …`: one file a noun. Knows the host's public methods only."""

@@ -1,0 +1,86 @@
+"""The figures of `%agent context`: what is in the window, by kind and by cell. Only adds up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...agent.conversation.history import Entry, item_tokens
+from ...agent.conversation.runs import TurnHead
+from ...agent.conversation.validity import Validity
+from ...agent.protocol.items import FunctionCallOutput
+from ...agent.responses.request import read_by_model
+from ...agent.session import Session, validity
+from ...agent.text.tokens import Counter, estimate
+from ...widgets.panels.context_card import KINDS, CellRow, ContextCard
+
+_SAID = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """How tokens are counted: by the model's tokenizer where it is at hand."""
+
+    counter: Counter
+    model: str
+
+    def of(self, entry: Entry) -> int:
+        """Tokens of one entry."""
+        return item_tokens(entry.item, self.counter, self.model)
+
+
+def context_card(
+    session: Session, fields: bytes, counting: Counting, coming: str = ""
+) -> ContextCard:
+    """What a conversation and the fixed `fields` of its requests come to."""
+    talk = session.conversation
+    kinds = dict.fromkeys(KINDS, 0) | {"head": counting.counter.count(read_by_model(fields))}
+    cells: dict[str, list[Entry]] = {}
+    for entry in talk.history.entries:
+        kinds[entry.kind] += counting.of(entry)
+        if entry.kind in ("cells", "said", "model", "output"):
+            cells.setdefault(_cell_of(entry), []).append(entry)
+    last, holds = talk.last, validity(talk, session.outputs)
+    counts = {head.turn: head for head in talk.heads}
+    rows = (_row(entries, holds, counts, counting) for entries in cells.values())
+    return ContextCard(
+        kinds,
+        tuple(rows),
+        session.settings.window or session.target.window or talk.window,
+        talk.size(estimate(read_by_model(fields))) if talk.counted else None,
+        last.cached / last.input if last and last.input else None,
+        counting.counter.exact,
+        coming,
+    )
+
+
+def _cell_of(entry: Entry) -> str:
+    """Equal for entries of one cell: a run of the person's, or a turn."""
+    if entry.kind == "cells":
+        return entry.run or f"told in turn {entry.turn}"
+    return f"turn {entry.turn}"
+
+
+def _row(
+    entries: list[Entry], holds: Validity, turns: Mapping[int, TurnHead], counting: Counting
+) -> CellRow:
+    first, tokens = entries[0], sum(map(counting.of, entries))
+    if first.kind == "cells":
+        head = holds.runs.get(first.run)
+        if head is None:
+            return CellRow(f"told of cells in turn {first.turn}", tokens)
+        marks = ", pinned" if holds.pins(head) else ""
+        mark = holds.mark(head.handle)
+        marks += f",{mark}" if mark else ""
+        return CellRow(f"{head.handle}, {head.label}{marks}: {head.line[:_SAID]}", tokens)
+    turn = turns.get(first.turn)
+    steps = sum(isinstance(entry.item, FunctionCallOutput) for entry in entries)
+    count = f", In [{turn.count}]" if turn and turn.count is not None else ""
+    marks = ", pinned" if f"turn:{first.turn}" in holds.marks.pinned else ""
+    later = holds.superseded.get(first.turn)
+    marks += f", superseded by turn {later}" if later else ""
+    line = turn.line if turn else ""
+    said = f"{line[:_SAID]}{'…' * (len(line) > _SAID)}"
+    return CellRow(f"turn {first.turn}{count}, {_count(steps)}{marks}: {said}", tokens)
+
+
+def _count(steps: int) -> str:
+    return f"{steps} step{'' if steps == 1 else 's'}"

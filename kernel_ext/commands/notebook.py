@@ -1,0 +1,139 @@
+"""The `%agent` subcommands that work on the notebook: keep, fix, explain. They are awaited."""
+
+from collections.abc import Sequence
+
+from ...agent.errors import UsageError
+from ...agent.protocol.observed import CellSeen
+from ...widgets.panels.cards import Card
+from ..environment import find_notebook
+from ..host import Binding
+from ..notebook.current import notebook_here, one_cell
+from ..notebook.document import DocumentError, NewCell
+from ..notebook.outputs import as_nbformat
+from .last_turn import PastStep, PastTurn, last_turn
+
+FIX = (
+    "My last cell that failed is {cell}: {error}. Find the cause and say in a sentence or two what"
+    " it is. Then repair it: change what has to be changed, run it, and look that it works. If the"
+    " notebook can be edited, put the repaired source into that cell."
+)
+EXPLAIN = (
+    "Explain {cell} of this notebook: what it does, what it takes and what it leaves behind, and"
+    " anything in it that may go wrong. Look at the variables it uses. Change nothing.\n\n"
+    "```python\n{source}\n```"
+)
+
+
+async def keep(binding: Binding, rest: str) -> Card:
+    """[STEPS] — the last turn's steps and answer as cells below; STEPS as 2 3, else what worked"""
+    session = binding.session_now()
+    turn = last_turn(session.record.path)
+    if turn is None:
+        raise UsageError("There is no turn to keep yet.", "It begins with the first %%agent.")
+    chosen = _chosen(turn, rest)
+    cells = [*map(lambda step: _code_cell(turn, step), chosen), *_answer_cell(turn)]
+    if not cells:
+        raise UsageError(
+            "The last turn ran no step that worked, and said nothing.",
+            "`%agent keep 1` keeps a step that failed.",
+        )
+    here = notebook_here(binding.shell, find_notebook(binding.shell))
+    try:
+        document = await here.editable()
+        if document is None:
+            return _as_next_cell(binding, chosen)
+        where = turn.opening.get("cell") or here.cell
+        ids = await document.insert(where or here.default_place(), cells)
+    except DocumentError as error:
+        raise UsageError(f"The cells could not be inserted: {error}") from None
+    finally:
+        here.close()
+    return Card(f"{len(ids)} cell(s) below the turn's own: {_words(chosen, turn)}.")
+
+
+async def fix(binding: Binding, _rest: str) -> Card | None:
+    """— explain and repair the last cell of yours that failed"""
+    runs = [run for run in binding.runs() if not run.hidden]
+    failed = next((run for run in reversed(runs) if run.status == "error"), None)
+    if failed is None:
+        raise UsageError("No cell of yours has failed.", "To ask for anything else, use %%agent.")
+    await binding.run_turn(FIX.format(cell=_name(failed), error=_error(failed)), {}, new=False)
+
+
+async def explain(binding: Binding, rest: str) -> Card | None:
+    """CELL — say what a cell of the notebook does; CELL as In [12], #3 or the start of its id"""
+    if not rest:
+        raise UsageError("Which cell?", "For example: `%agent explain In [12]`.")
+    words = f"In [{rest}]" if rest.isdecimal() else rest
+    here = notebook_here(binding.shell, find_notebook(binding.shell))
+    try:
+        document = await here.document()
+        found = one_cell(await document.cells(), words) if document else None
+    except DocumentError as error:
+        raise UsageError(str(error)) from None
+    finally:
+        here.close()
+    source = found.source if found else _ran(binding, words)
+    await binding.run_turn(EXPLAIN.format(cell=f"the cell {words}", source=source), {}, new=False)
+
+
+def _ran(binding: Binding, words: str) -> str:
+    """The source of the latest run that is called so. Raises UsageError."""
+    for run in reversed(binding.runs()):
+        if words in (f"In [{run.count}]", run.cell) and not run.hidden:
+            return run.source
+    raise UsageError(f"There is no cell {words!r}.", "Name it as In [12], or by its id.")
+
+
+def _chosen(turn: PastTurn, words: str) -> list[PastStep]:
+    """The steps by number from 1; without, those that worked and are no cell already."""
+    if not words:
+        return [step for step in turn.steps if step.run.status == "ok" and not step.ran]
+    numbers = [int(word) for word in words.replace(",", " ").split() if word.isdecimal()]
+    if len(numbers) != len(words.replace(",", " ").split()):
+        raise UsageError(f"{words!r} names no steps.", "Their numbers, such as `%agent keep 1 3`.")
+    if wrong := [n for n in numbers if not 1 <= n <= len(turn.steps)]:
+        raise UsageError(f"The last turn has {len(turn.steps)} step(s), and no step {wrong[0]}.")
+    return [turn.steps[n - 1] for n in numbers]
+
+
+def _code_cell(turn: PastTurn, step: PastStep) -> NewCell:
+    return NewCell(
+        kind="code",
+        source=step.run.source,
+        outputs=as_nbformat(step.run),
+        execution_count=step.run.count,
+        metadata={"inkernel": turn.provenance(step.run.source, step)},
+    )
+
+
+def _answer_cell(turn: PastTurn) -> list[NewCell]:
+    if not turn.answer:
+        return []
+    metadata = {"inkernel": turn.provenance(turn.answer)}
+    return [NewCell(kind="markdown", source=turn.answer, metadata=metadata)]
+
+
+def _as_next_cell(binding: Binding, steps: Sequence[PastStep]) -> Card:
+    """Where the notebook cannot be edited, the code goes into one new cell, as far as it can be."""
+    if not steps:
+        return Card("This front end lets nobody insert cells, and the turn ran no step to keep.")
+    binding.shell.set_next_input("\n\n".join(step.run.source for step in steps))
+    return Card(
+        f"The code of {len(steps)} step(s) is in one new cell: this front end lets nobody insert"
+        " more. Their outputs and the answer stay where they are."
+    )
+
+
+def _words(steps: Sequence[PastStep], turn: PastTurn) -> str:
+    told = [f"{len(steps)} step(s)"] if steps else []
+    return " and ".join([*told, *(["the answer"] if turn.answer else [])])
+
+
+def _name(run: CellSeen) -> str:
+    return f"In [{run.count}]" if run.count is not None else f"run {run.number}"
+
+
+def _error(run: CellSeen) -> str:
+    errors = [output for output in run.outputs if output.output_type == "error"]
+    return f"{errors[-1].ename}: {errors[-1].evalue}" if errors else "it failed"

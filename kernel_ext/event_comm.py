@@ -1,0 +1,29 @@
+"""Sends a turn's events to the front end over a comm, one message each. Knows no front end."""
+
+from typing import Any
+
+from ..agent.protocol.events import Event
+
+TARGET = "inkernel.events"
+"""The comm's target. Each message's `data` is one event, as `agent/protocol/events.py` says."""
+
+
+class Mirror:
+    """One comm, opened at the first event."""
+
+    def __init__(self) -> None:
+        self._comm: Any = None
+
+    def send(self, event: Event) -> None:
+        """Send one event."""
+        if self._comm is None:
+            from comm import create_comm
+
+            self._comm = create_comm(target_name=TARGET)
+        self._comm.send(data=event.model_dump(mode="json", fallback=str))
+
+    def close(self) -> None:
+        """Close the comm, if there is one."""
+        if self._comm is not None:
+            self._comm.close()
+            self._comm = None

@@ -1,0 +1,1 @@
+"""Running the agent's code as a cell. Knows no turn and no view."""

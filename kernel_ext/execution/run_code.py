@@ -1,0 +1,162 @@
+"""Runs code in the live namespace as a cell does, on this thread. Knows no agent and no view."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from ...agent.protocol.cells import CellRun
+from ..shell import Result, Shell
+from .capture import Taps
+from .interrupts import Interruption, is_main_thread, raised_by_sigint, raised_by_sigint_in, sigint
+from .shell_history import in_history
+from .stdin import answered
+from .step_outputs import Outputs, Take
+from .time_limit import GRACE, Limit
+
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Where the steps of a turn run."""
+
+    shell: Shell
+    taps: Taps
+    interruption: Interruption
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is run. `mark`: a comment that stands above it in the shell's history.
+
+    `take`: receives what it puts out. `seconds`: its time limit, after which it has `grace` seconds
+    to end; when it does not, `report` is called. `lent`: names that are there while it runs.
+    """
+
+    code: str
+    mark: str
+    take: Take
+    seconds: float = 3600
+    grace: float = GRACE
+    report: Callable[[], object] = lambda: None
+    lent: Mapping[str, object] | None = None
+
+
+async def run_code(host: Host, step: Step) -> CellRun:
+    """Run it on this thread. Its errors are outputs; SIGINT ends it with `interrupted`.
+
+    It is in the shell's history under a number of its own; `_` and `_i` stay the person's. What
+    runs on though it was stopped is left alone, where it awaits.
+    """
+    shell = host.shell
+    outputs = Outputs(step.take)
+    with _lent(shell.user_ns, step.lent or {}):
+        before = dict(shell.user_ns)
+        started = time.monotonic()
+        with in_history(shell, step.mark) as entry, host.taps.step(outputs):
+            error, limit = await _run(host, step, outputs)
+        names = shell.user_ns
+        bound = [n for n, v in names.items() if before.get(n, _MISSING) is not v and _is_users(n)]
+        deleted = [n for n in before if n not in names and _is_users(n)]
+    return CellRun(
+        source=step.code,
+        status="error" if limit.over else _status(error),
+        outputs=outputs.all(),
+        bound=tuple(sorted(bound)),
+        deleted=tuple(sorted(deleted)),
+        seconds=time.monotonic() - started,
+        count=entry.count,
+        limit=step.seconds if limit.over else None,
+        stuck=limit.gave_up,
+    )
+
+
+async def _run(host: Host, step: Step, outputs: Outputs) -> tuple[BaseException | None, Limit]:
+    """Run it the way the kernel runs cells; the exception that ended it, if any."""
+    shell, code = host.shell, step.code
+    try:
+        cell, failure = shell.transform_cell(code), None
+    except Exception:  # told to the model by run_cell itself, as a syntax error is
+        cell, failure = code, sys.exc_info()
+    if not shell.should_run_async(code, transformed_cell=cell, preprocessing_exc_tuple=failure):
+        stop = sigint if is_main_thread() else _nothing  # else it would hit what runs over there
+        limit = Limit(step.seconds, stop, step.report, step.grace)
+        return _run_sync(host, code, outputs, limit), limit
+    run = shell.run_cell_async(code, True, transformed_cell=cell, preprocessing_exc_tuple=failure)
+    task, given_up = asyncio.ensure_future(run), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def give_up() -> None:
+        step.report()
+        loop.call_soon_threadsafe(given_up.set)
+
+    with raised_by_sigint_in(shell.user_ns, task.cancel) as stop, ExitStack() as stack:
+        limit = stack.enter_context(Limit(step.seconds, stop, give_up, step.grace))
+        stack.enter_context(answered(shell, outputs, limit))
+        await _over(task, given_up)
+    if not task.done():
+        return None, limit
+    # run_cell_async leaves these to its caller; without them figures are not shown
+    shell.events.trigger("post_execute")
+    shell.events.trigger("post_run_cell", task.result())
+    return _error(task.result()), limit
+
+
+def _run_sync(host: Host, code: str, outputs: Outputs, limit: Limit) -> BaseException | None:
+    shell = host.shell
+    try:
+        with raised_by_sigint(host.interruption), limit, answered(shell, outputs, limit):
+            return _error(shell.run_cell(code, store_history=True))
+    except KeyboardInterrupt as interrupt:  # it came just outside the code itself
+        limit.end()
+        return interrupt
+
+
+def _nothing() -> None:
+    return
+
+
+async def _over(task: "asyncio.Task[Result]", given_up: asyncio.Event) -> None:
+    """Until the task is done, or given up. A cancellation of ours is the task's."""
+    giving_up = asyncio.ensure_future(given_up.wait())
+    try:
+        while not task.done() and not given_up.is_set():
+            try:
+                await asyncio.wait((task, giving_up), return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                task.cancel()
+    finally:
+        giving_up.cancel()
+
+
+@contextmanager
+def _lent(namespace: dict[str, object], lent: Mapping[str, object]) -> Generator[None]:
+    """Names that are there for a while; the person's own of that name come back."""
+    theirs = {name: namespace[name] for name in lent if name in namespace}
+    namespace.update(lent)
+    try:
+        yield
+    finally:
+        for name, value in lent.items():
+            if namespace.get(name) is value:
+                del namespace[name]
+                namespace.update({name: theirs[name]} if name in theirs else {})
+
+
+def _error(result: Result) -> BaseException | None:
+    return result.error_before_exec or result.error_in_exec
+
+
+def _status(error: BaseException | None) -> Literal["ok", "error", "interrupted"]:
+    if error is None:
+        return "ok"
+    interrupts = KeyboardInterrupt | asyncio.CancelledError
+    return "interrupted" if isinstance(error, interrupts) else "error"
+
+
+def _is_users(name: str) -> bool:
+    return not name.startswith("_")

@@ -1,0 +1,47 @@
+"""`input()` and `getpass()` in a step: asked in the agent's name, refused where nobody can answer.
+
+Knows neither who asks nor what is done with the answer.
+"""
+
+import builtins
+import getpass
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from ..environment import can_ask
+from ..shell import Shell
+from .step_outputs import Outputs
+from .time_limit import Limit
+
+NAMED = "The agent's code asks: "
+
+
+class NobodyAnswersError(RuntimeError):
+    """Raised in code that asks where nobody can answer."""
+
+    def __init__(self) -> None:
+        super().__init__("nobody is there to answer: this runs unattended")
+
+
+@contextmanager
+def answered(shell: Shell, outputs: Outputs, limit: Limit) -> Generator[None]:
+    """Meanwhile code asks through us. What the person takes to answer is not the step's time."""
+
+    def asking(original: Callable[..., str]) -> Callable[..., str]:
+        def ask(prompt: object = "", /, *more: Any, **named: Any) -> str:
+            if not can_ask(shell):
+                raise NobodyAnswersError
+            outputs.flush()
+            question = f"{NAMED}{named.pop('prompt', prompt)}"
+            with limit.paused():
+                return outputs.aside(original, question, *more, **named)
+
+        return ask
+
+    kept = builtins.input, getpass.getpass
+    builtins.input, getpass.getpass = asking(builtins.input), asking(getpass.getpass)
+    try:
+        yield
+    finally:
+        builtins.input, getpass.getpass = kept

@@ -1,0 +1,143 @@
+"""What one step put out: collected in order, bounded, given on as it comes. Knows no shell."""
+
+import threading
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any, Literal, NamedTuple
+
+from ...agent.protocol.cells import DisplayOutput, Output, StreamOutput
+from ...agent.text.lines import overwritten
+
+MAX_TEXT = 10_000_000
+"""Characters that one step may print; what comes after is dropped, and that is said."""
+
+MAX_SHOWN = 1_000
+"""Displays that one step may make; what comes after is dropped, and that is said."""
+
+
+class Update(NamedTuple):
+    """What was displayed under `output.display_id` is this now."""
+
+    output: DisplayOutput
+
+
+class Clear(NamedTuple):
+    """All that the step has shown is to go."""
+
+
+Change = Output | Update | Clear
+
+Take = Callable[[Change], bool]
+"""Receives each change at once, perhaps on another thread; False leaves it to the cell itself."""
+
+Stream = Literal["stdout", "stderr"]
+
+
+class Outputs:
+    """Gives each output to `take`; printed text is gathered until it is flushed."""
+
+    def __init__(self, take: Take) -> None:
+        self._take = take
+        self._lock = threading.RLock()
+        self._done: list[Output] = []
+        self._text: list[str] = []
+        self._name: Stream = "stdout"
+        self._room, self._places = MAX_TEXT, MAX_SHOWN
+        self._clearing = False
+        self._showing = threading.local()
+
+    @property
+    def showing(self) -> bool:
+        """What this thread writes is the view's or the cell's own, and not to be taken again."""
+        return getattr(self._showing, "now", False)
+
+    def write(self, name: Stream, text: str) -> None:
+        """Take printed text, up to the bound."""
+        with self._lock:
+            if name != self._name:
+                self.flush()
+                self._name = name
+            if self._room > 0:
+                self._text.append(text[: self._room])
+                self._room -= len(text)
+                if self._room <= 0:
+                    self._text.append(f"\n[only the first {MAX_TEXT:,} characters are kept]\n")
+
+    def add(self, output: Output) -> bool:
+        """Whether it was taken."""
+        with self._lock:
+            self.flush()
+            self._clear_at_last()
+            self._places -= 1
+            if self._places == 0:
+                text = f"[only the first {MAX_SHOWN:,} displays are kept]\n"
+                output = StreamOutput(name="stderr", text=text)
+            elif self._places < 0:
+                return True
+            self._done.append(output)
+            return self._give(output)
+
+    def update(self, output: DisplayOutput) -> bool:
+        """Whether it is of this step. It then takes the place of what it updates."""
+        with self._lock:
+            ours = [n for n, it in enumerate(self._done) if _id(it) == output.display_id]
+            for place in ours:
+                self._done[place] = output
+            return bool(ours) and self._give(Update(output))
+
+    def clear(self, wait: bool) -> None:
+        """Forget what was shown: now, or when the next output comes."""
+        with self._lock:
+            self.flush()
+            self._clearing = True
+            if not wait:
+                self._clear_at_last()
+
+    def flush(self) -> None:
+        """Give what was printed since the last time."""
+        with self._lock:
+            text = "".join(self._text)
+            self._text.clear()
+            if text:
+                self._clear_at_last()
+                output = StreamOutput(name=self._name, text=text)
+                self._done.append(output)
+                self._give(output)
+
+    def all(self) -> tuple[Output, ...]:
+        """Every output, neighbours of one stream joined; a progress bar is one line."""
+        joined: list[Output] = []
+        with self._lock:
+            done = list(self._done)
+        for name, group in groupby(done, _stream_name):
+            if name is None:
+                joined.extend(group)
+            else:
+                text = "".join(output.text for output in group if isinstance(output, StreamOutput))
+                joined.append(StreamOutput(name=name, text=overwritten("", text)))
+        return tuple(joined)
+
+    def aside(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call it; what it shows is not taken."""
+        self._showing.now = True
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self._showing.now = False
+
+    def _clear_at_last(self) -> None:
+        if self._clearing:
+            self._clearing = False
+            self._done.clear()
+            self._give(Clear())
+
+    def _give(self, change: Change) -> bool:
+        return self.aside(self._take, change)
+
+
+def _id(output: Output) -> str | None:
+    return output.display_id if isinstance(output, DisplayOutput) else None
+
+
+def _stream_name(output: Output) -> Stream | None:
+    return output.name if isinstance(output, StreamOutput) else None

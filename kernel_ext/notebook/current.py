@@ -1,0 +1,154 @@
+"""The notebook that the agent is in: how it can be read and edited just now. Knows no tool."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..environment import Surface, find_cell, find_surface
+from ..shell import Shell
+from .document import Document, DocumentError, Edge, LiveCell, NewCell
+from .file import FileDocument
+from .live import LiveDocument, connect
+
+NO_NOTEBOOK = "There is no notebook here that could be read: give code and text in your answer."
+NOT_EDITABLE = (
+    "This front end lets nobody edit the notebook: nothing was changed. Give what you would have"
+    " written in your answer."
+)
+
+
+@dataclass(slots=True)
+class NotebookHere:
+    """The notebook of one turn. `cell`: the id of the running cell, where the front end tells.
+
+    `seen`: sources by cell id, as the model knows them. `last`: the cell it inserted last.
+    """
+
+    shell: Shell
+    path: Path | None
+    surface: Surface
+    cell: str | None
+    seen: dict[str, str] = field(default_factory=dict[str, str])
+    last: str | None = None
+    _live: LiveDocument | None = None
+    _file: FileDocument | None = None
+    _asked: bool = False
+    _next: list[str] = field(default_factory=list[str])
+
+    async def document(self) -> Document | None:
+        """What can be read: the open notebook, else its file; None when there is neither."""
+        if not self._asked:
+            self._asked = True
+            self._live = await connect(self.shell)
+        if self._live is not None:
+            return self._live
+        if self._file is None and self.path and self.path.is_file():
+            self._file = FileDocument(self.path)
+        return self._file
+
+    async def editable(self) -> Document | None:
+        """What can be edited. A file only where no front end can have it open."""
+        found = await self.document()
+        return found if found is self._live or self.surface == "headless" else None
+
+    def how(self, document: Document) -> str:
+        """What is read, and how old it is, in words."""
+        if isinstance(document, FileDocument):
+            saved = "edits since then are not in it" if self.surface != "headless" else "the file"
+            return f"{self.path} as saved {_ago(document.age())} ago: {saved}"
+        return "the open notebook, with edits that are not saved"
+
+    def put_next(self, source: str) -> bool:
+        """Have code in a new cell below when this one has ended; whether the front end can.
+
+        It can do that with one cell: further code is added to it.
+        """
+        if self.surface == "headless" or (self.surface == "notebook" and _is_colab()):
+            return False
+        self._next.append(source)
+        self.shell.set_next_input("\n\n".join(self._next))
+        return True
+
+    def default_place(self) -> str | Edge:
+        """After what was inserted last, else after the running cell."""
+        return self.last or self.cell or Edge.END
+
+    def know(self, cells: Sequence[LiveCell]) -> None:
+        """The model has read these."""
+        self.seen.update((cell.id, cell.source) for cell in cells)
+
+    def close(self) -> None:
+        """Let go of the page."""
+        if self._live is not None:
+            self._live.close()
+
+
+def notebook_here(shell: Shell, path: str | None) -> NotebookHere:
+    """The notebook of the turn that begins now."""
+    return NotebookHere(shell, Path(path) if path else None, find_surface(shell), find_cell(shell))
+
+
+def find_cells(cells: Sequence[LiveCell], words: str) -> list[LiveCell]:
+    """The cells a text names: an id or its start, `In [12]`, `#3` (from 1), `#3-#7`.
+
+    Raises DocumentError when there is none, or the start of an id is that of several.
+    """
+    words = words.strip()
+    found = _found(cells, words)
+    if not found:
+        raise DocumentError("no cell", f"There is no cell {words!r}: notebook_read lists them.")
+    return found
+
+
+def one_cell(cells: Sequence[LiveCell], words: str) -> LiveCell:
+    """The one cell a text names. Raises DocumentError."""
+    found = find_cells(cells, words)
+    if len(found) > 1:
+        raise DocumentError("bad request", f"{words!r} names {len(found)} cells: name one.")
+    return found[0]
+
+
+def new_cell(kind: str, source: str) -> NewCell:
+    """A cell without outputs."""
+    return NewCell("markdown" if kind == "markdown" else "raw" if kind == "raw" else "code", source)
+
+
+def _found(cells: Sequence[LiveCell], words: str) -> list[LiveCell]:
+    exact = [cell for cell in cells if cell.id == words]
+    if exact or not words:
+        return exact
+    for read in (_by_position, _by_count):
+        if (places := read(cells, words)) is not None:
+            return places
+    starts = [cell for cell in cells if len(words) >= 4 and cell.id.startswith(words)]
+    if len(starts) > 1:
+        raise DocumentError("bad request", f"{words!r} is the start of {len(starts)} cells' ids.")
+    return starts
+
+
+def _by_position(cells: Sequence[LiveCell], words: str) -> list[LiveCell] | None:
+    first, dash, last = words.replace("–", "-").partition("-")
+    if not first.startswith("#") or not first[1:].isdecimal():
+        return None
+    end = last.strip().removeprefix("#") if dash else first[1:]
+    return list(cells[max(int(first[1:]) - 1, 0) : int(end)]) if end.isdecimal() else None
+
+
+def _by_count(cells: Sequence[LiveCell], words: str) -> list[LiveCell] | None:
+    number = words.lower().removeprefix("in").strip().removeprefix("[").removesuffix("]")
+    if not number.isdecimal() or not words.lower().startswith("in"):
+        return None
+    return [cell for cell in cells if cell.execution_count == int(number)][-1:]
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{int(seconds)} s"
+
+
+def _is_colab() -> bool:
+    return "google.colab" in sys.modules

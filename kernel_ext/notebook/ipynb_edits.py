@@ -1,0 +1,353 @@
+"""Edits of a notebook's cells: all or none, and no other byte. Reads and writes no file.
+
+Edits are made one after the other, each to what those before it left. Two that would undo one
+another are refused. What is new is written as the file is: its indentation, its line ends.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple, cast
+
+from ...agent.errors import UsageError
+from .ipynb import MINOR, Cell, Ipynb, Kind, encoded, made_id, no_such_cell, parse_ipynb
+from .ipynb_scan import Located
+
+AT_END: Final = "<end>"
+"""Says `after` the last cell. No id: angle brackets are not allowed in one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCell:
+    """A cell to be made. Without an `id` it gets one that follows from its place and source."""
+
+    kind: Kind
+    source: str
+    id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    outputs: tuple[Mapping[str, Any], ...] = ()
+    execution_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """New cells, after the one with this id; None: at the start; AT_END: at the end."""
+
+    after: str | None
+    cells: tuple[NewCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Another source. If it differs, a code cell's outputs and execution_count go.
+
+    `expect`: the source that the caller saw; when it is another by now, that is refused.
+    """
+
+    id: str
+    source: str
+    expect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The cell goes; `expect` as in Replace."""
+
+    id: str
+    expect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The cell goes after the one with the id `after`; None and AT_END as in Insert."""
+
+    id: str
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetOutputs:
+    """What a run of a code cell came to, as nbformat has it in memory."""
+
+    id: str
+    outputs: tuple[Mapping[str, Any], ...]
+    execution_count: int | None
+
+
+Edit = Insert | Replace | Delete | Move | SetOutputs
+Piece = bytes | memoryview
+
+
+class _Patch(NamedTuple):
+    """Other bytes for those from `start` to `end`."""
+
+    start: int
+    end: int
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A cell on its way: from the file, with other values, or new; `done` are the edits it had."""
+
+    id: str
+    cell: Cell | None = None
+    new: bytes = b""
+    values: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    done: tuple[type[Edit], ...] = ()
+
+
+class _Style(NamedTuple):
+    """How the file is written: None as `indent` is all on one line. `base` indents a cell."""
+
+    newline: str
+    indent: str | None
+    base: str
+    comma: str
+    colon: str
+
+    def text(self, value: Any, base: str) -> bytes:
+        """A value's JSON, keys sorted as nbformat does. Raises UsageError when it is none."""
+        signs = (self.comma if self.indent is None else ",", self.colon)
+        try:
+            text = json.dumps(
+                value, indent=self.indent, separators=signs, sort_keys=True, ensure_ascii=False
+            )
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UsageError(f"What is to be written is no JSON: {error}.") from None
+        return encoded(text if self.indent is None else text.replace("\n", self.newline + base))
+
+    def line(self, base: str) -> bytes:
+        """A new line with its indentation."""
+        return b"" if self.indent is None else (self.newline + base).encode()
+
+
+def edited(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """The file with all edits made, in format 4.5 or a later 4.x it was in. Raises UsageError.
+
+    Cells that are not named keep their bytes, but for an id that they did not have; of a file of
+    format 2 or 3, which is converted, their content.
+    """
+    if not edits:
+        return data
+    notebook = parse_ipynb(data, proven=True)
+    style = _style(notebook)
+    slots = [_Slot(cell.id, cell) for cell in notebook.cells]
+    for edit in edits:
+        slots = _applied(slots, edit, style)
+    body, whole = notebook.body, notebook.layout.notebook
+    patches = [_array(notebook, slots, style)]
+    if notebook.nbformat_minor < MINOR or notebook.nbformat < 4:
+        patches.append(_member(body, whole, "nbformat_minor", b"%d" % MINOR, style))
+    return b"".join(_patched(body, 0, len(body), patches))
+
+
+def _applied(slots: list[_Slot], edit: Edit, style: _Style) -> list[_Slot]:
+    match edit:
+        case Insert():
+            at = _after(slots, edit.after)
+            return [*slots[:at], *_new_slots(slots, at, edit.cells, style), *slots[at:]]
+        case Delete():
+            at = _find(slots, edit.id, edit)
+            _expect(slots[at].cell, edit.expect)
+            return [*slots[:at], *slots[at + 1 :]]
+        case Move():
+            at = _find(slots, edit.id, edit)
+            if edit.after == edit.id:
+                raise UsageError(f"The cell {edit.id!r} cannot go after itself.")
+            rest = [*slots[:at], *slots[at + 1 :]]
+            to = _after(rest, edit.after)
+            return [*rest[:to], _with(slots[at], edit, {}, style), *rest[to:]]
+        case Replace():
+            at = _find(slots, edit.id, edit)
+            return [*slots[:at], _replaced(slots[at], edit, style), *slots[at + 1 :]]
+        case SetOutputs():
+            at = _find(slots, edit.id, edit)
+            return [*slots[:at], _ran(slots[at], edit, style), *slots[at + 1 :]]
+
+
+_AGAINST: dict[type[Edit], tuple[type[Edit], ...]] = {
+    Delete: (Insert, Move, Replace, SetOutputs),
+    Move: (Insert, Move),
+    Replace: (Insert, Replace, SetOutputs),
+    SetOutputs: (Insert, SetOutputs),
+}
+"""Which edits of a cell may not follow which others of it."""
+
+
+def _find(slots: list[_Slot], cell_id: str, edit: Edit | None = None) -> int:
+    found = [at for at, slot in enumerate(slots) if slot.id == cell_id]
+    if len(found) != 1:
+        raise no_such_cell(cell_id, len(found))
+    if edit:
+        for other in slots[found[0]].done:
+            if other in _AGAINST[type(edit)]:
+                first, second = other.__name__, type(edit).__name__
+                raise UsageError(
+                    f"Two edits of the cell {cell_id!r} conflict: {second} after {first}.",
+                    "Nothing was changed. Say in one edit what it is to become.",
+                )
+    return found[0]
+
+
+def _after(slots: list[_Slot], after: str | None) -> int:
+    if after is None:
+        return 0
+    return len(slots) if after == AT_END else _find(slots, after) + 1
+
+
+def _expect(cell: Cell | None, expect: str | None) -> None:
+    if cell and expect is not None and cell.source != expect:
+        raise UsageError(
+            f"The cell {cell.id!r} is not as you saw it. Its source is now:\n{cell.source}",
+            "Nothing was changed. Look at it, and edit it as it is.",
+        )
+
+
+def _with(slot: _Slot, edit: Edit, values: dict[str, Any], style: _Style) -> _Slot:
+    base = style.base + (style.indent or "")
+    texts = {key: style.text(value, base) for key, value in values.items()}
+    return replace(slot, values={**slot.values, **texts}, done=(*slot.done, type(edit)))
+
+
+def _replaced(slot: _Slot, edit: Replace, style: _Style) -> _Slot:
+    cell = slot.cell
+    _expect(cell, edit.expect)
+    if cell is None or cell.source == edit.source:
+        return _with(slot, edit, {}, style)
+    values: dict[str, Any] = {"source": edit.source.splitlines(keepends=True)}
+    if cell.kind == "code":
+        values |= {"outputs": [], "execution_count": None}
+    return _with(slot, edit, values, style)
+
+
+def _ran(slot: _Slot, edit: SetOutputs, style: _Style) -> _Slot:
+    if slot.cell is None or slot.cell.kind != "code":
+        raise UsageError(f"The cell {edit.id!r} is no code cell: it has no outputs.")
+    run = NewCell("code", "", "run", {}, edit.outputs, edit.execution_count)
+    made = _checked(run, f"The outputs for the cell {edit.id!r}")
+    return _with(slot, edit, {key: made[key] for key in ("outputs", "execution_count")}, style)
+
+
+def _new_slots(
+    slots: list[_Slot], at: int, cells: tuple[NewCell, ...], style: _Style
+) -> Iterator[_Slot]:
+    taken = {slot.id for slot in slots}
+    for place, cell in enumerate(cells, at):
+        if cell.id in taken:
+            raise UsageError(f"There is a cell with the id {cell.id!r} already.")
+        name = cell.id
+        if name is None:
+            name = made_id(f"{place}:{cell.kind}:{cell.source}", taken)
+        taken.add(name)
+        made = _checked(replace(cell, id=name), f"The new cell {name!r}")
+        yield _Slot(name, new=style.text(made, style.base), done=(Insert,))
+
+
+def _checked(cell: NewCell, what: str) -> Any:
+    """The cell as nbformat writes it. Raises UsageError when it is not as the format says."""
+    import nbformat
+    from nbformat.v4 import rwbase
+
+    parts: dict[str, Any] = {"cell_type": cell.kind, "id": cell.id, "source": cell.source}
+    parts["metadata"] = dict(cell.metadata)
+    if cell.kind == "code":
+        outputs = [dict(output) for output in cell.outputs]
+        parts |= {"outputs": outputs, "execution_count": cell.execution_count}
+    elif cell.outputs or cell.execution_count is not None:
+        raise UsageError(f"{what} cannot have outputs: it is no code cell.")
+    tools = cast("Any", nbformat)
+    made = tools.from_dict({"cells": [parts]})
+    try:
+        tools.validate(made.cells[0], ref=f"{cell.kind}_cell", version=4, version_minor=MINOR)
+    except nbformat.ValidationError as error:
+        reason = str(error).partition("\n")[0][:300]
+        raise UsageError(f"{what} is not as the format says: {reason}") from None
+    return cast("Any", rwbase).split_lines(made).cells[0]
+
+
+def _member(body: bytes, place: Located, key: str, text: bytes, style: _Style) -> _Patch:
+    """Another value; or the whole member, before the first whose name is greater."""
+    known = place.members.get(key)
+    if known:
+        return _Patch(known.start, known.end, (text,))
+    pair = b'"%s"%s%s' % (key.encode(), style.colon.encode(), text)
+    members = sorted((member.at, name) for name, member in place.members.items())
+    follower = next((at for at, name in members if name > key), None)
+    if follower is not None:
+        return _Patch(follower, follower, (pair, b",", _space_before(body, follower)))
+    last = max(member.end for member in place.members.values())
+    return _Patch(last, last, (b",", _space_before(body, members[-1][0]), pair))
+
+
+def _space_before(body: bytes, at: int) -> bytes:
+    start = at
+    while body[start - 1] in b" \t\r\n":
+        start -= 1
+    return body[start:at]
+
+
+def _bytes(slot: _Slot, style: _Style) -> Iterable[Piece]:
+    """The cell's, with its id in them."""
+    cell = slot.cell
+    if cell is None:
+        return [slot.new]
+    values = dict(slot.values)
+    known = cell.place.members.get("id")
+    if known is None or json.loads(cell.body[known.start : known.end]) != cell.id:
+        values["id"] = encoded(json.dumps(cell.id))
+    patches = [_member(cell.body, cell.place, key, values[key], style) for key in sorted(values)]
+    return _patched(cell.body, *cell.span, patches)
+
+
+def _patched(body: bytes, start: int, end: int, patches: Iterable[_Patch]) -> Iterator[Piece]:
+    view, at = memoryview(body), start
+    for patch in sorted(patches, key=lambda patch: patch[:2]):
+        yield view[at : patch.start]
+        yield from patch.pieces
+        at = patch.end
+    yield view[at:end]
+
+
+def _array(notebook: Ipynb, slots: list[_Slot], style: _Style) -> _Patch:
+    """The list of cells; what stands between two that stay neighbours stays."""
+    body, cells = notebook.body, notebook.cells
+    place = notebook.layout.notebook.members["cells"]
+    if not slots:
+        return _Patch(place.start, place.end, (b"[]",))
+    if cells:
+        first, last = body[place.start : cells[0].span[0]], body[cells[-1].span[1] : place.end]
+    else:
+        first, last = b"[" + style.line(style.base), style.line(style.indent or "") + b"]"
+    pieces: list[Piece] = [first]
+    for before, slot in zip([None, *slots], slots, strict=False):
+        if before:
+            pieces.append(_gap(notebook, before.cell, slot.cell, style))
+        pieces.extend(_bytes(slot, style))
+    return _Patch(place.start, place.end, (*pieces, last))
+
+
+def _gap(notebook: Ipynb, before: Cell | None, after: Cell | None, style: _Style) -> bytes:
+    cells, body = notebook.cells, notebook.body
+    if not (before and after and after.at == before.at + 1):
+        if len(cells) < 2:
+            sign = style.comma if style.indent is None else ","
+            return sign.encode() + style.line(style.base)
+        before, after = cells[:2]
+    return body[before.span[1] : after.span[0]]
+
+
+def _style(notebook: Ipynb) -> _Style:
+    body, whole = notebook.body, notebook.layout.notebook
+    members = sorted(whole.members.values())
+    space = _space_before(body, members[0].at)
+    colon = body[members[0].at : members[0].start].rpartition(b'"')[2].decode()
+    if b"\n" not in space:
+        between = _space_before(body, members[1].at).decode()
+        return _Style("", None, "", "," if "\n" in between else f",{between}", colon)
+    indent = space.rpartition(b"\n")[2].decode()
+    base = indent * 2
+    if notebook.cells:
+        lead = _space_before(body, notebook.cells[0].span[0])
+        base = lead.rpartition(b"\n")[2].decode() if b"\n" in lead else base
+    return _Style("\r\n" if b"\r\n" in space else "\n", indent, base, ",", colon)

@@ -1,0 +1,91 @@
+"""The tool `inspect`: live variables, looked at without running their code.
+
+Knows no shell: it is given the names. What a value looks like is decided in `describe`.
+"""
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+
+from pydantic import BaseModel, Field
+
+from ...agent.tools.tool import Tool, ToolOutput, told
+from ..values.describe import DEPTH, brief, describe
+from ..values.introspect import clip, find, is_a, own_items
+from ..values.paths import Refused, follow, is_public, unknown
+from ..values.redact import masked
+from ..values.watchdog import watching
+
+NAMES, LISTING = 200, 8_000
+"""Names and characters of a listing."""
+DESCRIBED = 16_000
+"""Characters after which no further name is described."""
+DESCRIPTION = (
+    "Look at the person's live variables without running code: with no arguments, the list of "
+    "names; with `names`, what each holds; with `expression`, a plain path such as df['price'], "
+    "model.coef_, config['a'][0], text[:500]. For anything computed use run_cell."
+)
+
+
+class Inspect(BaseModel):
+    """What to look at."""
+
+    names: list[str] = Field(default=[], max_length=50, description="variables to describe")
+    expression: str | None = Field(
+        default=None, description="a path of attributes, constant subscripts and slices; no calls"
+    )
+    depth: int = Field(default=1, ge=0, le=DEPTH, description="levels of nested values shown")
+
+
+def inspect_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[Inspect]:
+    """`inspect` over a host's names, which the host has rid of its own. Asked at each call."""
+
+    async def run(call_id: str, arguments: Inspect) -> ToolOutput:
+        names = namespace()
+        with watching():
+            if arguments.names or arguments.expression:
+                return _look(arguments, names)
+            return told(_listing(names))
+
+    return Tool("inspect", DESCRIPTION, Inspect, run, reads_only=True)
+
+
+def _look(arguments: Inspect, names: Mapping[str, object]) -> ToolOutput:
+    found = [name for name in dict.fromkeys(arguments.names) if name in names]
+    texts = [unknown(name, names) for name in dict.fromkeys(arguments.names) if name not in names]
+    told_of, room = 0, DESCRIBED
+    for name in found:
+        if room < 0:
+            texts.append(f"No room to describe {len(found) - told_of} more: ask for fewer names.")
+            break
+        texts.append(f"{clip(name)}: {describe(masked(name, names[name]), arguments.depth)}")
+        told_of, room = told_of + 1, room - len(texts[-1])
+    if arguments.expression:
+        path = clip(arguments.expression, 120)
+        try:
+            last = arguments.expression.rstrip("]'\" ")
+            held = masked(last, follow(arguments.expression, names))
+            texts.append(f"{path}: {describe(held, arguments.depth)}")
+            told_of += 1
+        except Refused as refusal:
+            texts.append(f"`{path}` {refusal}")
+    return told("\n\n".join(texts), "ok" if told_of else "error")
+
+
+def _listing(names: Mapping[str, object]) -> str:
+    public = [(name, held) for name, held in names.items() if is_public(name)]
+    modules = [(name, held) for name, held in public if is_a(held, ModuleType)]
+    others = [(name, held) for name, held in public if not is_a(held, ModuleType)]
+    if not public:
+        return "The live namespace has no names of the user's."
+    lines = [f"{len(public):,} names" + (", the first of them:" if len(others) > NAMES else ":")]
+    if modules:
+        told_of = (f"{clip(name)} ({clip(find(own_items(m), '__name__'))})" for name, m in modules)
+        lines.append(clip(f"modules: {', '.join(told_of)}", LISTING // 4))
+    room = LISTING - sum(map(len, lines))
+    for shown, (name, held) in enumerate(others):
+        line = f"{clip(name)}: {brief(masked(name, held))}"
+        room -= len(line) + 1
+        if room < 0 or shown == NAMES:
+            return "\n".join([*lines, f"… {len(others) - shown:,} more names are left out"])
+        lines.append(line)
+    return "\n".join(lines)

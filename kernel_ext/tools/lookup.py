@@ -1,0 +1,245 @@
+"""The tools that look at live objects beside `inspect`: search, source, docs, tables. Run no code.
+
+Knows no shell: it is given the names. Values and paths are read as `inspect` reads them.
+"""
+
+import builtins
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from itertools import islice
+from sys import modules
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple, cast
+
+from pydantic import BaseModel, Field
+
+from ...agent.tools.tool import Tool, ToolOutput, told
+from ..values.describe import brief, short
+from ..values.fingerprint import is_scalar
+from ..values.introspect import (
+    class_items,
+    clip,
+    dict_items,
+    elements,
+    exactly,
+    find,
+    is_a,
+    label,
+    mro,
+    stored,
+)
+from ..values.paths import PATH, Refused, follow_code, is_public
+from ..values.redact import masked, without_passwords
+from ..values.source import NoSource, Source, find_docs, find_source
+from ..values.tables_and_arrays import element, origin, plain_array
+from ..values.watchdog import in_time, watching
+from .table import table_tool
+
+FOUND, LISTING = 40, 8_000
+"""Names and characters of a listing."""
+KEYS = 300
+"""Columns, keys or attributes of one value that are searched."""
+NEAR = 5
+"""Names that are only similar, said when few match."""
+SOURCE_LINES, SOURCE_TEXT = 400, 16_000
+"""Lines and characters of source."""
+DOC_TEXT = 8_000
+"""Characters of documentation."""
+WIDE = 400
+"""Characters of a line."""
+
+
+class SearchNames(BaseModel):
+    """What to search for."""
+
+    query: str = Field(
+        max_length=200, description="part of a name, of a type, or of a column, key or attribute"
+    )
+    kind: str | None = Field(
+        default=None, max_length=100, description="only of this type, such as DataFrame, function"
+    )
+
+
+class SourceOf(BaseModel):
+    """Whose source to read."""
+
+    object: str = Field(max_length=PATH, description="a plain path, such as model.fit or MyClass")
+    start: int | None = Field(default=None, ge=1, description="first line, as the file counts")
+    end: int | None = Field(default=None, ge=1, description="last line, included")
+
+
+class DocsOf(BaseModel):
+    """Whose documentation to read."""
+
+    object: str = Field(max_length=PATH, description="a plain path, such as pd.merge or model.fit")
+
+
+def looking_tools(namespace: Callable[[], Mapping[str, object]]) -> tuple[Tool[Any], ...]:
+    """The read-only tools over a host's names, which the host has rid of its own.
+
+    The names are asked for at each call.
+    """
+
+    async def search(_call_id: str, asked: SearchNames) -> ToolOutput:
+        with watching():
+            return told(_search(asked, namespace()))
+
+    async def source(_call_id: str, asked: SourceOf) -> ToolOutput:
+        return _answer(asked.object, namespace(), lambda held: _source(asked, held))
+
+    async def docs(_call_id: str, asked: DocsOf) -> ToolOutput:
+        return _answer(asked.object, namespace(), _docs)
+
+    return (
+        Tool("search_names", _SEARCH, SearchNames, search, reads_only=True),
+        Tool("source", _SOURCE, SourceOf, source, reads_only=True),
+        Tool("docs", _DOCS, DocsOf, docs, reads_only=True),
+        table_tool(namespace),
+    )
+
+
+_SEARCH = (
+    "Find live variables by part of their name, of their type, or of a column, key or attribute "
+    "they have, without running code."
+)
+_SOURCE = (
+    "The Python source of a live function, method, class or module, also of one defined in a "
+    "notebook cell, without running code. It is the code that the kernel has, not the web's."
+)
+_DOCS = "The signature and docstring of a live object, without running code."
+
+
+def _answer(path: str, names: Mapping[str, object], tell: Callable[[object], str]) -> ToolOutput:
+    said = clip(path, 120)
+    try:
+        with watching():
+            return told(f"`{said}`: {tell(follow_code(path, _known(names)))}")
+    except (Refused, NoSource) as reason:
+        return told(f"`{said}` {reason}", "error")
+
+
+def _known(names: Mapping[str, object]) -> Mapping[str, object]:
+    """With the builtins and the modules that are loaded, where no name hides them."""
+    return {**modules, **builtins.__dict__, **names}
+
+
+class _Match(NamedTuple):
+    """How well a name matches, least is best, and by what besides the name."""
+
+    rank: int
+    name: str
+    held: object
+    by: str = ""
+
+
+def _search(asked: SearchNames, names: Mapping[str, object]) -> str:
+    query, kind = asked.query.strip().lower(), (asked.kind or "").strip().lower()
+    public = [(name, held) for name, held in names.items() if is_public(name)]
+    of_kind = [(name, held) for name, held in public if not kind or _is_kind(held, kind)]
+    matches = sorted(_matches(query, of_kind), key=lambda match: match.rank)
+    if len(matches) < NEAR:
+        held = {name: value for name, value in of_kind}
+        found = {match.name for match in matches}
+        near = get_close_matches(asked.query, held, NEAR, 0.6) if query else []
+        matches += [_Match(9, name, held[name], "similar") for name in near if name not in found]
+    what = f"{clip(asked.query)!r}" + (f" of kind {clip(asked.kind)!r}" if kind else "")
+    if not matches:
+        return f"Of {len(of_kind) if kind else len(public):,} names none matches {what}."
+    lines = [f"{len(matches):,} of {len(public):,} names match {what}:"]
+    room = LISTING - len(lines[0])
+    for shown, match in enumerate(matches):
+        by = f" ({match.by})" if match.by else ""
+        line = f"{clip(match.name)}{by}: {brief(masked(match.name, match.held))}"
+        room -= len(line) + 1
+        if room < 0 or shown == FOUND:
+            return "\n".join([*lines, f"… {len(matches) - shown:,} more"])
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _is_kind(held: object, kind: str) -> bool:
+    return any(kind in label(base).lower() for base in mro(type(held))[:-1] or (object,))
+
+
+def _matches(query: str, names: Iterable[tuple[str, object]]) -> Iterator[_Match]:
+    for name, held in names:
+        at = name.lower().find(query)
+        if at >= 0:
+            exact = len(name) == len(query)
+            yield _Match(0 if exact else 1 if at == 0 else 2, name, held)
+        elif query in label(type(held)).lower():
+            yield _Match(3, name, held)
+        elif not is_scalar(type(held)):
+            keys = in_time(_keys, masked(name, held), lambda _: ())
+            key = next((key for key in keys if query in key[:WIDE].lower()), None)
+            if key is not None:
+                yield _Match(4, name, held, f"has {clip(key)!r}")
+
+
+def _keys(held: Any) -> tuple[str, ...]:
+    """Columns, keys, fields or attributes: those that are plain text, up to `KEYS`."""
+    try:
+        texts = (key for key in islice(_labels(held), KEYS) if type(key) is str)
+        return tuple(key for key in texts if key[:2] != "__")
+    except Exception:
+        return ()
+
+
+def _labels(held: Any) -> Iterator[object]:
+    source = origin(held)
+    if source and source.exact:
+        match source[:2]:
+            case "pandas", "DataFrame" if plain_array(held.columns):
+                size = min(len(held.columns), KEYS)
+                return (element(held.columns, i) for i in range(size))
+            case "polars", "DataFrame":
+                return iter(held.columns)
+            case "pyarrow", "Table" | "RecordBatch":
+                return iter(held.schema.names)
+            case "numpy", "ndarray":
+                return iter(held.dtype.names or ())
+            case _:
+                return iter(())
+    if is_a(held, dict):
+        return (key for key, _ in islice(dict_items(held), KEYS))
+    if is_a(held, tuple):
+        fields = (find(class_items(base), "_fields") for base in mro(type(cast("object", held))))
+        return elements(next((each for each in fields if exactly(each, tuple)), ()))
+    plain = not any(is_a(held, kind) for kind in (type, FunctionType, ModuleType))
+    return (key for key, _ in islice(stored(held), KEYS)) if plain else iter(())
+
+
+def _source(asked: SourceOf, held: object) -> str:
+    found = find_source(held)
+    last = found.first + len(found.lines) - 1
+    first, end = max(asked.start or 1, found.first), min(asked.end or last, last)
+    if first > end:
+        raise NoSource(f"is {found.what}, lines {found.first}–{last}: there is none to show.")
+    lines, room = list[str](), SOURCE_TEXT
+    for line in found.lines[first - found.first : end - found.first + 1][:SOURCE_LINES]:
+        text = clip(without_passwords(line.expandtabs().rstrip()[:10_000]), WIDE)
+        room -= len(text) + 1
+        if room < 0:
+            break
+        lines.append(text)
+    return "\n".join([_heading(found, first, first + len(lines) - 1, last), *lines])
+
+
+def _heading(found: Source, first: int, shown: int, last: int) -> str:
+    whole = (first, shown) == (found.first, last)
+    part = "" if whole else f" of {found.first}–{last}"
+    more = f", go on with start={shown + 1}" if shown < last else ""
+    note = f" ({found.note})" if found.note else ""
+    return f"{found.what}{note} in {found.place}, lines {first}–{shown}{part}{more}"
+
+
+def _docs(held: object) -> str:
+    head, text = find_docs(held, short)
+    lines, room = [head], DOC_TEXT
+    for line in text.split("\n") if text else ["It has no docstring."]:
+        said = clip(without_passwords(line.expandtabs()), WIDE)
+        room -= len(said) + 1
+        if room < 0:
+            return "\n".join([*lines, f"… cut at {DOC_TEXT:,} characters"])
+        lines.append(said)
+    return "\n".join(lines)

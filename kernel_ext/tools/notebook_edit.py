@@ -1,0 +1,165 @@
+"""The tool `notebook_edit`: cells of the notebook inserted, changed, deleted, moved, by their ids.
+
+What was not applied is never told as done; what the person changed meanwhile is never lost.
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from ...agent.text.truncation import fenced
+from ...agent.tools.tool import Tool, ToolOutput, told
+from ..notebook.current import NOT_EDITABLE, NotebookHere, new_cell, one_cell
+from ..notebook.document import Document, DocumentError, Edge, LiveCell
+from .notebook_read import ID
+
+DESCRIPTION = (
+    "Edit the notebook you are in; the person sees it happen, and can undo it. Edits are made in "
+    "order until one is refused. A cell is named by its id or its start, In [12] or #3, as it was "
+    "before the call. To change a part, give `old` (text that is there once) and `source` in its "
+    "place; for a whole source, read the cell first. New code is not run: notebook_run does that."
+)
+
+
+class Edit(BaseModel):
+    """One edit."""
+
+    op: Literal["insert", "replace", "delete", "move"]
+    cell: str = Field(default="", description="the cell to replace, delete or move")
+    after: str = Field(
+        default="",
+        description="insert, move: the cell it comes after, `start` or `end`; else below your own",
+    )
+    kind: Literal["code", "markdown", "raw"] = "code"
+    source: str = Field(default="", description="the new source, or what `old` is replaced by")
+    old: str = Field(default="", description="replace: the part that is to go")
+
+
+class NotebookEdit(BaseModel):
+    """What to change."""
+
+    edits: list[Edit] = Field(min_length=1, max_length=50)
+
+
+def notebook_edit_tool(here: NotebookHere) -> Tool[NotebookEdit]:
+    """`notebook_edit`."""
+
+    async def run(_call_id: str, arguments: NotebookEdit) -> ToolOutput:
+        document = await here.editable()
+        if document is None:
+            return _without(here, arguments.edits)
+        done: list[str] = []
+        before: Sequence[LiveCell] = ()
+        for number, edit in enumerate(arguments.edits, 1):
+            try:
+                before = before or await document.cells()
+                done.append(f"{number}. {await _apply(here, document, _by_id(before, edit))}")
+            except DocumentError as error:
+                done.append(f"{number}. Refused: {_refusal(error)}")
+                if left := len(arguments.edits) - number:
+                    done.append(f"{left} further edit(s) were not tried.")
+                return told("\n".join(done), "error")
+        return told("\n".join(done))
+
+    return Tool("notebook_edit", DESCRIPTION, NotebookEdit, run, reads_only=False)
+
+
+def _by_id(before: Sequence[LiveCell], edit: Edit) -> Edit:
+    """The edit with ids for names, as the notebook was before the call. Raises DocumentError."""
+    ids = {
+        name: one_cell(before, words).id
+        for name, words in (("cell", edit.cell), ("after", edit.after))
+        if words and words not in ("start", "end")
+    }
+    return edit.model_copy(update=ids)
+
+
+async def _apply(here: NotebookHere, document: Document, edit: Edit) -> str:
+    match edit.op:
+        case "insert":
+            return await _insert(here, document, edit)
+        case "replace":
+            return await _replace(here, document, edit)
+        case "delete":
+            cell = one_cell(await document.cells(), edit.cell)
+            with _learning(here, cell):
+                await document.delete(cell.id, _known(here, cell))
+            here.seen.pop(cell.id, None)
+            return f"Deleted cell {cell.id[:ID]}."
+        case "move":
+            after = _after(here, edit.after)
+            await document.move(edit.cell, after)
+            return f"Moved cell {edit.cell[:ID]} {_where(after)}."
+
+
+async def _insert(here: NotebookHere, document: Document, edit: Edit) -> str:
+    after = _after(here, edit.after)
+    (new,) = await document.insert(after, [new_cell(edit.kind, edit.source)])
+    here.last = new
+    here.seen[new] = edit.source
+    return f"Inserted {edit.kind} cell {new[:ID]} {_where(after)}."
+
+
+async def _replace(here: NotebookHere, document: Document, edit: Edit) -> str:
+    cell = one_cell(await document.cells(), edit.cell)
+    with _learning(here, cell):
+        source, expect = _wanted(here, cell, edit)
+        await document.replace(cell.id, source, expect)
+    here.seen[cell.id] = source
+    return f"Replaced {'part' if edit.old else 'the source'} of cell {cell.id[:ID]}."
+
+
+def _wanted(here: NotebookHere, cell: LiveCell, edit: Edit) -> tuple[str, str]:
+    """The source it is to have, and the one it must have until then. Raises DocumentError."""
+    if not edit.old:
+        return edit.source, _known(here, cell)
+    found = cell.source.count(edit.old)
+    if found != 1:
+        what = "is not in it" if not found else f"is in it {found} times: give more around it"
+        raise DocumentError("conflict", f"`old` {what}.", cell.source)
+    return cell.source.replace(edit.old, edit.source), cell.source
+
+
+def _known(here: NotebookHere, cell: LiveCell) -> str:
+    """The source that the model knows. Raises DocumentError when it knows none."""
+    if cell.id in here.seen:
+        return here.seen[cell.id]
+    raise DocumentError("conflict", "You have not read this cell in this turn.", cell.source)
+
+
+@contextmanager
+def _learning(here: NotebookHere, cell: LiveCell) -> Generator[None]:
+    """A refusal tells the present source: from then on the model knows it."""
+    try:
+        yield
+    except DocumentError as error:
+        if error.present is not None:
+            here.seen[cell.id] = error.present
+        raise
+
+
+def _after(here: NotebookHere, after: str) -> str | Edge:
+    return Edge(after) if after in ("start", "end") else after or here.default_place()
+
+
+def _where(after: str | Edge) -> str:
+    return f"at the {after.value}" if isinstance(after, Edge) else f"after cell {after[:ID]}"
+
+
+def _refusal(error: DocumentError) -> str:
+    """Why, and the present source."""
+    return str(error) if error.present is None else f"{error} It is now:\n{fenced(error.present)}"
+
+
+def _without(here: NotebookHere, edits: Sequence[Edit]) -> ToolOutput:
+    """Where nothing can be edited, code may still be put into a new cell below."""
+    if any(edit.op != "insert" or edit.kind != "code" or edit.after for edit in edits):
+        return told(NOT_EDITABLE, "error")
+    if not all(here.put_next(edit.source) for edit in edits):
+        return told(NOT_EDITABLE, "error")
+    return told(
+        "The notebook cannot be edited from here. The code will be in one new cell below when this"
+        " turn has ended; it was not run."
+    )

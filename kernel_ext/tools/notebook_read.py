@@ -1,0 +1,144 @@
+"""The tool `notebook_read`: cells of the notebook, with their outputs, as they are now.
+
+Runs nothing and changes nothing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from ...agent.conversation.runs import first_line
+from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
+from ...agent.protocol.items import text_part
+from ...agent.text.cell_output import MAX_IMAGES, figures
+from ...agent.text.tokens import cut_middle, estimate
+from ...agent.text.truncation import Piece, fenced, fit, output_piece, whole
+from ...agent.tools.tool import Tool, ToolOutput, told
+from ..notebook.current import NO_NOTEBOOK, NotebookHere, find_cells
+from ..notebook.document import Document, DocumentError, LiveCell
+
+DESCRIPTION = (
+    "Read cells of the notebook you are in, as they are now, edited or not run: without arguments "
+    "a line for each cell; with `cells`, their source and outputs; with `query`, the cells that "
+    "contain it. For what was run, in any version, use recall."
+)
+ID = 8
+"""Characters of an id that are told; more where that is not enough."""
+LISTED, FOUND = 400, 20
+"""Most cells of a listing, and of what a query finds."""
+
+Keep = Callable[[str], str]
+"""Keeps a text that was cut, for its handle."""
+
+
+class NotebookRead(BaseModel):
+    """What to read."""
+
+    cells: list[str] = Field(
+        default=[], max_length=50, description="ids or their start, In [12], #3 or #3-#7 (from 1)"
+    )
+    query: str = Field(default="", max_length=500, description="text in source or id, any case")
+    outputs: bool = Field(default=True, description="with what the cells show")
+
+
+def notebook_read_tool(here: NotebookHere, limit: int, keep: Keep) -> Tool[NotebookRead]:
+    """`notebook_read`. `limit`: tokens of an output; `keep`: of what is cut, the handle."""
+
+    async def run(_call_id: str, arguments: NotebookRead) -> ToolOutput:
+        document = await here.document()
+        if document is None:
+            return told(NO_NOTEBOOK, "error")
+        try:
+            return await _read(here, document, arguments, limit, keep)
+        except DocumentError as error:
+            return told(str(error), "error")
+
+    return Tool("notebook_read", DESCRIPTION, NotebookRead, run, reads_only=True)
+
+
+async def _read(
+    here: NotebookHere, document: Document, asked: NotebookRead, limit: int, keep: Keep
+) -> ToolOutput:
+    cells = await document.cells()
+    head = f"{len(cells)} cells of {here.how(document)}."
+    if not asked.cells and not asked.query:
+        lines = list(_listing(cells, here.cell))
+        return told("\n".join([head, *lines]))
+    named = [cell for words in asked.cells for cell in find_cells(cells, words)]
+    found = list({cell.id: cell for cell in [*named, *_with(cells, asked.query)]}.values())
+    if not found:
+        return told(f"{head}\nNone contains {asked.query!r}.")
+    here.know(found)
+    shown = [
+        (cell, await document.outputs(cell.id) if asked.outputs and cell.kind == "code" else [])
+        for cell in found
+    ]
+    return _told(head, cells, shown, limit, keep)
+
+
+def _told(
+    head: str,
+    cells: Sequence[LiveCell],
+    shown: Sequence[tuple[LiveCell, list[dict[str, Any]]]],
+    limit: int,
+    keep: Keep,
+) -> ToolOutput:
+    at = {cell.id: number for number, cell in enumerate(cells, 1)}
+    pieces = [Piece(head)]
+    images: list[Output] = []
+    for cell, outputs in shown:
+        language = "python" if cell.kind == "code" else ""
+        pieces.append(Piece(f"{_title(cell, at[cell.id])}\n{fenced(cell.source, language)}"))
+        came = list(outputs_of(outputs))
+        pieces += map(output_piece, came)
+        images += came
+    text = whole(pieces)
+    handle = keep(text) if estimate(text) > limit else ""
+    pictures, _ = figures(images, MAX_IMAGES)
+    return ToolOutput((text_part(fit(pieces, limit, handle)), *pictures))
+
+
+def _listing(cells: Sequence[LiveCell], running: str | None) -> Iterator[str]:
+    for number, cell in enumerate(cells[:LISTED], 1):
+        line = first_line(cell.source) or "(empty)"
+        lines = cell.source.count("\n")
+        more = f" (+{lines} lines)" if lines else ""
+        here = " ← you are here" if cell.id == running else ""
+        yield f"{_title(cell, number)}: {line}{more}{here}"
+    if len(cells) > LISTED:
+        yield f"… {len(cells) - LISTED:,} more: name them by position, such as #{LISTED + 1}-#500."
+
+
+def _title(cell: LiveCell, number: int) -> str:
+    count = f" In [{cell.execution_count}]" if cell.execution_count is not None else ""
+    state = " running" if cell.running else ""
+    return f"#{number} {cell.id[:ID]} {cell.kind}{count}{state}"
+
+
+def _with(cells: Sequence[LiveCell], query: str) -> list[LiveCell]:
+    if not query:
+        return []
+    words = query.casefold()
+    hits = [cell for cell in cells if words in cell.source.casefold() or cell.id.startswith(query)]
+    return hits[:FOUND]
+
+
+def outputs_of(outputs: Sequence[dict[str, Any]]) -> Iterator[Output]:
+    """nbformat's outputs in our own form; what is none of its kinds is named."""
+    for output in outputs:
+        match output:
+            case {"output_type": "stream", "text": str(text)}:
+                name = "stderr" if output.get("name") == "stderr" else "stdout"
+                yield StreamOutput(name=name, text=text)
+            case {"output_type": "error"}:
+                yield ErrorOutput(
+                    ename=str(output.get("ename", "")),
+                    evalue=str(output.get("evalue", "")),
+                    traceback=tuple(map(str, output.get("traceback", ()))),
+                )
+            case {"output_type": "display_data" | "execute_result" as kind, "data": dict()}:
+                yield DisplayOutput(data=output["data"], result=kind == "execute_result")
+            case _:
+                kind = cut_middle(str(output.get("output_type")), 20)
+                yield StreamOutput(name="stdout", text=f"[an output of the kind {kind}]")

@@ -1,0 +1,104 @@
+"""The tool `notebook_run`: cells run in the live namespace, their outputs put into them.
+
+Knows no shell: the code goes through the `run_code` it is given.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from ...agent.conversation.output_store import Outputs
+from ...agent.errors import TurnLimited
+from ...agent.protocol.cells import CellRun
+from ...agent.protocol.items import text_part
+from ...agent.tools.run_cell import STUCK, RunCell, tell
+from ...agent.tools.tool import Tool, ToolOutput, told
+from ..notebook.current import NO_NOTEBOOK, NotebookHere, find_cells
+from ..notebook.document import Document, DocumentError, LiveCell
+from ..notebook.outputs import as_nbformat
+from .notebook_read import ID
+
+DESCRIPTION = (
+    "Run code cells of the notebook, in the order given, as the person would: in the live "
+    "namespace, with what they put out shown in the cells. Stops at the first that fails. Returns "
+    "what run_cell would for each."
+)
+
+Run = Callable[[str, RunCell, bool], Awaitable[CellRun]]
+"""Runs code for a call; whether what it puts out is shown in the step."""
+
+Show = Callable[[str, CellRun], object]
+"""Shows in the step what a run put out."""
+
+
+class NotebookRun(BaseModel):
+    """What to run."""
+
+    cells: list[str] = Field(
+        min_length=1, max_length=50, description="ids or their start, In [12], #3 or #3-#7 (from 1)"
+    )
+    timeout: float = Field(0, ge=0, description="most seconds of each; 0: the usual limit")
+
+
+def notebook_run_tool(
+    here: NotebookHere, run_code: Run, show: Show, limit: int, outputs: Outputs
+) -> Tool[NotebookRun]:
+    """`notebook_run`; each run is recorded. `limit`: tokens of the whole output.
+
+    What cells put out stands in the cells; where it cannot, in the step.
+    """
+
+    async def run(call_id: str, arguments: NotebookRun) -> ToolOutput:
+        document = await here.document()
+        if document is None:
+            return told(NO_NOTEBOOK, "error")
+        try:
+            cells = _runnable(here, await document.cells(), arguments)
+        except DocumentError as error:
+            return told(str(error), "error")
+        editable = await here.editable()
+        parts: list[dict[str, str]] = []
+        last = told("")
+        for cell in cells:
+            step = RunCell(title=_title(cell), code=cell.source, timeout=arguments.timeout)
+            done = await run_code(call_id, step, editable is None)
+            handle = outputs.keep_run(call_id, done, cell.id)
+            shown = await _put(editable, cell, done)
+            if shown and editable:
+                show(call_id, done)
+            last = replace(tell(done, limit // len(cells), handle), run=handle, count=done.count)
+            parts += [text_part(f"## cell {cell.id[:ID]} · {handle}{shown}"), *last.parts]
+            if done.stuck:
+                last = replace(last, ends=TurnLimited(*STUCK))
+            if done.status != "ok":
+                break
+        return replace(last, parts=tuple(parts))
+
+    return Tool("notebook_run", DESCRIPTION, NotebookRun, run, reads_only=False)
+
+
+def _runnable(here: NotebookHere, cells: tuple[LiveCell, ...], asked: NotebookRun) -> list[Any]:
+    found = [cell for words in asked.cells for cell in find_cells(cells, words)]
+    chosen = [cell for cell in found if cell.kind == "code"]
+    if not chosen:
+        raise DocumentError("bad request", "None of these is a code cell.")
+    if any(cell.id == here.cell for cell in chosen):
+        raise DocumentError("running", "Your own cell is among them: it runs already.")
+    return chosen
+
+
+async def _put(document: Document | None, cell: LiveCell, run: CellRun) -> str:
+    """Put the outputs into the cell; what became of that, unless all went well."""
+    if document is None:
+        return " (the cell itself shows what it showed before: it cannot be edited here)"
+    try:
+        await document.set_outputs(cell.id, as_nbformat(run), run.count)
+    except DocumentError as error:
+        return f" (its outputs could not be put into the cell: {error})"
+    return ""
+
+
+def _title(cell: LiveCell) -> str:
+    return f"cell {cell.id[:ID]}"

@@ -1,0 +1,209 @@
+"""The tool `table`: rows of a live table, chosen and filtered without running code."""
+
+import re
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from time import perf_counter
+from typing import NamedTuple, TypeVar
+
+from pydantic import BaseModel, Field
+
+from ...agent.tools.tool import Tool, ToolOutput, told
+from ..values.describe import short
+from ..values.introspect import clip, named
+from ..values.paths import PATH, Refused, follow
+from ..values.redact import is_secret, masked
+from ..values.table import Column, NoTable, Table, plain, table_of, text_of
+from ..values.table_filter import Where, WhereError, parse_where
+from ..values.watchdog import watching
+
+ROWS, COLUMNS, TEXT = 50, 20, 12_000
+"""Rows, columns and characters of one answer."""
+FEW = 12
+"""Columns shown where none are chosen."""
+LABELS = 10_000
+"""Labels compared to find a column."""
+SCAN, CHUNK, SECONDS = 5_000_000, 1_000, 0.5
+"""Rows that a filter goes through, at a time, and for how long."""
+
+
+class TableRows(BaseModel):
+    """Which rows to see."""
+
+    name: str = Field(max_length=PATH, description="the table, or a plain path to it")
+    rows: str = Field(
+        default="head",
+        max_length=50,
+        description="head, tail, head 5, or positions such as 100:120 or -5:, of those that match",
+    )
+    columns: list[str] = Field(
+        default=[], max_length=COLUMNS, description="which columns; in order"
+    )
+    where: str | None = Field(
+        default=None,
+        description="only rows such as: price > 10 and city == 'Rome', `unit price` is null, "
+        "name contains 'x', kind in ['a', 'b']; columns and constants, no calls",
+    )
+
+
+DESCRIPTION = (
+    "Rows of a live table (pandas, polars, pyarrow, a numpy array, a list of dicts, a dict of "
+    "lists) without running code, with the number of rows that match. Nothing lazy is computed; "
+    "for anything computed use run_cell."
+)
+
+
+R = TypeVar("R")
+
+
+class _Refusal(Exception):
+    """What is asked for cannot be shown; its text is a sentence."""
+
+
+class _Matching(NamedTuple):
+    """Positions of the rows, and how many were looked at."""
+
+    rows: Sequence[int]
+    scanned: int
+
+
+def table_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[TableRows]:
+    """`table` over a host's names, which the host has rid of its own. Asked at each call."""
+
+    async def run(_call_id: str, asked: TableRows) -> ToolOutput:
+        path = clip(asked.name, 120)
+        try:
+            with watching():
+                table = _read(table_of, follow(asked.name, namespace()))
+                return told(f"`{path}`: {_answer(asked, table)}")
+        except (Refused, NoTable) as reason:
+            return told(f"`{path}` {reason}", "error")
+        except (_Refusal, WhereError) as reason:
+            return told(str(reason), "error")
+
+    return Tool("table", DESCRIPTION, TableRows, run, reads_only=True)
+
+
+def _read(read: Callable[..., R], *arguments: object) -> R:
+    """What a library has; its failure is told. Raises NoTable."""
+    try:
+        return read(*arguments)
+    except NoTable:
+        raise
+    except Exception as error:
+        raise NoTable(f"cannot be read ({named(error)}); use run_cell.") from None
+
+
+def _answer(asked: TableRows, table: Table) -> str:
+    chosen = _chosen(asked.columns, table)
+    matching = _Matching(range(table.height), table.height)
+    if asked.where and asked.where.strip():
+        matching = _matching(parse_where(asked.where), table)
+    cut = _cut(asked.rows)
+    places = range(len(matching.rows))[cut][:ROWS]
+    head = f"{table.title} {table.height:,} × {table.width:,}; {_count(asked, table, matching)}"
+    if not places:
+        return f"{head}; no row to show"
+    of = " of these" if asked.where else ""
+    shown = f"rows {places[0]}–{places[-1]}{of}" if len(places) > 1 else f"row {places[0]}{of}"
+    lines = [f"{head}; {shown}:"]
+    room = TEXT - len(lines[0])
+    columns = [_read(table.column, i) for i in chosen]
+    for line in _lines(table, columns, [matching.rows[i] for i in places]):
+        room -= len(line) + 1
+        if room < 0:
+            return "\n".join([*lines, "… cut: ask for fewer rows or columns"])
+        lines.append(line)
+    if not asked.columns and table.width > len(chosen):
+        lines.append(f"… {table.width - len(chosen):,} more columns: choose with `columns`")
+    return "\n".join(lines)
+
+
+def _count(asked: TableRows, table: Table, matching: _Matching) -> str:
+    if not asked.where:
+        return f"{table.height:,} rows"
+    found, scanned = f"{len(matching.rows):,}", f"{matching.scanned:,}"
+    if matching.scanned == table.height:
+        return f"{found} of {scanned} rows match"
+    return f"{found} of the first {scanned} rows match; the others were not looked at, for time"
+
+
+def _lines(table: Table, columns: Sequence[Column], rows: Sequence[int]) -> Iterator[str]:
+    heads = (f"{clip(text_of(each.label), 60)} {clip(each.dtype, 40)}" for each in columns)
+    yield " | ".join(["row", *heads])
+    began = perf_counter()
+    for row in rows:
+        if perf_counter() - began > SECONDS:
+            yield "… the other rows are too slow to show"
+            return
+        yield " | ".join([short(_read(table.row, row)), *(_cell(each, row) for each in columns)])
+
+
+def _cell(column: Column, row: int) -> str:
+    if column.at is None:
+        return "(not read)"
+    try:
+        return short(masked(column.label, column.at(row)))
+    except Exception as error:
+        return f"({named(error)})"
+
+
+def _labels(table: Table) -> list[str]:
+    return [text_of(_read(table.label, i)) for i in range(min(table.width, LABELS))]
+
+
+def _chosen(names: Sequence[str], table: Table) -> list[int]:
+    if not names:
+        return list(range(min(table.width, FEW)))
+    labels = _labels(table)
+    found = [[i for i, label in enumerate(labels) if label == name] for name in names]
+    for name, places in zip(names, found, strict=True):
+        if not places:
+            raise _Refusal(_unknown(name, labels))
+    return [i for places in found for i in places][:COLUMNS]
+
+
+def _unknown(name: str, labels: Sequence[str]) -> str:
+    near = get_close_matches(name[:80], labels, 3) or labels[:10]
+    return f"There is no column {clip(name)!r}; there are {', '.join(map(clip, near))}."
+
+
+def _matching(where: Where, table: Table) -> _Matching:
+    parts = {name: _part(name, table) for name in where.columns}
+    found, began, scanned = array("q"), perf_counter(), 0
+    while scanned < min(table.height, SCAN) and perf_counter() - began < SECONDS:
+        end = min(scanned + CHUNK, table.height)
+        values = {name: list(map(plain, _read(part, scanned, end))) for name, part in parts.items()}
+        matches = where.test(values, end - scanned)
+        found.extend(i for i, matched in enumerate(matches, scanned) if matched)
+        scanned = end
+    return _Matching(found, scanned)
+
+
+def _part(name: str, table: Table) -> Callable[[int, int], Iterable[object]]:
+    labels = _labels(table)
+    places = [i for i, label in enumerate(labels) if label == name]
+    if len(places) != 1:
+        raise _Refusal(
+            f"Column {clip(name)!r} is there twice." if places else _unknown(name, labels)
+        )
+    column = _read(table.column, places[0])
+    if is_secret(name):
+        raise _Refusal(f"Column {clip(name)!r} is hidden: it cannot be searched.")
+    if column.part is None:
+        raise _Refusal(f"Column {clip(name)!r} is not read ({clip(column.dtype)}); use run_cell.")
+    return column.part
+
+
+def _cut(rows: str) -> slice:
+    """The positions asked for. Raises _Refusal."""
+    text = rows.strip().lower()
+    if end := re.fullmatch(r"(head|tail)(?:[ :(]*(\d{1,9})\)?)?", text):
+        count = min(int(end[2] or 10), ROWS)
+        return slice(count) if end[1] == "head" else slice(-count or ROWS, None)
+    if span := re.fullmatch(r"(-?\d{1,15})?:(-?\d{1,15})?", text):
+        return slice(*(None if each is None else int(each) for each in span.groups()))
+    if re.fullmatch(r"-?\d{1,15}", text):
+        return slice(int(text), int(text) + 1 or None)
+    raise _Refusal(f"Rows are head, tail, or positions such as 100:120; not {clip(rows)!r}.")

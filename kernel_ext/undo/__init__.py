@@ -1,0 +1,1 @@
+"""Variables as they were before a turn. Knows no conversation."""

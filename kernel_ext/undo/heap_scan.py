@@ -1,0 +1,255 @@
+"""A look at many live values: each object they are made of, by its address, with a digest.
+
+Objects are found as the garbage collector finds them, so no code of theirs runs for it. Knows no
+names but as keys. It never changes what it looks at; its time is bounded.
+"""
+
+import gc
+import signal
+import sys
+import time
+from array import array
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, ModuleType
+from typing import Any, NamedTuple, cast
+
+from ..values.introspect import at_home, exactly, type_name
+from .object_data import Record, constants, dump, is_mapped, record
+from .object_kinds import Kind, is_users, kind_of, words_for
+
+BATCH = 20_000
+"""Objects gone into between two looks at the clock."""
+
+
+class Late(BaseException):
+    """Time is up; not an Exception, so that no code of a value's catches it."""
+
+
+class Large(Exception):
+    """There is no room for more copies."""
+
+
+class Now(NamedTuple):
+    """A look as it is sent: three columns, the digests of large buffers, the names not reached."""
+
+    addresses: "array[int]"
+    types: "array[int]"
+    digests: "array[int]"
+    pieces: dict[int, tuple[int, tuple[int, ...]]]
+    late: tuple[str, ...]
+
+
+class Look:
+    """What was seen of some values."""
+
+    def __init__(self, until: float, room: int | None = None) -> None:
+        self.nodes: dict[int, Any] = {}
+        self.digests: dict[int, int] = {}
+        self.pieces: dict[int, tuple[int, tuple[int, ...]]] = {}
+        self.refs: dict[int, tuple[int, ...]] = {}
+        self.opaque: dict[int, str] = {}
+        """What cannot be taken apart, and may have changed unseen: in words."""
+        self.values: Mapping[str, object] = {}
+        self.roots: dict[str, tuple[int, ...]] = {}
+        self.late: dict[str, str] = {}
+        self.kept: dict[int, Record] | None = None if room is None else {}
+        self._until, self._room = until, room
+        self._kinds: dict[int, Kind] = {}
+        self._atoms: set[int] = set()
+        self._closed: set[int] = set()
+        self._passed: set[int] = set()
+        modules = tuple(sys.modules.values())
+        self._namespaces = {id(vars(each)) for each in modules if exactly(each, ModuleType)}
+
+    def add(self, names: Mapping[str, object]) -> None:
+        """Look at the values of `names`, the small first; what there is no time for is `late`."""
+        self.values = names
+        over = ""
+        for name, value in sorted(names.items(), key=_size):
+            try:
+                if not over:
+                    self.find((value,))
+                    _, _, self.roots[name] = dump(value, self.nodes)
+                    self._record(self.roots[name])
+            except (Late, Large) as error:
+                over = "too slow" if isinstance(error, Late) else "too large"
+            except Exception as error:
+                self.late[name] = f"cannot be looked into: {type(error).__name__}"
+            if over:  # what it shares with others was not seen whole
+                self.late[name] = over
+
+    def find(self, values: Iterable[object]) -> None:
+        """Find the objects `values` are made of. Raises Late."""
+        layer: list[object] = []
+        self._take(list(values), layer)
+        while layer:
+            batch = layer[-BATCH:]
+            del layer[-BATCH:]
+            if time.monotonic() > self._until:
+                raise Late
+            self._take(gc.get_referents(*batch), layer)
+
+    def kind(self, value: object) -> Kind:
+        """How `value` is handled, in this look."""
+        its: type = type(value)
+        kind = self._kinds[id(its)]
+        if kind.way == "dict" and id(value) in self._namespaces:
+            return Kind("itself")
+        if kind.way == "array" and is_mapped(value):
+            return Kind("itself", why="a memory-mapped file")
+        if self._room is not None and kind.way != "itself" and not _is_copied(value):
+            return Kind("itself", why="not of a kind that is copied")
+        return kind
+
+    def record(self, address: int) -> Record:
+        """The object at `address`, taken apart. Raises what its pickling raises."""
+        if self.kept is not None:
+            return self.kept[address]
+        value = self.nodes[address]
+        return record(value, self.kind(value), self.nodes)
+
+    def now(self) -> Now:
+        """As it is sent."""
+        addresses = array("Q", self.digests)
+        types = array("Q", map(id, map(type, map(self.nodes.__getitem__, addresses))))
+        digests = array("q", self.digests.values())
+        return Now(addresses, types, digests, self.pieces, tuple(self.late))
+
+    def _take(self, found: list[object], layer: list[object]) -> None:
+        """Keep the new of what was found; what is to be gone into is added to `layer`."""
+        types = {id(each): each for each in map(type, found)}
+        for each in types.keys() - self._kinds.keys():
+            kind = self._kinds[each] = kind_of(types[each])
+            if kind.way == "atom":
+                self._atoms.add(each)
+            if kind.way == "itself":
+                self._closed.add(each)
+        atoms, nodes, passed = self._atoms, self.nodes, self._passed
+        for value in found:
+            kind_id, address = id(type(value)), id(value)
+            if kind_id in atoms or address in nodes or address in passed:
+                continue
+            way = self._kinds[kind_id].way
+            if way == "through":
+                passed.add(address)
+            else:
+                nodes[address] = value
+            if way == "array":
+                self._take_elements(value, layer)
+            if kind_id not in self._closed and address not in self._namespaces:
+                layer.append(value)
+
+    def _take_elements(self, value: Any, layer: list[object]) -> None:
+        if value.dtype == object:  # the collector knows nothing of arrays
+            self._take(value.ravel().tolist(), layer)
+
+    def _record(self, roots: tuple[int, ...]) -> None:
+        left = [*roots]
+        digests, count = self.digests, 0
+        while left:
+            address = left.pop()
+            if address in digests:
+                continue
+            count += 1
+            if count % 1_000 == 0 and time.monotonic() > self._until:
+                raise Late
+            left += self._see(address)
+
+    def _see(self, address: int) -> tuple[int, ...]:
+        value = self.nodes[address]
+        its: type = type(cast("object", value))
+        kind_id = id(its)
+        plain = self.kept is None and address not in self._namespaces
+        if plain and (fast := constants(value)) is not None:
+            self.digests[address] = hash((kind_id, fast))
+            return ()
+        kind = self.kind(value)
+        if kind.way == "itself":
+            self.digests[address] = hash((kind_id, _progress(value)))
+            if kind.why:
+                self.opaque[address] = kind.why
+            return ()
+        try:
+            with self._alarm(kind):
+                seen = record(value, kind, self.nodes)
+        except (Exception, Late) as error:
+            self.digests[address] = hash(kind_id)
+            slow = isinstance(error, Late)
+            self.opaque[address] = "too slow to be pickled" if slow else words_for(value)
+            return ()
+        pieces = seen.pieces
+        self.digests[address] = hash((kind_id, seen.head, pieces))
+        if pieces:
+            self.pieces[address] = seen.head, pieces
+        if seen.refs:
+            self.refs[address] = seen.refs
+        if self.kept is not None:
+            self._keep(address, seen)
+        return seen.refs
+
+    def _keep(self, address: int, seen: Record) -> None:
+        assert self.kept is not None and self._room is not None
+        self._room -= len(seen.data) + sum(memoryview(each).nbytes for each in seen.buffers)
+        if self._room < 0:
+            raise Large
+        self.kept[address] = seen._replace(buffers=[bytes(each) for each in seen.buffers])
+
+    @contextmanager
+    def _alarm(self, kind: Kind) -> Generator[None]:
+        """No single object may take more than a fourth of the time that is left.
+
+        Only in a copy of the process, where nobody else's alarm is disturbed.
+        """
+        if kind.way != "reduced" or self._room is not None:
+            yield
+            return
+        left = max((self._until - time.monotonic()) / 4, 0.01)
+        signal.signal(signal.SIGALRM, _ring)
+        signal.setitimer(signal.ITIMER_REAL, left, 0.05)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def holds_a_resource(value: object, look: Look) -> bool:
+    """Whether what holds something opaque is a library's object: a pool, a client.
+
+    Builtin containers, and objects of the person's own classes, are theirs to be filled.
+    """
+    return look.kind(value).way == "object" and not is_users(type(value))
+
+
+def _is_copied(value: object) -> bool:
+    """Whether no code but a builtin type's, numpy's or pandas' is needed to copy it."""
+    kind = type(value)
+    package = type_name(kind)[0].partition(".")[0]
+    return exactly(value, list, dict, set, bytearray, *_COLLECTIONS) or (
+        package in ("numpy", "pandas", "pyarrow") and at_home(kind)
+    )
+
+
+_COLLECTIONS = deque, OrderedDict, defaultdict, Counter
+
+
+def _ring(_signum: int, _frame: FrameType | None) -> None:
+    raise Late
+
+
+def _progress(value: Any) -> int:
+    """How far a generator is; of others nothing."""
+    if not exactly(value, GeneratorType, CoroutineType, AsyncGeneratorType):
+        return 0
+    frames: list[Any] = [getattr(value, f"{kind}_frame", None) for kind in ("gi", "cr", "ag")]
+    return next((frame.f_lasti for frame in frames if frame is not None), -1)
+
+
+def _size(item: tuple[str, Any]) -> int:
+    """A guess at the work: small containers first, then objects, then what is large."""
+    value = item[1]
+    if exactly(value, list, dict, set, tuple):
+        return len(value) * 100
+    numpy: Any = sys.modules.get("numpy")
+    return value.nbytes if numpy and type(value) is numpy.ndarray else 10_000

@@ -1,0 +1,105 @@
+"""Undo of a turn's variables: when a checkpoint is taken, and what giving it back comes to.
+
+Knows no magic and no view. How a checkpoint is made: `checkpoint`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import FunctionType
+from typing import TYPE_CHECKING, cast
+
+from ...agent.errors import UsageError
+from ...agent.protocol.observed import CellSeen
+from ..environment import user_names
+from ..shell import Shell
+from ..values.introspect import class_items, exactly, find, is_a
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint, Restored
+
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+class Undo:
+    """The checkpoint of the latest turn that ran code; there is one at a time."""
+
+    def __init__(self) -> None:
+        self._checkpoint: Checkpoint | None = None
+        self._turn = self._run = 0
+        self._words: set[str] = set()
+
+    @property
+    def turn(self) -> int:
+        """The turn that can be undone; 0: none."""
+        return self._turn if self._checkpoint else 0
+
+    def before_step(self, shell: Shell, turn: int, run: int, code: str) -> None:
+        """Before the first step of each turn a checkpoint is taken. `run`: the person's last."""
+        from .checkpoint import take
+
+        if self._checkpoint is None or self._turn != turn:
+            self.drop()
+            self._checkpoint, self._turn, self._run = take(user_names(shell)), turn, run
+        self._words.update(_WORD.findall(code))
+
+    def mentions(self, name: str) -> bool:
+        """A step of the turn has that word: others it can hardly have changed."""
+        return name in self._words
+
+    def undo(self, shell: Shell, since: Sequence[CellSeen], all_of_it: bool) -> "Restored":
+        """Give back the variables as they were before the turn; it cannot be done again.
+
+        `since`: the person's runs in this kernel. Raises UsageError when there is nothing to undo,
+        and when cells of the person's that ran after the turn would be undone with it, unless that
+        is wanted: `all_of_it`.
+        """
+        if self._checkpoint is None:
+            raise UsageError(
+                "There is nothing to undo.", "A turn that ran code can be undone once."
+            )
+        names = shell.user_ns
+        theirs = [it for it in since if it.number > self._run and _may_change(it, names)]
+        if theirs and not all_of_it:
+            raise UsageError(
+                f"Since that turn you ran what may have changed variables: {_names(theirs)}.",
+                "`%agent undo --all` takes that back as well.",
+            )
+        try:
+            return self._checkpoint.restore(shell.user_ns, lambda name: name in user_names(shell))
+        finally:
+            self.drop()
+
+    @property
+    def limits(self) -> str:
+        """What cannot be given back by this kind of checkpoint, in words; of a fork nothing."""
+        found = self._checkpoint
+        if found is None or found.kind == "forked":
+            return ""
+        return f"only small plain values changed in place come back: {found.why}"
+
+    def drop(self) -> None:
+        """Let go of the checkpoint."""
+        if self._checkpoint:
+            self._checkpoint.drop()
+            self._checkpoint = None
+        self._words = set()
+
+
+def _may_change(run: CellSeen, names: Mapping[str, object]) -> bool:
+    """It was seen to, or it read code of the person's own, whose effects are not seen."""
+    seen = bool(run.bound or run.changed or run.deleted)
+    return seen or any(_is_own(names[name]) for name in run.reads if name in names)
+
+
+def _is_own(value: object) -> bool:
+    """A function or class of the notebook, or an object of such a class."""
+    if exactly(value, FunctionType):
+        return cast("FunctionType", value).__module__ == "__main__"
+    kind = cast("type", value) if is_a(value, type) else type(value)
+    return find(class_items(kind), "__module__") == "__main__"
+
+
+def _names(runs: Sequence[CellSeen]) -> str:
+    named = ((it.label, (*it.bound, *it.changed, *it.deleted)[:4]) for it in runs)
+    told = [f"{label} ({', '.join(names)})" if names else label for label, names in named]
+    return ", ".join(told[:4]) + (f" and {len(told) - 4} more" if len(told) > 4 else "")

@@ -1,0 +1,1 @@
+"""The person's own cell runs. Light: it loads with the extension."""

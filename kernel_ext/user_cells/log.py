@@ -1,0 +1,212 @@
+"""Sees the cells the person runs: what they show, and what they do to the namespace.
+
+Loads with the extension, so that earlier cells are known to the first turn; what it needs of ours
+loads with the first cell. Knows nothing of what is told of it.
+"""
+
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, compress, islice, repeat
+from operator import is_not
+from threading import get_ident
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..shell import Shell
+
+if TYPE_CHECKING:
+    from ...agent.protocol.observed import CellSeen
+    from .runs import Runs
+    from .tap import Tee
+
+MAX_SOURCE = 100_000
+"""Characters of a cell that are searched for names."""
+MAX_COMPARED = 32
+"""Names of one cell that are compared for a change in place."""
+
+_AGENTS_CELL = re.compile(r"\s*%%agent(?:\s|$)")
+_AGENTS_LINE = re.compile(r"\s*(?:%agent(?:\s.*)?|#.*)?")
+_IDENTIFIER = re.compile(r"[^\W\d]\w*")
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A run of the person's that has begun: identities of names it mentions, evidence of some.
+
+    `before` is the namespace, but without the values of these: what a cell lets go of must go.
+    """
+
+    tee: "Tee"
+    before: dict[str, object]
+    mentioned: dict[str, int]
+    evidence: dict[str, str]
+    started: float
+
+
+class CellLog:
+    """The person's runs in one shell. What the agent runs, and what front ends ask, is left out.
+
+    A bug here never reaches a cell: it is printed once, and the log lets go of the shell.
+    """
+
+    def __init__(self) -> None:
+        self._shell: Shell | None = None
+        self._thread = 0
+        self._outer: Any = None  # the running cell that runs in no other, whosever it is
+        self._running: _Running | None = None
+        self._runs: Runs | None = None
+
+    @property
+    def last(self) -> int:
+        """The number of the latest run that is over; 0: there was none."""
+        return self._runs.last if self._runs else 0
+
+    def attach(self, shell: Shell) -> None:
+        """See every cell that starts from now on, on this thread."""
+        self._shell, self._thread = shell, get_ident()
+        shell.events.register("pre_run_cell", self._before)
+        shell.events.register("post_run_cell", self._after)
+
+    def detach(self) -> None:
+        """See nothing more; what was seen stays. Of a log that is not attached: nothing."""
+        if self._shell is None:
+            return
+        self._shell.events.unregister("pre_run_cell", self._before)
+        self._shell.events.unregister("post_run_cell", self._after)
+        running, self._running, self._outer, self._shell = self._running, None, None, None
+        if running is not None:
+            running.tee.close()
+
+    def since(self, number: int) -> "tuple[CellSeen, ...]":
+        """The runs after that number that are kept; a running cell is not among them."""
+        return self._runs.since(number) if self._runs else ()
+
+    def _before(self, info: Any) -> None:
+        if self._shell is None or self._outer is not None or get_ident() != self._thread:
+            return
+        self._outer = info
+        if info.store_history and not _is_agents(info.raw_cell):
+            try:
+                self._begin(self._shell, info.raw_cell)
+            except Exception:
+                self._give_up()
+
+    def _after(self, result: Any) -> None:
+        info = self._outer
+        if info is None or not _ends(info, result) or get_ident() != self._thread:
+            return
+        running, self._running, self._outer = self._running, None, None
+        if running is not None and self._shell is not None:
+            try:
+                running.tee.close()
+                self._end(self._shell, running, info, result)
+            except Exception:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        self.detach()
+        print(
+            "inkernel does not see the cells you run any more, because of a bug in it:\n"
+            f"{traceback.format_exc()}`%reload_ext inkernel` lets it see them again.",
+            file=sys.stderr,
+        )
+
+    def _begin(self, shell: Shell, source: str) -> None:
+        from ..values.fingerprint import fingerprint
+        from .tap import Tee
+
+        names = shell.user_ns
+        before = names.copy()  # unlike dict(names), quick also when names were deleted
+        found = dict.fromkeys(_IDENTIFIER.findall(source[:MAX_SOURCE]))
+        mentioned = {name: id(names[name]) for name in found if name in names}
+        before.update(mentioned)
+        theirs = (
+            name for name in mentioned if _is_users(name) and name not in shell.user_ns_hidden
+        )
+        evidence = {name: fingerprint(names[name]) for name in islice(theirs, MAX_COMPARED)}
+        self._running = _Running(Tee(self._give_up), before, mentioned, evidence, perf_counter())
+        self._running.tee.open(shell)
+
+    def _end(self, shell: Shell, running: _Running, info: Any, result: Any) -> None:
+        from .runs import Run, Runs
+
+        seconds = perf_counter() - running.started
+        if self._runs is None:
+            self._runs = Runs(shell.transform_cell)
+        bound, deleted = _differences(running, shell.user_ns)
+        self._runs.append(
+            Run(
+                cell=getattr(info, "cell_id", None),
+                count=getattr(result, "execution_count", None),
+                source=info.raw_cell,
+                code=getattr(info, "transformed_cell", None),
+                status=_status(result),
+                shown=running.tee.shown(),
+                bound=_sorted(bound),
+                changed=_sorted(_changed(running, shell.user_ns)),
+                deleted=_sorted(deleted),
+                seconds=seconds,
+            )
+        )
+
+
+def _is_agents(source: str) -> bool:
+    """A cell that says something to the agent, or does nothing but manage it."""
+    if "%agent" not in source:
+        return False
+    lines = source.splitlines()
+    return bool(_AGENTS_CELL.match(source)) or all(map(_AGENTS_LINE.fullmatch, lines))
+
+
+def _ends(info: Any, result: Any) -> bool:
+    """The result is of that cell. Interrupted, a shell may have none, or make one anew."""
+    if result is None or result.info is info:
+        return True
+    return (result.info.raw_cell, result.info.store_history) == (info.raw_cell, info.store_history)
+
+
+def _differences(running: _Running, names: Mapping[str, object]) -> tuple[list[str], list[str]]:
+    """Names bound to another object than before, and names that are gone."""
+    before = running.before
+    if list(names)[: len(before)] == list(before):  # nothing was deleted: side by side is quicker
+        held = chain(before.values(), repeat(_ABSENT))
+    else:
+        held = map(before.get, names, repeat(_ABSENT))
+    differ = list(compress(names, map(is_not, names.values(), held)))
+    bound = [name for name in differ if running.mentioned.get(name) != id(names.get(name))]
+    gone = len(names) < len(before) + sum(name not in before for name in differ)
+    return bound, [name for name in before if name not in names] if gone else []
+
+
+def _changed(running: _Running, names: Mapping[str, object]) -> Iterator[str]:
+    """Names that the cell mentions, of an object that is the same and not as it was."""
+    from ..values.fingerprint import fingerprint
+
+    for name, evidence in running.evidence.items():
+        same = name in names and running.mentioned[name] == id(names[name])
+        if same and fingerprint(names[name]) != evidence:
+            yield name
+
+
+def _status(result: Any) -> Literal["ok", "error", "interrupted"]:
+    if result is None:
+        return "interrupted"
+    error = result.error_before_exec
+    error = result.error_in_exec if error is None else error
+    if error is None:
+        return "ok"
+    from asyncio import CancelledError
+
+    return "interrupted" if isinstance(error, KeyboardInterrupt | CancelledError) else "error"
+
+
+def _sorted(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(filter(_is_users, names)))
+
+
+def _is_users(name: object) -> bool:
+    return isinstance(name, str) and not name.startswith("_")

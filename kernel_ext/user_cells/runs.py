@@ -1,0 +1,138 @@
+"""The person's cell runs in order, bounded. Knows neither how they were seen nor who is told."""
+
+import re
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .buffer import Failure, Shown, Text, drop_images, image_size, size
+
+if TYPE_CHECKING:
+    from ...agent.protocol.cells import Output
+    from ...agent.protocol.observed import CellSeen
+
+MAX_RUNS = 1_000
+"""Runs that are kept."""
+MAX_TEXT = 20_000_000
+"""Characters of the outputs of all runs; the oldest runs lose theirs first."""
+MAX_IMAGES = 8_000_000
+"""Bytes, or characters of base64, of the images of all runs; the oldest go first."""
+
+_HIDE = re.compile(r"\s*#\s*agent:\s*hide\b")
+
+
+@dataclass(slots=True)
+class Run:
+    """A run that is over, as in `CellSeen`. `code`: the transformed cell, where the shell tells."""
+
+    cell: str | None
+    count: int | None
+    source: str
+    code: str | None
+    status: Literal["ok", "error", "interrupted"]
+    shown: list[Shown]
+    bound: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    seconds: float = 0.0
+    number: int = 0
+    supersedes: int | None = None
+    reads: tuple[str, ...] | None = None  # found when first asked for
+    text: int = 0
+    images: int = 0
+
+    @property
+    def key(self) -> str:
+        """Equal for runs of the same cell."""
+        return self.cell or self.source
+
+
+class Runs:
+    """The last runs. `transform`: from a cell as typed to Python."""
+
+    def __init__(self, transform: Callable[[str], str]) -> None:
+        self.last = 0
+        self._transform = transform
+        self._runs: deque[Run] = deque()
+        self._latest: dict[str, int] = {}
+        self._text = self._images = 0
+
+    def append(self, run: Run) -> None:
+        """Number the run and keep it; let go of what is too old or too much."""
+        self.last += 1
+        run.number, run.supersedes = self.last, self._latest.get(run.key)
+        self._latest[run.key] = run.number
+        self._runs.append(run)
+        self._measure(run)
+        if len(self._runs) > MAX_RUNS:
+            self._forget(self._runs.popleft())
+        for old in self._runs:
+            if self._text > MAX_TEXT and old.text:
+                old.shown = [Text("stdout", "[what this run showed is not kept]")]
+            elif self._images > MAX_IMAGES and old.images:
+                drop_images(old.shown, 0)
+            elif self._text <= MAX_TEXT and self._images <= MAX_IMAGES:
+                break
+            self._measure(old)
+
+    def since(self, number: int) -> "tuple[CellSeen, ...]":
+        """Those after that number that are kept."""
+        return tuple(self._seen(run) for run in self._runs if run.number > number)
+
+    def _measure(self, run: Run) -> None:
+        text, images = sum(map(size, run.shown)), sum(map(image_size, run.shown))
+        self._text += text - run.text
+        self._images += images - run.images
+        run.text, run.images = text, images
+
+    def _forget(self, run: Run) -> None:
+        run.shown = []
+        self._measure(run)
+        if self._latest[run.key] == run.number:
+            del self._latest[run.key]
+
+    def _seen(self, run: Run) -> "CellSeen":
+        from ...agent.protocol.observed import CellSeen
+
+        if run.reads is None:
+            run.reads = self._reads(run)
+        return CellSeen(
+            number=run.number,
+            cell=run.cell,
+            count=run.count,
+            source=run.source,
+            status=run.status,
+            outputs=tuple(map(_output, run.shown)),
+            bound=run.bound,
+            changed=run.changed,
+            deleted=run.deleted,
+            reads=run.reads,
+            seconds=run.seconds,
+            supersedes=run.supersedes,
+            hidden=_HIDE.match(run.source) is not None,
+        )
+
+    def _reads(self, run: Run) -> tuple[str, ...]:
+        from .names_read import reads
+
+        return reads(run.source if run.code is None else run.code, self._transform)
+
+
+def _output(shown: Shown) -> "Output":
+    from ...agent.protocol.cells import DisplayOutput, ErrorOutput, StreamOutput
+
+    match shown:
+        case Text():
+            return StreamOutput(name=shown.name, text=shown.text)
+        case Failure():
+            lines = shown.traceback
+            return ErrorOutput(ename=shown.ename, evalue=shown.evalue, traceback=lines)
+        case _:
+            data = {kind: _textual(value) for kind, value in shown.data.items()}
+            return DisplayOutput(data=data, result=shown.result)
+
+
+def _textual(value: Any) -> Any:
+    return b64encode(value).decode("ascii") if isinstance(value, bytes) else value

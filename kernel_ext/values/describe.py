@@ -1,0 +1,293 @@
+"""What a live object looks like in bounded, inert text, seen without its code. Knows no tool.
+
+No `__repr__`, `__str__`, `__len__`, `__eq__`, `__hash__`, `__getattr__`, `__class__` or property of
+a user's class is run, nothing lazy is computed, no iterator is advanced. A subclass of a builtin is
+read by the builtin's own methods. Work is bounded by what is shown, not by the size of the data;
+the passes over data that there are, and their bounds, stand in `readers`. What takes too long all
+the same is ended by the `watchdog`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from itertools import islice
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+    ModuleType,
+    NoneType,
+)
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .code import (
+    read_builtin_function,
+    read_class_,
+    read_exception,
+    read_function,
+    read_generator,
+    read_method,
+    read_module,
+)
+from .introspect import (
+    SCANNED,
+    class_items,
+    clip,
+    dict_items,
+    elements,
+    exactly,
+    find,
+    is_a,
+    label,
+    mro,
+    named,
+    own_items,
+    stored,
+)
+from .plugins import read_plugged
+from .reading import FIRST, Entry, Reading, Show
+from .redact import Hidden, masked, without_passwords
+from .tables_and_arrays import origin, read
+from .watchdog import LIMIT, check, in_time
+
+LINE = 200
+"""Characters of a line."""
+TEXT = 4_000
+"""Characters of a description."""
+ENTRIES = 20
+"""Entries of a container or instance that a description shows."""
+HEAD_TEXT = 150
+"""Characters of a str or bytes in a line."""
+DEPTH = 3
+"""The deepest that a description goes."""
+TOO_SLOW = f"too slow to describe (over {LIMIT * 1000:.0f} ms)"
+"""Said behind the type of a value that the watchdog ended the look at."""
+REST = f"  … the rest is {TOO_SLOW}"
+
+
+def brief(value: object) -> str:
+    """One line of at most `LINE` characters: type, size and first values. Never raises.
+
+    Shows up to `FIRST` values and, within each, up to `FIRST` more.
+    """
+    return in_time(_line, value, _slow)
+
+
+def short(value: object) -> str:
+    """At most 60 characters, for a value among others: a scalar itself, else type and size."""
+    return in_time(partial(_head, inner=0), value, _slow)
+
+
+def describe(value: object, depth: int = 1) -> str:
+    """Lines of together at most `TEXT` characters: `brief`, and below it what `value` holds.
+
+    `depth` levels of entries (0 to `DEPTH`), up to `ENTRIES` of each. Never raises.
+    """
+    lines: list[str] = []
+
+    def look(value: object) -> None:
+        lines.append(_line(value))
+        room, cut = TEXT - len(lines[0]), f"  … more, cut at {TEXT:,} characters"
+        for line in _lines(value, min(depth, DEPTH), "  "):
+            room -= len(line) + 1
+            if room < max(len(cut), len(REST)) + 1:
+                return lines.append(cut)
+            lines.append(line)
+
+    def otherwise(value: object) -> None:
+        lines.append(REST if lines else _slow(value))
+
+    in_time(look, value, otherwise)
+    return "\n".join(lines)
+
+
+def _line(value: object) -> str:
+    return _head(value, 1)
+
+
+def _slow(value: object) -> str:
+    return f"{named(value)}: {TOO_SLOW}"
+
+
+def _lines(value: object, depth: int, indent: str) -> Iterator[str]:
+    if depth < 1:
+        return
+    try:
+        for entry in _reading(value, 1).entries:
+            if isinstance(entry, str):
+                yield clip(indent + entry, LINE)
+                continue
+            text, held = entry
+            yield clip(indent + text + _head(held, 1 if depth == 1 else 0), LINE)
+            yield from _lines(held, depth - 1, indent + "  ")
+    except Exception as error:
+        yield f"{indent}(summary failed: {named(error)})"
+
+
+def _head(value: object, inner: int) -> str:
+    """A line with values nested `inner` deep; below 0 only scalars show more than their type."""
+    check()
+    kind = type(value)
+    if inner < 0 and not (type(kind) is type and kind in _SCALARS):
+        return label(kind)
+    try:
+        return clip(_reading(value, inner).head, LINE if inner > 0 else 60)
+    except Exception as error:
+        return f"{label(kind)} (summary failed: {named(error)})"
+
+
+def _reading(value: object, inner: int) -> Reading:
+    kind = type(value)
+    show = partial(_head, inner=inner - 1)
+    if type(kind) is type and kind in _BUILTINS:
+        return _BUILTINS[kind](value, show)
+    if is_a(value, type):
+        return read_class_(value, show)
+    known = read(value, show)
+    if known is not None:
+        return known
+    if is_a(value, BaseException):
+        return read_exception(value, show)
+    if is_a(value, Enum):
+        name, held = (find(own_items(value), key) for key in ("_name_", "_value_"))
+        return Reading(f"{label(kind)}.{clip(name)} = {show(held)}")
+    for base in mro(kind):
+        # only a plain metaclass is sure not to define __hash__
+        if type(base) is type and base in _BUILTINS:
+            reading = _BUILTINS[base](value, show)
+            source = origin(value)
+            own = source.name if source and source.exact else f"{label(kind)} ({base.__name__})"
+            return Reading(f"{own} {reading.head}", reading.entries)
+    told = read_plugged(value)
+    held = _attributes(f"{label(kind)} instance", stored(value), show)
+    return held if told is None else Reading(told, held.entries)
+
+
+def _attributes(title: str, pairs: Iterable[tuple[object, object]], show: Show) -> Reading:
+    seen = list(islice(pairs, SCANNED))
+    shown = [(name, held) for name, held in seen if clip(name)[:1] != "_"] or seen
+    shown = [(name, masked(name, held)) for name, held in shown]
+    first = ", ".join(f"{clip(name)}={show(held)}" for name, held in shown[:FIRST])
+    head = f"{title}: {first}" if first else title
+    entries = ((f".{clip(name)} = ", held) for name, held in shown[:ENTRIES])
+    return Reading(head + (", …" if len(shown) > FIRST else ""), _and_more(entries, len(shown)))
+
+
+def _and_more(entries: Iterable[Entry], size: int) -> Iterator[Entry]:
+    yield from entries
+    if size > ENTRIES:
+        yield f"… {size - ENTRIES:,} more"
+
+
+def _items(base: Any, marks: str, value: object, show: Show) -> Reading:
+    size: int = base.__len__(value)
+    first: list[object] = list(islice(base.__iter__(value), ENTRIES))
+    shown = ", ".join(map(show, first[:FIRST])) + (", …" if size > FIRST else "")
+    bare = size <= FIRST and (base is list or (size > 1 and base in (tuple, set)))
+    head = f"{marks[0]}{shown}{marks[1]}"
+    entries = ((f"[{i}] " if marks != "{}" else "· ", held) for i, held in enumerate(first))
+    return Reading(
+        head if bare else f"{base.__name__} of {size:,} {head}", _and_more(entries, size)
+    )
+
+
+def _tuple(value: tuple[object, ...], show: Show) -> Reading:
+    names = (find(class_items(base), "_fields") for base in mro(type(value)))
+    fields: Any = next((each for each in names if exactly(each, tuple)), None)
+    if fields is None:
+        return _items(tuple, "()", value, show)
+    return _attributes("fields", zip(fields, elements(value), strict=False), show)
+
+
+def _dict(value: Any, show: Show) -> Reading:
+    size = len(dict_items(value))
+    first = [(key, masked(key, held)) for key, held in islice(dict_items(value), ENTRIES)]
+    shown = ", ".join(f"{show(key)}: {show(held)}" for key, held in first[:FIRST])
+    head = f"{{{shown}}}" if size <= FIRST else f"dict of {size:,} {{{shown}, …}}"
+    return Reading(head, _and_more(((f"{show(key)}: ", held) for key, held in first), size))
+
+
+def _text(base: Any, value: object, show: Show) -> Reading:
+    size: int = base.__len__(value)
+    text = without_passwords(base.__getitem__(value, slice(TEXT)))
+    head = repr(text[:HEAD_TEXT])
+    if size > HEAD_TEXT:
+        head = f"{base.__name__} of {size:,}: {head}…"
+    elif not (base is str and "\n" in text):
+        return Reading(head)
+    lines = text.split("\n") if base is str else [repr(text)]
+    wide = LINE - 20
+    parts = (line[i : i + wide] for line in lines for i in range(0, len(line) or 1, wide))
+    return Reading(head, (f"| {part}" for part in parts))
+
+
+def _number(value: int, show: Show) -> Reading:
+    bits = int.bit_length(value)  # the digits of a huge int take quadratic time
+    return Reading(int.__repr__(value) if bits <= 128 else f"int of {bits:,} bits")
+
+
+def _decimal(value: Decimal, show: Show) -> Reading:
+    size = Decimal.__sizeof__(value)
+    return Reading(f"Decimal {Decimal.__str__(value) if size <= LINE else f'of {size:,} bytes'}")
+
+
+def _datetime(value: datetime, show: Show) -> Reading:
+    text = f"{date.isoformat(value)} {time.isoformat(datetime.time(value))}"
+    return Reading(text + _zone(datetime, value, show))
+
+
+def _time(value: time, show: Show) -> Reading:
+    # isoformat would ask the zone for its offset
+    aware = _zone(time, value, show)
+    return Reading(f"time{aware}" if aware else f"time {time.isoformat(value)}")
+
+
+def _zone(base: type, value: object, show: Show) -> str:
+    zone: Any = find(class_items(base), "tzinfo")
+    held = zone.__get__(value)
+    if held is None:
+        return ""
+    return f" {clip(find(stored(held), 'key'))}" if type(held) is ZoneInfo else f" {show(held)}"
+
+
+def _plain(text: Callable[[Any], str]) -> Callable[[Any, Show], Reading]:
+    return lambda value, show: Reading(text(value))
+
+
+_SCALARS = frozenset(
+    (int, float, complex, bool, NoneType, str, bytes, date, datetime, Decimal, Hidden)
+)
+
+_BUILTINS: dict[type, Callable[[Any, Show], Reading]] = {
+    NoneType: _plain(repr),
+    bool: _plain(repr),
+    int: _number,
+    float: _plain(float.__repr__),
+    complex: _plain(complex.__repr__),
+    Decimal: _decimal,
+    str: partial(_text, str),
+    bytes: partial(_text, bytes),
+    bytearray: partial(_text, bytearray),
+    list: partial(_items, list, "[]"),
+    tuple: _tuple,
+    set: partial(_items, set, "{}"),
+    frozenset: partial(_items, frozenset, "{}"),
+    deque: partial(_items, deque, "[]"),
+    dict: _dict,
+    datetime: _datetime,
+    date: _plain(date.isoformat),
+    time: _time,
+    timedelta: _plain(lambda value: f"timedelta {timedelta.__str__(value)}"),
+    timezone: _plain(lambda value: f"UTC{datetime(1, 1, 2, tzinfo=value).isoformat()[19:]}"),
+    FunctionType: read_function,
+    MethodType: read_method,
+    BuiltinFunctionType: read_builtin_function,
+    GeneratorType: read_generator,
+    ModuleType: read_module,
+    Hidden: _plain(lambda value: value.text),
+}

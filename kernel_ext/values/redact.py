@@ -1,0 +1,55 @@
+"""What is not shown, whoever asks: values that are called secrets. Runs no value.
+
+A name whose last word is key, token, secret, password, passphrase or credentials hides the text,
+bytes or number it holds, and of a builtin container all but its size; so do api_keys and
+access_tokens. A variable, an attribute, an entry of a dict and a default of a function are names.
+In any text shown, and in URLs, the password of `scheme://user:password@host` is hidden.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .introspect import exactly
+
+_SECRET = re.compile(
+    r"(?:^|[_\W\d])(?:(?:(?:api|access|secret|private|auth)[_-]?)?(?:key|token)"
+    r"|(?:api|access|secret|private|auth)[_-]?(?:keys|tokens)"
+    r"|secrets?|passwords?|passwd|pwd|passphrase|credentials?)\d*$",
+    re.IGNORECASE,
+)
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_PASSWORD = re.compile(r"(://[^/\s:@'\"]*:)[^/\s@'\"]+@")
+_PASSWORD_BYTES = re.compile(_PASSWORD.pattern.encode())
+
+END = 60
+"""Characters of a name that are looked at, its last."""
+_MASKED = (str, bytes, bytearray, int, float, list, tuple, set, dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Stands for a value that is not shown: `text` is all that is said of it."""
+
+    text: str
+
+
+def masked(name: object, value: Any) -> object:
+    """The value, or what stands for it because of what it is called."""
+    if not exactly(value, *_MASKED) or not is_secret(name):
+        return value
+    size = "" if exactly(value, int, float) else f" of {len(value):,}"
+    return Hidden(f"<{type(value).__name__}{size}, hidden>")
+
+
+def is_secret(name: object) -> bool:
+    """Whether what is called so is hidden."""
+    text = name.decode("latin-1") if type(name) is bytes else name
+    return type(text) is str and bool(_SECRET.search(_CAMEL.sub("_", text[-END:])))
+
+
+def without_passwords(text: Any) -> Any:
+    """A str, or bytes, with the passwords in its URLs hidden."""
+    if type(text) is str:
+        return _PASSWORD.sub(r"\1***@", text)
+    return _PASSWORD_BYTES.sub(rb"\1***@", text) if b"://" in text else text

@@ -1,0 +1,133 @@
+"""The live names in a line each, and the evidence of them. Knows no shell, calls no value.
+
+A snapshot costs little where little changed: a line is made only for a name whose evidence is new.
+"""
+
+from collections.abc import Mapping
+from operator import is_
+from sys import getsizeof
+from typing import Any, NamedTuple, cast
+
+from ...agent.protocol.observed import NameSeen
+from .describe import TOO_SLOW, brief
+from .fingerprint import ELEMENTS, fingerprint, identity, is_builtin, is_scalar
+from .introspect import clip, exactly, label
+from .redact import masked
+from .watchdog import in_time, watching
+
+LINES = 1_000
+"""Names a snapshot makes whole lines for; of further new ones only the type is said."""
+NAME = 100
+"""Characters of a name that are shown."""
+KEPT = 300
+"""Bytes of a constant that is kept for a faster look."""
+
+
+class _Copy(NamedTuple):
+    """Of a list, set or dict of constants: where it lies, and what it held."""
+
+    kind: type
+    address: int
+    keys: tuple[object, ...]
+    elements: tuple[object, ...]
+
+
+class _Kept(NameSeen):
+    """With constants, by which a look at the same value is faster; nothing else is kept alive.
+
+    They are the value itself, if it is a scalar or a tuple of such, or a copy of what it held.
+    """
+
+    __slots__ = ("constants",)
+    constants: object
+
+
+class _Slow(NameSeen):
+    """Of a value that took too long: while it is the same object, it is not looked at again."""
+
+    __slots__ = ()
+
+
+def snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict[str, NameSeen]:
+    """Each public name as it is now: the very `NameSeen` of `told` where no change was seen.
+
+    `told` is an earlier snapshot of this kernel. Names that begin with an underscore are left out.
+    Runs no code of a value and never raises. Time: bench/names.py.
+    """
+    with watching():
+        return _snapshot(names, told)
+
+
+def _snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict[str, NameSeen]:
+    found: dict[str, NameSeen] = {}
+    new: list[tuple[str, object, str]] = []
+    # two tuples, not one of pairs: 10,000 new objects would start the garbage collector
+    for name, value in zip(tuple(names), tuple(names.values()), strict=False):
+        if type(name) is not str:
+            continue
+        seen = told.get(name)
+        if type(seen) is _Kept:
+            kept = seen.constants
+            if kept is value or (type(kept) is _Copy and _same(kept, value)):
+                found[name] = seen
+                continue
+        elif seen is None and name[:1] == "_":
+            continue
+        elif type(seen) is _Slow and seen.evidence == identity(value):
+            found[name] = seen
+            continue
+        quick = is_builtin(type(value))
+        evidence = fingerprint(value) if quick else in_time(fingerprint, value, identity)
+        if seen is None or seen.evidence != evidence:
+            new.append((name, value, evidence))
+            seen = NameSeen(name, "", evidence)
+        found[name] = seen
+    short = len(new) - LINES
+    for i, (name, value, evidence) in enumerate(new):
+        text = label(type(value)) if i < short else brief(masked(name, value))
+        found[name] = _seen(f"{clip(name, NAME)}: {text}", name, value, evidence)
+    return found
+
+
+def _seen(line: str, name: str, value: object, evidence: str) -> NameSeen:
+    if " " not in evidence or line.endswith(TOO_SLOW):  # of the object alone, not of what it holds
+        return _Slow(name, line, identity(value))
+    constants = _constants(value)
+    if constants is _NOTHING:
+        return NameSeen(name, line, evidence)
+    seen = _Kept(name, line, evidence)
+    object.__setattr__(seen, "constants", constants)
+    return seen
+
+
+def _constants(value: Any) -> object:
+    """The value, if it cannot change; a copy of what can; or `_NOTHING`, if it holds other things.
+
+    They take part by identity: as long as one is kept, no other object has its address.
+    """
+    kind: type = type(cast("object", value))
+    if _is_constant(value):
+        return value
+    if not exactly(value, list, tuple, set, dict) or len(value) > ELEMENTS:
+        return _NOTHING
+    keys = tuple(value) if kind is dict else ()
+    elements: tuple[object, ...] = tuple(value.values() if kind is dict else value)
+    if not all(map(_is_constant, (*keys, *elements))):
+        return _NOTHING
+    return value if kind is tuple else _Copy(kind, id(value), keys, elements)
+
+
+def _is_constant(value: object) -> bool:
+    return is_scalar(type(value)) and getsizeof(value) <= KEPT
+
+
+def _same(kept: _Copy, value: Any) -> bool:
+    kind, address, keys, elements = kept
+    if id(value) != address or type(value) is not kind or len(value) != len(elements):
+        return False
+    if kind is dict:
+        return all(map(is_, value, keys)) and all(map(is_, value.values(), elements))
+    return all(map(is_, value, elements))
+
+
+_NOTHING = _Copy(object, 0, (), ())

@@ -1,0 +1,291 @@
+"""Where the Python source of a live object is, and what its documentation says. Runs none of it.
+
+Source is read from the files and cells that Python itself remembers (`linecache`, in which IPython
+keeps every cell that ran) and found by text alone: nothing is imported, no loader is asked.
+"""
+
+import linecache
+import re
+import tokenize
+from collections.abc import Iterator
+from functools import cached_property, partial
+from inspect import cleandoc, getblock
+from itertools import islice
+from os import stat
+from stat import S_ISREG
+from sys import modules
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    CodeType,
+    CoroutineType,
+    FunctionType,
+    GeneratorType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+from typing import Any, NamedTuple, cast
+
+from .code import parameters
+from .introspect import (
+    SCANNED,
+    class_items,
+    clip,
+    dict_items,
+    exactly,
+    find,
+    is_a,
+    label,
+    mro,
+    named,
+    own_items,
+    type_name,
+)
+from .reading import Show, is_own
+
+FILE = 5_000_000
+"""Bytes of a file that is read for source."""
+CELLS = 200
+"""Cells that are searched for a class, the latest first."""
+WRAPPED = 20
+"""Wrappers around a function that are looked through."""
+DOC = 50_000
+"""Characters of a docstring that are looked at."""
+
+_IN_C = (
+    *(BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType, MethodWrapperType),
+    *(ClassMethodDescriptorType, GetSetDescriptorType, MemberDescriptorType),
+)
+_HEAP_TYPE = 1 << 9
+
+
+class Source(NamedTuple):
+    """`what` it is and `place`, in words; its lines, and the number of the first, from 1.
+
+    `note`: what else there is to be said.
+    """
+
+    what: str
+    place: str
+    lines: list[str]
+    first: int = 1
+    note: str = ""
+
+
+class NoSource(Exception):
+    """There is none to be had; its text says why, as the rest of a sentence."""
+
+
+def find_source(value: object) -> Source:
+    """The source of a function, class or module, or of an instance's class. Raises NoSource."""
+    held, note = _unwrapped(value)
+    code = _code(held)
+    if code is not None:
+        found = _function_source(code, held)
+    elif is_a(held, ModuleType):
+        found = _module_source(held)
+    elif exactly(held, *_IN_C):
+        raise NoSource(f"is a {named(held)}, written in C: it has no Python source.")
+    elif is_a(held, type):
+        found = _class_source(held)
+    else:
+        note = "it is an instance of this class"
+        found = _class_source(type(value))
+    return found._replace(note="; ".join(filter(None, (note, found.note))))
+
+
+def find_docs(value: object, show: Show) -> tuple[str, str]:
+    """The signature, or what it is an instance of, and the docstring; empty where there is none."""
+    if is_a(value, property):
+        return f"property {_property_name(value)}", _text(_slot(value, property, "__doc__"))
+    held, _ = _unwrapped(value)
+    if exactly(held, FunctionType):
+        return f"{clip(held.__name__)}({parameters(held, show)})", _text(held.__doc__)
+    if exactly(held, *_IN_C):
+        text = getattr(held, "__text_signature__", None) or ""
+        return f"{clip(held.__name__)}{_arguments(text)}", _text(held.__doc__)
+    if is_a(held, ModuleType):
+        own = list(islice(own_items(held), SCANNED))
+        return f"module {clip(find(own, '__name__'))}", _text(find(own, "__doc__"))
+    if is_a(held, type):
+        return _class_signature(held, show), _class_doc(held)
+    if is_own(held, "numpy") and named(held) == "numpy.ufunc":
+        return f"numpy ufunc {clip(held.__name__)}", _text(held.__doc__)
+    kind = type(cast("object", held))
+    return f"an instance of {_class_signature(kind, show)}", _class_doc(kind)
+
+
+def _unwrapped(value: Any) -> tuple[Any, str]:
+    """The function below decorators, methods and partials, as far as it is stored, and a note."""
+    held, note = value, ""
+    for _ in range(WRAPPED):
+        inner = _inner(held)
+        if inner is None:
+            return held, note
+        wraps = exactly(held, FunctionType) or is_a(held, partial)
+        note = f"shown without the {'wrapper' if wraps else ''} around it" if wraps else note
+        held = inner
+    return held, note
+
+
+def _inner(held: Any) -> Any:
+    if exactly(held, MethodType, staticmethod, classmethod):
+        return held.__func__
+    if is_a(held, property):
+        return _slot(held, property, "fget")
+    if is_a(held, partial):
+        return _slot(held, partial, "func")
+    if exactly(held, cached_property):
+        return find(own_items(held), "func")
+    if exactly(held, FunctionType) or named(held) == "functools._lru_cache_wrapper":
+        return find(own_items(held), "__wrapped__")
+    return None
+
+
+def _slot(held: object, base: type, name: str) -> Any:
+    """A member of C that `base` declares, past what a subclass says."""
+    member: Any = find(class_items(base), name)
+    return member.__get__(held, type(held))
+
+
+def _code(held: Any) -> CodeType | None:
+    if exactly(held, FunctionType):
+        return held.__code__
+    if exactly(held, GeneratorType):
+        return held.gi_code
+    if exactly(held, CoroutineType):
+        return held.cr_code
+    return held if exactly(held, CodeType) else None
+
+
+def _function_source(code: CodeType, held: Any) -> Source:
+    file, first = code.co_filename, code.co_firstlineno
+    if file.startswith("<frozen") and exactly(held, FunctionType):
+        file = find(dict_items(held.__globals__), "__file__")
+    lines = _lines(file)
+    what = f"function {clip(code.co_name)}"
+    if first > len(lines):
+        raise NoSource(f"is a {what} of {_place(file)}, which has changed since.")
+    block = _block(lines, first)
+    kept = re.match(r"\s*(@|def\b|async\s+def\b|class\b)", block[0]) or "lambda" in block[0]
+    note = "" if kept or code.co_name.startswith("<") else "the file seems to have changed since"
+    return Source(what, _place(file), block, first, note)
+
+
+def _module_source(module: Any) -> Source:
+    name, file = (find(own_items(module), key) for key in ("__name__", "__file__"))
+    if not exactly(file, str):
+        raise NoSource(f"is the module {clip(name)}, which has no file.")
+    return Source(f"module {clip(name)}", _place(file), _lines(file))
+
+
+def _class_source(kind: type) -> Source:
+    if not type.__dict__["__flags__"].__get__(kind) & _HEAP_TYPE:
+        raise NoSource(f"is of the class {label(kind)}, written in C: it has no Python source.")
+    name = type_name(kind)[1].rpartition(".")[2]
+    start = re.compile(rf"(\s*)class\s+{re.escape(name)}\b")
+    stored: Any = find(class_items(kind), "__firstlineno__")
+    for file, before in _class_files(kind):
+        try:
+            lines = _lines(file)
+        except NoSource:
+            continue
+        at = [i for i, line in enumerate(lines[:before], 1) if start.match(line)]
+        if at:
+            first = _decorated(lines, at[-1])
+            if exactly(stored, int) and 0 < stored <= at[-1]:
+                first = stored
+            return Source(f"class {label(kind)}", _place(file), _block(lines, first), first)
+    raise NoSource(f"is of the class {label(kind)}, whose source is not to be found.")
+
+
+def _class_files(kind: type) -> Iterator[tuple[Any, int | None]]:
+    """Where it may be written, and a line that it begins before."""
+    module, name = type_name(kind)
+    held = (each for _, each in islice(class_items(kind), SCANNED))
+    codes = [each.__code__ for each in held if type(each) is FunctionType]
+    own = [code for code in codes if code.co_qualname.startswith(f"{name}.")]
+    files = {code.co_filename: code.co_firstlineno for code in reversed(own)}
+    yield from ((file, before) for file, before in files.items() if file != "<string>")
+    home = modules.get(module)
+    if type(home) is ModuleType:
+        yield find(own_items(home), "__file__"), None
+    if module == "__main__":
+        cells = (file for file in reversed(linecache.cache) if _is_cell(file))
+        yield from ((file, None) for file in islice(cells, CELLS))
+
+
+def _decorated(lines: list[str], first: int) -> int:
+    while first > 1 and lines[first - 2].lstrip().startswith("@"):
+        first -= 1
+    return first
+
+
+def _block(lines: list[str], first: int) -> list[str]:
+    try:
+        return getblock(lines[first - 1 :])
+    except (SyntaxError, tokenize.TokenError, RecursionError):
+        return lines[first - 1 : first]
+
+
+def _lines(file: Any) -> list[str]:
+    """The lines of a file or cell. Raises NoSource."""
+    if not exactly(file, str):
+        raise NoSource("is of no file.")
+    held: Any = linecache.cache.get(file)
+    if held is not None and len(held) == 4:  # an entry of one has a loader, which may be anyone's
+        return held[2]
+    if _is_cell(file):
+        raise NoSource("was defined in a notebook cell whose source is not kept any more.")
+    if not file.endswith((".py", ".pyw")):
+        raise NoSource(f"is of {clip(file, 200)}, which is no file of Python source.")
+    try:
+        state = stat(file)
+        if not S_ISREG(state.st_mode) or state.st_size > FILE:
+            raise NoSource(f"is of {clip(file, 200)}, which is no file of source.")
+        with tokenize.open(file) as opened:
+            return opened.readlines()
+    except (OSError, SyntaxError, ValueError):
+        raise NoSource(f"is of {clip(file, 200)}, which cannot be read.") from None
+
+
+def _place(file: Any) -> str:
+    return "a notebook cell" if _is_cell(file) else clip(file, 200)
+
+
+def _is_cell(file: str) -> bool:
+    return file.startswith("<ipython-input-") or "/ipykernel_" in file.replace("\\", "/")
+
+
+def _text(doc: Any) -> str:
+    return cleandoc(str.__getitem__(doc, slice(DOC))) if is_a(doc, str) else ""
+
+
+def _arguments(text: str) -> str:
+    return re.sub(r"\$(module|self|type)(, )?", "", text) or "(…)"
+
+
+def _property_name(held: object) -> str:
+    getter = _slot(held, property, "fget")
+    return clip(getter.__name__) if exactly(getter, FunctionType) else "(unnamed)"
+
+
+def _class_signature(kind: type, show: Show) -> str:
+    for base in mro(kind):
+        for name in ("__init__", "__new__"):
+            made: Any = find(class_items(base), name)
+            made = made.__func__ if exactly(made, staticmethod) else made
+            if exactly(made, FunctionType):
+                return f"{label(kind)}({parameters(made, show)})"
+    text = type.__dict__["__text_signature__"].__get__(kind)
+    return f"{label(kind)}{_arguments(text or '')}"
+
+
+def _class_doc(kind: type) -> str:
+    docs = (find(class_items(base), "__doc__") for base in mro(kind)[:-1])
+    return next((_text(doc) for doc in docs if is_a(doc, str)), "")

@@ -1,0 +1,1 @@
+"""Where code runs other than in this process."""

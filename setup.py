@@ -1,0 +1,11 @@
+"""Finds the rooms, so that a new one needs no line here. All else: pyproject.toml."""
+
+from setuptools import find_namespace_packages, setup
+
+FOLDERS = ("agent", "kernel_ext", "widgets")
+inside = [f"{folder}.*" for folder in FOLDERS]
+found = find_namespace_packages(include=[*FOLDERS, *inside], exclude=["*.__pycache__"])
+setup(
+    packages=["inkernel", *(f"inkernel.{name}" for name in found if name != "kernel_ext.inkernel")],
+    package_dir={"inkernel": "kernel_ext/inkernel"} | {f"inkernel.{it}": it for it in FOLDERS},
+)

@@ -1,0 +1,280 @@
+"""Calls: judged, run in their order, answered in theirs."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from inkernel.agent.conversation.record import read_record
+from inkernel.agent.errors import TurnInterrupted
+from inkernel.agent.protocol.actions import Action, Verdict
+from inkernel.agent.protocol.events import ApprovalNeeded, Event, Judged, ToolEnded, ToolStarted
+from inkernel.agent.protocol.items import FunctionCallOutput, Item
+from inkernel.agent.responses.request import Request
+from inkernel.agent.responses.stream import Finished, SamplePart
+from inkernel.agent.session import INTERRUPTED, Session
+from inkernel.agent.testing import answer, play
+from inkernel.agent.tools.tool import Tool, ToolOutput, told
+
+Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
+Make = Callable[..., Any]
+END = Finished(None)
+PATIENCE = 10
+"""Seconds until a test gives up on what should happen at once."""
+
+
+def outputs(session: Session) -> list[tuple[str, str]]:
+    """Call ids and texts of all outputs in the history, in order."""
+    items = [entry.item for entry in session.conversation.history.entries]
+    return [(x.call_id, str(x.output)) for x in items if isinstance(x, FunctionCallOutput)]
+
+
+def of_call(events: list[Event], call_id: str) -> list[Event]:
+    kinds = (ApprovalNeeded, Judged, ToolStarted, ToolEnded)
+    return [event for event in events if isinstance(event, kinds) and event.call_id == call_id]
+
+
+@pytest.fixture
+def calls(session_for: Make, say: Make, run: Run) -> Make:
+    """Runs a turn whose first response makes the calls given; its session, events and error."""
+
+    async def turn(
+        items: list[Item], *tools: Tool[Any], **how: Any
+    ) -> tuple[Session, list[Event], BaseException | None]:
+        session = session_for(play([[*items, END], [say("Done."), END]]), *tools, **how)
+        return session, *(await run(session))
+
+    return turn
+
+
+async def test_outputs_come_in_the_order_of_the_calls(calls: Make, call: Make, tool: Make):
+    second = asyncio.Event()
+
+    async def read(call_id: str, word: str) -> str:
+        if word == "slow":
+            await second.wait()
+        second.set()
+        return word
+
+    items = [call("read", "a", {"word": "slow"}), call("read", "b", {"word": "quick"})]
+    session, events, error = await calls(items, tool("read", read, reads_only=True))
+    assert error is None
+    assert outputs(session) == [("a", "slow"), ("b", "quick")]
+    assert [e.call_id for e in events if isinstance(e, ToolEnded)] == ["a", "b"]
+
+
+async def test_reads_run_side_by_side_before_the_response_ends(
+    session_for: Make, call: Make, say: Make, tool: Make, run: Run
+):
+    both = asyncio.Barrier(3)
+
+    async def read(call_id: str, word: str) -> str:
+        await both.wait()
+        return "read"
+
+    async def sample(request: Request) -> AsyncGenerator[SamplePart]:
+        if b"function_call_output" not in request.items:
+            yield call("read", "a")
+            yield call("read", "b")
+            async with asyncio.timeout(PATIENCE):
+                await both.wait()
+        else:
+            yield say("Done.")
+        yield END
+
+    session = session_for(sample, tool("read", read, reads_only=True))
+    _, error = await run(session)
+    assert error is None
+    assert outputs(session) == [("a", "read"), ("b", "read")]
+
+
+async def test_what_changes_things_runs_alone_and_reads_after_it_wait(
+    session_for: Make, call: Make, say: Make, tool: Make, run: Run
+):
+    log: list[str] = []
+
+    async def traced(call_id: str, word: str) -> str:
+        log.append(f"{call_id} starts")
+        await asyncio.sleep(0)
+        log.append(f"{call_id} ends")
+        return ""
+
+    async def sample(request: Request) -> AsyncGenerator[SamplePart]:
+        if b"function_call_output" not in request.items:
+            for number, name in enumerate(["write", "read", "read", "write", "read"], 1):
+                yield call(name, str(number))
+                await asyncio.sleep(0)
+            log.append("response ends")
+        else:
+            yield say("Done.")
+        yield END
+
+    session = session_for(sample, tool("read", traced, reads_only=True), tool("write", traced))
+    _, error = await run(session)
+    assert error is None
+    assert log == [
+        *("response ends", "1 starts", "1 ends", "2 starts", "3 starts", "2 ends", "3 ends"),
+        *("4 starts", "4 ends", "5 starts", "5 ends"),
+    ]
+
+
+async def test_an_unknown_tool_is_told_with_those_there_are(calls: Make, call: Make, tool: Make):
+    session, events, error = await calls([call("run_cel", "a")], tool("run_cell"), tool("inspect"))
+    assert error is None
+    assert outputs(session) == [
+        ("a", "There is no tool 'run_cel'. Did you mean run_cell? There are: run_cell, inspect.")
+    ]
+    assert [type(event) for event in of_call(events, "a")] == [ToolEnded]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ('{"word": 3}', "word: Input should be a valid string"),
+        ('{"word": ', "arguments: Invalid JSON"),
+        ("[]", "arguments: "),
+        ("null", "arguments: "),
+    ],
+)
+@pytest.mark.parametrize("reads_only", [True, False])
+async def test_wrong_arguments_are_told_and_nothing_runs(
+    calls: Make, call: Make, tool: Make, arguments: str, words: str, reads_only: bool
+):
+    async def never(call_id: str, word: str) -> str:
+        raise AssertionError("it ran")
+
+    session, events, error = await calls(
+        [call("t", "a", arguments)], tool("t", never, reads_only), policy="ask"
+    )
+    assert error is None
+    ((call_id, text),) = outputs(session)
+    assert call_id == "a"
+    assert text.startswith("The arguments of t are wrong: ")
+    assert words in text
+    (ended,) = of_call(events, "a")
+    assert isinstance(ended, ToolEnded)
+    assert ended.status == "error"
+
+
+async def test_no_arguments_are_an_empty_object(calls: Make, call: Make, tool: Make):
+    session, *_ = await calls([call("t", "a", "")], tool("t"))
+    assert outputs(session) == [("a", "t ")]
+
+
+async def test_policy_deny_lets_look_but_run_nothing(calls: Make, call: Make, tool: Make):
+    items = [call("write", "a"), call("read", "b")]
+    session, events, error = await calls(
+        items, tool("write"), tool("read", reads_only=True), policy="deny"
+    )
+    assert error is None
+    assert [text for _, text in outputs(session)] == [
+        "Not run: policy deny: the agent may look, but run nothing.",
+        "read ",
+    ]
+    assert [e.status for e in events if isinstance(e, ToolEnded)] == ["denied", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kinds", "text"),
+    [
+        (
+            Verdict(decision="allow", reason="you said yes", by="user"),
+            [ApprovalNeeded, Judged, ToolStarted, ToolEnded],
+            "t x",
+        ),
+        (
+            Verdict(decision="deny", reason="you said no: not on Sundays", by="user"),
+            [ApprovalNeeded, Judged, ToolEnded],
+            "Not run: you said no: not on Sundays.",
+        ),
+    ],
+)
+async def test_a_person_who_is_asked_decides(
+    calls: Make, call: Make, tool: Make, verdict: Verdict, kinds: list[type], text: str
+):
+    session, events, error = await calls(
+        [call("t", "a", {"word": "x"})], tool("t"), policy="ask", approve=answer(verdict)
+    )
+    assert error is None
+    assert [type(event) for event in of_call(events, "a")] == kinds
+    assert outputs(session) == [("a", text)]
+    (line,) = [line for line in read_record(session.record.path) if line["kind"] == "verdict"]
+    assert {key: line[key] for key in ("call_id", "tool", "decision", "reason", "by")} == {
+        "call_id": "a",
+        "tool": "t",
+        **verdict.model_dump(),
+    }
+
+
+async def test_a_person_is_asked_about_what_would_run_and_only_that(
+    calls: Make, call: Make, tool: Make
+):
+    asked: list[Action] = []
+
+    async def approve(action: Action, verdict: Verdict) -> Verdict:
+        asked.append(action)
+        return Verdict(decision="allow", reason="yes", by="user")
+
+    items = [call("read", "a"), call("write", "b", {"word": "x"})]
+    tools = tool("read", reads_only=True), tool("write")
+    _, _, error = await calls(items, *tools, policy="ask", approve=approve)
+    assert error is None
+    assert asked == [Action(call_id="b", tool="write", arguments={"word": "x"}, reads_only=False)]
+
+
+@pytest.mark.parametrize("policy", ["auto", "ask", "deny"])
+async def test_every_call_that_runs_has_its_verdict_in_the_record(
+    calls: Make, call: Make, tool: Make, policy: str
+):
+    items = [call("read", "a"), call("write", "b")]
+    session, events, _ = await calls(
+        items, tool("read", reads_only=True), tool("write"), policy=policy
+    )
+    lines = [line for line in read_record(session.record.path) if line["kind"] == "verdict"]
+    assert [line["call_id"] for line in lines] == ["a", "b"]
+    judged = [event for event in events if isinstance(event, Judged)]
+    assert [e.verdict.decision for e in judged] == [line["decision"] for line in lines]
+
+
+async def test_an_interrupted_step_ends_the_turn_and_closes_the_calls_after_it(
+    calls: Make, call: Make, tool: Make
+):
+    async def stopped(call_id: str, word: str) -> ToolOutput:
+        return told("half", "interrupted")
+
+    items = [call("t", "a"), call("u", "b"), call("u", "c")]
+    session, events, error = await calls(items, tool("t", stopped), tool("u"))
+    assert isinstance(error, TurnInterrupted)
+    assert events[-1].event == "turn_ended"
+    assert events[-1].status == "interrupted"
+    assert outputs(session) == [("a", "half"), ("b", INTERRUPTED), ("c", INTERRUPTED)]
+
+
+async def test_a_bug_in_a_tool_travels_unchanged_and_leaves_no_call_open(
+    calls: Make, call: Make, tool: Make
+):
+    async def broken(call_id: str, word: str) -> str:
+        raise ZeroDivisionError
+
+    session, _, error = await calls([call("t", "a"), call("t", "b")], tool("t", broken))
+    assert isinstance(error, ZeroDivisionError)
+    assert [call_id for call_id, _ in outputs(session)] == ["a", "b"]
+
+
+async def test_text_and_images_are_sent_in_parts_and_told_in_words(
+    calls: Make, call: Make, tool: Make
+):
+    parts = (
+        {"type": "input_text", "text": "a figure"},
+        {"type": "input_image", "image_url": "data:,x"},
+    )
+
+    async def draw(call_id: str, word: str) -> ToolOutput:
+        return ToolOutput(parts)
+
+    session, events, _ = await calls([call("t", "a")], tool("t", draw))
+    output = session.conversation.history.entries[-2].item
+    assert json.loads(output.wire)["output"] == list(parts)
+    assert [e.text for e in events if isinstance(e, ToolEnded)] == ["a figure\n[image]"]

@@ -1,0 +1,103 @@
+"""Tools as functions of code: the same verdicts, the same record, and no use after the step."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from inkernel.agent.dispatch.from_code import AgentTools, ToolCallError, lend, stubs
+from inkernel.agent.protocol.actions import Verdict
+from inkernel.agent.protocol.events import Event
+from inkernel.agent.session import Session
+from inkernel.agent.testing import answer, play
+from inkernel.agent.tools.tool import Tool, told
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def lent(session_for: Make) -> Callable[..., tuple[AgentTools, list[Event], Session, Callable]]:
+    """Lends tools under settings; what was lent, the events, the session, and what ends it."""
+
+    def start(*tools: Tool[Any], approve: Any = None, **choices: Any) -> Any:
+        session = session_for(play([]), **choices)
+        if approve is not None:
+            from dataclasses import replace
+
+            session = replace(session, approve=approve)
+        events: list[Event] = []
+        functions, end = lend(session, tools, "call_7", events.append)
+        return functions, events, session, end
+
+    return start
+
+
+def lines(session: Session, kind: str) -> list[dict[str, Any]]:
+    text = session.record.path.read_text(encoding="utf-8")
+    return [line for line in map(json.loads, text.splitlines()) if line["kind"] == kind]
+
+
+async def test_a_call_gives_the_text_and_is_in_the_record_with_its_verdict(lent: Make, tool: Make):
+    functions, events, session, _ = lent(tool("look", reads_only=True))
+    assert await functions.look(word="here") == "look here"
+    assert await functions.look() == "look "
+    first, second = lines(session, "lent_call")
+    assert (first["call_id"], first["arguments"]) == ("call_7.1", {"word": "here"})
+    assert (first["text"], second["text"]) == ("look here", "look ")
+    assert [line["decision"] for line in lines(session, "verdict")] == ["allow", "allow"]
+    assert [event.event for event in events] == ["tool_called", "tool_called"]
+
+
+async def test_a_tool_that_changes_things_is_shown_as_a_step_of_its_own(lent: Make, tool: Make):
+    functions, events, _, _ = lent(tool("move"))
+    await functions.move(word="it")
+    assert [event.event for event in events] == ["judged", "tool_started", "tool_ended"]
+    assert {event.call_id for event in events} == {"call_7.1"}
+
+
+@pytest.mark.parametrize(("policy", "by"), [("deny", "policy"), ("ask", "user")])
+async def test_what_is_not_allowed_is_not_run(lent: Make, tool: Make, policy: str, by: str):
+    ran: list[str] = []
+
+    async def run(call_id: str, word: str) -> str:
+        ran.append(word)
+        return word
+
+    no = answer(Verdict(decision="deny", reason="the person said no", by="user"))
+    functions, _, session, _ = lent(tool("move", run), policy=policy, approve=no)
+    with pytest.raises(ToolCallError, match="Not run"):
+        await functions.move(word="it")
+    assert not ran and lines(session, "verdict")[0]["by"] == by
+
+
+async def test_wrong_arguments_and_failures_are_raised_in_the_code(lent: Make, tool: Make):
+    async def fail(call_id: str, word: str) -> Any:
+        return told("It broke.", "error")
+
+    functions, _, session, _ = lent(tool("look", reads_only=True), tool("break_", fail, True))
+    with pytest.raises(ToolCallError, match="arguments of look are wrong: word"):
+        await functions.look(word=["no"])
+    with pytest.raises(ToolCallError, match=r"It broke\."):
+        await functions.break_()
+    with pytest.raises(AttributeError, match=r"no tool 'lok'\. Did you mean look\?"):
+        functions.lok  # noqa: B018
+    assert [line["status"] for line in lines(session, "lent_call")] == ["error", "error"]
+
+
+async def test_after_the_step_nothing_is_called(lent: Make, tool: Make):
+    functions, _, session, end = lent(tool("look", reads_only=True))
+    call = functions.look()
+    end()
+    with pytest.raises(ToolCallError, match="is over"):
+        await call
+    assert not lines(session, "lent_call")
+
+
+def test_they_say_how_they_are_called(lent: Make, tool: Make):
+    functions, _, _, _ = lent(tool("look", reads_only=True))
+    assert repr(functions) == "agent_tools.look(word: str = '') -> str"
+    assert repr(functions) == stubs((tool("look"),))
+    assert dir(functions) == ["look"]
+    assert "await agent_tools.look" in repr(functions.look())
+    assert "The look tool." in functions.look.__doc__

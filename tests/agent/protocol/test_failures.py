@@ -1,0 +1,242 @@
+"""Which error each failed answer is."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from inkernel.agent import errors
+from inkernel.agent.protocol.failures import Answer, error_in_stream, error_of, retry_after
+
+
+def answer(
+    status: int,
+    body: bytes | object = b"",
+    headers: Mapping[str, str] | None = None,
+    key_source: str | None = None,
+) -> Answer:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer("host:1", "m", status, headers or {}, raw, key_source)
+
+
+def error(code: object, message: str = "Said so.", **more: object) -> dict[str, object]:
+    return {"error": {"code": code, "message": message, **more}}
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (answer(401, error("invalid_api_key")), errors.AuthError),
+        (answer(403, b"<html>Forbidden</html>"), errors.AuthError),
+        (answer(404, error(404, type="NotFoundError")), errors.ModelNotFoundError),
+        (answer(404, b"not found"), errors.ModelNotFoundError),
+        (answer(429, error("rate_limit_exceeded")), errors.RateLimitError),
+        (answer(429), errors.RateLimitError),
+        (answer(429, error(None, type="too_many_requests")), errors.RateLimitError),
+        (answer(503, error("server_is_overloaded")), errors.RateLimitError),
+        (answer(429, error("insufficient_quota")), errors.QuotaError),
+        (answer(429, error(None, type="usage_limit_reached")), errors.QuotaError),
+        (answer(429, error("429", type="insufficient_quota")), errors.QuotaError),
+        (answer(400, error("context_length_exceeded")), errors.ContextLengthError),
+        (answer(400, error(400, type="exceed_context_size_error")), errors.ContextLengthError),
+        (answer(400, error("invalid_prompt")), errors.RequestRefusedError),
+        (answer(422, {"detail": [{"loc": ["input"], "msg": "wrong"}]}), errors.RequestRefusedError),
+        (answer(500, error("server_error")), errors.ServerFaultError),
+        (answer(500, b"Internal Server Error"), errors.ServerFaultError),
+        (answer(502, b"<html>Bad Gateway</html>"), errors.ServerFaultError),
+        (answer(408, error(None)), errors.ServerFaultError),
+        (answer(409, error(None)), errors.ServerFaultError),
+        (answer(200, b"<html>Welcome</html>", {"content-type": "text/html"}), errors.ProtocolError),
+        (answer(200, {"object": "response", "error": None}), errors.ProtocolError),
+        (answer(301, b""), errors.ProtocolError),
+        (answer(400, b"[" * 99_999), errors.ProtocolError),
+    ],
+)
+def test_an_answer_is_an_error_of_its_kind(given: Answer, kind: type[errors.ModelError]):
+    found = error_of(given)
+    assert type(found) is kind
+    assert "host:1" in found.message or kind is errors.ContextLengthError
+    assert found.hint
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (error(None, "The model is asleep."), "The model is asleep."),
+        ({"error": "The model is asleep."}, "The model is asleep."),
+        ({"detail": "The model is asleep."}, "The model is asleep."),
+        ({"message": "The model is asleep."}, "The model is asleep."),
+        ({"error": {"error": {"message": "The model is asleep."}}}, "The model is asleep."),
+        (b'data: {"error": {"message": "The model is asleep."}}\n\ndata: [DONE]\n', "is asleep."),
+        ({"detail": [{"msg": "Field required"}]}, "Field required"),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_the_servers_own_words_are_told(status: int, body: bytes | object, words: str):
+    assert words in error_of(answer(status, body)).message
+
+
+def test_the_servers_words_are_told_up_to_a_length():
+    assert len(error_of(answer(500, error(None, "x" * 100_000))).message) < 500
+
+
+def test_a_refused_key_is_named_by_its_variable():
+    assert "the key from MY_KEY" in error_of(answer(401, key_source="MY_KEY")).message
+    assert "it had no key" in error_of(answer(401)).message
+
+
+def test_an_answer_that_is_not_json_is_named_by_its_type():
+    page = answer(200, b"<html>", {"content-type": "text/html; charset=utf-8"})
+    assert "answered HTTP 200 with text/html, not" in error_of(page).message
+    assert "no content type" in error_of(answer(200)).message
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_the_wait_a_server_asks_for_is_kept_with_the_error(status: int):
+    found = error_of(answer(status, error(None), {"retry-after": "7"}))
+    assert found.after == 7
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "20"}, 20),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9),
+        ({"retry-after": "-4"}, 0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+    ],
+)
+def test_how_long_a_server_asks_to_wait(headers: dict[str, str], seconds: float | None):
+    assert retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"date": "Fri, 20 Nov 2026 10:00:00 GMT"}, 7.0),
+        ({"date": "Fri, 20 Nov 2026 11:00:00 GMT"}, 0.0),
+        ({"date": "yesterday"}, None),
+        ({}, None),
+    ],
+)
+def test_a_wait_until_a_date_is_reckoned_from_the_answers_own(
+    headers: dict[str, str], seconds: float | None
+):
+    until = "Fri, 20 Nov 2026 10:00:07 GMT"
+    assert retry_after({"retry-after": until, **headers}) == seconds
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("Rate limit reached. Please try again in 1.398s. Visit the page.", 1.398),
+        ("Please try again in 20ms.", 0.02),
+        ("Please try again in 7 s", 7.0),
+        ("Please try again in a while.", None),
+    ],
+)
+def test_a_wait_is_read_from_the_words_when_there_is_no_header(words: str, seconds: float | None):
+    failed = error_in_stream({"code": "rate_limit_exceeded", "message": words}, "host:1", "m")
+    assert failed.after == seconds
+    assert retry_after({"retry-after": "3"}, words) == 3
+
+
+def test_an_error_event_may_carry_headers():
+    inner = {"code": "too_many_requests", "message": "x", "headers": {"Retry-After": "4"}}
+    assert error_in_stream({"type": "error", "error": inner}, "host:1", "m").after == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"code": "server_error", "message": "It broke."}, errors.ServerFaultError),
+        ({"code": "rate_limit_exceeded", "message": "Slow."}, errors.RateLimitError),
+        ({"code": "insufficient_quota", "message": "Pay."}, errors.QuotaError),
+        ({"code": "context_length_exceeded", "message": "Long."}, errors.ContextLengthError),
+        ("It broke.", errors.ServerFaultError),
+        (None, errors.ServerFaultError),
+        ([1], errors.ServerFaultError),
+    ],
+)
+def test_an_error_in_a_stream_is_of_its_kind(said: object, kind: type[errors.ModelError]):
+    assert type(error_in_stream(said, "host:1", "m")) is kind
+
+
+def test_only_what_time_may_cure_is_tried_again():
+    tree = set(errors.ModelError.__subclasses__())
+    assert {kind.__name__ for kind in tree if kind.retryable} == {
+        *("UnreachableError", "RateLimitError", "ServerFaultError", "StreamBrokenError"),
+        "ResponseGoneError",
+    }
+    assert not errors.ContextLengthError.retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "This model's maximum context length is 2048 tokens. However, you requested 2100."),
+        (400, "The prompt is too long: 9000 tokens."),
+        (413, "Too many input tokens"),
+        (400, "Trying to keep the first 9000 tokens when context size is only 4096."),
+    ],
+)
+def test_a_conversation_too_long_is_known_by_the_servers_words_alone(status: int, words: str):
+    found = error_of(answer(status, error(status, words)))
+    assert type(found) is errors.ContextLengthError
+    assert words in found.message
+
+
+def test_too_many_tokens_a_minute_are_not_too_long_a_conversation():
+    found = error_of(answer(429, error(None, "Too many tokens in the last minute.")))
+    assert type(found) is errors.RateLimitError
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, errors.RequestRefusedError),
+        (401, errors.AuthError),
+        (404, errors.ModelNotFoundError),
+        (429, errors.RateLimitError),
+        (500, errors.ServerFaultError),
+        (503, errors.ServerFaultError),
+    ],
+)
+def test_an_error_over_a_websocket_is_what_its_status_would_be(
+    status: int, kind: type[errors.ModelError]
+):
+    said = {"type": "error", "status": status, "error": {"code": None, "message": "No."}}
+    assert type(error_in_stream(said, "host:1", "m")) is kind
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"message": "This model's maximum context length is 9."}, errors.ContextLengthError),
+        ({"code": 400, "message": "No."}, errors.RequestRefusedError),
+        ({"code": "429", "message": "No."}, errors.RateLimitError),
+        ({"code": "invalid_prompt", "message": "No."}, errors.RequestRefusedError),
+        ({"type": "invalid_request_error", "message": "No."}, errors.RequestRefusedError),
+        ({"code": "model_not_found", "message": "No."}, errors.ModelNotFoundError),
+        ({"code": "server_error", "message": "No."}, errors.ServerFaultError),
+    ],
+)
+def test_what_trying_again_does_not_cure_is_known_in_a_stream(
+    said: dict[str, object], kind: type[errors.ModelError]
+):
+    assert type(error_in_stream(said, "host:1", "m")) is kind
+
+
+def test_headers_beside_the_error_count_too():
+    headers = {"Retry-After": 4}
+    said = {"type": "error", "status": 429, "error": {"message": "x"}, "headers": headers}
+    assert error_in_stream(said, "host:1", "m").after == 4
+
+
+def test_a_key_is_hidden_before_it_is_cut():
+    body = json.dumps({"error": {"message": "x" * 295 + "sk-secret"}}).encode()
+    found = error_of(Answer("h", "m", 400, {}, body, None, lambda t: t.replace("sk-secret", "")))
+    assert "sk-s" not in found.message

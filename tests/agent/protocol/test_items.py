@@ -1,0 +1,173 @@
+"""Items are kept and sent back as they came, whatever they are."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from inkernel.agent.protocol.events import Event, ItemDone
+from inkernel.agent.protocol.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    HostedCall,
+    Item,
+    Message,
+    OtherItem,
+    Reasoning,
+    call_output,
+    dumps,
+    image_part,
+    message,
+    parse_item,
+    sendable,
+    text_part,
+)
+
+KINDS = ("message", "reasoning", "function_call", "function_call_output", "mcp_call", "acme:x")
+FIELDS = (
+    *("id", "role", "content", "phase", "summary", "encrypted_content"),
+    *("call_id", "name", "arguments", "output", "status"),
+)
+text = st.text(st.characters(exclude_categories=()))
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=8,
+)
+objects = st.builds(
+    lambda kind, fields: {"type": kind, **fields},
+    st.sampled_from(KINDS) | text,
+    st.dictionaries(st.sampled_from(FIELDS) | text.filter(lambda key: key != "type"), values),
+)
+
+
+@given(objects)
+def test_any_object_with_a_type_keeps_its_wire_form_through_an_event(data: dict[str, Any]):
+    item = parse_item(data)
+    assert item.wire == dumps(data)
+    assert parse_item(data, item.wire).wire == item.wire
+    event = TypeAdapter(Event).validate_json(ItemDone(item=item).model_dump_json())
+    assert isinstance(event, ItemDone)
+    assert event.item.model_dump_json() == item.model_dump_json()
+
+
+@pytest.mark.parametrize("data", [{}, {"type": None}, {"type": 3}, {"id": "msg_1", "role": "user"}])
+def test_an_object_without_a_textual_type_is_no_item(data: dict[str, Any]):
+    with pytest.raises(ValueError, match="without a type"):
+        parse_item(data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (Message, {"type": "message", "role": "assistant", "content": []}),
+        (Message, {"type": "message", "role": "user", "content": "plain"}),
+        (Reasoning, {"type": "reasoning"}),
+        (Reasoning, {"type": "reasoning", "summary": [], "encrypted_content": "abc", "content": 1}),
+        (FunctionCall, {"type": "function_call", "call_id": "c", "name": "f"}),
+        (FunctionCallOutput, {"type": "function_call_output", "call_id": "c", "output": ""}),
+        (HostedCall, {"type": "compaction", "encrypted_content": "abc"}),
+        (HostedCall, {"type": "web_search_call", "status": "completed", "action": 5}),
+        (OtherItem, {"type": "mcp_call", "status": 3}),
+        (OtherItem, {"type": "acme:telemetry"}),
+        (OtherItem, {"type": "function_call", "name": "no call_id"}),
+        (OtherItem, {"type": "message", "role": "assistant", "content": None}),
+    ],
+)
+def test_a_kind_is_known_by_its_type_and_shape(kind: type[Item], fields: dict[str, Any]):
+    assert type(parse_item(fields)) is kind
+
+
+def test_the_text_of_a_message_includes_refusals_and_skips_what_has_none():
+    parts = [
+        {"type": "output_text", "text": "I can. "},
+        {"type": "acme:chart", "data": [1]},
+        {"type": "refusal", "refusal": "I will not."},
+    ]
+    item = parse_item({"type": "message", "role": "assistant", "content": parts})
+    assert isinstance(item, Message)
+    assert item.text == "I can. I will not."
+
+
+@pytest.mark.parametrize(
+    ("fields", "paragraphs"),
+    [
+        ({"summary": [{"type": "summary_text", "text": "a"}], "content": [{"text": "b"}]}, ("a",)),
+        ({"content": [{"type": "reasoning_text", "text": "b"}, {"text": ""}, 3, {}]}, ("b",)),
+        ({"role": "assistant", "content": [{"type": "output_text", "text": "c"}]}, ("c",)),
+        ({"content": "odd"}, ()),
+    ],
+)
+def test_a_thought_is_its_summary_or_else_itself(fields: dict[str, Any], paragraphs: object):
+    item = parse_item({"type": "reasoning", **fields})
+    assert isinstance(item, Reasoning)
+    assert item.paragraphs == paragraphs
+
+
+@pytest.mark.parametrize(
+    ("content", "empty"),
+    [
+        ("", True),
+        ([], True),
+        ([{"type": "output_text", "text": ""}, {"type": "refusal"}], True),
+        ("a", False),
+        ([{"type": "refusal", "refusal": "No."}], False),
+        ([{"type": "acme:chart"}], False),
+    ],
+)
+def test_a_message_without_any_text_or_other_part_says_nothing(content: object, empty: bool):
+    item = parse_item({"type": "message", "role": "assistant", "content": content})
+    assert isinstance(item, Message)
+    assert item.says_nothing is empty
+
+
+def test_an_item_cannot_be_changed():
+    item = message("user", text_part("Hello"))
+    with pytest.raises(ValidationError, match="frozen"):
+        item.role = "system"
+
+
+def test_a_lone_surrogate_is_valid_utf_8_on_the_wire_and_keeps_a_call_a_call():
+    fields = {"type": "function_call", "call_id": "c", "name": "f", "arguments": '"\ud83d"'}
+    item = parse_item(fields)
+    assert isinstance(item, FunctionCall)
+    assert rb"\ud83d" in item.wire
+    assert json.loads(item.wire.decode()) == fields
+    assert item.model_dump()["arguments"] == '"\ufffd"'
+
+
+def test_text_that_is_not_ascii_is_sent_as_itself():
+    assert message("user", text_part("größer 雨")).wire.count("größer 雨".encode()) == 1
+
+
+def test_an_output_of_one_text_is_sent_as_a_plain_string():
+    output = call_output("c", [text_part("42")])
+    assert json.loads(output.wire) == {
+        "type": "function_call_output",
+        "call_id": "c",
+        "output": "42",
+    }
+
+
+def test_an_output_with_an_image_is_sent_as_parts_in_order():
+    parts = [text_part("a figure"), image_part("data:image/png;base64,AA==")]
+    assert json.loads(call_output("c", parts).wire)["output"] == parts
+    assert json.loads(call_output("c", parts[1:]).wire)["output"] == parts[1:]
+
+
+@pytest.mark.parametrize("arguments", ["", "{", "[]", "nope", '{"a": NaN', "\ud800"])
+def test_a_call_whose_arguments_are_no_object_is_sent_with_none(arguments: str):
+    fields = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "x": 1}
+    call = parse_item({**fields, "arguments": arguments})
+    assert json.loads(sendable(call).wire) == {**fields, "arguments": "{}"}
+
+
+def test_what_can_be_sent_is_sent_as_it_came():
+    for item in (
+        parse_item({"type": "function_call", "call_id": "c", "name": "f", "arguments": '{ "a":1}'}),
+        parse_item({"type": "message", "role": "user", "content": ""}),
+    ):
+        assert sendable(item) is item

@@ -1,0 +1,52 @@
+"""Streams that real servers sent, replayed: the items, the usage or the error that each is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inkernel.agent.errors import ModelError
+from inkernel.agent.protocol.items import FunctionCall, Item, Message, Reasoning
+from inkernel.agent.responses.sse import Decoder
+from inkernel.agent.responses.stream import Finished, ResponseReader, SamplePart
+
+FOLDER = Path(__file__).parent / "captures"
+EXPECTED: dict[str, Any] = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))
+
+
+def told(part: SamplePart) -> Any:
+    match part:
+        case Message():
+            return {"says": part.text}
+        case FunctionCall():
+            return {"calls": part.name, "with": json.loads(part.arguments)}
+        case Reasoning():
+            return {"thinks": "\n".join(part.paragraphs)}
+        case Finished():
+            return {"usage": part.usage.model_dump() if part.usage else None}
+        case _:
+            raise AssertionError(part)
+
+
+def replay(stream: bytes, chunk: int) -> list[Any]:
+    """What a stream says when it comes in pieces of `chunk` bytes."""
+    decoder, reader = Decoder(), ResponseReader("server", "model")
+    said: list[Any] = []
+    try:
+        for at in range(0, len(stream), chunk):
+            for part in reader.read_all(decoder.feed(stream[at : at + chunk])):
+                said += [told(part)] if isinstance(part, Item | Finished) else []
+    except ModelError as error:
+        said.append({"error": type(error).__name__})
+    return said
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100, 1_000_000])
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.sse")), ids=lambda path: path.stem)
+def test_a_real_servers_stream_is_read_as_what_it_is(path: Path, chunk: int):
+    assert replay(path.read_bytes() + b"\n\n", chunk) == EXPECTED[path.stem]
+
+
+def test_every_expectation_has_its_stream():
+    assert EXPECTED.keys() == {path.stem for path in FOLDER.glob("*.sse")}

@@ -1,0 +1,172 @@
+"""The command `inkernel`, as a user calls it: real processes, real kernels."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat import v4
+
+SCRIPT = """
+model = "scripted/test"
+[[turn]]
+[[turn.response]]
+[[turn.response.call]]
+name = "run_cell"
+[turn.response.call.arguments]
+title = "Look"
+code = "answer = 6 * 7; print(answer)"
+[[turn.response]]
+say = "It is 42."
+"""
+
+
+def inkernel(*arguments: str, cwd: Path, **how: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "inkernel", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=100, **how)
+
+
+@pytest.fixture
+def model(scripted, monkeypatch) -> Any:
+    server = scripted(SCRIPT)
+    monkeypatch.setenv("INKERNEL_BASE_URL", server.base_url)
+    monkeypatch.setenv("INKERNEL_MODEL", "scripted/test")
+    return server
+
+
+def test_exec_runs_a_turn_and_shows_it(model, tmp_path):
+    ran = inkernel("exec", "What is 6 * 7?", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "Look" in ran.stdout and "42" in ran.stdout and "It is 42." in ran.stdout
+
+
+def test_exec_json_prints_one_event_a_line_and_nothing_else(model, tmp_path):
+    from pydantic import TypeAdapter
+
+    from inkernel.agent.protocol.events import Event, TurnEnded, TurnStarted
+
+    ran = inkernel("exec", "--json", "-", cwd=tmp_path, input="What is 6 * 7?")
+    events = [TypeAdapter(Event).validate_json(line) for line in ran.stdout.splitlines()]
+    assert isinstance(events[0], TurnStarted) and isinstance(events[-1], TurnEnded)
+    assert events[-1].status == "completed" and ran.returncode == 0
+
+
+def test_exec_runs_a_notebooks_cells_first_and_saves_the_whole(model, tmp_path):
+    notebook = v4.new_notebook(cells=[v4.new_code_cell("base = 40", id="base")])
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    ran = inkernel(
+        "exec", "--notebook", "in.ipynb", "--output", "sub/out.ipynb", "Go.", cwd=tmp_path
+    )
+    assert ran.returncode == 0, ran.stderr
+    saved = nbformat.read(tmp_path / "sub" / "out.ipynb", as_version=4)
+    nbformat.validate(saved)
+    assert [cell.source for cell in saved.cells] == [
+        "base = 40",
+        "%load_ext inkernel",
+        "%%agent\nGo.",
+    ]
+    assert "It is 42." in saved.cells[-1].outputs[0]["data"]["text/markdown"]
+
+
+def test_flags_are_stronger_than_the_environment(model, tmp_path):
+    assert inkernel("exec", "--model", "another", "Go.", cwd=tmp_path).returncode == 0
+    assert json.loads(model.requests[0])["model"] == "another"
+
+
+def test_a_failed_turn_gives_exit_code_1_and_its_cause(scripted, tmp_path):
+    server = scripted('[[turn]]\n[[turn.response]]\nsay = "x"\nfault = {status = 404}\n')
+    arguments = ("--base-url", server.base_url, "--model", "missing")
+    ran = inkernel("exec", *arguments, "--json", "Go.", cwd=tmp_path)
+    ended = json.loads(ran.stdout.splitlines()[-1])
+    assert (ran.returncode, ended["event"], ended["status"]) == (1, "turn_ended", "failed")
+    assert "'missing'" in ended["error"] and ended["hint"]
+
+
+def test_a_turn_that_never_began_is_told_as_an_event_too(tmp_path):
+    arguments = ("--base-url", "http://127.0.0.1:9/v1", "--json", "Go.")
+    ran = inkernel("exec", *arguments, cwd=tmp_path)
+    assert ran.returncode == 1
+    assert json.loads(ran.stdout)["status"] == "failed" and "127.0.0.1:9" in ran.stdout
+
+
+def test_run_executes_a_notebook_elsewhere_and_two_runs_are_equal(model, tmp_path):
+    cells = ["%load_ext inkernel", "%%agent\nGo.", "assert answer == 42\nanswer"]
+    notebook = v4.new_notebook(
+        cells=[v4.new_code_cell(source, id=f"c{n}") for n, source in enumerate(cells)]
+    )
+    (tmp_path / "books").mkdir()
+    nbformat.write(notebook, tmp_path / "books" / "book.ipynb")
+    saved = []
+    for run in ("one", "two"):
+        out = f"{run}.ipynb"
+        ran = inkernel("run", "books/book.ipynb", "--output", out, "--html", "x.html", cwd=tmp_path)
+        assert ran.returncode == 0, ran.stderr
+        saved.append(nbformat.read(tmp_path / out, as_version=4))
+    for book in saved:
+        for cell in book.cells:
+            for output in cell.outputs:
+                output.get("metadata", {}).clear()
+    assert saved[0] == saved[1]
+    assert "It is 42." in (tmp_path / "x.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("exec", " "), "The prompt is empty"),
+        (("run", "missing.ipynb"), "missing.ipynb"),
+        (("exec", "--policy", "never", "Go."), "policy"),
+    ],
+)
+def test_wrong_usage_is_said_in_a_sentence(arguments, says, tmp_path):
+    ran = inkernel(*arguments, cwd=tmp_path)
+    assert ran.returncode != 0
+    assert says in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_a_kernel_that_crashes_is_told_with_its_last_words(tmp_path):
+    crash = "import ctypes, faulthandler\nfaulthandler.enable()\nctypes.string_at(0)"
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(crash, id="crash")])
+    nbformat.write(notebook, tmp_path / "crash.ipynb")
+    ran = inkernel("run", "crash.ipynb", cwd=tmp_path)
+    assert ran.returncode == 1 and "The kernel died." in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_file_that_is_no_notebook_is_named(tmp_path):
+    (tmp_path / "bad.ipynb").write_text("not json")
+    ran = inkernel("run", "bad.ipynb", cwd=tmp_path)
+    assert ran.returncode == 2 and "bad.ipynb" in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_without_the_extra_it_says_how_to_install_it(tmp_path):
+    hide = "import sys; sys.modules['nbclient'] = None; sys.argv = ['inkernel', 'exec', 'Go.']\n"
+    code = hide + "from inkernel.kernel_ext.cli.main import main; sys.exit(main())"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 2 and "inkernel[headless]" in ran.stderr
+
+
+def test_sigint_ends_the_turn_and_saves_what_there_is(scripted, tmp_path):
+    server = scripted('[[turn]]\n[[turn.response]]\nsay = "x"\nfault = {first = 60}\n')
+    arguments = ("--base-url", server.base_url, "--model", "m", "--output", "out.ipynb", "--json")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inkernel", "exec", *arguments, "Go."],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+    )
+    assert process.stdout is not None
+    while "sample_started" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert json.loads(out.splitlines()[-1])["status"] == "interrupted"
+    assert process.returncode == 1
+    assert (tmp_path / "out.ipynb").exists()

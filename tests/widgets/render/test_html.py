@@ -1,0 +1,435 @@
+"""What a reader sees of a turn, and what can never reach the page."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkernel.agent.protocol.actions import Verdict
+from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput
+from inkernel.agent.protocol.events import Compacted, Compacting, Event, TurnEnded, Usage
+from inkernel.widgets.render.html import block_html, bundle, can_show, metadata
+from inkernel.widgets.render.outputs import fenced, output_html, output_markdown, output_text
+from inkernel.widgets.render.sanitize import ansi_lines, clean_html, markdown_html, printable
+from inkernel.widgets.state.blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
+from inkernel.widgets.state.fold import TurnState, fold
+from inkernel.widgets.state.outputs import Stream
+
+VOID = {"img", "br", "hr", "col", "wbr"}
+EVIL = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<img src='https://evil.example/pixel.png'>",
+    "![pixel](https://evil.example/pixel.png)",
+    "<a href='javascript:alert(1)'>x</a>",
+    "[x](javascript:alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)",
+    "<a href='data:text/html,<script>alert(1)</script>'>x</a>",
+    "<a href='/lab/api/shutdown'>x</a>",
+    "<iframe src='https://evil.example'></iframe>",
+    "<svg onload=alert(1)><image href='https://evil.example/x'/></svg>",
+    "<style>@import url(https://evil.example/x.css)</style>",
+    "<div style='position:fixed;top:0;left:0;width:100%;height:100%'>cover</div>",
+    "<p style='background:url(https://evil.example/x)'>x</p>",
+    "<p style='background:url(//evil.example/x)'>x</p>",
+    "<link rel=stylesheet href='https://evil.example/x.css'>",
+    "<form action='https://evil.example'><input name=password></form>",
+    "<div><b><table><tr><td>never closed",
+    "</details></div></div></div></pre></table>",
+    "<video poster='https://evil.example/x'></video>",
+    "<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "```html\n</code></pre><script>alert(1)</script>\n```",
+    "\x1b]8;;https://evil.example\x07link\x1b]8;;\x07 \x1b[31m<b>red</b>\x1b[0m",
+)
+
+
+class Page(HTMLParser):
+    """Reads HTML the way a page would, and fails on what a page must not hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in {"script", "style", "iframe", "svg", "form", "input", "link", "video"}
+        for name, value in attrs:
+            assert not name.startswith("on")
+            assert name not in ("id", "class", "srcset", "poster", "background", "action")
+            if name == "src":
+                assert value and value.startswith("data:image/")
+            if name == "href":
+                assert value and value.startswith(("https:", "http:", "mailto:"))
+                assert ("rel", "noopener noreferrer") in attrs
+            if name == "style":
+                assert value and "url" not in value and "position" not in value
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(markup: str) -> str:
+    """The text a reader sees of safe and balanced HTML."""
+    page = Page()
+    page.feed(markup)
+    page.close()
+    assert page.open == []
+    return page.text
+
+
+def folded(events: Sequence[Event]) -> TurnState:
+    return reduce(fold, events, TurnState())
+
+
+def every_place(text: str) -> list[Block]:
+    """Blocks that hold `text` wherever a model, a tool or a server can put it."""
+    outputs = (
+        Stream("stdout", text),
+        Stream("stderr", text),
+        *(DisplayOutput(data={kind: text}) for kind in ("text/html", "text/markdown")),
+        *(DisplayOutput(data={kind: text}) for kind in ("text/latex", "text/plain", "image/png")),
+        DisplayOutput(data={"image/svg+xml": text}, metadata={"width": text}),
+        DisplayOutput(data={text: text, "application/x": text}),
+        ErrorOutput(ename=text, evalue=text, traceback=(text,) * 20),
+    )
+    verdict = Verdict(decision="deny", reason=text)
+    step = Step("c", tool=text, arguments=text, told=text, verdict=verdict, outputs=outputs)
+    sources = (Source(text), Source(text, text), Source(text, f"https://a.example/{text}"))
+    ran = Hosted(text, text, text, "ok", text, text, text, text, outputs, sources)
+    return [
+        Reasoning((text, f"**{text}**")),
+        Said(text),
+        Said(text, refused=True, sources=sources),
+        ran,
+        replace(ran, status="running"),
+        replace(ran, code="", told=""),
+        replace(step, status="asking", asked=text),
+        replace(step, arguments='{"title": "t", "code": ' + json.dumps(text) + "}"),
+        Note("notice", text),
+        Note("retry", text, text, 2.0),
+        Room(2, status="ok", after=1, dropped=text, noted=False),
+    ]
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_nothing_said_or_put_out_acts_on_the_page_or_breaks_out_of_its_block(evil: str) -> None:
+    for block in every_place(evil):
+        read(block_html(block, timing=True, since=1))
+        read(block_html(block, timing=False))
+
+
+@given(st.text(max_size=60))
+def test_no_text_at_all_breaks_out_of_its_block(text: str) -> None:
+    for block in every_place(text):
+        read(block_html(block, timing=True))
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_the_markdown_form_loads_nothing_either(evil: str) -> None:
+    from markdown_it import MarkdownIt
+
+    for block in every_place(evil):
+        markdown = bundle(TurnState(blocks=(block,)), timing=True)["text/markdown"]
+        for token in MarkdownIt("commonmark").parse(markdown):
+            assert token.type != "html_block", token.content
+            for child in token.children or ():
+                assert child.type not in ("image", "html_inline"), child.content
+
+
+def test_the_plain_form_has_no_control_characters() -> None:
+    for block in every_place("\x1b[31mred\x1b[0m\x07\x9b31m\x00\r"):
+        text = bundle(TurnState(blocks=(block,)), timing=True)["text/plain"]
+        assert all(char.isprintable() or char == "\n" for char in text)
+
+
+def test_what_hides_or_reverses_code_is_seen() -> None:
+    assert printable("a\u202eb\ud800c\x00d\x1b[2Ke") == "a\ufffdb\ufffdcde"
+    html = block_html(Step("c", arguments='{"code": "x = 1 \u202e# y"}'), timing=True)
+    assert "\ufffd" in html
+
+
+def test_a_person_reads_title_code_outputs_and_answer(turn: list[Event]) -> None:
+    text = read(bundle(folded(turn), timing=True)["text/html"])
+    for part in (
+        "model-1 · local",
+        "Thought · Plan",
+        "I will look.",
+        "✓ inspect names=[df] 0.2 s",
+        "df: 3 rows",
+        "✗ Plot it failed · 0.8 s",
+        "print('hello')\nplot()",
+        "hello",
+        "E: bad",
+        "All done.",
+        "completed · 6.5 s · 2 steps, 2 samples · 3,000 tokens in (800 cached), 60 out · $0.0123",
+    ):
+        assert part in text
+    assert "told to the model" not in text
+
+
+def test_the_markdown_form_reads_as_a_document_and_holds_no_image(
+    turn: list[Event], png: str
+) -> None:
+    markdown = bundle(folded(turn), timing=True)["text/markdown"]
+    assert png not in markdown
+    assert "*[figure 640×480]*" in markdown
+    assert "**✗ Plot it** · failed · 0.8 s\n\n```python\nprint('hello')\nplot()\n```" in markdown
+    assert markdown.index("*Thought") < markdown.index("I will look.") < markdown.index("hello")
+    assert "All **done**." in markdown
+
+
+def test_the_plain_form_is_the_same_turn_in_letters(turn: list[Event]) -> None:
+    text = bundle(folded(turn), timing=False)["text/plain"]
+    step = "✗ Plot it · failed\n    print('hello')\n    plot()\n"
+    assert step + "hello\n[figure 640×480]\nE: bad" in text
+
+
+def test_without_timing_two_runs_of_different_speed_give_the_same_bytes(turn: list[Event]) -> None:
+    def slower(event: Event) -> Event:
+        return event.model_copy(update={"seconds": 99.0} if "seconds" in event.model_dump() else {})
+
+    one, two = folded(turn), folded([slower(event) for event in turn])
+    assert bundle(one, timing=False) == bundle(two, timing=False)
+    assert bundle(one, timing=True) != bundle(two, timing=True)
+    assert metadata(one, timing=False) == metadata(two, timing=False)
+
+
+def test_rendering_twice_gives_the_same_bytes(turn: list[Event]) -> None:
+    assert bundle(folded(turn), timing=True) == bundle(folded(turn), timing=True)
+
+
+def test_a_wait_is_told_only_with_timing() -> None:
+    note = Note("retry", "503", "attempt 1 of 3", 2.5)
+    assert "in 2.5 s" in block_html(note, timing=True)
+    assert "2.5" not in block_html(note, timing=False)
+    assert 'data-until="3500"' in block_html(note, timing=True, since=1000)
+
+
+MAKING = "● Making room: 26,012 of 32,000 tokens are in the window …"
+NOTHING = "• Nothing could be left out."
+
+
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        (Room(26_012, 32_000), MAKING),
+        (Room(26_012, 32_000, seconds=3), f"{MAKING} · 3.0 s"),
+        (Room(26_012), "● Making room: 26,012 tokens are in the window …"),
+        (Room(9, 8, True), "● The server found the request too long; making room …"),
+        (Room(9, 8, status="interrupted"), "■ Making room was interrupted."),
+        (Room(9, 8, False, "ok", 5, "nothing"), "• Made room: 9 → 5 tokens."),
+        (
+            Room(9, 8, False, "ok", 5, "1\nrun", seconds=2),
+            "• Made room in 2.0 s: 9 → 5 tokens (1 run).",
+        ),
+        (
+            Room(9, 8, False, "ok", 5, "1 run", noted=False),
+            "• Made room: 9 → 5 tokens (1 run)."
+            " The model's notes could not be had; the digest has the rest.",
+        ),
+        (Room(9, 8, False, "ok", 9, "nothing", seconds=2), NOTHING),
+        (Room(9, 8, False, "ok", 11, "nothing", noted=False), NOTHING),
+    ],
+)
+def test_what_becomes_of_the_window_is_one_line_in_every_form(room: Room, line: str) -> None:
+    forms = bundle(TurnState(blocks=(room,)), timing=True)
+    assert line in read(forms["text/html"])
+    assert f"\n\n{line}\n\n" in forms["text/markdown"]
+    assert f"\n\n{line}\n\n" in forms["text/plain"]
+
+
+def test_room_that_is_being_made_has_a_clock_only_in_the_live_form(
+    making: Compacting, made: Compacted
+) -> None:
+    state = folded([making])
+    assert 'data-since="1000"' in block_html(state.blocks[0], timing=True, since=1000)
+    assert "data-since" not in bundle(state, timing=True)["text/html"]
+    end = TurnEnded(status="failed", answer="", usage=Usage(), cost=None, seconds=1, samples=0)
+    for over in (made, end):
+        (block,) = fold(state, over).blocks
+        assert "data-since" not in block_html(block, timing=True, since=1000)
+
+
+def test_the_seconds_that_room_took_are_told_only_with_timing(
+    making: Compacting, made: Compacted
+) -> None:
+    slower = made.model_copy(update={"seconds": 80.0})
+    one, two = folded([making, made]), folded([making, slower])
+    assert bundle(one, timing=False) == bundle(two, timing=False)
+    assert all("Made room in 1 min 20 s: 26,012" in each for each in bundle(two, True).values())
+
+
+def test_what_a_turn_is_busy_with_is_making_room(making: Compacting, made: Compacted) -> None:
+    assert bundle(folded([making]), timing=True)["text/plain"].endswith(
+        "\n\nmaking room · 0 steps, 0 samples"
+    )
+    assert bundle(folded([making, made]), timing=True)["text/plain"].endswith(
+        "waiting for the model · 0 steps, 0 samples · 20,000 tokens in (19,000 cached), 400 out"
+    )
+
+
+def test_the_metadata_has_the_figures_of_the_turn(turn: list[Event]) -> None:
+    facts = metadata(folded(turn), timing=True)["inkernel"]
+    assert isinstance(facts, dict)
+    assert facts["model"] == "model-1"
+    assert facts["usage"] == Usage(input=3000, cached=800, output=60).model_dump()
+    assert (facts["session"], facts["turn"], facts["seconds"]) == ("s", 2, 6.5)
+
+
+def test_a_scripted_model_is_said_to_be_one(turn: list[Event]) -> None:
+    scripted = turn[0].model_copy(update={"scripted": True})
+    for form in bundle(folded([scripted]), timing=True).values():
+        assert "scripted model: its words come from a script file" in form
+
+
+def test_a_step_that_went_well_folds_long_code_and_a_failed_one_never() -> None:
+    code = "\\n".join(["x = 1"] * 40)
+    step = Step("c", arguments='{"title": "t", "code": "' + code + '"}', status="ok", ran=True)
+    assert "<details><summary" in block_html(step, timing=True)
+    assert "<details open>" in block_html(replace(step, status="error"), timing=True)
+    assert "<details open>" in block_html(replace(step, arguments='{"code": "1"}'), timing=True)
+
+
+def test_what_the_model_was_told_is_shown_where_no_code_ran() -> None:
+    denied = Step("c", arguments='{"code": "1"}', status="denied", told="The user said no.")
+    assert "The user said no." in block_html(denied, timing=True)
+    ran = replace(denied, status="ok", ran=True)
+    assert "The user said no." not in block_html(ran, timing=True)
+
+
+def test_a_verdict_is_shown_unless_plainly_allowed() -> None:
+    step = Step("c", arguments='{"code": "1"}', status="ok", ran=True)
+    plain = replace(step, verdict=Verdict(decision="allow", reason="policy auto"))
+    assert "policy auto" not in block_html(plain, timing=True)
+    by_user = replace(step, verdict=Verdict(decision="allow", reason="yes", by="user"))
+    assert "allowed by you" in block_html(by_user, timing=True)
+
+
+def test_a_running_step_has_a_clock_only_in_the_live_form() -> None:
+    step = Step("c", tool="run_cell", arguments='{"code": "1"}', status="running", ran=True)
+    assert 'data-since="1000"' in block_html(step, timing=True, since=1000)
+    assert "data-since" not in block_html(step, timing=True)
+
+
+def test_a_long_traceback_is_folded_but_for_its_message() -> None:
+    lines = ["\x1b[31mKeyError\x1b[0m  Traceback", *["frame </details>"] * 30, "KeyError: 'x'", ""]
+    output = ErrorOutput(ename="KeyError", evalue="'x'", traceback=tuple(lines))
+    html = output_html(output, stick=False)
+    folded_part, message = html.rsplit("</details>", 1)
+    assert read(folded_part + "</details>").count("frame </details>") == 30
+    assert read(message).strip() == "KeyError: 'x'"
+    short = ErrorOutput(ename="E", evalue="", traceback=("a\nb",))
+    assert "<details" not in output_html(short, stick=False)
+
+
+def test_colours_become_spans_that_end_on_their_line() -> None:
+    red, both, plain = ansi_lines("\x1b[1;31mred\nstill\x1b[0m not\n\x1b[2Jplain")
+    assert red == '<span style="font-weight:bold;color:#e75c58">red</span>'
+    assert both == '<span style="font-weight:bold;color:#e75c58">still</span> not'
+    assert plain == "plain"
+    assert ansi_lines("\x1b[38;5;196mx\x1b[39my\x1b[48;2;1;2;3mz") == [
+        '<span style="color:#ff0000">x</span>y<span style="background-color:#010203">z</span>'
+    ]
+
+
+@given(st.text(alphabet="\x1b[;:m0123456789a\n<", max_size=60))
+def test_any_colour_sequence_is_read_and_leaves_no_escape(text: str) -> None:
+    html = "\n".join(ansi_lines(text))
+    assert "\x1b" not in html
+    read(html)
+
+
+def test_a_table_of_pandas_keeps_its_cells_and_loses_its_style_element() -> None:
+    markup = (
+        "<div><style scoped>.dataframe tbody {}</style><table border='1' class='dataframe'>"
+        "<tr style='text-align: right;'><td>1.5</td></tr></table></div>"
+    )
+    assert clean_html(markup) == (
+        '<div><table><tbody><tr style="text-align: right"><td>1.5</td></tr></tbody></table></div>'
+    )
+    assert can_show({"text/html": markup, "text/plain": "1.5"})
+
+
+def test_markdown_of_the_model_has_tables_and_coloured_code() -> None:
+    html = markdown_html("| a |\n| - |\n| 1 |\n\n```python\ndef f(): ...\n```")
+    assert "<td>1</td>" in html
+    assert "--jp-mirror-editor-keyword-color" in html
+    assert read(html).split() == ["a", "1", "def", "f():", "..."]
+
+
+def test_figures_are_data_with_words_for_those_who_do_not_see_them(png: str) -> None:
+    sized = DisplayOutput(data={"image/png": png + "\n"}, metadata={"image/png": {"width": 320}})
+    html = output_html(sized, stick=False)
+    assert f'src="data:image/png;base64,{png}" alt="figure 640×480" width="320"' in html
+    svg = DisplayOutput(data={"image/svg+xml": "<svg onload='alert(1)'/>"})
+    assert 'src="data:image/svg+xml;base64,' in output_html(svg, stick=False)
+    assert output_markdown(svg) == "*[figure]*"
+    assert output_text(DisplayOutput(data={"image/jpeg": "AAAA"})) == "[figure]"
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ({"text/plain": "1"}, True),
+        ({"text/html": "<b>1</b>", "text/plain": "1"}, True),
+        ({"text/html": ["<b>", "1</b>"]}, True),
+        ({"text/markdown": "*1*"}, True),
+        ({"text/latex": "$1$"}, True),
+        ({"image/png": "AAAA", "text/plain": "1"}, True),
+        ({"image/svg+xml": "<svg/>"}, True),
+        ({}, False),
+        ({"text/html": "<SCRIPT>1</SCRIPT>"}, False),
+        ({"text/html": "<iframe src=x>"}, False),
+        ({"text/html": "<svg></svg>"}, False),
+        ({"text/html": "<style>#T_1 td {color: red}</style><table id='T_1'>"}, False),
+        ({"application/vnd.jupyter.widget-view+json": {}, "text/plain": "1"}, False),
+        ({"application/vnd.plotly.v1+json": {}, "text/html": "<b>1</b>"}, False),
+        ({"application/vnd.vegalite.v5+json": {}, "image/png": "AAAA"}, False),
+        ({"application/javascript": "1"}, False),
+        ({"application/pdf": "AAAA"}, False),
+        ({"video/mp4": "AAAA"}, False),
+        ({"text/x-own": "1"}, False),
+    ],
+)
+def test_what_can_be_shown_here_is_known_from_the_bundle(
+    data: dict[str, object], shown: bool
+) -> None:
+    assert can_show(data) is shown
+
+
+def test_what_the_notebook_shows_itself_is_named() -> None:
+    output = DisplayOutput(data={"application/vnd.plotly.v1+json": {}, "text/html": "<b>1</b>"})
+    said = "[application/vnd.plotly.v1+json: shown by the notebook itself]"
+    assert read(output_html(output, stick=False)) == said
+
+
+@given(st.text(alphabet="`~a\n", max_size=40))
+def test_no_text_ends_its_markdown_fence(text: str) -> None:
+    from markdown_it import MarkdownIt
+
+    (token,) = MarkdownIt("commonmark").parse(fenced(text))
+    assert token.type == "fence"
+    assert token.content == (text + "\n" if text else "\n")
+
+
+def test_a_turn_without_any_event_of_its_own_renders() -> None:
+    forms = bundle(TurnState(), timing=True)
+    assert set(forms) == {"text/html", "text/markdown", "text/plain"}
+
+
+def test_half_written_code_renders_at_every_length() -> None:
+    arguments = '{"title": "T", "code": "def f(x):\\n    return \\"é\\u00e9\\""}'
+    for length in range(len(arguments) + 1):
+        step = Step("c", tool="run_cell", arguments=arguments[:length], status="writing")
+        read(block_html(step, timing=True))

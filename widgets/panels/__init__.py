@@ -1,0 +1,1 @@
+"""What a subcommand shows, and what a person can press. Knows no session."""

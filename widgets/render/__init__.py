@@ -1,0 +1,1 @@
+"""From state to HTML, Markdown and text. Pure; knows no front end."""

@@ -1,0 +1,228 @@
+"""Blocks of a turn as HTML, and the bundle a notebook keeps of it.
+
+The HTML stands alone: inline style, `<details>`, images as data, no script and no style sheet, so
+it reads in a saved notebook without a kernel, and where a viewer drops every style. Knows no
+widget, and not how the events came.
+"""
+
+from typing import assert_never
+
+from ..state.blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
+from ..state.fold import TurnState
+from .labels import (
+    GLYPHS,
+    REFUSED,
+    arguments_text,
+    clip,
+    footer_parts,
+    header_text,
+    hosted_text,
+    left_out_text,
+    note_parts,
+    note_text,
+    objects_text,
+    reasoning_title,
+    room_text,
+    status_text,
+    title_text,
+    told_text,
+)
+from .outputs import can_show, output_html
+from .plain_text import turn_markdown, turn_text
+from .sanitize import code_html, escape, link_html, markdown_html, text_html
+
+__all__ = [
+    "block_html",
+    "bundle",
+    "can_show",
+    "footer_html",
+    "header_html",
+    "metadata",
+    "turn_html",
+]
+
+_MUTED = "opacity:.7;font-size:.92em"
+_RED, _AMBER, _BLUE, _GREEN = "#d1434b", "#b7791f", "#2f7fd1", "#2e8b57"
+_GREY = "rgba(128,128,128,.4)"
+_COLOURS = {
+    "writing": _BLUE,
+    "ready": _GREY,
+    "asking": _AMBER,
+    "running": _BLUE,
+    "ok": _GREY,
+    "error": _RED,
+    "denied": _AMBER,
+    "interrupted": _AMBER,
+}
+LONG_CODE = 14
+"""Lines of code that stay unfolded when the step went well."""
+
+LONG_TEXT = 6
+"""Lines of a tool's text that stay unfolded."""
+
+
+def block_html(block: Block, timing: bool, since: int | None = None) -> str:
+    """A block as HTML. `since`: when it began to run or wait, in ms of the epoch, for a view whose
+    script lets a clock run; None where nothing runs."""
+    match block:
+        case Reasoning():
+            return _details(
+                f'<span style="{_MUTED}">{escape(reasoning_title(block))}</span>',
+                f'<div style="{_MUTED};padding-left:1em">'
+                + "".join(map(markdown_html, block.parts))
+                + "</div>",
+                unfolded=False,
+            )
+        case Said():
+            return _said_html(block)
+        case Step():
+            return _step_html(block, timing, since)
+        case Hosted():
+            return _hosted_html(block)
+        case Note():
+            return _note_html(block, timing, since)
+        case Room():
+            return _room_html(block, timing, since)
+        case _:
+            assert_never(block)
+
+
+def header_html(state: TurnState) -> str:
+    """Who answers."""
+    return f'<div style="{_MUTED};margin-bottom:.4em">{escape(header_text(state))}</div>'
+
+
+def footer_html(state: TurnState, timing: bool, since: int | None = None) -> str:
+    """How the turn stands; `since`: when it began, as in `block_html`."""
+    parts = [escape(part) for part in footer_parts(state, timing)]
+    if since is not None and state.ended is None:
+        parts.insert(1, _clock(since))
+    return f'<div style="{_MUTED};margin-top:.6em">{" · ".join(parts)}</div>'
+
+
+def turn_html(state: TurnState, blocks: list[str], timing: bool) -> str:
+    """The whole turn from its rendered blocks."""
+    return "".join(["<div>", header_html(state), *blocks, footer_html(state, timing), "</div>"])
+
+
+def bundle(state: TurnState, timing: bool) -> dict[str, str]:
+    """The whole turn as a MIME bundle: `text/html`, `text/markdown`, `text/plain`.
+
+    With `timing` False no wall-clock figure is in it: two like runs give the same bytes.
+    """
+    blocks = [block_html(block, timing) for block in state.blocks]
+    return {
+        "text/html": turn_html(state, blocks, timing),
+        "text/markdown": turn_markdown(state, timing),
+        "text/plain": turn_text(state, timing),
+    }
+
+
+def metadata(state: TurnState, timing: bool) -> dict[str, object]:
+    """The figures of the turn, for the output's metadata under `inkernel`."""
+    facts: dict[str, object] = {"samples": state.samples, "usage": state.usage.model_dump()}
+    if state.started:
+        facts |= state.started.model_dump(exclude={"event"})
+    if state.ended:
+        facts |= state.ended.model_dump(include={"status", "samples", "usage", "cost"})
+        facts |= {"seconds": round(state.ended.seconds, 3)} if timing else {}
+    return {"inkernel": facts}
+
+
+def _step_html(step: Step, timing: bool, since: int | None) -> str:
+    code, told = step.code, told_text(step)
+    title = f"<b>{escape(title_text(step))}</b>"
+    if code is None:
+        title += f" <code>{escape(arguments_text(step))}</code>" if arguments_text(step) else ""
+    aside = escape(status_text(step, timing))
+    if since is not None and step.status == "running":
+        aside += f" {_clock(since)}"
+    aside = f' <span style="{_MUTED}">{aside}</span>' if aside else ""
+    body = code_html(code.rstrip(), step.status == "writing") if code else ""
+    body += "".join(text_html(text) for text in (objects_text(step), told) if text)
+    line = f"{_sign(step.status)} {title}{aside}"
+    unfolded = _unfolded(step, code, told)
+    return _framed(step.status, _folding(line, body, unfolded) + _outputs_html(step))
+
+
+def _outputs_html(step: Step) -> str:
+    cut = left_out_text(step.left_out, "outputs")
+    parts = [f'<div style="{_MUTED}">{cut}</div>'] if step.left_out else []
+    growing = step.status == "running"
+    return "".join([*parts, *(output_html(output, growing) for output in step.outputs)])
+
+
+def _unfolded(step: Step, code: str | None, told: str) -> bool:
+    """Whether a reader should see what was run or told without asking for it."""
+    if step.status != "ok":
+        return True
+    return told.count("\n") < LONG_TEXT if code is None else code.count("\n") < LONG_CODE
+
+
+def _hosted_html(block: Hosted) -> str:
+    detail = f" <code>{escape(clip(block.detail, 120))}</code>" if block.detail else ""
+    aside = hosted_text(block)
+    line = f"{_sign(block.status)} <b>{escape(clip(block.title, 120))}</b>{detail}" + (
+        f' <span style="{_MUTED}">{escape(aside)}</span>' if aside else ""
+    )
+    running = block.status == "running"
+    body = code_html(block.code.rstrip(), running) if block.code else ""
+    body += text_html(block.told.strip("\n")) if block.told else ""
+    body += _sources_html(block.sources)
+    lines = max(block.code.count("\n"), block.told.count("\n"), len(block.sources))
+    unfolded = block.status != "ok" or lines < LONG_TEXT
+    outputs = "".join(output_html(output, running) for output in block.outputs)
+    return _framed(block.status, _folding(line, body, unfolded) + outputs)
+
+
+def _said_html(block: Said) -> str:
+    mark = f'<div style="color:{_AMBER}">{REFUSED}</div>' if block.refused else ""
+    text = markdown_html(block.text)
+    return f'<div style="margin:.5em 0">{mark}{text}{_sources_html(block.sources)}</div>'
+
+
+def _sources_html(sources: tuple[Source, ...]) -> str:
+    items = "".join(f"<li>{link_html(source.title, source.url)}</li>" for source in sources)
+    return f'<ol style="{_MUTED};margin:.3em 0">{items}</ol>' if items else ""
+
+
+def _framed(status: str, inside: str) -> str:
+    edge = f"border-left:3px solid {_COLOURS[status]}"
+    return f'<div style="{edge};padding-left:.8em;margin:.7em 0">{inside}</div>'
+
+
+def _sign(status: str) -> str:
+    tint = _GREEN if status == "ok" else _COLOURS[status]
+    return f'<span style="color:{tint}">{GLYPHS[status]}</span>'
+
+
+def _folding(line: str, body: str, unfolded: bool) -> str:
+    return _details(line, body, unfolded) if body else f"<div>{line}</div>"
+
+
+def _note_html(note: Note, timing: bool, since: int | None) -> str:
+    text = escape(note_text(note, timing))
+    if note.wait is None:
+        return f'<div style="{_MUTED};margin:.5em 0">{text}</div>'
+    if since is not None:
+        until = since + round(note.wait * 1000)
+        first, rest = map(escape, note_parts(note))
+        text = f'{first} <span data-until="{until}"></span>{rest}'
+    return f'<div style="color:{_AMBER};margin:.5em 0">{text}</div>'
+
+
+def _room_html(room: Room, timing: bool, since: int | None) -> str:
+    text = escape(room_text(room, timing))
+    if room.status != "running":
+        return f'<div style="{_MUTED};margin:.5em 0">{text}</div>'
+    clock = f" · {_clock(since)}" if since is not None else ""
+    return f'<div style="color:{_AMBER};margin:.5em 0">{text}{clock}</div>'
+
+
+def _details(summary: str, body: str, unfolded: bool) -> str:
+    opened = "<details open>" if unfolded else "<details>"
+    return f'{opened}<summary style="cursor:pointer">{summary}</summary>{body}</details>'
+
+
+def _clock(since: int) -> str:
+    return f'<span data-since="{since}"></span>'

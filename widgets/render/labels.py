@@ -1,0 +1,280 @@
+"""What the views say of a turn, a step, a figure, in words. Knows no markup."""
+
+import json
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any, assert_never, cast
+
+from ..state.blocks import Hosted, Note, Reasoning, Room, Said, Source, Step
+from ..state.fold import TurnState
+
+GLYPHS = {
+    "writing": "✎",
+    "ready": "○",
+    "asking": "?",
+    "running": "●",
+    "ok": "✓",
+    "error": "✗",
+    "denied": "⊘",
+    "interrupted": "■",
+}
+"""One sign for each status of a step."""
+
+_STATUS = {
+    "writing": "being written",
+    "ready": "waiting",
+    "asking": "waiting for your answer",
+    "running": "running",
+    "ok": "",
+    "error": "failed",
+    "denied": "denied",
+    "interrupted": "interrupted",
+}
+
+
+def seconds_text(seconds: float) -> str:
+    """`20 ms`, `0.8 s`, `48 s`, `3 min 20 s`."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def header_text(state: TurnState) -> str:
+    """Who answers, and whether the words are a script's."""
+    if state.started is None:
+        return "agent"
+    if state.started.scripted:
+        return f"{state.started.model} · scripted model: its words come from a script file"
+    return f"{state.started.model} · {state.started.provider}"
+
+
+def footer_text(state: TurnState, timing: bool) -> str:
+    """How the turn stands, on one line."""
+    return " · ".join(footer_parts(state, timing))
+
+
+def footer_parts(state: TurnState, timing: bool) -> list[str]:
+    """How the turn stands: status, time when it has ended, steps and samples, tokens, cost."""
+    ended = state.ended
+    parts = [ended.status if ended else doing(state)]
+    if ended and timing:
+        parts.append(seconds_text(ended.seconds))
+    parts.append(counts_text(state))
+    usage = ended.usage if ended else state.usage
+    if usage.input or usage.output:
+        cached = f" ({usage.cached:,} cached)" if usage.cached else ""
+        parts.append(f"{usage.input:,} tokens in{cached}, {usage.output:,} out")
+    if ended and ended.cost is not None:
+        parts.append(cost_text(ended.cost))
+    return parts
+
+
+def counts_text(state: TurnState) -> str:
+    """`2 steps, 3 samples`."""
+    steps = sum(isinstance(block, Step) for block in state.blocks)
+    samples = max(state.samples, state.ended.samples if state.ended else 0)
+    return f"{_count(steps, 'step')}, {_count(samples, 'sample')}"
+
+
+def cost_text(dollars: float) -> str:
+    """`$1.25`, `$0.00`, `$0.0031`, `under $0.0001`."""
+    if 0 < dollars < 0.0001:
+        return "under $0.0001"
+    return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
+
+
+def doing(state: TurnState) -> str:
+    """What a turn that has not ended is busy with."""
+    for status in ("asking", "running"):
+        if any(isinstance(block, Step) and block.status == status for block in state.blocks):
+            return _STATUS[status]
+    match state.blocks[-1] if state.blocks else None:
+        case Step(status="writing"):
+            return "writing a step"
+        case Reasoning(done=False):
+            return "thinking"
+        case Said(done=False):
+            return "answering"
+        case Hosted(status="running") as block:
+            return block.title.lower()
+        case Note(kind="retry", wait=float()):
+            return "waiting to try again"
+        case Room(status="running"):
+            return "making room"
+        case _:
+            return "waiting for the model"
+
+
+def title_text(step: Step) -> str:
+    """What the step is about: the title its call gives, or the tool's name."""
+    title = step.named.get("title")
+    if isinstance(title, str) and title.strip():
+        return " ".join(title.split())
+    return step.tool.replace("_", " ") or "step"
+
+
+def arguments_text(step: Step) -> str:
+    """The arguments of a tool that runs no code, on one line."""
+    objects = _objects(step)
+    left = ("title", "code", *objects)
+    named: Mapping[str, Any] = {k: v for k, v in step.named.items() if k not in left}
+    if not named and not objects and step.code is None and step.status != "writing":
+        return clip(step.arguments.replace("{}", ""), 120)
+    return clip(", ".join(f"{name}={_value(value)}" for name, value in named.items()), 120)
+
+
+def objects_text(step: Step) -> str:
+    """Arguments that are lists of objects, such as edits: each with its texts whole."""
+    items = [item for value in _objects(step).values() for item in value]
+    return "\n".join(_object_text(n, item) for n, item in enumerate(items, 1))
+
+
+def _objects(step: Step) -> dict[str, list[Mapping[str, Any]]]:
+    """Only while the arguments are written may a list hold less than objects."""
+    lists = {k: cast("list[Any]", v) for k, v in step.named.items() if isinstance(v, list) and v}
+    return {k: v for k, v in lists.items() if all(isinstance(item, dict) for item in v)}
+
+
+def _object_text(number: int, item: Mapping[str, Any]) -> str:
+    """Short values in a line, under it each text of several lines or of a source."""
+    named = {name: str(value) for name, value in item.items() if value not in ("", None)}
+    long = {k: v for k, v in named.items() if "\n" in v or len(v) > 40 or k in ("source", "old")}
+    head = f"{number}. {' · '.join(value for name, value in named.items() if name not in long)}"
+    texts = (
+        _indented(text) if len(long) == 1 else f"{name}:\n{_indented(text)}"
+        for name, text in long.items()
+    )
+    return "\n".join([head, *texts])
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.split("\n"))
+
+
+def status_text(step: Step, timing: bool) -> str:
+    """Its number, status unless all went well, verdict unless plainly allowed, seconds."""
+    verdict = step.verdict
+    parts = ["" if step.count is None else f"In [{step.count}]", _STATUS[step.status]]
+    parts += [f"{name} × {count:,}" for name, count in step.called]
+    if step.status == "asking" and step.asked:
+        parts.append(step.asked)
+    if verdict and verdict.decision == "deny":
+        parts.append(verdict.reason)
+    elif verdict and verdict.by == "user":
+        parts.append("allowed by you")
+    if timing and step.ran and step.seconds is not None:
+        parts.append(seconds_text(step.seconds))
+    return " · ".join(part for part in parts if part)
+
+
+def told_text(step: Step) -> str:
+    """What the model was told, where the user has not seen it as outputs already."""
+    return step.told.strip("\n") if step.code is None or not step.ran else ""
+
+
+def hosted_text(block: Hosted) -> str:
+    """How far a call at the server is, unless all went well."""
+    return block.at.replace("_", " ") or _STATUS[block.status]
+
+
+def source_text(source: Source) -> str:
+    """A source on one line."""
+    words = (source.title, source.url) if source.url != source.title else (source.title,)
+    return " · ".join(" ".join(word.split()) for word in words if word)
+
+
+REFUSED = "⊘ The model refused:"
+
+
+def reasoning_title(block: Reasoning) -> str:
+    """`Thought`, with the last heading of its summary when it has any."""
+    lines = [line.strip() for part in block.parts for line in part.splitlines()]
+    headings = [s.strip("*") for s in lines if len(s) > 4 and s[:2] == s[-2:] == "**"]
+    word = "Thought" if block.done else "Thinking"
+    return f"{word} · {clip(headings[-1], 80)}" if headings else word
+
+
+def note_text(note: Note, timing: bool) -> str:
+    """The note with its sign, a retry with its wait while it waits."""
+    first, rest = note_parts(note)
+    wait = f" in {seconds_text(note.wait)}" if timing and note.wait is not None else ""
+    return first + wait + rest
+
+
+def note_parts(note: Note) -> tuple[str, str]:
+    """What stands before and after the wait."""
+    if note.kind == "notice":
+        return f"• {note.text}", ""
+    verb = "Tried" if note.wait is None else "Trying"
+    return f"↻ {verb} again", f" ({note.attempt}): {note.text}"
+
+
+def room_text(room: Room, timing: bool) -> str:
+    """How it stands with the window, with a sign, on one line."""
+    seconds = seconds_text(room.seconds) if timing and room.seconds is not None else ""
+    match room.status:
+        case "running":
+            return " · ".join(filter(None, (f"{GLYPHS['running']} {_making_text(room)}", seconds)))
+        case "ok":
+            return f"• {_made_text(room, seconds)}"
+        case "interrupted":
+            return f"{GLYPHS['interrupted']} Making room was interrupted."
+        case _:
+            assert_never(room.status)
+
+
+def _making_text(room: Room) -> str:
+    if room.overflow:
+        return "The server found the request too long; making room …"
+    if room.window is None:
+        return f"Making room: {room.tokens:,} tokens are in the window …"
+    return f"Making room: {room.tokens:,} of {room.window:,} tokens are in the window …"
+
+
+def _made_text(room: Room, seconds: str) -> str:
+    """The digest and its notes are told of only when there is a new one."""
+    if room.after >= room.tokens:
+        return "Nothing could be left out."
+    took = f" in {seconds}" if seconds else ""
+    dropped = " ".join(room.dropped.split())
+    what = f" ({dropped})" if dropped not in ("", "nothing") else ""
+    made = f"Made room{took}: {room.tokens:,} → {room.after:,} tokens{what}."
+    lack = " The model's notes could not be had; the digest has the rest."
+    return made + ("" if room.noted else lack)
+
+
+def figure_text(mime: str, payload: str) -> str:
+    """`figure 640×480`; without a size when the header does not give one."""
+    try:
+        header = b64decode(payload[:32]) if mime == "image/png" else b""
+    except ValueError:
+        return "figure"
+    if header[12:16] != b"IHDR" or len(header) < 24:
+        return "figure"
+    width, height = (int.from_bytes(header[at : at + 4], "big") for at in (16, 20))
+    return f"figure {width}×{height}"
+
+
+def left_out_text(count: int, what: str) -> str:
+    """How much is not shown."""
+    return f"… {count:,} {what} left out …"
+
+
+def clip(text: str, width: int) -> str:
+    """`text` on one line of at most `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: max(0, width - 1)] + "…"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _value(value: object) -> str:
+    """A list of names reads better bare."""
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):  # pyright: ignore[reportUnknownVariableType]
+        return "[" + ", ".join(value) + "]"  # pyright: ignore[reportUnknownArgumentType]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

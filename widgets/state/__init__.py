@@ -1,0 +1,1 @@
+"""What is shown of a turn, folded from its events. Pure; knows no markup."""

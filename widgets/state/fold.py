@@ -1,0 +1,336 @@
+"""What is shown of a turn, folded from its events. Knows no HTML, no terminal, no clock."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeGuard, TypeVar, assert_never, cast
+
+from ...agent.protocol import items
+from ...agent.protocol.events import (
+    ApprovalNeeded,
+    CallDelta,
+    CallEvent,
+    Compacted,
+    Compacting,
+    Event,
+    HostedProgress,
+    ItemDone,
+    Judged,
+    Notice,
+    OutputCleared,
+    OutputShown,
+    OutputUpdated,
+    ReasoningDelta,
+    Retrying,
+    SampleEnded,
+    SampleStarted,
+    TextDelta,
+    ToolCalled,
+    ToolEnded,
+    ToolStarted,
+    TurnEnded,
+    TurnStarted,
+    Usage,
+)
+from .blocks import Block, Hosted, Note, Reasoning, Room, Said, Step
+from .hosted_items import hosted_of, refuses, sources_of, title_of
+from .outputs import with_output, with_update
+
+B = TypeVar("B", Reasoning, Said, Step, Hosted, Room)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnState:
+    """All that is shown of a turn. A block that did not change stays the same object."""
+
+    started: TurnStarted | None = None
+    blocks: tuple[Block, ...] = ()
+    samples: int = 0
+    usage: Usage = field(default_factory=Usage)
+    ended: TurnEnded | None = None
+
+
+def fold(state: TurnState | None, event: Event) -> TurnState:
+    """The state after `event`. Takes any events in any order."""
+    state = state or TurnState()
+    match event:
+        case TurnStarted() | Retrying() | Notice() | Compacting() | Compacted() | TurnEnded():
+            return _fold_turn(state, event)
+        case (
+            SampleStarted()
+            | ReasoningDelta()
+            | TextDelta()
+            | CallDelta()
+            | HostedProgress()
+            | ItemDone()
+            | SampleEnded()
+        ):
+            return _fold_sample(_going_on(state), event)
+        case (
+            ApprovalNeeded()
+            | Judged()
+            | ToolStarted()
+            | OutputShown()
+            | OutputUpdated()
+            | OutputCleared()
+            | ToolCalled()
+            | ToolEnded()
+        ):
+            return _fold_call(state, event)
+        case _:
+            assert_never(event)
+
+
+def _fold_turn(
+    state: TurnState,
+    event: TurnStarted | Retrying | Notice | Compacting | Compacted | TurnEnded,
+) -> TurnState:
+    match event:
+        case TurnStarted():
+            return TurnState(started=event)
+        case Retrying():
+            return _retrying(state, event)
+        case Notice():
+            return _append(state, Note("notice", event.text))
+        case Compacting():
+            room = Room(event.tokens, event.window, event.overflow)
+            return _append(_taken_back(state), room)
+        case Compacted():
+            return _made_room(state, event)
+        case TurnEnded():
+            blocks = tuple(_waited(_abandoned(_sealed(block))) for block in state.blocks)
+            return replace(state, blocks=blocks, ended=event)
+        case _:
+            assert_never(event)
+
+
+def _fold_sample(
+    state: TurnState,
+    event: SampleStarted
+    | ReasoningDelta
+    | TextDelta
+    | CallDelta
+    | HostedProgress
+    | ItemDone
+    | SampleEnded,
+) -> TurnState:
+    match event:
+        case SampleStarted():
+            return replace(state, samples=max(state.samples, event.sample))
+        case ReasoningDelta():
+            at, block = _last(state, _is_thinking, Reasoning())
+            return _put(state, at, replace(block, parts=_grown(block.parts, event)))
+        case TextDelta():
+            at, block = _last(state, _is_speaking, Said())
+            return _put(state, at, replace(block, text=block.text + event.text))
+        case CallDelta():
+            at, step = _last(state, _writes(event.call_id), Step(event.call_id, status="writing"))
+            arguments = step.arguments + event.text
+            return _put(state, at, replace(step, tool=event.name, arguments=arguments))
+        case HostedProgress():
+            new = Hosted(event.item_id, event.kind, title_of(event.kind))
+            at, block = _last(state, _runs(event.item_id, event.kind), new)
+            block = replace(block, at=event.status or block.at)
+            if event.kind == "code_interpreter_call":
+                return _put(state, at, replace(block, code=block.code + event.text))
+            return _put(state, at, replace(block, told=block.told + event.text))
+        case ItemDone():
+            return _item_done(state, event.item)
+        case SampleEnded():
+            usage = state.usage + (event.usage or Usage())
+            return replace(state, usage=usage, blocks=tuple(map(_sealed, state.blocks)))
+        case _:
+            assert_never(event)
+
+
+def _fold_call(
+    state: TurnState,
+    event: CallEvent,
+) -> TurnState:
+    at, step = _last(state, _is_call(event.call_id), Step(event.call_id))
+    match event:
+        case ApprovalNeeded():
+            step = replace(step, status="asking", asked=event.reason)
+        case Judged():
+            status = "denied" if event.verdict.decision == "deny" else "ready"
+            step = replace(step, status=status, verdict=event.verdict)
+        case ToolStarted():
+            arguments = step.arguments or json.dumps(event.arguments, default=str)
+            step = replace(step, tool=event.name, arguments=arguments, status="running", ran=True)
+        case OutputShown():
+            outputs, dropped = with_output(step.outputs, event.output)
+            step = replace(step, outputs=outputs, left_out=step.left_out + dropped)
+        case OutputUpdated():
+            step = replace(step, outputs=with_update(step.outputs, event.output))
+        case ToolCalled():
+            counts = dict(step.called)
+            counts[event.name] = counts.get(event.name, 0) + 1
+            step = replace(step, called=tuple(counts.items()))
+        case OutputCleared():
+            step = replace(step, outputs=(), left_out=0)
+        case ToolEnded():
+            step = replace(
+                step,
+                status=event.status,
+                told=event.text,
+                seconds=event.seconds,
+                count=event.count,
+            )
+        case _:
+            assert_never(event)
+    return _put(state, at, step)
+
+
+def _item_done(state: TurnState, item: items.Item) -> TurnState:
+    match item:
+        case items.Message(role="assistant"):
+            at, block = _last(state, _is_speaking, Said())
+            text = item.text or block.text
+            new = Said(text, True, refuses(item), sources_of(item))
+            return _put(state, at, new) if text else state
+        case items.Reasoning():
+            at, block = _last(state, _is_thinking, Reasoning())
+            parts = item.paragraphs or block.parts
+            return _put(state, at, Reasoning(parts, done=True)) if parts else state
+        case items.FunctionCall():
+            at, step = _last(state, _writes(item.call_id), Step(item.call_id))
+            step = replace(step, tool=item.name, arguments=item.arguments, status="ready")
+            return _put(state, at, step)
+        case items.HostedCall():
+            new = hosted_of(item)
+            at, _ = _last(state, _runs(new.item_id, new.kind), new)
+            return _put(state, at, new)
+        case items.OtherItem():
+            said = f"The model sent an item of a kind unknown here, {item.type}. It is kept."
+            return _append(state, Note("notice", said))
+        case _:
+            return state
+
+
+def _retrying(state: TurnState, event: Retrying) -> TurnState:
+    blocks = _taken_back(state).blocks
+    if blocks and isinstance(last := blocks[-1], Note) and last.kind == "retry":
+        blocks = blocks[:-1]
+    attempt = f"attempt {event.attempt} of {event.attempts}"
+    return _append(replace(state, blocks=blocks), Note("retry", event.cause, attempt, event.wait))
+
+
+def _made_room(state: TurnState, event: Compacted) -> TurnState:
+    at, room = _last(state, _makes_room, Room(event.before))
+    room = replace(
+        room,
+        tokens=event.before,
+        status="ok",
+        after=event.after,
+        dropped=event.dropped,
+        noted=event.notes != "none",
+        seconds=event.seconds,
+    )
+    return _put(replace(state, usage=state.usage + event.usage), at, room)
+
+
+def _taken_back(state: TurnState) -> TurnState:
+    """Without what the broken sample had half said: its deltas whose item never came."""
+    blocks = tuple(_waited(block) for block in state.blocks if not _is_open(block))
+    return replace(state, blocks=blocks)
+
+
+def _going_on(state: TurnState) -> TurnState:
+    """What waited, if anything did, is over: a sample goes on. An open block says it long does."""
+    if state.blocks and _is_open(state.blocks[-1]):
+        return state
+    return replace(state, blocks=tuple(map(_waited, state.blocks)))
+
+
+def _waited(block: Block) -> Block:
+    """The block when it waits no more."""
+    if isinstance(block, Note) and block.wait is not None:
+        return replace(block, wait=None)
+    return replace(block, status="interrupted") if _makes_room(block) else block
+
+
+def _makes_room(block: Block) -> TypeGuard[Room]:
+    return isinstance(block, Room) and block.status == "running"
+
+
+def _is_thinking(block: Block) -> bool:
+    return isinstance(block, Reasoning) and not block.done
+
+
+def _is_speaking(block: Block) -> bool:
+    return isinstance(block, Said) and not block.done
+
+
+def _is_call(call_id: str) -> Callable[[Block], bool]:
+    return lambda block: isinstance(block, Step) and block.call_id == call_id
+
+
+def _writes(call_id: str) -> Callable[[Block], bool]:
+    return lambda block: _is_call(call_id)(block) and _is_open(block)
+
+
+def _runs(item_id: str, kind: str) -> Callable[[Block], bool]:
+    return lambda block: (
+        isinstance(block, Hosted)
+        and (block.item_id, block.kind) == (item_id, kind)
+        and _is_open(block)
+    )
+
+
+def _is_open(block: Block) -> bool:
+    match block:
+        case Reasoning() | Said():
+            return not block.done
+        case Step():
+            return block.status == "writing"
+        case Hosted():
+            return block.status == "running"
+        case Note() | Room():
+            return False
+        case _:
+            assert_never(block)
+
+
+def _sealed(block: Block) -> Block:
+    """The block when nothing more of its item can come."""
+    if not _is_open(block):
+        return block
+    match block:
+        case Reasoning() | Said():
+            return replace(block, done=True)
+        case Step():
+            return replace(block, status="ready")
+        case Hosted():
+            return replace(block, status="interrupted", at="")
+        case Note() | Room():
+            return block
+        case _:
+            assert_never(block)
+
+
+def _abandoned(block: Block) -> Block:
+    """The block when the turn is over."""
+    if isinstance(block, Step) and block.status in ("ready", "asking", "running"):
+        return replace(block, status="interrupted")
+    return block
+
+
+def _last(state: TurnState, wanted: Callable[[Block], bool], new: B) -> tuple[int, B]:
+    """The last block that is wanted, with its place; or `new`, with the place after the last."""
+    for at in range(len(state.blocks) - 1, -1, -1):
+        if wanted(state.blocks[at]):
+            return at, cast("B", state.blocks[at])
+    return len(state.blocks), new
+
+
+def _put(state: TurnState, at: int, block: Block) -> TurnState:
+    return replace(state, blocks=(*state.blocks[:at], block, *state.blocks[at + 1 :]))
+
+
+def _append(state: TurnState, block: Block) -> TurnState:
+    return _put(state, len(state.blocks), block)
+
+
+def _grown(parts: tuple[str, ...], event: ReasoningDelta) -> tuple[str, ...]:
+    at = max(0, min(event.part, len(parts)))
+    return (*parts[:at], "".join(parts[at : at + 1]) + event.text, *parts[at + 1 :])

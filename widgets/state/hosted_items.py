@@ -1,0 +1,239 @@
+"""What ran at the model's server, and what an answer rests on, read from items of every kind.
+
+Servers differ in what they tell: whatever is missing or odd is left out. Knows no markup.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
+from ...agent.protocol.items import HostedCall, Message
+from .blocks import Hosted, Source
+from .outputs import Shown, with_output
+
+IMAGE_LIMIT = 8_000_000
+"""Characters of base64 an image may have to be shown."""
+
+TEXT_LIMIT = 200_000
+"""Characters of a call's code or text that are shown."""
+
+SOURCES_LIMIT = 50
+"""Sources shown below one answer or call."""
+
+_LINE = 300
+"""Characters of a source's title."""
+
+_TITLES = {
+    "web_search_call": "Web search",
+    "file_search_call": "File search",
+    "code_interpreter_call": "Code run at the server",
+    "image_generation_call": "Image generation",
+    "computer_call": "Computer use",
+    "mcp_list_tools": "Remote tools listed",
+    "mcp_call": "Remote tool",
+    "mcp_approval_request": "A remote tool asks to be allowed",
+    "shell_call": "Shell commands",
+    "local_shell_call": "Shell command",
+    "apply_patch_call": "Patch",
+    "tool_search_call": "Tool search",
+    "compaction": "Compaction of the conversation",
+}
+
+Fields = Mapping[str, Any]
+
+
+def title_of(kind: str) -> str:
+    """What a call of this kind is called."""
+    return _TITLES.get(kind) or kind.replace("_", " ").capitalize()
+
+
+def hosted_of(item: HostedCall) -> Hosted:
+    """The block that a finished call, or its result, is."""
+    fields = item.model_extra or {}
+    failed = item.status in ("failed", "incomplete") or bool(fields.get("error"))
+    block = Hosted(
+        item.id or "",
+        item.type,
+        title_of(item.type),
+        status="error" if failed else "ok",
+        at=item.status if failed and item.status else "",
+    )
+    return _READERS.get(item.type, _other)(block, fields)
+
+
+def refuses(message: Message) -> bool:
+    """Whether a part of the message is a refusal."""
+    return not isinstance(message.content, str) and any(part.refusal for part in message.content)
+
+
+def sources_of(message: Message) -> tuple[Source, ...]:
+    """What the message's annotations cite, each once."""
+    parts = () if isinstance(message.content, str) else message.content
+    return _once(_cited(_dict(each)) for part in parts for each in _list(part.annotations))
+
+
+def _cited(annotation: Fields) -> Source:
+    """An annotation flat, as in the Responses API, or with its fields under its type's name."""
+    fields = _dict(annotation.get(_str(annotation.get("type")))) or annotation
+    url = _str(fields.get("url"))
+    return Source(_str(fields.get("title")) or _file(fields) or url, url)
+
+
+def _web_search(block: Hosted, fields: Fields) -> Hosted:
+    action = _dict(fields.get("action"))
+    queries = _texts(action.get("queries")) or [_str(action.get("query"))]
+    words = [*queries, _str(action.get("pattern")), _str(action.get("url"))]
+    urls = [_str(_dict(source).get("url")) for source in _list(action.get("sources"))]
+    return replace(
+        block,
+        detail=", ".join(filter(None, words)),
+        sources=_once(Source(url, url) for url in urls),
+    )
+
+
+def _file_search(block: Hosted, fields: Fields) -> Hosted:
+    results = map(_dict, _list(fields.get("results")))
+    return replace(
+        block,
+        detail=", ".join(_texts(fields.get("queries"))),
+        sources=_once(Source(_file(result)) for result in results),
+    )
+
+
+def _interpreter(block: Hosted, fields: Fields) -> Hosted:
+    outputs = [_dict(output) for output in _list(fields.get("outputs"))]
+    urls = [_str(output.get("url")) for output in outputs]
+    images = [DisplayOutput(data=image) for url in urls if (image := _inline_image(url))]
+    logs = [StreamOutput(name="stdout", text=_str(output.get("logs"))) for output in outputs]
+    return replace(
+        block,
+        code=_str(fields.get("code"))[:TEXT_LIMIT],
+        outputs=_shown([*(log for log in logs if log.text), *images]),
+        sources=_once(Source(url, url) for url in urls if not url.startswith("data:")),
+    )
+
+
+def _image(block: Hosted, fields: Fields) -> Hosted:
+    payload = _str(fields.get("result"))
+    form = _str(fields.get("output_format")) or "png"
+    image = _inline_image(payload) or _inline_image(f"data:image/{form};base64,{payload}")
+    return replace(
+        block,
+        detail=_str(fields.get("revised_prompt")),
+        told="" if image or not payload else "The image is too large to be shown here.",
+        outputs=_shown([DisplayOutput(data=image)] if image and payload else []),
+    )
+
+
+def _remote_tool(block: Hosted, fields: Fields) -> Hosted:
+    name, server = _str(fields.get("name")), _str(fields.get("server_label"))
+    error = fields.get("error")
+    failure = _str(error) or _str(_dict(error).get("message")) or _str(_dict(error).get("type"))
+    error_output = ErrorOutput(ename="Error", evalue=failure, traceback=())
+    who = " of ".join(filter(None, (name, server)))
+    return replace(
+        block,
+        title=f"{block.title}: {who}" if who else block.title,
+        detail=_str(fields.get("arguments")).removesuffix("{}"),
+        told=_str(fields.get("output"))[:TEXT_LIMIT],
+        outputs=(error_output,) if failure else (),
+    )
+
+
+def _asked(block: Hosted, fields: Fields) -> Hosted:
+    """Nobody is there to allow it: the seam `approve` is for what runs here."""
+    return replace(_remote_tool(block, fields), status="denied", at="not answered")
+
+
+def _tool_list(block: Hosted, fields: Fields) -> Hosted:
+    names = [_str(_dict(tool).get("name")) for tool in _list(fields.get("tools"))]
+    server = _str(fields.get("server_label"))
+    return replace(
+        _remote_tool(block, {"server_label": server}), told=", ".join(filter(None, names))
+    )
+
+
+def _commands(block: Hosted, fields: Fields) -> Hosted:
+    action = _dict(fields.get("action"))
+    lines = _texts(action.get("commands")) or [" ".join(_texts(action.get("command")))]
+    return replace(block, told="\n".join(lines)[:TEXT_LIMIT])
+
+
+def _command_output(block: Hosted, fields: Fields) -> Hosted:
+    outputs: list[Output] = []
+    for output in map(_dict, _list(fields.get("output"))):
+        for name in ("stdout", "stderr"):
+            if text := _str(output.get(name)):
+                outputs.append(StreamOutput(name=name, text=text))
+    return replace(block, told=_str(fields.get("output"))[:TEXT_LIMIT], outputs=_shown(outputs))
+
+
+def _patch(block: Hosted, fields: Fields) -> Hosted:
+    operation = _dict(fields.get("operation"))
+    words = (_str(operation.get("type")).replace("_", " "), _str(operation.get("path")))
+    return replace(
+        block, detail=" ".join(filter(None, words)), told=_str(operation.get("diff"))[:TEXT_LIMIT]
+    )
+
+
+def _other(block: Hosted, fields: Fields) -> Hosted:
+    told = _str(fields.get("input")) or _str(fields.get("output"))
+    return replace(block, detail=_str(fields.get("name")), told=told[:TEXT_LIMIT])
+
+
+_READERS: dict[str, Callable[[Hosted, Fields], Hosted]] = {
+    "web_search_call": _web_search,
+    "file_search_call": _file_search,
+    "code_interpreter_call": _interpreter,
+    "image_generation_call": _image,
+    "mcp_call": _remote_tool,
+    "mcp_approval_request": _asked,
+    "mcp_list_tools": _tool_list,
+    "shell_call": _commands,
+    "local_shell_call": _commands,
+    "shell_call_output": _command_output,
+    "local_shell_call_output": _command_output,
+    "apply_patch_call": _patch,
+}
+
+
+def _inline_image(url: str) -> dict[str, str]:
+    """An image that is in a `data:` URL, as a MIME bundle; empty when it is none, or too large."""
+    head, _, payload = url.partition(";base64,")
+    kind = head.removeprefix("data:")
+    known = kind in ("image/png", "image/jpeg", "image/webp", "image/gif")
+    return {kind: payload} if known and payload and len(payload) <= IMAGE_LIMIT else {}
+
+
+def _shown(outputs: Iterable[Output]) -> tuple[Shown, ...]:
+    shown: tuple[Shown, ...] = ()
+    for output in outputs:
+        shown, _ = with_output(shown, output)
+    return shown
+
+
+def _once(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """Each source that has a title, once, as many as are shown."""
+    short = (Source(each.title[:_LINE], each.url) for each in sources if each.title)
+    return tuple(dict.fromkeys(short))[:SOURCES_LIMIT]
+
+
+def _file(fields: Fields) -> str:
+    return _str(fields.get("filename")) or _str(fields.get("file_id"))
+
+
+def _texts(value: object) -> list[str]:
+    return [text for text in _list(value) if isinstance(text, str) and text]
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _str(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,56 @@
+"""What a step keeps of the outputs of its code: in order, and bounded. Knows no step."""
+
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
+from ...agent.text.lines import overwritten
+
+STREAM_LIMIT = 200_000
+"""Characters a stream may hold; when it grows beyond, its last three quarters are kept."""
+
+OUTPUT_LIMIT = 500
+"""Outputs a step may hold; when there are more, the last four fifths are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Text written to stdout or stderr. `left_out`: characters cut from its front."""
+
+    name: Literal["stdout", "stderr"]
+    text: str
+    left_out: int = 0
+
+
+Shown = Stream | DisplayOutput | ErrorOutput
+
+
+def with_output(outputs: tuple[Shown, ...], new: Output) -> tuple[tuple[Shown, ...], int]:
+    """The outputs with `new` added, and how many had to go."""
+    match new:
+        case StreamOutput():
+            outputs = _streamed(outputs, new)
+        case DisplayOutput() | ErrorOutput():
+            outputs = (*outputs, new)
+        case _:
+            assert_never(new)
+    surplus = len(outputs) - OUTPUT_LIMIT * 4 // 5 if len(outputs) > OUTPUT_LIMIT else 0
+    return outputs[surplus:], surplus
+
+
+def with_update(outputs: tuple[Shown, ...], new: DisplayOutput) -> tuple[Shown, ...]:
+    """The outputs with `new` in place of what was displayed under the same id."""
+    return tuple(
+        new if isinstance(it, DisplayOutput) and it.display_id == new.display_id else it
+        for it in outputs
+    )
+
+
+def _streamed(outputs: tuple[Shown, ...], new: StreamOutput) -> tuple[Shown, ...]:
+    """What a stream writes goes on where it stopped, if nothing else came in between."""
+    stream = Stream(new.name, "")
+    if outputs and isinstance(last := outputs[-1], Stream) and last.name == new.name:
+        outputs, stream = outputs[:-1], last
+    text = overwritten(stream.text, new.text)
+    surplus = len(text) - STREAM_LIMIT * 3 // 4 if len(text) > STREAM_LIMIT else 0
+    return (*outputs, Stream(new.name, text[surplus:], stream.left_out + surplus))

@@ -1,0 +1,301 @@
+"""A turn in a terminal, printed as it comes. Knows no notebook, and asks nothing."""
+
+import re
+from collections.abc import Callable
+from itertools import zip_longest
+from typing import assert_never
+
+from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
+from ...agent.protocol.events import (
+    ApprovalNeeded,
+    CallDelta,
+    CallEvent,
+    Compacted,
+    Compacting,
+    Event,
+    HostedProgress,
+    ItemDone,
+    Judged,
+    Notice,
+    OutputCleared,
+    OutputShown,
+    OutputUpdated,
+    ReasoningDelta,
+    Retrying,
+    SampleEnded,
+    SampleStarted,
+    TextDelta,
+    ToolCalled,
+    ToolEnded,
+    ToolStarted,
+    TurnEnded,
+    TurnStarted,
+)
+from ...agent.text.lines import overwritten
+from ..render.labels import (
+    GLYPHS,
+    REFUSED,
+    arguments_text,
+    clip,
+    doing,
+    footer_text,
+    header_text,
+    hosted_text,
+    left_out_text,
+    note_text,
+    objects_text,
+    room_text,
+    status_text,
+    title_text,
+    told_text,
+)
+from ..render.outputs import output_text, split_traceback
+from ..render.plain_text import sources_lines
+from ..render.sanitize import printable
+from ..state.blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
+from ..state.fold import TurnState, fold
+
+_COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
+_TOLD_LINES = 10
+_DIM, _BOLD, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
+
+
+class PlainView:
+    """Prints a turn through `write`, lines of its own at most `width` wide.
+
+    Of what the model and its tools say, only letters are printed: no control character but tab and
+    line end, and colours only those of the code's own output, with `colour`.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        width: int = 80,
+        colour: bool = False,
+        *,
+        timing: bool = True,
+    ) -> None:
+        self._write = write
+        self._width = width
+        self._colour = colour
+        self._timing = timing
+        self._state = TurnState()
+        self._mid_line = False
+        self._streaming = ""
+
+    def show(self, event: Event) -> None:
+        """Print what `event` adds."""
+        before, self._state = self._state, fold(self._state, event)
+        match event:
+            case SampleStarted() | SampleEnded() | CallDelta() | HostedProgress():
+                pass
+            case ReasoningDelta():
+                self._stream(f"reasoning {event.part}", event.text, _DIM)
+            case TextDelta():
+                self._stream("text", event.text)
+            case ItemDone():
+                self._item(before.blocks)
+            case (
+                ApprovalNeeded()
+                | Judged()
+                | ToolStarted()
+                | OutputShown()
+                | OutputUpdated()
+                | OutputCleared()
+                | ToolCalled()
+                | ToolEnded()
+            ):
+                self._step(event)
+            case TurnStarted() | Retrying() | Notice() | Compacting() | Compacted() | TurnEnded():
+                self._turn(event)
+            case _:
+                assert_never(event)
+
+    def take(self, event: Event) -> None:
+        """Print nothing of `event`, since another line shows it: `doing`."""
+        self._state = fold(self._state, event)
+        self._fresh_line()
+
+    @property
+    def doing(self) -> str:
+        """What the turn is busy with; leaves room on its line for the seconds."""
+        match self._state.blocks[-1:]:
+            case (Room(status="running") as room,):
+                return clip(room_text(room, self._timing), self._width - len(" · 59 min 59 s"))
+            case _:
+                return doing(self._state)
+
+    @property
+    def at_line_start(self) -> bool:
+        """Nothing stands on the line yet."""
+        return not self._mid_line
+
+    def close(self) -> None:
+        """End the line that was begun."""
+        self._fresh_line()
+
+    def _turn(
+        self, event: TurnStarted | Retrying | Notice | Compacting | Compacted | TurnEnded
+    ) -> None:
+        match event:
+            case TurnStarted():
+                self._line(header_text(self._state), _DIM)
+            case Retrying() | Notice():
+                self._note(self._state.blocks[-1])
+            case Compacting() | Compacted():
+                self._room()
+            case TurnEnded():
+                if _broken_off(self._state):
+                    self._room()
+                self._gap()
+                self._line(footer_text(self._state, self._timing), _DIM)
+            case _:
+                assert_never(event)
+
+    def _item(self, before: tuple[Block, ...]) -> None:
+        """The whole item, or what its deltas have not brought."""
+        pairs = list(zip_longest(before, self._state.blocks))
+        old, new = next((pair for pair in reversed(pairs) if pair[0] is not pair[1]), (None, None))
+        match new:
+            case Said(text=text):
+                said = old.text if isinstance(old, Said) else ""
+                self._stream("text", text.removeprefix(said))
+                self._after(new)
+            case Reasoning(parts=parts) if old is None:
+                self._stream("reasoning", "\n\n".join(parts), _DIM)
+            case Step():
+                self._call(new)
+            case Hosted():
+                self._hosted(new)
+            case Note():
+                self._note(new)
+            case _:
+                return
+        self._fresh_line()
+
+    def _after(self, said: Said) -> None:
+        """What is known of an answer only when it is whole."""
+        if said.refused:
+            self._line(REFUSED.rstrip(":"), _DIM)
+        self._sources(said.sources)
+
+    def _sources(self, sources: tuple[Source, ...]) -> None:
+        for line in sources_lines(sources):
+            self._line(line, _DIM)
+
+    def _hosted(self, block: Hosted) -> None:
+        words = (block.title, block.detail, hosted_text(block))
+        self._gap()
+        self._line(clip(f"{GLYPHS[block.status]} " + " · ".join(filter(None, words)), self._width))
+        for text in filter(None, (block.code, block.told)):
+            self._line(_shortened(text))
+        for output in block.outputs:
+            self._line(output_text(output))
+        self._sources(block.sources)
+
+    def _call(self, step: Step) -> None:
+        words = (title_text(step), "" if step.code else arguments_text(step))
+        self._gap()
+        self._line(clip("▸ " + " · ".join(filter(None, words)), self._width), _BOLD)
+        if text := step.code or objects_text(step):
+            self._line(_indented(text.rstrip()))
+
+    def _step(self, event: CallEvent) -> None:
+        match event:
+            case ApprovalNeeded():
+                self._line(f"{GLYPHS['asking']} {event.reason}")
+            case OutputShown() | OutputUpdated():
+                self._output(event.output)
+            case ToolEnded():
+                self._ended(event)
+            case Judged() | ToolStarted() | OutputCleared() | ToolCalled():
+                pass
+            case _:
+                assert_never(event)
+
+    def _ended(self, event: ToolEnded) -> None:
+        steps = (block for block in reversed(self._state.blocks) if isinstance(block, Step))
+        step = next(step for step in steps if step.call_id == event.call_id)
+        if told := told_text(step):
+            self._line(_shortened(told))
+        if said := status_text(step, self._timing):
+            self._line(clip(f"  {GLYPHS[step.status]} {said}", self._width), _DIM)
+
+    def _output(self, output: Output) -> None:
+        match output:
+            case StreamOutput(text=text):
+                if self._streaming != output.name or text.removeprefix("\r\n").startswith("\r"):
+                    self._fresh_line()
+                self._streaming = output.name
+                self._put(self._own(overwritten("", text)))
+            case ErrorOutput():
+                folded, lines = split_traceback(output)
+                if folded:
+                    self._line(left_out_text(len(folded), "lines of traceback"), _DIM)
+                self._fresh_line()
+                self._put(self._own("\n".join(lines)) + "\n")
+            case DisplayOutput():
+                self._line(output_text(output))
+            case _:
+                assert_never(output)
+
+    def _own(self, text: str) -> str:
+        """The text of the user's own code, which may have colours."""
+        if not self._colour or "\x1b" not in text:
+            return printable(text)
+        pieces = _COLOUR.split(text)
+        pieces[::2] = map(printable, pieces[::2])
+        return "".join(pieces) + _RESET
+
+    def _note(self, note: Block) -> None:
+        if isinstance(note, Note):
+            self._line(note_text(note, self._timing), _DIM)
+
+    def _room(self) -> None:
+        rooms = (block for block in reversed(self._state.blocks) if isinstance(block, Room))
+        self._line(room_text(next(rooms), self._timing), _DIM)
+
+    def _stream(self, kind: str, text: str, style: str = "") -> None:
+        """More of a text that is still coming; another kind of text begins on a line of its own."""
+        if self._streaming != kind:
+            self._gap()
+        self._streaming = kind
+        self._put(printable(text), style)
+
+    def _line(self, text: str, style: str = "") -> None:
+        self._fresh_line()
+        self._put(printable(text), style)
+        self._fresh_line()
+
+    def _gap(self) -> None:
+        self._fresh_line()
+        self._put("\n")
+
+    def _fresh_line(self) -> None:
+        if self._mid_line:
+            self._put("\n")
+        self._streaming = ""
+
+    def _put(self, text: str, style: str = "") -> None:
+        if text:
+            self._write(f"{style}{text}{_RESET}" if style and self._colour else text)
+            self._mid_line = not text.removesuffix(_RESET).endswith("\n")
+
+
+def _broken_off(state: TurnState) -> bool:
+    """Whether the turn ended while room was made."""
+    match state.blocks[-1:]:
+        case (Room(status="interrupted"),):
+            return True
+        case _:
+            return False
+
+
+def _indented(text: str) -> str:
+    return "  " + text.replace("\n", "\n  ")
+
+
+def _shortened(text: str) -> str:
+    lines = text.strip("\n").split("\n")
+    more = [left_out_text(len(lines) - _TOLD_LINES, "lines")] * (len(lines) > _TOLD_LINES)
+    return _indented("\n".join(lines[:_TOLD_LINES] + more))
