@@ -216,7 +216,7 @@ IN_TWO_LOOPS = """
 import asyncio, sys
 from inkernel.agent.responses.client import Client
 from inkernel.agent.providers.catalog import Traits
-from inkernel.agent.providers import Target
+from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.request import Request
 from inkernel.agent.config.settings import Settings
 

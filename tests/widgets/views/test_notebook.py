@@ -362,7 +362,7 @@ def test_a_wait_is_counted_down_without_widgets(kernel: BlockingKernelClient) ->
         kernel,
         """
 from functools import reduce
-from inkernel.widgets.state import TurnState, fold
+from inkernel.widgets.state.fold import TurnState, fold
 events = (start, said("one"), Retrying(attempt=2, attempts=3, wait=3, cause="reset"))
 state = reduce(fold, events, TurnState())
 screen, silent = StaticScreen(clock=clock), StaticScreen(timing=False, clock=clock)
@@ -439,7 +439,7 @@ def test_the_seconds_that_room_takes_are_counted_without_widgets(
         kernel,
         """
 from functools import reduce
-from inkernel.widgets.state import TurnState, fold
+from inkernel.widgets.state.fold import TurnState, fold
 state = reduce(fold, (start, said("one"), making), TurnState())
 screen, silent = StaticScreen(clock=clock), StaticScreen(timing=False, clock=clock)
 print(screen.tick(state), silent.tick(state), screen.tick(fold(state, made)))
