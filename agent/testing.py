@@ -1,6 +1,6 @@
 """Stand-ins for the three seams, for tests of what is built on a session. They touch no world.
 
-The scripted model (`scripted.py`) stands in for a whole server instead.
+The scripted model (`scripted/`) stands in for a whole server instead.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Iterator

@@ -6,6 +6,7 @@ The tests of the timer stop pytest's own, which uses the same signal.
 import asyncio
 import gc
 import importlib.metadata
+import importlib.util
 import signal
 import threading
 import time
@@ -22,7 +23,15 @@ from inkernel.kernel_ext.values.paths import reference
 from inkernel.kernel_ext.values.plugins import PluggedReader, plugged_readers
 from inkernel.kernel_ext.values.reading import Reading, Show
 from inkernel.kernel_ext.values.snapshot import snapshot
-from inkernel.kernel_ext.values.watchdog import TooSlow, check, in_time, lent, unhurried, watching
+from inkernel.kernel_ext.values.watchdog import (
+    MAY_END,
+    TooSlow,
+    check,
+    in_time,
+    lent,
+    unhurried,
+    watching,
+)
 
 SOON = 2.0
 """Seconds: far less than what is ended would take, far more than a busy machine needs."""
@@ -334,3 +343,8 @@ def test_in_a_kernel_a_reader_of_another_package_is_ended(
         "True (0.0, 0.0)",
         "Slow instance",
     ]
+
+
+@pytest.mark.parametrize("module", sorted(MAY_END))
+def test_the_modules_that_a_look_may_be_ended_in_are_there(module: str):
+    assert importlib.util.find_spec(module) is not None
