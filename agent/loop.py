@@ -37,8 +37,8 @@ from .protocol.items import FunctionCall, Item, Message, Reasoning
 from .providers.pricing import cost_of
 from .responses import retry
 from .responses.request import Request, read_by_model
-from .responses.stream import Finished
-from .session import Said, Session
+from .responses.stream import ResponseDone
+from .session import Prompt, Session
 from .text.tokens import Corrected, estimate
 
 
@@ -52,7 +52,7 @@ class _Tally:
     answer: str = ""
 
 
-async def turn(session: Session, said: Said) -> AsyncGenerator[Event]:
+async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
     """Run one turn; the last event is always `TurnEnded`.
 
     Raises, after it, the AgentError that ended the turn early, and CancelledError when the task
@@ -172,7 +172,7 @@ async def _attempt(
                         yield ItemDone(item=item)
                     for event in _taken(part, calls, tally):
                         yield event
-                case Finished():
+                case ResponseDone():
                     _count(session, tally, part.usage, request)
                     seconds = time.monotonic() - started
                     yield SampleEnded(sample=tally.samples, usage=part.usage, seconds=seconds)
@@ -197,11 +197,11 @@ def _count(session: Session, tally: _Tally, usage: Usage | None, request: Reques
     if usage is None:
         return
     tally.usage += usage
-    talk = session.conversation
-    talk.usage += usage
-    talk.last = usage
-    counted = estimate(read_by_model(request.fields)) + talk.history.tokens
-    talk.counted = Corrected(usage.input + usage.output, counted)
+    conversation = session.conversation
+    conversation.usage += usage
+    conversation.last = usage
+    counted = estimate(read_by_model(request.fields)) + conversation.history.tokens
+    conversation.counted = Corrected(usage.input + usage.output, counted)
     session.record.append("sample", {"sample": tally.samples, "usage": usage.model_dump()})
 
 

@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from .config.settings import Settings
-from .context.cells import Hidden
+from .context.cells import HiddenRuns
 from .context.changes import (
     Budget,
     Cells,
-    Place,
+    ContextItem,
+    Environment,
+    KnownContext,
     Snapshot,
-    Telling,
-    Told,
     difference,
-    place_difference,
+    environment_difference,
 )
 from .context.instructions import make_fields
 from .conversation.digest import Digest
-from .conversation.history import Entry, History, Kind, Numbered
+from .conversation.history import Entry, EntryKind, History, Numbered
 from .conversation.notes import Preparation
-from .conversation.output_store import Outputs
+from .conversation.output_store import OutputStore
 from .conversation.record import Record
 from .conversation.resume import Resumed
 from .conversation.runs import NO_MARKS, Marks, TurnHead, first_line, run_key, superseded_turns
@@ -36,7 +36,7 @@ from .conversation.validity import Validity
 from .protocol.actions import Action, Verdict
 from .protocol.events import Notice, Usage
 from .protocol.items import FunctionCallOutput, Item, call_output, message, sendable, text_part
-from .protocol.observed import CellSeen, NameSeen, Stale
+from .protocol.observed import Stale, UserCellRun, Variable
 from .providers.resolve import Target
 from .responses.provider_compaction import Sealed
 from .responses.request import Request
@@ -53,22 +53,24 @@ Compact = Callable[[Request], Awaitable[Sealed]]
 Approve = Callable[[Action, Verdict], Awaitable[Verdict]]
 """Seam: ask a person; the verdict that comes back is `allow` or `deny`."""
 
-Look = Callable[[], Place]
+Look = Callable[[], Environment]
 """Seam: where we are now."""
 
-Live = Callable[[], Mapping[str, NameSeen]]
+Live = Callable[[], Mapping[str, Variable]]
 """Seam: the live names now."""
 
 INTERRUPTED = "Not finished: the turn ended here. What ran before may have had its effect."
 
 
-AGAIN = "<cells>\nThis cell ran before, as turn {}: what came of it then is superseded.\n</cells>"
+CELL_RAN_BEFORE = (
+    "<cells>\nThis cell ran before, as turn {}: what came of it then is superseded.\n</cells>"
+)
 
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Prompt:
     """What the person said. `attached`: descriptions of variables they referred to, as data."""
 
     text: str
@@ -89,7 +91,7 @@ class Conversation:
     """
 
     history: History = field(default_factory=History)
-    told: Told = field(default_factory=Told)
+    told: KnownContext = field(default_factory=KnownContext)
     turns: int = 0
     heads: list[TurnHead] = field(default_factory=list[TurnHead])
     cell: str | None = None
@@ -124,7 +126,7 @@ class Session:
     sample: Sample
     approve: Approve
     record: Record
-    outputs: Outputs
+    outputs: OutputStore
     conversation: Conversation = field(default_factory=Conversation)
     look: Look | None = None
     live: Live | None = None
@@ -135,20 +137,22 @@ class Session:
         """The fixed part of this session's requests."""
         return make_fields(self.target, self.settings, self.tools, self.id)
 
-    def begin(self, said: Said) -> list[str]:
+    def begin(self, said: Prompt) -> list[str]:
         """Open a turn: what changed around us, then what was said. Returns what to notice."""
         self.close_open_calls()  # of a kernel that died in a turn
         self.unseal()
-        talk = self.conversation
-        talk.turns += 1
-        talk.cell = said.cell
-        talk.stale = said.seen.stale
-        talk.heads.append(TurnHead(talk.turns, first_line(said.text), said.cell, said.count))
-        self.outputs.begin(talk.turns, said.cell)
+        conversation = self.conversation
+        conversation.turns += 1
+        conversation.cell = said.cell
+        conversation.stale = said.seen.stale
+        conversation.heads.append(
+            TurnHead(conversation.turns, first_line(said.text), said.cell, said.count)
+        )
+        self.outputs.begin(conversation.turns, said.cell)
         self.record.append(
             "turn",
             {
-                "turn": talk.turns,
+                "turn": conversation.turns,
                 "cell": said.cell,
                 "count": said.count,
                 "said": said.text,
@@ -160,13 +164,15 @@ class Session:
         budget = Budget(self.settings.cells_tokens, self.settings.names_tokens)
         mentioned = frozenset(_NAME.findall(said.text))
         cells = self._kept(said.seen.cells, said.seen.kernel)
-        tellings, told = difference(talk.told, said.seen, budget, mentioned, cells)
+        tellings, told = difference(conversation.told, said.seen, budget, mentioned, cells)
         self._tell(tellings, told)
         if earlier := self._earlier(said.cell):
-            self.commit(message("user", text_part(AGAIN.format(earlier))), "cells")
+            self.commit(message("user", text_part(CELL_RAN_BEFORE.format(earlier))), "cells")
         parts = (said.text, *said.attached)
         self.commit(message("user", *map(text_part, parts)), "said")
-        docs = said.seen.place.docs if any(it.kind == "instructions" for it in tellings) else ()
+        docs = (
+            said.seen.environment.docs if any(it.kind == "instructions" for it in tellings) else ()
+        )
         cut = [doc.path for doc in docs if doc.cut]
         return [f"{path} is longer than docs_bytes allows: its end is left out." for path in cut]
 
@@ -175,15 +181,15 @@ class Session:
         if self.look is not None:
             # What a turn imports is its own doing: the next one is told.
             told, later = self.conversation.told, frozenset({"imported"})
-            self._tell(*place_difference(told, self.look(), later))
+            self._tell(*environment_difference(told, self.look(), later))
 
-    def commit(self, item: Item, kind: Kind = "model", run: str | None = None) -> None:
+    def commit(self, item: Item, kind: EntryKind = "model", run: str | None = None) -> None:
         """Add an item to history and record, for good."""
-        talk, item = self.conversation, sendable(item)
+        conversation, item = self.conversation, sendable(item)
         if isinstance(item, FunctionCallOutput):
             kind = "output"
-        entry = Entry(item, talk.turns, talk.cell, kind, run)
-        self._write(talk.history.append(entry), entry)
+        entry = Entry(item, conversation.turns, conversation.cell, kind, run)
+        self._write(conversation.history.append(entry), entry)
 
     def rewrite(self, entries: Sequence[Entry], why: str, digest: Digest | None) -> None:
         """Have these in place of the whole window, in the record too. The cache breaks once."""
@@ -218,10 +224,10 @@ class Session:
         self, new: Sequence[Numbered], why: str, digest: Digest | None, before: int
     ) -> None:
         """The record knows of the window as it is now, and what of it is new."""
-        talk, history = self.conversation, self.conversation.history
+        conversation, history = self.conversation, self.conversation.history
         for numbered in new:
             self._write(*numbered, apart=True)
-        talk.digest = digest
+        conversation.digest = digest
         values = {
             "why": why,
             "before": before,
@@ -239,20 +245,20 @@ class Session:
         heads = self.conversation.heads[:-1]
         return next((it.turn for it in reversed(heads) if cell and it.cell == cell), None)
 
-    def know(self, told: Told) -> None:
+    def know(self, told: KnownContext) -> None:
         """What the model knows now; the record has it, too."""
-        talk = self.conversation
-        if told != talk.told:
-            self.record.append("told", talk.told.changes(told))
-            talk.told = told
+        conversation = self.conversation
+        if told != conversation.told:
+            self.record.append("told", conversation.told.changes(told))
+            conversation.told = told
 
-    def _tell(self, tellings: list[Telling], told: Told) -> None:
+    def _tell(self, tellings: list[ContextItem], told: KnownContext) -> None:
         """Append what is told; the record knows from then on that it was."""
         for telling in tellings:
             self.commit(telling.item, telling.kind, telling.run)
         self.know(told)
 
-    def _kept(self, runs: Sequence[CellSeen], kernel: str) -> Cells:
+    def _kept(self, runs: Sequence[UserCellRun], kernel: str) -> Cells:
         """The person's runs in the record, but for those that they hide."""
         marked = self.conversation.marks.hidden
         hides = [run.hidden or run_key(run.source, run.cell) in marked for run in runs]
@@ -260,7 +266,7 @@ class Session:
         shown = [run for run, hide in zip(runs, hides, strict=True) if not hide]
         superseded = [it for run in hidden if (it := self.outputs.supersede(run))]
         kept = tuple(self.outputs.keep_seen(run, kernel) for run in shown)
-        return Cells(kept, Hidden(len(hidden), tuple(superseded)))
+        return Cells(kept, HiddenRuns(len(hidden), tuple(superseded)))
 
     def _write(self, n: int, entry: Entry, apart: bool = False) -> None:
         values = {"n": n, "turn": entry.turn, "cell": entry.cell, "about": entry.kind}
@@ -273,26 +279,30 @@ class Session:
 
         Raises RecordError, all the same with every call answered.
         """
-        talk = self.conversation
+        conversation = self.conversation
         told = [text_part(INTERRUPTED)]
-        outputs = [call_output(call.call_id, told) for call in talk.history.open_calls]
-        entries = [Entry(output, talk.turns, talk.cell, "output") for output in outputs]
-        numbered = [(talk.history.append(entry), entry) for entry in entries]
+        outputs = [call_output(call.call_id, told) for call in conversation.history.open_calls]
+        entries = [
+            Entry(output, conversation.turns, conversation.cell, "output") for output in outputs
+        ]
+        numbered = [(conversation.history.append(entry), entry) for entry in entries]
         for n, entry in numbered:
             self._write(n, entry)
 
 
-def validity(talk: Conversation, outputs: Outputs) -> Validity:
+def validity(conversation: Conversation, outputs: OutputStore) -> Validity:
     """What of the runs so far still holds. Stale is what was seen to be in this kernel."""
-    labels = {label for label, _ in talk.stale}
-    heads, kernel = outputs.runs.heads if labels else (), talk.told.kernel
+    labels = {label for label, _ in conversation.stale}
+    heads, kernel = outputs.runs.heads if labels else (), conversation.told.kernel
     stale = (it.handle for it in heads if it.kernel == kernel and it.label in labels)
-    return Validity(outputs.runs, talk.marks, frozenset(stale), superseded_turns(talk.heads))
+    return Validity(
+        outputs.runs, conversation.marks, frozenset(stale), superseded_turns(conversation.heads)
+    )
 
 
 def conversation_of(resumed: Resumed) -> Conversation:
     """The conversation that a record tells, to go on with."""
-    told = Told()
+    told = KnownContext()
     for values in resumed.told:
         told = told.changed_by(values)
     return Conversation(

@@ -11,7 +11,7 @@ import time
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from inkernel.kernel_ext.user_cells.log import CellLog
+from inkernel.kernel_ext.user_cells.log import UserCellLog
 
 NAMES = 10_000
 RUNS = 300
@@ -40,7 +40,7 @@ def main() -> None:
         del CELLS["a dataframe of 10,000 rows"]
     else:
         shell.user_ns["frame"] = pandas.DataFrame({"a": numpy.arange(10_000.0)})
-    log = CellLog()
+    log = UserCellLog()
     for name, source in CELLS.items():
         medians = [1_000 * each for each in alternate(log, shell, source, RUNS)]
         tell(f"{name}, ms", medians, f"  (target {TARGET_MS})")
@@ -48,7 +48,7 @@ def main() -> None:
     tell("a print, µs", [1e6 * each / PRINTS for each in alternate(log, shell, source, 25)])
 
 
-def alternate(log: CellLog, shell: InteractiveShell, source: str, runs: int) -> list[float]:
+def alternate(log: UserCellLog, shell: InteractiveShell, source: str, runs: int) -> list[float]:
     """Median seconds without and with the log, and of the difference."""
     pairs = []
     for n in range(runs + 1):

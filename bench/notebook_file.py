@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from inkernel.kernel_ext.notebook.ipynb import outputs, read_ipynb, write_ipynb
-from inkernel.kernel_ext.notebook.ipynb_edits import Replace, edited
+from inkernel.kernel_ext.notebook.ipynb_edits import Replace, edited_notebook
 
 CELLS, OUTPUT, RUNS = 2_000, 25_000, 9
 TARGET_MS = 100
@@ -78,7 +78,7 @@ def measure(path: Path) -> None:
     def edit() -> None:
         data = path.read_bytes()
         source = f"edited_at = {time.perf_counter()}"
-        write_ipynb(path, data, edited(data, [Replace(WHICH, source)]))
+        write_ipynb(path, data, edited_notebook(data, [Replace(WHICH, source)]))
 
     first, *more = times(lambda: read_ipynb(path).cell(WHICH).source)
     median = statistics.median(more)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.search_index import Index, Row
 from inkernel.agent.conversation.validity import Validity
@@ -50,7 +50,7 @@ def run_number(n: int, chance: random.Random) -> CellRun:
     return CellRun(source=source, status="error", outputs=(*outputs, error))
 
 
-def write(record: Record, outputs: Outputs) -> None:
+def write(record: Record, outputs: OutputStore) -> None:
     """The whole session."""
     chance = random.Random(1)
     for n in range(1, COUNT + 1):
@@ -81,7 +81,7 @@ def main() -> None:
     """Write, build, catch up, search."""
     with tempfile.TemporaryDirectory() as folder:
         record = Record(Path(folder) / "session.jsonl")
-        outputs = Outputs(record)
+        outputs = OutputStore(record)
         write(record, outputs)
         index = Index(record.path)
         started = time.perf_counter()

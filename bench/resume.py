@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.protocol.cells import CellRun, StreamOutput
 from inkernel.agent.protocol.items import call_output, message, parse_item, text_part
-from inkernel.agent.tools.output import Output, output_tool
+from inkernel.agent.tools.output import ReadOutput, output_tool
 from inkernel.agent.tools.run_cell import tell
 
 TURNS, STEPS, RUNS = 1_000, 2, 5
@@ -30,7 +30,7 @@ def printed(lines: int) -> CellRun:
     return CellRun(source=CODE, status="ok", outputs=(StreamOutput(name="stdout", text=text),))
 
 
-def step(record: Record, outputs: Outputs, turn: int, call_id: str, run: CellRun) -> None:
+def step(record: Record, outputs: OutputStore, turn: int, call_id: str, run: CellRun) -> None:
     """Reasoning, a call, its run and its output."""
     thought = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA" * 300}
     arguments = json.dumps({"title": "look", "code": CODE})
@@ -43,7 +43,7 @@ def step(record: Record, outputs: Outputs, turn: int, call_id: str, run: CellRun
     record.append("sample", {"sample": 1, "usage": {"input": 1}})
 
 
-def write(record: Record, outputs: Outputs) -> None:
+def write(record: Record, outputs: OutputStore) -> None:
     """The whole session."""
     run = printed(700)
     for turn in range(1, TURNS + 1):
@@ -71,7 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "session.jsonl"
         record = Record(path)
-        outputs = Outputs(record)
+        outputs = OutputStore(record)
         write(record, outputs)
         size = path.stat().st_size / 1e6
         took = seconds(lambda: resume(path))
@@ -81,7 +81,7 @@ def main() -> None:
         tool = output_tool(outputs, 10_000, lambda _head: False)
         print(f"tell a run of 10 MB: {seconds(lambda: tell(big, 10_000, handle)) * 1e3:.0f} ms")
         for asked in ({"start": 200_000}, {"grep": "77777"}, {"grep": r"7.77 .*\.5"}):
-            ask = Output.model_validate({"handle": handle, **asked})
+            ask = ReadOutput.model_validate({"handle": handle, **asked})
             took = seconds(lambda ask=ask: asyncio.run(tool.run("call", ask)))
             print(f"output of it, {asked}: {took * 1e3:.0f} ms")
 

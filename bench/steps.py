@@ -15,17 +15,17 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from inkernel.agent.config.settings import Settings
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
-from inkernel.agent.dispatch.from_code import NAME, lend
+from inkernel.agent.dispatch.from_code import AGENT_TOOLS, lend
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
 from inkernel.agent.tools.tool import Tool
-from inkernel.kernel_ext.execution.capture import Taps
+from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption
-from inkernel.kernel_ext.execution.run_code import Host, Step, run_code
+from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
 from inkernel.kernel_ext.tools.inspect import inspect_tool
 
 RUNS, CALLS, TARGET_MS = 200, 100, 50
@@ -51,7 +51,7 @@ def session_in(folder: Path) -> Session:
     record = Record(folder / "session.jsonl")
     target = Target("none", "http://127.0.0.1:9/v1", "m")
     return Session(
-        "s", Settings(), target, (), play([]), refuse, record=record, outputs=Outputs(record)
+        "s", Settings(), target, (), play([]), refuse, record=record, outputs=OutputStore(record)
     )
 
 
@@ -60,12 +60,12 @@ def main() -> None:
     config = Config()
     config.HistoryManager.hist_file = ":memory:"  # one after the other, steps would wait for a disk
     shell: Any = InteractiveShell.instance(config=config)
-    with tempfile.TemporaryDirectory() as folder, Taps(shell) as taps:
+    with tempfile.TemporaryDirectory() as folder, OutputCapture(shell) as taps:
         session = session_in(Path(folder))
         host = Host(shell, taps, Interruption())
 
         def run(code: str, **how: Any) -> None:
-            asyncio.run(run_code(host, Step(code, "bench", lambda _change: True, **how)))
+            asyncio.run(run_code(host, CodeStep(code, "bench", lambda _change: True, **how)))
 
         cell = median_ms(lambda: shell.run_cell("a = 1", store_history=True))
         loop = median_ms(lambda: asyncio.run(asyncio.sleep(0)))
@@ -74,9 +74,9 @@ def main() -> None:
 
         tools: tuple[Tool[Any], ...] = (inspect_tool(lambda: shell.user_ns),)
         functions, _ = lend(session, tools, "call_1", lambda _event: None)
-        code = f"for n in range({CALLS}): await {NAME}.inspect(names=['a'])"
+        code = f"for n in range({CALLS}): await {AGENT_TOOLS}.inspect(names=['a'])"
         bare = median_ms(lambda: run("await __import__('asyncio').sleep(0)"), 9)
-        took = median_ms(lambda: run(code, lent={NAME: functions}), 9) - bare
+        took = median_ms(lambda: run(code, lent={AGENT_TOOLS: functions}), 9) - bare
         print(f"{CALLS} tool calls in one step: {took:.1f} ms (target {TARGET_MS})")
         session.record.close()
 

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from ..agent.config.project import read_docs
-from ..agent.context.changes import Place
+from ..agent.context.changes import Environment
 from .shell import Shell
 
 PACKAGES = (
@@ -23,11 +23,11 @@ Surface = Literal["terminal", "headless", "notebook", "jupyterlab"]
 """`headless`: a kernel nobody sits at. `jupyterlab`: one whose front end shows our live view."""
 
 
-def find_place(shell: Shell, user_folder: Path, docs_bytes: int) -> Place:
+def find_environment(shell: Shell, user_folder: Path, docs_bytes: int) -> Environment:
     """The snapshot a turn starts with."""
     now = datetime.now().astimezone()
     cwd = Path.cwd()
-    return Place(
+    return Environment(
         cwd=str(cwd),
         date=now.date().isoformat(),
         timezone=now.tzname() or now.strftime("%z"),

@@ -4,11 +4,11 @@ from typing import Any
 
 from ..agent.protocol.events import Event
 
-TARGET = "inkernel.events"
+EVENT_TARGET = "inkernel.events"
 """The comm's target. Each message's `data` is one event, as `agent/protocol/events.py` says."""
 
 
-class Mirror:
+class EventComm:
     """One comm, opened at the first event."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Mirror:
         if self._comm is None:
             from comm import create_comm
 
-            self._comm = create_comm(target_name=TARGET)
+            self._comm = create_comm(target_name=EVENT_TARGET)
         self._comm.send(data=event.model_dump(mode="json", fallback=str))
 
     def close(self) -> None:

@@ -12,18 +12,18 @@ from typing import Any
 import platformdirs
 
 from ..agent.config.settings import SCRIPTED, Chosen, Layer, Settings, choose, read_layers
-from ..agent.context.changes import Place, Snapshot
-from ..agent.conversation.output_store import Outputs
+from ..agent.context.changes import Environment, Snapshot
+from ..agent.conversation.output_store import OutputStore
 from ..agent.conversation.record import Record
 from ..agent.conversation.resume import resume
-from ..agent.conversation.runs import Runs
+from ..agent.conversation.runs import RunLog
 from ..agent.errors import AuthError, TurnInterrupted, UsageError
 from ..agent.loop import turn
 from ..agent.protocol.actions import MEANING
 from ..agent.protocol.cells import CellRun
 from ..agent.protocol.events import Event
-from ..agent.protocol.observed import CellSeen, NameSeen, find_stale
-from ..agent.providers.catalog import Traits
+from ..agent.protocol.observed import UserCellRun, Variable, find_stale
+from ..agent.providers.catalog import Capabilities
 from ..agent.providers.keys import Keys
 from ..agent.providers.pricing import preload
 from ..agent.providers.resolve import Target, find_target
@@ -33,7 +33,7 @@ from ..agent.scripted.script import Script, load_script
 from ..agent.scripted.server import ScriptedServer
 from ..agent.session import (
     Conversation,
-    Said,
+    Prompt,
     Session,
     conversation_of,
     new_session_id,
@@ -43,30 +43,30 @@ from ..agent.text.tokenizers import counter_for
 from ..agent.text.tokens import Counter, Estimate
 from ..widgets import View, open_view
 from .approval import ask_person, nobody
-from .environment import find_cell, find_count, find_place, find_surface, user_names
-from .event_comm import Mirror
-from .execution.capture import Taps
+from .environment import find_cell, find_count, find_environment, find_surface, user_names
+from .event_comm import EventComm
+from .execution.capture import OutputCapture
 from .execution.interrupts import Interruption, cancelled_by_sigint
 from .execution.run_code import Host
 from .execution.shell_history import keep_count
-from .notebook.current import notebook_here
+from .notebook.current import current_notebook
 from .shell import Shell
-from .toolset import Around, tools_of_turn
-from .undo.turn_undo import Undo
-from .user_cells.log import CellLog
+from .toolset import StepHooks, tools_of_turn
+from .undo.turn_undo import TurnUndo
+from .user_cells.log import UserCellLog
 from .values.paths import reference
 from .values.snapshot import snapshot
 
 TYPED = "typed in this session"
-SCRIPTED_TRAITS = Traits(stores=True, websocket=True, compact=True)
+SCRIPTED_CAPABILITIES = Capabilities(stores=True, websocket=True, compact=True)
 UNASKED = Target("none", "http://127.0.0.1:9/v1", "")
 _REFERENCE = re.compile(r"\$`([^`\n]+)`")
 
 
-class Binding:
+class KernelAgent:
     """A shell's session, and what the user chose for it."""
 
-    def __init__(self, shell: Shell, log: CellLog) -> None:
+    def __init__(self, shell: Shell, log: UserCellLog) -> None:
         self.shell = shell
         self._log = log
         self._kernel = f"{os.getpid():x}-{id(shell.user_ns):x}"
@@ -77,13 +77,13 @@ class Binding:
         self.session_id = new_session_id()
         self.conversation = Conversation()
         self.record: Record | None = None
-        self._outputs: Outputs | None = None
+        self._outputs: OutputStore | None = None
         self._keys = Keys(os.environ)
         self._client: tuple[Target, Settings, Client] | None = None
         self._counter: tuple[str, Counter] | None = None
         self._servers: dict[Path, tuple[Script, ScriptedServer]] = {}
-        self._mirror = Mirror()
-        self.undo = Undo()
+        self._mirror = EventComm()
+        self.undo = TurnUndo()
         self._running = False
 
     def choose(self, more: Mapping[str, Any] | None = None) -> Chosen:
@@ -120,8 +120,8 @@ class Binding:
         self.session_id = resumed.session
         self.conversation = conversation_of(resumed)
         self.record = record
-        runs = Runs(resumed.runs, resumed.ended)
-        self._outputs = Outputs(self.record, resumed.outputs, runs)
+        runs = RunLog(resumed.runs, resumed.ended)
+        self._outputs = OutputStore(self.record, resumed.outputs, runs)
 
     def forget_keys(self) -> None:
         """Ask for keys anew."""
@@ -140,7 +140,7 @@ class Binding:
             server = ScriptedServer(script).start()
             self._servers[path] = (script, server)
         return Target(
-            "scripted", server.base_url, script.model, scripted=True, traits=SCRIPTED_TRAITS
+            "scripted", server.base_url, script.model, scripted=True, traits=SCRIPTED_CAPABILITIES
         )
 
     def session(self, settings: Settings, client: Client) -> Session:
@@ -155,7 +155,7 @@ class Binding:
             record=self._open_record(settings),
             outputs=self._open_outputs(settings),
             conversation=self.conversation,
-            look=lambda: self._place(settings),
+            look=lambda: self._environment(settings),
             live=self._live,
             aside=client.aside,
             compact=client.compact,
@@ -170,7 +170,7 @@ class Binding:
         client = self._client[2] if self._client else Client(UNASKED, settings)
         return self.session(settings, client)
 
-    def runs(self) -> tuple[CellSeen, ...]:
+    def runs(self) -> tuple[UserCellRun, ...]:
         """The person's cell runs in this kernel that are kept, in order."""
         return self._log.since(0)
 
@@ -233,7 +233,7 @@ class Binding:
         approve = ask_person(self.shell, interruption)
         session = replace(self.session(settings, client), approve=approve)
         said = self._said(text, settings)
-        here = notebook_here(self.shell, said.seen.place.notebook)
+        here = current_notebook(self.shell, said.seen.environment.notebook)
 
         def before(code: str) -> None:
             if settings.undo:
@@ -246,9 +246,9 @@ class Binding:
                 self._mirror.send(event)
 
         try:
-            with Taps(self.shell) as taps:
+            with OutputCapture(self.shell) as taps:
                 host = Host(self.shell, taps, interruption)
-                tools = tools_of_turn(host, session, here, show, Around(before, self._ran))
+                tools = tools_of_turn(host, session, here, show, StepHooks(before, self._ran))
                 session = replace(session, tools=tools)
                 self.fields = session.fields()
                 async with contextlib.aclosing(turn(session, said)) as events:
@@ -296,18 +296,18 @@ class Binding:
             self.record.append("session", {"session": self.session_id, "cwd": str(Path.cwd())})
         return self.record
 
-    def _open_outputs(self, settings: Settings) -> Outputs:
+    def _open_outputs(self, settings: Settings) -> OutputStore:
         if self._outputs is None:
-            self._outputs = Outputs(self._open_record(settings))
+            self._outputs = OutputStore(self._open_record(settings))
         return self._outputs
 
     def _ran(self, run: CellRun) -> None:
         self._steps.setdefault(self._log.last, set()).update(run.bound, run.deleted)
 
-    def _said(self, text: str, settings: Settings) -> Said:
+    def _said(self, text: str, settings: Settings) -> Prompt:
         names = dict.fromkeys(_REFERENCE.findall(text))
         namespace = user_names(self.shell) if names else {}
-        return Said(
+        return Prompt(
             text=text,
             seen=self._seen(settings),
             attached=tuple(reference(name, namespace) for name in names),
@@ -315,9 +315,9 @@ class Binding:
             count=find_count(self.shell),
         )
 
-    def _place(self, settings: Settings) -> Place:
-        place = find_place(self.shell, self.user_folder, settings.docs_bytes)
-        return replace(place, policy=MEANING[settings.policy])
+    def _environment(self, settings: Settings) -> Environment:
+        found = find_environment(self.shell, self.user_folder, settings.docs_bytes)
+        return replace(found, policy=MEANING[settings.policy])
 
     def _seen(self, settings: Settings) -> Snapshot:
         """What there is to be told of; what was told in another kernel is no measure."""
@@ -325,7 +325,7 @@ class Binding:
         same = told.kernel == self._kernel
         runs, since = self.runs(), told.run if same else 0
         return Snapshot(
-            place=self._place(settings),
+            environment=self._environment(settings),
             kernel=self._kernel,
             names=self._live(),
             cells=tuple(run for run in runs if run.number > since),
@@ -333,11 +333,11 @@ class Binding:
             stale=find_stale(runs, self._steps),
         )
 
-    def _live(self) -> Mapping[str, NameSeen]:
+    def _live(self) -> Mapping[str, Variable]:
         """The live names; those of which no change is seen are the very ones that were told."""
         told = self.conversation.told
         same = told.kernel == self._kernel
-        known = {name: it for name, it in told.names.items() if same and isinstance(it, NameSeen)}
+        known = {name: it for name, it in told.names.items() if same and isinstance(it, Variable)}
         return snapshot(user_names(self.shell), known)
 
     def _open_view(self, settings: Settings) -> View:

@@ -1,6 +1,6 @@
 """The magics `%%agent` (say something) and `%agent` (all else). Parses the line, never the text.
 
-Loads with the extension, so it imports nothing heavy; the binding comes with the first use.
+Loads with the extension, so it imports nothing heavy; the agent comes with the first use.
 """
 
 from collections.abc import Coroutine
@@ -12,17 +12,17 @@ from IPython.core.magic import no_var_expand
 from ..agent.errors import UsageError
 from .input_transform import transform
 from .shell import Shell
-from .user_cells.log import CellLog
+from .user_cells.log import UserCellLog
 
 if TYPE_CHECKING:
-    from .host import Binding
+    from .host import KernelAgent
 
-NAME = "agent"
-FLAGS = {"-m": "model", "--model": "model", "--policy": "policy", "--effort": "effort"}
+MAGIC_NAME = "agent"
+CELL_FLAGS = {"-m": "model", "--model": "model", "--policy": "policy", "--effort": "effort"}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AgentLine:
     """The first line of a `%%agent` cell: settings for this turn, and perhaps a short prompt.
 
     `digest`: the cell says nothing; its text is the digest from now on.
@@ -34,7 +34,7 @@ class Line:
     digest: bool = False
 
 
-def parse_line(line: str) -> Line:
+def parse_line(line: str) -> AgentLine:
     """Flags first, then text, which is kept as it stands; `--` ends the flags.
 
     Raises UsageError for a flag that does not exist or lacks its value.
@@ -54,20 +54,20 @@ def parse_line(line: str) -> Line:
         if name == "--digest" and not equals:
             digest = True
             continue
-        if name not in FLAGS:
+        if name not in CELL_FLAGS:
             raise _unknown_flag(name)
         if not equals:
             value, _, rest = rest.partition(" ")
         if not value:
             raise UsageError(f"{name} needs a value.", "For example: `%%agent -m gpt-5.5`.")
-        settings[FLAGS[name]] = value
-    return Line(settings, new, rest, digest)
+        settings[CELL_FLAGS[name]] = value
+    return AgentLine(settings, new, rest, digest)
 
 
 def _unknown_flag(name: str) -> UsageError:
     import difflib
 
-    known = [*FLAGS, "--new", "--digest"]
+    known = [*CELL_FLAGS, "--new", "--digest"]
     close = difflib.get_close_matches(name, known, n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
     return UsageError(
@@ -77,20 +77,20 @@ def _unknown_flag(name: str) -> UsageError:
 
 
 class AgentMagics:
-    """Both magics of one shell, and its binding once there is one."""
+    """Both magics of one shell, and its agent once there is one."""
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self._binding: Binding | None = None
-        self.log = CellLog()
+        self._binding: KernelAgent | None = None
+        self.log = UserCellLog()
 
     @property
-    def binding(self) -> "Binding":
-        """The shell's binding, made at the first use."""
+    def agent(self) -> "KernelAgent":
+        """The shell's agent, made at the first use."""
         if self._binding is None:
-            from .host import Binding
+            from .host import KernelAgent
 
-            self._binding = Binding(self._shell, self.log)
+            self._binding = KernelAgent(self._shell, self.log)
         return self._binding
 
     @no_var_expand
@@ -113,20 +113,20 @@ class AgentMagics:
             return self._edit_digest(text)
         if not self._shell.autoawait:
             raise UsageError("%%agent needs IPython's autoawait.", "Turn it on: `%autoawait on`.")
-        return self.binding.run_turn(text, parsed.settings, parsed.new)
+        return self.agent.run_turn(text, parsed.settings, parsed.new)
 
     async def _edit_digest(self, text: str) -> None:
         from .commands.dispatch import show_card
         from .commands.window import edit_digest
 
-        show_card(edit_digest(self.binding, text))
+        show_card(edit_digest(self.agent, text))
 
     @no_var_expand
     def manage(self, line: str) -> Coroutine[Any, Any, None] | None:
         """Show and change how the agent works: `%agent help` lists what there is."""
         from .commands.dispatch import run_command
 
-        return run_command(self.binding, line)
+        return run_command(self.agent, line)
 
     def close(self) -> None:
         """Let go of the session and of what it started."""
@@ -139,8 +139,8 @@ def register(shell: Shell) -> None:
     """Give the shell the magics and the transform, once."""
     if _registered(shell) is None:
         magics = AgentMagics(shell)
-        shell.register_magic_function(magics.say, "cell", NAME)
-        shell.register_magic_function(magics.manage, "line", NAME)
+        shell.register_magic_function(magics.say, "cell", MAGIC_NAME)
+        shell.register_magic_function(magics.manage, "line", MAGIC_NAME)
         shell.input_transformer_manager.cleanup_transforms.insert(0, transform)
         magics.log.attach(shell)
 
@@ -153,9 +153,9 @@ def unregister(shell: Shell) -> None:
     magics.close()
     shell.input_transformer_manager.cleanup_transforms.remove(transform)
     for kind in ("cell", "line"):
-        del shell.magics_manager.magics[kind][NAME]
+        del shell.magics_manager.magics[kind][MAGIC_NAME]
 
 
 def _registered(shell: Shell) -> AgentMagics | None:
-    owner = getattr(shell.magics_manager.magics["cell"].get(NAME), "__self__", None)
+    owner = getattr(shell.magics_manager.magics["cell"].get(MAGIC_NAME), "__self__", None)
     return owner if isinstance(owner, AgentMagics) else None

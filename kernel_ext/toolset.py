@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..agent.conversation.validity import Validity
-from ..agent.dispatch.from_code import NAME, lend, stubs
+from ..agent.dispatch.from_code import AGENT_TOOLS, lend, stubs
 from ..agent.protocol.cells import CellRun, DisplayOutput
 from ..agent.protocol.events import Event, Notice, OutputCleared, OutputShown, OutputUpdated
 from ..agent.session import Session, validity
@@ -15,9 +15,9 @@ from ..agent.tools.run_cell import RunCell, run_cell_tool
 from ..agent.tools.tool import Tool
 from ..widgets.render.outputs import can_show
 from .environment import user_names
-from .execution.run_code import Host, Step, run_code
-from .execution.step_outputs import Change, Clear, Take, Update
-from .notebook.current import NotebookHere
+from .execution.run_code import CodeStep, Host, run_code
+from .execution.step_outputs import Change, Clear, OutputSink, Update
+from .notebook.current import CurrentNotebook
 from .tools.inspect import inspect_tool
 from .tools.lookup import looking_tools
 from .tools.notebook_edit import notebook_edit_tool
@@ -33,7 +33,7 @@ STILL_RUNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class StepHooks:
     """What the host does before each step, which it is given, and with each that has run."""
 
     before: Callable[[str], object]
@@ -41,7 +41,7 @@ class Around:
 
 
 def tools_of_turn(
-    host: Host, session: Session, here: NotebookHere, show: Show, around: Around
+    host: Host, session: Session, here: CurrentNotebook, show: Show, around: StepHooks
 ) -> tuple[Tool[Any], ...]:
     """The tools, in their order for good."""
     settings, outputs = session.settings, session.outputs
@@ -55,7 +55,7 @@ def tools_of_turn(
     ) -> CellRun:
         title = " ".join(asked.title.split())
         seconds = asked.timeout or settings.step_timeout
-        step = Step(
+        step = CodeStep(
             code=asked.code,
             mark=f"agent, turn {session.conversation.turns}: {title}",
             take=_taker(call_id, show if shown else _unshown),
@@ -71,7 +71,7 @@ def tools_of_turn(
     async def run_lending(call_id: str, asked: RunCell) -> CellRun:
         functions, end = lend(session, lent, call_id, show)
         try:
-            return await run(call_id, asked, True, {NAME: functions})
+            return await run(call_id, asked, True, {AGENT_TOOLS: functions})
         finally:
             end()
 
@@ -101,7 +101,7 @@ def _unshown(_event: Event) -> None:
     return
 
 
-def _taker(call_id: str, show: Show) -> Take:
+def _taker(call_id: str, show: Show) -> OutputSink:
     def take(change: Change) -> bool:
         match change:
             case Clear():

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from inkernel.agent.config.settings import Settings
-from inkernel.agent.context.changes import Place
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.context.changes import Environment
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.providers.resolve import Target
@@ -65,9 +65,11 @@ def scripted(tmp_path: Path) -> Iterator[Callable[..., ScriptedServer]]:
 
 
 @pytest.fixture
-def place() -> Place:
+def place() -> Environment:
     """A fixed snapshot of where we are."""
-    return Place("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4", notebook="rain.ipynb")
+    return Environment(
+        "/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4", notebook="rain.ipynb"
+    )
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def session_for(tmp_path: Path) -> Iterator[Callable[..., Session]]:
                 sample=sample,
                 approve=approve or answer(Verdict(decision="deny", reason="nobody", by="nobody")),
                 record=record,
-                outputs=Outputs(record),
+                outputs=OutputStore(record),
             )
 
         yield build

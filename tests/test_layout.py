@@ -37,6 +37,11 @@ ROOMS = {
     ),
 }
 """Each folder's rooms, lowest first: a room imports only from rooms before it, and from itself."""
+SAME = {
+    *("CellKind", "DESCRIPTION", "HOST", "MAX_LINE_CHARS", "MAX_LISTING_CHARS", "Rows", "Show"),
+    *("StreamName", "clip", "fenced", "hide", "pin", "resume", "show"),
+}
+"""Public names of two files that mean the same: of a tool its description, of a command its act."""
 MOST_LINES = 400
 MOST_FILES = 15
 DATA = ("agent/**/*.md", "kernel_ext/**/*.js", "widgets/**/*.js")
@@ -69,6 +74,19 @@ def imports(path: Path, root: Path = ROOT) -> list[str]:
             )
             found += [".".join([*base, *name]) for name in names]
     return found
+
+
+def public_names(path: Path) -> list[str]:
+    """The public names that the top level of a file defines; type variables are nobody's."""
+    found: list[str] = []
+    for node in ast.parse(path.read_bytes()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            named = [each for target in targets for each in ast.walk(target)]
+            found += [each.id for each in named if isinstance(each, ast.Name)]
+    return [name for name in found if not name.startswith("_") and len(name) > 1]
 
 
 def room_of(path: Path, root: Path = ROOT) -> str:
@@ -138,6 +156,16 @@ def test_a_room_stays_small_and_its_init_holds_no_code(path: Path):
 def test_tests_lie_in_the_rooms_they_test(path: Path):
     folder, *inner = path.relative_to(ROOT / "tests").parts[:-1] or ("",)
     assert folder not in FOLDERS or not inner or inner[0] in ROOMS[folder]
+
+
+def test_a_public_name_means_one_thing():
+    """A name that two files define is in the list of those that mean the same in both."""
+    where: dict[str, set[str]] = {}
+    for path in SOURCES:
+        for name in public_names(path):
+            where.setdefault(name, set()).add(name_of(path))
+    twice = {name: files for name, files in where.items() if len(files) > 1 and name not in SAME}
+    assert not twice
 
 
 @each(FILES)

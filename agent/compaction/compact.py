@@ -12,19 +12,19 @@ from ..conversation.history import Entry
 from ..conversation.notes import NOT_NOTED, Noted, Notes
 from ..errors import ContextLengthError, ModelError
 from ..protocol.events import Compacted, Compacting, Event, Notice
-from ..protocol.observed import NameSeen
+from ..protocol.observed import Variable
 from ..responses.provider_compaction import Sealed, latest_seal
 from ..responses.request import Request, read_by_model
 from ..session import Conversation, Session, validity
 from ..text.tokens import estimate
-from .budget import Room, Why, full, room_of, room_or_size, target
+from .budget import Why, WindowBudget, budget_or_size, full_share, target, window_budget
 from .note_taking import look_ahead, prepared_notes, ready_notes, take_notes
-from .shorten import Known, Shortened, shorten
+from .shorten import CompactedWindow, CompactionInput, shorten
 
-AGAIN = 0.05
+RETRY_SHARE = 0.05
 """Part of the window that must come before another compaction is tried that was in vain."""
 
-WORTH = 0.9
+WORTHWHILE_SHARE = 0.9
 """A window that would not become shorter than this part of itself is left as it is."""
 
 
@@ -33,7 +33,7 @@ async def make_room(session: Session, fields: bytes) -> AsyncGenerator[Event]:
 
     Raises ContextLengthError when what cannot be left out is more than the window.
     """
-    room = room_of(session, fields)
+    room = window_budget(session, fields)
     if room is None:
         return
     if room.holds(1.0) <= 0:
@@ -43,8 +43,11 @@ async def make_room(session: Session, fields: bytes) -> AsyncGenerator[Event]:
             "Choose a model with a larger window, or say how large: `%agent config window N`.",
         )
     _prune(session, room)
-    talk = session.conversation
-    if talk.history.tokens >= room.holds(full(session)) and talk.history.tokens > talk.stuck:
+    conversation = session.conversation
+    if (
+        conversation.history.tokens >= room.holds(full_share(session))
+        and conversation.history.tokens > conversation.stuck
+    ):
         async for event in _compact(session, fields, room, "full"):
             yield event
     else:
@@ -58,59 +61,66 @@ async def overflowed(
 
     Where nobody knows the model's window, it is smaller than what was refused: that is kept.
     """
-    talk = session.conversation
+    conversation = session.conversation
     before, window, size = (
-        talk.history.tokens,
-        talk.window,
-        talk.size(estimate(read_by_model(fields))),
+        conversation.history.tokens,
+        conversation.window,
+        conversation.size(estimate(read_by_model(fields))),
     )
-    talk.window = min(size, window or size)
-    room = room_of(session, fields)
+    conversation.window = min(size, window or size)
+    room = window_budget(session, fields)
     if room is not None and room.holds(1.0) > 0:
         async for event in _compact(session, fields, room, "overflow"):
             yield event
-    if talk.history.tokens >= before:
-        talk.window = window
+    if conversation.history.tokens >= before:
+        conversation.window = window
         raise error
 
 
-def _prune(session: Session, room: Room) -> None:
+def _prune(session: Session, room: WindowBudget) -> None:
     """After the server compacted within a response: what it stands for need not be sent again."""
     history = session.conversation.history
     at = latest_seal(history.entries, history.seal.count if history.seal else 0)
     if at is None:
         return
     local = history.local[: at - len(history.entries)]
-    done = shorten(local, known(session), target(session, room, "full"), session.outputs.keep)
+    done = shorten(
+        local, compaction_input(session), target(session, room, "full"), session.outputs.keep
+    )
     session.seal(history.entries[at:], 1, "server", done.entries, done.digest)
 
 
-def known(session: Session, notes: Notes | None = None) -> Known:
+def compaction_input(session: Session, notes: Notes | None = None) -> CompactionInput:
     """What is known beside the window, for a digest. Tells no one."""
-    talk = session.conversation
-    live = session.live() if session.live else talk.told.names
-    return Known(
-        validity=validity(talk, session.outputs),
-        turn=talk.turns,
-        turns=talk.heads,
-        facts=talk.told.facts,
-        names=[seen.line for seen in live.values() if isinstance(seen, NameSeen)],
+    conversation = session.conversation
+    live = session.live() if session.live else conversation.told.names
+    return CompactionInput(
+        validity=validity(conversation, session.outputs),
+        turn=conversation.turns,
+        turns=conversation.heads,
+        facts=conversation.told.facts,
+        names=[seen.line for seen in live.values() if isinstance(seen, Variable)],
         notes=notes,
-        digest=talk.digest,
+        digest=conversation.digest,
     )
 
 
 async def compact_now(session: Session, fields: bytes) -> AsyncGenerator[Event]:
     """Make the window shorter because the person asks for it."""
-    async for event in _compact(session, fields, room_or_size(session, fields), "asked"):
+    async for event in _compact(session, fields, budget_or_size(session, fields), "asked"):
         yield event
 
 
-def preview(session: Session, fields: bytes, why: Why = "full") -> Shortened:
+def preview(session: Session, fields: bytes, why: Why = "full") -> CompactedWindow:
     """What a compaction now would come to, with the notes that are there. Changes nothing."""
-    talk = session.conversation
-    goal = target(session, room_or_size(session, fields), why)
-    return shorten(talk.history.local, known(session, ready_notes(talk)), goal, _unkept)
+    conversation = session.conversation
+    goal = target(session, budget_or_size(session, fields), why)
+    return shorten(
+        conversation.history.local,
+        compaction_input(session, ready_notes(conversation)),
+        goal,
+        _unkept,
+    )
 
 
 def _unkept(_text: str, _turn: int) -> str:
@@ -118,24 +128,30 @@ def _unkept(_text: str, _turn: int) -> str:
     return "out-…"
 
 
-async def _compact(session: Session, fields: bytes, room: Room, why: Why) -> AsyncGenerator[Event]:
+async def _compact(
+    session: Session, fields: bytes, room: WindowBudget, why: Why
+) -> AsyncGenerator[Event]:
     """Make the window shorter, once."""
-    talk, started = session.conversation, time.monotonic()
-    before = talk.size(room.fixed)
+    conversation, started = session.conversation, time.monotonic()
+    before = conversation.size(room.fixed)
     yield Compacting(tokens=before, window=room.window, overflow=why == "overflow")
     goal = target(session, room, why)
     sealed, failed = await _sealed(session, fields)
     noted = NOT_NOTED if sealed else await _notes_for(session, fields, room, goal)
-    about = known(session, noted.notes)
-    done = shorten(talk.history.local, about, goal, session.outputs.keep)
-    shorter = sealed is not None or done.tokens < talk.history.tokens * WORTH
+    about = compaction_input(session, noted.notes)
+    done = shorten(conversation.history.local, about, goal, session.outputs.keep)
+    shorter = sealed is not None or done.tokens < conversation.history.tokens * WORTHWHILE_SHARE
     if sealed:
-        entries = [Entry(item, talk.turns, None, "digest") for item in sealed.items]
+        entries = [Entry(item, conversation.turns, None, "digest") for item in sealed.items]
         session.seal(entries, len(entries), why, done.entries, done.digest)
     elif shorter:
         _replace_window(session, done, why)
-    after = talk.size(room.fixed)
-    talk.stuck = 0 if shorter and after < room.window else talk.history.tokens + room.tokens(AGAIN)
+    after = conversation.size(room.fixed)
+    conversation.stuck = (
+        0
+        if shorter and after < room.window
+        else conversation.history.tokens + room.tokens(RETRY_SHARE)
+    )
     yield Compacted(
         before=before,
         after=after,
@@ -149,10 +165,11 @@ async def _compact(session: Session, fields: bytes, room: Room, why: Why) -> Asy
     if why != "full":
         return
     if not shorter:
-        yield Notice(text=_why_not(room, talk))
-    if talk.history.tokens >= room.holds(1.0):
+        yield Notice(text=_why_not(room, conversation))
+    if conversation.history.tokens >= room.holds(1.0):
         raise ContextLengthError(
-            _why_not(room, talk), "Say it in fewer words, unpin cells, or begin anew: `%agent new`."
+            _why_not(room, conversation),
+            "Say it in fewer words, unpin cells, or begin anew: `%agent new`.",
         )
 
 
@@ -162,39 +179,41 @@ async def _sealed(session: Session, fields: bytes) -> tuple[Sealed | None, str]:
     if not asked or session.compact is None or not session.target.traits.compact:
         return None, ""
     try:
-        talk = session.conversation
-        sealed = await session.compact(Request.of(fields, talk.history.wire))
-        talk.usage += sealed.usage
+        conversation = session.conversation
+        sealed = await session.compact(Request.of(fields, conversation.history.wire))
+        conversation.usage += sealed.usage
         session.record.append("notes", {"usage": sealed.usage.model_dump(), "notes": None})
         return sealed, ""
     except ModelError as error:
         return None, f"The provider's compaction failed, so ours took its place: {error.message}"
 
 
-def _what(sealed: Sealed | None, done: Shortened, shorter: bool) -> str:
+def _what(sealed: Sealed | None, done: CompactedWindow, shorter: bool) -> str:
     if sealed:
         return "the provider's compaction; ours is kept beside it"
     return done.dropped.words() if shorter else "nothing"
 
 
-def _replace_window(session: Session, done: Shortened, why: Why) -> None:
+def _replace_window(session: Session, done: CompactedWindow, why: Why) -> None:
     """Have the shorter window, and know the names as its digest tells them."""
-    talk = session.conversation
+    conversation = session.conversation
     session.rewrite(done.entries, why, done.digest)
     if session.live:
-        session.know(replace(talk.told, names=session.live()))
+        session.know(replace(conversation.told, names=session.live()))
 
 
-async def _notes_for(session: Session, fields: bytes, room: Room, goal: int) -> Noted:
+async def _notes_for(session: Session, fields: bytes, room: WindowBudget, goal: int) -> Noted:
     """The notes that were prepared; else they are made now, if only the digest will tell of it."""
     if noted := await prepared_notes(session):
         return noted
-    if not shorten(session.conversation.history.local, known(session), goal, _unkept).folded:
+    if not shorten(
+        session.conversation.history.local, compaction_input(session), goal, _unkept
+    ).folded:
         return NOT_NOTED
     return await take_notes(session, fields, room)
 
 
-def _whose(noted: Noted, done: Shortened) -> Literal["model", "earlier", "none", "unasked"]:
+def _whose(noted: Noted, done: CompactedWindow) -> Literal["model", "earlier", "none", "unasked"]:
     if noted.notes:
         return "model"
     if not done.digest.notes.empty:
@@ -202,8 +221,8 @@ def _whose(noted: Noted, done: Shortened) -> Literal["model", "earlier", "none",
     return "none" if noted.asked else "unasked"
 
 
-def _why_not(room: Room, talk: Conversation) -> str:
+def _why_not(room: WindowBudget, conversation: Conversation) -> str:
     return (
-        f"The conversation takes {talk.size(room.fixed):,} of {room.window:,} tokens and cannot be"
-        " made shorter: what was said last, the last step and pinned cells stay whole."
+        f"The conversation takes {conversation.size(room.fixed):,} of {room.window:,} tokens and"
+        " cannot be made shorter: what was said last, the last step and pinned cells stay whole."
     )

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..context.cells import told_again
-from ..conversation.digest import Digest, edited
+from ..conversation.digest import Digest, edited_digest
 from ..conversation.history import Entry
 from ..conversation.output_store import run_of
-from ..conversation.runs import HANDLE, RunHead, TurnHead, turns_named
+from ..conversation.runs import HANDLE, RunSummary, TurnHead, turns_named
 from ..errors import UsageError
 from ..protocol.items import Message, message, text_part
-from ..protocol.observed import NameSeen
+from ..protocol.observed import Variable
 from ..session import Session, validity
 from .budget import target_of
-from .compact import known
+from .compact import compaction_input
 from .shorten import rebuild
 
 
@@ -24,7 +24,7 @@ from .shorten import rebuild
 class Named:
     """What a text names: runs, or turns of the agent's. `keys`: what marks of them go by."""
 
-    runs: tuple[RunHead, ...] = ()
+    runs: tuple[RunSummary, ...] = ()
     turns: tuple[TurnHead, ...] = ()
 
     @property
@@ -74,16 +74,18 @@ def hide(session: Session, cells: Named, fields: bytes) -> None:
 
 def conceal(session: Session, fields: bytes) -> None:
     """Take what the person hides out of the window, where any of it is there."""
-    talk = session.conversation
-    if not talk.marks.hidden:
+    conversation = session.conversation
+    if not conversation.marks.hidden:
         return
-    turns = {head.turn for head in talk.heads if f"turn:{head.turn}" in talk.marks.hidden}
-    about = known(session)
+    turns = {
+        head.turn for head in conversation.heads if f"turn:{head.turn}" in conversation.marks.hidden
+    }
+    about = compaction_input(session)
     handles = {head.handle for head in about.runs.heads if about.validity.hides(head)}
-    kept = [entry for entry in talk.history.local if not _is_of(entry, turns, handles)]
-    digest = talk.digest and _without(talk.digest, turns, handles)
+    kept = [entry for entry in conversation.history.local if not _is_of(entry, turns, handles)]
+    digest = conversation.digest and _without(conversation.digest, turns, handles)
     done = rebuild(kept, replace(about, digest=digest), target_of(session, fields))
-    if len(kept) < len(talk.history.local) or (digest and done.digest.text != digest.text):
+    if len(kept) < len(conversation.history.local) or (digest and done.digest.text != digest.text):
         session.rewrite(done.entries, "hidden", done.digest)
 
 
@@ -102,15 +104,15 @@ def show(session: Session, cells: Named) -> None:
 
 def edit(session: Session, text: str) -> Digest:
     """Have the text in place of the digest's. Raises UsageError when there is no digest."""
-    talk = session.conversation
-    if talk.digest is None:
+    conversation = session.conversation
+    if conversation.digest is None:
         raise UsageError("There is no digest yet.", "`%agent compact` makes one.")
-    digest = edited(talk.digest, text)
+    digest = edited_digest(conversation.digest, text)
     entries = [
         replace(entry, item=message("user", text_part(digest.text)))
         if entry.kind == "digest"
         else entry
-        for entry in talk.history.local
+        for entry in conversation.history.local
     ]
     session.rewrite(entries, "edited", digest)
     return digest
@@ -135,15 +137,15 @@ def go_back(session: Session, cells: Named) -> TurnHead:
 def forget_names(session: Session, names: Iterable[str]) -> None:
     """What the model knows of these no longer holds: the next turn tells what became of them."""
     told = session.conversation.told
-    unknown = {name: NameSeen(name, "", "undone:") for name in names}
+    unknown = {name: Variable(name, "", "undone:") for name in names}
     session.know(replace(told, names={**told.names, **unknown}))
 
 
 def _mark(session: Session, cells: Named, mark: str) -> None:
-    talk = session.conversation
+    conversation = session.conversation
     for key in cells.keys:
         session.record.append("mark", {"mark": mark, "key": key})
-        talk.marks = talk.marks.marked(mark, key)
+        conversation.marks = conversation.marks.marked(mark, key)
     session.outputs.runs.together.clear()
 
 

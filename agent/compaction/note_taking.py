@@ -8,56 +8,56 @@ from contextlib import aclosing
 from importlib.resources import files
 
 from ..conversation.history import Entry
-from ..conversation.notes import WORDS, Noted, Notes, Preparation, read_notes
+from ..conversation.notes import MAX_NOTE_WORDS, Noted, Notes, Preparation, read_notes
 from ..errors import ModelError
 from ..protocol.events import Usage
 from ..protocol.items import Item, Message, message, text_part
 from ..responses.request import Request
-from ..responses.stream import Finished
+from ..responses.stream import ResponseDone
 from ..session import Conversation, Sample, Session
 from ..text.tokens import estimate
-from .budget import PREPARE, Room, full, room_of
+from .budget import NOTES_SHARE, WindowBudget, full_share, window_budget
 from .units import tokens_of, units_of
 
-PATIENCE = 90.0
+NOTES_SECONDS = 90.0
 """Seconds that notes may take; after that the digest does without."""
 
 
 def look_ahead(session: Session, fields: bytes) -> None:
     """Begin to make notes for the next compaction, when it is near and they are not being made."""
-    talk, room = session.conversation, room_of(session, fields)
-    near = room and talk.history.tokens >= room.holds(full(session) * PREPARE)
+    conversation, room = session.conversation, window_budget(session, fields)
+    near = room and conversation.history.tokens >= room.holds(full_share(session) * NOTES_SHARE)
     ours = session.settings.compaction == "cells" and session.aside is not None
     if room is None or not near or not ours:
         return
-    if talk.preparing and talk.preparing.rewrites == talk.history.rewrites:
+    if conversation.preparing and conversation.preparing.rewrites == conversation.history.rewrites:
         return
     task = asyncio.get_running_loop().create_task(take_notes(session, fields, room))
-    talk.preparing = Preparation(task, talk.history.rewrites)
+    conversation.preparing = Preparation(task, conversation.history.rewrites)
 
 
 async def prepared_notes(session: Session) -> Noted | None:
     """The notes that were begun for this window, once they are made; None when there are none."""
-    talk = session.conversation
-    begun = talk.preparing
-    if begun is None or begun.rewrites != talk.history.rewrites:
+    conversation = session.conversation
+    begun = conversation.preparing
+    if begun is None or begun.rewrites != conversation.history.rewrites:
         return None
     if not begun.task.done() and begun.task.get_loop() is not asyncio.get_running_loop():
         return None
     noted = await asyncio.shield(begun.task) if not begun.task.done() else begun.task.result()
-    talk.preparing = None
+    conversation.preparing = None
     return noted if noted.notes else None
 
 
-async def take_notes(session: Session, fields: bytes, room: Room) -> Noted:
+async def take_notes(session: Session, fields: bytes, room: WindowBudget) -> Noted:
     """Ask the model for notes of as much of the window as leaves it room to answer."""
-    talk = session.conversation
-    entries = _answered(talk, room)
+    conversation = session.conversation
+    entries = _answered(conversation, room)
     items = bytearray(b",".join([*(entry.item.wire for entry in entries), asking().wire]))
     notes, usage = None, Usage()
     if entries:
         notes, usage = await _ask(session.aside or session.sample, Request.of(fields, items))
-    talk.usage += usage
+    conversation.usage += usage
     values = {"entries": len(entries), "usage": usage.model_dump()}
     session.record.append("notes", {**values, "notes": notes and notes.model_dump()})
     return Noted(notes, usage)
@@ -67,20 +67,20 @@ async def _ask(sample: Sample, request: Request) -> tuple[Notes | None, Usage]:
     items: list[Item] = []
     usage = Usage()
     try:
-        async with asyncio.timeout(PATIENCE), aclosing(sample(request)) as parts:
+        async with asyncio.timeout(NOTES_SECONDS), aclosing(sample(request)) as parts:
             async for part in parts:
                 if isinstance(part, Item):
                     items.append(part)
-                elif isinstance(part, Finished) and part.usage:
+                elif isinstance(part, ResponseDone) and part.usage:
                     usage = part.usage
     except (ModelError, TimeoutError):
         return None, usage
     return read_notes(items), usage
 
 
-def _answered(talk: Conversation, room: Room) -> list[Entry]:
+def _answered(conversation: Conversation, room: WindowBudget) -> list[Entry]:
     """The window up to what the model last answered, or less: what a server has in its cache."""
-    units = units_of(talk.history.entries)
+    units = units_of(conversation.history.entries)
     while units and units[-1][0].kind != "model":
         units.pop()
     left = room.holds(0.95) - estimate(asking().wire)
@@ -93,10 +93,10 @@ def _answered(talk: Conversation, room: Room) -> list[Entry]:
     return kept
 
 
-def ready_notes(talk: Conversation) -> Notes | None:
+def ready_notes(conversation: Conversation) -> Notes | None:
     """Notes that are ready, of this window."""
-    ready = talk.preparing
-    if ready is None or not ready.task.done() or ready.rewrites != talk.history.rewrites:
+    ready = conversation.preparing
+    if ready is None or not ready.task.done() or ready.rewrites != conversation.history.rewrites:
         return None
     return None if ready.task.cancelled() or ready.task.exception() else ready.task.result().notes
 
@@ -104,4 +104,4 @@ def ready_notes(talk: Conversation) -> Notes | None:
 def asking() -> Message:
     """The item that asks for notes, after the conversation as it stands: `prompts/notes.md`."""
     text = (files("inkernel.agent.context") / "prompts" / "notes.md").read_text(encoding="utf-8")
-    return message("user", text_part(text.replace("{words}", str(WORDS))))
+    return message("user", text_part(text.replace("{words}", str(MAX_NOTE_WORDS))))

@@ -7,28 +7,28 @@ Pure; knows neither what runs showed nor where they are kept.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from ..conversation.runs import RunHead, Runs, Together
+from ..conversation.runs import RunLog, RunSummary, Together
 from ..text.tokens import estimate
 
 KEEPS = (100, 50, 20, 10, 5, 2, 1)
 """How many lines of each level there are, at least; the first that fits is taken."""
 
-NAMES, OUTCOMES = 6, 4
+MAX_RANGE_NAMES, MAX_RANGE_OUTCOMES = 6, 4
 """Most names and most outcomes of one range."""
 
-LARGE = 100
+LARGE_RUN_TOKENS = 100
 """Tokens of a run from which on its size is told."""
 
 BASE = 10
 
-Span = tuple[int, int]
+RunSpan = tuple[int, int]
 """Where a row of runs starts and ends, counted from 0."""
 
-Besides = Callable[[RunHead], str | None]
+Besides = Callable[[RunSummary], str | None]
 """What besides is to be said of a run; None when the person hides it."""
 
 
-def index_lines(runs: Runs, upto: int, budget: int, besides: Besides) -> list[str]:
+def index_lines(runs: RunLog, upto: int, budget: int, besides: Besides) -> list[str]:
     """Lines for the first `upto` runs, in at most about `budget` tokens."""
     for keep in KEEPS:
         lines = _fitting(runs, ranges(upto, keep), budget, besides)
@@ -37,7 +37,7 @@ def index_lines(runs: Runs, upto: int, budget: int, besides: Besides) -> list[st
     return _coarser(runs, ranges(upto, KEEPS[-1]), budget, besides)
 
 
-def _coarser(runs: Runs, spans: list[Span], budget: int, besides: Besides) -> list[str]:
+def _coarser(runs: RunLog, spans: list[RunSpan], budget: int, besides: Besides) -> list[str]:
     """Lines for a very small window: the oldest spans become one, more of them until it fits."""
     while len(spans) > 1:
         half = len(spans) // 2 or 1
@@ -48,7 +48,7 @@ def _coarser(runs: Runs, spans: list[Span], budget: int, besides: Besides) -> li
     return list(_newest_first(runs, spans, besides))
 
 
-def _fitting(runs: Runs, spans: list[Span], budget: int, besides: Besides) -> list[str] | None:
+def _fitting(runs: RunLog, spans: list[RunSpan], budget: int, besides: Besides) -> list[str] | None:
     """Lines for these spans, if they fit. Looks at no more of them than would."""
     lines = list[str]()
     for line in _newest_first(runs, spans, besides):
@@ -59,12 +59,12 @@ def _fitting(runs: Runs, spans: list[Span], budget: int, besides: Besides) -> li
     return lines[::-1]
 
 
-def ranges(upto: int, keep: int) -> list[Span]:
+def ranges(upto: int, keep: int) -> list[RunSpan]:
     """`range(upto)` as spans of 1, 10, 100 … numbers, each beginning at a multiple of its length.
 
     From the end, `keep` to `keep + 9` spans of each length, but for the longest: all that is left.
     """
-    found: list[Span] = []
+    found: list[RunSpan] = []
     end, size = upto, 1
     while end:
         start = max(0, end // size - keep) // BASE * BASE * size
@@ -73,15 +73,15 @@ def ranges(upto: int, keep: int) -> list[Span]:
     return found[::-1]
 
 
-def run_line(head: RunHead, besides: str = "") -> str:
+def run_line(head: RunSummary, besides: str = "") -> str:
     """One run in a line."""
     outcome = f"{head.status} {head.error}".strip()
     bound = f"; bound {', '.join(head.bound)}" if head.bound else ""
-    size = f", {head.tokens:,} tokens" if head.tokens > LARGE else ""
+    size = f", {head.tokens:,} tokens" if head.tokens > LARGE_RUN_TOKENS else ""
     return f"- {head.handle} {head.label}: {outcome}{size}{bound}{besides} `{head.line}`"
 
 
-def _newest_first(runs: Runs, spans: Sequence[Span], besides: Besides) -> Iterator[str]:
+def _newest_first(runs: RunLog, spans: Sequence[RunSpan], besides: Besides) -> Iterator[str]:
     for start, end in reversed(spans):
         if end - start > 1:
             if together := _together(runs, start, end, besides):
@@ -90,7 +90,7 @@ def _newest_first(runs: Runs, spans: Sequence[Span], besides: Besides) -> Iterat
             yield run_line(runs.heads[start], told)
 
 
-def _together(runs: Runs, start: int, end: int, besides: Besides) -> Together | None:
+def _together(runs: RunLog, start: int, end: int, besides: Besides) -> Together | None:
     """What is told of these runs together; None when the person hides them all.
 
     A row of 10, 100, … is always the same runs, so that it is put together once.
@@ -114,9 +114,9 @@ def _together(runs: Runs, start: int, end: int, besides: Besides) -> Together | 
     return together
 
 
-def _alone(head: RunHead) -> Together:
+def _alone(head: RunSummary) -> Together:
     outcome = f"{head.status} {head.error}".strip()
-    return Together(head.handle, head.handle, ((outcome, 1),), head.bound[:NAMES], False)
+    return Together(head.handle, head.handle, ((outcome, 1),), head.bound[:MAX_RANGE_NAMES], False)
 
 
 def _joined(parts: Sequence[Together]) -> Together:
@@ -124,13 +124,13 @@ def _joined(parts: Sequence[Together]) -> Together:
     for part in parts:
         outcomes.update(dict(part.outcomes))
     names = list(dict.fromkeys(name for part in parts for name in part.bound))
-    more = len(names) > NAMES or any(part.more for part in parts)
+    more = len(names) > MAX_RANGE_NAMES or any(part.more for part in parts)
     counted = tuple(outcomes.most_common())
-    return Together(parts[0].first, parts[-1].last, counted, tuple(names[:NAMES]), more)
+    return Together(parts[0].first, parts[-1].last, counted, tuple(names[:MAX_RANGE_NAMES]), more)
 
 
 def _range_line(runs: Together) -> str:
-    told = ", ".join(f"{count} {outcome}" for outcome, count in runs.outcomes[:OUTCOMES])
+    told = ", ".join(f"{count} {outcome}" for outcome, count in runs.outcomes[:MAX_RANGE_OUTCOMES])
     names = ", ".join((*runs.bound, *(["…"] if runs.more else [])))
     bound = f"; bound {names}" if names else ""
     return f"- {runs.first}–{runs.last}: {told}{bound}"

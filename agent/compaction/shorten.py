@@ -8,16 +8,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..context.changes import environment_item
-from ..conversation.digest import CELLS, NAMES, Digest, Parts, SaidTurn, make_digest, share
+from ..conversation.digest import (
+    CELLS_SHARE,
+    NAMES_SHARE,
+    Digest,
+    Parts,
+    SaidTurn,
+    make_digest,
+    share,
+)
 from ..conversation.history import Entry
 from ..conversation.notes import Notes
-from ..conversation.runs import RunHead, Runs, TurnHead
+from ..conversation.runs import RunLog, RunSummary, TurnHead
 from ..conversation.validity import Validity
 from ..protocol.items import Message, message, text_part
 from ..text.tokens import cut_middle, estimate
 from .run_index import index_lines
 from .units import (
-    Keep,
+    KeepText,
     Smaller,
     Unit,
     replaced_by,
@@ -27,15 +35,15 @@ from .units import (
     without_images,
 )
 
-ANSWER = 80
+MAX_ANSWER_TOKENS = 80
 """Most tokens of an answer that is kept beside what was asked."""
 
-RECENT = 0.5
+RECENT_SHARE = 0.5
 """Part of the room for what is latest: its outputs and images are the last to be cut."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CompactionInput:
     """What is known beside the window.
 
     `turn`: the present one. `facts`: of the place, as told. `names`: a line for each live variable,
@@ -51,11 +59,11 @@ class Known:
     digest: Digest | None = None
 
     @property
-    def runs(self) -> Runs:
+    def runs(self) -> RunLog:
         """All of the session."""
         return self.validity.runs
 
-    def besides(self, head: RunHead) -> str | None:
+    def besides(self, head: RunSummary) -> str | None:
         """What the index says of a run besides; None of one that is hidden."""
         if self.validity.hides(head):
             return None
@@ -87,7 +95,7 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Shortened:
+class CompactedWindow:
     """The new window. `tokens`: of it, about; `folded`: how many units only the digest tells of."""
 
     entries: tuple[Entry, ...]
@@ -97,7 +105,9 @@ class Shortened:
     folded: int
 
 
-def shorten(entries: Sequence[Entry], known: Known, room: int, keep: Keep) -> Shortened:
+def shorten(
+    entries: Sequence[Entry], known: CompactionInput, room: int, keep: KeepText
+) -> CompactedWindow:
     """The window in at most about `room` tokens, where that can be.
 
     What the person said last, the last sample and what is pinned stay whole.
@@ -114,21 +124,23 @@ def shorten(entries: Sequence[Entry], known: Known, room: int, keep: Keep) -> Sh
     return work.folded(boundary)
 
 
-def rebuild(entries: Sequence[Entry], known: Known, room: int) -> Shortened:
+def rebuild(entries: Sequence[Entry], known: CompactionInput, room: int) -> CompactedWindow:
     """The window with a digest made anew; nothing is left out."""
     return _work(entries, known, room).folded(0)
 
 
-def _work(entries: Sequence[Entry], known: Known, room: int) -> "_Work":
+def _work(entries: Sequence[Entry], known: CompactionInput, room: int) -> "_Rewrite":
     remade = ("instructions", "place", "digest", *(("names",) if known.names else ()))
     body = [entry for entry in entries if entry.kind not in remade]
-    return _Work(units_of(body), _standing(entries, known), known, room)
+    return _Rewrite(units_of(body), _standing(entries, known), known, room)
 
 
-class _Work:
+class _Rewrite:
     """A window on its way: `units`, what each costs, what was done to them."""
 
-    def __init__(self, units: list[Unit], head: list[Entry], known: Known, room: int) -> None:
+    def __init__(
+        self, units: list[Unit], head: list[Entry], known: CompactionInput, room: int
+    ) -> None:
         self.units = units
         self.costs = [tokens_of(unit) for unit in units]
         self._head = head
@@ -157,7 +169,7 @@ class _Work:
 
     def recent(self) -> int:
         """The first unit of those that are latest."""
-        left = int(self._room * RECENT)
+        left = int(self._room * RECENT_SHARE)
         for at in reversed(range(len(self.units))):
             left -= self.costs[at]
             if left < 0:
@@ -198,7 +210,7 @@ class _Work:
         """Tokens of a unit, but for those that stay anyway."""
         return 0 if self._stays(self.units[at]) else self.costs[at]
 
-    def folded(self, boundary: int) -> Shortened:
+    def folded(self, boundary: int) -> CompactedWindow:
         """The window from there on, what stays before it, and a digest of the rest."""
         gone = [unit for unit in self.units[:boundary] if not self._stays(unit)]
         digest = self._digest(boundary)
@@ -211,7 +223,7 @@ class _Work:
             runs=sum(entry.run is not None for unit in gone for entry in unit),
             turns=sum(unit[0].kind == "said" for unit in gone),
         )
-        return Shortened(entries, digest, dropped, tokens_of(entries), boundary)
+        return CompactedWindow(entries, digest, dropped, tokens_of(entries), boundary)
 
     def _fits(self) -> bool:
         return self._fixed + self._bare + sum(self.costs) <= self._room
@@ -235,7 +247,7 @@ class _Work:
         said = [*(earlier.said if earlier else ()), *self._said(boundary)]
         notes = known.notes or (earlier.notes if earlier else Notes())
 
-        budget = share(self._room, CELLS)
+        budget = share(self._room, CELLS_SHARE)
         parts = Parts(
             notes=notes,
             said=said,
@@ -243,7 +255,7 @@ class _Work:
             more=earlier.more if earlier else "",
             cells=index_lines(known.runs, upto, budget, known.besides),
             upto=upto,
-            names=list(_names(known.names, share(self._room, NAMES))),
+            names=list(_names(known.names, share(self._room, NAMES_SHARE))),
             mark=known.validity.mark,
             superseded=known.validity.superseded,
         )
@@ -278,7 +290,7 @@ class _Work:
                 )
 
 
-def _standing(entries: Sequence[Entry], known: Known) -> list[Entry]:
+def _standing(entries: Sequence[Entry], known: CompactionInput) -> list[Entry]:
     """What holds throughout: the project's instructions and the place, the latest of each."""
     docs = [entry for entry in entries if entry.kind == "instructions"][-1:]
     place = [entry for entry in entries if entry.kind == "place"]
@@ -293,7 +305,10 @@ def _answers(entries: Iterator[Entry]) -> Iterator[tuple[int, str]]:
     """Of each turn the start of the last thing the model said."""
     for entry in entries:
         if isinstance(entry.item, Message) and entry.kind == "model" and entry.item.text.strip():
-            yield entry.turn, " ".join(cut_middle(entry.item.text.strip(), ANSWER).split())
+            yield (
+                entry.turn,
+                " ".join(cut_middle(entry.item.text.strip(), MAX_ANSWER_TOKENS).split()),
+            )
 
 
 def _said_text(item: Message) -> str:

@@ -12,15 +12,15 @@ from ..protocol.items import FunctionCallOutput, Item, Message, call_output, mes
 from ..protocol.verbatim_json import loads
 from ..text.tokens import cut_middle, estimate
 
-Keep = Callable[[str, int], str]
+KeepText = Callable[[str, int], str]
 """Keeps a text of a turn that is about to be cut; the handle it can be read by."""
 
 Unit = tuple[Entry, ...]
 
-SHORT = 200
+CUT_TEXT_TOKENS = 200
 """Tokens that are left of a text that is cut."""
 
-LONG = 400
+LONG_TEXT_TOKENS = 400
 """Tokens of a text that is worth cutting."""
 
 
@@ -50,7 +50,7 @@ class Smaller:
     changed: int
 
 
-def without_bulk(unit: Unit, keep: Keep) -> Smaller:
+def without_bulk(unit: Unit, keep: KeepText) -> Smaller:
     """With head and tail of long texts of outputs and cells."""
     return _each(unit, lambda entry: _cut(entry, keep))
 
@@ -78,17 +78,17 @@ def _each(unit: Unit, change: Callable[[Entry], Entry]) -> Smaller:
     return Smaller(changed if count else unit, count)
 
 
-def _cut(entry: Entry, keep: Keep) -> Entry:
-    if entry.kind not in ("output", "cells") or _text_tokens(entry.item) <= LONG:
+def _cut(entry: Entry, keep: KeepText) -> Entry:
+    if entry.kind not in ("output", "cells") or _text_tokens(entry.item) <= LONG_TEXT_TOKENS:
         return entry
     parts = list(_parts(entry.item))
     text = "\n".join(part["text"] for part in parts if "text" in part)
     handle = entry.run or keep(text, entry.turn)
     if text.startswith("<cells>\n"):
         inner = text.removeprefix("<cells>\n").removesuffix("\n</cells>")
-        short = f"<cells>\n{cut_middle(inner, SHORT)}\n[{handle} has it whole]\n</cells>"
+        short = f"<cells>\n{cut_middle(inner, CUT_TEXT_TOKENS)}\n[{handle} has it whole]\n</cells>"
     else:
-        short = f"{cut_middle(text, SHORT)}\n[{handle} has it whole]"
+        short = f"{cut_middle(text, CUT_TEXT_TOKENS)}\n[{handle} has it whole]"
     return _with_texts(entry, [short], [part for part in parts if "text" not in part])
 
 

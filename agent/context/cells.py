@@ -8,23 +8,23 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..conversation.output_store import KeptRun
-from ..conversation.runs import RunHead, first_line
+from ..conversation.runs import RunSummary, first_line
 from ..protocol.cells import CellRun, Output
 from ..protocol.items import Message, message, text_part
-from ..protocol.observed import CellSeen, Stale
+from ..protocol.observed import Stale, UserCellRun
 from ..text.cell_output import images_of
 from ..text.images import image_or_words
 from ..text.tokens import cut_middle, estimate
-from ..text.truncation import fenced, fit, run_pieces
+from ..text.truncation import fenced, fit, run_parts_of
 
-SOURCE, OUTPUT = 1_000, 1_000
+MAX_SOURCE_TOKENS, MAX_OUTPUT_TOKENS = 1_000, 1_000
 """Most tokens of one cell's source, and of its outputs."""
 
-FIGURES = 2
+MAX_FIGURES = 2
 """Figures that are sent: the latest. An image costs about as much as a page of text."""
 
 
-class Hidden(NamedTuple):
+class HiddenRuns(NamedTuple):
     """Runs that the person hides: how many, and the handles of those whose place they took."""
 
     runs: int = 0
@@ -39,10 +39,10 @@ class ToldCells(NamedTuple):
 
 
 def tell_cells(
-    runs: Sequence[KeptRun], hidden: Hidden, stale: Stale, budget: int
+    runs: Sequence[KeptRun], hidden: HiddenRuns, stale: Stale, budget: int
 ) -> list[ToldCells]:
     """Items in at most about `budget` tokens of text, with the latest figures."""
-    whole, figures = list[ToldCells](), FIGURES
+    whole, figures = list[ToldCells](), MAX_FIGURES
     for kept in reversed(runs):
         text = run_text(kept)
         budget -= estimate(text)
@@ -58,12 +58,12 @@ def tell_cells(
     return told + ([ToldCells(_item("\n".join(after)))] if after else [])
 
 
-def told_again(head: RunHead, run: CellRun, superseded: str | None) -> Message:
+def told_again(head: RunSummary, run: CellRun, superseded: str | None) -> Message:
     """A run whole, with its latest figures, that was told before."""
     title = f"## {head.label} · {head.handle}, brought back by the person"
     title += f"; superseded by {superseded}: what follows is old" if superseded else ""
     text = _run_text(title, head.handle, run)
-    return _item(text, _images(run.outputs, FIGURES))
+    return _item(text, _images(run.outputs, MAX_FIGURES))
 
 
 def run_text(kept: KeptRun) -> str:
@@ -75,12 +75,12 @@ def run_text(kept: KeptRun) -> str:
     return _run_text(title, kept.handle, run)
 
 
-def _run_text(title: str, handle: str, run: CellRun | CellSeen) -> str:
-    source = cut_middle(run.source.strip("\n"), SOURCE)
+def _run_text(title: str, handle: str, run: CellRun | UserCellRun) -> str:
+    source = cut_middle(run.source.strip("\n"), MAX_SOURCE_TOKENS)
     parts = [title, fenced(source, "python")]
     if source != run.source.strip("\n"):
         parts.append(f"(the whole source stands at the end of {handle})")
-    showed = fit(run_pieces(run), OUTPUT, handle)
+    showed = fit(run_parts_of(run), MAX_OUTPUT_TOKENS, handle)
     return "\n".join([*parts, fenced(showed) if run.outputs else showed])
 
 
@@ -93,7 +93,7 @@ def _images(outputs: Sequence[Output], most: int) -> list[dict[str, str]]:
     return [image_or_words(*image) for image in found[len(found) - min(most, len(found)) :]]
 
 
-def _besides(hidden: Hidden, stale: Stale) -> Iterator[str]:
+def _besides(hidden: HiddenRuns, stale: Stale) -> Iterator[str]:
     if hidden.runs:
         yield f"{hidden.runs} run(s) hidden from you by the person."
     for handle in hidden.superseded:
@@ -116,7 +116,7 @@ def _briefly(runs: Sequence[KeptRun], budget: int) -> Iterator[str]:
     yield from lines
 
 
-def _brief(run: CellSeen) -> str:
+def _brief(run: UserCellRun) -> str:
     groups = (("bound", run.bound), ("changed", run.changed), ("deleted", run.deleted))
     told = "; ".join(f"{what} {_listed(names)}" for what, names in groups if names)
     return first_line(run.source) + (f"; {told}" if told else "")

@@ -12,15 +12,15 @@ from typing import Any, Literal, NamedTuple, Self, cast
 from ..config.project import Doc
 from ..conversation.output_store import KeptRun
 from ..protocol.items import Message, message, text_part
-from ..protocol.observed import CellSeen, NameSeen, Stale
-from .cells import Hidden, tell_cells
+from ..protocol.observed import Stale, UserCellRun, Variable
+from .cells import HiddenRuns, tell_cells
 from .variables import ToldName, name_digest, tell_names
 
-Kind = Literal["instructions", "place", "cells", "names"]
+ContextKind = Literal["instructions", "place", "cells", "names"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Environment:
     """Where we are. `packages`: versions of those already imported. `date`: YYYY-MM-DD."""
 
     cwd: str
@@ -42,16 +42,16 @@ class Snapshot:
     names it read that were bound or changed after it.
     """
 
-    place: Place
+    environment: Environment
     kernel: str = ""
-    names: Mapping[str, NameSeen] = field(default_factory=dict[str, NameSeen])
-    cells: tuple[CellSeen, ...] = ()
+    names: Mapping[str, Variable] = field(default_factory=dict[str, Variable])
+    cells: tuple[UserCellRun, ...] = ()
     last: int = 0
     stale: Stale = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class KnownContext:
     """What the model knows of all this."""
 
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -61,7 +61,7 @@ class Told:
     run: int = 0
     stale: tuple[str, ...] = ()
 
-    def changes(self, later: "Told") -> dict[str, Any]:
+    def changes(self, later: "KnownContext") -> dict[str, Any]:
         """What `later` knows besides, as JSON for the record: of names only those that differ."""
         new = {
             name: name_digest(seen)
@@ -102,10 +102,10 @@ class Budget:
     names: int = 2_000
 
 
-class Telling(NamedTuple):
+class ContextItem(NamedTuple):
     """An item to append, what it is about, and the handle of the run it tells."""
 
-    kind: Kind
+    kind: ContextKind
     item: Message
     run: str | None = None
 
@@ -114,60 +114,62 @@ class Cells(NamedTuple):
     """The person's runs to tell of: those that are kept, and what is hidden."""
 
     kept: Sequence[KeptRun] = ()
-    hidden: Hidden = Hidden()
+    hidden: HiddenRuns = HiddenRuns()
 
 
 NO_CELLS = Cells()
 
 
 def difference(
-    told: Told,
+    told: KnownContext,
     now: Snapshot,
     budget: Budget,
     mentioned: frozenset[str] = frozenset(),
     cells: Cells = NO_CELLS,
-) -> tuple[list[Telling], Told]:
+) -> tuple[list[ContextItem], KnownContext]:
     """What is new since `told`, in fixed order, and what is known after it.
 
     `mentioned`: names that the person speaks of; they are told before others when not all fit.
     `cells`: those of `now`, as they were kept.
     """
-    items, after = place_difference(told, now.place)
+    items, after = environment_difference(told, now.environment)
     stale = tuple((run, names) for run, names in now.stale if run not in told.stale)
     new_kernel = bool(told.kernel) and told.kernel != now.kernel
     for told_cells in tell_cells(cells.kept, cells.hidden, stale, budget.cells):
-        items.append(Telling("cells", *told_cells))
+        items.append(ContextItem("cells", *told_cells))
     known: Mapping[str, ToldName] = {} if new_kernel else told.names
     if names := tell_names(known, now.names, budget.names, mentioned, new_kernel):
-        items.append(Telling("names", message("user", text_part(names))))
+        items.append(ContextItem("names", message("user", text_part(names))))
     stale_runs = tuple(run for run, _ in now.stale)
     return items, replace(after, kernel=now.kernel, names=now.names, run=now.last, stale=stale_runs)
 
 
-def place_difference(
-    told: Told, place: Place, later: frozenset[str] = frozenset()
-) -> tuple[list[Telling], Told]:
+def environment_difference(
+    told: KnownContext, environment: Environment, later: frozenset[str] = frozenset()
+) -> tuple[list[ContextItem], KnownContext]:
     """What is new of the place alone. Facts in `later` are left for another time."""
-    items: list[Telling] = []
-    docs, facts = tuple(map(_digest, place.docs)), _facts(place)
+    items: list[ContextItem] = []
+    docs, facts = tuple(map(_digest, environment.docs)), _facts(environment)
     facts |= {name: told.facts[name] for name in later if name in told.facts}
     if docs != told.docs:
-        items.append(Telling("instructions", message("user", text_part(_docs_text(place.docs)))))
+        items.append(
+            ContextItem("instructions", message("user", text_part(_docs_text(environment.docs))))
+        )
     if facts != told.facts:
         text = _environment_text(told.facts, facts)
-        items.append(Telling("place", message("user", text_part(text))))
+        items.append(ContextItem("place", message("user", text_part(text))))
     return items, replace(told, facts=facts, docs=docs)
 
 
-def _facts(place: Place) -> dict[str, str]:
+def _facts(environment: Environment) -> dict[str, str]:
     facts = {
-        "cwd": place.cwd,
-        "date": place.date,
-        "timezone": place.timezone,
-        "python": place.python,
-        "notebook": place.notebook or "",
-        "imported": ", ".join(f"{n} {v}" for n, v in sorted(place.packages.items())),
-        "policy": place.policy,
+        "cwd": environment.cwd,
+        "date": environment.date,
+        "timezone": environment.timezone,
+        "python": environment.python,
+        "notebook": environment.notebook or "",
+        "imported": ", ".join(f"{n} {v}" for n, v in sorted(environment.packages.items())),
+        "policy": environment.policy,
     }
     return facts
 

@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..protocol.observed import NameSeen
+from ..protocol.observed import Variable
 from ..text.tokens import estimate
 
 NEW_KERNEL = "This is a new kernel: of the earlier variables nothing is left but what is listed."
 
 
-ToldName = NameSeen | str
+ToldName = Variable | str
 """A name as it was told; read back from a record, the digest of its line."""
 
 
@@ -22,7 +22,7 @@ def name_digest(told: ToldName) -> str:
 
 def tell_names(
     told: Mapping[str, ToldName],
-    now: Mapping[str, NameSeen],
+    now: Mapping[str, Variable],
     budget: int,
     mentioned: frozenset[str],
     new_kernel: bool = False,
@@ -53,7 +53,7 @@ def tell_names(
     return "\n".join([*lines, "</names>"])
 
 
-def _fitting(names: Sequence[NameSeen], mentioned: frozenset[str], budget: int) -> Iterator[str]:
+def _fitting(names: Sequence[Variable], mentioned: frozenset[str], budget: int) -> Iterator[str]:
     latest = sorted(reversed(names), key=lambda seen: seen.name not in mentioned)
     for seen in latest:
         budget -= estimate(seen.line) + 1
@@ -68,11 +68,11 @@ def _cut_list(names: Iterable[str], most: int = 50) -> str:
     return ", ".join(listed[:most]) + more
 
 
-def _in_place(told: ToldName, now: NameSeen) -> bool:
+def _in_place(told: ToldName, now: Variable) -> bool:
     if isinstance(told, str) or ":" not in now.evidence:
         return False
     return told.evidence.partition(":")[0] == now.evidence.partition(":")[0]
 
 
-def _same(told: ToldName, now: NameSeen) -> bool:
+def _same(told: ToldName, now: Variable) -> bool:
     return told is now or (told == name_digest(now) if isinstance(told, str) else told == now)

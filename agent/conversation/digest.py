@@ -11,13 +11,13 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ..text.tokens import cut_middle, estimate
-from .notes import NO_NOTES, Cited, Notes, Step
+from .notes import NO_NOTES, Cited, Notes, PlanStep
 from .runs import HANDLE
 
-SAID, NOTED, CELLS, NAMES = 0.25, 0.20, 0.15, 0.08
+SAID_SHARE, NOTED_SHARE, CELLS_SHARE, NAMES_SHARE = 0.25, 0.20, 0.15, 0.08
 """Most of the room of a whole window that the parts of a digest take."""
 
-LEAST = 200
+MIN_SECTION_TOKENS = 200
 """Tokens that any part may have."""
 
 _LABEL = 12
@@ -85,12 +85,12 @@ class Parts:
 
 def make_digest(parts: Parts, room: int) -> Digest:
     """The digest for a window of `room` tokens."""
-    said = _fitting_turns(parts.said, share(room, SAID))
+    said = _fitting_turns(parts.said, share(room, SAID_SHARE))
     left = parts.left + len(parts.said) - len(said.turns)
     lines = ["<digest>", HEAD]
     if parts.said or parts.left:
         lines += ["", f"## {MADE[0]}", *_said_lines(said, left, parts.superseded)]
-    lines += _notes_lines(parts.notes, parts.mark, share(room, NOTED))
+    lines += _notes_lines(parts.notes, parts.mark, share(room, NOTED_SHARE))
     if parts.more:
         lines += ["", parts.more]
     for title, listed in ((MADE[1], parts.cells), (MADE[2], parts.names)):
@@ -109,10 +109,10 @@ def make_digest(parts: Parts, room: int) -> Digest:
 
 def share(room: int, part: float) -> int:
     """Tokens of a part of a digest."""
-    return max(LEAST, int(room * part))
+    return max(MIN_SECTION_TOKENS, int(room * part))
 
 
-def edited(digest: Digest, text: str) -> Digest:
+def edited_digest(digest: Digest, text: str) -> Digest:
     """The digest as a person rewrote it: what they wrote is sent, and taken over by the next."""
     inner = text.strip().removeprefix("<digest>").removesuffix("</digest>").strip("\n")
     found = _sections(inner)
@@ -145,9 +145,9 @@ def _fitting_turns(said: Sequence[SaidTurn], budget: int) -> _Fitting:
     for turn in reversed(said):
         cost = estimate(turn.text) + _LABEL
         if cost > budget:
-            if budget >= LEAST or not kept:
+            if budget >= MIN_SECTION_TOKENS or not kept:
                 kept.insert(0, turn)
-                cut, budget = max(budget, LEAST), 0
+                cut, budget = max(budget, MIN_SECTION_TOKENS), 0
             break
         budget -= cost
         kept.insert(0, turn)
@@ -219,9 +219,9 @@ def _bullets(body: str) -> list[str]:
     return bullets
 
 
-def _step(text: str) -> Step:
+def _step(text: str) -> PlanStep:
     match = _STEP.fullmatch(text)
-    return Step(text=match[2], done=match[1] != " ") if match else Step(text=text)
+    return PlanStep(text=match[2], done=match[1] != " ") if match else PlanStep(text=text)
 
 
 def _cited(text: str) -> Cited:

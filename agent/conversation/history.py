@@ -15,7 +15,7 @@ _ESTIMATE = Estimate()
 _SEAL = 650
 """Bytes of encrypted reasoning that are not thought; the rest is base64 (Codex reckons so)."""
 
-Kind = Literal["instructions", "place", "digest", "cells", "names", "said", "model", "output"]
+EntryKind = Literal["instructions", "place", "digest", "cells", "names", "said", "model", "output"]
 """Told of where we are or were, said by the person, by the model, or put out by a tool."""
 
 
@@ -30,7 +30,7 @@ class Entry:
     item: Item
     turn: int
     cell: str | None
-    kind: Kind = "model"
+    kind: EntryKind = "model"
     run: str | None = None
 
 
@@ -39,7 +39,7 @@ Numbered = tuple[int, Entry]
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class OpaquePrefix:
     """The first `count` entries can only be read by the provider `by`; `local` stands for them."""
 
     by: str
@@ -54,7 +54,7 @@ class History:
     """
 
     def __init__(
-        self, numbered: Iterable[Numbered] = (), made: int = 0, seal: Seal | None = None
+        self, numbered: Iterable[Numbered] = (), made: int = 0, seal: OpaquePrefix | None = None
     ) -> None:
         """`made`: how many entries there were in the session, those that are gone among them."""
         self.made = made
@@ -90,7 +90,7 @@ class History:
             return n, entry
 
         window = [numbered(entry) for entry in entries]
-        self.seal = Seal(by, count, tuple(map(numbered, local))) if by else None
+        self.seal = OpaquePrefix(by, count, tuple(map(numbered, local))) if by else None
         self.rewrites += 1
         self._begin(window)
         return new

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from ..protocol.events import Usage
 from ..protocol.items import Item, Message
 
-WORDS = 700
+MAX_NOTE_WORDS = 700
 """Most words that are asked for."""
 
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
@@ -43,7 +43,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Step(_Frozen):
+class PlanStep(_Frozen):
     """One step of the plan."""
 
     text: Words
@@ -59,7 +59,9 @@ class Cited(_Frozen):
     )
 
 
-Steps = Annotated[tuple[Annotated[Step, BeforeValidator(_as_text)], ...], BeforeValidator(_many)]
+Steps = Annotated[
+    tuple[Annotated[PlanStep, BeforeValidator(_as_text)], ...], BeforeValidator(_many)
+]
 Things = Annotated[tuple[Annotated[Cited, BeforeValidator(_as_text)], ...], BeforeValidator(_many)]
 
 

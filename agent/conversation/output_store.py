@@ -9,36 +9,36 @@ from typing import Any, NamedTuple
 
 from ..errors import RecordError
 from ..protocol.cells import CellRun, DisplayOutput, Output
-from ..protocol.observed import CellSeen
+from ..protocol.observed import UserCellRun
 from ..text.lines import Lines
 from ..text.tokens import estimate
-from ..text.truncation import full
+from ..text.truncation import full_text
 from .record import Record
-from .runs import RunHead, Runs, head_of, run_key
+from .runs import RunLog, RunSummary, head_of, run_key
 
 
 class KeptRun(NamedTuple):
     """A run of the person's that was kept. `supersedes`: the handle of the one before it."""
 
     handle: str
-    run: CellSeen
+    run: UserCellRun
     supersedes: str | None
 
 
-class Outputs:
+class OutputStore:
     """Where in the record the text of each handle is, and which runs there were."""
 
     def __init__(
         self,
         record: Record,
         places: Mapping[str, int] | None = None,
-        runs: Runs | None = None,
+        runs: RunLog | None = None,
     ) -> None:
         """`places`: the byte at which the line of each handle begins, in a resumed record.
 
         `runs`: those that are in it.
         """
-        self.runs = Runs() if runs is None else runs
+        self.runs = RunLog() if runs is None else runs
         self._record = record
         self._places = dict(places or {})
         self._where: dict[str, Any] = {}
@@ -68,7 +68,7 @@ class Outputs:
         where = {"by": "agent", **self._where, "call_id": call_id}
         return self._keep({**where, **({"ran": ran} if ran else {})}, run).handle
 
-    def keep_seen(self, run: CellSeen, kernel: str = "") -> KeptRun:
+    def keep_seen(self, run: UserCellRun, kernel: str = "") -> KeptRun:
         """Record a run of the person's, outputs as far as the host has them, once.
 
         Raises RecordError.
@@ -92,7 +92,7 @@ class Outputs:
         head = self._keep(where, ran)
         return KeptRun(head.handle, run, self.runs.supersedes(head.handle))
 
-    def supersede(self, run: CellSeen) -> str | None:
+    def supersede(self, run: UserCellRun) -> str | None:
         """The handle whose place a hidden run takes, if there is one. Raises RecordError."""
         earlier = self.runs.latest(run_key(run.source, run.cell))
         if earlier is None or self.runs.superseded_by(earlier):
@@ -106,7 +106,7 @@ class Outputs:
         line = self.line(handle)
         if line["kind"] == "output":
             return Lines(line["text"])
-        return Lines(full(run_of(line)))
+        return Lines(full_text(run_of(line)))
 
     def line(self, handle: str) -> dict[str, Any]:
         """The record's line. Raises KeyError for a handle that is not there, RecordError."""
@@ -115,9 +115,9 @@ class Outputs:
             raise RecordError(f"{self._record.path} was changed: it no longer has {handle}.")
         return line
 
-    def _keep(self, where: Mapping[str, Any], run: CellRun) -> RunHead:
+    def _keep(self, where: Mapping[str, Any], run: CellRun) -> RunSummary:
         handle = self._next()
-        line = {**where, "handle": handle, "tokens": estimate(full(run)), **_values(run)}
+        line = {**where, "handle": handle, "tokens": estimate(full_text(run)), **_values(run)}
         self._places[handle] = self._record.append("cell_run", line)
         head = head_of(line)
         self.runs.add(head)

@@ -130,7 +130,7 @@ class Record:
             os.ftruncate(self._file, os.fstat(self._file).st_size - written)
 
 
-class Line(NamedTuple):
+class StoredLine(NamedTuple):
     """One line: the byte it begins at, its text, its value."""
 
     at: int
@@ -143,7 +143,7 @@ def read_record(path: Path) -> Iterator[dict[str, Any]]:
     return (line.value for line in read_lines(path))
 
 
-def read_lines(path: Path) -> Iterator[Line]:
+def read_lines(path: Path) -> Iterator[StoredLine]:
     """The lines of a session's log. A last line cut off by a crash is left out.
 
     Raises RecordError naming file and line for anything else that is not a line of ours.
@@ -154,7 +154,7 @@ def read_lines(path: Path) -> Iterator[Line]:
             for number, text in enumerate(file, 1):
                 value = _value(text)
                 if value is not None:
-                    yield Line(at, text, value)
+                    yield StoredLine(at, text, value)
                 elif text.endswith(b"\n"):
                     raise RecordError(
                         f"{path}, line {number}: not a line of a session record.",

@@ -12,9 +12,9 @@ from ..protocol.events import Usage
 from ..protocol.items import FunctionCallOutput, Item, Message, Reasoning, parse_item
 from ..protocol.verbatim_json import loads
 from .digest import Digest
-from .history import Entry, History, Kind, Numbered, Seal
-from .record import Line, read_lines
-from .runs import NO_MARKS, Marks, RunHead, TurnHead, first_line, head_of
+from .history import Entry, EntryKind, History, Numbered, OpaquePrefix
+from .record import StoredLine, read_lines
+from .runs import NO_MARKS, Marks, RunSummary, TurnHead, first_line, head_of
 
 _ITEM = b',"item":'
 """Before an item in its line. No string before it can hold this: there, quotes are escaped."""
@@ -40,7 +40,7 @@ class Resumed:
     digest: Digest | None = None
     marks: Marks = NO_MARKS
     outputs: dict[str, int] = field(default_factory=dict[str, int])
-    runs: list[RunHead] = field(default_factory=list[RunHead])
+    runs: list[RunSummary] = field(default_factory=list[RunSummary])
     ended: list[str] = field(default_factory=list[str])
 
 
@@ -73,7 +73,7 @@ class _Raw:
     wire: bytes
     turn: int
     cell: str | None
-    about: Kind
+    about: EntryKind
     run: str | None
 
     def entry(self) -> Entry:
@@ -94,7 +94,7 @@ class _Replay:
         self._marks: dict[int, _Mark] = {}
         self._made = 0
 
-    def take(self, line: Line) -> None:
+    def take(self, line: StoredLine) -> None:
         """One more line."""
         value, resumed = line.value, self.resumed
         match value["kind"]:
@@ -121,7 +121,7 @@ class _Replay:
         seal, count = None, 0
         if self._seal:
             count = self._seal.count
-            seal = Seal(self._seal.by, count, tuple(self._numbered(self._seal.local)))
+            seal = OpaquePrefix(self._seal.by, count, tuple(self._numbered(self._seal.local)))
         window = [*numbered[:count], *_sendable(numbered[count:])]
         self.resumed.history = History(window, self._made, seal)
         if self._digest:
@@ -131,7 +131,7 @@ class _Replay:
     def _numbered(self, numbers: list[int]) -> list[Numbered]:
         return [(n, self._raw[n].entry()) for n in numbers if n in self._raw]
 
-    def _item(self, line: Line) -> None:
+    def _item(self, line: StoredLine) -> None:
         value = line.value
         wire = line.text.partition(_ITEM)[2].rstrip()[:-1]
         n, cell = value.get("n", self._made), value.get("cell", self.resumed.cell)

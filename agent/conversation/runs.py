@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
-LINE = 100
+MAX_FIRST_LINE_CHARS = 100
 """Characters of a source's first line that are kept."""
-BOUND = 8
+MAX_BOUND_NAMES = 8
 """Names a run bound that are kept here."""
 HIDDEN = "a run hidden from you"
 CELL_ID = 4
@@ -24,7 +24,7 @@ _RANGE = re.compile(r"(?:out-)?(\d+) ?(?:–|—|-|\.\.|:|to) ?(?:out-)?(\d+)", 
 
 
 @dataclass(frozen=True, slots=True)
-class RunHead:
+class RunSummary:
     """One run without what it showed.
 
     `key` is equal for runs of one cell. `turn`: the one that ran it, or of the person's runs the
@@ -101,10 +101,10 @@ class Marks:
 NO_MARKS = Marks()
 
 
-def head_of(line: dict[str, Any]) -> RunHead:
+def head_of(line: dict[str, Any]) -> RunSummary:
     """The head of a run as a record's line of kind `cell_run` has it."""
     errors = [shown["ename"] for shown in line["outputs"] if shown["output_type"] == "error"]
-    return RunHead(
+    return RunSummary(
         handle=line["handle"],
         by=line.get("by", "agent"),
         key=run_key(line["source"], line.get("cell" if line.get("by") == "person" else "ran")),
@@ -115,7 +115,7 @@ def head_of(line: dict[str, Any]) -> RunHead:
         count=line.get("count"),
         number=line.get("number"),
         kernel=line.get("kernel"),
-        bound=tuple(line.get("bound", ()))[:BOUND],
+        bound=tuple(line.get("bound", ()))[:MAX_BOUND_NAMES],
         error=errors[-1] if errors else "",
         tokens=line.get("tokens", 0),
     )
@@ -129,18 +129,18 @@ def run_key(source: str, cell: str | None) -> str:
 def first_line(text: str) -> str:
     """The first line that says something, bounded."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return line if len(line) <= LINE else f"{line[:LINE]}…"
+    return line if len(line) <= MAX_FIRST_LINE_CHARS else f"{line[:MAX_FIRST_LINE_CHARS]}…"
 
 
-class Runs:
+class RunLog:
     """All runs of a session in the order they were kept. Adding one costs always the same.
 
     `together`: what was put together of many, by where they start and end; of no more use when
     other cells are hidden.
     """
 
-    def __init__(self, heads: Iterable[RunHead] = (), ended: Iterable[str] = ()) -> None:
-        self.heads: list[RunHead] = []
+    def __init__(self, heads: Iterable[RunSummary] = (), ended: Iterable[str] = ()) -> None:
+        self.heads: list[RunSummary] = []
         self.together: dict[tuple[int, int], Together | None] = {}
         self._at: dict[str, int] = {}
         self._latest: dict[str, str] = {}
@@ -152,7 +152,7 @@ class Runs:
         for handle in ended:
             self._next.setdefault(handle, HIDDEN)
 
-    def add(self, head: RunHead) -> None:
+    def add(self, head: RunSummary) -> None:
         """Add a run; it takes the place of the latest of its cell."""
         earlier = self.latest(head.key)
         self._at[head.handle] = len(self.heads)
@@ -171,7 +171,7 @@ class Runs:
         """The handle of the latest run of a cell."""
         return self._latest.get(key)
 
-    def get(self, handle: str | None) -> RunHead | None:
+    def get(self, handle: str | None) -> RunSummary | None:
         """The run of that handle."""
         at = self._at.get(handle or "")
         return None if at is None else self.heads[at]
@@ -197,7 +197,7 @@ class Runs:
         head = self.get(handle)
         return tuple(it.handle for it in self.heads if head and it.key == head.key)
 
-    def named(self, words: str) -> tuple[RunHead, ...]:
+    def named(self, words: str) -> tuple[RunSummary, ...]:
         """The runs a text names: `out-7`, `out-7–out-20`, `In [12]`, `12`, `turn 3`, a cell's id.
 
         A count names the latest run that had it.
@@ -241,7 +241,7 @@ def turns_named(words: str, turns: Sequence[TurnHead]) -> tuple[TurnHead, ...]:
     )
 
 
-def _with_cell(words: str, heads: Sequence[RunHead]) -> Iterator[RunHead]:
+def _with_cell(words: str, heads: Sequence[RunSummary]) -> Iterator[RunSummary]:
     if len(words) >= CELL_ID:
         yield from (it for it in heads if it.cell and it.cell.startswith(words))
 

@@ -19,7 +19,7 @@ from pydantic_core import from_json
 
 from ..errors import RecordError
 from ..protocol.items import Message, parse_item
-from ..text.truncation import run_pieces, whole
+from ..text.truncation import run_parts_of, whole
 from .output_store import run_of
 from .runs import TurnHead
 
@@ -28,17 +28,17 @@ T = TypeVar("T")
 FORMAT = 0x696B0001
 """Of the file, in its `user_version`; negative where there is no FTS5."""
 
-TEXT = 200_000
+MAX_SEARCHED_CHARS = 200_000
 """Most characters of one line of the record that are searched: most of its start, and its end."""
 
-WORDS, LETTERS, AROUND = 16, 1_000, 240
+MAX_QUERY_WORDS, MAX_QUERY_CHARS, CONTEXT_CHARS = 16, 1_000, 240
 """Most words and characters of a query, and most characters around a match that are shown."""
 
-RANKED, LOOKED = 500, 100
+MAX_RANKED, MAX_LOOKED_AT = 500, 100
 """Most matches that are ranked; more are given as they are, the latest first. With enough hits,
 most that are looked at for what they are part of."""
 
-PATIENCE = 1.0
+LOCK_SECONDS = 1.0
 """Seconds to wait for another process that writes the file."""
 
 _BATCH, _MARKED = 500, 4_096
@@ -121,7 +121,7 @@ class Index:
 
     def search(self, query: str, group: Group, most: int) -> list[Hit]:
         """At most `most` groups that have all words of a query, or else any; the best first."""
-        words = list(dict.fromkeys(_sound(query)[:LETTERS].split()))[:WORDS]
+        words = list(dict.fromkeys(_sound(query)[:MAX_QUERY_CHARS].split()))[:MAX_QUERY_WORDS]
         return self._ask(lambda db: _search(db, words, group, most)) if words else []
 
     def turns(self) -> list[TurnHead]:
@@ -161,8 +161,8 @@ class Index:
             return _answer(db, self._record, question)
 
 
-def _connect(place: str) -> sqlite3.Connection:
-    return sqlite3.connect(place, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+def _connect(to: str) -> sqlite3.Connection:
+    return sqlite3.connect(to, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def _answer(db: sqlite3.Connection, record: Path, question: Callable[[sqlite3.Connection], T]) -> T:
@@ -287,7 +287,7 @@ def _row(at: int, line: dict[str, Any], turn: int) -> Row | None:
         return Row(at, "said", "", "", *where, _sound(line.get("said", "")))
     if kind == "cell_run" and handle:
         run, whose = run_of(line), line.get("by", "agent")
-        text = _sound(f"{run.source}\n{whole(run_pieces(run))}")
+        text = _sound(f"{run.source}\n{whole(run_parts_of(run))}")
         return Row(at, "run", handle, whose, *where, text)
     if kind == "output" and handle:
         return Row(at, "text", handle, "", *where, _sound(line["text"]))
@@ -303,8 +303,8 @@ def _sound(text: str) -> str:
 
     Without what SQLite cannot take: lone surrogates, and NUL, which would end the text.
     """
-    if len(text) > TEXT:
-        text = f"{text[: TEXT * 3 // 4]}\n{text[-TEXT // 4 :]}"
+    if len(text) > MAX_SEARCHED_CHARS:
+        text = f"{text[: MAX_SEARCHED_CHARS * 3 // 4]}\n{text[-MAX_SEARCHED_CHARS // 4 :]}"
     return text.replace("\0", " ").encode(errors="replace").decode()
 
 
@@ -337,16 +337,16 @@ def _steps(db: sqlite3.Connection, words: Sequence[str]) -> Iterator[tuple[str, 
 
 def _ranked(db: sqlite3.Connection, match: str) -> list[int]:
     """The rows it finds, the best first. Words that are in very many tell nothing of any."""
-    found = _column(db, _MATCHES, match, RANKED + 1)
-    return found[:RANKED] if len(found) > RANKED else _column(db, _RANK, match)
+    found = _column(db, _MATCHES, match, MAX_RANKED + 1)
+    return found[:MAX_RANKED] if len(found) > MAX_RANKED else _column(db, _RANK, match)
 
 
 def _rarest(db: sqlite3.Connection, phrases: Sequence[str]) -> Iterator[str]:
     """The rarest of them: as many as find no more than is ranked, so that none drowns another."""
-    counts = ((len(_column(db, _MATCHES, phrase, RANKED + 1)), phrase) for phrase in phrases)
-    left = RANKED
+    counts = ((len(_column(db, _MATCHES, phrase, MAX_RANKED + 1)), phrase) for phrase in phrases)
+    left = MAX_RANKED
     for count, phrase in sorted(it for it in counts if it[0]):
-        if count <= left or left == RANKED:
+        if count <= left or left == MAX_RANKED:
             yield phrase
         left -= count
 
@@ -354,7 +354,7 @@ def _rarest(db: sqlite3.Connection, phrases: Sequence[str]) -> Iterator[str]:
 def _containing(db: sqlite3.Connection, words: Sequence[str], operator: str) -> list[int]:
     """Rows that hold the words anywhere, the latest first."""
     like = operator.join(["text LIKE ? ESCAPE '\\'"] * len(words))
-    sql = f"SELECT at FROM entry WHERE {like} ORDER BY at DESC LIMIT {RANKED}"
+    sql = f"SELECT at FROM entry WHERE {like} ORDER BY at DESC LIMIT {MAX_RANKED}"
     return _column(db, sql, *(f"%{word.translate(_ESCAPED)}%" for word in words))
 
 
@@ -369,7 +369,7 @@ def _grouped(
     groups: dict[str, list[Row]] = {}
     sql = f"SELECT {_ROW}, CASE kind WHEN 'text' THEN text ELSE '' END FROM entry WHERE at = ?"
     for number, at in enumerate(found):
-        if number >= LOOKED and len(groups) >= most:
+        if number >= MAX_LOOKED_AT and len(groups) >= most:
             break
         row = Row(*db.execute(sql, (at,)).fetchone())
         if (name := group(row)) is not None:
@@ -394,6 +394,6 @@ def _snippets(
 
 
 def _around(text: str, at: int) -> str:
-    start, end = max(0, at - AROUND // 3), max(0, at - AROUND // 3) + AROUND
+    start, end = max(0, at - CONTEXT_CHARS // 3), max(0, at - CONTEXT_CHARS // 3) + CONTEXT_CHARS
     around = " ".join(re.sub("[\2\3]", "", text[start:end]).split())
     return f"{'…' if start else ''}{around}{'…' if end < len(text) else ''}"

@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .runs import HIDDEN, NO_MARKS, Marks, RunHead, Runs
+from .runs import HIDDEN, NO_MARKS, Marks, RunLog, RunSummary
 
 
 @dataclass(frozen=True, slots=True)
 class Validity:
     """`stale`: handles of runs that read what changed since. `superseded`: turns, by which."""
 
-    runs: Runs
+    runs: RunLog
     marks: Marks = NO_MARKS
     stale: frozenset[str] = frozenset()
     superseded: Mapping[int, int] = field(default_factory=dict[int, int])
 
-    def hides(self, head: RunHead) -> bool:
+    def hides(self, head: RunSummary) -> bool:
         """The person hides that run, or the turn that ran it."""
         return head.key in self.marks.hidden or (head.by == "agent" and self.hides_turn(head.turn))
 
@@ -39,6 +39,6 @@ class Validity:
             return f" superseded by {later}"
         return " stale" if handle in self.stale else ""
 
-    def pins(self, head: RunHead) -> bool:
+    def pins(self, head: RunSummary) -> bool:
         """The person wants that run whole, and it is the latest of its cell."""
         return head.key in self.marks.pinned and not self.runs.superseded_by(head.handle)

@@ -16,14 +16,14 @@ from ..config.settings import nearest
 from ..errors import TurnInterrupted
 from ..permissions.judge import judge
 from ..protocol.actions import Action, Verdict
-from ..protocol.events import ApprovalNeeded, Event, Judged, ToolEnded, ToolStarted
+from ..protocol.events import ApprovalNeeded, Event, ToolEnded, ToolStarted, VerdictGiven
 from ..protocol.items import FunctionCall, call_output
 from ..session import Session
-from ..tools.tool import Tool, ToolOutput, find, read_arguments, told
+from ..tools.tool import Tool, ToolOutput, find_tool, read_arguments, text_output
 
 
 @dataclass(slots=True)
-class Call:
+class PendingCall:
     """One call on its way to an output. `tool` is None when there is none of that name."""
 
     item: FunctionCall
@@ -59,7 +59,7 @@ class Calls:
     """The calls of one response, in the order the model made them."""
 
     session: Session
-    calls: list[Call] = field(default_factory=list[Call])
+    calls: list[PendingCall] = field(default_factory=list[PendingCall])
 
     def add(self, item: FunctionCall) -> Iterator[Event]:
         """Take a call that is complete; start it now when nothing before it changes anything."""
@@ -97,7 +97,7 @@ class Calls:
             if call.task is not None:
                 call.task.cancel()
 
-    def _start_reading(self, call: Call) -> Iterator[Event]:
+    def _start_reading(self, call: PendingCall) -> Iterator[Event]:
         if call.output is None and call.task is None:
             yield self._judged(call, judge(call.action, self.session.settings.policy))
             yield _started(call)
@@ -109,7 +109,7 @@ class Calls:
                 return
             yield from self._start_reading(call)
 
-    async def _run_alone(self, call: Call) -> AsyncGenerator[Event]:
+    async def _run_alone(self, call: PendingCall) -> AsyncGenerator[Event]:
         """Judge, perhaps ask, run here and now (not in a task: live code may be interrupted)."""
         verdict = judge(call.action, self.session.settings.policy)
         if verdict.decision == "ask":
@@ -120,15 +120,15 @@ class Calls:
             yield _started(call)
             call.output = await call.run()
         else:
-            call.output = told(f"Not run: {verdict.reason}.", "denied")
+            call.output = text_output(f"Not run: {verdict.reason}.", "denied")
 
-    def _judged(self, call: Call, verdict: Verdict) -> Judged:
+    def _judged(self, call: PendingCall, verdict: Verdict) -> VerdictGiven:
         call_id = call.item.call_id
         values = {"call_id": call_id, "tool": call.item.name, **verdict.model_dump()}
         self.session.record.append("verdict", values)
-        return Judged(call_id=call_id, verdict=verdict)
+        return VerdictGiven(call_id=call_id, verdict=verdict)
 
-    def _commit(self, call: Call, output: ToolOutput) -> ToolEnded:
+    def _commit(self, call: PendingCall, output: ToolOutput) -> ToolEnded:
         self.session.commit(call_output(call.item.call_id, output.parts), run=output.run)
         seconds = time.monotonic() - call.started if call.started is not None else 0.0
         return ToolEnded(
@@ -140,19 +140,21 @@ class Calls:
         )
 
 
-def _read(session: Session, item: FunctionCall) -> Call:
-    tool = find(session.tools, item.name)
+def _read(session: Session, item: FunctionCall) -> PendingCall:
+    tool = find_tool(session.tools, item.name)
     if tool is None:
         names = [known.name for known in session.tools]
         text = f"There is no tool {item.name!r}.{nearest(item.name, names)}"
-        return Call(item, None, output=told(f"{text} There are: {', '.join(names)}.", "error"))
+        return PendingCall(
+            item, None, output=text_output(f"{text} There are: {', '.join(names)}.", "error")
+        )
     arguments = read_arguments(tool, item)
     if isinstance(arguments, ToolOutput):
-        return Call(item, tool, output=arguments)
-    return Call(item, tool, arguments)
+        return PendingCall(item, tool, output=arguments)
+    return PendingCall(item, tool, arguments)
 
 
-def _started(call: Call) -> ToolStarted:
+def _started(call: PendingCall) -> ToolStarted:
     call.started = time.monotonic()
     return ToolStarted(
         call_id=call.item.call_id, name=call.item.name, arguments=call.action.arguments

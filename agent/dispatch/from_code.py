@@ -14,11 +14,18 @@ from pydantic import BaseModel, ValidationError
 from ..config.settings import nearest
 from ..permissions.judge import judge
 from ..protocol.actions import Action, Verdict
-from ..protocol.events import ApprovalNeeded, Event, Judged, ToolCalled, ToolEnded, ToolStarted
+from ..protocol.events import (
+    ApprovalNeeded,
+    Event,
+    ToolCalled,
+    ToolEnded,
+    ToolStarted,
+    VerdictGiven,
+)
 from ..session import Session
-from ..tools.tool import Tool, ToolOutput, problems, told
+from ..tools.tool import Tool, ToolOutput, problems, text_output
 
-NAME = "agent_tools"
+AGENT_TOOLS = "agent_tools"
 
 Show = Callable[[Event], object]
 
@@ -29,7 +36,9 @@ class ToolCallError(Exception):
 
 def stubs(tools: tuple[Tool[Any], ...]) -> str:
     """How the tools are called from code, a line each."""
-    return "\n".join(f"{NAME}.{tool.name}({_signature(tool.arguments)}) -> str" for tool in tools)
+    return "\n".join(
+        f"{AGENT_TOOLS}.{tool.name}({_signature(tool.arguments)}) -> str" for tool in tools
+    )
 
 
 @dataclass(slots=True)
@@ -65,7 +74,9 @@ class _Lender:
         try:
             arguments: BaseModel = tool.arguments.model_validate(named)
         except ValidationError as error:
-            return told(f"The arguments of {tool.name} are wrong: {problems(error)}.", "error")
+            return text_output(
+                f"The arguments of {tool.name} are wrong: {problems(error)}.", "error"
+            )
         action = Action(
             call_id=call_id,
             tool=tool.name,
@@ -74,7 +85,7 @@ class _Lender:
         )
         verdict = await self._judged(action)
         if verdict.decision != "allow":
-            return told(f"Not run: {verdict.reason}.", "denied")
+            return text_output(f"Not run: {verdict.reason}.", "denied")
         if not tool.reads_only:
             self.show(ToolStarted(call_id=call_id, name=tool.name, arguments=action.arguments))
         return await tool.run(call_id, arguments)
@@ -87,7 +98,7 @@ class _Lender:
         values = {"call_id": action.call_id, "tool": action.tool, **verdict.model_dump()}
         self.session.record.append("verdict", values)
         if not action.reads_only:
-            self.show(Judged(call_id=action.call_id, verdict=verdict))
+            self.show(VerdictGiven(call_id=action.call_id, verdict=verdict))
         return verdict
 
 
@@ -101,7 +112,7 @@ class _Call(Awaitable[str]):
         return self._lender.call(self._tool, self._named).__await__()
 
     def __repr__(self) -> str:
-        return f"<not called yet: await {NAME}.{self._tool.name}(…)>"
+        return f"<not called yet: await {AGENT_TOOLS}.{self._tool.name}(…)>"
 
 
 class AgentTools:
@@ -121,7 +132,7 @@ class AgentTools:
             return _Call(self.__lender, tool, named)
 
         call.__name__ = call.__qualname__ = name
-        call.__doc__ = f"{NAME}.{name}({_signature(tool.arguments)})\n\n{tool.description}"
+        call.__doc__ = f"{AGENT_TOOLS}.{name}({_signature(tool.arguments)})\n\n{tool.description}"
         return call
 
     def __dir__(self) -> list[str]:

@@ -126,7 +126,7 @@ class ApprovalNeeded(_Event):
     reason: str
 
 
-class Judged(_Event):
+class VerdictGiven(_Event):
     """The verdict on a call."""
 
     event: Literal["judged"] = "judged"
@@ -255,7 +255,7 @@ class TurnEnded(_Event):
 
 CallEvent = (
     ApprovalNeeded
-    | Judged
+    | VerdictGiven
     | ToolStarted
     | OutputShown
     | OutputUpdated
@@ -275,7 +275,7 @@ Event = Annotated[
     | ItemDone
     | SampleEnded
     | ApprovalNeeded
-    | Judged
+    | VerdictGiven
     | ToolStarted
     | OutputShown
     | OutputUpdated

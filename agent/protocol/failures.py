@@ -54,7 +54,7 @@ Hide = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerAnswer:
     """What came instead of a stream. `server`: host and port; `key_source`: of the key sent."""
 
     server: str
@@ -72,7 +72,7 @@ class _Said:
     text: str
 
 
-def error_of(answer: Answer) -> ModelError:
+def error_of(answer: ServerAnswer) -> ModelError:
     """The error that an HTTP answer other than a stream is."""
     said = _read(answer)
     if said is None or (answer.status < 400 and said == _Said("", "")):
@@ -90,7 +90,7 @@ def error_in_stream(error: object, server: str, model: str, hide: Hide = str) ->
     fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
     status = _status(fields.get("status")) or _status(fields.get("code"))
     # Without a status it may be any: a refusal is known by its code or its words.
-    answer = Answer(server, model, status or 400, _headers(fields), b"")
+    answer = ServerAnswer(server, model, status or 400, _headers(fields), b"")
     if known := _by_code(said, answer):
         return known
     if status or said.code in _REFUSED:
@@ -168,7 +168,7 @@ def _reason(said: _Said) -> str:
     return (said.text or said.code or "no reason given").rstrip(".")
 
 
-def _by_code(said: _Said, answer: Answer) -> ModelError | None:
+def _by_code(said: _Said, answer: ServerAnswer) -> ModelError | None:
     if said.code in _QUOTA:
         return QuotaError(
             f"{answer.server} refuses: the account has no quota left. {said.text}".strip(),
@@ -193,7 +193,7 @@ def _by_code(said: _Said, answer: Answer) -> ModelError | None:
     return None
 
 
-def _by_status(answer: Answer, words: str) -> ModelError:
+def _by_status(answer: ServerAnswer, words: str) -> ModelError:
     server, status = answer.server, answer.status
     if status in (401, 403):
         return _auth(answer, words)
@@ -213,7 +213,7 @@ def _by_status(answer: Answer, words: str) -> ModelError:
     )
 
 
-def _auth(answer: Answer, words: str) -> AuthError:
+def _auth(answer: ServerAnswer, words: str) -> AuthError:
     own = answer.key_source
     source = f"the key from {own}" if own else "the request: it had no key"
     return AuthError(
@@ -224,7 +224,7 @@ def _auth(answer: Answer, words: str) -> AuthError:
     )
 
 
-def _no_model(answer: Answer, words: str) -> ModelNotFoundError:
+def _no_model(answer: ServerAnswer, words: str) -> ModelNotFoundError:
     server, model = answer.server, answer.model
     return ModelNotFoundError(
         f"{server} knows no model {model!r}, or has no /responses there.{words}",
@@ -232,7 +232,7 @@ def _no_model(answer: Answer, words: str) -> ModelNotFoundError:
     )
 
 
-def _rate_limit(answer: Answer, text: str) -> RateLimitError:
+def _rate_limit(answer: ServerAnswer, text: str) -> RateLimitError:
     return RateLimitError(
         f"{answer.server} has too many requests just now. {text}".strip(),
         "Run the cell again in a minute; the conversation is kept.",
@@ -240,7 +240,7 @@ def _rate_limit(answer: Answer, text: str) -> RateLimitError:
     )
 
 
-def _not_the_api(answer: Answer) -> ModelError:
+def _not_the_api(answer: ServerAnswer) -> ModelError:
     if answer.status >= 500 or answer.status in (401, 403, 404, 429):
         return _by_status(answer, "")
     kind = answer.headers.get("content-type", "no content type").partition(";")[0]
@@ -250,7 +250,7 @@ def _not_the_api(answer: Answer) -> ModelError:
     )
 
 
-def _read(answer: Answer) -> _Said | None:
+def _read(answer: ServerAnswer) -> _Said | None:
     """What the body says in JSON; None when it is not JSON at all."""
     body = _parsed(answer.body)
     match = re.search(rb"data: *(\{.*\})", answer.body)  # an SSE body with an HTTP error status

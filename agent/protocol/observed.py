@@ -11,7 +11,7 @@ from .cells import Output
 
 
 @dataclass(frozen=True, slots=True)
-class CellSeen:
+class UserCellRun:
     """A run of one of the person's cells, between turns.
 
     `number`: 1, 2 … in the order of runs in this kernel. `cell`: the notebook's id for the cell,
@@ -41,7 +41,7 @@ class CellSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class NameSeen:
+class Variable:
     """A live name in one bounded line. Equal `evidence`: no change of it was seen.
 
     Evidence is `identity:content`, or for a scalar its value alone, without a colon. The same
@@ -57,7 +57,7 @@ Stale = tuple[tuple[str, tuple[str, ...]], ...]
 """Labels of runs, each with names it read that were bound, changed or deleted after it ran."""
 
 
-def find_stale(runs: Sequence[CellSeen], steps: Mapping[int, Iterable[str]]) -> Stale:
+def find_stale(runs: Sequence[UserCellRun], steps: Mapping[int, Iterable[str]]) -> Stale:
     """The runs whose results may no longer be what running them again would give.
 
     `runs`: all of them, in order; those that a later run of the same cell supersedes do not count.

@@ -62,7 +62,7 @@ def members(text: str) -> dict[str, str]:
     return found
 
 
-def elements(text: str) -> list[str]:
+def array_elements(text: str) -> list[str]:
     """The text of each value in an array that `loads` has read; raises as `members`."""
     found: list[str] = []
     at = _past(text, text.index("[") + 1)

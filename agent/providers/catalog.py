@@ -14,7 +14,7 @@ from ..errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class Capabilities:
     """What a kind of server can do, beyond a streamed response to a whole request.
 
     `stores`: goes on from a stored response. `websocket`, `compact`: has them. `encrypted`: gives
@@ -31,7 +31,7 @@ class Traits:
     key_header: str = "authorization"
 
 
-PLAIN = Traits()
+PLAIN = Capabilities()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Provider:
 
     name: str
     base_url: str
-    traits: Traits = PLAIN
+    traits: Capabilities = PLAIN
     hosts: tuple[str, ...] = ()
     key_env: str | None = None
     key_command: str | None = None
@@ -63,12 +63,12 @@ class Provider:
 
 
 _HOSTED = ("web_search", "file_search", "code_interpreter", "image_generation", "mcp", "computer")
-_STATELESS = Traits(encrypted=False)
+_STATELESS = Capabilities(encrypted=False)
 
 OPENAI = Provider(
     "openai",
     "https://api.openai.com/v1",
-    Traits(stores=True, websocket=True, compact=True, hosted=_HOSTED),
+    Capabilities(stores=True, websocket=True, compact=True, hosted=_HOSTED),
     key_env="OPENAI_API_KEY",
     default_model="gpt-5.5",
     window=272_000,
@@ -79,7 +79,7 @@ REMOTE = (
     Provider(
         "azure",
         "",
-        Traits(stores=True, websocket=True, hosted=_HOSTED, key_header="api-key"),
+        Capabilities(stores=True, websocket=True, hosted=_HOSTED, key_header="api-key"),
         hosts=(".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
         key_env="AZURE_OPENAI_API_KEY",
         silent=OPENAI.silent,
@@ -87,45 +87,45 @@ REMOTE = (
     Provider(
         "openrouter",
         "https://openrouter.ai/api/v1",
-        Traits(hosted=("web_search",)),
+        Capabilities(hosted=("web_search",)),
         key_env="OPENROUTER_API_KEY",
     ),
     Provider(
         "xai",
         "https://api.x.ai/v1",
-        Traits(stores=True, websocket=True, hosted=("web_search", "code_interpreter", "mcp")),
+        Capabilities(stores=True, websocket=True, hosted=("web_search", "code_interpreter", "mcp")),
         key_env="XAI_API_KEY",
     ),
     Provider(
         "vercel",
         "https://ai-gateway.vercel.sh/v1",
-        Traits(websocket=True),
+        Capabilities(websocket=True),
         key_env="AI_GATEWAY_API_KEY",
     ),
 )
 LOCAL = (
     Provider("ollama", "http://127.0.0.1:11434/v1", _STATELESS),
-    Provider("lmstudio", "http://127.0.0.1:1234/v1", Traits(stores=True, encrypted=False)),
+    Provider("lmstudio", "http://127.0.0.1:1234/v1", Capabilities(stores=True, encrypted=False)),
     Provider("llamacpp", "http://127.0.0.1:8080/v1", _STATELESS),
     Provider("vllm", "http://127.0.0.1:8000/v1", _STATELESS),
 )
-NAMED = (
+ONLY_NAMED = (
     Provider("transformers", "http://127.0.0.1:8000/v1", _STATELESS),
     Provider(
         "litellm",
         "http://127.0.0.1:4000/v1",
         # It hands the key of the cache on to chat servers, and some refuse what they do not know.
-        Traits(encrypted=False, omits=("prompt_cache_key",)),
+        Capabilities(encrypted=False, omits=("prompt_cache_key",)),
         key_env="LITELLM_API_KEY",
         keyless=True,
     ),
 )
 """Servers that are used when named, never looked for."""
 
-PROVIDERS = {provider.name: provider for provider in (*REMOTE, *LOCAL, *NAMED)}
+PROVIDERS = {provider.name: provider for provider in (*REMOTE, *LOCAL, *ONLY_NAMED)}
 
 
-def named(name: str) -> Provider:
+def provider_named(name: str) -> Provider:
     """The provider of that name. Raises SettingsError."""
     if name not in PROVIDERS:
         known = list(PROVIDERS)

@@ -8,8 +8,17 @@ from urllib.parse import urlsplit
 
 from ..config.settings import Settings
 from ..errors import AuthError, ModelError, NoModelError, SettingsError
-from ..protocol.failures import Answer
-from .catalog import LOCAL, OPENAI, PLAIN, PROVIDERS, Provider, Traits, known_at, named
+from ..protocol.failures import ServerAnswer
+from .catalog import (
+    LOCAL,
+    OPENAI,
+    PLAIN,
+    PROVIDERS,
+    Capabilities,
+    Provider,
+    known_at,
+    provider_named,
+)
 from .keys import Key, Keys
 
 PROBE_TIMEOUT = 0.25
@@ -30,7 +39,7 @@ class Target:
     window: int | None = None
     reasons: bool = True
     scripted: bool = False
-    traits: Traits = PLAIN
+    traits: Capabilities = PLAIN
 
     def __repr__(self) -> str:
         return f"Target({self.provider}:{self.model} at {self.base_url})"
@@ -70,10 +79,10 @@ class Target:
         """The text without the key, that some servers repeat."""
         return text.replace(self.key, _HIDDEN) if self.key else text
 
-    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> ServerAnswer:
         """What the server said instead of a response; its words are shown without the key."""
         source = self.key_source if self.key else None
-        return Answer(self.server, self.model, status, headers, body, source, self.hide)
+        return ServerAnswer(self.server, self.model, status, headers, body, source, self.hide)
 
 
 ListModels = Callable[[Target, float], Awaitable[list[str]]]
@@ -101,7 +110,7 @@ def chosen(settings: Settings) -> tuple[Provider, str | None] | None:
     if settings.base_url:
         return _own(settings), settings.model
     if prefix or settings.provider:
-        provider = prefix or named(str(settings.provider))
+        provider = prefix or provider_named(str(settings.provider))
         # A key that was named is for the provider of the settings, or OpenAI: a project's model
         # may not send it elsewhere.
         ours = provider.name == (settings.provider or OPENAI.name)
@@ -144,7 +153,7 @@ def _own(settings: Settings) -> Provider:
     known = known_at(address)
     if known and settings.provider in (None, known.name):
         return _keyed(replace(known, base_url=address), settings)
-    kind = named(settings.provider) if settings.provider else Provider("", "")
+    kind = provider_named(settings.provider) if settings.provider else Provider("", "")
     own = replace(kind, name=urlsplit(address).netloc, base_url=address, key_env=None)
     return _keyed(replace(own, default_model=None, window=None), settings)
 

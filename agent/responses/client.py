@@ -20,17 +20,17 @@ from ..errors import (
 from ..protocol.events import Notice
 from ..protocol.items import Item
 from ..providers.resolve import Target
-from .continuation import Link
+from .continuation import StoredResponse
 from .http import Http
 from .provider_compaction import Sealed
-from .request import Held, Request
-from .stream import Finished, ResponseReader, SamplePart
+from .request import HeldPrefix, Request
+from .stream import ResponseDone, ResponseReader, SamplePart
 from .websocket import WebSocket
 
 MOST_FAILURES = 3
 """A WebSocket that failed so often in a row gives way to HTTP for the rest of the session."""
 
-Way = tuple[Http | WebSocket, Held | None]
+Route = tuple[Http | WebSocket, HeldPrefix | None]
 """A transport, and what of the request need not be sent over it."""
 
 
@@ -49,7 +49,7 @@ class Client:
             wanted = target.traits.websocket
         self._socket = WebSocket(target, settings) if wanted else None
         self._stores = target.stores(settings)
-        self._link: Link | None = None
+        self._link: StoredResponse | None = None
         self._failures = 0
 
     @property
@@ -59,7 +59,7 @@ class Client:
         return f"{'WebSocket' if self._socket else 'HTTP'}, {sent} at each request"
 
     async def sample(self, request: Request) -> AsyncGenerator[SamplePart | Notice]:
-        """Ask for one response; yield what comes, last of all `Finished`.
+        """Ask for one response; yield what comes, last of all `ResponseDone`.
 
         Raises a ModelError. Leaving the iteration closes the connection at once.
         """
@@ -114,7 +114,7 @@ class Client:
         if self._socket:
             await self._socket.close()
 
-    def _ways(self, request: Request) -> Iterator[Way]:
+    def _ways(self, request: Request) -> Iterator[Route]:
         """How to ask, the cheapest first; the next one when the server took nothing of the last."""
         held = self._link.held_of(request) if self._link else None
         self._link = None
@@ -126,7 +126,7 @@ class Client:
             yield self._http, held
         yield self._http, None
 
-    async def _ask(self, request: Request, way: Way) -> AsyncGenerator[SamplePart]:
+    async def _ask(self, request: Request, way: Route) -> AsyncGenerator[SamplePart]:
         transport, start = way
         reader = ResponseReader(self.target.server, self.target.model, self.target.hide)
         output: list[bytes] = []
@@ -134,11 +134,11 @@ class Client:
             async for part in parts:
                 if isinstance(part, Item):
                     output.append(part.wire)
-                elif isinstance(part, Finished):
+                elif isinstance(part, ResponseDone):
                     self._failures = 0
                     held = transport is self._socket or self._stores
                     if part.response_id and held and reader.whole:
-                        self._link = Link(part.response_id, request, tuple(output))
+                        self._link = StoredResponse(part.response_id, request, tuple(output))
                 yield part
         _check_whole(reader, self.target)
 

@@ -7,18 +7,18 @@ byte for byte the start of it.
 
 from dataclasses import dataclass
 
-from .request import Held, Request
+from .request import HeldPrefix, Request
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class StoredResponse:
     """A response the server holds. `output`: its items as they came, in order."""
 
     response_id: str
     request: Request
     output: tuple[bytes, ...]
 
-    def held_of(self, request: Request) -> Held | None:
+    def held_of(self, request: Request) -> HeldPrefix | None:
         """What the server has of `request`; None when it must be sent whole.
 
         History only grows, so the earlier input needs no comparing when it is the same object.
@@ -31,4 +31,4 @@ class Link:
         start = earlier.end + len(between)
         if start >= request.end or not request.items.startswith(between, earlier.end):
             return None
-        return Held(self.response_id, start)
+        return HeldPrefix(self.response_id, start)

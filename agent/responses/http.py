@@ -13,13 +13,13 @@ import httpx
 
 from ..config.settings import Settings
 from ..errors import ModelError, ProtocolError, SettingsError, UnreachableError
-from ..protocol.failures import SHOWS_ITSELF, Answer, broken, error_of, not_connected
+from ..protocol.failures import SHOWS_ITSELF, ServerAnswer, broken, error_of, not_connected
 from ..providers.resolve import Target
 from .provider_compaction import Sealed, compact_body, read_sealed
-from .request import Held, Request
+from .request import HeldPrefix, Request
 from .sse import Decoder
 from .stream import ResponseReader, SamplePart
-from .timeouts import Patience
+from .timeouts import StreamTimeouts
 
 _HEAD = b'"stream":true,'
 _ERROR_BODY = 64 * 1024
@@ -51,7 +51,7 @@ class Http:
         self._http: httpx.AsyncClient | None = None
 
     async def sample(
-        self, request: Request, held: Held | None, reader: ResponseReader
+        self, request: Request, held: HeldPrefix | None, reader: ResponseReader
     ) -> AsyncGenerator[SamplePart]:
         """Send one request; yield what `reader` makes of the events, until it is over.
 
@@ -61,7 +61,7 @@ class Http:
         body = request.wire(_HEAD, held)
         try:
             async with contextlib.AsyncExitStack() as stack:
-                patience = stack.enter_context(Patience(self._target.server, self._settings))
+                patience = stack.enter_context(StreamTimeouts(self._target.server, self._settings))
                 response = await patience.wait(self._send(body, stack))
                 patience.asked()
                 chunks = response.aiter_raw()
@@ -175,7 +175,7 @@ async def _read_away(chunks: AsyncIterator[bytes]) -> None:
                 pass
 
 
-async def _answer(response: httpx.Response, target: Target) -> Answer:
+async def _answer(response: httpx.Response, target: Target) -> ServerAnswer:
     body = (await _read(response, _ERROR_BODY))[:_ERROR_BODY]
     return target.answer(response.status_code, response.headers, body)
 

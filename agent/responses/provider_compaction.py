@@ -12,7 +12,7 @@ from ..conversation.history import Entry
 from ..errors import ProtocolError
 from ..protocol.events import Usage
 from ..protocol.items import HostedCall, Item, parse_item
-from ..protocol.verbatim_json import dumps, elements, loads, members
+from ..protocol.verbatim_json import array_elements, dumps, loads, members
 from .request import Request
 
 _ASKED = ("model", "instructions", "prompt_cache_key")
@@ -37,7 +37,7 @@ def read_sealed(body: bytes, server: str) -> Sealed:
     """What a server answered. Raises ProtocolError when that is no compaction."""
     try:
         data: dict[str, Any] = loads(body)
-        texts = elements(members(body.decode())["output"])
+        texts = array_elements(members(body.decode())["output"])
         items = tuple(parse_item(loads(text.encode()), text.encode()) for text in texts)
         counts = cast("dict[str, Any]", data.get("usage") or {})
         usage = Usage(input=counts.get("input_tokens", 0), output=counts.get("output_tokens", 0))

@@ -17,7 +17,7 @@ def read_by_model(fields: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldPrefix:
     """What the server has of a request: up to byte `start` of its items, as `response_id`."""
 
     response_id: str
@@ -45,7 +45,7 @@ class Request:
         """Bytes of fields and items."""
         return len(self.fields) + self.end
 
-    def wire(self, head: bytes, held: Held | None = None) -> bytes:
+    def wire(self, head: bytes, held: HeldPrefix | None = None) -> bytes:
         """The JSON object that is sent, without the items that the server holds.
 
         `head`: members that the transport wants first, with their comma.

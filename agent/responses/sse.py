@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ..errors import ProtocolError
 
-MAX_EVENT = 64 * 1024 * 1024
+MAX_EVENT_BYTES = 64 * 1024 * 1024
 """Bytes; one event carries at most a whole response with its images."""
 
 _LAST_LINE = re.compile(rb"\ndata: (.*)(?=\n\n)").findall
@@ -20,7 +20,7 @@ _BOM = b"\xef\xbb\xbf"
 class Decoder:
     """Fed chunks of any size, gives the data of each event that is complete."""
 
-    def __init__(self, max_event: int = MAX_EVENT) -> None:
+    def __init__(self, max_event: int = MAX_EVENT_BYTES) -> None:
         self._max = max_event
         self._rest = bytearray()
         self._seen = 0

@@ -14,12 +14,12 @@ from ..errors import IncompleteError, ModelError, ProtocolError
 from ..protocol.events import CallDelta, HostedProgress, ReasoningDelta, TextDelta, Usage
 from ..protocol.failures import Hide, error_in_stream
 from ..protocol.items import HOSTED, FunctionCall, Item, Message, parse_item
-from ..protocol.verbatim_json import dumps, elements, loads, members
+from ..protocol.verbatim_json import array_elements, dumps, loads, members
 from .partial_items import Unfinished
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class ResponseDone:
     """The response is complete. `usage` is None when the server counted nothing.
 
     `response_id`: what a next request may name as previous; None when the server gave none.
@@ -30,7 +30,7 @@ class Finished:
 
 
 Delta = TextDelta | ReasoningDelta | CallDelta | HostedProgress
-SamplePart = Delta | Item | Finished
+SamplePart = Delta | Item | ResponseDone
 
 _DELTAS = {
     "response.output_text.delta": "output_text",
@@ -213,7 +213,7 @@ class ResponseReader:
 
         @cache
         def texts() -> list[str]:
-            return elements(members(members(event.data.decode())["response"])["output"])
+            return array_elements(members(members(event.data.decode())["response"])["output"])
 
         for at, item in enumerate(_list(response.get("output"))):
             yield from self._item(_dict(item), lambda at=at: texts()[at])
@@ -224,7 +224,7 @@ class ResponseReader:
         if cut:
             raise _incomplete(response, self._server)
         self.finished = self.over = True
-        yield Finished(_usage(response.get("usage")), _str(response.get("id")) or None)
+        yield ResponseDone(_usage(response.get("usage")), _str(response.get("id")) or None)
 
     def _failed(self, event: _Event) -> Iterator[SamplePart]:
         """Raises. An `error` event is passed on whole: over WebSocket it has an HTTP status."""

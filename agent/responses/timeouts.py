@@ -10,7 +10,7 @@ from ..errors import StreamBrokenError
 T = TypeVar("T")
 
 
-class Patience:
+class StreamTimeouts:
     """The time limits of one response: until its first event, then between two of them.
 
     All waits are of the task that made it. One timer serves them: it looks whether the time is

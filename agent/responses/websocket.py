@@ -29,10 +29,10 @@ from ..errors import (
 )
 from ..protocol.failures import broken, error_of, not_connected
 from ..providers.resolve import Target
-from .request import Held, Request
-from .sse import MAX_EVENT
+from .request import HeldPrefix, Request
+from .sse import MAX_EVENT_BYTES
 from .stream import ResponseReader, SamplePart
-from .timeouts import Patience
+from .timeouts import StreamTimeouts
 
 _HEAD = b'"type":"response.create",'
 _LONGEST = 55 * 60
@@ -60,14 +60,14 @@ class WebSocket:
         self._open: tuple[ClientConnection, asyncio.AbstractEventLoop, float] | None = None
 
     async def sample(
-        self, request: Request, held: Held | None, reader: ResponseReader
+        self, request: Request, held: HeldPrefix | None, reader: ResponseReader
     ) -> AsyncGenerator[SamplePart]:
         """Send one request; yield what `reader` makes of the events, until it is over.
 
         Raises NoWebSocketError, ResponseGoneError when the connection that held the response is
         gone, and other ModelErrors. Leaving the iteration closes the connection at once.
         """
-        with Patience(self._target.server, self._settings) as patience:
+        with StreamTimeouts(self._target.server, self._settings) as patience:
             connection, heard = await self._usable(), False
             rested = connection is not None
             if connection is None:
@@ -121,7 +121,7 @@ class WebSocket:
                 additional_headers=target.headers,
                 logger=logger,
                 compression=None,
-                max_size=MAX_EVENT,
+                max_size=MAX_EVENT_BYTES,
                 max_queue=_AHEAD,
                 open_timeout=self._settings.connect_timeout,
                 # A kernel that computes answers no pings in time, and is well all the same.

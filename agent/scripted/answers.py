@@ -7,10 +7,10 @@ from typing import Any
 
 from ..protocol.verbatim_json import dumps
 from .deviations import Frame
-from .profiles import Piece, error_body, framed
-from .request import Request, RequestError
+from .profiles import Chunk, error_body, framed
+from .request import AskedRequest, RequestError
 from .script import NO_FAULT, Fault
-from .state import Kept
+from .state import KeptResponse
 
 _MALFORMED = b'{"type":"response.output_text.delta","delta":"cut '
 _ERROR_TYPES = {404: "not_found", 429: "too_many_requests"}
@@ -32,7 +32,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """A HTTP answer. `pieces`: of its body, each written whole; `cut`: the connection breaks then.
 
     `about`: what was played, for a log.
@@ -40,7 +40,7 @@ class Answer:
 
     status: int
     headers: dict[str, str]
-    pieces: Iterable[Piece]
+    pieces: Iterable[Chunk]
     fault: Fault = NO_FAULT
     cut: bool = False
     about: str = ""
@@ -57,12 +57,12 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedResponse:
     """A response about to be sent."""
 
-    request: Request
+    request: AskedRequest
     events: list[Frame]
-    kept: Kept
+    kept: KeptResponse
     fault: Fault
     about: str
 
@@ -101,12 +101,12 @@ def refusal_of(error: RequestError) -> Refusal:
     )
 
 
-def json_answer(value: object, fault: Fault = NO_FAULT, about: str = "") -> Answer:
+def json_answer(value: object, fault: Fault = NO_FAULT, about: str = "") -> HttpAnswer:
     """An answer with one JSON value."""
     return _whole(200, fault.content_type, dumps(value), fault, about)
 
 
-def refused(refusal: Refusal, ways: frozenset[str]) -> Answer:
+def refused(refusal: Refusal, ways: frozenset[str]) -> HttpAnswer:
     """The HTTP answer that a refusal is."""
     fault = refusal.fault
     if fault.body is None:
@@ -116,9 +116,9 @@ def refused(refusal: Refusal, ways: frozenset[str]) -> Answer:
     return _whole(refusal.status, kind, body, fault, refusal.about)
 
 
-def streamed(played: Played, pace: float, ways: frozenset[str]) -> Answer:
+def streamed(played: PlayedResponse, pace: float, ways: frozenset[str]) -> HttpAnswer:
     """The HTTP answer that a response as a stream is: one frame a piece."""
-    pieces: list[Piece] = [
+    pieces: list[Chunk] = [
         (b"event: %b\ndata: %b\n\n" % (kind.encode(), data), pace if "delta" in kind else 0)
         for kind, data in played.data()
     ]
@@ -126,10 +126,10 @@ def streamed(played: Played, pace: float, ways: frozenset[str]) -> Answer:
         pieces.append((b"data: [DONE]\n\n", 0))
     headers = {"content-type": "text/event-stream", "cache-control": "no-cache"}
     headers |= played.fault.headers
-    return Answer(200, headers, framed(pieces, ways), played.fault, played.cut, played.about)
+    return HttpAnswer(200, headers, framed(pieces, ways), played.fault, played.cut, played.about)
 
 
-def _whole(status: int, kind: str, body: bytes, fault: Fault, about: str) -> Answer:
+def _whole(status: int, kind: str, body: bytes, fault: Fault, about: str) -> HttpAnswer:
     headers = {"content-type": kind, "content-length": str(len(body))} | fault.headers
     cut = fault.cut == 0
-    return Answer(status, headers, [] if cut else [(body, 0)], fault, cut, about)
+    return HttpAnswer(status, headers, [] if cut else [(body, 0)], fault, cut, about)

@@ -12,9 +12,9 @@ from typing import Any
 
 from ..protocol.verbatim_json import dumps
 from .deviations import Frame
-from .request import Items, Position, Request, seal
-from .script import NO_FAULT, Call, Fault, Response, Script
-from .state import BLOCK, TOKEN
+from .request import AskedRequest, Items, Position, seal
+from .script import NO_FAULT, Fault, Response, Script, ScriptedCall
+from .state import BLOCK_TOKENS, TOKEN_BYTES
 
 _WORD = re.compile(r"\S+\s*|\s+")
 _NOT_ECHOED = ("input", "stream", "include", "generate", "prompt", "context_management")
@@ -22,13 +22,13 @@ _NOT_ECHOED = ("input", "stream", "include", "generate", "prompt", "context_mana
 
 def count_tokens(prompt: bytes) -> int:
     """Simulated: four bytes of JSON are a token."""
-    return len(prompt) // TOKEN
+    return len(prompt) // TOKEN_BYTES
 
 
 def frames(
     script: Script,
     position: Position,
-    request: Request,
+    request: AskedRequest,
     created_at: int,
     cached: int = 0,
     fault: Fault = NO_FAULT,
@@ -53,14 +53,16 @@ def frames(
     yield from _numbered(events + _ending(ended, fault))
 
 
-def warmed_up(script: Script, request: Request, created_at: int, cached: int) -> Iterator[Frame]:
+def warmed_up(
+    script: Script, request: AskedRequest, created_at: int, cached: int
+) -> Iterator[Frame]:
     """The events of a request that generates nothing and is only kept."""
     started = _resource(script, "resp_warm", request, created_at)
     ended = {**started, "usage": _usage(request, [], cached)}
     yield from _numbered(_opening(started) + _ending(ended, NO_FAULT))
 
 
-def compacted(request: Request, created_at: int) -> dict[str, Any]:
+def compacted(request: AskedRequest, created_at: int) -> dict[str, Any]:
     """The compaction of the request's input: what users said, and one item for all the rest."""
     mark = _digest(request)
     users = [item for item in request.input if item.get("role") == "user"]
@@ -75,12 +77,12 @@ def compacted(request: Request, created_at: int) -> dict[str, Any]:
     }
 
 
-def _compaction(request: Request, item_id: str) -> dict[str, Any]:
+def _compaction(request: AskedRequest, item_id: str) -> dict[str, Any]:
     """An item for all of the request's input."""
     return {"type": "compaction", "id": item_id, "encrypted_content": seal(request.input)}
 
 
-def _is_too_long(request: Request) -> bool:
+def _is_too_long(request: AskedRequest) -> bool:
     """The request asks that its conversation be compacted, at this length."""
     found = (rule for rule in request.context_management if rule.get("type") == "compaction")
     least = next((rule.get("compact_threshold") for rule in found), None)
@@ -104,7 +106,7 @@ def _listed(item: dict[str, Any], item_id: str) -> dict[str, Any]:
     return shown
 
 
-def _digest(request: Request) -> str:
+def _digest(request: AskedRequest) -> str:
     """Tells conversations apart that stand at one place of the script."""
     return blake2b(request.prompt, digest_size=6).hexdigest()
 
@@ -119,7 +121,7 @@ def _numbered(events: list[Frame]) -> Iterator[Frame]:
         yield kind, {"type": kind, "sequence_number": number, **data}
 
 
-def _resource(script: Script, name: str, request: Request, created_at: int) -> dict[str, Any]:
+def _resource(script: Script, name: str, request: AskedRequest, created_at: int) -> dict[str, Any]:
     tool = {"description": None, "parameters": None, "strict": None}
     return {
         "id": f"{name}_{_digest(request)}",
@@ -141,7 +143,7 @@ def _resource(script: Script, name: str, request: Request, created_at: int) -> d
     }
 
 
-def _items(response: Response, position: Position, request: Request) -> Items:
+def _items(response: Response, position: Position, request: AskedRequest) -> Items:
     """The response's output, whole."""
     items: Items = []
     if _is_too_long(request):
@@ -155,7 +157,7 @@ def _items(response: Response, position: Position, request: Request) -> Items:
     return items + [_call(call, position, index) for index, call in calls]
 
 
-def _reasoning(text: str, position: Position, request: Request) -> dict[str, Any]:
+def _reasoning(text: str, position: Position, request: AskedRequest) -> dict[str, Any]:
     sealed = base64.b64encode(f"{position} {text}".encode()).decode()
     return {
         "type": "reasoning",
@@ -176,7 +178,7 @@ def _message(text: str, phase: str, item_id: str) -> dict[str, Any]:
     }
 
 
-def _call(call: Call, position: Position, index: int) -> dict[str, Any]:
+def _call(call: ScriptedCall, position: Position, index: int) -> dict[str, Any]:
     given = call.arguments
     return {
         "type": "function_call",
@@ -245,10 +247,10 @@ def _ending(response: dict[str, Any], fault: Fault) -> list[Frame]:
     return ending
 
 
-def _usage(request: Request, output: Items, cached: int) -> dict[str, Any]:
+def _usage(request: AskedRequest, output: Items, cached: int) -> dict[str, Any]:
     """Simulated, from the bytes of the JSON."""
     read, written = count_tokens(request.prompt), count_tokens(dumps(output))
-    kept = read // BLOCK * BLOCK if request.prompt_cache_key else cached
+    kept = read // BLOCK_TOKENS * BLOCK_TOKENS if request.prompt_cache_key else cached
     thought = sum(count_tokens(dumps(item["summary"])) for item in output if "summary" in item)
     return {
         "input_tokens": read,

@@ -10,15 +10,15 @@ from typing import Any
 from ..protocol.verbatim_json import dumps
 from .deviations import OF_EVENTS
 
-Piece = tuple[bytes, float]
+Chunk = tuple[bytes, float]
 """Bytes that are sent in one go, and the seconds to wait after them."""
 
 Body = tuple[str, bytes]
 """A content type, and what is of that type."""
 
 
-def _each(change: Callable[[bytes], bytes]) -> Callable[[Iterable[Piece]], Iterator[Piece]]:
-    def changed(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _each(change: Callable[[bytes], bytes]) -> Callable[[Iterable[Chunk]], Iterator[Chunk]]:
+    def changed(pieces: Iterable[Chunk]) -> Iterator[Chunk]:
         return ((change(data), pause) for data, pause in pieces)
 
     return changed
@@ -37,34 +37,34 @@ def _multi_line_data(frame: bytes) -> bytes:
     return head + b"data: " + whole.replace(b"\n", b"\ndata: ") + b"\n\n"
 
 
-def _with_ids(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _with_ids(pieces: Iterable[Chunk]) -> Iterator[Chunk]:
     for number, (frame, pause) in enumerate(pieces):
         yield b"id: %d\nretry: 3000\n%b" % (number, frame), pause
 
 
-def _comments(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _comments(pieces: Iterable[Chunk]) -> Iterator[Chunk]:
     for frame, pause in pieces:
         yield b": keep-alive\n\n", 0
         yield frame, pause
 
 
-def _bom(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _bom(pieces: Iterable[Chunk]) -> Iterator[Chunk]:
     for number, (frame, pause) in enumerate(pieces):
         yield frame if number else b"\xef\xbb\xbf" + frame, pause
 
 
-def _byte_by_byte(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _byte_by_byte(pieces: Iterable[Chunk]) -> Iterator[Chunk]:
     for frame, pause in pieces:
         for at in range(len(frame)):
             yield frame[at : at + 1], pause if at == len(frame) - 1 else 0
 
 
-def _in_one_go(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _in_one_go(pieces: Iterable[Chunk]) -> Iterator[Chunk]:
     whole = list(pieces)
     yield b"".join(frame for frame, _ in whole), sum(pause for _, pause in whole)
 
 
-OF_FRAMING: dict[str, Callable[[Iterable[Piece]], Iterator[Piece]]] = {
+OF_FRAMING: dict[str, Callable[[Iterable[Chunk]], Iterator[Chunk]]] = {
     "no_done": lambda pieces: (it for it in pieces if it[0] != b"data: [DONE]\n\n"),
     "multi_line_data": _each(_multi_line_data),
     "no_event_line": _each(_no_event_line),
@@ -211,7 +211,7 @@ PROFILES: dict[str, tuple[str, ...]] = {
 }
 """What was seen of whole servers, in 2026, as sets of deviations."""
 
-NAMES = frozenset((*OF_EVENTS, *OF_FRAMING, *OF_ERRORS, *OF_REQUESTS, *PROFILES))
+DEVIATION_NAMES = frozenset((*OF_EVENTS, *OF_FRAMING, *OF_ERRORS, *OF_REQUESTS, *PROFILES))
 
 
 def expand(names: Iterable[str]) -> frozenset[str]:
@@ -219,7 +219,7 @@ def expand(names: Iterable[str]) -> frozenset[str]:
     return frozenset(single for name in names for single in PROFILES.get(name, (name,)))
 
 
-def framed(pieces: Iterable[Piece], names: frozenset[str]) -> Iterable[Piece]:
+def framed(pieces: Iterable[Chunk], names: frozenset[str]) -> Iterable[Chunk]:
     """The frames of a stream as the bytes that a server with these deviations sends."""
     for name, change in OF_FRAMING.items():
         if name in names:

@@ -45,7 +45,7 @@ def _as_items(value: object) -> object:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
-class Request(BaseModel):
+class AskedRequest(BaseModel):
     """What a request asks for; fields this server does not know are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
@@ -94,12 +94,12 @@ def read_fields(body: bytes) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def read_request(fields: dict[str, Any]) -> Request:
+def read_request(fields: dict[str, Any]) -> AskedRequest:
     """The request these fields make. Raises RequestError naming the one at fault."""
     if "previous_response_id" in fields:
         fields = {"input": [], **fields}
     try:
-        return Request.model_validate(fields)
+        return AskedRequest.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         param = str(first["loc"][0])
@@ -120,7 +120,7 @@ class Position:
         return f"{kind}_t{self.turn}r{self.response}i{index}{again}"
 
 
-def find_position(script: Script, request: Request) -> Position:
+def find_position(script: Script, request: AskedRequest) -> Position:
     """Which response answers `request`. Raises RequestError when the script has none.
 
     Within a turn the next one. After a new user message the first turn whose `on` it contains, else
@@ -181,7 +181,7 @@ def _last_said(items: Items) -> str:
     return text_of(next(said, None)).casefold()
 
 
-def _check(script: Script, turn: int, response: int, request: Request) -> None:
+def _check(script: Script, turn: int, response: int, request: AskedRequest) -> None:
     held = len(script.turn[turn].response) if 0 <= turn < len(script.turn) else 0
     if not 0 <= response < held:
         has = f"turn {turn} has {held}" if held else f"it has {len(script.turn)} turn(s)"

@@ -35,7 +35,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from ..errors import SettingsError
-from .profiles import NAMES
+from .profiles import DEVIATION_NAMES
 
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[!-~]([ -~]*[!-~])?$")]
@@ -43,15 +43,15 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def _known(name: str) -> str:
-    if name not in NAMES:
-        near = get_close_matches(name, NAMES, n=3)
+    if name not in DEVIATION_NAMES:
+        near = get_close_matches(name, DEVIATION_NAMES, n=3)
         raise ValueError(f"there is no deviation {name!r}; near it: {', '.join(near) or 'none'}")
     return name
 
 
 def _sendable(code: int) -> int:
     if code in (1004, 1005, 1006) or 1014 < code < 3000:
-        raise ValueError("no WebSocket is closed with this code")
+        raise ValueError("no WebSocketScript is closed with this code")
     return code
 
 
@@ -100,7 +100,7 @@ class Fault(_Frozen):
 NO_FAULT = Fault()
 
 
-class Call(_Frozen):
+class ScriptedCall(_Frozen):
     """A function call. `arguments` that are a string are sent as they are, broken JSON or not."""
 
     name: str
@@ -115,7 +115,7 @@ class Response(_Frozen):
 
     reasoning: str | None = None
     say: str | None = None
-    call: tuple[Call, ...] = ()
+    call: tuple[ScriptedCall, ...] = ()
     expect: str | None = Field(default=None, min_length=1)
     fault: Fault = NO_FAULT
 
@@ -134,7 +134,7 @@ class Turn(_Frozen):
     response: tuple[Response, ...] = Field(min_length=1)
 
 
-class WebSocket(_Frozen):
+class WebSocketScript(_Frozen):
     """What becomes of WebSockets.
 
     `status`: handshakes are refused with it, the first `times` of them or all. `lifetime`: seconds
@@ -155,7 +155,7 @@ class Script(_Frozen):
     model: str = "scripted"
     pace: Seconds = 0
     deviations: tuple[Deviation, ...] = ()
-    websocket: WebSocket = WebSocket()
+    websocket: WebSocketScript = WebSocketScript()
     turn: tuple[Turn, ...] = Field(min_length=1)
 
 

@@ -15,12 +15,12 @@ from typing import Self
 
 import h11
 
-from .answers import Answer, Asked, Refusal, error_object, refused
+from .answers import Asked, HttpAnswer, Refusal, error_object, refused
 from .script import Script
 from .service import ROOT, Service
 
 HOST = "127.0.0.1"
-MAX_REQUEST = 64 * 1024 * 1024
+MAX_REQUEST_BYTES = 64 * 1024 * 1024
 """Bytes of a request's body."""
 _READ = 64 * 1024
 _WRITE = 16 * 1024
@@ -182,7 +182,7 @@ class _Connection:
                 request = event
             elif isinstance(event, h11.Data):
                 body += event.data
-                if len(body) > MAX_REQUEST:
+                if len(body) > MAX_REQUEST_BYTES:
                     raise h11.RemoteProtocolError("The body is too large.", 413)
             else:
                 return (request, bytes(body)) if request else None
@@ -196,7 +196,7 @@ class _Connection:
         socket = Socket(self._service, self._log, self._reader, self._writer)
         await socket.serve(handshake + self._http.trailing_data[0])
 
-    async def _send(self, answer: Answer, no_body: bool = False) -> None:
+    async def _send(self, answer: HttpAnswer, no_body: bool = False) -> None:
         await asyncio.sleep(answer.fault.first)
         headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
         ready = self._http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
@@ -234,10 +234,10 @@ def _decoded(body: bytes, encoding: str) -> bytes:
         raise h11.RemoteProtocolError(f"Content-Encoding {encoding} is not read here.", 415)
     try:
         with zstandard.ZstdDecompressor().stream_reader(body) as reader:
-            whole = reader.read(MAX_REQUEST + 1)
+            whole = reader.read(MAX_REQUEST_BYTES + 1)
     except zstandard.ZstdError as error:
         raise h11.RemoteProtocolError(f"The body is not zstd: {error}.", 400) from None
-    if len(whole) > MAX_REQUEST:
+    if len(whole) > MAX_REQUEST_BYTES:
         raise h11.RemoteProtocolError("The body is too large.", 413)
     return whole
 

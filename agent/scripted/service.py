@@ -12,9 +12,9 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 from .answers import (
-    Answer,
     Asked,
-    Played,
+    HttpAnswer,
+    PlayedResponse,
     Refusal,
     error_object,
     json_answer,
@@ -26,20 +26,20 @@ from .deviations import Frame, deviate
 from .model import compacted, count_tokens, frames, listed, warmed_up
 from .profiles import expand
 from .request import (
+    AskedRequest,
     Items,
     Position,
-    Request,
     RequestError,
     find_position,
     read_fields,
     read_request,
 )
 from .script import NO_FAULT, Fault, Script
-from .state import Kept, Lane, PromptCache, Recent, page
+from .state import KeptResponse, Lane, PromptCache, Recent, page
 
 ROOT = "/v1/"
 NOT_FOUND = "previous_response_not_found"
-_FIELDS = frozenset(Request.model_fields) - {"generate"} | {
+_FIELDS = frozenset(AskedRequest.model_fields) - {"generate"} | {
     "stream_options",
     "background",
     "service_tier",
@@ -61,7 +61,7 @@ class Service:
 
     script: Script
     key: str | None = None
-    responses: Recent[Kept] = field(default_factory=Recent[Kept])
+    responses: Recent[KeptResponse] = field(default_factory=Recent[KeptResponse])
     cache: PromptCache = field(default_factory=PromptCache)
     attempts: Counter[Position | str] = field(default_factory=Counter[Position | str])
     requests: list[bytes] = field(default_factory=list[bytes])
@@ -71,7 +71,7 @@ class Service:
         """The single deviations of this server."""
         return expand(self.script.deviations)
 
-    def answer(self, asked: Asked) -> Answer:
+    def answer(self, asked: Asked) -> HttpAnswer:
         """The answer to one HTTP request."""
         if asked.method == "POST":
             self.requests.append(asked.body)
@@ -80,7 +80,7 @@ class Service:
         except RequestError as error:
             return self._refused(refusal_of(error))
 
-    def locked_out(self, asked: Asked) -> Answer | None:
+    def locked_out(self, asked: Asked) -> HttpAnswer | None:
         """The answer to a request without the right key."""
         sent = asked.headers.get("authorization", "")
         if self.key is None or sent == f"Bearer {self.key}":
@@ -88,7 +88,7 @@ class Service:
         what = "Incorrect API key provided." if sent else "You didn't provide an API key."
         return self._refused(Refusal(401, error_object(401, what, "invalid_api_key")))
 
-    def no_websocket(self, asked: Asked) -> Answer | None:
+    def no_websocket(self, asked: Asked) -> HttpAnswer | None:
         """The answer to a handshake that is refused."""
         self.attempts["websocket"] += 1
         rules = self.script.websocket
@@ -100,7 +100,7 @@ class Service:
             return self.locked_out(asked)
         return self._refused(Refusal(status, error_object(status, "There is no WebSocket here.")))
 
-    def receive(self, message: bytes, lane: Lane) -> Played | Refusal:
+    def receive(self, message: bytes, lane: Lane) -> PlayedResponse | Refusal:
         """The response to a WebSocket's message."""
         self.requests.append(message)
         named = None
@@ -112,12 +112,12 @@ class Service:
             played = self._play(*self._read(fields, lane), "websocket")
         except RequestError as error:
             played = refusal_of(error)
-        lane.settle(named, played.kept if isinstance(played, Played) else None)
+        lane.settle(named, played.kept if isinstance(played, PlayedResponse) else None)
         return played
 
     def _read(
         self, fields: dict[str, Any], lane: Lane | None = None
-    ) -> tuple[Request, Items, Kept | None]:
+    ) -> tuple[AskedRequest, Items, KeptResponse | None]:
         """The request over the whole conversation, its own input, and what it goes on from."""
         request = read_request(self._checked(fields))
         previous = self._previous(request.previous_response_id, lane)
@@ -141,7 +141,7 @@ class Service:
             _check_kinds(cast("list[object]", items))
         return fields
 
-    def _previous(self, name: str | None, lane: Lane | None) -> Kept | None:
+    def _previous(self, name: str | None, lane: Lane | None) -> KeptResponse | None:
         if name is None or "ignores_previous_response" in self.ways:
             return None
         if lane and (kept := lane.find(name)):
@@ -157,8 +157,8 @@ class Service:
         raise RequestError(message, "previous_response_id", NOT_FOUND, status)
 
     def _play(
-        self, request: Request, own: Items, previous: Kept | None, over: str
-    ) -> Played | Refusal:
+        self, request: AskedRequest, own: Items, previous: KeptResponse | None, over: str
+    ) -> PlayedResponse | Refusal:
         now = int(time.time())
         if request.generate:
             position = find_position(self.script, request)
@@ -176,10 +176,10 @@ class Service:
         response = events[-1][1]["response"]
         events = deviate(events, self.ways) if self.ways else events
         response = response | {"id": _sent_id(events) or response["id"]}
-        kept = Kept(response, own, previous)
+        kept = KeptResponse(response, own, previous)
         if request.store and fault.cut is None:
             self.responses[response["id"]] = kept
-        return Played(request, events, kept, fault, about)
+        return PlayedResponse(request, events, kept, fault, about)
 
     def _fault(self, position: Position, over: str) -> Fault:
         fault = self.script.turn[position.turn].response[position.response].fault
@@ -190,12 +190,12 @@ class Service:
             return NO_FAULT
         return fault if over == "websocket" else fault.model_copy(update={"close": None})
 
-    def _cached(self, request: Request) -> int:
+    def _cached(self, request: AskedRequest) -> int:
         if (key := request.prompt_cache_key) is None:
             return 0
         return self.cache.read(key, request.prompt)
 
-    def _routed(self, asked: Asked) -> Answer:
+    def _routed(self, asked: Asked) -> HttpAnswer:
         match asked.method, *asked.path.removeprefix(ROOT).split("/"):
             case "POST", "responses":
                 return self._respond(asked.body)
@@ -208,7 +208,7 @@ class Service:
             case _:
                 return self._no_route(asked)
 
-    def _on_responses(self, asked: Asked, method: str, rest: list[str]) -> Answer | None:
+    def _on_responses(self, asked: Asked, method: str, rest: list[str]) -> HttpAnswer | None:
         match method, *rest:
             case "POST", "compact":
                 request, *_ = self._read(read_fields(asked.body))
@@ -234,7 +234,7 @@ class Service:
             case _:
                 return None
 
-    def _kept(self, name: str) -> Kept:
+    def _kept(self, name: str) -> KeptResponse:
         if found := self.responses.get(name):
             return found
         raise RequestError(f"Response with id '{name}' not found.", "response_id", status=404)
@@ -242,7 +242,7 @@ class Service:
     def _model(self) -> dict[str, Any]:
         return {"id": self.script.model, "object": "model", "created": 0, "owned_by": "script"}
 
-    def _respond(self, body: bytes) -> Answer:
+    def _respond(self, body: bytes) -> HttpAnswer:
         played = self._play(*self._read(read_fields(body)), "http")
         if isinstance(played, Refusal):
             return self._refused(played)
@@ -250,11 +250,11 @@ class Service:
             return streamed(played, self.script.pace, self.ways)
         return json_answer(played.response, played.fault, played.about)
 
-    def _no_route(self, asked: Asked) -> Answer:
+    def _no_route(self, asked: Asked) -> HttpAnswer:
         what = f"Invalid URL ({asked.method} {asked.path})"
         return self._refused(Refusal(404, error_object(404, what)))
 
-    def _refused(self, refusal: Refusal) -> Answer:
+    def _refused(self, refusal: Refusal) -> HttpAnswer:
         return refused(refusal, self.ways)
 
 

@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 
 from .request import Items, RequestError
 
-KEPT = 1000
+MAX_KEPT = 1000
 """Most responses, and most prompts."""
 
 _PAGE = 20
 _LONGEST_PAGE = 100
 
-BLOCK = 128
+BLOCK_TOKENS = 128
 """Tokens that a cache knows or does not know as one."""
 
-TOKEN = 4
+TOKEN_BYTES = 4
 """Bytes of JSON that are taken for a token."""
 
 _BLOCKS = 200_000
@@ -30,12 +30,12 @@ V = TypeVar("V")
 
 
 class Recent(OrderedDict[str, V]):
-    """A dict of the last `KEPT` entries that were set."""
+    """A dict of the last `MAX_KEPT` entries that were set."""
 
     def __setitem__(self, key: str, value: V) -> None:
         super().__setitem__(key, value)
         self.move_to_end(key)
-        while len(self) > KEPT:
+        while len(self) > MAX_KEPT:
             self.popitem(last=False)
 
 
@@ -51,22 +51,22 @@ class PromptCache:
         self._known[key] = known
         if len(known) > _BLOCKS:
             known.clear()
-        chain, size = blake2b(digest_size=12), BLOCK * TOKEN
+        chain, size = blake2b(digest_size=12), BLOCK_TOKENS * TOKEN_BYTES
         for at in range(0, len(prompt) - size + 1, size):
             chain.update(prompt[at : at + size])
             if (digest := chain.digest()) in known:
-                cached += BLOCK
+                cached += BLOCK_TOKENS
             known.add(digest)
         return cached
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptResponse:
     """A response that a later request may go on from. `input`: what its own request brought."""
 
     response: dict[str, Any]
     input: Items
-    previous: "Kept | None"
+    previous: "KeptResponse | None"
 
     @property
     def read(self) -> Items:
@@ -77,7 +77,7 @@ class Kept:
     def whole(self) -> Items:
         """The conversation up to and with this response."""
         parts: list[Items] = []
-        kept: Kept | None = self
+        kept: KeptResponse | None = self
         while kept:
             parts += [kept.response["output"], kept.input]
             kept = kept.previous
@@ -88,13 +88,13 @@ class Lane:
     """What one WebSocket connection keeps: its last response, stored or not."""
 
     def __init__(self) -> None:
-        self.last: Kept | None = None
+        self.last: KeptResponse | None = None
 
-    def find(self, name: str) -> Kept | None:
+    def find(self, name: str) -> KeptResponse | None:
         """The response of that id, if it is the last one."""
         return self.last if self.last and self.last.response["id"] == name else None
 
-    def settle(self, named: object, kept: Kept | None) -> None:
+    def settle(self, named: object, kept: KeptResponse | None) -> None:
         """A request that named an earlier response got `kept`, or failed: then that one goes."""
         if kept and kept.response["status"] != "failed":
             self.last = kept

@@ -14,11 +14,11 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from ..protocol.verbatim_json import dumps
-from .answers import Played, Refusal, error_object
+from .answers import PlayedResponse, Refusal, error_object
 from .service import ROOT, Service
 from .state import Lane
 
-MAX_MESSAGE = 64 * 1024 * 1024
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Bytes of a client's message."""
 _READ = 64 * 1024
 _GOODBYE = 1.0
@@ -42,7 +42,7 @@ class Socket:
         self._log = log
         self._reader = reader
         self._writer = writer
-        self._protocol = ServerProtocol(max_size=MAX_MESSAGE)
+        self._protocol = ServerProtocol(max_size=MAX_MESSAGE_BYTES)
         self._messages: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING)
         self._lane = Lane()
 
@@ -115,7 +115,7 @@ class Socket:
                     return False
         return await self._close(fault.close) if fault.close else True
 
-    async def _play(self, played: Played) -> None:
+    async def _play(self, played: PlayedResponse) -> None:
         for kind, data in played.data():
             self._protocol.send_text(data)
             if (pause := self._service.script.pace) and "delta" in kind:

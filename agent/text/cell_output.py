@@ -9,9 +9,9 @@ from itertools import islice
 from ..protocol.cells import CellRun, DisplayOutput, Output
 from ..protocol.items import text_part
 from .images import image_or_words
-from .truncation import fit, run_pieces
+from .truncation import fit, run_parts_of
 
-MAX_IMAGES = 4
+MAX_SENT_IMAGES = 4
 """Figures of one run that are sent to the model: the last."""
 
 _KINDS = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -22,8 +22,8 @@ def run_parts(run: CellRun, output_tokens: int, handle: str) -> tuple[dict[str, 
 
     `handle`: what the lines of what is left out can be read by.
     """
-    shown, left_out = figures(run.outputs, MAX_IMAGES)
-    text = fit(run_pieces(run), output_tokens, handle)
+    shown, left_out = figures(run.outputs, MAX_SENT_IMAGES)
+    text = fit(run_parts_of(run), output_tokens, handle)
     if left_out:
         text += f"\n[{left_out} earlier figures are not sent to you]"
     return (text_part(text), *shown)

@@ -11,13 +11,13 @@ from .tokens import estimate
 Span = tuple[int, int]
 """Where a part of a text starts and ends, in characters."""
 
-FOLD = 400
+FOLD_CHARS = 400
 """Most characters of an addressable line; a longer one counts as several."""
 
-MARK = 32
+MARK_TOKENS = 32
 """Most tokens of the line that stands for what is left out."""
 
-WIDEST = 8
+MAX_TOKEN_CHARS = 8
 """Most characters told for one token."""
 
 
@@ -29,7 +29,7 @@ class Lines:
         self._starts: list[int] = []
         at = 0
         for line in text.split("\n"):
-            self._starts.extend(range(at, at + max(len(line), 1), FOLD))
+            self._starts.extend(range(at, at + max(len(line), 1), FOLD_CHARS))
             at += len(line) + 1
         if text.endswith("\n"):
             self._starts.pop()
@@ -62,8 +62,8 @@ def ends(text: str, start: int, end: int, limit: int) -> list[Span]:
     half = limit // 2
     if half < 1:
         return []
-    head = _reach(part[: WIDEST * half], half)
-    tail = _reach(part[: -WIDEST * half - 1 : -1], half)
+    head = _reach(part[: MAX_TOKEN_CHARS * half], half)
+    tail = _reach(part[: -MAX_TOKEN_CHARS * half - 1 : -1], half)
     line_end = part.rfind("\n", 0, head) + 1
     if line_end > head // 2:
         head = line_end
@@ -84,7 +84,7 @@ def with_gaps(lines: Lines, spans: Sequence[Span], handle: str) -> str:
     for start, end in (*spans, (len(text), len(text))):
         gap = text[at:start]
         cost = estimate(gap)
-        if cost <= MARK:
+        if cost <= MARK_TOKENS:
             said.append(gap)
         else:
             first, last = lines.number(at), lines.number(start - 1)

@@ -10,10 +10,10 @@ import subprocess
 import sys
 from typing import Any, cast
 
-SECONDS = 3.0
+SEARCH_SECONDS = 3.0
 """How long a regular expression may take, the start of its process included."""
 
-MOST = 10_000
+MAX_MATCHES = 10_000
 """Most matches found."""
 
 _CHILD = """
@@ -39,7 +39,7 @@ class SearchError(Exception):
     """The pattern cannot be searched for; the message says why, for the model."""
 
 
-async def find(text: str, pattern: str) -> list[int]:
+async def find_matches(text: str, pattern: str) -> list[int]:
     """Where a regular expression matches, within lines: the characters at which matches start.
 
     Raises SearchError.
@@ -55,7 +55,7 @@ async def find(text: str, pattern: str) -> list[int]:
 def _find_plain(text: str, pattern: str) -> list[int]:
     found: list[int] = []
     at = text.find(pattern) if pattern else -1
-    while at >= 0 and len(found) < MOST:
+    while at >= 0 and len(found) < MAX_MATCHES:
         found.append(at)
         at = text.find(pattern, at + len(pattern))
     return found
@@ -65,10 +65,10 @@ def _ask_child(text: str, pattern: str) -> dict[str, Any]:
     try:
         ran = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _CHILD],
-            input=json.dumps([text, pattern, MOST]).encode(),
+            input=json.dumps([text, pattern, MAX_MATCHES]).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=SECONDS,
+            timeout=SEARCH_SECONDS,
             check=True,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .lines import MARK, Span, ends
+from .lines import MARK_TOKENS, Span, ends
 from .tokens import estimate
 
 _FRAME = re.compile(
@@ -46,18 +46,18 @@ def kept(text: str, limit: int) -> list[Span]:
         return [(0, len(text))]
     parts = list(_parts(text))
     order = sorted((rank, -at) for at, rank in enumerate(_ranks(parts)))
-    left = limit - MARK
+    left = limit - MARK_TOKENS
     spans: list[Span] = []
     told = {-1, len(parts)}
     for rank, minus in order:
         part, beside = parts[-minus], {-minus - 1, -minus + 1}
-        marks = MARK * (1 - len(beside & told))  # the gap becomes two, or it is closed
+        marks = MARK_TOKENS * (1 - len(beside & told))  # the gap becomes two, or it is closed
         cost = estimate(text[part.start : part.end]) + marks
         share = (left // 2, left * 2 // 3, left, left // 3)[rank] if rank < _WHOLE else 0
         if cost <= (share if rank == 0 else left):
             spans.append((part.start, part.end))
-        elif share > 3 * MARK:
-            spans += ends(text, part.start, part.end, share - 2 * MARK)
+        elif share > 3 * MARK_TOKENS:
+            spans += ends(text, part.start, part.end, share - 2 * MARK_TOKENS)
             cost = share
         else:
             continue

@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..protocol.cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
-from ..protocol.observed import CellSeen
-from .lines import MARK, Lines, Span, ends, overwritten, with_gaps
+from ..protocol.observed import UserCellRun
+from .lines import MARK_TOKENS, Lines, Span, ends, overwritten, with_gaps
 from .tokens import estimate, without_ansi
 from .tracebacks import kept
 
-LEAST = 2 * MARK
+MIN_PART_TOKENS = 2 * MARK_TOKENS
 """Fewest tokens a piece is worth telling in; where there are more pieces, they are told as one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class OutputPart:
     """One output as text. `error`: it is a traceback, whose frames are kept whole."""
 
     text: str
     error: bool = False
 
 
-def run_pieces(run: CellRun | CellSeen) -> list[Piece]:
+def run_parts_of(run: CellRun | UserCellRun) -> list[OutputPart]:
     """A cell run in the model's terms: how it went, then each output in order."""
     head = [run.status]
     if isinstance(run, CellRun) and run.limit is not None:
@@ -32,12 +32,12 @@ def run_pieces(run: CellRun | CellSeen) -> list[Piece]:
         head.append(f"bound: {', '.join(run.bound)}")
     if run.deleted:
         head.append(f"deleted: {', '.join(run.deleted)}")
-    return [Piece(" · ".join(head)), *map(output_piece, run.outputs)]
+    return [OutputPart(" · ".join(head)), *map(output_part, run.outputs)]
 
 
-def output_piece(output: Output) -> Piece:
+def output_part(output: Output) -> OutputPart:
     """An output, to be fitted among others."""
-    return Piece(output_text(output), error=isinstance(output, ErrorOutput))
+    return OutputPart(output_text(output), error=isinstance(output, ErrorOutput))
 
 
 def output_text(output: Output) -> str:
@@ -53,20 +53,20 @@ def output_text(output: Output) -> str:
             return f"{'result' if output.result else 'display'}:\n{_data_text(output.data)}"
 
 
-def full(run: CellRun) -> str:
+def full_text(run: CellRun) -> str:
     """The full form of a run: all that is told of it, then its source.
 
     The source stands last, so that line numbers are those of what was told without it.
     """
-    return whole([*run_pieces(run), Piece(f"source:\n{run.source}")])
+    return whole([*run_parts_of(run), OutputPart(f"source:\n{run.source}")])
 
 
-def whole(pieces: Sequence[Piece]) -> str:
+def whole(pieces: Sequence[OutputPart]) -> str:
     """All of them: the text that line numbers refer to."""
     return "\n".join(piece.text for piece in pieces)
 
 
-def fit(pieces: Sequence[Piece], limit: int, handle: str) -> str:
+def fit(pieces: Sequence[OutputPart], limit: int, handle: str) -> str:
     """The pieces in at most about `limit` tokens.
 
     Each has a share: short ones are whole, long ones equal among each other, a traceback as much
@@ -76,13 +76,13 @@ def fit(pieces: Sequence[Piece], limit: int, handle: str) -> str:
     if estimate(text) <= limit:
         return text
     regions = list(_regions(pieces))
-    if len(regions) * LEAST > limit:
+    if len(regions) * MIN_PART_TOKENS > limit:
         regions = list(_merged(regions))
     costs = [estimate(text[region.start : region.end]) for region in regions]
     weights = [max(len(regions) - 1, 1) if region.error else 1 for region in regions]
     spans: list[Span] = []
     for region, cost, share in zip(regions, costs, _shares(costs, weights, limit), strict=True):
-        spans += _told(text, region, share if share >= cost else share - MARK)
+        spans += _told(text, region, share if share >= cost else share - MARK_TOKENS)
     return with_gaps(Lines(text), spans, handle)
 
 
@@ -95,7 +95,7 @@ class _Region:
     error: bool
 
 
-def _regions(pieces: Sequence[Piece]) -> Iterator[_Region]:
+def _regions(pieces: Sequence[OutputPart]) -> Iterator[_Region]:
     at = 0
     for number, piece in enumerate(pieces, 1):
         end = at + len(piece.text) + (number < len(pieces))

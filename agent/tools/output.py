@@ -5,26 +5,26 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pydantic import BaseModel, Field
 
-from ..conversation.output_store import Outputs
-from ..conversation.runs import RunHead
+from ..conversation.output_store import OutputStore
+from ..conversation.runs import RunSummary
 from ..errors import RecordError
-from ..text.lines import FOLD, Lines
-from ..text.search import MOST, SearchError, find
+from ..text.lines import FOLD_CHARS, Lines
+from ..text.search import MAX_MATCHES, SearchError, find_matches
 from ..text.tokens import estimate
-from .tool import Tool, ToolOutput, told
+from .tool import Tool, ToolOutput, text_output
 
 DESCRIPTION = (
     "Read the full form of an output you were shown in part: where it says "
     "`lines 12–480 of out-3 left out`, out-3 is the handle. Give lines, or a pattern, or both."
 )
-AROUND = 2
+CONTEXT_LINES = 2
 """Lines shown before and after a match."""
 
 _SAY = 60
 """Tokens kept for what is said besides the lines."""
 
 
-class Output(BaseModel):
+class ReadOutput(BaseModel):
     """What to read."""
 
     handle: str = Field(description="such as out-3")
@@ -36,26 +36,28 @@ class Output(BaseModel):
 
 
 def output_tool(
-    outputs: Outputs, output_tokens: int, hides: Callable[[RunHead], bool]
-) -> Tool[Output]:
+    outputs: OutputStore, output_tokens: int, hides: Callable[[RunSummary], bool]
+) -> Tool[ReadOutput]:
     """`output` over what was kept. `output_tokens`: most of one answer.
 
     `hides`: the person keeps that run from the model.
     """
 
-    async def run(_call_id: str, arguments: Output) -> ToolOutput:
+    async def run(_call_id: str, arguments: ReadOutput) -> ToolOutput:
         head = outputs.runs.get(arguments.handle)
         if head and hides(head):
-            return told(f"{head.handle} is hidden from you by the person.", "error")
+            return text_output(f"{head.handle} is hidden from you by the person.", "error")
         try:
-            return told(await _answer(outputs, arguments, max(output_tokens - _SAY, FOLD)))
+            return text_output(
+                await _answer(outputs, arguments, max(output_tokens - _SAY, FOLD_CHARS))
+            )
         except (SearchError, RecordError) as error:
-            return told(str(error), "error")
+            return text_output(str(error), "error")
 
-    return Tool("output", DESCRIPTION, Output, run, reads_only=True)
+    return Tool("output", DESCRIPTION, ReadOutput, run, reads_only=True)
 
 
-async def _answer(outputs: Outputs, asked: Output, limit: int) -> str:
+async def _answer(outputs: OutputStore, asked: ReadOutput, limit: int) -> str:
     if asked.handle not in outputs.handles:
         last = outputs.handles[-1:]
         there = f"The last is {last[0]}." if last else "Nothing was kept yet."
@@ -67,9 +69,9 @@ async def _answer(outputs: Outputs, asked: Output, limit: int) -> str:
     if asked.grep is None:
         return _slice(lines, asked.handle, first, last, limit)
     start = lines.start(first)
-    found = await find(lines.cut(first, last), asked.grep)
+    found = await find_matches(lines.cut(first, last), asked.grep)
     numbers = sorted({lines.number(start + at) for at in found})
-    count = f"the first {len(numbers)}" if len(found) == MOST else str(len(numbers))
+    count = f"the first {len(numbers)}" if len(found) == MAX_MATCHES else str(len(numbers))
     head = f"[{count} matching lines in {asked.handle}]"
     return "\n".join([head, *_matches(lines, numbers, limit)])
 
@@ -94,7 +96,7 @@ def _matches(lines: Lines, numbers: Sequence[int], limit: int) -> list[str]:
     upto = 0
     for number in numbers:
         group = list(_group(lines, number, upto, matching))
-        upto = min(number + AROUND, len(lines))
+        upto = min(number + CONTEXT_LINES, len(lines))
         if not said and sum(map(estimate, group)) > limit:
             group, upto = [_numbered(lines, number, ":")], number
         limit -= sum(map(estimate, group))
@@ -107,7 +109,7 @@ def _matches(lines: Lines, numbers: Sequence[int], limit: int) -> list[str]:
 
 def _group(lines: Lines, number: int, upto: int, matching: set[int]) -> Iterator[str]:
     """The lines around a match that were not shown with the match before it."""
-    first, last = max(number - AROUND, 1, upto + 1), min(number + AROUND, len(lines))
+    first, last = max(number - CONTEXT_LINES, 1, upto + 1), min(number + CONTEXT_LINES, len(lines))
     if upto and first > upto + 1:
         yield "--"
     for at in range(first, last + 1):

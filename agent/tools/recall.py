@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import BaseModel, Field
 
 from ..config.settings import nearest
-from ..conversation.output_store import Outputs, run_of
+from ..conversation.output_store import OutputStore, run_of
 from ..conversation.record import Record
-from ..conversation.runs import LINE, RunHead, TurnHead, turns_named
+from ..conversation.runs import MAX_FIRST_LINE_CHARS, RunSummary, TurnHead, turns_named
 from ..conversation.validity import Validity
 from ..errors import RecordError
 from ..protocol.items import Message, parse_item
 from ..text.cell_output import images_of
-from ..text.lines import MARK, Lines, ends, with_gaps
+from ..text.lines import MARK_TOKENS, Lines, ends, with_gaps
 from ..text.tokens import cut_middle, estimate
-from ..text.truncation import Piece, fenced, fit, full, run_pieces, whole
-from .tool import Tool, ToolOutput, told
+from ..text.truncation import OutputPart, fenced, fit, full_text, run_parts_of, whole
+from .tool import Tool, ToolOutput, text_output
 
 if TYPE_CHECKING:
     from ..conversation.search_index import Hit, Index, Row
@@ -33,10 +33,10 @@ DESCRIPTION = (
     "Bring back cell runs verbatim: source, outputs, other versions, also from before the "
     "conversation was shortened. Name them, or search in all that ran, was said and answered."
 )
-HITS, VERSIONS = 10, 12
+MAX_HITS, MAX_VERSIONS = 10, 12
 """Most lines that a search gives, and most other versions that are named: the latest."""
 
-LEAST = 400
+MIN_RUN_TOKENS = 400
 """Fewest tokens that a run is worth telling in; of more runs the rest are only counted."""
 
 _SAY, _HEAD, _FENCE = 60, 200, 16
@@ -66,7 +66,7 @@ class Recall(BaseModel):
 class _View:
     """What there is, and what of it still holds."""
 
-    outputs: Outputs
+    outputs: OutputStore
     record: Record
     searched: "Index | None"
     holds: Validity
@@ -140,7 +140,7 @@ class _Found:
 
 
 def recall_tool(
-    outputs: Outputs,
+    outputs: OutputStore,
     record: Record,
     output_tokens: int,
     holds: Callable[[], Validity],
@@ -149,7 +149,7 @@ def recall_tool(
 
     `holds`: what of it still does, and what the person hides: of that nothing is told.
     """
-    limit = max(output_tokens - _SAY, LEAST)
+    limit = max(output_tokens - _SAY, MIN_RUN_TOKENS)
     index = _index(record)
 
     async def run(_call_id: str, asked: Recall) -> ToolOutput:
@@ -157,7 +157,7 @@ def recall_tool(
             view = _View(outputs, record, index, holds())
             return await asyncio.to_thread(_answer, view, asked, limit)
         except RecordError as error:
-            return told(str(error), "error")
+            return text_output(str(error), "error")
 
     return Tool("recall", DESCRIPTION, Recall, run, reads_only=True)
 
@@ -171,13 +171,13 @@ def _index(record: Record) -> "Index | None":
 
 
 def _answer(view: _View, asked: Recall, limit: int) -> ToolOutput:
-    cells = [words.strip()[:LINE] for words in asked.cells if words.strip()]
+    cells = [words.strip()[:MAX_FIRST_LINE_CHARS] for words in asked.cells if words.strip()]
     query = (asked.query or "").strip()
     if not cells and not query:
-        return told("Give cells, such as out-7, or a query, or both.", "error")
+        return text_output("Give cells, such as out-7, or a query, or both.", "error")
     parts, found = list[str](), _named(view, cells)
     if query:
-        hits = view.index.search(query, view.group, HITS + 1)
+        hits = view.index.search(query, view.group, MAX_HITS + 1)
         parts += _hits_told(view, hits, limit // 2 if cells else limit)
         limit -= sum(map(estimate, parts))
         if len(hits) == 1 and not cells:
@@ -188,7 +188,7 @@ def _answer(view: _View, asked: Recall, limit: int) -> ToolOutput:
     parts += said
     limit -= sum(map(estimate, said))
     parts += _blocks_told(found.blocks, limit)
-    return told("\n\n".join(parts), "ok" if found.blocks or query else "error")
+    return text_output("\n\n".join(parts), "ok" if found.blocks or query else "error")
 
 
 def _named(view: _View, cells: Sequence[str]) -> _Found:
@@ -220,7 +220,7 @@ def _name(view: _View, words: str, turns: Sequence[TurnHead], found: _Found) -> 
         found.said.append(f"{words}: {some}hidden from you by the person.")
 
 
-def _labelled(heads: Sequence[RunHead], name: str) -> tuple[RunHead, ...]:
+def _labelled(heads: Sequence[RunSummary], name: str) -> tuple[RunSummary, ...]:
     """The latest run that is called so, with its count or without: `run 7, In [12]`."""
     found = (head for head in reversed(heads) if f"{head.label},".startswith(f"{name},"))
     return tuple(islice(found, 1))
@@ -243,9 +243,9 @@ def _unknown(view: _View, words: str) -> str:
     return f"There is no {words!r}. {there}{nearest(words, names)} A query finds any by its words."
 
 
-def _run_block(view: _View, head: RunHead) -> _Block:
+def _run_block(view: _View, head: RunSummary) -> _Block:
     run = run_of(view.outputs.line(head.handle))
-    pieces, text = run_pieces(run), full(run)
+    pieces, text = run_parts_of(run), full_text(run)
     start = len(text) - len(run.source)
     lead = cut_middle("\n".join(_run_head(view, head, len(images_of(run.outputs)))), _HEAD)
     source = partial(_source_cut, text, start, head.handle)
@@ -256,7 +256,7 @@ def _run_block(view: _View, head: RunHead) -> _Block:
     return _Block(lead, parts)
 
 
-def _run_head(view: _View, head: RunHead, figures: int) -> Iterator[str]:
+def _run_head(view: _View, head: RunSummary, figures: int) -> Iterator[str]:
     """First that it is old, if it is; then what it is."""
     if later := view.holds.after(head.handle):
         yield f"{head.handle} is superseded by {later}: what follows is old"
@@ -278,13 +278,13 @@ def _run_head(view: _View, head: RunHead, figures: int) -> Iterator[str]:
         if handle != head.handle and (it := runs.get(handle)) and not view.holds.hides(it)
     ]
     if others:
-        before = f"{len(others) - VERSIONS:,} before, " if len(others) > VERSIONS else ""
-        yield f"other versions: {before}{', '.join(others[-VERSIONS:])}"
+        before = f"{len(others) - MAX_VERSIONS:,} before, " if len(others) > MAX_VERSIONS else ""
+        yield f"other versions: {before}{', '.join(others[-MAX_VERSIONS:])}"
 
 
 def _source_cut(text: str, start: int, handle: str, limit: int) -> str:
     """The source at the end of a run's full form, by whose lines `output` reads what is cut."""
-    spans = ends(text, start, len(text), limit - MARK)
+    spans = ends(text, start, len(text), limit - MARK_TOKENS)
     return with_gaps(Lines(text), [(0, start), *spans], handle)[start:]
 
 
@@ -293,7 +293,9 @@ def _turn_block(view: _View, turn: TurnHead) -> _Block:
     heads = view.outputs.runs.named(f"turn {turn.turn}")
     ran = [head.handle for head in heads if not view.holds.hides(head)]
     count = f", In [{turn.count}]" if turn.count is not None else ""
-    lead = f"## turn {turn.turn}{count}" + (f" · ran {', '.join(ran[:VERSIONS])}" if ran else "")
+    lead = f"## turn {turn.turn}{count}" + (
+        f" · ran {', '.join(ran[:MAX_VERSIONS])}" if ran else ""
+    )
     if any(row.gone for row in rows):
         lead = f"turn {turn.turn} was taken back: what follows was before that\n{lead}"
     return _Block(lead, tuple(_spoken(view, row) for row in rows))
@@ -308,13 +310,13 @@ def _spoken(view: _View, row: "Row") -> _Part:
         title, text = "you answered:", item.text if isinstance(item, Message) else ""
 
     def cut(limit: int) -> str:
-        return cut_middle(text, max(limit - MARK, 1))
+        return cut_middle(text, max(limit - MARK_TOKENS, 1))
 
     return _Part(title, text, cut)
 
 
 def _text_block(handle: str, text: str) -> _Block:
-    cut = partial(fit, [Piece(text)], handle=handle)
+    cut = partial(fit, [OutputPart(text)], handle=handle)
     return _Block(f"## {handle} · a text that was kept", (_Part("text:", text, cut),))
 
 
@@ -332,7 +334,7 @@ def _whole(view: _View, row: "Row", limit: int) -> list[str]:
 
 def _blocks_told(made: Mapping[str, Callable[[], _Block]], limit: int) -> list[str]:
     """As many as are worth telling in what there is, in fair shares."""
-    most = max(1, limit // LEAST)
+    most = max(1, limit // MIN_RUN_TOKENS)
     blocks = [make() for make in list(made.values())[:most]]
     shares = _shares([block.cost for block in blocks], limit)
     said = [block.told(share) for block, share in zip(blocks, shares, strict=True)]
@@ -344,7 +346,7 @@ def _blocks_told(made: Mapping[str, Callable[[], _Block]], limit: int) -> list[s
 def _hits_told(view: _View, hits: Sequence["Hit"], limit: int) -> list[str]:
     if not hits:
         return ["Nothing was found. Cells that the person hides are not searched."]
-    lines = [_hit_line(view, hit) for hit in hits[:HITS]]
+    lines = [_hit_line(view, hit) for hit in hits[:MAX_HITS]]
     while len(lines) > 1 and sum(map(estimate, lines)) > limit:
         lines.pop()
     more = " There are more: add words." if len(hits) > len(lines) else ""
@@ -358,7 +360,7 @@ def _hit_line(view: _View, hit: "Hit") -> str:
         later = view.holds.after(head.handle)
         what += f"; superseded by {later}" if later else ""
         what += "; stale" if head.handle in view.holds.stale else ""
-        what += f"; also in {', '.join(hit.also[:VERSIONS])}" if hit.also else ""
+        what += f"; also in {', '.join(hit.also[:MAX_VERSIONS])}" if hit.also else ""
     elif row.kind == "text":
         what = f"{row.handle}, a text that was kept in turn {row.turn}"
     else:

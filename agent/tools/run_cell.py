@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
-from ..conversation.output_store import Outputs
+from ..conversation.output_store import OutputStore
 from ..errors import TurnLimited
 from ..protocol.cells import CellRun
 from ..text.cell_output import run_parts
@@ -45,7 +45,7 @@ STUCK = (
 
 
 def run_cell_tool(
-    run_code: RunCode, output_tokens: int, outputs: Outputs, callable_tools: str = ""
+    run_code: RunCode, output_tokens: int, outputs: OutputStore, callable_tools: str = ""
 ) -> Tool[RunCell]:
     """`run_cell` over a host's way of running code; each run is recorded, by `outputs`.
 

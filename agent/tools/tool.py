@@ -36,7 +36,9 @@ class ToolOutput:
         return "\n".join(part.get("text", "[image]") for part in self.parts)
 
 
-def told(text: str, status: Literal["ok", "error", "denied", "interrupted"] = "ok") -> ToolOutput:
+def text_output(
+    text: str, status: Literal["ok", "error", "denied", "interrupted"] = "ok"
+) -> ToolOutput:
     """An output of text alone."""
     return ToolOutput((text_part(text),), status)
 
@@ -67,7 +69,7 @@ class Tool(Generic[A]):
         }
 
 
-def find(tools: Sequence[Tool[Any]], name: str) -> Tool[Any] | None:
+def find_tool(tools: Sequence[Tool[Any]], name: str) -> Tool[Any] | None:
     """The tool called `name`."""
     return next((tool for tool in tools if tool.name == name), None)
 
@@ -79,7 +81,7 @@ def read_arguments(tool: Tool[A], call: FunctionCall) -> A | ToolOutput:
     except ValidationError as error:
         given = cut_middle(call.arguments, _SHOWN)
         wrong = f"The arguments of {tool.name} are wrong: {problems(error)}."
-        return told(f"{wrong} Given: {given}", "error")
+        return text_output(f"{wrong} Given: {given}", "error")
 
 
 def problems(error: ValidationError) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from inkernel.agent.compaction.units import tokens_of, units_of
 from inkernel.agent.conversation.history import Entry, item_tokens
-from inkernel.agent.conversation.notes import WORDS
+from inkernel.agent.conversation.notes import MAX_NOTE_WORDS
 from inkernel.agent.protocol.items import Message, message, text_part
 from inkernel.agent.protocol.verbatim_json import loads
 
@@ -55,7 +55,7 @@ def _compacted(history: Sequence[Entry]) -> Iterator[Entry]:
     for kind in ("instructions", "place"):
         yield from [entry for entry in history if entry.kind == kind][-1:]
     items: list[Any] = [loads(entry.item.wire) for entry in history]
-    summary = take_notes(items, WORDS).as_text()
+    summary = take_notes(items, MAX_NOTE_WORDS).as_text()
     kept, left = list[Entry](), USERS
     for entry in reversed([entry for entry in history if entry.kind == "said"]):
         text = entry.item.text if isinstance(entry.item, Message) else ""

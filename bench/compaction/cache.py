@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.protocol.events import Compacted
-from inkernel.agent.protocol.observed import NameSeen
+from inkernel.agent.protocol.observed import Variable
 from inkernel.agent.protocol.verbatim_json import dumps, loads
-from inkernel.agent.providers.catalog import Traits
+from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.client import Client
 from inkernel.agent.scripted.model import count_tokens
@@ -69,8 +69,8 @@ def _turns(count: int) -> list[Turn]:
 
 
 async def _measure(folder: Path, count: int, transport: Way, background: bool) -> dict[str, Any]:
-    story, names, hands = _turns(count), dict[str, NameSeen](), Hands()
-    traits = Traits(websocket=transport == "websocket")
+    story, names, hands = _turns(count), dict[str, Variable](), Hands()
+    traits = Capabilities(websocket=transport == "websocket")
     with ScriptedServer(_script(story)) as server:
         settings = Settings(window=WINDOW, transport=transport)
         target = Target("fake", server.base_url, "scripted", traits=traits)
@@ -87,9 +87,9 @@ async def _told(session: Session, teller: Teller, story: Sequence[Turn]) -> list
     found: list[Compacted] = []
     for turn in story:
         found += (await teller.tell(turn)).compactions
-        talk = session.conversation
-        if talk.preparing:  # a person reads the answer meanwhile
-            await asyncio.wait([talk.preparing.task])
+        conversation = session.conversation
+        if conversation.preparing:  # a person reads the answer meanwhile
+            await asyncio.wait([conversation.preparing.task])
     return found
 
 

@@ -12,12 +12,12 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from inkernel.agent.conversation.notes import WORDS
+from inkernel.agent.conversation.notes import MAX_NOTE_WORDS
 from inkernel.agent.conversation.resume import resume
-from inkernel.agent.protocol.observed import NameSeen
+from inkernel.agent.protocol.observed import Variable
 from inkernel.agent.session import Session
 from inkernel.agent.tools.recall import Recall
-from inkernel.agent.tools.tool import find
+from inkernel.agent.tools.tool import find_tool
 
 from .cells_made import a_cell
 from .notetaker import take_notes
@@ -44,7 +44,7 @@ def a_turn(number: int, chance: Random) -> Turn:
 
 async def _measure(folder: Path, turns: int) -> dict[str, Any]:
     chance = Random(7)
-    model = Model(lambda items: take_notes(items, WORDS).as_json())
+    model = Model(lambda items: take_notes(items, MAX_NOTE_WORDS).as_json())
     story = [a_turn(number, chance) for number in range(1, turns + 1)]
     names = dict(_names(story))  # from the start, so that nothing grows but the session
     session = played(folder, model, WINDOW, names)
@@ -77,12 +77,12 @@ async def _measure(folder: Path, turns: int) -> dict[str, Any]:
     }
 
 
-def _names(story: Sequence[Turn]) -> Iterator[tuple[str, NameSeen]]:
+def _names(story: Sequence[Turn]) -> Iterator[tuple[str, Variable]]:
     """All names that are ever bound."""
     for turn in story:
         for run in (*(cell.run for cell in turn.cells), *turn.steps):
             for name in run.bound:
-                yield name, NameSeen(name, f"{name}: DataFrame (365, 4)", "0:0")
+                yield name, Variable(name, f"{name}: DataFrame (365, 4)", "0:0")
 
 
 def _tenths(seconds: Sequence[float], compacting: set[int]) -> dict[str, float]:
@@ -101,7 +101,7 @@ def _tenths(seconds: Sequence[float], compacting: set[int]) -> dict[str, float]:
 
 async def _searches(session: Session) -> dict[str, float]:
     """Milliseconds of `recall` by query, once its index is current."""
-    tool = find(session.tools, "recall")
+    tool = find_tool(session.tools, "recall")
     assert tool is not None
     began = time.perf_counter()
     await tool.run("call", Recall(query="anything"))

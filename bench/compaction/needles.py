@@ -14,14 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from inkernel.agent.conversation.history import Entry, item_tokens
-from inkernel.agent.conversation.notes import WORDS
+from inkernel.agent.conversation.notes import MAX_NOTE_WORDS
 from inkernel.agent.conversation.record import read_lines
 from inkernel.agent.protocol.items import call_output, parse_item
 from inkernel.agent.protocol.verbatim_json import dumps, loads
 from inkernel.agent.session import Session
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.recall import Recall
-from inkernel.agent.tools.tool import find
+from inkernel.agent.tools.tool import find_tool
 
 from .baselines import codex_way, truncated
 from .notetaker import take_notes, texts_of
@@ -73,7 +73,7 @@ def measure_needles() -> dict[str, Any]:
 
 async def _measure(folder: Path) -> dict[str, Any]:
     story = make_story(TURNS, CELLS)
-    model = Model(lambda items: take_notes(items, WORDS).as_json())
+    model = Model(lambda items: take_notes(items, MAX_NOTE_WORDS).as_json())
     names: dict[str, Any] = {}
     session = played(folder, model, WINDOW, names)
     teller = Teller(session, names, model)
@@ -161,7 +161,7 @@ def _how_named(name: str, needle: Needle, window: str) -> str:
 
 async def _bring_back(session: Session, needle: Needle, asked: dict[str, Any], tries: int) -> Back:
     """Call `recall`; then, one at a time, what its answers name, the first first."""
-    tool = find(session.tools, "recall")
+    tool = find_tool(session.tools, "recall")
     assert tool is not None
     waiting, seen, tokens = [asked], set[str](), 0
     for calls in range(1, tries + 1):

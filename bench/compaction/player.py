@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from inkernel.agent.config.settings import Settings
-from inkernel.agent.context.changes import Place, Snapshot
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.context.changes import Environment, Snapshot
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.validity import Validity
 from inkernel.agent.loop import turn as run_turn
@@ -25,12 +25,12 @@ from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.cells import CellRun
 from inkernel.agent.protocol.events import Compacted, SampleEnded, Usage
 from inkernel.agent.protocol.items import Item, parse_item
-from inkernel.agent.protocol.observed import CellSeen, NameSeen
+from inkernel.agent.protocol.observed import UserCellRun, Variable
 from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished, SamplePart
-from inkernel.agent.session import Conversation, Said, Sample, Session, validity
+from inkernel.agent.responses.stream import ResponseDone, SamplePart
+from inkernel.agent.session import Conversation, Prompt, Sample, Session, validity
 from inkernel.agent.testing import answer
 from inkernel.agent.text.images import image_tokens
 from inkernel.agent.text.tokens import estimate
@@ -42,7 +42,9 @@ from inkernel.kernel_ext.tools.inspect import inspect_tool
 
 from .story import Turn
 
-PLACE = Place("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4", notebook="rain.ipynb")
+PLACE = Environment(
+    "/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4", notebook="rain.ipynb"
+)
 KERNEL = "kernel-1"
 SESSION = "65f1c000-0123456789"
 OUTPUT_TOKENS = 10_000
@@ -111,7 +113,7 @@ class Model(Hands):
             item = self._waiting.popleft()
         self.spent += time.perf_counter() - started
         yield item
-        yield Finished(Usage(input=size, output=estimate(item.wire)), response_id=None)
+        yield ResponseDone(Usage(input=size, output=estimate(item.wire)), response_id=None)
 
 
 def counted(fields: bytes, items: bytes) -> int:
@@ -138,7 +140,7 @@ class Told:
 class Teller:
     """A session, and what its host sees: the person's runs and the live names."""
 
-    def __init__(self, session: Session, names: dict[str, NameSeen], hands: Hands) -> None:
+    def __init__(self, session: Session, names: dict[str, Variable], hands: Hands) -> None:
         self.session = session
         self._names = names
         self._hands = hands
@@ -162,16 +164,18 @@ class Teller:
             self._bind(run.bound)
         return told
 
-    def _said(self, turn: Turn) -> Said:
+    def _said(self, turn: Turn) -> Prompt:
         seen = tuple(self._seen(cell.cell, cell.run) for cell in turn.cells)
         snapshot = Snapshot(PLACE, KERNEL, dict(self._names), seen, self._runs)
         self._shown += 1
-        return Said(turn.said, snapshot, cell=f"ask-{self._shown}", count=self._runs + self._shown)
+        return Prompt(
+            turn.said, snapshot, cell=f"ask-{self._shown}", count=self._runs + self._shown
+        )
 
-    def _seen(self, cell: str, run: CellRun) -> CellSeen:
+    def _seen(self, cell: str, run: CellRun) -> UserCellRun:
         self._runs += 1
         self._bind(run.bound)
-        return CellSeen(
+        return UserCellRun(
             number=self._runs,
             cell=cell,
             count=self._runs + self._shown,
@@ -185,7 +189,7 @@ class Teller:
         for name in names:
             self._names.pop(name, None)  # the latest last
             line = f"{name}: DataFrame (365, 4) mm max wind quality"
-            self._names[name] = NameSeen(name, line, f"{self._runs}:{self._runs}")
+            self._names[name] = Variable(name, line, f"{self._runs}:{self._runs}")
 
 
 @dataclass(frozen=True)
@@ -198,28 +202,28 @@ class Seams:
 
 
 def session_in(
-    folder: Path, target: Target, settings: Settings, seams: Seams, names: dict[str, NameSeen]
+    folder: Path, target: Target, settings: Settings, seams: Seams, names: dict[str, Variable]
 ) -> Session:
     """A session with a kernel's tools, its record in `folder`. `names`: live, as they become."""
     record = Record(folder / "session.jsonl")
     record.append("session", {"session": SESSION, "cwd": str(folder)})
-    outputs, talk = Outputs(record), Conversation()
+    outputs, conversation = OutputStore(record), Conversation()
     return Session(
         id=SESSION,
         settings=settings,
         target=target,
-        tools=tools(record, outputs, talk, seams.hands),
+        tools=tools(record, outputs, conversation, seams.hands),
         sample=seams.sample,
         approve=answer(Verdict(decision="deny", reason="nobody", by="nobody")),
         record=record,
         outputs=outputs,
-        conversation=talk,
+        conversation=conversation,
         live=lambda: dict(names),
         aside=seams.aside,
     )
 
 
-def played(folder: Path, model: Model, window: int, names: dict[str, NameSeen]) -> Session:
+def played(folder: Path, model: Model, window: int, names: dict[str, Variable]) -> Session:
     """A session with a model that is played, and asked for notes in the background."""
     target = Target("fake", "http://127.0.0.1:9/v1", "fake-1")
     seams = Seams(model.sample, model.sample, model)
@@ -227,12 +231,12 @@ def played(folder: Path, model: Model, window: int, names: dict[str, NameSeen]) 
 
 
 def tools(
-    record: Record, outputs: Outputs, talk: Conversation, hands: Hands
+    record: Record, outputs: OutputStore, conversation: Conversation, hands: Hands
 ) -> tuple[Tool[Any], ...]:
     """Those of a kernel."""
 
     def holds() -> Validity:
-        return validity(talk, outputs)
+        return validity(conversation, outputs)
 
     return (
         run_cell_tool(hands.run_code, OUTPUT_TOKENS, outputs),

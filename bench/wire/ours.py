@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from inkernel.agent.config.settings import Settings
-from inkernel.agent.context.changes import Place, Snapshot
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.context.changes import Environment, Snapshot
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.actions import Verdict
@@ -28,17 +28,19 @@ from inkernel.agent.providers.pricing import preload
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.client import Client
 from inkernel.agent.responses.request import Request
-from inkernel.agent.session import Said, Session, new_session_id
+from inkernel.agent.session import Prompt, Session, new_session_id
 from inkernel.agent.testing import answer
 from inkernel.agent.tools.output import output_tool
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
-from inkernel.agent.tools.tool import Tool, ToolOutput, told
+from inkernel.agent.tools.tool import Tool, ToolOutput, text_output
 from inkernel.kernel_ext.tools.inspect import inspect_tool
 
 from .canned import TOOL
 from .job import OUTPUT, SAID, Job, job_from_argv
 
-PLACE = Place("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4", notebook="rain.ipynb")
+PLACE = Environment(
+    "/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4", notebook="rain.ipynb"
+)
 
 
 class Look(BaseModel):
@@ -56,14 +58,14 @@ class Taken:
     async def run(self, call_id: str, arguments: Look) -> ToolOutput:
         """The cheapest tool."""
         self.calls.append(call_id)
-        return told(OUTPUT)
+        return text_output(OUTPUT)
 
 
 async def _run_code(call_id: str, step: RunCell) -> CellRun:
     raise NotImplementedError("the canned model calls one tool, and not this one")
 
 
-def tools(taken: Taken, outputs: Outputs) -> tuple[Tool[Any], ...]:
+def tools(taken: Taken, outputs: OutputStore) -> tuple[Tool[Any], ...]:
     """A kernel's tools, and the one that is called."""
     look = Tool(TOOL, "Look at something.", Look, taken.run, reads_only=False)
     run_cell = run_cell_tool(_run_code, 10_000, outputs)
@@ -77,7 +79,7 @@ async def session_for(job: Job, taken: Taken, folder: Path) -> AsyncGenerator[Se
     settings = Settings(max_samples=job.count + 10, transport=job.transport)
     client = Client(Target("canned", job.url, "canned"), settings)
     record = Record(folder / "record.jsonl")
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     try:
         yield Session(
             id=new_session_id(),
@@ -100,7 +102,7 @@ async def run(job: Job, folder: Path) -> dict[str, Any]:
     async with session_for(job, taken, folder) as session:
         for _ in range(2 if job.work == "loop" else 1):
             started = time.perf_counter()
-            async with aclosing(turn(session, Said(SAID, Snapshot(PLACE)))) as seen:
+            async with aclosing(turn(session, Prompt(SAID, Snapshot(PLACE)))) as seen:
                 async for event in seen:
                     if isinstance(event, TurnEnded):
                         status = event.status
@@ -117,7 +119,7 @@ async def read(job: Job, folder: Path) -> dict[str, Any]:
     """A response read by the client alone, to its typed parts; the second of two."""
     took = 0.0
     async with session_for(job, Taken(), folder) as session:
-        session.begin(Said(SAID, Snapshot(PLACE)))
+        session.begin(Prompt(SAID, Snapshot(PLACE)))
         request = Request.of(session.fields(), session.conversation.history.wire)
         for _ in range(2):
             started = time.perf_counter()

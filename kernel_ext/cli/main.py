@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 LOAD = "%load_ext inkernel"
-FLAGS = ("base_url", "model", "policy", "effort")
+SETTING_FLAGS = ("base_url", "model", "policy", "effort")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (say, play):
         command.add_argument("--output", type=Path, help="write the executed notebook here")
         command.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
-        for name in FLAGS:
+        for name in SETTING_FLAGS:
             about = Settings.model_fields[name].description
             command.add_argument(f"--{name.replace('_', '-')}", help=about)
     return parser
@@ -82,7 +82,7 @@ def _execute(notebook: "NotebookNode", folder: Path, options: argparse.Namespace
         from .notebook_runner import run_notebook
     except ModuleNotFoundError as error:
         raise UsageError(f"This needs the package {error.name}.", EXTRA) from None
-    given = {name: getattr(options, name) for name in FLAGS}
+    given = {name: getattr(options, name) for name in SETTING_FLAGS}
     environ = {f"{PREFIX}{name.upper()}": value for name, value in given.items() if value}
     listener = _Listener(options.json)
     listen, begin = listener.hear, listener.begin

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 
 from ...agent.config.settings import PREFIX
 from ...agent.protocol.events import Event
-from ..event_comm import TARGET
+from ..event_comm import EVENT_TARGET
 
 Listen = Callable[[Event], None]
 Begin = Callable[[str], None]
@@ -82,7 +82,7 @@ class _Client(NotebookClient):
         )
         self._listen = listen
         self._connection = private / "kernel.json"
-        self.comm_open_handlers[TARGET] = self._open_comm
+        self.comm_open_handlers[EVENT_TARGET] = self._open_comm
 
     def create_kernel_manager(self) -> AsyncKernelManager:
         # TCP would be unencrypted and open to every user of the machine; Windows has no other.

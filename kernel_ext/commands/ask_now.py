@@ -10,20 +10,20 @@ from typing import Any, TypeVar
 from ...agent.config.settings import Settings
 from ...agent.errors import AgentError
 from ...agent.providers.resolve import Target
-from ..host import Binding
+from ..host import KernelAgent
 
 T = TypeVar("T")
 
 
-def find_now(binding: Binding, settings: Settings) -> Target:
+def find_now(agent: KernelAgent, settings: Settings) -> Target:
     """The server and model of the next turn. Raises AgentError."""
-    return now(binding.find_target(settings))
+    return now(agent.find_target(settings))
 
 
-def found_now(binding: Binding, settings: Settings) -> Target | AgentError:
+def found_now(agent: KernelAgent, settings: Settings) -> Target | AgentError:
     """The same, or why there is none."""
     try:
-        return find_now(binding, settings)
+        return find_now(agent, settings)
     except AgentError as error:
         return error
 

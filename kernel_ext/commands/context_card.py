@@ -10,7 +10,7 @@ from ...agent.protocol.items import FunctionCallOutput
 from ...agent.responses.request import read_by_model
 from ...agent.session import Session, validity
 from ...agent.text.tokens import Counter, estimate
-from ...widgets.panels.context_card import KINDS, CellRow, ContextCard
+from ...widgets.panels.context_card import ENTRY_KINDS, CellRow, ContextCard
 
 _SAID = 60
 
@@ -31,21 +31,21 @@ def context_card(
     session: Session, fields: bytes, counting: Counting, coming: str = ""
 ) -> ContextCard:
     """What a conversation and the fixed `fields` of its requests come to."""
-    talk = session.conversation
-    kinds = dict.fromkeys(KINDS, 0) | {"head": counting.counter.count(read_by_model(fields))}
+    conversation = session.conversation
+    kinds = dict.fromkeys(ENTRY_KINDS, 0) | {"head": counting.counter.count(read_by_model(fields))}
     cells: dict[str, list[Entry]] = {}
-    for entry in talk.history.entries:
+    for entry in conversation.history.entries:
         kinds[entry.kind] += counting.of(entry)
         if entry.kind in ("cells", "said", "model", "output"):
             cells.setdefault(_cell_of(entry), []).append(entry)
-    last, holds = talk.last, validity(talk, session.outputs)
-    counts = {head.turn: head for head in talk.heads}
+    last, holds = conversation.last, validity(conversation, session.outputs)
+    counts = {head.turn: head for head in conversation.heads}
     rows = (_row(entries, holds, counts, counting) for entries in cells.values())
     return ContextCard(
         kinds,
         tuple(rows),
-        session.settings.window or session.target.window or talk.window,
-        talk.size(estimate(read_by_model(fields))) if talk.counted else None,
+        session.settings.window or session.target.window or conversation.window,
+        conversation.size(estimate(read_by_model(fields))) if conversation.counted else None,
         last.cached / last.input if last and last.input else None,
         counting.counter.exact,
         coming,

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from ...agent.errors import UsageError
-from ...agent.protocol.observed import CellSeen
+from ...agent.protocol.observed import UserCellRun
 from ...widgets.panels.cards import Card
 from ..environment import find_notebook
-from ..host import Binding
-from ..notebook.current import notebook_here, one_cell
+from ..host import KernelAgent
+from ..notebook.current import current_notebook, one_cell
 from ..notebook.document import DocumentError, NewCell
 from ..notebook.outputs import as_nbformat
 from .last_turn import PastStep, PastTurn, last_turn
@@ -24,9 +24,9 @@ EXPLAIN = (
 )
 
 
-async def keep(binding: Binding, rest: str) -> Card:
+async def keep(agent: KernelAgent, rest: str) -> Card:
     """[STEPS] — the last turn's steps and answer as cells below; STEPS as 2 3, else what worked"""
-    session = binding.session_now()
+    session = agent.session_now()
     turn = last_turn(session.record.path)
     if turn is None:
         raise UsageError("There is no turn to keep yet.", "It begins with the first %%agent.")
@@ -37,11 +37,11 @@ async def keep(binding: Binding, rest: str) -> Card:
             "The last turn ran no step that worked, and said nothing.",
             "`%agent keep 1` keeps a step that failed.",
         )
-    here = notebook_here(binding.shell, find_notebook(binding.shell))
+    here = current_notebook(agent.shell, find_notebook(agent.shell))
     try:
         document = await here.editable()
         if document is None:
-            return _as_next_cell(binding, chosen)
+            return _as_next_cell(agent, chosen)
         where = turn.opening.get("cell") or here.cell
         ids = await document.insert(where or here.default_place(), cells)
     except DocumentError as error:
@@ -51,21 +51,21 @@ async def keep(binding: Binding, rest: str) -> Card:
     return Card(f"{len(ids)} cell(s) below the turn's own: {_words(chosen, turn)}.")
 
 
-async def fix(binding: Binding, _rest: str) -> Card | None:
+async def fix(agent: KernelAgent, _rest: str) -> Card | None:
     """— explain and repair the last cell of yours that failed"""
-    runs = [run for run in binding.runs() if not run.hidden]
+    runs = [run for run in agent.runs() if not run.hidden]
     failed = next((run for run in reversed(runs) if run.status == "error"), None)
     if failed is None:
         raise UsageError("No cell of yours has failed.", "To ask for anything else, use %%agent.")
-    await binding.run_turn(FIX.format(cell=_name(failed), error=_error(failed)), {}, new=False)
+    await agent.run_turn(FIX.format(cell=_name(failed), error=_error(failed)), {}, new=False)
 
 
-async def explain(binding: Binding, rest: str) -> Card | None:
+async def explain(agent: KernelAgent, rest: str) -> Card | None:
     """CELL — say what a cell of the notebook does; CELL as In [12], #3 or the start of its id"""
     if not rest:
         raise UsageError("Which cell?", "For example: `%agent explain In [12]`.")
     words = f"In [{rest}]" if rest.isdecimal() else rest
-    here = notebook_here(binding.shell, find_notebook(binding.shell))
+    here = current_notebook(agent.shell, find_notebook(agent.shell))
     try:
         document = await here.document()
         found = one_cell(await document.cells(), words) if document else None
@@ -73,13 +73,13 @@ async def explain(binding: Binding, rest: str) -> Card | None:
         raise UsageError(str(error)) from None
     finally:
         here.close()
-    source = found.source if found else _ran(binding, words)
-    await binding.run_turn(EXPLAIN.format(cell=f"the cell {words}", source=source), {}, new=False)
+    source = found.source if found else _ran(agent, words)
+    await agent.run_turn(EXPLAIN.format(cell=f"the cell {words}", source=source), {}, new=False)
 
 
-def _ran(binding: Binding, words: str) -> str:
+def _ran(agent: KernelAgent, words: str) -> str:
     """The source of the latest run that is called so. Raises UsageError."""
-    for run in reversed(binding.runs()):
+    for run in reversed(agent.runs()):
         if words in (f"In [{run.count}]", run.cell) and not run.hidden:
             return run.source
     raise UsageError(f"There is no cell {words!r}.", "Name it as In [12], or by its id.")
@@ -114,11 +114,11 @@ def _answer_cell(turn: PastTurn) -> list[NewCell]:
     return [NewCell(kind="markdown", source=turn.answer, metadata=metadata)]
 
 
-def _as_next_cell(binding: Binding, steps: Sequence[PastStep]) -> Card:
+def _as_next_cell(agent: KernelAgent, steps: Sequence[PastStep]) -> Card:
     """Where the notebook cannot be edited, the code goes into one new cell, as far as it can be."""
     if not steps:
         return Card("This front end lets nobody insert cells, and the turn ran no step to keep.")
-    binding.shell.set_next_input("\n\n".join(step.run.source for step in steps))
+    agent.shell.set_next_input("\n\n".join(step.run.source for step in steps))
     return Card(
         f"The code of {len(steps)} step(s) is in one new cell: this front end lets nobody insert"
         " more. Their outputs and the answer stay where they are."
@@ -130,10 +130,10 @@ def _words(steps: Sequence[PastStep], turn: PastTurn) -> str:
     return " and ".join([*told, *(["the answer"] if turn.answer else [])])
 
 
-def _name(run: CellSeen) -> str:
+def _name(run: UserCellRun) -> str:
     return f"In [{run.count}]" if run.count is not None else f"run {run.number}"
 
 
-def _error(run: CellSeen) -> str:
+def _error(run: UserCellRun) -> str:
     errors = [output for output in run.outputs if output.output_type == "error"]
     return f"{errors[-1].ename}: {errors[-1].evalue}" if errors else "it failed"

@@ -17,25 +17,25 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput
 from ..shell import Shell
-from .step_outputs import Outputs, Stream
+from .step_outputs import StepOutputs, StreamName
 
-TICK = 0.05
+FLUSH_SECONDS = 0.05
 """Seconds between two looks at what running code has printed."""
 
-DRAIN = 0.2
+DRAIN_SECONDS = 0.2
 """Most seconds a step waits for what its subprocesses wrote."""
 
-DEEPEST = 100
+MAX_NESTING = 100
 """Levels of a display's data that are kept."""
 
 _Function = Callable[..., Any]
 _Tap = Callable[[_Function], _Function]
 
-_step: contextvars.ContextVar[Outputs | None] = contextvars.ContextVar("step", default=None)
+_step: contextvars.ContextVar[StepOutputs | None] = contextvars.ContextVar("step", default=None)
 """Whose code runs here. Tasks and callbacks that a step leaves behind inherit it."""
 
 
-class Taps:
+class OutputCapture:
     """The taps of one turn.
 
     An output is of the step in whose context it is made (so that tasks count), or that started its
@@ -45,10 +45,10 @@ class Taps:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self._active: Outputs | None = None
-        self._latest: Outputs | None = None
+        self._active: StepOutputs | None = None
+        self._latest: StepOutputs | None = None
         self._older = WeakSet[threading.Thread]()
-        self._born = WeakKeyDictionary[threading.Thread, Outputs]()
+        self._born = WeakKeyDictionary[threading.Thread, StepOutputs]()
         self._patches: list[tuple[object, str, bool, Any]] = []
 
     def __enter__(self) -> Self:
@@ -77,12 +77,12 @@ class Taps:
         self._patches.clear()
 
     @contextmanager
-    def step(self, outputs: Outputs) -> Generator[None]:
+    def step(self, outputs: StepOutputs) -> Generator[None]:
         """What this context puts out is that step's; a clock gives it while the code computes."""
         stop = threading.Event()
 
         def tick() -> None:
-            while not stop.wait(TICK):
+            while not stop.wait(FLUSH_SECONDS):
                 outputs.flush()
 
         context = contextvars.copy_context()  # so that what is shown goes to this cell
@@ -105,12 +105,12 @@ class Taps:
             clock.join()
             outputs.flush()
 
-    def _of_step(self) -> Outputs | None:
+    def _of_step(self) -> StepOutputs | None:
         """The step whose code runs here, unless what it shows is not its own."""
         outputs = _step.get() or self._of_thread()
         return None if outputs is None or outputs.showing else outputs
 
-    def _of_thread(self) -> Outputs | None:
+    def _of_thread(self) -> StepOutputs | None:
         if threading.get_ident() == threading.main_thread().ident:
             return None
         thread = threading.current_thread()
@@ -123,7 +123,7 @@ class Taps:
             return self._active
         return None
 
-    def _write_tap(self, name: Stream) -> _Tap:
+    def _write_tap(self, name: StreamName) -> _Tap:
         def tap(original: _Function) -> _Function:
             def write(text: str, *args: Any, **kwargs: Any) -> int:
                 outputs = self._of_step()
@@ -199,7 +199,7 @@ def _hear_subprocesses() -> None:
     watched = [pipe for pipe in pipes if isinstance(pipe, int)]
     if not watched:
         return
-    over = time.monotonic() + DRAIN
+    over = time.monotonic() + DRAIN_SECONDS
     while any(map(_has_more, watched)) and time.monotonic() < over:
         time.sleep(0.001)
     time.sleep(0.001)  # what was read is written as soon as its thread has its turn
@@ -231,7 +231,7 @@ def _textual(value: Any) -> Any:
     """
     if isinstance(value, bytes):
         return b64encode(value).decode("ascii")
-    return "(nested too deeply)" if _is_deeper(value, DEEPEST) else value
+    return "(nested too deeply)" if _is_deeper(value, MAX_NESTING) else value
 
 
 def _is_deeper(value: object, levels: int) -> bool:

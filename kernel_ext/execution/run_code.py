@@ -10,12 +10,12 @@ from typing import Literal
 
 from ...agent.protocol.cells import CellRun
 from ..shell import Result, Shell
-from .capture import Taps
+from .capture import OutputCapture
 from .interrupts import Interruption, is_main_thread, raised_by_sigint, raised_by_sigint_in, sigint
 from .shell_history import in_history
 from .stdin import answered
-from .step_outputs import Outputs, Take
-from .time_limit import GRACE, Limit
+from .step_outputs import OutputSink, StepOutputs
+from .time_limit import STOP_GRACE_SECONDS, TimeLimit
 
 _MISSING = object()
 
@@ -25,12 +25,12 @@ class Host:
     """Where the steps of a turn run."""
 
     shell: Shell
-    taps: Taps
+    taps: OutputCapture
     interruption: Interruption
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CodeStep:
     """What is run. `mark`: a comment that stands above it in the shell's history.
 
     `take`: receives what it puts out. `seconds`: its time limit, after which it has `grace` seconds
@@ -39,21 +39,21 @@ class Step:
 
     code: str
     mark: str
-    take: Take
+    take: OutputSink
     seconds: float = 3600
-    grace: float = GRACE
+    grace: float = STOP_GRACE_SECONDS
     report: Callable[[], object] = lambda: None
     lent: Mapping[str, object] | None = None
 
 
-async def run_code(host: Host, step: Step) -> CellRun:
+async def run_code(host: Host, step: CodeStep) -> CellRun:
     """Run it on this thread. Its errors are outputs; SIGINT ends it with `interrupted`.
 
     It is in the shell's history under a number of its own; `_` and `_i` stay the person's. What
     runs on though it was stopped is left alone, where it awaits.
     """
     shell = host.shell
-    outputs = Outputs(step.take)
+    outputs = StepOutputs(step.take)
     with _lent(shell.user_ns, step.lent or {}):
         before = dict(shell.user_ns)
         started = time.monotonic()
@@ -75,7 +75,9 @@ async def run_code(host: Host, step: Step) -> CellRun:
     )
 
 
-async def _run(host: Host, step: Step, outputs: Outputs) -> tuple[BaseException | None, Limit]:
+async def _run(
+    host: Host, step: CodeStep, outputs: StepOutputs
+) -> tuple[BaseException | None, TimeLimit]:
     """Run it the way the kernel runs cells; the exception that ended it, if any."""
     shell, code = host.shell, step.code
     try:
@@ -84,7 +86,7 @@ async def _run(host: Host, step: Step, outputs: Outputs) -> tuple[BaseException 
         cell, failure = code, sys.exc_info()
     if not shell.should_run_async(code, transformed_cell=cell, preprocessing_exc_tuple=failure):
         stop = sigint if is_main_thread() else _nothing  # else it would hit what runs over there
-        limit = Limit(step.seconds, stop, step.report, step.grace)
+        limit = TimeLimit(step.seconds, stop, step.report, step.grace)
         return _run_sync(host, code, outputs, limit), limit
     run = shell.run_cell_async(code, True, transformed_cell=cell, preprocessing_exc_tuple=failure)
     task, given_up = asyncio.ensure_future(run), asyncio.Event()
@@ -95,7 +97,7 @@ async def _run(host: Host, step: Step, outputs: Outputs) -> tuple[BaseException 
         loop.call_soon_threadsafe(given_up.set)
 
     with raised_by_sigint_in(shell.user_ns, task.cancel) as stop, ExitStack() as stack:
-        limit = stack.enter_context(Limit(step.seconds, stop, give_up, step.grace))
+        limit = stack.enter_context(TimeLimit(step.seconds, stop, give_up, step.grace))
         stack.enter_context(answered(shell, outputs, limit))
         await _over(task, given_up)
     if not task.done():
@@ -106,7 +108,9 @@ async def _run(host: Host, step: Step, outputs: Outputs) -> tuple[BaseException 
     return _error(task.result()), limit
 
 
-def _run_sync(host: Host, code: str, outputs: Outputs, limit: Limit) -> BaseException | None:
+def _run_sync(
+    host: Host, code: str, outputs: StepOutputs, limit: TimeLimit
+) -> BaseException | None:
     shell = host.shell
     try:
         with raised_by_sigint(host.interruption), limit, answered(shell, outputs, limit):

@@ -15,16 +15,16 @@ _INPUTS = ("_i00", "_i", "_ii", "_iii")
 
 
 @dataclass(slots=True)
-class Entry:
+class HistoryEntry:
     """`count`: the step's number, In [count]; None when it was not kept."""
 
     count: int | None = None
 
 
 @contextmanager
-def in_history(shell: Shell, mark: str) -> Generator[Entry]:
+def in_history(shell: Shell, mark: str) -> Generator[HistoryEntry]:
     """What runs with `store_history` meanwhile is a step; `mark` stands above it as a comment."""
-    entry = Entry()
+    entry = HistoryEntry()
     history: Any = shell.history_manager
     hook: Any = shell.displayhook
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from ..environment import can_ask
 from ..shell import Shell
-from .step_outputs import Outputs
-from .time_limit import Limit
+from .step_outputs import StepOutputs
+from .time_limit import TimeLimit
 
-NAMED = "The agent's code asks: "
+ASKS = "The agent's code asks: "
 
 
 class NobodyAnswersError(RuntimeError):
@@ -25,7 +25,7 @@ class NobodyAnswersError(RuntimeError):
 
 
 @contextmanager
-def answered(shell: Shell, outputs: Outputs, limit: Limit) -> Generator[None]:
+def answered(shell: Shell, outputs: StepOutputs, limit: TimeLimit) -> Generator[None]:
     """Meanwhile code asks through us. What the person takes to answer is not the step's time."""
 
     def asking(original: Callable[..., str]) -> Callable[..., str]:
@@ -33,7 +33,7 @@ def answered(shell: Shell, outputs: Outputs, limit: Limit) -> Generator[None]:
             if not can_ask(shell):
                 raise NobodyAnswersError
             outputs.flush()
-            question = f"{NAMED}{named.pop('prompt', prompt)}"
+            question = f"{ASKS}{named.pop('prompt', prompt)}"
             with limit.paused():
                 return outputs.aside(original, question, *more, **named)
 

@@ -8,10 +8,10 @@ from typing import Any, Literal, NamedTuple
 from ...agent.protocol.cells import DisplayOutput, Output, StreamOutput
 from ...agent.text.lines import overwritten
 
-MAX_TEXT = 10_000_000
+MAX_STEP_CHARS = 10_000_000
 """Characters that one step may print; what comes after is dropped, and that is said."""
 
-MAX_SHOWN = 1_000
+MAX_STEP_DISPLAYS = 1_000
 """Displays that one step may make; what comes after is dropped, and that is said."""
 
 
@@ -27,22 +27,22 @@ class Clear(NamedTuple):
 
 Change = Output | Update | Clear
 
-Take = Callable[[Change], bool]
+OutputSink = Callable[[Change], bool]
 """Receives each change at once, perhaps on another thread; False leaves it to the cell itself."""
 
-Stream = Literal["stdout", "stderr"]
+StreamName = Literal["stdout", "stderr"]
 
 
-class Outputs:
+class StepOutputs:
     """Gives each output to `take`; printed text is gathered until it is flushed."""
 
-    def __init__(self, take: Take) -> None:
+    def __init__(self, take: OutputSink) -> None:
         self._take = take
         self._lock = threading.RLock()
         self._done: list[Output] = []
         self._text: list[str] = []
-        self._name: Stream = "stdout"
-        self._room, self._places = MAX_TEXT, MAX_SHOWN
+        self._name: StreamName = "stdout"
+        self._room, self._places = MAX_STEP_CHARS, MAX_STEP_DISPLAYS
         self._clearing = False
         self._showing = threading.local()
 
@@ -51,7 +51,7 @@ class Outputs:
         """What this thread writes is the view's or the cell's own, and not to be taken again."""
         return getattr(self._showing, "now", False)
 
-    def write(self, name: Stream, text: str) -> None:
+    def write(self, name: StreamName, text: str) -> None:
         """Take printed text, up to the bound."""
         with self._lock:
             if name != self._name:
@@ -61,7 +61,9 @@ class Outputs:
                 self._text.append(text[: self._room])
                 self._room -= len(text)
                 if self._room <= 0:
-                    self._text.append(f"\n[only the first {MAX_TEXT:,} characters are kept]\n")
+                    self._text.append(
+                        f"\n[only the first {MAX_STEP_CHARS:,} characters are kept]\n"
+                    )
 
     def add(self, output: Output) -> bool:
         """Whether it was taken."""
@@ -70,7 +72,7 @@ class Outputs:
             self._clear_at_last()
             self._places -= 1
             if self._places == 0:
-                text = f"[only the first {MAX_SHOWN:,} displays are kept]\n"
+                text = f"[only the first {MAX_STEP_DISPLAYS:,} displays are kept]\n"
                 output = StreamOutput(name="stderr", text=text)
             elif self._places < 0:
                 return True
@@ -139,5 +141,5 @@ def _id(output: Output) -> str | None:
     return output.display_id if isinstance(output, DisplayOutput) else None
 
 
-def _stream_name(output: Output) -> Stream | None:
+def _stream_name(output: Output) -> StreamName | None:
     return output.name if isinstance(output, StreamOutput) else None

@@ -9,11 +9,11 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Self
 
-GRACE = 10.0
+STOP_GRACE_SECONDS = 10.0
 """Seconds that code has to end once it was stopped: it may be saving its work."""
 
 
-class Limit:
+class TimeLimit:
     """`stop` is called when `seconds` are over, and again after half of the grace.
 
     `give_up` is called, once, when the code runs on all the same. Both on the watching thread.
@@ -24,7 +24,7 @@ class Limit:
         seconds: float,
         stop: Callable[[], object],
         give_up: Callable[[], object],
-        grace: float = GRACE,
+        grace: float = STOP_GRACE_SECONDS,
     ) -> None:
         self.seconds = seconds
         self.over = self.gave_up = False

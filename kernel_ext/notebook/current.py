@@ -19,7 +19,7 @@ NOT_EDITABLE = (
 
 
 @dataclass(slots=True)
-class NotebookHere:
+class CurrentNotebook:
     """The notebook of one turn. `cell`: the id of the running cell, where the front end tells.
 
     `seen`: sources by cell id, as the model knows them. `last`: the cell it inserted last.
@@ -84,9 +84,11 @@ class NotebookHere:
             self._live.close()
 
 
-def notebook_here(shell: Shell, path: str | None) -> NotebookHere:
+def current_notebook(shell: Shell, path: str | None) -> CurrentNotebook:
     """The notebook of the turn that begins now."""
-    return NotebookHere(shell, Path(path) if path else None, find_surface(shell), find_cell(shell))
+    return CurrentNotebook(
+        shell, Path(path) if path else None, find_surface(shell), find_cell(shell)
+    )
 
 
 def find_cells(cells: Sequence[LiveCell], words: str) -> list[LiveCell]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, Protocol
 
-Kind = Literal["code", "markdown", "raw"]
+CellKind = Literal["code", "markdown", "raw"]
 Cause = Literal[
     "conflict",
     "no cell",
@@ -44,7 +44,7 @@ class LiveCell:
     """
 
     id: str
-    kind: Kind
+    kind: CellKind
     source: str
     execution_count: int | None
     metadata: Mapping[str, Any]
@@ -58,7 +58,7 @@ class NewCell:
     Outputs are trusted: they must be what this kernel put out, never what a model wrote.
     """
 
-    kind: Kind
+    kind: CellKind
     source: str
     outputs: Sequence[Mapping[str, Any]] = ()
     execution_count: int | None = None

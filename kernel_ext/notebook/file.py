@@ -55,7 +55,7 @@ class FileDocument(Document):
             ids.append(made_id(f"{number}{time.time_ns()}{cell.source}", taken))
             taken.add(ids[-1])
         new = tuple(
-            edits.NewCell(
+            edits.NewFileCell(
                 kind=cell.kind,
                 source=cell.source,
                 id=each,
@@ -110,10 +110,10 @@ class FileDocument(Document):
         except UsageError as error:
             raise DocumentError("failed", error.message) from None
 
-    def _write(self, edit: edits.Edit) -> None:
+    def _write(self, edit: edits.FileEdit) -> None:
         before = self._read().data
         try:
-            write_ipynb(self._path, before, edits.edited(before, [edit]))
+            write_ipynb(self._path, before, edits.edited_notebook(before, [edit]))
         except UsageError as error:
             raise DocumentError("failed", error.message) from None
 

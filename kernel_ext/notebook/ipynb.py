@@ -18,8 +18,8 @@ from typing import Any, Literal, cast
 from ...agent.errors import UsageError
 from .ipynb_scan import Layout, Located, locate, object_at
 
-Kind = Literal["code", "markdown", "raw"]
-KINDS: tuple[Kind, ...] = ("code", "markdown", "raw")
+CellKind = Literal["code", "markdown", "raw"]
+CELL_KINDS: tuple[CellKind, ...] = ("code", "markdown", "raw")
 MAJOR, MINOR = 4, 5
 PROVEN_SIZE = 4_000_000
 """Bytes up to which reading looks whether all of a file is JSON: some 15 ms."""
@@ -36,7 +36,7 @@ class Cell:
 
     at: int
     id: str
-    kind: Kind
+    kind: CellKind
     place: Located
     body: bytes = field(repr=False, compare=False)
 
@@ -166,7 +166,7 @@ def encoded(text: str) -> bytes:
 
 
 def _cells(body: bytes, layout: Layout, minor: int) -> tuple[Cell, ...]:
-    kinds: list[Kind] = [_kind(body, place, at) for at, place in enumerate(layout.cells)]
+    kinds: list[CellKind] = [_kind(body, place, at) for at, place in enumerate(layout.cells)]
     given = [_given_id(body, place) for place in layout.cells]
     if minor < MINOR:
         often = Counter(given)
@@ -198,10 +198,10 @@ def _begins(body: bytes, place: Located, key: str, signs: bytes | tuple[bytes, .
     return member is not None and body.startswith(signs, member.start)
 
 
-def _kind(body: bytes, place: Located, at: int) -> Kind:
+def _kind(body: bytes, place: Located, at: int) -> CellKind:
     """A cell's, of which all is looked at that reading it stands on."""
     kind = _value(body, place, "cell_type")
-    if kind not in KINDS:
+    if kind not in CELL_KINDS:
         raise UsageError(f"Cell {at} is of no known kind: its cell_type is {kind!r}.")
     if not _begins(body, place, "source", (b'"', b"[")):
         raise UsageError(f"Cell {at} has no source.")

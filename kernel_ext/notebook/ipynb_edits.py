@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, cast
 
 from ...agent.errors import UsageError
-from .ipynb import MINOR, Cell, Ipynb, Kind, encoded, made_id, no_such_cell, parse_ipynb
+from .ipynb import MINOR, Cell, CellKind, Ipynb, encoded, made_id, no_such_cell, parse_ipynb
 from .ipynb_scan import Located
 
 AT_END: Final = "<end>"
@@ -18,10 +18,10 @@ AT_END: Final = "<end>"
 
 
 @dataclass(frozen=True, slots=True)
-class NewCell:
+class NewFileCell:
     """A cell to be made. Without an `id` it gets one that follows from its place and source."""
 
-    kind: Kind
+    kind: CellKind
     source: str
     id: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -34,7 +34,7 @@ class Insert:
     """New cells, after the one with this id; None: at the start; AT_END: at the end."""
 
     after: str | None
-    cells: tuple[NewCell, ...]
+    cells: tuple[NewFileCell, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class SetOutputs:
     execution_count: int | None
 
 
-Edit = Insert | Replace | Delete | Move | SetOutputs
-Piece = bytes | memoryview
+FileEdit = Insert | Replace | Delete | Move | SetOutputs
+ByteRun = bytes | memoryview
 
 
 class _Patch(NamedTuple):
@@ -83,7 +83,7 @@ class _Patch(NamedTuple):
 
     start: int
     end: int
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ByteRun, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class _Slot:
     cell: Cell | None = None
     new: bytes = b""
     values: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-    done: tuple[type[Edit], ...] = ()
+    done: tuple[type[FileEdit], ...] = ()
 
 
 class _Style(NamedTuple):
@@ -122,7 +122,7 @@ class _Style(NamedTuple):
         return b"" if self.indent is None else (self.newline + base).encode()
 
 
-def edited(data: bytes, edits: Sequence[Edit]) -> bytes:
+def edited_notebook(data: bytes, edits: Sequence[FileEdit]) -> bytes:
     """The file with all edits made, in format 4.5 or a later 4.x it was in. Raises UsageError.
 
     Cells that are not named keep their bytes, but for an id that they did not have; of a file of
@@ -142,7 +142,7 @@ def edited(data: bytes, edits: Sequence[Edit]) -> bytes:
     return b"".join(_patched(body, 0, len(body), patches))
 
 
-def _applied(slots: list[_Slot], edit: Edit, style: _Style) -> list[_Slot]:
+def _applied(slots: list[_Slot], edit: FileEdit, style: _Style) -> list[_Slot]:
     match edit:
         case Insert():
             at = _after(slots, edit.after)
@@ -166,7 +166,7 @@ def _applied(slots: list[_Slot], edit: Edit, style: _Style) -> list[_Slot]:
             return [*slots[:at], _ran(slots[at], edit, style), *slots[at + 1 :]]
 
 
-_AGAINST: dict[type[Edit], tuple[type[Edit], ...]] = {
+_AGAINST: dict[type[FileEdit], tuple[type[FileEdit], ...]] = {
     Delete: (Insert, Move, Replace, SetOutputs),
     Move: (Insert, Move),
     Replace: (Insert, Replace, SetOutputs),
@@ -175,7 +175,7 @@ _AGAINST: dict[type[Edit], tuple[type[Edit], ...]] = {
 """Which edits of a cell may not follow which others of it."""
 
 
-def _find(slots: list[_Slot], cell_id: str, edit: Edit | None = None) -> int:
+def _find(slots: list[_Slot], cell_id: str, edit: FileEdit | None = None) -> int:
     found = [at for at, slot in enumerate(slots) if slot.id == cell_id]
     if len(found) != 1:
         raise no_such_cell(cell_id, len(found))
@@ -204,7 +204,7 @@ def _expect(cell: Cell | None, expect: str | None) -> None:
         )
 
 
-def _with(slot: _Slot, edit: Edit, values: dict[str, Any], style: _Style) -> _Slot:
+def _with(slot: _Slot, edit: FileEdit, values: dict[str, Any], style: _Style) -> _Slot:
     base = style.base + (style.indent or "")
     texts = {key: style.text(value, base) for key, value in values.items()}
     return replace(slot, values={**slot.values, **texts}, done=(*slot.done, type(edit)))
@@ -224,13 +224,13 @@ def _replaced(slot: _Slot, edit: Replace, style: _Style) -> _Slot:
 def _ran(slot: _Slot, edit: SetOutputs, style: _Style) -> _Slot:
     if slot.cell is None or slot.cell.kind != "code":
         raise UsageError(f"The cell {edit.id!r} is no code cell: it has no outputs.")
-    run = NewCell("code", "", "run", {}, edit.outputs, edit.execution_count)
+    run = NewFileCell("code", "", "run", {}, edit.outputs, edit.execution_count)
     made = _checked(run, f"The outputs for the cell {edit.id!r}")
     return _with(slot, edit, {key: made[key] for key in ("outputs", "execution_count")}, style)
 
 
 def _new_slots(
-    slots: list[_Slot], at: int, cells: tuple[NewCell, ...], style: _Style
+    slots: list[_Slot], at: int, cells: tuple[NewFileCell, ...], style: _Style
 ) -> Iterator[_Slot]:
     taken = {slot.id for slot in slots}
     for place, cell in enumerate(cells, at):
@@ -244,7 +244,7 @@ def _new_slots(
         yield _Slot(name, new=style.text(made, style.base), done=(Insert,))
 
 
-def _checked(cell: NewCell, what: str) -> Any:
+def _checked(cell: NewFileCell, what: str) -> Any:
     """The cell as nbformat writes it. Raises UsageError when it is not as the format says."""
     import nbformat
     from nbformat.v4 import rwbase
@@ -287,7 +287,7 @@ def _space_before(body: bytes, at: int) -> bytes:
     return body[start:at]
 
 
-def _bytes(slot: _Slot, style: _Style) -> Iterable[Piece]:
+def _bytes(slot: _Slot, style: _Style) -> Iterable[ByteRun]:
     """The cell's, with its id in them."""
     cell = slot.cell
     if cell is None:
@@ -300,7 +300,7 @@ def _bytes(slot: _Slot, style: _Style) -> Iterable[Piece]:
     return _patched(cell.body, *cell.span, patches)
 
 
-def _patched(body: bytes, start: int, end: int, patches: Iterable[_Patch]) -> Iterator[Piece]:
+def _patched(body: bytes, start: int, end: int, patches: Iterable[_Patch]) -> Iterator[ByteRun]:
     view, at = memoryview(body), start
     for patch in sorted(patches, key=lambda patch: patch[:2]):
         yield view[at : patch.start]
@@ -319,7 +319,7 @@ def _array(notebook: Ipynb, slots: list[_Slot], style: _Style) -> _Patch:
         first, last = body[place.start : cells[0].span[0]], body[cells[-1].span[1] : place.end]
     else:
         first, last = b"[" + style.line(style.base), style.line(style.indent or "") + b"]"
-    pieces: list[Piece] = [first]
+    pieces: list[ByteRun] = [first]
     for before, slot in zip([None, *slots], slots, strict=False):
         if before:
             pieces.append(_gap(notebook, before.cell, slot.cell, style))

@@ -8,16 +8,16 @@ from types import ModuleType
 
 from pydantic import BaseModel, Field
 
-from ...agent.tools.tool import Tool, ToolOutput, told
-from ..values.describe import DEPTH, brief, describe
-from ..values.introspect import clip, find, is_a, own_items
+from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ..values.describe import MAX_DEPTH, brief, describe
+from ..values.introspect import clip, find_item, is_a, own_items
 from ..values.paths import Refused, follow, is_public, unknown
-from ..values.redact import masked
+from ..values.redact import redacted
 from ..values.watchdog import watching
 
-NAMES, LISTING = 200, 8_000
+MAX_LISTED_NAMES, MAX_LISTING_CHARS = 200, 8_000
 """Names and characters of a listing."""
-DESCRIBED = 16_000
+MAX_DESCRIBED_CHARS = 16_000
 """Characters after which no further name is described."""
 DESCRIPTION = (
     "Look at the person's live variables without running code: with no arguments, the list of "
@@ -33,7 +33,7 @@ class Inspect(BaseModel):
     expression: str | None = Field(
         default=None, description="a path of attributes, constant subscripts and slices; no calls"
     )
-    depth: int = Field(default=1, ge=0, le=DEPTH, description="levels of nested values shown")
+    depth: int = Field(default=1, ge=0, le=MAX_DEPTH, description="levels of nested values shown")
 
 
 def inspect_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[Inspect]:
@@ -44,7 +44,7 @@ def inspect_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[Inspect]
         with watching():
             if arguments.names or arguments.expression:
                 return _look(arguments, names)
-            return told(_listing(names))
+            return text_output(_listing(names))
 
     return Tool("inspect", DESCRIPTION, Inspect, run, reads_only=True)
 
@@ -52,23 +52,23 @@ def inspect_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[Inspect]
 def _look(arguments: Inspect, names: Mapping[str, object]) -> ToolOutput:
     found = [name for name in dict.fromkeys(arguments.names) if name in names]
     texts = [unknown(name, names) for name in dict.fromkeys(arguments.names) if name not in names]
-    told_of, room = 0, DESCRIBED
+    told_of, room = 0, MAX_DESCRIBED_CHARS
     for name in found:
         if room < 0:
             texts.append(f"No room to describe {len(found) - told_of} more: ask for fewer names.")
             break
-        texts.append(f"{clip(name)}: {describe(masked(name, names[name]), arguments.depth)}")
+        texts.append(f"{clip(name)}: {describe(redacted(name, names[name]), arguments.depth)}")
         told_of, room = told_of + 1, room - len(texts[-1])
     if arguments.expression:
         path = clip(arguments.expression, 120)
         try:
             last = arguments.expression.rstrip("]'\" ")
-            held = masked(last, follow(arguments.expression, names))
+            held = redacted(last, follow(arguments.expression, names))
             texts.append(f"{path}: {describe(held, arguments.depth)}")
             told_of += 1
         except Refused as refusal:
             texts.append(f"`{path}` {refusal}")
-    return told("\n\n".join(texts), "ok" if told_of else "error")
+    return text_output("\n\n".join(texts), "ok" if told_of else "error")
 
 
 def _listing(names: Mapping[str, object]) -> str:
@@ -77,15 +77,20 @@ def _listing(names: Mapping[str, object]) -> str:
     others = [(name, held) for name, held in public if not is_a(held, ModuleType)]
     if not public:
         return "The live namespace has no names of the user's."
-    lines = [f"{len(public):,} names" + (", the first of them:" if len(others) > NAMES else ":")]
+    lines = [
+        f"{len(public):,} names"
+        + (", the first of them:" if len(others) > MAX_LISTED_NAMES else ":")
+    ]
     if modules:
-        told_of = (f"{clip(name)} ({clip(find(own_items(m), '__name__'))})" for name, m in modules)
-        lines.append(clip(f"modules: {', '.join(told_of)}", LISTING // 4))
-    room = LISTING - sum(map(len, lines))
+        told_of = (
+            f"{clip(name)} ({clip(find_item(own_items(m), '__name__'))})" for name, m in modules
+        )
+        lines.append(clip(f"modules: {', '.join(told_of)}", MAX_LISTING_CHARS // 4))
+    room = MAX_LISTING_CHARS - sum(map(len, lines))
     for shown, (name, held) in enumerate(others):
-        line = f"{clip(name)}: {brief(masked(name, held))}"
+        line = f"{clip(name)}: {brief(redacted(name, held))}"
         room -= len(line) + 1
-        if room < 0 or shown == NAMES:
+        if room < 0 or shown == MAX_LISTED_NAMES:
             return "\n".join([*lines, f"… {len(others) - shown:,} more names are left out"])
         lines.append(line)
     return "\n".join(lines)

@@ -13,39 +13,39 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import BaseModel, Field
 
-from ...agent.tools.tool import Tool, ToolOutput, told
+from ...agent.tools.tool import Tool, ToolOutput, text_output
 from ..values.describe import brief, short
 from ..values.fingerprint import is_scalar
 from ..values.introspect import (
     class_items,
     clip,
     dict_items,
-    elements,
     exactly,
-    find,
+    find_item,
     is_a,
     label,
     mro,
     stored,
+    tuple_elements,
 )
-from ..values.paths import PATH, Refused, follow_code, is_public
-from ..values.redact import masked, without_passwords
-from ..values.source import NoSource, Source, find_docs, find_source
+from ..values.paths import MAX_PATH_CHARS, Refused, follow_code, is_public
+from ..values.redact import redacted, without_passwords
+from ..values.source import FoundSource, NoSource, find_docs, find_source
 from ..values.tables_and_arrays import element, origin, plain_array
 from ..values.watchdog import in_time, watching
 from .table import table_tool
 
-FOUND, LISTING = 40, 8_000
+MAX_FOUND, MAX_LISTING_CHARS = 40, 8_000
 """Names and characters of a listing."""
-KEYS = 300
+MAX_SEARCHED_KEYS = 300
 """Columns, keys or attributes of one value that are searched."""
-NEAR = 5
+MAX_NEAR_NAMES = 5
 """Names that are only similar, said when few match."""
-SOURCE_LINES, SOURCE_TEXT = 400, 16_000
+MAX_SOURCE_LINES, MAX_SOURCE_TEXT_CHARS = 400, 16_000
 """Lines and characters of source."""
-DOC_TEXT = 8_000
+MAX_DOC_TEXT_CHARS = 8_000
 """Characters of documentation."""
-WIDE = 400
+MAX_LINE_CHARS = 400
 """Characters of a line."""
 
 
@@ -63,7 +63,9 @@ class SearchNames(BaseModel):
 class SourceOf(BaseModel):
     """Whose source to read."""
 
-    object: str = Field(max_length=PATH, description="a plain path, such as model.fit or MyClass")
+    object: str = Field(
+        max_length=MAX_PATH_CHARS, description="a plain path, such as model.fit or MyClass"
+    )
     start: int | None = Field(default=None, ge=1, description="first line, as the file counts")
     end: int | None = Field(default=None, ge=1, description="last line, included")
 
@@ -71,7 +73,9 @@ class SourceOf(BaseModel):
 class DocsOf(BaseModel):
     """Whose documentation to read."""
 
-    object: str = Field(max_length=PATH, description="a plain path, such as pd.merge or model.fit")
+    object: str = Field(
+        max_length=MAX_PATH_CHARS, description="a plain path, such as pd.merge or model.fit"
+    )
 
 
 def looking_tools(namespace: Callable[[], Mapping[str, object]]) -> tuple[Tool[Any], ...]:
@@ -82,7 +86,7 @@ def looking_tools(namespace: Callable[[], Mapping[str, object]]) -> tuple[Tool[A
 
     async def search(_call_id: str, asked: SearchNames) -> ToolOutput:
         with watching():
-            return told(_search(asked, namespace()))
+            return text_output(_search(asked, namespace()))
 
     async def source(_call_id: str, asked: SourceOf) -> ToolOutput:
         return _answer(asked.object, namespace(), lambda held: _source(asked, held))
@@ -113,9 +117,9 @@ def _answer(path: str, names: Mapping[str, object], tell: Callable[[object], str
     said = clip(path, 120)
     try:
         with watching():
-            return told(f"`{said}`: {tell(follow_code(path, _known(names)))}")
+            return text_output(f"`{said}`: {tell(follow_code(path, _known(names)))}")
     except (Refused, NoSource) as reason:
-        return told(f"`{said}` {reason}", "error")
+        return text_output(f"`{said}` {reason}", "error")
 
 
 def _known(names: Mapping[str, object]) -> Mapping[str, object]:
@@ -137,21 +141,21 @@ def _search(asked: SearchNames, names: Mapping[str, object]) -> str:
     public = [(name, held) for name, held in names.items() if is_public(name)]
     of_kind = [(name, held) for name, held in public if not kind or _is_kind(held, kind)]
     matches = sorted(_matches(query, of_kind), key=lambda match: match.rank)
-    if len(matches) < NEAR:
+    if len(matches) < MAX_NEAR_NAMES:
         held = {name: value for name, value in of_kind}
         found = {match.name for match in matches}
-        near = get_close_matches(asked.query, held, NEAR, 0.6) if query else []
+        near = get_close_matches(asked.query, held, MAX_NEAR_NAMES, 0.6) if query else []
         matches += [_Match(9, name, held[name], "similar") for name in near if name not in found]
     what = f"{clip(asked.query)!r}" + (f" of kind {clip(asked.kind)!r}" if kind else "")
     if not matches:
         return f"Of {len(of_kind) if kind else len(public):,} names none matches {what}."
     lines = [f"{len(matches):,} of {len(public):,} names match {what}:"]
-    room = LISTING - len(lines[0])
+    room = MAX_LISTING_CHARS - len(lines[0])
     for shown, match in enumerate(matches):
         by = f" ({match.by})" if match.by else ""
-        line = f"{clip(match.name)}{by}: {brief(masked(match.name, match.held))}"
+        line = f"{clip(match.name)}{by}: {brief(redacted(match.name, match.held))}"
         room -= len(line) + 1
-        if room < 0 or shown == FOUND:
+        if room < 0 or shown == MAX_FOUND:
             return "\n".join([*lines, f"… {len(matches) - shown:,} more"])
         lines.append(line)
     return "\n".join(lines)
@@ -170,16 +174,16 @@ def _matches(query: str, names: Iterable[tuple[str, object]]) -> Iterator[_Match
         elif query in label(type(held)).lower():
             yield _Match(3, name, held)
         elif not is_scalar(type(held)):
-            keys = in_time(_keys, masked(name, held), lambda _: ())
-            key = next((key for key in keys if query in key[:WIDE].lower()), None)
+            keys = in_time(_keys, redacted(name, held), lambda _: ())
+            key = next((key for key in keys if query in key[:MAX_LINE_CHARS].lower()), None)
             if key is not None:
                 yield _Match(4, name, held, f"has {clip(key)!r}")
 
 
 def _keys(held: Any) -> tuple[str, ...]:
-    """Columns, keys, fields or attributes: those that are plain text, up to `KEYS`."""
+    """Columns, keys, fields or attributes: those that are plain text, up to `MAX_SEARCHED_KEYS`."""
     try:
-        texts = (key for key in islice(_labels(held), KEYS) if type(key) is str)
+        texts = (key for key in islice(_labels(held), MAX_SEARCHED_KEYS) if type(key) is str)
         return tuple(key for key in texts if key[:2] != "__")
     except Exception:
         return ()
@@ -190,7 +194,7 @@ def _labels(held: Any) -> Iterator[object]:
     if source and source.exact:
         match source[:2]:
             case "pandas", "DataFrame" if plain_array(held.columns):
-                size = min(len(held.columns), KEYS)
+                size = min(len(held.columns), MAX_SEARCHED_KEYS)
                 return (element(held.columns, i) for i in range(size))
             case "polars", "DataFrame":
                 return iter(held.columns)
@@ -201,12 +205,14 @@ def _labels(held: Any) -> Iterator[object]:
             case _:
                 return iter(())
     if is_a(held, dict):
-        return (key for key, _ in islice(dict_items(held), KEYS))
+        return (key for key, _ in islice(dict_items(held), MAX_SEARCHED_KEYS))
     if is_a(held, tuple):
-        fields = (find(class_items(base), "_fields") for base in mro(type(cast("object", held))))
-        return elements(next((each for each in fields if exactly(each, tuple)), ()))
+        fields = (
+            find_item(class_items(base), "_fields") for base in mro(type(cast("object", held)))
+        )
+        return tuple_elements(next((each for each in fields if exactly(each, tuple)), ()))
     plain = not any(is_a(held, kind) for kind in (type, FunctionType, ModuleType))
-    return (key for key, _ in islice(stored(held), KEYS)) if plain else iter(())
+    return (key for key, _ in islice(stored(held), MAX_SEARCHED_KEYS)) if plain else iter(())
 
 
 def _source(asked: SourceOf, held: object) -> str:
@@ -215,9 +221,9 @@ def _source(asked: SourceOf, held: object) -> str:
     first, end = max(asked.start or 1, found.first), min(asked.end or last, last)
     if first > end:
         raise NoSource(f"is {found.what}, lines {found.first}–{last}: there is none to show.")
-    lines, room = list[str](), SOURCE_TEXT
-    for line in found.lines[first - found.first : end - found.first + 1][:SOURCE_LINES]:
-        text = clip(without_passwords(line.expandtabs().rstrip()[:10_000]), WIDE)
+    lines, room = list[str](), MAX_SOURCE_TEXT_CHARS
+    for line in found.lines[first - found.first : end - found.first + 1][:MAX_SOURCE_LINES]:
+        text = clip(without_passwords(line.expandtabs().rstrip()[:10_000]), MAX_LINE_CHARS)
         room -= len(text) + 1
         if room < 0:
             break
@@ -225,7 +231,7 @@ def _source(asked: SourceOf, held: object) -> str:
     return "\n".join([_heading(found, first, first + len(lines) - 1, last), *lines])
 
 
-def _heading(found: Source, first: int, shown: int, last: int) -> str:
+def _heading(found: FoundSource, first: int, shown: int, last: int) -> str:
     whole = (first, shown) == (found.first, last)
     part = "" if whole else f" of {found.first}–{last}"
     more = f", go on with start={shown + 1}" if shown < last else ""
@@ -235,11 +241,11 @@ def _heading(found: Source, first: int, shown: int, last: int) -> str:
 
 def _docs(held: object) -> str:
     head, text = find_docs(held, short)
-    lines, room = [head], DOC_TEXT
+    lines, room = [head], MAX_DOC_TEXT_CHARS
     for line in text.split("\n") if text else ["It has no docstring."]:
-        said = clip(without_passwords(line.expandtabs()), WIDE)
+        said = clip(without_passwords(line.expandtabs()), MAX_LINE_CHARS)
         room -= len(said) + 1
         if room < 0:
-            return "\n".join([*lines, f"… cut at {DOC_TEXT:,} characters"])
+            return "\n".join([*lines, f"… cut at {MAX_DOC_TEXT_CHARS:,} characters"])
         lines.append(said)
     return "\n".join(lines)

@@ -10,10 +10,10 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from ...agent.text.truncation import fenced
-from ...agent.tools.tool import Tool, ToolOutput, told
-from ..notebook.current import NOT_EDITABLE, NotebookHere, new_cell, one_cell
+from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ..notebook.current import NOT_EDITABLE, CurrentNotebook, new_cell, one_cell
 from ..notebook.document import Document, DocumentError, Edge, LiveCell
-from .notebook_read import ID
+from .notebook_read import ID_CHARS
 
 DESCRIPTION = (
     "Edit the notebook you are in; the person sees it happen, and can undo it. Edits are made in "
@@ -43,7 +43,7 @@ class NotebookEdit(BaseModel):
     edits: list[Edit] = Field(min_length=1, max_length=50)
 
 
-def notebook_edit_tool(here: NotebookHere) -> Tool[NotebookEdit]:
+def notebook_edit_tool(here: CurrentNotebook) -> Tool[NotebookEdit]:
     """`notebook_edit`."""
 
     async def run(_call_id: str, arguments: NotebookEdit) -> ToolOutput:
@@ -60,8 +60,8 @@ def notebook_edit_tool(here: NotebookHere) -> Tool[NotebookEdit]:
                 done.append(f"{number}. Refused: {_refusal(error)}")
                 if left := len(arguments.edits) - number:
                     done.append(f"{left} further edit(s) were not tried.")
-                return told("\n".join(done), "error")
-        return told("\n".join(done))
+                return text_output("\n".join(done), "error")
+        return text_output("\n".join(done))
 
     return Tool("notebook_edit", DESCRIPTION, NotebookEdit, run, reads_only=False)
 
@@ -76,7 +76,7 @@ def _by_id(before: Sequence[LiveCell], edit: Edit) -> Edit:
     return edit.model_copy(update=ids)
 
 
-async def _apply(here: NotebookHere, document: Document, edit: Edit) -> str:
+async def _apply(here: CurrentNotebook, document: Document, edit: Edit) -> str:
     match edit.op:
         case "insert":
             return await _insert(here, document, edit)
@@ -87,31 +87,31 @@ async def _apply(here: NotebookHere, document: Document, edit: Edit) -> str:
             with _learning(here, cell):
                 await document.delete(cell.id, _known(here, cell))
             here.seen.pop(cell.id, None)
-            return f"Deleted cell {cell.id[:ID]}."
+            return f"Deleted cell {cell.id[:ID_CHARS]}."
         case "move":
             after = _after(here, edit.after)
             await document.move(edit.cell, after)
-            return f"Moved cell {edit.cell[:ID]} {_where(after)}."
+            return f"Moved cell {edit.cell[:ID_CHARS]} {_where(after)}."
 
 
-async def _insert(here: NotebookHere, document: Document, edit: Edit) -> str:
+async def _insert(here: CurrentNotebook, document: Document, edit: Edit) -> str:
     after = _after(here, edit.after)
     (new,) = await document.insert(after, [new_cell(edit.kind, edit.source)])
     here.last = new
     here.seen[new] = edit.source
-    return f"Inserted {edit.kind} cell {new[:ID]} {_where(after)}."
+    return f"Inserted {edit.kind} cell {new[:ID_CHARS]} {_where(after)}."
 
 
-async def _replace(here: NotebookHere, document: Document, edit: Edit) -> str:
+async def _replace(here: CurrentNotebook, document: Document, edit: Edit) -> str:
     cell = one_cell(await document.cells(), edit.cell)
     with _learning(here, cell):
         source, expect = _wanted(here, cell, edit)
         await document.replace(cell.id, source, expect)
     here.seen[cell.id] = source
-    return f"Replaced {'part' if edit.old else 'the source'} of cell {cell.id[:ID]}."
+    return f"Replaced {'part' if edit.old else 'the source'} of cell {cell.id[:ID_CHARS]}."
 
 
-def _wanted(here: NotebookHere, cell: LiveCell, edit: Edit) -> tuple[str, str]:
+def _wanted(here: CurrentNotebook, cell: LiveCell, edit: Edit) -> tuple[str, str]:
     """The source it is to have, and the one it must have until then. Raises DocumentError."""
     if not edit.old:
         return edit.source, _known(here, cell)
@@ -122,7 +122,7 @@ def _wanted(here: NotebookHere, cell: LiveCell, edit: Edit) -> tuple[str, str]:
     return cell.source.replace(edit.old, edit.source), cell.source
 
 
-def _known(here: NotebookHere, cell: LiveCell) -> str:
+def _known(here: CurrentNotebook, cell: LiveCell) -> str:
     """The source that the model knows. Raises DocumentError when it knows none."""
     if cell.id in here.seen:
         return here.seen[cell.id]
@@ -130,7 +130,7 @@ def _known(here: NotebookHere, cell: LiveCell) -> str:
 
 
 @contextmanager
-def _learning(here: NotebookHere, cell: LiveCell) -> Generator[None]:
+def _learning(here: CurrentNotebook, cell: LiveCell) -> Generator[None]:
     """A refusal tells the present source: from then on the model knows it."""
     try:
         yield
@@ -140,12 +140,12 @@ def _learning(here: NotebookHere, cell: LiveCell) -> Generator[None]:
         raise
 
 
-def _after(here: NotebookHere, after: str) -> str | Edge:
+def _after(here: CurrentNotebook, after: str) -> str | Edge:
     return Edge(after) if after in ("start", "end") else after or here.default_place()
 
 
 def _where(after: str | Edge) -> str:
-    return f"at the {after.value}" if isinstance(after, Edge) else f"after cell {after[:ID]}"
+    return f"at the {after.value}" if isinstance(after, Edge) else f"after cell {after[:ID_CHARS]}"
 
 
 def _refusal(error: DocumentError) -> str:
@@ -153,13 +153,13 @@ def _refusal(error: DocumentError) -> str:
     return str(error) if error.present is None else f"{error} It is now:\n{fenced(error.present)}"
 
 
-def _without(here: NotebookHere, edits: Sequence[Edit]) -> ToolOutput:
+def _without(here: CurrentNotebook, edits: Sequence[Edit]) -> ToolOutput:
     """Where nothing can be edited, code may still be put into a new cell below."""
     if any(edit.op != "insert" or edit.kind != "code" or edit.after for edit in edits):
-        return told(NOT_EDITABLE, "error")
+        return text_output(NOT_EDITABLE, "error")
     if not all(here.put_next(edit.source) for edit in edits):
-        return told(NOT_EDITABLE, "error")
-    return told(
+        return text_output(NOT_EDITABLE, "error")
+    return text_output(
         "The notebook cannot be edited from here. The code will be in one new cell below when this"
         " turn has ended; it was not run."
     )

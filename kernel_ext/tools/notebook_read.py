@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field
 from ...agent.conversation.runs import first_line
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ...agent.protocol.items import text_part
-from ...agent.text.cell_output import MAX_IMAGES, figures
+from ...agent.text.cell_output import MAX_SENT_IMAGES, figures
 from ...agent.text.tokens import cut_middle, estimate
-from ...agent.text.truncation import Piece, fenced, fit, output_piece, whole
-from ...agent.tools.tool import Tool, ToolOutput, told
-from ..notebook.current import NO_NOTEBOOK, NotebookHere, find_cells
+from ...agent.text.truncation import OutputPart, fenced, fit, output_part, whole
+from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ..notebook.current import NO_NOTEBOOK, CurrentNotebook, find_cells
 from ..notebook.document import Document, DocumentError, LiveCell
 
 DESCRIPTION = (
@@ -23,12 +23,12 @@ DESCRIPTION = (
     "a line for each cell; with `cells`, their source and outputs; with `query`, the cells that "
     "contain it. For what was run, in any version, use recall."
 )
-ID = 8
+ID_CHARS = 8
 """Characters of an id that are told; more where that is not enough."""
-LISTED, FOUND = 400, 20
+MAX_LISTED_CELLS, MAX_FOUND_CELLS = 400, 20
 """Most cells of a listing, and of what a query finds."""
 
-Keep = Callable[[str], str]
+KeepWhole = Callable[[str], str]
 """Keeps a text that was cut, for its handle."""
 
 
@@ -42,33 +42,33 @@ class NotebookRead(BaseModel):
     outputs: bool = Field(default=True, description="with what the cells show")
 
 
-def notebook_read_tool(here: NotebookHere, limit: int, keep: Keep) -> Tool[NotebookRead]:
+def notebook_read_tool(here: CurrentNotebook, limit: int, keep: KeepWhole) -> Tool[NotebookRead]:
     """`notebook_read`. `limit`: tokens of an output; `keep`: of what is cut, the handle."""
 
     async def run(_call_id: str, arguments: NotebookRead) -> ToolOutput:
         document = await here.document()
         if document is None:
-            return told(NO_NOTEBOOK, "error")
+            return text_output(NO_NOTEBOOK, "error")
         try:
             return await _read(here, document, arguments, limit, keep)
         except DocumentError as error:
-            return told(str(error), "error")
+            return text_output(str(error), "error")
 
     return Tool("notebook_read", DESCRIPTION, NotebookRead, run, reads_only=True)
 
 
 async def _read(
-    here: NotebookHere, document: Document, asked: NotebookRead, limit: int, keep: Keep
+    here: CurrentNotebook, document: Document, asked: NotebookRead, limit: int, keep: KeepWhole
 ) -> ToolOutput:
     cells = await document.cells()
     head = f"{len(cells)} cells of {here.how(document)}."
     if not asked.cells and not asked.query:
         lines = list(_listing(cells, here.cell))
-        return told("\n".join([head, *lines]))
+        return text_output("\n".join([head, *lines]))
     named = [cell for words in asked.cells for cell in find_cells(cells, words)]
     found = list({cell.id: cell for cell in [*named, *_with(cells, asked.query)]}.values())
     if not found:
-        return told(f"{head}\nNone contains {asked.query!r}.")
+        return text_output(f"{head}\nNone contains {asked.query!r}.")
     here.know(found)
     shown = [
         (cell, await document.outputs(cell.id) if asked.outputs and cell.kind == "code" else [])
@@ -82,38 +82,39 @@ def _told(
     cells: Sequence[LiveCell],
     shown: Sequence[tuple[LiveCell, list[dict[str, Any]]]],
     limit: int,
-    keep: Keep,
+    keep: KeepWhole,
 ) -> ToolOutput:
     at = {cell.id: number for number, cell in enumerate(cells, 1)}
-    pieces = [Piece(head)]
+    pieces = [OutputPart(head)]
     images: list[Output] = []
     for cell, outputs in shown:
         language = "python" if cell.kind == "code" else ""
-        pieces.append(Piece(f"{_title(cell, at[cell.id])}\n{fenced(cell.source, language)}"))
+        pieces.append(OutputPart(f"{_title(cell, at[cell.id])}\n{fenced(cell.source, language)}"))
         came = list(outputs_of(outputs))
-        pieces += map(output_piece, came)
+        pieces += map(output_part, came)
         images += came
     text = whole(pieces)
     handle = keep(text) if estimate(text) > limit else ""
-    pictures, _ = figures(images, MAX_IMAGES)
+    pictures, _ = figures(images, MAX_SENT_IMAGES)
     return ToolOutput((text_part(fit(pieces, limit, handle)), *pictures))
 
 
 def _listing(cells: Sequence[LiveCell], running: str | None) -> Iterator[str]:
-    for number, cell in enumerate(cells[:LISTED], 1):
+    for number, cell in enumerate(cells[:MAX_LISTED_CELLS], 1):
         line = first_line(cell.source) or "(empty)"
         lines = cell.source.count("\n")
         more = f" (+{lines} lines)" if lines else ""
         here = " ← you are here" if cell.id == running else ""
         yield f"{_title(cell, number)}: {line}{more}{here}"
-    if len(cells) > LISTED:
-        yield f"… {len(cells) - LISTED:,} more: name them by position, such as #{LISTED + 1}-#500."
+    if len(cells) > MAX_LISTED_CELLS:
+        more = f"{len(cells) - MAX_LISTED_CELLS:,} more"
+        yield f"… {more}: name them by position, such as #{MAX_LISTED_CELLS + 1}-#500."
 
 
 def _title(cell: LiveCell, number: int) -> str:
     count = f" In [{cell.execution_count}]" if cell.execution_count is not None else ""
     state = " running" if cell.running else ""
-    return f"#{number} {cell.id[:ID]} {cell.kind}{count}{state}"
+    return f"#{number} {cell.id[:ID_CHARS]} {cell.kind}{count}{state}"
 
 
 def _with(cells: Sequence[LiveCell], query: str) -> list[LiveCell]:
@@ -121,7 +122,7 @@ def _with(cells: Sequence[LiveCell], query: str) -> list[LiveCell]:
         return []
     words = query.casefold()
     hits = [cell for cell in cells if words in cell.source.casefold() or cell.id.startswith(query)]
-    return hits[:FOUND]
+    return hits[:MAX_FOUND_CELLS]
 
 
 def outputs_of(outputs: Sequence[dict[str, Any]]) -> Iterator[Output]:

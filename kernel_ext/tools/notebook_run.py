@@ -9,16 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from ...agent.conversation.output_store import Outputs
+from ...agent.conversation.output_store import OutputStore
 from ...agent.errors import TurnLimited
 from ...agent.protocol.cells import CellRun
 from ...agent.protocol.items import text_part
 from ...agent.tools.run_cell import STUCK, RunCell, tell
-from ...agent.tools.tool import Tool, ToolOutput, told
-from ..notebook.current import NO_NOTEBOOK, NotebookHere, find_cells
+from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ..notebook.current import NO_NOTEBOOK, CurrentNotebook, find_cells
 from ..notebook.document import Document, DocumentError, LiveCell
 from ..notebook.outputs import as_nbformat
-from .notebook_read import ID
+from .notebook_read import ID_CHARS
 
 DESCRIPTION = (
     "Run code cells of the notebook, in the order given, as the person would: in the live "
@@ -26,10 +26,10 @@ DESCRIPTION = (
     "what run_cell would for each."
 )
 
-Run = Callable[[str, RunCell, bool], Awaitable[CellRun]]
+RunCellCode = Callable[[str, RunCell, bool], Awaitable[CellRun]]
 """Runs code for a call; whether what it puts out is shown in the step."""
 
-Show = Callable[[str, CellRun], object]
+ShowRun = Callable[[str, CellRun], object]
 """Shows in the step what a run put out."""
 
 
@@ -43,7 +43,7 @@ class NotebookRun(BaseModel):
 
 
 def notebook_run_tool(
-    here: NotebookHere, run_code: Run, show: Show, limit: int, outputs: Outputs
+    here: CurrentNotebook, run_code: RunCellCode, show: ShowRun, limit: int, outputs: OutputStore
 ) -> Tool[NotebookRun]:
     """`notebook_run`; each run is recorded. `limit`: tokens of the whole output.
 
@@ -53,14 +53,14 @@ def notebook_run_tool(
     async def run(call_id: str, arguments: NotebookRun) -> ToolOutput:
         document = await here.document()
         if document is None:
-            return told(NO_NOTEBOOK, "error")
+            return text_output(NO_NOTEBOOK, "error")
         try:
             cells = _runnable(here, await document.cells(), arguments)
         except DocumentError as error:
-            return told(str(error), "error")
+            return text_output(str(error), "error")
         editable = await here.editable()
         parts: list[dict[str, str]] = []
-        last = told("")
+        last = text_output("")
         for cell in cells:
             step = RunCell(title=_title(cell), code=cell.source, timeout=arguments.timeout)
             done = await run_code(call_id, step, editable is None)
@@ -69,7 +69,7 @@ def notebook_run_tool(
             if shown and editable:
                 show(call_id, done)
             last = replace(tell(done, limit // len(cells), handle), run=handle, count=done.count)
-            parts += [text_part(f"## cell {cell.id[:ID]} · {handle}{shown}"), *last.parts]
+            parts += [text_part(f"## cell {cell.id[:ID_CHARS]} · {handle}{shown}"), *last.parts]
             if done.stuck:
                 last = replace(last, ends=TurnLimited(*STUCK))
             if done.status != "ok":
@@ -79,7 +79,7 @@ def notebook_run_tool(
     return Tool("notebook_run", DESCRIPTION, NotebookRun, run, reads_only=False)
 
 
-def _runnable(here: NotebookHere, cells: tuple[LiveCell, ...], asked: NotebookRun) -> list[Any]:
+def _runnable(here: CurrentNotebook, cells: tuple[LiveCell, ...], asked: NotebookRun) -> list[Any]:
     found = [cell for words in asked.cells for cell in find_cells(cells, words)]
     chosen = [cell for cell in found if cell.kind == "code"]
     if not chosen:
@@ -101,4 +101,4 @@ async def _put(document: Document | None, cell: LiveCell, run: CellRun) -> str:
 
 
 def _title(cell: LiveCell) -> str:
-    return f"cell {cell.id[:ID]}"
+    return f"cell {cell.id[:ID_CHARS]}"

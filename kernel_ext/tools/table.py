@@ -9,36 +9,36 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field
 
-from ...agent.tools.tool import Tool, ToolOutput, told
+from ...agent.tools.tool import Tool, ToolOutput, text_output
 from ..values.describe import short
-from ..values.introspect import clip, named
-from ..values.paths import PATH, Refused, follow
-from ..values.redact import is_secret, masked
-from ..values.table import Column, NoTable, Table, plain, table_of, text_of
+from ..values.introspect import clip, type_words
+from ..values.paths import MAX_PATH_CHARS, Refused, follow
+from ..values.redact import is_secret, redacted
+from ..values.table import Column, NoTable, Table, label_text, plain, table_of
 from ..values.table_filter import Where, WhereError, parse_where
 from ..values.watchdog import watching
 
-ROWS, COLUMNS, TEXT = 50, 20, 12_000
+MAX_ROWS, MAX_COLUMNS, MAX_ANSWER_CHARS = 50, 20, 12_000
 """Rows, columns and characters of one answer."""
-FEW = 12
+DEFAULT_COLUMNS = 12
 """Columns shown where none are chosen."""
-LABELS = 10_000
+MAX_TABLE_LABELS = 10_000
 """Labels compared to find a column."""
-SCAN, CHUNK, SECONDS = 5_000_000, 1_000, 0.5
+MAX_FILTERED_ROWS, FILTER_CHUNK_ROWS, FILTER_SECONDS = 5_000_000, 1_000, 0.5
 """Rows that a filter goes through, at a time, and for how long."""
 
 
 class TableRows(BaseModel):
     """Which rows to see."""
 
-    name: str = Field(max_length=PATH, description="the table, or a plain path to it")
+    name: str = Field(max_length=MAX_PATH_CHARS, description="the table, or a plain path to it")
     rows: str = Field(
         default="head",
         max_length=50,
         description="head, tail, head 5, or positions such as 100:120 or -5:, of those that match",
     )
     columns: list[str] = Field(
-        default=[], max_length=COLUMNS, description="which columns; in order"
+        default=[], max_length=MAX_COLUMNS, description="which columns; in order"
     )
     where: str | None = Field(
         default=None,
@@ -76,11 +76,11 @@ def table_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[TableRows]
         try:
             with watching():
                 table = _read(table_of, follow(asked.name, namespace()))
-                return told(f"`{path}`: {_answer(asked, table)}")
+                return text_output(f"`{path}`: {_answer(asked, table)}")
         except (Refused, NoTable) as reason:
-            return told(f"`{path}` {reason}", "error")
+            return text_output(f"`{path}` {reason}", "error")
         except (_Refusal, WhereError) as reason:
-            return told(str(reason), "error")
+            return text_output(str(reason), "error")
 
     return Tool("table", DESCRIPTION, TableRows, run, reads_only=True)
 
@@ -92,7 +92,7 @@ def _read(read: Callable[..., R], *arguments: object) -> R:
     except NoTable:
         raise
     except Exception as error:
-        raise NoTable(f"cannot be read ({named(error)}); use run_cell.") from None
+        raise NoTable(f"cannot be read ({type_words(error)}); use run_cell.") from None
 
 
 def _answer(asked: TableRows, table: Table) -> str:
@@ -101,14 +101,14 @@ def _answer(asked: TableRows, table: Table) -> str:
     if asked.where and asked.where.strip():
         matching = _matching(parse_where(asked.where), table)
     cut = _cut(asked.rows)
-    places = range(len(matching.rows))[cut][:ROWS]
+    places = range(len(matching.rows))[cut][:MAX_ROWS]
     head = f"{table.title} {table.height:,} × {table.width:,}; {_count(asked, table, matching)}"
     if not places:
         return f"{head}; no row to show"
     of = " of these" if asked.where else ""
     shown = f"rows {places[0]}–{places[-1]}{of}" if len(places) > 1 else f"row {places[0]}{of}"
     lines = [f"{head}; {shown}:"]
-    room = TEXT - len(lines[0])
+    room = MAX_ANSWER_CHARS - len(lines[0])
     columns = [_read(table.column, i) for i in chosen]
     for line in _lines(table, columns, [matching.rows[i] for i in places]):
         room -= len(line) + 1
@@ -130,11 +130,11 @@ def _count(asked: TableRows, table: Table, matching: _Matching) -> str:
 
 
 def _lines(table: Table, columns: Sequence[Column], rows: Sequence[int]) -> Iterator[str]:
-    heads = (f"{clip(text_of(each.label), 60)} {clip(each.dtype, 40)}" for each in columns)
+    heads = (f"{clip(label_text(each.label), 60)} {clip(each.dtype, 40)}" for each in columns)
     yield " | ".join(["row", *heads])
     began = perf_counter()
     for row in rows:
-        if perf_counter() - began > SECONDS:
+        if perf_counter() - began > FILTER_SECONDS:
             yield "… the other rows are too slow to show"
             return
         yield " | ".join([short(_read(table.row, row)), *(_cell(each, row) for each in columns)])
@@ -144,24 +144,24 @@ def _cell(column: Column, row: int) -> str:
     if column.at is None:
         return "(not read)"
     try:
-        return short(masked(column.label, column.at(row)))
+        return short(redacted(column.label, column.at(row)))
     except Exception as error:
-        return f"({named(error)})"
+        return f"({type_words(error)})"
 
 
 def _labels(table: Table) -> list[str]:
-    return [text_of(_read(table.label, i)) for i in range(min(table.width, LABELS))]
+    return [label_text(_read(table.label, i)) for i in range(min(table.width, MAX_TABLE_LABELS))]
 
 
 def _chosen(names: Sequence[str], table: Table) -> list[int]:
     if not names:
-        return list(range(min(table.width, FEW)))
+        return list(range(min(table.width, DEFAULT_COLUMNS)))
     labels = _labels(table)
     found = [[i for i, label in enumerate(labels) if label == name] for name in names]
     for name, places in zip(names, found, strict=True):
         if not places:
             raise _Refusal(_unknown(name, labels))
-    return [i for places in found for i in places][:COLUMNS]
+    return [i for places in found for i in places][:MAX_COLUMNS]
 
 
 def _unknown(name: str, labels: Sequence[str]) -> str:
@@ -172,8 +172,10 @@ def _unknown(name: str, labels: Sequence[str]) -> str:
 def _matching(where: Where, table: Table) -> _Matching:
     parts = {name: _part(name, table) for name in where.columns}
     found, began, scanned = array("q"), perf_counter(), 0
-    while scanned < min(table.height, SCAN) and perf_counter() - began < SECONDS:
-        end = min(scanned + CHUNK, table.height)
+    while (
+        scanned < min(table.height, MAX_FILTERED_ROWS) and perf_counter() - began < FILTER_SECONDS
+    ):
+        end = min(scanned + FILTER_CHUNK_ROWS, table.height)
         values = {name: list(map(plain, _read(part, scanned, end))) for name, part in parts.items()}
         matches = where.test(values, end - scanned)
         found.extend(i for i, matched in enumerate(matches, scanned) if matched)
@@ -200,8 +202,8 @@ def _cut(rows: str) -> slice:
     """The positions asked for. Raises _Refusal."""
     text = rows.strip().lower()
     if end := re.fullmatch(r"(head|tail)(?:[ :(]*(\d{1,9})\)?)?", text):
-        count = min(int(end[2] or 10), ROWS)
-        return slice(count) if end[1] == "head" else slice(-count or ROWS, None)
+        count = min(int(end[2] or 10), MAX_ROWS)
+        return slice(count) if end[1] == "head" else slice(-count or MAX_ROWS, None)
     if span := re.fullmatch(r"(-?\d{1,15})?:(-?\d{1,15})?", text):
         return slice(*(None if each is None else int(each) for each in span.groups()))
     if re.fullmatch(r"-?\d{1,15}", text):

@@ -21,7 +21,7 @@ person's objects died and another one of its type took its place, that one is fi
 
 Without a fork (`copied`: not Linux, a GPU in use, a build without the GIL, not the main thread)
 only builtin containers, numpy arrays and pandas frames are brought back, and only as many as are
-copied in `COPYING` seconds and `ROOM` bytes.
+copied in `COPY_SECONDS` seconds and `COPY_BYTES` bytes.
 """
 
 import sys
@@ -32,19 +32,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..workers import fork as forked
-from .diff import Difference, difference, names_of
-from .heap_scan import Late, Look, Now
+from .diff import Difference, compare, names_of
+from .heap_scan import HeapScan, Late, Now
 from .object_kinds import kind_of
 from .polars_frames import cloned, give_back
 from .restore import Rebuilt
 
-Kind = Literal["forked", "copied"]
+CheckpointKind = Literal["forked", "copied"]
 
-SECONDS = 60.0
+SCAN_SECONDS = 60.0
 """The looks may take so long, each."""
-COPYING, ROOM = 0.25, 32 << 20
+COPY_SECONDS, COPY_BYTES = 0.25, 32 << 20
 """Seconds and bytes of a checkpoint without a fork."""
-GRACE = 5.0
+HANG_SECONDS = 5.0
 """Seconds beyond its limit after which a copy of the process is taken to hang."""
 
 
@@ -75,7 +75,7 @@ class Checkpoint:
     def __init__(self, kept: dict[str, object], before: "_Forked | _Copied") -> None:
         self._kept, self._before = kept, before
         self._clones = cloned(kept)
-        self.kind: Kind = before.kind
+        self.kind: CheckpointKind = before.kind
         self.why = before.why
         """Why it is no fork, in words."""
         self.pid = before.pid
@@ -85,8 +85,8 @@ class Checkpoint:
         self,
         namespace: dict[str, object],
         is_users: Callable[[str], bool],
-        seconds: float = SECONDS,
-        most: int = forked.MOST,
+        seconds: float = SCAN_SECONDS,
+        most: int = forked.MAX_ANSWER_BYTES,
     ) -> Restored:
         """Give `namespace` the names and their content back; names of the user's that are new go.
 
@@ -131,7 +131,7 @@ class Checkpoint:
         """The objects as they are, by address. Raises Late."""
         if not found.objects:
             return {}
-        live = Look(time.monotonic() + seconds)
+        live = HeapScan(time.monotonic() + seconds)
         live.find(self._kept.values())
         return {**self._before.alive, **live.nodes}
 
@@ -196,12 +196,12 @@ _MISSING = object()
 class _Forked:
     """The names as a sleeping copy of the process has them."""
 
-    kind: Kind = "forked"
+    kind: CheckpointKind = "forked"
     why = ""
     alive: Mapping[int, object] = {}
 
     def __init__(self, kept: dict[str, object]) -> None:
-        looks: list[Look] = []
+        looks: list[HeapScan] = []
 
         def serve(question: Any) -> object:
             match question:
@@ -209,7 +209,7 @@ class _Forked:
                     looks[:] = [_look(kept, question)]
                     return None
                 case Now():
-                    return difference(looks[0], question)
+                    return compare(looks[0], question)
                 case _:
                     return names_of(looks[0], question)
 
@@ -227,17 +227,17 @@ class _Forked:
         except OSError as error:
             raise forked.Unanswered(f"no second process: {error.strerror}") from None
         try:
-            present.post(None, GRACE)
-            self._child.post(float(seconds), GRACE)
-            now = present.answer(seconds + GRACE, most)
+            present.post(None, HANG_SECONDS)
+            self._child.post(float(seconds), HANG_SECONDS)
+            now = present.answer(seconds + HANG_SECONDS, most)
         finally:
             present.end()
-        self._child.answer(seconds + GRACE)
-        return self._child.ask(now, seconds + GRACE, most)
+        self._child.answer(seconds + HANG_SECONDS)
+        return self._child.ask(now, seconds + HANG_SECONDS, most)
 
     def names_of(self, addresses: list[int]) -> Iterable[str]:
         """The names whose values are made of these objects."""
-        return self._child.ask(addresses, GRACE) if addresses else ()
+        return self._child.ask(addresses, HANG_SECONDS) if addresses else ()
 
     def drop(self) -> None:
         """End the copy."""
@@ -247,12 +247,12 @@ class _Forked:
 class _Copied:
     """Copies of what is small and plain."""
 
-    kind: Kind = "copied"
+    kind: CheckpointKind = "copied"
     pid: int | None = None
 
     def __init__(self, kept: dict[str, object], why: str) -> None:
         self.why = why
-        self._look = Look(time.monotonic() + COPYING, ROOM)
+        self._look = HeapScan(time.monotonic() + COPY_SECONDS, COPY_BYTES)
         self._look.add(dict(kept))
 
     @property
@@ -262,9 +262,9 @@ class _Copied:
 
     def difference(self, kept: dict[str, object], seconds: float, most: int) -> Difference:
         """What changed, of what was copied."""
-        now = Look(time.monotonic() + seconds, sys.maxsize)
+        now = HeapScan(time.monotonic() + seconds, sys.maxsize)
         now.add({**kept, "": tuple(self._look.nodes.values())})
-        return difference(self._look, now.now())
+        return compare(self._look, now.now())
 
     def names_of(self, addresses: list[int]) -> Iterable[str]:
         """The names whose values are made of these objects."""
@@ -272,10 +272,10 @@ class _Copied:
 
     def drop(self) -> None:
         """Forget the copies."""
-        self._look = Look(0.0, 0)
+        self._look = HeapScan(0.0, 0)
 
 
-def _look(kept: dict[str, object], seconds: float) -> Look:
-    look = Look(time.monotonic() + seconds)
+def _look(kept: dict[str, object], seconds: float) -> HeapScan:
+    look = HeapScan(time.monotonic() + seconds)
     look.add(kept)
     return look

@@ -9,15 +9,15 @@ from collections.abc import Collection, Iterable, Set
 from pickle import PickleBuffer
 from typing import NamedTuple, cast
 
-from .heap_scan import Look, Now, holds_a_resource
-from .object_data import Bytes, Record, dump
+from .heap_scan import HeapScan, Now, holds_a_resource
+from .object_data import Bytes, ObjectRecord, dump
 from .object_kinds import kind_of
 
 
 class Old(NamedTuple):
     """An object as it was: to be filled again as it is, or made anew."""
 
-    record: Record
+    record: ObjectRecord
     fill: bool
     places: tuple[int, ...]
     """Which pieces of an array the record's buffers are; a piece that is equal is left out."""
@@ -33,12 +33,12 @@ class Difference(NamedTuple):
     failed: dict[str, str]
 
 
-def difference(look: Look, now: Now) -> Difference:
+def compare(look: HeapScan, now: Now) -> Difference:
     """Compare what was seen before, `look`, to what is seen now."""
     return _Comparison(look, now).difference()
 
 
-def names_of(look: Look, addresses: Iterable[int]) -> set[str]:
+def names_of(look: HeapScan, addresses: Iterable[int]) -> set[str]:
     """The names whose values are made of these objects, among others."""
     above = _above(look.refs, addresses)
     return {name for name, roots in look.roots.items() if not above.isdisjoint(roots)}
@@ -47,7 +47,7 @@ def names_of(look: Look, addresses: Iterable[int]) -> set[str]:
 class _Comparison:
     """Two looks, and what is known of each object: whether it is the same, and how to fill it."""
 
-    def __init__(self, look: Look, now: Now) -> None:
+    def __init__(self, look: HeapScan, now: Now) -> None:
         self._look, self._now = look, now
         digests = dict(zip(now.addresses, now.digests, strict=True))
         self._differ = {a for a, digest in look.digests.items() if digests.get(a) != digest}

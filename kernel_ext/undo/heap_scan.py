@@ -16,10 +16,10 @@ from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, M
 from typing import Any, NamedTuple, cast
 
 from ..values.introspect import at_home, exactly, type_name
-from .object_data import Record, constants, dump, is_mapped, record
-from .object_kinds import Kind, is_users, kind_of, words_for
+from .object_data import ObjectRecord, constants, dump, is_mapped, record
+from .object_kinds import ObjectKind, is_users, kind_of, words_for
 
-BATCH = 20_000
+BATCH_OBJECTS = 20_000
 """Objects gone into between two looks at the clock."""
 
 
@@ -41,7 +41,7 @@ class Now(NamedTuple):
     late: tuple[str, ...]
 
 
-class Look:
+class HeapScan:
     """What was seen of some values."""
 
     def __init__(self, until: float, room: int | None = None) -> None:
@@ -54,9 +54,9 @@ class Look:
         self.values: Mapping[str, object] = {}
         self.roots: dict[str, tuple[int, ...]] = {}
         self.late: dict[str, str] = {}
-        self.kept: dict[int, Record] | None = None if room is None else {}
+        self.kept: dict[int, ObjectRecord] | None = None if room is None else {}
         self._until, self._room = until, room
-        self._kinds: dict[int, Kind] = {}
+        self._kinds: dict[int, ObjectKind] = {}
         self._atoms: set[int] = set()
         self._closed: set[int] = set()
         self._passed: set[int] = set()
@@ -85,25 +85,25 @@ class Look:
         layer: list[object] = []
         self._take(list(values), layer)
         while layer:
-            batch = layer[-BATCH:]
-            del layer[-BATCH:]
+            batch = layer[-BATCH_OBJECTS:]
+            del layer[-BATCH_OBJECTS:]
             if time.monotonic() > self._until:
                 raise Late
             self._take(gc.get_referents(*batch), layer)
 
-    def kind(self, value: object) -> Kind:
+    def kind(self, value: object) -> ObjectKind:
         """How `value` is handled, in this look."""
         its: type = type(value)
         kind = self._kinds[id(its)]
         if kind.way == "dict" and id(value) in self._namespaces:
-            return Kind("itself")
+            return ObjectKind("itself")
         if kind.way == "array" and is_mapped(value):
-            return Kind("itself", why="a memory-mapped file")
+            return ObjectKind("itself", why="a memory-mapped file")
         if self._room is not None and kind.way != "itself" and not _is_copied(value):
-            return Kind("itself", why="not of a kind that is copied")
+            return ObjectKind("itself", why="not of a kind that is copied")
         return kind
 
-    def record(self, address: int) -> Record:
+    def record(self, address: int) -> ObjectRecord:
         """The object at `address`, taken apart. Raises what its pickling raises."""
         if self.kept is not None:
             return self.kept[address]
@@ -189,7 +189,7 @@ class Look:
             self._keep(address, seen)
         return seen.refs
 
-    def _keep(self, address: int, seen: Record) -> None:
+    def _keep(self, address: int, seen: ObjectRecord) -> None:
         assert self.kept is not None and self._room is not None
         self._room -= len(seen.data) + sum(memoryview(each).nbytes for each in seen.buffers)
         if self._room < 0:
@@ -197,7 +197,7 @@ class Look:
         self.kept[address] = seen._replace(buffers=[bytes(each) for each in seen.buffers])
 
     @contextmanager
-    def _alarm(self, kind: Kind) -> Generator[None]:
+    def _alarm(self, kind: ObjectKind) -> Generator[None]:
         """No single object may take more than a fourth of the time that is left.
 
         Only in a copy of the process, where nobody else's alarm is disturbed.
@@ -214,7 +214,7 @@ class Look:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def holds_a_resource(value: object, look: Look) -> bool:
+def holds_a_resource(value: object, look: HeapScan) -> bool:
     """Whether what holds something opaque is a library's object: a pool, a client.
 
     Builtin containers, and objects of the person's own classes, are theirs to be filled.

@@ -19,9 +19,9 @@ from types import FunctionType, MemberDescriptorType
 from typing import Any, NamedTuple, cast
 
 from ..values.introspect import class_items, dict_items, exactly, mro, own_items
-from .object_kinds import Kind, Way
+from .object_kinds import ObjectKind, Way
 
-PIECE = 1 << 20
+ARRAY_CHUNK_BYTES = 1 << 20
 """Bytes of an array that are compared, and sent, as one."""
 
 Bytes = bytes | bytearray | memoryview | pickle.PickleBuffer
@@ -47,7 +47,7 @@ _CONTENT: dict[Way, Callable[[Any], list[Any]]] = {
 _EXACT = frozenset(map(id, (list, dict, set, bytearray)))
 
 
-class Record(NamedTuple):
+class ObjectRecord(NamedTuple):
     """One object: what makes an empty one like it, and what fills it."""
 
     way: Way
@@ -83,7 +83,7 @@ def constants(value: Any) -> bytes | None:
     return marshal.dumps(value, 2) if _CONSTANTS.issuperset(map(id, map(type, held))) else None
 
 
-def record(value: Any, kind: Kind, nodes: Container[int]) -> Record:
+def record(value: Any, kind: ObjectKind, nodes: Container[int]) -> ObjectRecord:
     """Take `value` apart; objects at addresses in `nodes` are not gone into.
 
     Raises what its pickling raises, if only that can take it apart.
@@ -95,17 +95,17 @@ def record(value: Any, kind: Kind, nodes: Container[int]) -> Record:
     if its is FunctionType and value.__module__ == "__main__" and not value.__closure__:
         return _function(value, nodes)
     if (new := _NEW.get(id(its))) is not None:  # a lock that is gone was nobody's
-        return Record(way, False, b"new", pickle.dumps(new), [], ())
+        return ObjectRecord(way, False, b"new", pickle.dumps(new), [], ())
     if way in ("reduced", "itself"):
         if kind.plain and kind.shell:
             shell, _, first = dump((its,), nodes)
             data, buffers, refs = dump(_reduced(value), nodes)
-            return Record(way, True, shell, data, buffers, (*first, *refs))
+            return ObjectRecord(way, True, shell, data, buffers, (*first, *refs))
         data, buffers, refs = dump(value, nodes, top=id(value))
-        return Record(way, kind.plain, b"", data, buffers, refs)
+        return ObjectRecord(way, kind.plain, b"", data, buffers, refs)
     content = _CONTENT[way](value)
     if id(its) in _EXACT and _CONSTANTS.issuperset(map(id, map(type, content))):
-        return Record(way, True, b"", marshal.dumps(content, 2), [], ())
+        return ObjectRecord(way, True, b"", marshal.dumps(content, 2), [], ())
     more = (value.maxlen,) if way == "deque" else ()
     return _made(way, (its, *more), content, value, nodes)
 
@@ -201,25 +201,25 @@ class _Unpickler(pickle.Unpickler):
 
 def _made(
     way: Way, shell: tuple[object, ...], content: list[Any], value: object, nodes: Container[int]
-) -> Record:
+) -> ObjectRecord:
     made, _, first = dump(shell, nodes)
     data, buffers, refs = dump((content, extras(value)), nodes)
-    return Record(way, True, made, data, buffers, (*first, *refs))
+    return ObjectRecord(way, True, made, data, buffers, (*first, *refs))
 
 
-def _function(value: FunctionType, nodes: Container[int]) -> Record:
+def _function(value: FunctionType, nodes: Container[int]) -> ObjectRecord:
     names = value.__name__, value.__qualname__, value.__defaults__, value.__kwdefaults__
     held = marshal.dumps(value.__code__), *names, value.__module__, value.__dict__
     data, buffers, refs = dump(held, nodes)
-    return Record("itself", False, FUNCTION, data, buffers, refs)
+    return ObjectRecord("itself", False, FUNCTION, data, buffers, refs)
 
 
-def _array(value: Any, kind: Kind, nodes: Container[int]) -> Record:
+def _array(value: Any, kind: ObjectKind, nodes: Container[int]) -> ObjectRecord:
     numpy: Any = sys.modules["numpy"]
     plain = numpy.ndarray.view(value, numpy.ndarray)
     if (plain.dtype.hasobject and plain.dtype != object) or not plain.dtype.itemsize:
         data, buffers, refs = dump(value, nodes, top=id(value))
-        return Record("reduced", False, b"", data, buffers, refs)
+        return ObjectRecord("reduced", False, b"", data, buffers, refs)
     fixed = plain.shape, plain.dtype, plain.flags.f_contiguous and not plain.flags.c_contiguous
     content: list[object] = []
     if plain.dtype == object:
@@ -232,7 +232,10 @@ def _array(value: Any, kind: Kind, nodes: Container[int]) -> Record:
 
 def _pieces(plain: Any) -> Iterator[memoryview]:
     whole = memoryview(flat(plain))
-    return (whole[start : start + PIECE] for start in range(0, len(whole), PIECE))
+    return (
+        whole[start : start + ARRAY_CHUNK_BYTES]
+        for start in range(0, len(whole), ARRAY_CHUNK_BYTES)
+    )
 
 
 def flat(plain: Any) -> Any:

@@ -12,7 +12,7 @@ import weakref
 from collections import OrderedDict, defaultdict, deque
 from typing import Any, Literal, NamedTuple
 
-from ..values.introspect import class_items, find, is_a, label, mro, type_name
+from ..values.introspect import class_items, find_item, is_a, label, mro, type_name
 from .polars_frames import NESTED
 
 Way = Literal[
@@ -31,7 +31,7 @@ Way = Literal[
 ]
 
 
-class Kind(NamedTuple):
+class ObjectKind(NamedTuple):
     """How objects of one type are handled."""
 
     way: Way
@@ -47,17 +47,17 @@ class Kind(NamedTuple):
     """Of the running process, rather than a value: said only of what a name is bound to."""
 
 
-_ATOM, _ITSELF = Kind("atom"), Kind("itself")
-_GENERATOR = Kind("itself", why="a generator", seen=True)
+_ATOM, _ITSELF = ObjectKind("atom"), ObjectKind("itself")
+_GENERATOR = ObjectKind("itself", why="a generator", seen=True)
 _HEAP = 1 << 9
 _WORD = 8
 
-_EXACT: dict[int, Kind] = {
+_EXACT: dict[int, ObjectKind] = {
     **dict.fromkeys(map(id, (int, float, str, bytes, bool, complex, types.NoneType)), _ATOM),
     **dict.fromkeys(map(id, (range, slice, types.EllipsisType, types.NotImplementedType)), _ATOM),
     **dict.fromkeys(map(id, (datetime.date, datetime.datetime, datetime.time)), _ATOM),
     **dict.fromkeys(map(id, (datetime.timedelta, datetime.timezone, decimal.Decimal)), _ATOM),
-    **dict.fromkeys(map(id, (tuple, frozenset)), Kind("through")),
+    **dict.fromkeys(map(id, (tuple, frozenset)), ObjectKind("through")),
     id(types.GeneratorType): _GENERATOR,
     id(types.CoroutineType): _GENERATOR,
     id(types.AsyncGeneratorType): _GENERATOR,
@@ -101,7 +101,7 @@ _RANDOM = ("Generator", "RandomState", "BitGenerator")
 _REDUCE = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs_ex__")
 
 
-def kind_of(kind: type) -> Kind:
+def kind_of(kind: type) -> ObjectKind:
     """How objects of just this type are handled. Raises nothing."""
     known = _EXACT.get(id(kind))
     if known is not None:
@@ -113,21 +113,21 @@ def kind_of(kind: type) -> Kind:
         module, name = type_name(each)
         package = module.partition(".")[0]
         if package == "polars":
-            return Kind("itself", why=NESTED if name in ("DataFrame", "Series") else "")
+            return ObjectKind("itself", why=NESTED if name in ("DataFrame", "Series") else "")
         if package in _MACHINERY:
             if package == "logging":
                 return _ITSELF
             why = f"{label(kind)}, a part of the running process"
-            return Kind("itself", why=why, part=True)
+            return ObjectKind("itself", why=why, part=True)
     if (numpy := _numpy(classes)) is not None:
         return numpy
     solid = next(each for each in classes if not _made_in_python(each))
     way = _BASES.get(id(solid), "reduced")
     if way != "object":
-        return Kind(way, way != "reduced")
+        return ObjectKind(way, way != "reduced")
     if not is_users(kind) and any(_pickles_itself(each) for each in classes):
-        return Kind("reduced", True)
-    return Kind("object", True)
+        return ObjectKind("reduced", True)
+    return ObjectKind("object", True)
 
 
 def is_users(kind: type) -> bool:
@@ -135,18 +135,18 @@ def is_users(kind: type) -> bool:
     return type_name(kind)[0] == "__main__"
 
 
-def _numpy(classes: tuple[type, ...]) -> Kind | None:
+def _numpy(classes: tuple[type, ...]) -> ObjectKind | None:
     numpy: Any = sys.modules.get("numpy")
     if numpy is None:
         return None
     random: Any = sys.modules.get("numpy.random")
     for each in classes:
         if random and any(each is getattr(random, name) for name in _RANDOM):
-            return Kind("reduced", True, shell=False)  # its state can be set
+            return ObjectKind("reduced", True, shell=False)  # its state can be set
         if each is numpy.memmap:
-            return Kind("itself", why="a memory-mapped file")
+            return ObjectKind("itself", why="a memory-mapped file")
         if each is numpy.ndarray:
-            return Kind("array", True)
+            return ObjectKind("array", True)
         if each is numpy.dtype or (each is numpy.generic and not _is_void(classes, numpy)):
             return _ATOM
     return None
@@ -160,7 +160,7 @@ def _made_in_python(kind: type) -> bool:
     """Made by a `class` statement: beside what its base stores it has a dict and slots alone."""
     if kind is object or not type.__dict__["__flags__"].__get__(kind) & _HEAP:
         return False
-    new = find(class_items(kind), "__new__")
+    new = find_item(class_items(kind), "__new__")
     if type(new) is types.BuiltinFunctionType:
         return False
     base: type = type.__dict__["__base__"].__get__(kind)
@@ -170,7 +170,7 @@ def _made_in_python(kind: type) -> bool:
 
 
 def _pickles_itself(kind: type) -> bool:
-    return kind is not object and any(find(class_items(kind), name) for name in _REDUCE)
+    return kind is not object and any(find_item(class_items(kind), name) for name in _REDUCE)
 
 
 def words_for(value: object) -> str:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from ..values.introspect import dict_items, exactly, mro
 from .diff import Old
-from .object_data import FUNCTION, PIECE, Record, extras, flat, load, set_extras
+from .object_data import ARRAY_CHUNK_BYTES, FUNCTION, ObjectRecord, extras, flat, load, set_extras
 from .object_kinds import Way
 
 _LIST: Any = list
@@ -77,7 +77,7 @@ class Rebuilt:
         """The value of a name. Raises what making it raises."""
         return load(data, (), self.find)
 
-    def _make(self, record: Record) -> object:
+    def _make(self, record: ObjectRecord) -> object:
         if record.way == "itself" and record.shell:
             held = load(record.data, (), self.find)
             return _function(held) if record.shell == FUNCTION else held()
@@ -89,7 +89,7 @@ class Rebuilt:
         return _SHELLS.get(record.way, _plain_shell)(kind, *more)
 
 
-def _has_shell(record: Record) -> bool:
+def _has_shell(record: ObjectRecord) -> bool:
     return record.way != "itself" and (record.way != "reduced" or bool(record.shell))
 
 
@@ -235,6 +235,6 @@ def _fill_array(value: Any, old: Old, content: list[Any]) -> None:
     whole = flat(plain)
     for place, piece in zip(old.places, old.record.buffers, strict=True):
         part = numpy.frombuffer(piece, "u1")
-        whole[place * PIECE : place * PIECE + len(part)] = part
+        whole[place * ARRAY_CHUNK_BYTES : place * ARRAY_CHUNK_BYTES + len(part)] = part
     if not (plain.flags.c_contiguous or plain.flags.f_contiguous):  # then `whole` is a copy
         numpy.copyto(plain, whole.view(plain.dtype).reshape(plain.shape))

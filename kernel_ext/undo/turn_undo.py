@@ -9,10 +9,10 @@ from types import FunctionType
 from typing import TYPE_CHECKING, cast
 
 from ...agent.errors import UsageError
-from ...agent.protocol.observed import CellSeen
+from ...agent.protocol.observed import UserCellRun
 from ..environment import user_names
 from ..shell import Shell
-from ..values.introspect import class_items, exactly, find, is_a
+from ..values.introspect import class_items, exactly, find_item, is_a
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint, Restored
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
-class Undo:
+class TurnUndo:
     """The checkpoint of the latest turn that ran code; there is one at a time."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Undo:
         """A step of the turn has that word: others it can hardly have changed."""
         return name in self._words
 
-    def undo(self, shell: Shell, since: Sequence[CellSeen], all_of_it: bool) -> "Restored":
+    def undo(self, shell: Shell, since: Sequence[UserCellRun], all_of_it: bool) -> "Restored":
         """Give back the variables as they were before the turn; it cannot be done again.
 
         `since`: the person's runs in this kernel. Raises UsageError when there is nothing to undo,
@@ -85,7 +85,7 @@ class Undo:
         self._words = set()
 
 
-def _may_change(run: CellSeen, names: Mapping[str, object]) -> bool:
+def _may_change(run: UserCellRun, names: Mapping[str, object]) -> bool:
     """It was seen to, or it read code of the person's own, whose effects are not seen."""
     seen = bool(run.bound or run.changed or run.deleted)
     return seen or any(_is_own(names[name]) for name in run.reads if name in names)
@@ -96,10 +96,10 @@ def _is_own(value: object) -> bool:
     if exactly(value, FunctionType):
         return cast("FunctionType", value).__module__ == "__main__"
     kind = cast("type", value) if is_a(value, type) else type(value)
-    return find(class_items(kind), "__module__") == "__main__"
+    return find_item(class_items(kind), "__module__") == "__main__"
 
 
-def _names(runs: Sequence[CellSeen]) -> str:
+def _names(runs: Sequence[UserCellRun]) -> str:
     named = ((it.label, (*it.bound, *it.changed, *it.deleted)[:4]) for it in runs)
     told = [f"{label} ({', '.join(names)})" if names else label for label, names in named]
     return ", ".join(told[:4]) + (f" and {len(told) - 4} more" if len(told) > 4 else "")

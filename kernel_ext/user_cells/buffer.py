@@ -6,25 +6,25 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Literal
 
-MAX_TEXT = 200_000
+MAX_RUN_CHARS = 200_000
 """Characters kept of one run: the first half and the last half of what it showed."""
-MAX_VALUE = 50_000
+MAX_VALUE_CHARS = 50_000
 """Characters kept of the text of one display, or of one traceback."""
-MAX_IMAGES = 4_000_000
+MAX_RUN_IMAGE_BYTES = 4_000_000
 """Bytes, or characters of base64, kept of one run's images: the newest."""
-OUTPUT = 200
+OUTPUT_COST_CHARS = 200
 """Characters that any output counts as beside its text, so that their number is bounded too."""
 
-_HALF = MAX_TEXT // 2
+_HALF = MAX_RUN_CHARS // 2
 
-Stream = Literal["stdout", "stderr"]
+StreamName = Literal["stdout", "stderr"]
 
 
 @dataclass(slots=True)
 class Text:
     """Text written to a stream."""
 
-    name: Stream
+    name: StreamName
     text: str
 
 
@@ -46,17 +46,17 @@ class Failure:
     traceback: tuple[str, ...]
 
 
-Shown = Text | Bundle | Failure
+KeptOutput = Text | Bundle | Failure
 
 
-class Kept:
+class OutputBuffer:
     """Outputs as a front end has them at the end: cleared and updated ones are not there."""
 
     def __init__(self) -> None:
         self._clearing = False
         self._forget()
 
-    def add(self, output: Shown) -> None:
+    def add(self, output: KeptOutput) -> None:
         """Keep an output, as far as the bounds allow."""
         self._clear_at_last()
         room = 0 if self._tail else max(0, _HALF - self._head_size)
@@ -89,13 +89,13 @@ class Kept:
         if not wait:
             self._clear_at_last()
 
-    def all(self) -> list[Shown]:
+    def all(self) -> list[KeptOutput]:
         """Every output kept, neighbours of one stream joined; what is missing is said."""
-        missing: list[Shown] = []
+        missing: list[KeptOutput] = []
         if self._lost:
             note = f"\n[… {self._lost:,} characters or outputs are not kept …]\n"
             missing = [Text("stdout", note)]
-        joined: list[Shown] = []
+        joined: list[KeptOutput] = []
         for name, group in groupby([*self._head, *missing, *self._tail], _stream):
             if name is None:
                 joined.extend(group)
@@ -105,8 +105,8 @@ class Kept:
         return joined
 
     def _forget(self) -> None:
-        self._head: list[Shown] = []
-        self._tail: deque[Shown] = deque()
+        self._head: list[KeptOutput] = []
+        self._tail: deque[KeptOutput] = deque()
         self._head_size = self._tail_size = self._lost = 0
 
     def _clear_at_last(self) -> None:
@@ -115,13 +115,13 @@ class Kept:
             self._forget()
 
     def _drop_images(self) -> None:
-        drop_images([*self._head, *self._tail], MAX_IMAGES)
+        drop_images([*self._head, *self._tail], MAX_RUN_IMAGE_BYTES)
 
-    def _add_to_head(self, output: Shown) -> None:
+    def _add_to_head(self, output: KeptOutput) -> None:
         self._head.append(output)
         self._head_size += size(output)
 
-    def _add_to_tail(self, output: Shown) -> None:
+    def _add_to_tail(self, output: KeptOutput) -> None:
         self._tail.append(output)
         self._tail_size += size(output)
         while (excess := self._tail_size - _HALF) > 0:
@@ -135,30 +135,30 @@ class Kept:
                 self._lost += len(first.text) if isinstance(first, Text) else 1
 
 
-def size(output: Shown) -> int:
+def size(output: KeptOutput) -> int:
     """What an output counts as in the bounds, in characters; images are counted apart."""
     match output:
         case Text():
-            return OUTPUT + len(output.text)
+            return OUTPUT_COST_CHARS + len(output.text)
         case Failure():
-            return OUTPUT + len(output.evalue) + sum(map(len, output.traceback))
+            return OUTPUT_COST_CHARS + len(output.evalue) + sum(map(len, output.traceback))
         case Bundle():
             texts = (value for kind, value in output.data.items() if not _is_image(kind))
-            return OUTPUT + sum(map(len, texts))
+            return OUTPUT_COST_CHARS + sum(map(len, texts))
 
 
-def image_size(output: Shown) -> int:
+def image_bytes(output: KeptOutput) -> int:
     """Bytes, or characters of base64, of an output's images."""
     if not isinstance(output, Bundle):
         return 0
     return sum(len(value) for kind, value in output.data.items() if _is_image(kind))
 
 
-def drop_images(outputs: Sequence[Shown], most: int) -> None:
+def drop_images(outputs: Sequence[KeptOutput], most: int) -> None:
     """Of the images keep the newest that fit in `most`."""
     for output in reversed(outputs):
-        most -= image_size(output)
-        if most < 0 and isinstance(output, Bundle) and image_size(output):
+        most -= image_bytes(output)
+        if most < 0 and isinstance(output, Bundle) and image_bytes(output):
             output.data = {"text/plain": "[an image that is not kept]"} | {
                 kind: value for kind, value in output.data.items() if not _is_image(kind)
             }
@@ -168,15 +168,15 @@ def _bounded(output: Bundle | Failure) -> Bundle | Failure:
     if isinstance(output, Bundle):
         return _bounded_bundle(output)
     lines = output.traceback
-    if sum(map(len, lines)) > MAX_VALUE:
-        lines = tuple(_short("\n".join(lines), MAX_VALUE).split("\n"))
-    return Failure(output.ename, _short(output.evalue, MAX_VALUE // 2), lines)
+    if sum(map(len, lines)) > MAX_VALUE_CHARS:
+        lines = tuple(_short("\n".join(lines), MAX_VALUE_CHARS).split("\n"))
+    return Failure(output.ename, _short(output.evalue, MAX_VALUE_CHARS // 2), lines)
 
 
 def _bounded_bundle(bundle: Bundle) -> Bundle:
     """Its texts share the bound, the plain one first; what is neither text nor image is named."""
     data: dict[str, Any] = {}
-    room = MAX_VALUE
+    room = MAX_VALUE_CHARS
     for kind in sorted(bundle.data, key="text/plain".__ne__):
         value = bundle.data[kind]
         if not _is_image(kind):
@@ -198,5 +198,5 @@ def _is_image(kind: str) -> bool:
     return kind.startswith("image/") and kind != "image/svg+xml"
 
 
-def _stream(output: Shown) -> Stream | None:
+def _stream(output: KeptOutput) -> StreamName | None:
     return output.name if isinstance(output, Text) else None

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..shell import Shell
 
 if TYPE_CHECKING:
-    from ...agent.protocol.observed import CellSeen
-    from .runs import Runs
-    from .tap import Tee
+    from ...agent.protocol.observed import UserCellRun
+    from .runs import UserCellRuns
+    from .tap import OutputTap
 
-MAX_SOURCE = 100_000
+MAX_SOURCE_CHARS = 100_000
 """Characters of a cell that are searched for names."""
 MAX_COMPARED = 32
 """Names of one cell that are compared for a change in place."""
@@ -40,14 +40,14 @@ class _Running:
     `before` is the namespace, but without the values of these: what a cell lets go of must go.
     """
 
-    tee: "Tee"
+    tee: "OutputTap"
     before: dict[str, object]
     mentioned: dict[str, int]
     evidence: dict[str, str]
     started: float
 
 
-class CellLog:
+class UserCellLog:
     """The person's runs in one shell. What the agent runs, and what front ends ask, is left out.
 
     A bug here never reaches a cell: it is printed once, and the log lets go of the shell.
@@ -58,7 +58,7 @@ class CellLog:
         self._thread = 0
         self._outer: Any = None  # the running cell that runs in no other, whosever it is
         self._running: _Running | None = None
-        self._runs: Runs | None = None
+        self._runs: UserCellRuns | None = None
 
     @property
     def last(self) -> int:
@@ -81,7 +81,7 @@ class CellLog:
         if running is not None:
             running.tee.close()
 
-    def since(self, number: int) -> "tuple[CellSeen, ...]":
+    def since(self, number: int) -> "tuple[UserCellRun, ...]":
         """The runs after that number that are kept; a running cell is not among them."""
         return self._runs.since(number) if self._runs else ()
 
@@ -117,29 +117,31 @@ class CellLog:
 
     def _begin(self, shell: Shell, source: str) -> None:
         from ..values.fingerprint import fingerprint
-        from .tap import Tee
+        from .tap import OutputTap
 
         names = shell.user_ns
         before = names.copy()  # unlike dict(names), quick also when names were deleted
-        found = dict.fromkeys(_IDENTIFIER.findall(source[:MAX_SOURCE]))
+        found = dict.fromkeys(_IDENTIFIER.findall(source[:MAX_SOURCE_CHARS]))
         mentioned = {name: id(names[name]) for name in found if name in names}
         before.update(mentioned)
         theirs = (
             name for name in mentioned if _is_users(name) and name not in shell.user_ns_hidden
         )
         evidence = {name: fingerprint(names[name]) for name in islice(theirs, MAX_COMPARED)}
-        self._running = _Running(Tee(self._give_up), before, mentioned, evidence, perf_counter())
+        self._running = _Running(
+            OutputTap(self._give_up), before, mentioned, evidence, perf_counter()
+        )
         self._running.tee.open(shell)
 
     def _end(self, shell: Shell, running: _Running, info: Any, result: Any) -> None:
-        from .runs import Run, Runs
+        from .runs import UserCellRuns, UserRun
 
         seconds = perf_counter() - running.started
         if self._runs is None:
-            self._runs = Runs(shell.transform_cell)
+            self._runs = UserCellRuns(shell.transform_cell)
         bound, deleted = _differences(running, shell.user_ns)
         self._runs.append(
-            Run(
+            UserRun(
                 cell=getattr(info, "cell_id", None),
                 count=getattr(result, "execution_count", None),
                 source=info.raw_cell,

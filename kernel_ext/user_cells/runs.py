@@ -7,32 +7,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from .buffer import Failure, Shown, Text, drop_images, image_size, size
+from .buffer import Failure, KeptOutput, Text, drop_images, image_bytes, size
 
 if TYPE_CHECKING:
     from ...agent.protocol.cells import Output
-    from ...agent.protocol.observed import CellSeen
+    from ...agent.protocol.observed import UserCellRun
 
 MAX_RUNS = 1_000
 """Runs that are kept."""
-MAX_TEXT = 20_000_000
+MAX_ALL_CHARS = 20_000_000
 """Characters of the outputs of all runs; the oldest runs lose theirs first."""
-MAX_IMAGES = 8_000_000
+MAX_ALL_IMAGE_BYTES = 8_000_000
 """Bytes, or characters of base64, of the images of all runs; the oldest go first."""
 
 _HIDE = re.compile(r"\s*#\s*agent:\s*hide\b")
 
 
 @dataclass(slots=True)
-class Run:
-    """A run that is over, as in `CellSeen`. `code`: the transformed cell, where the shell tells."""
+class UserRun:
+    """A run that is over, as in `UserCellRun`. `code`: the transformed cell, if the shell tells."""
 
     cell: str | None
     count: int | None
     source: str
     code: str | None
     status: Literal["ok", "error", "interrupted"]
-    shown: list[Shown]
+    shown: list[KeptOutput]
     bound: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
@@ -49,17 +49,17 @@ class Run:
         return self.cell or self.source
 
 
-class Runs:
+class UserCellRuns:
     """The last runs. `transform`: from a cell as typed to Python."""
 
     def __init__(self, transform: Callable[[str], str]) -> None:
         self.last = 0
         self._transform = transform
-        self._runs: deque[Run] = deque()
+        self._runs: deque[UserRun] = deque()
         self._latest: dict[str, int] = {}
         self._text = self._images = 0
 
-    def append(self, run: Run) -> None:
+    def append(self, run: UserRun) -> None:
         """Number the run and keep it; let go of what is too old or too much."""
         self.last += 1
         run.number, run.supersedes = self.last, self._latest.get(run.key)
@@ -69,36 +69,36 @@ class Runs:
         if len(self._runs) > MAX_RUNS:
             self._forget(self._runs.popleft())
         for old in self._runs:
-            if self._text > MAX_TEXT and old.text:
+            if self._text > MAX_ALL_CHARS and old.text:
                 old.shown = [Text("stdout", "[what this run showed is not kept]")]
-            elif self._images > MAX_IMAGES and old.images:
+            elif self._images > MAX_ALL_IMAGE_BYTES and old.images:
                 drop_images(old.shown, 0)
-            elif self._text <= MAX_TEXT and self._images <= MAX_IMAGES:
+            elif self._text <= MAX_ALL_CHARS and self._images <= MAX_ALL_IMAGE_BYTES:
                 break
             self._measure(old)
 
-    def since(self, number: int) -> "tuple[CellSeen, ...]":
+    def since(self, number: int) -> "tuple[UserCellRun, ...]":
         """Those after that number that are kept."""
         return tuple(self._seen(run) for run in self._runs if run.number > number)
 
-    def _measure(self, run: Run) -> None:
-        text, images = sum(map(size, run.shown)), sum(map(image_size, run.shown))
+    def _measure(self, run: UserRun) -> None:
+        text, images = sum(map(size, run.shown)), sum(map(image_bytes, run.shown))
         self._text += text - run.text
         self._images += images - run.images
         run.text, run.images = text, images
 
-    def _forget(self, run: Run) -> None:
+    def _forget(self, run: UserRun) -> None:
         run.shown = []
         self._measure(run)
         if self._latest[run.key] == run.number:
             del self._latest[run.key]
 
-    def _seen(self, run: Run) -> "CellSeen":
-        from ...agent.protocol.observed import CellSeen
+    def _seen(self, run: UserRun) -> "UserCellRun":
+        from ...agent.protocol.observed import UserCellRun
 
         if run.reads is None:
             run.reads = self._reads(run)
-        return CellSeen(
+        return UserCellRun(
             number=run.number,
             cell=run.cell,
             count=run.count,
@@ -114,13 +114,13 @@ class Runs:
             hidden=_HIDE.match(run.source) is not None,
         )
 
-    def _reads(self, run: Run) -> tuple[str, ...]:
+    def _reads(self, run: UserRun) -> tuple[str, ...]:
         from .names_read import reads
 
         return reads(run.source if run.code is None else run.code, self._transform)
 
 
-def _output(shown: Shown) -> "Output":
+def _output(shown: KeptOutput) -> "Output":
     from ...agent.protocol.cells import DisplayOutput, ErrorOutput, StreamOutput
 
     match shown:

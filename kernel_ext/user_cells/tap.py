@@ -11,18 +11,18 @@ from threading import get_ident
 from typing import Any
 
 from ..shell import Shell
-from .buffer import Bundle, Failure, Kept, Shown, Stream, Text
+from .buffer import Bundle, Failure, KeptOutput, OutputBuffer, StreamName, Text
 
-WRITES = 4_000
+MAX_GATHERED_WRITES = 4_000
 """Writes that are gathered before they are sorted into what is kept."""
-LONG = 1_000
+LONG_WRITE_CHARS = 1_000
 """Characters of a write that is sorted in at once."""
 
 _ABSENT = object()
 _Function = Callable[..., Any]
 
 
-class Tee:
+class OutputTap:
     """In place from `open` to `close`. `on_bug` is called while an exception of ours is handled.
 
     What threads older than the tee show belongs to the cells that started them.
@@ -30,8 +30,8 @@ class Tee:
 
     def __init__(self, on_bug: Callable[[], None]) -> None:
         self._on_bug = on_bug
-        self._kept = Kept()
-        self._stream: Stream = "stdout"
+        self._kept = OutputBuffer()
+        self._stream: StreamName = "stdout"
         self._printed: list[str] = []  # to that stream
         self._lock = threading.RLock()
         self._deaf = _older_threads()
@@ -63,7 +63,7 @@ class Tee:
                 object.__setattr__(owner, name, before)
         self._patches.clear()
 
-    def shown(self) -> list[Shown]:
+    def shown(self) -> list[KeptOutput]:
         """What passed."""
         self._sort()
         return self._kept.all()
@@ -75,7 +75,7 @@ class Tee:
         self._patches.append((owner, name, vars(owner).get(name, _ABSENT), ours))
         object.__setattr__(owner, name, ours)
 
-    def _write_tap(self, name: Stream) -> Callable[[_Function], _Function]:
+    def _write_tap(self, name: StreamName) -> Callable[[_Function], _Function]:
         printed, deaf = self._printed, self._deaf
 
         def tap(original: _Function) -> _Function:
@@ -87,7 +87,7 @@ class Tee:
                     if name is not self._stream:
                         self._guarded(self._turn, name)
                     printed.append(text)
-                    if len(printed) > WRITES or len(text) > LONG:
+                    if len(printed) > MAX_GATHERED_WRITES or len(text) > LONG_WRITE_CHARS:
                         self._guarded(self._sort)
                 return written
 
@@ -127,7 +127,7 @@ class Tee:
             self._open = False
             self._on_bug()
 
-    def _turn(self, name: Stream) -> None:
+    def _turn(self, name: StreamName) -> None:
         self._sort()
         self._stream = name
 

@@ -19,39 +19,39 @@ from types import (
 from typing import Any
 
 from .introspect import (
-    SCANNED,
+    MAX_SCANNED,
     class_items,
     clip,
     dict_items,
-    elements,
     exactly,
-    find,
+    find_item,
     is_a,
     label,
     mro,
-    named,
     own_items,
+    tuple_elements,
     type_name,
+    type_words,
 )
-from .reading import FIRST, Entry, Reading, Show
-from .redact import masked
+from .reading import FIRST_VALUES, Reading, ReadingEntry, ShowValue
+from .redact import redacted
 
-DOC = 4_000
+MAX_SHOWN_DOC_CHARS = 4_000
 """Characters of a docstring that are looked at."""
 
 
 def _doc(text: object) -> Iterator[str]:
     if type(text) is str and text.strip():
-        yield " ".join(text[:DOC].strip().split("\n\n")[0].split())
+        yield " ".join(text[:MAX_SHOWN_DOC_CHARS].strip().split("\n\n")[0].split())
 
 
-def read_function(value: FunctionType, show: Show) -> Reading:
+def read_function(value: FunctionType, show: ShowValue) -> Reading:
     code = value.__code__
 
-    def entries() -> Iterator[Entry]:
+    def entries() -> Iterator[ReadingEntry]:
         yield from _doc(value.__doc__)
         yield f"{clip(code.co_filename, 120)}:{code.co_firstlineno}"
-        wrapped = find(own_items(value), "__wrapped__")
+        wrapped = find_item(own_items(value), "__wrapped__")
         if wrapped is not None:
             yield "wraps ", wrapped
 
@@ -59,16 +59,16 @@ def read_function(value: FunctionType, show: Show) -> Reading:
     return Reading(f"function {clip(value.__name__)}({parameters(value, show)}){said}", entries())
 
 
-def parameters(function: FunctionType, show: Show) -> str:
+def parameters(function: FunctionType, show: ShowValue) -> str:
     """What stands between the parentheses of its signature."""
     code, names = function.__code__, function.__code__.co_varnames
     count, only = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
     # from 3.14 on, asking for annotations runs them
     notes = _pairs(None if version_info >= (3, 14) else function.__annotations__)
-    values = () if function.__defaults__ is None else tuple(elements(function.__defaults__))
+    values = () if function.__defaults__ is None else tuple(tuple_elements(function.__defaults__))
     last = zip(reversed(names[:count]), reversed(values), strict=False)
     given = [*last, *_pairs(function.__kwdefaults__)]
-    defaults = [(name, masked(name, held)) for name, held in given]
+    defaults = [(name, redacted(name, held)) for name, held in given]
 
     def one(name: str) -> str:
         return name + _said(": ", notes, name, _annotation) + _said(" = ", defaults, name, show)
@@ -86,10 +86,10 @@ def parameters(function: FunctionType, show: Show) -> str:
 
 
 def _pairs(held: Any) -> list[tuple[object, object]]:
-    return [] if held is None else list(islice(dict_items(held), SCANNED))
+    return [] if held is None else list(islice(dict_items(held), MAX_SCANNED))
 
 
-def _said(before: str, pairs: list[tuple[object, object]], name: str, tell: Show) -> str:
+def _said(before: str, pairs: list[tuple[object, object]], name: str, tell: ShowValue) -> str:
     told = (tell(held) for key, held in pairs if type(key) is str and key == name)
     return next((before + text for text in told), "")
 
@@ -102,34 +102,35 @@ def _annotation(note: Any, inner: int = 2) -> str:
     if is_a(note, type):
         return clip(type_name(note)[1])
     if inner and exactly(note, UnionType, GenericAlias):
-        inside = [_annotation(each, inner - 1) for each in note.__args__[:FIRST]]
+        inside = [_annotation(each, inner - 1) for each in note.__args__[:FIRST_VALUES]]
         if exactly(note, UnionType):
             return " | ".join(inside)
         return f"{_annotation(note.__origin__)}[{', '.join(inside)}]"
     return "…"
 
 
-def read_method(value: MethodType, show: Show) -> Reading:
+def read_method(value: MethodType, show: ShowValue) -> Reading:
     held: object = value.__func__
-    return Reading(f"method of {named(value.__self__)}: {show(held)}", iter([("", held)]))
+    return Reading(f"method of {type_words(value.__self__)}: {show(held)}", iter([("", held)]))
 
 
-def read_builtin_function(value: Any, show: Show) -> Reading:
+def read_builtin_function(value: Any, show: ShowValue) -> Reading:
     text: str = (value.__text_signature__ or "(…)").replace("$module, ", "").replace("$self, ", "")
     return Reading(f"builtin function {clip(value.__name__)}{clip(text)}", _doc(value.__doc__))
 
 
-def read_generator(value: Any, show: Show) -> Reading:
+def read_generator(value: Any, show: ShowValue) -> Reading:
     state = "finished" if value.gi_frame is None else "not advanced"
     return Reading(f"generator {clip(value.__name__)}, {state}")
 
 
-def read_module(value: ModuleType, show: Show) -> Reading:
+def read_module(value: ModuleType, show: ShowValue) -> Reading:
     name, version, file, text = (
-        find(own_items(value), key) for key in ("__name__", "__version__", "__file__", "__doc__")
+        find_item(own_items(value), key)
+        for key in ("__name__", "__version__", "__file__", "__doc__")
     )
 
-    def entries() -> Iterator[Entry]:
+    def entries() -> Iterator[ReadingEntry]:
         yield from _doc(text)
         yield f"file {show(file)}"
         yield f"names {_public(own_items(value))}"
@@ -139,16 +140,16 @@ def read_module(value: ModuleType, show: Show) -> Reading:
 
 
 def _public(pairs: Iterable[tuple[object, object]]) -> str:
-    names = (clip(name, 40) for name, _ in islice(pairs, SCANNED))
+    names = (clip(name, 40) for name, _ in islice(pairs, MAX_SCANNED))
     return ", ".join(name for name in names if name[:1] != "_")
 
 
-def read_class_(value: Any, show: Show) -> Reading:
-    bases = ", ".join(label(base) for base in mro(value)[1:-1][:FIRST])
-    start = find(class_items(value), "__init__")
+def read_class_(value: Any, show: ShowValue) -> Reading:
+    bases = ", ".join(label(base) for base in mro(value)[1:-1][:FIRST_VALUES])
+    start = find_item(class_items(value), "__init__")
 
-    def entries() -> Iterator[Entry]:
-        yield from _doc(find(class_items(value), "__doc__"))
+    def entries() -> Iterator[ReadingEntry]:
+        yield from _doc(find_item(class_items(value), "__doc__"))
         if type(start) is FunctionType:
             yield "", start
         yield f"names {_public(class_items(value))}"
@@ -156,14 +157,14 @@ def read_class_(value: Any, show: Show) -> Reading:
     return Reading(f"class {label(value)}" + (f" ({bases})" if bases else ""), entries())
 
 
-def read_exception(value: object, show: Show) -> Reading:
+def read_exception(value: object, show: ShowValue) -> Reading:
     def held(name: str) -> Any:
-        slot: Any = find(class_items(BaseException), name)
+        slot: Any = find_item(class_items(BaseException), name)
         return slot.__get__(value)
 
-    def entries() -> Iterator[Entry]:
+    def entries() -> Iterator[ReadingEntry]:
         trace: TracebackType | None = held("__traceback__")
-        for _ in range(SCANNED):
+        for _ in range(MAX_SCANNED):
             if trace is not None and trace.tb_next is not None:
                 trace = trace.tb_next
         if trace is not None:
@@ -173,5 +174,5 @@ def read_exception(value: object, show: Show) -> Reading:
         if held("__cause__") is not None:
             yield "caused by ", held("__cause__")
 
-    arguments = ", ".join(map(show, held("args")[:FIRST]))
-    return Reading(f"{named(value)}({arguments})", entries())
+    arguments = ", ".join(map(show, held("args")[:FIRST_VALUES]))
+    return Reading(f"{type_words(value)}({arguments})", entries())

@@ -35,45 +35,45 @@ from .code import (
     read_module,
 )
 from .introspect import (
-    SCANNED,
+    MAX_SCANNED,
     class_items,
     clip,
     dict_items,
-    elements,
     exactly,
-    find,
+    find_item,
     is_a,
     label,
     mro,
-    named,
     own_items,
     stored,
+    tuple_elements,
+    type_words,
 )
 from .plugins import read_plugged
-from .reading import FIRST, Entry, Reading, Show
-from .redact import Hidden, masked, without_passwords
+from .reading import FIRST_VALUES, Reading, ReadingEntry, ShowValue
+from .redact import Redacted, redacted, without_passwords
 from .tables_and_arrays import origin, read
-from .watchdog import LIMIT, check, in_time
+from .watchdog import LOOK_SECONDS, check, in_time
 
-LINE = 200
+MAX_LINE_CHARS = 200
 """Characters of a line."""
-TEXT = 4_000
+MAX_DESCRIPTION_CHARS = 4_000
 """Characters of a description."""
-ENTRIES = 20
+MAX_ENTRIES = 20
 """Entries of a container or instance that a description shows."""
-HEAD_TEXT = 150
+MAX_HEAD_CHARS = 150
 """Characters of a str or bytes in a line."""
-DEPTH = 3
+MAX_DEPTH = 3
 """The deepest that a description goes."""
-TOO_SLOW = f"too slow to describe (over {LIMIT * 1000:.0f} ms)"
+TOO_SLOW = f"too slow to describe (over {LOOK_SECONDS * 1000:.0f} ms)"
 """Said behind the type of a value that the watchdog ended the look at."""
 REST = f"  … the rest is {TOO_SLOW}"
 
 
 def brief(value: object) -> str:
-    """One line of at most `LINE` characters: type, size and first values. Never raises.
+    """One line of at most `MAX_LINE_CHARS` characters: type, size and first values. Never raises.
 
-    Shows up to `FIRST` values and, within each, up to `FIRST` more.
+    Shows up to `FIRST_VALUES` values and, within each, up to `FIRST_VALUES` more.
     """
     return in_time(_line, value, _slow)
 
@@ -84,16 +84,19 @@ def short(value: object) -> str:
 
 
 def describe(value: object, depth: int = 1) -> str:
-    """Lines of together at most `TEXT` characters: `brief`, and below it what `value` holds.
+    """`brief`, and below it what `value` holds: at most `MAX_DESCRIPTION_CHARS` characters in all.
 
-    `depth` levels of entries (0 to `DEPTH`), up to `ENTRIES` of each. Never raises.
+    `depth` levels of entries (0 to `MAX_DEPTH`), up to `MAX_ENTRIES` of each. Never raises.
     """
     lines: list[str] = []
 
     def look(value: object) -> None:
         lines.append(_line(value))
-        room, cut = TEXT - len(lines[0]), f"  … more, cut at {TEXT:,} characters"
-        for line in _lines(value, min(depth, DEPTH), "  "):
+        room, cut = (
+            MAX_DESCRIPTION_CHARS - len(lines[0]),
+            f"  … more, cut at {MAX_DESCRIPTION_CHARS:,} characters",
+        )
+        for line in _lines(value, min(depth, MAX_DEPTH), "  "):
             room -= len(line) + 1
             if room < max(len(cut), len(REST)) + 1:
                 return lines.append(cut)
@@ -111,7 +114,7 @@ def _line(value: object) -> str:
 
 
 def _slow(value: object) -> str:
-    return f"{named(value)}: {TOO_SLOW}"
+    return f"{type_words(value)}: {TOO_SLOW}"
 
 
 def _lines(value: object, depth: int, indent: str) -> Iterator[str]:
@@ -120,13 +123,13 @@ def _lines(value: object, depth: int, indent: str) -> Iterator[str]:
     try:
         for entry in _reading(value, 1).entries:
             if isinstance(entry, str):
-                yield clip(indent + entry, LINE)
+                yield clip(indent + entry, MAX_LINE_CHARS)
                 continue
             text, held = entry
-            yield clip(indent + text + _head(held, 1 if depth == 1 else 0), LINE)
+            yield clip(indent + text + _head(held, 1 if depth == 1 else 0), MAX_LINE_CHARS)
             yield from _lines(held, depth - 1, indent + "  ")
     except Exception as error:
-        yield f"{indent}(summary failed: {named(error)})"
+        yield f"{indent}(summary failed: {type_words(error)})"
 
 
 def _head(value: object, inner: int) -> str:
@@ -136,9 +139,9 @@ def _head(value: object, inner: int) -> str:
     if inner < 0 and not (type(kind) is type and kind in _SCALARS):
         return label(kind)
     try:
-        return clip(_reading(value, inner).head, LINE if inner > 0 else 60)
+        return clip(_reading(value, inner).head, MAX_LINE_CHARS if inner > 0 else 60)
     except Exception as error:
-        return f"{label(kind)} (summary failed: {named(error)})"
+        return f"{label(kind)} (summary failed: {type_words(error)})"
 
 
 def _reading(value: object, inner: int) -> Reading:
@@ -154,7 +157,7 @@ def _reading(value: object, inner: int) -> Reading:
     if is_a(value, BaseException):
         return read_exception(value, show)
     if is_a(value, Enum):
-        name, held = (find(own_items(value), key) for key in ("_name_", "_value_"))
+        name, held = (find_item(own_items(value), key) for key in ("_name_", "_value_"))
         return Reading(f"{label(kind)}.{clip(name)} = {show(held)}")
     for base in mro(kind):
         # only a plain metaclass is sure not to define __hash__
@@ -168,27 +171,29 @@ def _reading(value: object, inner: int) -> Reading:
     return held if told is None else Reading(told, held.entries)
 
 
-def _attributes(title: str, pairs: Iterable[tuple[object, object]], show: Show) -> Reading:
-    seen = list(islice(pairs, SCANNED))
+def _attributes(title: str, pairs: Iterable[tuple[object, object]], show: ShowValue) -> Reading:
+    seen = list(islice(pairs, MAX_SCANNED))
     shown = [(name, held) for name, held in seen if clip(name)[:1] != "_"] or seen
-    shown = [(name, masked(name, held)) for name, held in shown]
-    first = ", ".join(f"{clip(name)}={show(held)}" for name, held in shown[:FIRST])
+    shown = [(name, redacted(name, held)) for name, held in shown]
+    first = ", ".join(f"{clip(name)}={show(held)}" for name, held in shown[:FIRST_VALUES])
     head = f"{title}: {first}" if first else title
-    entries = ((f".{clip(name)} = ", held) for name, held in shown[:ENTRIES])
-    return Reading(head + (", …" if len(shown) > FIRST else ""), _and_more(entries, len(shown)))
+    entries = ((f".{clip(name)} = ", held) for name, held in shown[:MAX_ENTRIES])
+    return Reading(
+        head + (", …" if len(shown) > FIRST_VALUES else ""), _and_more(entries, len(shown))
+    )
 
 
-def _and_more(entries: Iterable[Entry], size: int) -> Iterator[Entry]:
+def _and_more(entries: Iterable[ReadingEntry], size: int) -> Iterator[ReadingEntry]:
     yield from entries
-    if size > ENTRIES:
-        yield f"… {size - ENTRIES:,} more"
+    if size > MAX_ENTRIES:
+        yield f"… {size - MAX_ENTRIES:,} more"
 
 
-def _items(base: Any, marks: str, value: object, show: Show) -> Reading:
+def _items(base: Any, marks: str, value: object, show: ShowValue) -> Reading:
     size: int = base.__len__(value)
-    first: list[object] = list(islice(base.__iter__(value), ENTRIES))
-    shown = ", ".join(map(show, first[:FIRST])) + (", …" if size > FIRST else "")
-    bare = size <= FIRST and (base is list or (size > 1 and base in (tuple, set)))
+    first: list[object] = list(islice(base.__iter__(value), MAX_ENTRIES))
+    shown = ", ".join(map(show, first[:FIRST_VALUES])) + (", …" if size > FIRST_VALUES else "")
+    bare = size <= FIRST_VALUES and (base is list or (size > 1 and base in (tuple, set)))
     head = f"{marks[0]}{shown}{marks[1]}"
     entries = ((f"[{i}] " if marks != "{}" else "· ", held) for i, held in enumerate(first))
     return Reading(
@@ -196,74 +201,78 @@ def _items(base: Any, marks: str, value: object, show: Show) -> Reading:
     )
 
 
-def _tuple(value: tuple[object, ...], show: Show) -> Reading:
-    names = (find(class_items(base), "_fields") for base in mro(type(value)))
+def _tuple(value: tuple[object, ...], show: ShowValue) -> Reading:
+    names = (find_item(class_items(base), "_fields") for base in mro(type(value)))
     fields: Any = next((each for each in names if exactly(each, tuple)), None)
     if fields is None:
         return _items(tuple, "()", value, show)
-    return _attributes("fields", zip(fields, elements(value), strict=False), show)
+    return _attributes("fields", zip(fields, tuple_elements(value), strict=False), show)
 
 
-def _dict(value: Any, show: Show) -> Reading:
+def _dict(value: Any, show: ShowValue) -> Reading:
     size = len(dict_items(value))
-    first = [(key, masked(key, held)) for key, held in islice(dict_items(value), ENTRIES)]
-    shown = ", ".join(f"{show(key)}: {show(held)}" for key, held in first[:FIRST])
-    head = f"{{{shown}}}" if size <= FIRST else f"dict of {size:,} {{{shown}, …}}"
+    first = [(key, redacted(key, held)) for key, held in islice(dict_items(value), MAX_ENTRIES)]
+    shown = ", ".join(f"{show(key)}: {show(held)}" for key, held in first[:FIRST_VALUES])
+    head = f"{{{shown}}}" if size <= FIRST_VALUES else f"dict of {size:,} {{{shown}, …}}"
     return Reading(head, _and_more(((f"{show(key)}: ", held) for key, held in first), size))
 
 
-def _text(base: Any, value: object, show: Show) -> Reading:
+def _text(base: Any, value: object, show: ShowValue) -> Reading:
     size: int = base.__len__(value)
-    text = without_passwords(base.__getitem__(value, slice(TEXT)))
-    head = repr(text[:HEAD_TEXT])
-    if size > HEAD_TEXT:
+    text = without_passwords(base.__getitem__(value, slice(MAX_DESCRIPTION_CHARS)))
+    head = repr(text[:MAX_HEAD_CHARS])
+    if size > MAX_HEAD_CHARS:
         head = f"{base.__name__} of {size:,}: {head}…"
     elif not (base is str and "\n" in text):
         return Reading(head)
     lines = text.split("\n") if base is str else [repr(text)]
-    wide = LINE - 20
+    wide = MAX_LINE_CHARS - 20
     parts = (line[i : i + wide] for line in lines for i in range(0, len(line) or 1, wide))
     return Reading(head, (f"| {part}" for part in parts))
 
 
-def _number(value: int, show: Show) -> Reading:
+def _number(value: int, show: ShowValue) -> Reading:
     bits = int.bit_length(value)  # the digits of a huge int take quadratic time
     return Reading(int.__repr__(value) if bits <= 128 else f"int of {bits:,} bits")
 
 
-def _decimal(value: Decimal, show: Show) -> Reading:
+def _decimal(value: Decimal, show: ShowValue) -> Reading:
     size = Decimal.__sizeof__(value)
-    return Reading(f"Decimal {Decimal.__str__(value) if size <= LINE else f'of {size:,} bytes'}")
+    return Reading(
+        f"Decimal {Decimal.__str__(value) if size <= MAX_LINE_CHARS else f'of {size:,} bytes'}"
+    )
 
 
-def _datetime(value: datetime, show: Show) -> Reading:
+def _datetime(value: datetime, show: ShowValue) -> Reading:
     text = f"{date.isoformat(value)} {time.isoformat(datetime.time(value))}"
     return Reading(text + _zone(datetime, value, show))
 
 
-def _time(value: time, show: Show) -> Reading:
+def _time(value: time, show: ShowValue) -> Reading:
     # isoformat would ask the zone for its offset
     aware = _zone(time, value, show)
     return Reading(f"time{aware}" if aware else f"time {time.isoformat(value)}")
 
 
-def _zone(base: type, value: object, show: Show) -> str:
-    zone: Any = find(class_items(base), "tzinfo")
+def _zone(base: type, value: object, show: ShowValue) -> str:
+    zone: Any = find_item(class_items(base), "tzinfo")
     held = zone.__get__(value)
     if held is None:
         return ""
-    return f" {clip(find(stored(held), 'key'))}" if type(held) is ZoneInfo else f" {show(held)}"
+    return (
+        f" {clip(find_item(stored(held), 'key'))}" if type(held) is ZoneInfo else f" {show(held)}"
+    )
 
 
-def _plain(text: Callable[[Any], str]) -> Callable[[Any, Show], Reading]:
+def _plain(text: Callable[[Any], str]) -> Callable[[Any, ShowValue], Reading]:
     return lambda value, show: Reading(text(value))
 
 
 _SCALARS = frozenset(
-    (int, float, complex, bool, NoneType, str, bytes, date, datetime, Decimal, Hidden)
+    (int, float, complex, bool, NoneType, str, bytes, date, datetime, Decimal, Redacted)
 )
 
-_BUILTINS: dict[type, Callable[[Any, Show], Reading]] = {
+_BUILTINS: dict[type, Callable[[Any, ShowValue], Reading]] = {
     NoneType: _plain(repr),
     bool: _plain(repr),
     int: _number,
@@ -289,5 +298,5 @@ _BUILTINS: dict[type, Callable[[Any, Show], Reading]] = {
     BuiltinFunctionType: read_builtin_function,
     GeneratorType: read_generator,
     ModuleType: read_module,
-    Hidden: _plain(lambda value: value.text),
+    Redacted: _plain(lambda value: value.text),
 }

@@ -1,10 +1,15 @@
 """Cheap evidence that a live value changed in place, without its code. Knows no names.
 
-What is looked at: of a builtin container its length and up to `ELEMENTS` elements, first, last and
-evenly between, by value where they are scalars, by identity and length otherwise; of an array its
-shape, dtype, memory and bytes, above `WHOLE` a sample of them; of a frame its blocks or columns in
-the same way; of a tensor its version; of an instance up to `ELEMENTS` attributes, and up to
-`ARRAYS` arrays among them. So **no change is seen**
+It reads
+
+- of a builtin container: its length and up to `MAX_ELEMENTS` elements, first, last and evenly
+  between, by value where they are scalars, by identity and length otherwise;
+- of an array: shape, dtype, memory and bytes; above `MAX_WHOLE_BYTES` a sample of them;
+- of a frame: its blocks or columns, in the same way;
+- of a tensor: its version;
+- of an instance: up to `MAX_ELEMENTS` attributes, and up to `MAX_ARRAYS` arrays among them.
+
+So **no change is seen**
 
 - between the samples: one element of a large container, a few of a large array or table;
 - two levels down: `a[0][0] = 1`, `a.b.c = 1`, unless it changes a length;
@@ -26,18 +31,28 @@ from itertools import chain, islice
 from types import BuiltinFunctionType, FunctionType, GeneratorType, ModuleType, NoneType
 from typing import Any, cast
 
-from .introspect import at_home, dict_items, find, is_a, mro, own_items, peek, stored, type_name
+from .introspect import (
+    at_home,
+    dict_items,
+    find_item,
+    is_a,
+    mro,
+    own_items,
+    peek,
+    stored,
+    type_name,
+)
 from .reading import is_own
 
-ELEMENTS = 32
+MAX_ELEMENTS = 32
 """Elements of a container, attributes of an instance and blocks of a table that are looked at."""
-WHOLE, SAMPLE = 4_096, 1_024
+MAX_WHOLE_BYTES, SAMPLE_BYTES = 4_096, 1_024
 """An array of up to so many bytes is hashed whole; of a larger one so many bytes, all over it."""
-ARRAYS = 4
+MAX_ARRAYS = 4
 """Arrays in one table or instance that are sampled."""
-CELLS = 8
+SAMPLED_FRAME_CELLS = 8
 """Rows, and columns, of a polars frame that are looked at."""
-TEXT = 10_000
+MAX_SCALAR_CHARS = 10_000
 """Characters, or bits of a number, up to which a scalar is compared by value."""
 
 
@@ -100,7 +115,7 @@ def _int(value: int) -> object:
     bits = int.bit_length(value)
     if bits < 61:  # beyond, a hash is a remainder
         return _number(value)
-    return (value if bits <= TEXT else id(value)), bits
+    return (value if bits <= MAX_SCALAR_CHARS else id(value)), bits
 
 
 def _float(value: float) -> object:
@@ -110,7 +125,11 @@ def _float(value: float) -> object:
 def _text(value: Any) -> object:
     # the hash of an empty text is that of 0, the hash of bytes that of the same str
     mark = type(value) is bytes, len(value)
-    return (mark, value) if len(value) <= TEXT else (mark, id(value), value[:99], value[-99:])
+    return (
+        (mark, value)
+        if len(value) <= MAX_SCALAR_CHARS
+        else (mark, id(value), value[:99], value[-99:])
+    )
 
 
 def _itself(value: object) -> object:
@@ -130,8 +149,8 @@ def _token(value: Any) -> object:
 def _sequence(base: Any) -> Callable[[Any], object]:
     def content(value: Any) -> object:
         size: int = base.__len__(value)
-        if size > ELEMENTS:
-            few = ELEMENTS // 4
+        if size > MAX_ELEMENTS:
+            few = MAX_ELEMENTS // 4
             cuts = slice(few), slice(None, None, size // (2 * few)), slice(-few, None)
             return size, *(tuple(map(_token, base.__getitem__(value, cut))) for cut in cuts)
         return tuple(map(_token, base.__iter__(value)))
@@ -141,8 +160,8 @@ def _sequence(base: Any) -> Callable[[Any], object]:
 
 def _dict(value: Any) -> object:
     pairs: Any = dict_items(value)
-    size, few = len(pairs), ELEMENTS // 2
-    if size > ELEMENTS:
+    size, few = len(pairs), MAX_ELEMENTS // 2
+    if size > MAX_ELEMENTS:
         ends: Iterable[object] = chain(islice(pairs, few), islice(reversed(pairs), few))
         return size, *map(_pair, ends)
     return tuple(map(_pair, pairs))
@@ -154,7 +173,7 @@ def _pair(pair: Any) -> object:
 
 def _unordered(base: Any) -> Callable[[Any], object]:
     def content(value: Any) -> object:
-        first: Iterable[object] = islice(base.__iter__(value), ELEMENTS)
+        first: Iterable[object] = islice(base.__iter__(value), MAX_ELEMENTS)
         return base.__len__(value), *map(_token, first)
 
     return content
@@ -162,13 +181,16 @@ def _unordered(base: Any) -> Callable[[Any], object]:
 
 def _deque(value: Any) -> object:
     size, at = _DEQUE.__len__(value), _DEQUE.__getitem__
-    ends = range(max(size - ELEMENTS // 2, 0), size)  # a negative one would ask for __len__
+    ends = range(max(size - MAX_ELEMENTS // 2, 0), size)  # a negative one would ask for __len__
     return _unordered(_DEQUE)(value), *(_token(at(value, i)) for i in ends)
 
 
 def _bytearray(value: Any) -> object:
     size = bytearray.__len__(value)
-    cuts = slice(None, None, 1 if size <= WHOLE else size // SAMPLE), slice(-SAMPLE // 8, None)
+    cuts = (
+        slice(None, None, 1 if size <= MAX_WHOLE_BYTES else size // SAMPLE_BYTES),
+        slice(-SAMPLE_BYTES // 8, None),
+    )
     return size, *(bytes(bytearray.__getitem__(value, cut)) for cut in cuts)
 
 
@@ -181,8 +203,8 @@ def _function(value: Any) -> object:
 
 
 def _attributes(pairs: Iterable[tuple[object, object]]) -> object:
-    held = list(islice(pairs, ELEMENTS))
-    arrays = islice((each for _, each in held if _is_array(each)), ARRAYS)
+    held = list(islice(pairs, MAX_ELEMENTS))
+    arrays = islice((each for _, each in held if _is_array(each)), MAX_ARRAYS)
     return tuple(map(_pair, held)), *map(_array, arrays)
 
 
@@ -198,11 +220,11 @@ def _array(array: Any) -> object:
 
 
 def _sampled(array: Any) -> object:
-    if array.nbytes <= WHOLE:
+    if array.nbytes <= MAX_WHOLE_BYTES:
         return array.tobytes()
-    if array.itemsize > SAMPLE:
+    if array.itemsize > SAMPLE_BYTES:
         return 0
-    room, steps = SAMPLE // array.itemsize, [1] * array.ndim
+    room, steps = SAMPLE_BYTES // array.itemsize, [1] * array.ndim
     for left, i in enumerate(sorted(range(array.ndim), key=array.shape.__getitem__), -array.ndim):
         size: int = array.shape[i]
         taken = min(size, max(1, int(room ** (-1 / left))))
@@ -228,9 +250,9 @@ def _pandas(value: Any, base: type) -> object:
         index = is_a(value, sys.modules["pandas"].Index)
         return id(_got(value, "_name")) if index else _attributes(stored(value))
     axes, blocks = manager.axes, manager.blocks
-    held = [block.values for block in blocks[:ELEMENTS]]
+    held = [block.values for block in blocks[:MAX_ELEMENTS]]
     named = [(id(axis), id(_got(axis, "_name"))) for axis in axes]
-    sampled = map(_backing, held[:ARRAYS])
+    sampled = map(_backing, held[:MAX_ARRAYS])
     return *named, len(blocks), *map(id, held), *sampled, id(_got(value, "_name"))
 
 
@@ -252,9 +274,9 @@ def _polars(value: Any, base: type) -> object:
         return _attributes(stored(value))
     columns = [value]
     if base.__name__ == "DataFrame":
-        columns = [value.to_series(i) for i in range(value.width)[: 2 * CELLS]]
+        columns = [value.to_series(i) for i in range(value.width)[: 2 * SAMPLED_FRAME_CELLS]]
     rows = range(len(columns[0])) if columns else range(0)
-    picked = {*rows[:: len(rows) // CELLS + 1], *rows[-1:]}
+    picked = {*rows[:: len(rows) // SAMPLED_FRAME_CELLS + 1], *rows[-1:]}
     return value.shape, *(_column(each, picked) for each in columns)
 
 
@@ -269,25 +291,25 @@ def _column(series: Any, rows: Iterable[int]) -> object:
 def _torch(value: Any, base: type) -> object:
     if base is type(value) and base.__name__ in ("Tensor", "Parameter"):
         return value._version, tuple(value.shape), id(value.dtype), value.data_ptr()
-    own = list(islice(own_items(value), ELEMENTS))
-    return _attributes(own), *map(_token, _versions(own, ELEMENTS))
+    own = list(islice(own_items(value), MAX_ELEMENTS))
+    return _attributes(own), *map(_token, _versions(own, MAX_ELEMENTS))
 
 
 def _versions(own: list[tuple[object, object]], room: int) -> Iterator[object]:
     """The versions of a module's parameters, its submodules' too; `room` of each at most."""
-    for _, tensor in islice(_items(find(own, "_parameters")), room):
+    for _, tensor in islice(_items(find_item(own, "_parameters")), room):
         yield getattr(tensor, "_version", 0) if is_own(tensor, "torch") else id(tensor)
-    for _, module in islice(_items(find(own, "_modules")), room // 2):
-        yield from _versions(list(islice(own_items(module), ELEMENTS)), room // 2)
+    for _, module in islice(_items(find_item(own, "_modules")), room // 2):
+        yield from _versions(list(islice(own_items(module), MAX_ELEMENTS)), room // 2)
 
 
 def _xarray(value: Any, base: type) -> object:
-    held = list(islice(stored(value), ELEMENTS))
-    variables = [find(held, "_variable")]
+    held = list(islice(stored(value), MAX_ELEMENTS))
+    variables = [find_item(held, "_variable")]
     for name in ("_variables", "_coords"):
-        variables += [each for _, each in islice(_items(find(held, name)), ELEMENTS)]
-    data = [find(stored(each), "_data") for each in variables]
-    return _attributes(held), *map(id, data), *map(_array, filter(_is_array, data[:ARRAYS]))
+        variables += [each for _, each in islice(_items(find_item(held, name)), MAX_ELEMENTS)]
+    data = [find_item(stored(each), "_data") for each in variables]
+    return _attributes(held), *map(id, data), *map(_array, filter(_is_array, data[:MAX_ARRAYS]))
 
 
 def _items(held: object) -> Iterable[tuple[object, object]]:

@@ -9,7 +9,7 @@ from collections.abc import ItemsView, Iterable, Iterator
 from types import GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any, cast
 
-SCANNED = 200
+MAX_SCANNED = 200
 """Stored attributes looked at, to find public ones."""
 
 _TYPE = type.__dict__
@@ -64,12 +64,12 @@ def label(kind: type) -> str:
     return clip(name if module in ("builtins", "__main__") else f"{clip(module)}.{clip(name)}", 100)
 
 
-def named(value: object) -> str:
+def type_words(value: object) -> str:
     """The `label` of its type."""
     return label(type(value))
 
 
-def find(pairs: Iterable[tuple[object, object]], name: str) -> object:
+def find_item(pairs: Iterable[tuple[object, object]], name: str) -> object:
     """The value paired with `name`, or None. Unlike a dict's own lookup it runs no `__eq__`."""
     return next((held for key, held in pairs if type(key) is str and key == name), None)
 
@@ -82,7 +82,7 @@ def dict_items(held: Any) -> ItemsView[object, object]:
 def own_items(value: object) -> Iterable[tuple[object, object]]:
     """What the instance's dict holds, past any property or `__getattribute__`; () without one."""
     for base in mro(type(value))[-2::-1]:  # the slot is where a dict came in, mostly far down
-        slot = find(class_items(base), "__dict__")
+        slot = find_item(class_items(base), "__dict__")
         if type(slot) is GetSetDescriptorType or type(slot) is MemberDescriptorType:
             return dict_items(slot.__get__(value, type(value)))
     return ()
@@ -104,7 +104,7 @@ def stored(value: object) -> Iterator[tuple[object, object]]:
 def peek(value: object, *path: str) -> object:
     """The value at the end of a path of stored attributes; None where it breaks off."""
     for name in path:
-        value = find(own_items(value), name)
+        value = find_item(own_items(value), name)
     return value
 
 
@@ -115,6 +115,6 @@ def at_home(kind: type) -> bool:
     return type(home) is ModuleType and home.__dict__.get(name) is kind
 
 
-def elements(held: Any) -> Iterator[object]:
+def tuple_elements(held: Any) -> Iterator[object]:
     """The elements of a tuple, whatever its subclass says."""
     return tuple.__iter__(held)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

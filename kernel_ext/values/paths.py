@@ -25,21 +25,21 @@ from .introspect import (
     exactly,
     is_a,
     mro,
-    named,
     own_items,
     type_name,
+    type_words,
 )
 from .reading import Origin
-from .redact import masked
+from .redact import redacted
 from .tables_and_arrays import backing, element, is_index, origin, plain_array
 
-PATH = 500
+MAX_PATH_CHARS = 500
 """Characters of an expression."""
-KEYS = 100_000
+MAX_KEYS = 100_000
 """Keys of a dict compared to find one."""
-LABELS = 10_000
+MAX_LABELS = 10_000
 """Labels of a pandas axis compared to find one."""
-SLICE = 1_000_000
+MAX_SLICE = 1_000_000
 """Elements that a slice of a builtin sequence may copy."""
 
 
@@ -47,7 +47,7 @@ def reference(name: str, namespace: Mapping[str, object]) -> str:
     """What is attached for a ``$`name` `` in a prompt: the value's description, or its lack."""
     if name not in namespace:
         return unknown(name, namespace)
-    return f"`{clip(name)}` in the live namespace:\n{describe(masked(name, namespace[name]), 1)}"
+    return f"`{clip(name)}` in the live namespace:\n{describe(redacted(name, namespace[name]), 1)}"
 
 
 class Refused(Exception):
@@ -90,7 +90,7 @@ def follow_code(path: str, names: Mapping[str, object]) -> object:
 
 
 def _followed(path: str, resolve: Callable[[ast.expr], object]) -> object:
-    _demand(len(path) <= PATH, f"is longer than {PATH} characters")
+    _demand(len(path) <= MAX_PATH_CHARS, f"is longer than {MAX_PATH_CHARS} characters")
     try:
         return resolve(ast.parse(path.strip(), mode="eval").body)
     except Refused:
@@ -98,7 +98,7 @@ def _followed(path: str, resolve: Callable[[ast.expr], object]) -> object:
     except SyntaxError:
         raise Refused("is not a Python expression; use run_cell for code.") from None
     except Exception as error:
-        raise Refused(f"cannot be looked up ({named(error)}); use run_cell.") from None
+        raise Refused(f"cannot be looked up ({type_words(error)}); use run_cell.") from None
 
 
 def _resolve(node: ast.expr, names: Mapping[str, object]) -> object:
@@ -167,7 +167,7 @@ def _library_attribute(value: Any, name: str, source: Origin) -> object:
         else:
             plain = plain_array(value if is_index(value) else backing(value))
         _demand(plain, "has values of a type that is not pandas' own")
-        _demand(name != "T" or value.size <= KEYS, "would copy a large table")
+        _demand(name != "T" or value.size <= MAX_KEYS, "would copy a large table")
     return getattr(value, name)
 
 
@@ -237,11 +237,11 @@ def _item(value: Any, key: object) -> object:
     if exactly(value, list, tuple, str, bytes, bytearray, range):
         _demand(exactly(key, int, slice), "has a subscript that is no position")
         cut = range(len(value))[key] if isinstance(key, slice) else ()
-        _demand(len(cut) <= SLICE, "would copy a large slice")
+        _demand(len(cut) <= MAX_SLICE, "would copy a large slice")
         return value[key]
     known = exactly(value, dict, defaultdict, OrderedDict, Counter)
-    _demand(known, f"subscripts a {named(value)}, whose code would run")
-    pairs = list(islice(dict_items(value), KEYS))
+    _demand(known, f"subscripts a {type_words(value)}, whose code would run")
+    pairs = list(islice(dict_items(value), MAX_KEYS))
     found = [held for name, held in pairs if _same(name, key)]
     _demand(
         bool(found), f"asks for {brief(key)}, which is not one of the first {len(pairs):,} keys"
@@ -273,7 +273,7 @@ def _position(labels: Any, key: object) -> int:
     _demand(plain_array(labels), "has labels of a type that is not pandas' own")
     if hasattr(labels, "step"):  # a RangeIndex computes the position
         return labels.get_loc(key)
-    size = min(len(labels), LABELS)
+    size = min(len(labels), MAX_LABELS)
     found = [i for i in range(size) if _same(element(labels, i), key)]
     _demand(
         len(found) == 1, f"asks for {brief(key)}, which is not once in the first {size:,} labels"

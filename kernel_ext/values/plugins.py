@@ -4,8 +4,9 @@ An entry point names a function `value -> str | None`: one line for a value it k
 other. It is asked only for an instance that no reader here knows, on the main thread, and what it
 runs is its own affair: it should neither compute, connect nor call a foreign method. Readers are
 loaded when the first such value is looked at. One that fails to load or raises is named in the
-line it would have given. One that the watchdog had to end, or that took longer than `SECONDS`, is
-not asked again in this process; one that stays in C for good can only be interrupted.
+line it would have given. One that the watchdog had to end, or that took longer than
+`READER_SECONDS`, is not asked again in this process; one that stays in C for good can only be
+interrupted.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,11 +15,11 @@ from functools import cache
 from time import perf_counter
 from typing import Any
 
-from .introspect import clip, named
+from .introspect import clip, type_words
 from .watchdog import TooSlow, lent, unhurried
 
 GROUP = "inkernel.readers"
-SECONDS = 0.1
+READER_SECONDS = 0.1
 """A reader that takes longer is asked no more."""
 
 
@@ -41,9 +42,9 @@ class PluggedReader:
             self.fault = "too slow"
             raise
         except Exception as error:
-            return f"(reader {self.name} failed: {named(error)})"
+            return f"(reader {self.name} failed: {type_words(error)})"
         finally:
-            if perf_counter() - started > SECONDS:
+            if perf_counter() - started > READER_SECONDS:
                 self.fault = "too slow"
         return None if text is None else clip(text, 200)
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from .introspect import at_home, named, type_name
+from .introspect import at_home, type_name, type_words
 
-Show = Callable[[object], str]
+ShowValue = Callable[[object], str]
 """One short, bounded, inert text for a value inside another; never raises."""
-Entry = str | tuple[str, object]
+ReadingEntry = str | tuple[str, object]
 """A finished line, or a label and the live value that belongs behind it."""
 
-FIRST = 6
+FIRST_VALUES = 6
 """Values shown in a line."""
 
 
@@ -18,7 +18,7 @@ class Reading(NamedTuple):
     """What was seen: one line, and further entries that cost nothing until they are asked for."""
 
     head: str
-    entries: Iterator[Entry] = iter(())
+    entries: Iterator[ReadingEntry] = iter(())
 
 
 class Origin(NamedTuple):
@@ -35,10 +35,10 @@ def is_own(value: object, *packages: str) -> bool:
     return type_name(kind)[0].partition(".")[0] in packages and at_home(kind)
 
 
-def title_of(value: object, source: Origin) -> str:
+def library_title(value: object, source: Origin) -> str:
     """The library and its class; of a subclass its own name, too."""
     name = f"{source.package} {source.name}"
-    return name if source.exact else f"{named(value)} ({name})"
+    return name if source.exact else f"{type_words(value)} ({name})"
 
 
 def shape_text(sides: Iterable[float]) -> str:

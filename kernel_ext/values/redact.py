@@ -22,30 +22,30 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PASSWORD = re.compile(r"(://[^/\s:@'\"]*:)[^/\s@'\"]+@")
 _PASSWORD_BYTES = re.compile(_PASSWORD.pattern.encode())
 
-END = 60
+MAX_NAME_END_CHARS = 60
 """Characters of a name that are looked at, its last."""
 _MASKED = (str, bytes, bytearray, int, float, list, tuple, set, dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
+class Redacted:
     """Stands for a value that is not shown: `text` is all that is said of it."""
 
     text: str
 
 
-def masked(name: object, value: Any) -> object:
+def redacted(name: object, value: Any) -> object:
     """The value, or what stands for it because of what it is called."""
     if not exactly(value, *_MASKED) or not is_secret(name):
         return value
     size = "" if exactly(value, int, float) else f" of {len(value):,}"
-    return Hidden(f"<{type(value).__name__}{size}, hidden>")
+    return Redacted(f"<{type(value).__name__}{size}, hidden>")
 
 
 def is_secret(name: object) -> bool:
     """Whether what is called so is hidden."""
     text = name.decode("latin-1") if type(name) is bytes else name
-    return type(text) is str and bool(_SECRET.search(_CAMEL.sub("_", text[-END:])))
+    return type(text) is str and bool(_SECRET.search(_CAMEL.sub("_", text[-MAX_NAME_END_CHARS:])))
 
 
 def without_passwords(text: Any) -> Any:

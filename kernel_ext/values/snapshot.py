@@ -8,18 +8,18 @@ from operator import is_
 from sys import getsizeof
 from typing import Any, NamedTuple, cast
 
-from ...agent.protocol.observed import NameSeen
+from ...agent.protocol.observed import Variable
 from .describe import TOO_SLOW, brief
-from .fingerprint import ELEMENTS, fingerprint, identity, is_builtin, is_scalar
+from .fingerprint import MAX_ELEMENTS, fingerprint, identity, is_builtin, is_scalar
 from .introspect import clip, exactly, label
-from .redact import masked
+from .redact import redacted
 from .watchdog import in_time, watching
 
-LINES = 1_000
+MAX_NEW_LINES = 1_000
 """Names a snapshot makes whole lines for; of further new ones only the type is said."""
-NAME = 100
+MAX_NAME_CHARS = 100
 """Characters of a name that are shown."""
-KEPT = 300
+MAX_CONSTANT_BYTES = 300
 """Bytes of a constant that is kept for a faster look."""
 
 
@@ -32,7 +32,7 @@ class _Copy(NamedTuple):
     elements: tuple[object, ...]
 
 
-class _Kept(NameSeen):
+class _Kept(Variable):
     """With constants, by which a look at the same value is faster; nothing else is kept alive.
 
     They are the value itself, if it is a scalar or a tuple of such, or a copy of what it held.
@@ -42,14 +42,14 @@ class _Kept(NameSeen):
     constants: object
 
 
-class _Slow(NameSeen):
+class _Slow(Variable):
     """Of a value that took too long: while it is the same object, it is not looked at again."""
 
     __slots__ = ()
 
 
-def snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict[str, NameSeen]:
-    """Each public name as it is now: the very `NameSeen` of `told` where no change was seen.
+def snapshot(names: Mapping[str, object], told: Mapping[str, Variable]) -> dict[str, Variable]:
+    """Each public name as it is now: the very `Variable` of `told` where no change was seen.
 
     `told` is an earlier snapshot of this kernel. Names that begin with an underscore are left out.
     Runs no code of a value and never raises. Time: bench/names.py.
@@ -58,8 +58,8 @@ def snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict[
         return _snapshot(names, told)
 
 
-def _snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict[str, NameSeen]:
-    found: dict[str, NameSeen] = {}
+def _snapshot(names: Mapping[str, object], told: Mapping[str, Variable]) -> dict[str, Variable]:
+    found: dict[str, Variable] = {}
     new: list[tuple[str, object, str]] = []
     # two tuples, not one of pairs: 10,000 new objects would start the garbage collector
     for name, value in zip(tuple(names), tuple(names.values()), strict=False):
@@ -80,21 +80,21 @@ def _snapshot(names: Mapping[str, object], told: Mapping[str, NameSeen]) -> dict
         evidence = fingerprint(value) if quick else in_time(fingerprint, value, identity)
         if seen is None or seen.evidence != evidence:
             new.append((name, value, evidence))
-            seen = NameSeen(name, "", evidence)
+            seen = Variable(name, "", evidence)
         found[name] = seen
-    short = len(new) - LINES
+    short = len(new) - MAX_NEW_LINES
     for i, (name, value, evidence) in enumerate(new):
-        text = label(type(value)) if i < short else brief(masked(name, value))
-        found[name] = _seen(f"{clip(name, NAME)}: {text}", name, value, evidence)
+        text = label(type(value)) if i < short else brief(redacted(name, value))
+        found[name] = _seen(f"{clip(name, MAX_NAME_CHARS)}: {text}", name, value, evidence)
     return found
 
 
-def _seen(line: str, name: str, value: object, evidence: str) -> NameSeen:
+def _seen(line: str, name: str, value: object, evidence: str) -> Variable:
     if " " not in evidence or line.endswith(TOO_SLOW):  # of the object alone, not of what it holds
         return _Slow(name, line, identity(value))
     constants = _constants(value)
     if constants is _NOTHING:
-        return NameSeen(name, line, evidence)
+        return Variable(name, line, evidence)
     seen = _Kept(name, line, evidence)
     object.__setattr__(seen, "constants", constants)
     return seen
@@ -108,7 +108,7 @@ def _constants(value: Any) -> object:
     kind: type = type(cast("object", value))
     if _is_constant(value):
         return value
-    if not exactly(value, list, tuple, set, dict) or len(value) > ELEMENTS:
+    if not exactly(value, list, tuple, set, dict) or len(value) > MAX_ELEMENTS:
         return _NOTHING
     keys = tuple(value) if kind is dict else ()
     elements: tuple[object, ...] = tuple(value.values() if kind is dict else value)
@@ -118,7 +118,7 @@ def _constants(value: Any) -> object:
 
 
 def _is_constant(value: object) -> bool:
-    return is_scalar(type(value)) and getsizeof(value) <= KEPT
+    return is_scalar(type(value)) and getsizeof(value) <= MAX_CONSTANT_BYTES
 
 
 def _same(kept: _Copy, value: Any) -> bool:

@@ -33,28 +33,28 @@ from typing import Any, NamedTuple, cast
 
 from .code import parameters
 from .introspect import (
-    SCANNED,
+    MAX_SCANNED,
     class_items,
     clip,
     dict_items,
     exactly,
-    find,
+    find_item,
     is_a,
     label,
     mro,
-    named,
     own_items,
     type_name,
+    type_words,
 )
-from .reading import Show, is_own
+from .reading import ShowValue, is_own
 
-FILE = 5_000_000
+MAX_FILE_BYTES = 5_000_000
 """Bytes of a file that is read for source."""
-CELLS = 200
+MAX_SEARCHED_CELLS = 200
 """Cells that are searched for a class, the latest first."""
-WRAPPED = 20
+MAX_WRAPPERS = 20
 """Wrappers around a function that are looked through."""
-DOC = 50_000
+MAX_DOC_CHARS = 50_000
 """Characters of a docstring that are looked at."""
 
 _IN_C = (
@@ -64,7 +64,7 @@ _IN_C = (
 _HEAP_TYPE = 1 << 9
 
 
-class Source(NamedTuple):
+class FoundSource(NamedTuple):
     """`what` it is and `place`, in words; its lines, and the number of the first, from 1.
 
     `note`: what else there is to be said.
@@ -81,7 +81,7 @@ class NoSource(Exception):
     """There is none to be had; its text says why, as the rest of a sentence."""
 
 
-def find_source(value: object) -> Source:
+def find_source(value: object) -> FoundSource:
     """The source of a function, class or module, or of an instance's class. Raises NoSource."""
     held, note = _unwrapped(value)
     code = _code(held)
@@ -90,7 +90,7 @@ def find_source(value: object) -> Source:
     elif is_a(held, ModuleType):
         found = _module_source(held)
     elif exactly(held, *_IN_C):
-        raise NoSource(f"is a {named(held)}, written in C: it has no Python source.")
+        raise NoSource(f"is a {type_words(held)}, written in C: it has no Python source.")
     elif is_a(held, type):
         found = _class_source(held)
     else:
@@ -99,7 +99,7 @@ def find_source(value: object) -> Source:
     return found._replace(note="; ".join(filter(None, (note, found.note))))
 
 
-def find_docs(value: object, show: Show) -> tuple[str, str]:
+def find_docs(value: object, show: ShowValue) -> tuple[str, str]:
     """The signature, or what it is an instance of, and the docstring; empty where there is none."""
     if is_a(value, property):
         return f"property {_property_name(value)}", _text(_slot(value, property, "__doc__"))
@@ -110,11 +110,11 @@ def find_docs(value: object, show: Show) -> tuple[str, str]:
         text = getattr(held, "__text_signature__", None) or ""
         return f"{clip(held.__name__)}{_arguments(text)}", _text(held.__doc__)
     if is_a(held, ModuleType):
-        own = list(islice(own_items(held), SCANNED))
-        return f"module {clip(find(own, '__name__'))}", _text(find(own, "__doc__"))
+        own = list(islice(own_items(held), MAX_SCANNED))
+        return f"module {clip(find_item(own, '__name__'))}", _text(find_item(own, "__doc__"))
     if is_a(held, type):
         return _class_signature(held, show), _class_doc(held)
-    if is_own(held, "numpy") and named(held) == "numpy.ufunc":
+    if is_own(held, "numpy") and type_words(held) == "numpy.ufunc":
         return f"numpy ufunc {clip(held.__name__)}", _text(held.__doc__)
     kind = type(cast("object", held))
     return f"an instance of {_class_signature(kind, show)}", _class_doc(kind)
@@ -123,7 +123,7 @@ def find_docs(value: object, show: Show) -> tuple[str, str]:
 def _unwrapped(value: Any) -> tuple[Any, str]:
     """The function below decorators, methods and partials, as far as it is stored, and a note."""
     held, note = value, ""
-    for _ in range(WRAPPED):
+    for _ in range(MAX_WRAPPERS):
         inner = _inner(held)
         if inner is None:
             return held, note
@@ -141,15 +141,15 @@ def _inner(held: Any) -> Any:
     if is_a(held, partial):
         return _slot(held, partial, "func")
     if exactly(held, cached_property):
-        return find(own_items(held), "func")
-    if exactly(held, FunctionType) or named(held) == "functools._lru_cache_wrapper":
-        return find(own_items(held), "__wrapped__")
+        return find_item(own_items(held), "func")
+    if exactly(held, FunctionType) or type_words(held) == "functools._lru_cache_wrapper":
+        return find_item(own_items(held), "__wrapped__")
     return None
 
 
 def _slot(held: object, base: type, name: str) -> Any:
     """A member of C that `base` declares, past what a subclass says."""
-    member: Any = find(class_items(base), name)
+    member: Any = find_item(class_items(base), name)
     return member.__get__(held, type(held))
 
 
@@ -163,10 +163,10 @@ def _code(held: Any) -> CodeType | None:
     return held if exactly(held, CodeType) else None
 
 
-def _function_source(code: CodeType, held: Any) -> Source:
+def _function_source(code: CodeType, held: Any) -> FoundSource:
     file, first = code.co_filename, code.co_firstlineno
     if file.startswith("<frozen") and exactly(held, FunctionType):
-        file = find(dict_items(held.__globals__), "__file__")
+        file = find_item(dict_items(held.__globals__), "__file__")
     lines = _lines(file)
     what = f"function {clip(code.co_name)}"
     if first > len(lines):
@@ -174,22 +174,22 @@ def _function_source(code: CodeType, held: Any) -> Source:
     block = _block(lines, first)
     kept = re.match(r"\s*(@|def\b|async\s+def\b|class\b)", block[0]) or "lambda" in block[0]
     note = "" if kept or code.co_name.startswith("<") else "the file seems to have changed since"
-    return Source(what, _place(file), block, first, note)
+    return FoundSource(what, _place(file), block, first, note)
 
 
-def _module_source(module: Any) -> Source:
-    name, file = (find(own_items(module), key) for key in ("__name__", "__file__"))
+def _module_source(module: Any) -> FoundSource:
+    name, file = (find_item(own_items(module), key) for key in ("__name__", "__file__"))
     if not exactly(file, str):
         raise NoSource(f"is the module {clip(name)}, which has no file.")
-    return Source(f"module {clip(name)}", _place(file), _lines(file))
+    return FoundSource(f"module {clip(name)}", _place(file), _lines(file))
 
 
-def _class_source(kind: type) -> Source:
+def _class_source(kind: type) -> FoundSource:
     if not type.__dict__["__flags__"].__get__(kind) & _HEAP_TYPE:
         raise NoSource(f"is of the class {label(kind)}, written in C: it has no Python source.")
     name = type_name(kind)[1].rpartition(".")[2]
     start = re.compile(rf"(\s*)class\s+{re.escape(name)}\b")
-    stored: Any = find(class_items(kind), "__firstlineno__")
+    stored: Any = find_item(class_items(kind), "__firstlineno__")
     for file, before in _class_files(kind):
         try:
             lines = _lines(file)
@@ -200,24 +200,24 @@ def _class_source(kind: type) -> Source:
             first = _decorated(lines, at[-1])
             if exactly(stored, int) and 0 < stored <= at[-1]:
                 first = stored
-            return Source(f"class {label(kind)}", _place(file), _block(lines, first), first)
+            return FoundSource(f"class {label(kind)}", _place(file), _block(lines, first), first)
     raise NoSource(f"is of the class {label(kind)}, whose source is not to be found.")
 
 
 def _class_files(kind: type) -> Iterator[tuple[Any, int | None]]:
     """Where it may be written, and a line that it begins before."""
     module, name = type_name(kind)
-    held = (each for _, each in islice(class_items(kind), SCANNED))
+    held = (each for _, each in islice(class_items(kind), MAX_SCANNED))
     codes = [each.__code__ for each in held if type(each) is FunctionType]
     own = [code for code in codes if code.co_qualname.startswith(f"{name}.")]
     files = {code.co_filename: code.co_firstlineno for code in reversed(own)}
     yield from ((file, before) for file, before in files.items() if file != "<string>")
     home = modules.get(module)
     if type(home) is ModuleType:
-        yield find(own_items(home), "__file__"), None
+        yield find_item(own_items(home), "__file__"), None
     if module == "__main__":
         cells = (file for file in reversed(linecache.cache) if _is_cell(file))
-        yield from ((file, None) for file in islice(cells, CELLS))
+        yield from ((file, None) for file in islice(cells, MAX_SEARCHED_CELLS))
 
 
 def _decorated(lines: list[str], first: int) -> int:
@@ -246,7 +246,7 @@ def _lines(file: Any) -> list[str]:
         raise NoSource(f"is of {clip(file, 200)}, which is no file of Python source.")
     try:
         state = stat(file)
-        if not S_ISREG(state.st_mode) or state.st_size > FILE:
+        if not S_ISREG(state.st_mode) or state.st_size > MAX_FILE_BYTES:
             raise NoSource(f"is of {clip(file, 200)}, which is no file of source.")
         with tokenize.open(file) as opened:
             return opened.readlines()
@@ -263,7 +263,7 @@ def _is_cell(file: str) -> bool:
 
 
 def _text(doc: Any) -> str:
-    return cleandoc(str.__getitem__(doc, slice(DOC))) if is_a(doc, str) else ""
+    return cleandoc(str.__getitem__(doc, slice(MAX_DOC_CHARS))) if is_a(doc, str) else ""
 
 
 def _arguments(text: str) -> str:
@@ -275,10 +275,10 @@ def _property_name(held: object) -> str:
     return clip(getter.__name__) if exactly(getter, FunctionType) else "(unnamed)"
 
 
-def _class_signature(kind: type, show: Show) -> str:
+def _class_signature(kind: type, show: ShowValue) -> str:
     for base in mro(kind):
         for name in ("__init__", "__new__"):
-            made: Any = find(class_items(base), name)
+            made: Any = find_item(class_items(base), name)
             made = made.__func__ if exactly(made, staticmethod) else made
             if exactly(made, FunctionType):
                 return f"{label(kind)}({parameters(made, show)})"
@@ -287,5 +287,5 @@ def _class_signature(kind: type, show: Show) -> str:
 
 
 def _class_doc(kind: type) -> str:
-    docs = (find(class_items(base), "__doc__") for base in mro(kind)[:-1])
+    docs = (find_item(class_items(base), "__doc__") for base in mro(kind)[:-1])
     return next((_text(doc) for doc in docs if is_a(doc, str)), "")

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 from .describe import short
-from .introspect import dict_items, exactly, find, is_a, named
+from .introspect import dict_items, exactly, find_item, is_a, type_words
 from .reading import is_own
 from .table_filter import FOREIGN
 from .tables_and_arrays import backing, element, origin, plain_array
 
-SAMPLED = 100
+SAMPLED_ROWS = 100
 """Rows of a list of dicts in which its columns are looked for."""
-KEYS = 1_000
+MAX_COLUMN_KEYS = 1_000
 """Keys of a dict that are taken for columns."""
 
 
@@ -69,10 +69,10 @@ def table_of(value: Any) -> Table:
         return _rows(value)
     if exactly(value, dict):
         return _columns(value)
-    raise NoTable(f"is {_article(named(value))}, which is no table; inspect shows what it is.")
+    raise NoTable(f"is {_article(type_words(value))}, which is no table; inspect shows what it is.")
 
 
-def text_of(label: object) -> str:
+def label_text(label: object) -> str:
     """How a column is called: its label if that is a text, else what is shown of it."""
     return label if type(label) is str else short(label)
 
@@ -138,8 +138,8 @@ def _single(title: str, height: int, column: Column, row: Callable[[int], object
 
 def _pandas_column(label: object, array: Any) -> Column:
     if not plain_array(array):
-        return Column(label, named(array))
-    bare = is_own(array.dtype, "numpy") or named(array).endswith(".NumpyExtensionArray")
+        return Column(label, type_words(array))
+    bare = is_own(array.dtype, "numpy") or type_words(array).endswith(".NumpyExtensionArray")
     part = partial(_cut, getattr(array, "_ndarray", array) if bare else array)
     return Column(label, str(array.dtype), partial(element, array), part)
 
@@ -154,7 +154,7 @@ def _cut(array: Any, i: int, j: int) -> Iterable[object]:
 def _numpy(array: Any) -> Table:
     names: Any = array.dtype.names
     if names and array.ndim == 1:
-        columns = [array[name] for name in names[:KEYS]]
+        columns = [array[name] for name in names[:MAX_COLUMN_KEYS]]
     elif array.ndim in (1, 2):
         columns = None
         names = range(array.shape[1] if array.ndim == 2 else 1)
@@ -173,7 +173,7 @@ def _numpy(array: Any) -> Table:
 def _polars_column(series: Any) -> Column:
     dtype = series.dtype
     if not is_own(dtype, "polars") or dtype.is_object():
-        return Column(series.name, named(dtype))
+        return Column(series.name, type_words(dtype))
 
     def part(i: int, j: int) -> Any:
         return series[i:j].to_list()
@@ -202,7 +202,7 @@ def _arrow(table: Any) -> Table:
         held = table.column(i)
         nested = sys.modules["pyarrow"].types.is_nested(held.type)
         if nested or not is_own(held.type, "pyarrow"):  # extension types have their own code
-            return Column(names[i], named(held.type))
+            return Column(names[i], type_words(held.type))
 
         def at(row: int) -> object:
             return held[row].as_py()
@@ -217,28 +217,35 @@ def _arrow(table: Any) -> Table:
 
 
 def _rows(rows: Any) -> Table:
-    first = [each for each in rows[:SAMPLED] if exactly(each, dict)]
+    first = [each for each in rows[:SAMPLED_ROWS] if exactly(each, dict)]
     names: list[str] = list(
         dict.fromkeys(
-            key for each in first for key, _ in islice(dict_items(each), KEYS) if type(key) is str
+            key
+            for each in first
+            for key, _ in islice(dict_items(each), MAX_COLUMN_KEYS)
+            if type(key) is str
         )
     )
 
     def column(i: int) -> Column:
         def at(row: int) -> object:
             held = rows[row]
-            return find(islice(dict_items(held), KEYS), names[i]) if exactly(held, dict) else None
+            return (
+                find_item(islice(dict_items(held), MAX_COLUMN_KEYS), names[i])
+                if exactly(held, dict)
+                else None
+            )
 
         def part(start: int, end: int) -> Iterable[object]:
             return map(at, range(start, end))
 
         return Column(names[i], "any", at, part)
 
-    return Table(f"{named(rows)} of dicts", len(rows), len(names), names.__getitem__, column)
+    return Table(f"{type_words(rows)} of dicts", len(rows), len(names), names.__getitem__, column)
 
 
 def _columns(held: Any) -> Table:
-    pairs = list(islice(dict_items(held), KEYS))
+    pairs = list(islice(dict_items(held), MAX_COLUMN_KEYS))
     arrays: list[Any] = [each for _, each in pairs]
     heights = {len(each) for each in arrays if _is_list(each)}
     if len(heights) != 1 or not all(map(_is_list, arrays)):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from .introspect import clip, is_a
 
-TEXT, NODES = 1_000, 200
+MAX_FILTER_CHARS, MAX_FILTER_NODES = 1_000, 200
 """Characters and parts of a filter."""
 
 Values = Mapping[str, Sequence[object]]
@@ -68,13 +68,13 @@ _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 
 def parse_where(text: str) -> Where:
     """Read a filter. Raises WhereError."""
-    if len(text) > TEXT:
-        raise WhereError(f"The filter is longer than {TEXT:,} characters.")
+    if len(text) > MAX_FILTER_CHARS:
+        raise WhereError(f"The filter is longer than {MAX_FILTER_CHARS:,} characters.")
     held: dict[str, _Column | _Constant] = {}
     try:
         tree = ast.parse(_prepared(text, held), mode="eval").body
-        if sum(1 for _ in ast.walk(tree)) > NODES:
-            raise WhereError(f"The filter has more than {NODES} parts.")
+        if sum(1 for _ in ast.walk(tree)) > MAX_FILTER_NODES:
+            raise WhereError(f"The filter has more than {MAX_FILTER_NODES} parts.")
         test = _test(tree, held)
     except WhereError:
         raise

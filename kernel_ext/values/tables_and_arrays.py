@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any, NamedTuple, cast
 
-from .introspect import at_home, clip, exactly, is_a, mro, named, peek, type_name
+from .introspect import at_home, clip, exactly, is_a, mro, peek, type_name, type_words
 from .libraries import (
     read_dask,
     read_dataset,
@@ -22,9 +22,18 @@ from .libraries import (
     read_sqlalchemy,
     read_xarray,
 )
-from .reading import FIRST, Entry, Origin, Reading, Show, is_own, shape_text, title_of
+from .reading import (
+    FIRST_VALUES,
+    Origin,
+    Reading,
+    ReadingEntry,
+    ShowValue,
+    is_own,
+    library_title,
+    shape_text,
+)
 
-COLUMNS, ROWS = 24, 5
+SHOWN_COLUMNS, SHOWN_ROWS = 24, 5
 """Columns and rows of a table that are shown."""
 NULL_ROWS, NULL_OBJECT_ROWS = 200_000, 10_000
 """Nulls are counted up to this many rows; in columns of Python objects up to the second figure."""
@@ -51,7 +60,7 @@ def origin(value: object) -> Origin | None:
     return None
 
 
-def read(value: object, show: Show) -> Reading | None:
+def read(value: object, show: ShowValue) -> Reading | None:
     """How a known library's object looks; None for any other. Raises what the library raises.
 
     Elements are taken by position; passes over the data stay below `NULL_ROWS`,
@@ -62,7 +71,9 @@ def read(value: object, show: Show) -> Reading | None:
 
 
 def _first(size: int, text: Callable[[int], str]) -> str:
-    return ", ".join(map(text, range(min(size, FIRST)))) + (", …" if size > FIRST else "")
+    return ", ".join(map(text, range(min(size, FIRST_VALUES)))) + (
+        ", …" if size > FIRST_VALUES else ""
+    )
 
 
 def _table(
@@ -70,22 +81,22 @@ def _table(
     shape: tuple[int, int],
     column: Callable[[int], _Column],
     row_label: Callable[[int], object],
-    show: Show,
+    show: ShowValue,
 ) -> Reading:
     rows, width = shape
 
     def cells(column: _Column, *rows: int) -> str:
         return ", ".join(show(column.at(row)) for row in rows) if column.at else "(not read)"
 
-    def entries() -> Iterator[Entry]:
-        columns = [column(i) for i in range(min(width, COLUMNS))]
+    def entries() -> Iterator[ReadingEntry]:
+        columns = [column(i) for i in range(min(width, SHOWN_COLUMNS))]
         samples = sorted({0, rows // 2, rows - 1}) if rows else []
         for each in columns:
             nulls = f", {each.nulls():,} null" if each.nulls else ""
             yield clip(f"{show(each.label)}: {each.dtype}{nulls}; {cells(each, *samples)}", 110)
-        if width > COLUMNS:
-            yield f"… {width - COLUMNS:,} more columns"
-        for row in range(min(rows, ROWS)):
+        if width > SHOWN_COLUMNS:
+            yield f"… {width - SHOWN_COLUMNS:,} more columns"
+        for row in range(min(rows, SHOWN_ROWS)):
             yield f"row {show(row_label(row))}: {' | '.join(cells(c, row) for c in columns[:8])}"
 
     def heading(i: int) -> str:
@@ -96,7 +107,7 @@ def _table(
 
 
 def _vector(
-    title: str, column: _Column, rows: int, row_label: Callable[[int], object], show: Show
+    title: str, column: _Column, rows: int, row_label: Callable[[int], object], show: ShowValue
 ) -> Reading:
     name = "" if column.label is None else f" {show(column.label)}"
     head = f"{title}{name} of {rows:,} {column.dtype}: "
@@ -104,10 +115,10 @@ def _vector(
     if at is None:
         return Reading(f"{head}(not read)")
 
-    def entries() -> Iterator[Entry]:
+    def entries() -> Iterator[ReadingEntry]:
         if column.nulls:
             yield f"{column.nulls():,} null"
-        yield from ((f"{show(row_label(i))}: ", at(i)) for i in range(min(rows, 2 * ROWS)))
+        yield from ((f"{show(row_label(i))}: ", at(i)) for i in range(min(rows, 2 * SHOWN_ROWS)))
 
     return Reading(head + _first(rows, lambda i: show(at(i))), entries())
 
@@ -157,8 +168,8 @@ def unboxed(held: Any) -> object:
     return held.item() if scalar and held.dtype.kind in "biufc" else held
 
 
-def _pandas(value: Any, source: Origin, show: Show) -> Reading | None:
-    title, name = title_of(value, source), source.name
+def _pandas(value: Any, source: Origin, show: ShowValue) -> Reading | None:
+    title, name = library_title(value, source), source.name
     if name in ("DataFrame", "Series"):
         if not source.exact:  # pandas' own type over the same memory
             blocks: Any = peek(value, "_mgr")
@@ -186,7 +197,7 @@ def _pandas(value: Any, source: Origin, show: Show) -> Reading | None:
 
 def _pandas_column(name: object, array: Any) -> _Column:
     if not plain_array(array):
-        return _Column(name, named(array))
+        return _Column(name, type_words(array))
     return _Column(name, str(array.dtype), partial(element, array), _nulls(array))
 
 
@@ -203,7 +214,7 @@ def _nulls(array: Any) -> Callable[[], int] | None:
     return (lambda: sum(map(null, values))) if len(array) <= NULL_OBJECT_ROWS else None
 
 
-def _frame(frame: Any, title: str, show: Show) -> Reading:
+def _frame(frame: Any, title: str, show: ShowValue) -> Reading:
     def column(i: int) -> _Column:
         name, array = element(frame.columns, i), backing(frame, i)
         return _pandas_column(name, frame.iloc[:, i].array if plain_array(array) else array)
@@ -212,17 +223,17 @@ def _frame(frame: Any, title: str, show: Show) -> Reading:
     return Reading(head, chain([("index: ", frame.index)], entries))
 
 
-def _series(series: Any, title: str, show: Show) -> Reading:
+def _series(series: Any, title: str, show: ShowValue) -> Reading:
     array = backing(series)
     array = series.array if plain_array(array) else array
     column = _pandas_column(unboxed(series.name), array)
     return _vector(title, column, len(series), partial(element, series.index), show)
 
 
-def _numpy(value: Any, source: Origin, show: Show) -> Reading | None:
+def _numpy(value: Any, source: Origin, show: ShowValue) -> Reading | None:
     numpy: Any = sys.modules["numpy"]
     if is_a(value, numpy.ndarray):
-        return _array(numpy.ndarray.view(value, numpy.ndarray), title_of(value, source), show)
+        return _array(numpy.ndarray.view(value, numpy.ndarray), library_title(value, source), show)
     if not source.exact:
         return None
     if is_a(value, numpy.dtype):
@@ -238,11 +249,11 @@ def _dtype(dtype: Any) -> str:
     return str(dtype) if dtype.names is None else f"record of {', '.join(map(clip, dtype.names))}"
 
 
-def _array(array: Any, title: str, show: Show) -> Reading:
-    start = array.flat[: FIRST + 1]
+def _array(array: Any, title: str, show: ShowValue) -> Reading:
+    start = array.flat[: FIRST_VALUES + 1]
     values = (start.astype(str) if array.dtype.kind in "Mm" else start).tolist()
 
-    def entries() -> Iterator[Entry]:
+    def entries() -> Iterator[ReadingEntry]:
         numpy: Any = sys.modules["numpy"]
         yield f"{array.nbytes:,} bytes"
         if array.dtype.kind in "biuf" and 0 < array.size <= RANGE_SIZE:
@@ -254,14 +265,14 @@ def _array(array: Any, title: str, show: Show) -> Reading:
     return Reading(head + _first(len(values), lambda i: show(values[i])), entries())
 
 
-def _polars(value: Any, source: Origin, show: Show) -> Reading | None:
-    title = title_of(value, source)
+def _polars(value: Any, source: Origin, show: ShowValue) -> Reading | None:
+    title = library_title(value, source)
     if source.name == "LazyFrame":
         return Reading(f"{title}, not computed")
 
     def column(series: Any) -> _Column:
         if not is_own(series.dtype, "polars"):
-            return _Column(series.name, named(series.dtype))
+            return _Column(series.name, type_words(series.dtype))
         return _Column(series.name, str(series.dtype), series.__getitem__, series.null_count)
 
     if source.exact and source.name == "DataFrame":
@@ -271,13 +282,13 @@ def _polars(value: Any, source: Origin, show: Show) -> Reading | None:
     return None
 
 
-def _pyarrow(value: Any, source: Origin, show: Show) -> Reading | None:
-    title = title_of(value, source)
+def _pyarrow(value: Any, source: Origin, show: ShowValue) -> Reading | None:
+    title = library_title(value, source)
 
     def column(name: object, array: Any) -> _Column:
         nested = sys.modules["pyarrow"].types.is_nested(array.type)
         if nested or not is_own(array.type, "pyarrow"):  # extension types have their own code
-            return _Column(name, named(array.type))
+            return _Column(name, type_words(array.type))
 
         def at(row: int) -> object:
             return array[row].as_py()
@@ -293,22 +304,21 @@ def _pyarrow(value: Any, source: Origin, show: Show) -> Reading | None:
     return read_dataset(value, source) if source.exact and source.name.endswith("Dataset") else None
 
 
-def _torch(value: Any, source: Origin, show: Show) -> Reading | None:
+def _torch(value: Any, source: Origin, show: ShowValue) -> Reading | None:
     if not source.exact or source.name not in ("Tensor", "Parameter"):
         return None
-    head = (
-        f"{title_of(value, source)} {shape_text(value.shape)} {value.dtype} on {value.device.type}"
-    )
+    head = f"{library_title(value, source)} {shape_text(value.shape)} {value.dtype}"
+    head += f" on {value.device.type}"
     head += ", requires grad" if value.requires_grad else ""
     near = value.device.type == "cpu" and str(value.layout) == "torch.strided"
     if not (near and value.is_contiguous()):  # reading values would copy them all, or wait
         return Reading(head)
-    values = value.detach().view(-1)[: FIRST + 1].tolist()
+    values = value.detach().view(-1)[: FIRST_VALUES + 1].tolist()
     return Reading(f"{head}: {_first(len(values), lambda i: show(values[i]))}")
 
 
-def _matplotlib(value: Any, source: Origin, show: Show) -> Reading | None:
-    title = title_of(value, source)
+def _matplotlib(value: Any, source: Origin, show: ShowValue) -> Reading | None:
+    title = library_title(value, source)
     axes, artists = (cast("list[object]", peek(value, key)) for key in ("_localaxes", "_children"))
     if exactly(axes, list):
         return Reading(f"{title} with {len(axes)} axes", (("axes ", each) for each in axes))
@@ -316,21 +326,23 @@ def _matplotlib(value: Any, source: Origin, show: Show) -> Reading | None:
         return None
     texts = {"title": ("title",), "x": ("xaxis", "label"), "y": ("yaxis", "label")}
     words = ", ".join(f"{n} {show(peek(value, *path, '_text'))}" for n, path in texts.items())
-    counts = Counter(map(named, islice(artists, 1_000)))
+    counts = Counter(map(type_words, islice(artists, 1_000)))
     kinds = ", ".join(f"{n} {kind.rpartition('.')[2]}" for kind, n in counts.items())
     return Reading(f"{title} {words}; {kinds}")
 
 
-def _pil(value: Any, source: Origin, show: Show) -> Reading | None:
+def _pil(value: Any, source: Origin, show: ShowValue) -> Reading | None:
     size = peek(value, "_size")
-    return Reading(f"{title_of(value, source)} size {show(size)} mode {show(peek(value, '_mode'))}")
+    return Reading(
+        f"{library_title(value, source)} size {show(size)} mode {show(peek(value, '_mode'))}"
+    )
 
 
-def _pathlib(value: Any, source: Origin, show: Show) -> Reading | None:
+def _pathlib(value: Any, source: Origin, show: ShowValue) -> Reading | None:
     return Reading(f"{source.name} {show(str(value))}") if source.exact else None
 
 
-_READERS: Mapping[str, Callable[[Any, Origin, Show], Reading | None]] = {
+_READERS: Mapping[str, Callable[[Any, Origin, ShowValue], Reading | None]] = {
     "pandas": _pandas,
     "numpy": _numpy,
     "polars": _polars,

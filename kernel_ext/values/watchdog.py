@@ -1,7 +1,7 @@
 """Ends a look at a value that takes too long. Knows no reader and no value.
 
-`in_time` gives a look `LIMIT` seconds. After them `TooSlow` is raised: by `check`, which the steps
-of a description call, and, for what never comes to a step, by a timer (SIGALRM). The timer raises
+`in_time` gives a look `LOOK_SECONDS` seconds. After them `TooSlow` is raised: by `check`, which the
+steps of a description call, and, for what never comes to a step, by a timer (SIGALRM). It raises
 only while our own code runs, or a reader that was plugged in and installed code it calls: never in
 an import, in the person's own code (a `__del__` may run at any time), or in a library that a reader
 of ours called, whose return it awaits. There is no timer on another thread than the main one, on
@@ -22,9 +22,9 @@ from time import perf_counter
 from types import FrameType
 from typing import TypeVar
 
-LIMIT = 0.05
+LOOK_SECONDS = 0.05
 """Seconds that a look may take."""
-GRACE = 0.01
+LOOK_GRACE_SECONDS = 0.01
 """The last of them: they begin when it is noticed that the others are over.
 
 So a look is not ended because another thread, the machine or the garbage collector kept it waiting.
@@ -70,7 +70,7 @@ class _Look:
             return False
         if self.warned:
             return True
-        self.until, self.warned = now + GRACE, True
+        self.until, self.warned = now + LOOK_GRACE_SECONDS, True
         return False
 
 
@@ -83,7 +83,7 @@ def in_time(look: Callable[[T], R], value: T, otherwise: Callable[[T], R]) -> R:
     if not _WATCHED.get():
         with watching():
             return in_time(look, value, otherwise)
-    token = _LOOK.set(_Look(perf_counter() + LIMIT - GRACE))
+    token = _LOOK.set(_Look(perf_counter() + LOOK_SECONDS - LOOK_GRACE_SECONDS))
     try:
         return look(value)
     except TooSlow:
@@ -107,7 +107,7 @@ def watching() -> Generator[None]:
     try:
         if free:
             signal.signal(signal.SIGALRM, _ring)
-            signal.setitimer(signal.ITIMER_REAL, LIMIT - GRACE)
+            signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS - LOOK_GRACE_SECONDS)
         yield
     finally:
         if free:
@@ -151,8 +151,8 @@ def _is_free() -> bool:
 def _ring(_signum: int, frame: FrameType | None) -> None:
     look = _LOOK.get()
     late = look is not None and look.is_late()
-    left = look.until - perf_counter() if look is not None else LIMIT
-    signal.setitimer(signal.ITIMER_REAL, min(max(left, _AGAIN), LIMIT))
+    left = look.until - perf_counter() if look is not None else LOOK_SECONDS
+    signal.setitimer(signal.ITIMER_REAL, min(max(left, _AGAIN), LOOK_SECONDS))
     if late and _may_end(frame):
         raise TooSlow
 

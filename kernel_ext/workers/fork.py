@@ -21,9 +21,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-MOST = 2 << 30
+MAX_ANSWER_BYTES = 2 << 30
 """Bytes of one answer."""
-PIECE = 1 << 20
+IO_CHUNK_BYTES = 1 << 20
 """Bytes sent or received at once."""
 
 _HEAD = struct.Struct("<Q")
@@ -45,7 +45,7 @@ class Forked:
         self._line = line
         self._end = weakref.finalize(self, _end, pid, _pidfd(pid), line, os.getpid())
 
-    def ask(self, question: object, seconds: float, most: int = MOST) -> Any:
+    def ask(self, question: object, seconds: float, most: int = MAX_ANSWER_BYTES) -> Any:
         """What `serve` of the copy gives for `question`, in `most` bytes. Raises Unanswered.
 
         An interrupt, too, ends the copy.
@@ -60,7 +60,7 @@ class Forked:
             for part in _packed(question):
                 _send(self._line, part, until)
 
-    def answer(self, seconds: float, most: int = MOST) -> Any:
+    def answer(self, seconds: float, most: int = MAX_ANSWER_BYTES) -> Any:
         """The next answer. Raises Unanswered; RuntimeError, if `serve` raised."""
         until = time.monotonic() + seconds
         with self._ended_by_failure():
@@ -212,7 +212,7 @@ def _read(line: socket.socket, size: int, until: float | None) -> bytearray:
     room = memoryview(held)
     while room:
         _patience(line, until)
-        got = line.recv_into(room, min(len(room), PIECE))
+        got = line.recv_into(room, min(len(room), IO_CHUNK_BYTES))
         if not got:
             raise EOFError
         room = room[got:]
@@ -222,7 +222,7 @@ def _read(line: socket.socket, size: int, until: float | None) -> bytearray:
 def _send(line: socket.socket, part: memoryview, until: float | None) -> None:
     while part:
         _patience(line, until)
-        part = part[line.send(part[:PIECE]) :]
+        part = part[line.send(part[:IO_CHUNK_BYTES]) :]
 
 
 def _patience(line: socket.socket, until: float | None) -> None:

@@ -10,14 +10,14 @@ import pytest
 from pydantic import BaseModel
 
 from inkernel.agent.config.settings import Settings
-from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.events import Event
 from inkernel.agent.protocol.items import Item, parse_item
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.client import Client
-from inkernel.agent.session import Said, Session
-from inkernel.agent.tools.tool import Tool, ToolOutput, told
+from inkernel.agent.session import Prompt, Session
+from inkernel.agent.tools.tool import Tool, ToolOutput, text_output
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def tool() -> Callable[..., Tool[Any]]:
     ) -> Tool[Any]:
         async def adapted(call_id: str, arguments: Word) -> ToolOutput:
             text = await run(call_id, arguments.word) if run else f"{name} {arguments.word}"
-            return text if isinstance(text, ToolOutput) else told(text)
+            return text if isinstance(text, ToolOutput) else text_output(text)
 
         return Tool(name, f"The {name} tool.", Word, adapted, reads_only)
 
@@ -70,7 +70,7 @@ def tool() -> Callable[..., Tool[Any]]:
 
 
 @pytest.fixture
-def run(place: Place) -> Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]:
+def run(place: Environment) -> Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]:
     """Runs a turn to its end: its events, and what it raised."""
 
     async def drain(
@@ -78,7 +78,7 @@ def run(place: Place) -> Callable[..., Awaitable[tuple[list[Event], BaseExceptio
     ) -> tuple[list[Event], BaseException | None]:
         events: list[Event] = []
         try:
-            async for event in turn(session, Said(text, Snapshot(place))):
+            async for event in turn(session, Prompt(text, Snapshot(place))):
                 events.append(event)
         except (Exception, asyncio.CancelledError) as error:
             return events, error

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from inkernel.agent.config.project import Doc
-from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.conversation.record import read_record
 from inkernel.agent.errors import (
     AgentError,
@@ -39,14 +39,14 @@ from inkernel.agent.protocol.events import (
 from inkernel.agent.protocol.items import parse_item
 from inkernel.agent.responses import retry
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished, SamplePart
-from inkernel.agent.session import Said, Sample, Session
+from inkernel.agent.responses.stream import ResponseDone, SamplePart
+from inkernel.agent.session import Prompt, Sample, Session
 from inkernel.agent.testing import play
 
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
 Make = Callable[..., Any]
-END = Finished(None)
-USED = Finished(Usage(input=100, cached=40, output=10, reasoning=5))
+END = ResponseDone(None)
+USED = ResponseDone(Usage(input=100, cached=40, output=10, reasoning=5))
 THOUGHT = parse_item({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"})
 
 
@@ -127,14 +127,14 @@ async def test_every_item_is_in_the_record_as_it_is_in_the_history(
 
 
 async def test_each_request_begins_with_the_one_before_also_across_turns(
-    session_for: Make, say: Make, call: Make, tool: Make, run: Run, place: Place
+    session_for: Make, say: Make, call: Make, tool: Make, run: Run, place: Environment
 ):
     sample, bodies = recorded(
         [[say("a"), call("t", "1"), END], [call("t", "2"), END], [say("b"), END], [say("c"), END]]
     )
     session = session_for(sample, tool("t"))
     await run(session)
-    async for _ in turn(session, Said("More.", Snapshot(replace(place, date="2026-03-02")))):
+    async for _ in turn(session, Prompt("More.", Snapshot(replace(place, date="2026-03-02")))):
         pass
     assert len(bodies) == 4
     for shorter, longer in pairwise(bodies):
@@ -291,10 +291,10 @@ async def test_a_failed_turn_says_why_raises_and_the_next_goes_on(
 
 
 async def test_project_instructions_that_were_cut_are_noticed_once(
-    session_for: Make, say: Make, place: Place
+    session_for: Make, say: Make, place: Environment
 ):
     session = session_for(play([[say("One."), END], [say("Two."), END]]))
-    said = Said(
+    said = Prompt(
         "hello", Snapshot(replace(place, docs=(Doc(Path("/p/AGENTS.md"), "Be br", cut=True),)))
     )
     first, second = [[event async for event in turn(session, said)] for _ in range(2)]

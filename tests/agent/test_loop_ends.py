@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.errors import RecordError, ServerFaultError
 from inkernel.agent.loop import turn
@@ -18,13 +18,13 @@ from inkernel.agent.protocol.actions import Action, Verdict
 from inkernel.agent.protocol.events import Event, TurnEnded
 from inkernel.agent.protocol.items import parse_item
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished, SamplePart
-from inkernel.agent.session import INTERRUPTED, Said, Session
+from inkernel.agent.responses.stream import ResponseDone, SamplePart
+from inkernel.agent.session import INTERRUPTED, Prompt, Session
 from inkernel.agent.testing import play
 
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
 Make = Callable[..., Any]
-END = Finished(None)
+END = ResponseDone(None)
 THOUGHT = parse_item({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"})
 
 
@@ -114,7 +114,7 @@ async def test_a_cancelled_turn_closes_its_calls_ends_and_the_next_goes_on(
 
 
 async def test_a_host_that_leaves_after_any_event_leaves_no_call_open(
-    session_for: Make, say: Make, call: Make, tool: Make, place: Place
+    session_for: Make, say: Make, call: Make, tool: Make, place: Environment
 ):
     async def sample(request: Request) -> AsyncGenerator[SamplePart]:
         sampling.append(request)
@@ -142,7 +142,7 @@ async def test_a_host_that_leaves_after_any_event_leaves_no_call_open(
     while not whole:
         session = session_for(sample, tool("read", wait, reads_only=True), tool("write"))
         whole, seen = True, seen + 1
-        async with aclosing(turn(session, Said("Go.", Snapshot(place)))) as events:
+        async with aclosing(turn(session, Prompt("Go.", Snapshot(place)))) as events:
             for _ in range(seen):
                 if (event := await anext(events, None)) is None:
                     break

@@ -14,18 +14,18 @@ import pytest
 
 from inkernel.agent.compaction.marks import go_back, named
 from inkernel.agent.config.project import Doc
-from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.context.instructions import instructions
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.resume import resume
-from inkernel.agent.conversation.runs import Runs
+from inkernel.agent.conversation.runs import RunLog
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.protocol.items import Item, call_output, parse_item, text_part
-from inkernel.agent.protocol.observed import CellSeen, NameSeen
+from inkernel.agent.protocol.observed import UserCellRun, Variable
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished, SamplePart
-from inkernel.agent.session import Said, Session, conversation_of
+from inkernel.agent.responses.stream import ResponseDone, SamplePart
+from inkernel.agent.session import Prompt, Session, conversation_of
 from inkernel.agent.testing import play
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
@@ -37,7 +37,7 @@ PNG = (
     "GAWjR9awAAAABJRU5ErkJggg=="
 )
 
-LOAD = CellSeen(
+LOAD = UserCellRun(
     number=1,
     cell="c1",
     count=1,
@@ -45,7 +45,7 @@ LOAD = CellSeen(
     status="ok",
     bound=("pd", "rain"),
 )
-LOOK = CellSeen(
+LOOK = UserCellRun(
     number=2,
     cell="c2",
     count=2,
@@ -57,7 +57,7 @@ LOOK = CellSeen(
     ),
     reads=("rain",),
 )
-FAIL = CellSeen(
+FAIL = UserCellRun(
     number=3,
     cell="c3",
     count=3,
@@ -73,10 +73,10 @@ FAIL = CellSeen(
     reads=("rain",),
 )
 AGAIN = replace(LOAD, number=4, count=4, supersedes=1)
-PLACE_ELSEWHERE = Place("/home/ada/rain", "2026-03-02", "Europe/Berlin", "3.12.4")
+PLACE_ELSEWHERE = Environment("/home/ada/rain", "2026-03-02", "Europe/Berlin", "3.12.4")
 NAMES = {
-    "pd": NameSeen("pd", "pd: module pandas", "1"),
-    "rain": NameSeen("rain", "rain: DataFrame 365 × 3 (date object, mm float64, …)", "1"),
+    "pd": Variable("pd", "pd: module pandas", "1"),
+    "rain": Variable("rain", "rain: DataFrame 365 × 3 (date object, mm float64, …)", "1"),
 }
 
 
@@ -119,16 +119,16 @@ def session(session_for: Callable[..., Session]) -> Session:
     return session_for(play([]))
 
 
-def test_a_fresh_session(session: Session, place: Place):
-    session.begin(Said("How much rain fell?", Snapshot(replace(place, docs=(DOC,)))))
+def test_a_fresh_session(session: Session, place: Environment):
+    session.begin(Prompt("How much rain fell?", Snapshot(replace(place, docs=(DOC,)))))
     golden("fresh", session)
 
 
-def test_cells_and_names_since_the_last_turn(session: Session, place: Place):
+def test_cells_and_names_since_the_last_turn(session: Session, place: Environment):
     first = Snapshot(place, "k", {}, (LOAD,), 1)
-    session.begin(Said("How much rain fell?", first))
+    session.begin(Prompt("How much rain fell?", first))
     answered(session, "Some.")
-    hidden = CellSeen(5, "c5", 5, "# agent: hide\nsecret()", "ok", hidden=True)
+    hidden = UserCellRun(5, "c5", 5, "# agent: hide\nsecret()", "ok", hidden=True)
     seen = Snapshot(
         place,
         "k",
@@ -137,23 +137,23 @@ def test_cells_and_names_since_the_last_turn(session: Session, place: Place):
         5,
         (("run 2, In [2]", ("rain",)), ("run 3, In [3]", ("rain",))),
     )
-    session.begin(Said("Why does it fail?", seen))
+    session.begin(Prompt("Why does it fail?", seen))
     answered(session, "Dates are text.")
-    session.begin(Said("Thanks.", replace(seen, cells=())))
+    session.begin(Prompt("Thanks.", replace(seen, cells=())))
     golden("cells_since", session)
 
 
-def test_settings_and_place_change(session: Session, place: Place):
-    session.begin(Said("One.", Snapshot(replace(place, policy="auto: steps run"))))
+def test_settings_and_place_change(session: Session, place: Environment):
+    session.begin(Prompt("One.", Snapshot(replace(place, policy="auto: steps run"))))
     moved = replace(place, policy="ask: the person is asked", cwd="/tmp", date="2026-03-02")
-    session.begin(Said("Two.", Snapshot(moved)))
+    session.begin(Prompt("Two.", Snapshot(moved)))
     golden("settings_change", session)
 
 
-def test_instructions_change_while_the_turn_runs(session: Session, place: Place):
+def test_instructions_change_while_the_turn_runs(session: Session, place: Environment):
     now = replace(place, docs=(DOC,))
     session = replace(session, look=lambda: now)
-    session.begin(Said("Go.", Snapshot(now)))
+    session.begin(Prompt("Go.", Snapshot(now)))
     call = {"type": "function_call", "call_id": "c", "name": "run_cell", "arguments": "{}"}
     session.commit(parse_item(call))
     session.commit(call_output("c", [text_part("ok")]))
@@ -162,24 +162,24 @@ def test_instructions_change_while_the_turn_runs(session: Session, place: Place)
     now = replace(place, docs=(round_too,), packages={"numpy": "2.1"})
     session.refresh()
     session.refresh()
-    session.begin(Said("Go on.", Snapshot(now)))
+    session.begin(Prompt("Go on.", Snapshot(now)))
     golden("instructions_change", session)
 
 
-def test_a_new_kernel(session: Session, place: Place):
-    session.begin(Said("One.", Snapshot(place, "k1", NAMES, (LOAD,), 1)))
-    left = {"x": NameSeen("x", "x: int 1", "1")}
-    session.begin(Said("Two.", Snapshot(place, "k2", left)))
+def test_a_new_kernel(session: Session, place: Environment):
+    session.begin(Prompt("One.", Snapshot(place, "k1", NAMES, (LOAD,), 1)))
+    left = {"x": Variable("x", "x: int 1", "1")}
+    session.begin(Prompt("Two.", Snapshot(place, "k2", left)))
     golden("new_kernel", session)
 
 
-def test_more_cells_than_fit(session_for: Callable[..., Session], place: Place):
+def test_more_cells_than_fit(session_for: Callable[..., Session], place: Environment):
     session = session_for(play([]), cells_tokens=300)
     runs = tuple(
-        CellSeen(n, f"c{n}", n, f"x{n} = compute({n})\n" * 5, "ok", bound=(f"x{n}",))
+        UserCellRun(n, f"c{n}", n, f"x{n} = compute({n})\n" * 5, "ok", bound=(f"x{n}",))
         for n in range(1, 41)
     )
-    session.begin(Said("Go.", Snapshot(place, "k", {}, runs, 40)))
+    session.begin(Prompt("Go.", Snapshot(place, "k", {}, runs, 40)))
     golden("many_cells", session)
 
 
@@ -203,7 +203,7 @@ def step(call_id: str, code: str) -> Item:
 
 
 @pytest.fixture
-def talk(session_for: Callable[..., Session], place: Place):
+def conversation(session_for: Callable[..., Session], place: Environment):
     """Has turns in a small window: what is said, and the model's responses after it."""
 
     def begin(*responses: Item) -> tuple[Session, Callable[..., Any]]:
@@ -212,7 +212,7 @@ def talk(session_for: Callable[..., Session], place: Place):
         async def sample(request: Request) -> AsyncGenerator[SamplePart]:
             asked = b"about to be shortened" in request.items[request.end - 2_500 : request.end]
             yield said(json.dumps(NOTES)) if asked else next(rest)
-            yield Finished(None)
+            yield ResponseDone(None)
 
         window = estimate(instructions()) + 1_950  # a longer prompt changes no golden file
         session = session_for(sample, window=window, output_tokens=600)
@@ -225,10 +225,10 @@ def talk(session_for: Callable[..., Session], place: Place):
 
         session = replace(session, tools=(run_cell_tool(run_code, 600, session.outputs),))
 
-        async def say(session: Session, text: str, *cells: CellSeen, count: int = 0) -> None:
+        async def say(session: Session, text: str, *cells: UserCellRun, count: int = 0) -> None:
             last = cells[-1].number if cells else session.conversation.told.run
             seen = Snapshot(place, "k", NAMES, cells, last)
-            async for _ in turn(session, Said(text, seen, cell=f"ask-{count}", count=count)):
+            async for _ in turn(session, Prompt(text, seen, cell=f"ask-{count}", count=count)):
                 pass
 
         return session, say
@@ -236,10 +236,10 @@ def talk(session_for: Callable[..., Session], place: Place):
     return begin
 
 
-async def test_a_compaction_before_a_turn(talk):
+async def test_a_compaction_before_a_turn(conversation):
     answers = [step("c1", "mean(rain)"), said("Some rain."), step("c2", "max(rain)")]
     answers += [said("April: 96.5 mm."), said("Plotted.")]
-    session, say = talk(*answers)
+    session, say = conversation(*answers)
     await say(session, "How much rain fell?", LOAD, LOOK, count=3)
     await say(session, "Which month was wettest?\nIn millimetres.", FAIL, AGAIN, count=5)
     pasted = "\n".join(f"gauge {n}: keep" for n in range(60))  # what is said counts, too
@@ -247,25 +247,25 @@ async def test_a_compaction_before_a_turn(talk):
     golden("compaction_before", session)
 
 
-async def test_a_compaction_while_a_turn_runs(talk):
+async def test_a_compaction_while_a_turn_runs(conversation):
     answers = [step(f"c{n}", f"look({n})") for n in range(1, 6)]
     answers += [step("c6", "look(6)"), said("Done.")]
-    session, say = talk(*answers)
+    session, say = conversation(*answers)
     await say(session, "Look at each gauge.", LOAD, count=2)
     golden("compaction_within", session)
 
 
-async def test_a_rewind_and_a_resume_after_a_compaction(talk):
+async def test_a_rewind_and_a_resume_after_a_compaction(conversation):
     answers = [step("c1", "mean(rain)"), said("Some rain."), step("c2", "max(rain)")]
     answers += [said("April: 96.5 mm."), said("Plotted."), said("Better.")]
-    session, say = talk(*answers)
+    session, say = conversation(*answers)
     await say(session, "How much rain fell?", LOAD, LOOK, count=3)
     await say(session, "Which month was wettest?", FAIL, AGAIN, count=5)
     await say(session, "Plot it, please. " + "By month, please. " * 80, count=6)
     assert session.conversation.digest is not None
     go_back(session, named(session, "turn 3"))
     found = resume(session.record.path)
-    outputs = Outputs(session.record, found.outputs, Runs(found.runs, found.ended))
+    outputs = OutputStore(session.record, found.outputs, RunLog(found.runs, found.ended))
     again = replace(session, conversation=conversation_of(found), outputs=outputs)
     golden("rewind", again)
     wide = again.settings.model_copy(update={"window": 100_000})
@@ -274,19 +274,19 @@ async def test_a_rewind_and_a_resume_after_a_compaction(talk):
     golden("rewind_and_on", again)
 
 
-async def test_a_resumed_session_sends_what_the_live_one_would(talk):
+async def test_a_resumed_session_sends_what_the_live_one_would(conversation):
     answers = [step("c1", "mean(rain)"), said("Some rain.")]
-    session, say = talk(*answers)
+    session, say = conversation(*answers)
     await say(session, "How much rain fell?", LOAD, LOOK, count=3)
     found = resume(session.record.path)
-    outputs = Outputs(session.record, found.outputs, Runs(found.runs, found.ended))
+    outputs = OutputStore(session.record, found.outputs, RunLog(found.runs, found.ended))
     again = replace(session, conversation=conversation_of(found), outputs=outputs)
     assert rendered(again) == rendered(session)
-    again.begin(Said("And now?", Snapshot(PLACE_ELSEWHERE, "k2", NAMES, (AGAIN,), 4)))
+    again.begin(Prompt("And now?", Snapshot(PLACE_ELSEWHERE, "k2", NAMES, (AGAIN,), 4)))
     golden("resume", again)
 
 
-def test_what_is_rendered_is_what_is_sent(session: Session, place: Place):
-    session.begin(Said("One.", Snapshot(place, "k1", NAMES, (LOAD, LOOK), 2)))
+def test_what_is_rendered_is_what_is_sent(session: Session, place: Environment):
+    session.begin(Prompt("One.", Snapshot(place, "k1", NAMES, (LOAD, LOOK), 2)))
     sent: list[Item] = [entry.item for entry in session.conversation.history.entries]
     assert bytes(session.conversation.history.wire) == b",".join(item.wire for item in sent)

@@ -5,22 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.agent.errors import UsageError
-from inkernel.kernel_ext.magics import Line, parse_line
+from inkernel.kernel_ext.magics import AgentLine, parse_line
 
 
 @pytest.mark.parametrize(
     ("line", "parsed"),
     [
-        ("", Line({}, False, "")),
-        ("plot it, don't ask", Line({}, False, "plot it, don't ask")),
-        ("-m gpt-5.5 --new why?", Line({"model": "gpt-5.5"}, True, "why?")),
-        ("--model=qwen3:8b hi", Line({"model": "qwen3:8b"}, False, "hi")),
-        ("--policy ask --effort high", Line({"policy": "ask", "effort": "high"}, False, "")),
-        ("-- -5 is negative", Line({}, False, "-5 is negative")),
-        ("what does -m do", Line({}, False, "what does -m do")),
+        ("", AgentLine({}, False, "")),
+        ("plot it, don't ask", AgentLine({}, False, "plot it, don't ask")),
+        ("-m gpt-5.5 --new why?", AgentLine({"model": "gpt-5.5"}, True, "why?")),
+        ("--model=qwen3:8b hi", AgentLine({"model": "qwen3:8b"}, False, "hi")),
+        ("--policy ask --effort high", AgentLine({"policy": "ask", "effort": "high"}, False, "")),
+        ("-- -5 is negative", AgentLine({}, False, "-5 is negative")),
+        ("what does -m do", AgentLine({}, False, "what does -m do")),
     ],
 )
-def test_flags_come_first_and_the_rest_is_the_prompt(line: str, parsed: Line):
+def test_flags_come_first_and_the_rest_is_the_prompt(line: str, parsed: AgentLine):
     assert parse_line(line) == parsed
 
 

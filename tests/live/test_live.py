@@ -16,8 +16,8 @@ import pytest
 
 from inkernel.agent import errors
 from inkernel.agent.config.settings import Settings
-from inkernel.agent.context.changes import Place, Snapshot
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.context.changes import Environment, Snapshot
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.cells import CellRun, StreamOutput
@@ -26,7 +26,7 @@ from inkernel.agent.providers.keys import Keys
 from inkernel.agent.providers.resolve import Target, find_target
 from inkernel.agent.responses.client import Client
 from inkernel.agent.responses.http import list_models
-from inkernel.agent.session import Said, Session
+from inkernel.agent.session import Prompt, Session
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
@@ -63,18 +63,18 @@ async def session_at(
             stack.push_async_callback(client.close)
             record = Record(Path(tempfile.mkdtemp(dir=tmp_path)) / "record.jsonl")
             stack.callback(record.close)
-            tool = run_cell_tool(run_code, 1000, Outputs(record))
+            tool = run_cell_tool(run_code, 1000, OutputStore(record))
             return session_for(client.sample, tool, target=target, max_attempts=1)
 
         yield build
 
 
 @pytest.fixture
-def say(place: Place) -> Say:
+def say(place: Environment) -> Say:
     """Says something: the events of the turn."""
 
     async def drain(session: Session, text: str) -> list[Event]:
-        return [event async for event in turn(session, Said(text, Snapshot(place)))]
+        return [event async for event in turn(session, Prompt(text, Snapshot(place)))]
 
     return drain
 
@@ -128,7 +128,7 @@ async def test_leaving_in_mid_stream_stops_the_server_too(live, session_at, say,
     ticks = asyncio.Event()
 
     async def listen() -> None:
-        async for event in turn(session, Said("Be a clock.", Snapshot(place))):
+        async for event in turn(session, Prompt("Be a clock.", Snapshot(place))):
             if isinstance(event, TextDelta):
                 ticks.set()
 

@@ -102,12 +102,14 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def lesson(tokenizer: PreTrainedTokenizerFast, talk: Chat) -> tuple[list[int], list[int]]:
+def lesson(tokenizer: PreTrainedTokenizerFast, conversation: Chat) -> tuple[list[int], list[int]]:
     """Tokens, and the same tokens where the assistant speaks and -100 elsewhere."""
     done, tokens, labels = "", list[int](), list[int]()
-    for at in (at for at, said in enumerate(talk) if said["role"] == "assistant"):
-        asked = tokenizer.apply_chat_template(talk[:at], tokenize=False, add_generation_prompt=True)
-        text = tokenizer.apply_chat_template(talk[: at + 1], tokenize=False)
+    for at in (at for at, said in enumerate(conversation) if said["role"] == "assistant"):
+        asked = tokenizer.apply_chat_template(
+            conversation[:at], tokenize=False, add_generation_prompt=True
+        )
+        text = tokenizer.apply_chat_template(conversation[: at + 1], tokenize=False)
         before = tokenizer.encode(asked.removeprefix(done))
         spoken = tokenizer.encode(text.removeprefix(asked))
         tokens += before + spoken

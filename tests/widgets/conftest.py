@@ -16,7 +16,6 @@ from inkernel.agent.protocol.events import (
     Compacting,
     Event,
     ItemDone,
-    Judged,
     OutputShown,
     ReasoningDelta,
     SampleEnded,
@@ -27,6 +26,7 @@ from inkernel.agent.protocol.events import (
     TurnEnded,
     TurnStarted,
     Usage,
+    VerdictGiven,
 )
 from inkernel.agent.protocol.items import parse_item
 
@@ -100,7 +100,7 @@ def turn(said: Callable[[str], ItemDone], called: Callable[..., ItemDone], png: 
         CallDelta(call_id="c2", name="run_cell", text='{"title": "Plot it", "code": "print('),
         called("c2", "run_cell", **code),
         SampleEnded(sample=1, usage=Usage(input=1000, cached=800, output=50), seconds=1.5),
-        Judged(call_id="c2", verdict=Verdict(decision="allow", reason="policy auto")),
+        VerdictGiven(call_id="c2", verdict=Verdict(decision="allow", reason="policy auto")),
         ToolStarted(call_id="c2", name="run_cell", arguments=code),
         OutputShown(call_id="c2", output=StreamOutput(name="stdout", text="hello\n")),
         OutputShown(call_id="c2", output=DisplayOutput(data={"image/png": png})),

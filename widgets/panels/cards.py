@@ -7,7 +7,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WRAPPED = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
+PRE_STYLE = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
 """JupyterLab's own style of a `pre` breaks lines within words."""
 
 Rows = Sequence[tuple[str, str]]
@@ -48,5 +48,5 @@ class TextCard:
         return {
             "text/plain": f"{self.title}\n\n{self.text}",
             "text/html": f"<div>{html.escape(self.title)}</div>"
-            f"<pre style='{WRAPPED}'>{html.escape(self.text)}</pre>",
+            f"<pre style='{PRE_STYLE}'>{html.escape(self.text)}</pre>",
         }

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-KINDS = {
+ENTRY_KINDS = {
     "head": ("instructions and tools", "#6b7280"),
     "instructions": ("AGENTS.md", "#8b5cf6"),
     "place": ("where we are", "#a78bfa"),
@@ -70,7 +70,7 @@ class ContextCard:
         return f"In the window: {about}{taken:,} tokens{share}{whose}{cached}."
 
     def _rows(self) -> list[tuple[str, int]]:
-        return [(KINDS[kind][0], tokens) for kind, tokens in self.kinds.items() if tokens]
+        return [(ENTRY_KINDS[kind][0], tokens) for kind, tokens in self.kinds.items() if tokens]
 
     def _text(self) -> str:
         lines = [self._title()]
@@ -92,7 +92,7 @@ class ContextCard:
     def _html(self) -> str:
         of = self.window or self._total or 1
         bar = "".join(
-            _segment(KINDS[kind][0], tokens, of, KINDS[kind][1])
+            _segment(ENTRY_KINDS[kind][0], tokens, of, ENTRY_KINDS[kind][1])
             for kind, tokens in self.kinds.items()
             if tokens
         )
@@ -101,7 +101,7 @@ class ContextCard:
             f"<td>{tokens:,}</td><td>{tokens / max(self._total, 1):.0%}</td></tr>"
             for kind, tokens in self.kinds.items()
             if tokens
-            for name, colour in [KINDS[kind]]
+            for name, colour in [ENTRY_KINDS[kind]]
         )
         cells = "".join(
             f"<tr><td style='text-align:left'>{html.escape(row.words)}</td>"

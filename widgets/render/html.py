@@ -7,7 +7,16 @@ widget, and not how the events came.
 
 from typing import assert_never
 
-from ..state.blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
+from ..state.blocks import (
+    AnswerBlock,
+    AnswerSource,
+    Block,
+    CompactionBlock,
+    HostedBlock,
+    Note,
+    ReasoningBlock,
+    StepBlock,
+)
 from ..state.fold import TurnState
 from .labels import (
     GLYPHS,
@@ -54,10 +63,10 @@ _COLOURS = {
     "denied": _AMBER,
     "interrupted": _AMBER,
 }
-LONG_CODE = 14
+MAX_OPEN_CODE_LINES = 14
 """Lines of code that stay unfolded when the step went well."""
 
-LONG_TEXT = 6
+MAX_OPEN_TEXT_LINES = 6
 """Lines of a tool's text that stay unfolded."""
 
 
@@ -65,7 +74,7 @@ def block_html(block: Block, timing: bool, since: int | None = None) -> str:
     """A block as HTML. `since`: when it began to run or wait, in ms of the epoch, for a view whose
     script lets a clock run; None where nothing runs."""
     match block:
-        case Reasoning():
+        case ReasoningBlock():
             return _details(
                 f'<span style="{_MUTED}">{escape(reasoning_title(block))}</span>',
                 f'<div style="{_MUTED};padding-left:1em">'
@@ -73,15 +82,15 @@ def block_html(block: Block, timing: bool, since: int | None = None) -> str:
                 + "</div>",
                 unfolded=False,
             )
-        case Said():
+        case AnswerBlock():
             return _said_html(block)
-        case Step():
+        case StepBlock():
             return _step_html(block, timing, since)
-        case Hosted():
+        case HostedBlock():
             return _hosted_html(block)
         case Note():
             return _note_html(block, timing, since)
-        case Room():
+        case CompactionBlock():
             return _room_html(block, timing, since)
         case _:
             assert_never(block)
@@ -129,7 +138,7 @@ def metadata(state: TurnState, timing: bool) -> dict[str, object]:
     return {"inkernel": facts}
 
 
-def _step_html(step: Step, timing: bool, since: int | None) -> str:
+def _step_html(step: StepBlock, timing: bool, since: int | None) -> str:
     code, told = step.code, told_text(step)
     title = f"<b>{escape(title_text(step))}</b>"
     if code is None:
@@ -145,21 +154,25 @@ def _step_html(step: Step, timing: bool, since: int | None) -> str:
     return _framed(step.status, _folding(line, body, unfolded) + _outputs_html(step))
 
 
-def _outputs_html(step: Step) -> str:
+def _outputs_html(step: StepBlock) -> str:
     cut = left_out_text(step.left_out, "outputs")
     parts = [f'<div style="{_MUTED}">{cut}</div>'] if step.left_out else []
     growing = step.status == "running"
     return "".join([*parts, *(output_html(output, growing) for output in step.outputs)])
 
 
-def _unfolded(step: Step, code: str | None, told: str) -> bool:
+def _unfolded(step: StepBlock, code: str | None, told: str) -> bool:
     """Whether a reader should see what was run or told without asking for it."""
     if step.status != "ok":
         return True
-    return told.count("\n") < LONG_TEXT if code is None else code.count("\n") < LONG_CODE
+    return (
+        told.count("\n") < MAX_OPEN_TEXT_LINES
+        if code is None
+        else code.count("\n") < MAX_OPEN_CODE_LINES
+    )
 
 
-def _hosted_html(block: Hosted) -> str:
+def _hosted_html(block: HostedBlock) -> str:
     detail = f" <code>{escape(clip(block.detail, 120))}</code>" if block.detail else ""
     aside = hosted_text(block)
     line = f"{_sign(block.status)} <b>{escape(clip(block.title, 120))}</b>{detail}" + (
@@ -170,18 +183,18 @@ def _hosted_html(block: Hosted) -> str:
     body += text_html(block.told.strip("\n")) if block.told else ""
     body += _sources_html(block.sources)
     lines = max(block.code.count("\n"), block.told.count("\n"), len(block.sources))
-    unfolded = block.status != "ok" or lines < LONG_TEXT
+    unfolded = block.status != "ok" or lines < MAX_OPEN_TEXT_LINES
     outputs = "".join(output_html(output, running) for output in block.outputs)
     return _framed(block.status, _folding(line, body, unfolded) + outputs)
 
 
-def _said_html(block: Said) -> str:
+def _said_html(block: AnswerBlock) -> str:
     mark = f'<div style="color:{_AMBER}">{REFUSED}</div>' if block.refused else ""
     text = markdown_html(block.text)
     return f'<div style="margin:.5em 0">{mark}{text}{_sources_html(block.sources)}</div>'
 
 
-def _sources_html(sources: tuple[Source, ...]) -> str:
+def _sources_html(sources: tuple[AnswerSource, ...]) -> str:
     items = "".join(f"<li>{link_html(source.title, source.url)}</li>" for source in sources)
     return f'<ol style="{_MUTED};margin:.3em 0">{items}</ol>' if items else ""
 
@@ -211,7 +224,7 @@ def _note_html(note: Note, timing: bool, since: int | None) -> str:
     return f'<div style="color:{_AMBER};margin:.5em 0">{text}</div>'
 
 
-def _room_html(room: Room, timing: bool, since: int | None) -> str:
+def _room_html(room: CompactionBlock, timing: bool, since: int | None) -> str:
     text = escape(room_text(room, timing))
     if room.status != "running":
         return f'<div style="{_MUTED};margin:.5em 0">{text}</div>'

@@ -5,7 +5,15 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, assert_never, cast
 
-from ..state.blocks import Hosted, Note, Reasoning, Room, Said, Source, Step
+from ..state.blocks import (
+    AnswerBlock,
+    AnswerSource,
+    CompactionBlock,
+    HostedBlock,
+    Note,
+    ReasoningBlock,
+    StepBlock,
+)
 from ..state.fold import TurnState
 
 GLYPHS = {
@@ -74,7 +82,7 @@ def footer_parts(state: TurnState, timing: bool) -> list[str]:
 
 def counts_text(state: TurnState) -> str:
     """`2 steps, 3 samples`."""
-    steps = sum(isinstance(block, Step) for block in state.blocks)
+    steps = sum(isinstance(block, StepBlock) for block in state.blocks)
     samples = max(state.samples, state.ended.samples if state.ended else 0)
     return f"{_count(steps, 'step')}, {_count(samples, 'sample')}"
 
@@ -89,26 +97,26 @@ def cost_text(dollars: float) -> str:
 def doing(state: TurnState) -> str:
     """What a turn that has not ended is busy with."""
     for status in ("asking", "running"):
-        if any(isinstance(block, Step) and block.status == status for block in state.blocks):
+        if any(isinstance(block, StepBlock) and block.status == status for block in state.blocks):
             return _STATUS[status]
     match state.blocks[-1] if state.blocks else None:
-        case Step(status="writing"):
+        case StepBlock(status="writing"):
             return "writing a step"
-        case Reasoning(done=False):
+        case ReasoningBlock(done=False):
             return "thinking"
-        case Said(done=False):
+        case AnswerBlock(done=False):
             return "answering"
-        case Hosted(status="running") as block:
+        case HostedBlock(status="running") as block:
             return block.title.lower()
         case Note(kind="retry", wait=float()):
             return "waiting to try again"
-        case Room(status="running"):
+        case CompactionBlock(status="running"):
             return "making room"
         case _:
             return "waiting for the model"
 
 
-def title_text(step: Step) -> str:
+def title_text(step: StepBlock) -> str:
     """What the step is about: the title its call gives, or the tool's name."""
     title = step.named.get("title")
     if isinstance(title, str) and title.strip():
@@ -116,7 +124,7 @@ def title_text(step: Step) -> str:
     return step.tool.replace("_", " ") or "step"
 
 
-def arguments_text(step: Step) -> str:
+def arguments_text(step: StepBlock) -> str:
     """The arguments of a tool that runs no code, on one line."""
     objects = _objects(step)
     left = ("title", "code", *objects)
@@ -126,13 +134,13 @@ def arguments_text(step: Step) -> str:
     return clip(", ".join(f"{name}={_value(value)}" for name, value in named.items()), 120)
 
 
-def objects_text(step: Step) -> str:
+def objects_text(step: StepBlock) -> str:
     """Arguments that are lists of objects, such as edits: each with its texts whole."""
     items = [item for value in _objects(step).values() for item in value]
     return "\n".join(_object_text(n, item) for n, item in enumerate(items, 1))
 
 
-def _objects(step: Step) -> dict[str, list[Mapping[str, Any]]]:
+def _objects(step: StepBlock) -> dict[str, list[Mapping[str, Any]]]:
     """Only while the arguments are written may a list hold less than objects."""
     lists = {k: cast("list[Any]", v) for k, v in step.named.items() if isinstance(v, list) and v}
     return {k: v for k, v in lists.items() if all(isinstance(item, dict) for item in v)}
@@ -154,7 +162,7 @@ def _indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.split("\n"))
 
 
-def status_text(step: Step, timing: bool) -> str:
+def status_text(step: StepBlock, timing: bool) -> str:
     """Its number, status unless all went well, verdict unless plainly allowed, seconds."""
     verdict = step.verdict
     parts = ["" if step.count is None else f"In [{step.count}]", _STATUS[step.status]]
@@ -170,17 +178,17 @@ def status_text(step: Step, timing: bool) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def told_text(step: Step) -> str:
+def told_text(step: StepBlock) -> str:
     """What the model was told, where the user has not seen it as outputs already."""
     return step.told.strip("\n") if step.code is None or not step.ran else ""
 
 
-def hosted_text(block: Hosted) -> str:
+def hosted_text(block: HostedBlock) -> str:
     """How far a call at the server is, unless all went well."""
     return block.at.replace("_", " ") or _STATUS[block.status]
 
 
-def source_text(source: Source) -> str:
+def source_text(source: AnswerSource) -> str:
     """A source on one line."""
     words = (source.title, source.url) if source.url != source.title else (source.title,)
     return " · ".join(" ".join(word.split()) for word in words if word)
@@ -189,7 +197,7 @@ def source_text(source: Source) -> str:
 REFUSED = "⊘ The model refused:"
 
 
-def reasoning_title(block: Reasoning) -> str:
+def reasoning_title(block: ReasoningBlock) -> str:
     """`Thought`, with the last heading of its summary when it has any."""
     lines = [line.strip() for part in block.parts for line in part.splitlines()]
     headings = [s.strip("*") for s in lines if len(s) > 4 and s[:2] == s[-2:] == "**"]
@@ -212,7 +220,7 @@ def note_parts(note: Note) -> tuple[str, str]:
     return f"↻ {verb} again", f" ({note.attempt}): {note.text}"
 
 
-def room_text(room: Room, timing: bool) -> str:
+def room_text(room: CompactionBlock, timing: bool) -> str:
     """How it stands with the window, with a sign, on one line."""
     seconds = seconds_text(room.seconds) if timing and room.seconds is not None else ""
     match room.status:
@@ -226,7 +234,7 @@ def room_text(room: Room, timing: bool) -> str:
             assert_never(room.status)
 
 
-def _making_text(room: Room) -> str:
+def _making_text(room: CompactionBlock) -> str:
     if room.overflow:
         return "The server found the request too long; making room …"
     if room.window is None:
@@ -234,7 +242,7 @@ def _making_text(room: Room) -> str:
     return f"Making room: {room.tokens:,} of {room.window:,} tokens are in the window …"
 
 
-def _made_text(room: Room, seconds: str) -> str:
+def _made_text(room: CompactionBlock, seconds: str) -> str:
     """The digest and its notes are told of only when there is a new one."""
     if room.after >= room.tokens:
         return "Nothing could be left out."

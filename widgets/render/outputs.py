@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, assert_never, cast
 
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput
-from ..state.outputs import Shown, Stream
+from ..state.outputs import Shown, StreamText
 from .labels import figure_text, left_out_text
 from .sanitize import MONO, ansi_lines, clean_html, escape, markdown_html, printable
 
@@ -20,7 +20,7 @@ _ID = re.compile(r"""\bid\s*=\s*["']?([\w-]+)""")
 _TO_ID = re.compile(r"#([\w-]+)")
 _SCROLL = "margin:.3em 0;overflow:auto;max-height:28em"
 _PRE = f"{MONO};{_SCROLL};white-space:pre-wrap"
-TRACEBACK_TAIL = 8
+MAX_OPEN_TRACEBACK_LINES = 8
 """A traceback of more lines is folded but for its message."""
 
 
@@ -41,7 +41,7 @@ def can_show(data: Mapping[str, Any]) -> bool:
 def output_html(output: Shown, stick: bool) -> str:
     """The output as HTML. `stick`: more may come, so a live view keeps its end in sight."""
     match output:
-        case Stream():
+        case StreamText():
             ground = ";background:rgba(219,68,55,.12);padding:.2em .5em"
             style = _PRE + (ground if output.name == "stderr" else "")
             cut = _muted(left_out_text(output.left_out, "characters")) if output.left_out else ""
@@ -56,10 +56,10 @@ def output_html(output: Shown, stick: bool) -> str:
             assert_never(output)
 
 
-def output_text(output: Shown) -> str:
+def shown_text(output: Shown) -> str:
     """The output as plain text: figures by their size, errors by their last line."""
     match output:
-        case Stream():
+        case StreamText():
             cut = left_out_text(output.left_out, "characters") + "\n" if output.left_out else ""
             return cut + printable(output.text).rstrip("\n")
         case DisplayOutput(data=data):
@@ -77,16 +77,16 @@ def output_markdown(output: Shown) -> str:
     """The output as Markdown: text in a fence, a figure as a line that says so."""
     if isinstance(output, DisplayOutput) and (kind := _kind(output.data)) in IMAGES:
         return f"*[{_figure(output.data, kind)}]*"
-    return fenced(output_text(output))
+    return fenced(shown_text(output))
 
 
 def split_traceback(output: ErrorOutput) -> tuple[list[str], list[str]]:
     """The lines to fold and the lines to show: of a long traceback, its message."""
     lines = "\n".join(output.traceback or (f"{output.ename}: {output.evalue}",)).split("\n")
-    if len(lines) <= TRACEBACK_TAIL:
+    if len(lines) <= MAX_OPEN_TRACEBACK_LINES:
         return [], lines
     starts = [at for at, line in enumerate(lines) if printable(line).startswith(output.ename)]
-    start = starts[-1] if starts else len(lines) - TRACEBACK_TAIL
+    start = starts[-1] if starts else len(lines) - MAX_OPEN_TRACEBACK_LINES
     return lines[:start], lines[start:]
 
 

@@ -5,7 +5,16 @@ from collections.abc import Callable
 from typing import assert_never
 from urllib.parse import quote
 
-from ..state.blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
+from ..state.blocks import (
+    AnswerBlock,
+    AnswerSource,
+    Block,
+    CompactionBlock,
+    HostedBlock,
+    Note,
+    ReasoningBlock,
+    StepBlock,
+)
 from ..state.fold import TurnState
 from .labels import (
     GLYPHS,
@@ -24,7 +33,7 @@ from .labels import (
     title_text,
     told_text,
 )
-from .outputs import fenced, output_markdown, output_text
+from .outputs import fenced, output_markdown, shown_text
 from .sanitize import printable, web_host
 
 _IN_URLS = "%/:=&?~#+!$,;'@*()[]"
@@ -53,25 +62,25 @@ def _joined(
 
 def _block_markdown(block: Block, timing: bool) -> str:
     match block:
-        case Reasoning():
+        case ReasoningBlock():
             text = "\n\n".join([f"*{_marked(reasoning_title(block))}*", *map(_inert, block.parts)])
             return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
-        case Said():
+        case AnswerBlock():
             parts = [REFUSED * block.refused, _inert(block.text), _sources_markdown(block.sources)]
             return "\n\n".join(filter(None, parts))
-        case Step():
+        case StepBlock():
             return _step_markdown(block, timing)
-        case Hosted():
+        case HostedBlock():
             return _hosted_markdown(block)
         case Note():
             return _marked(note_text(block, timing))
-        case Room():
+        case CompactionBlock():
             return _marked(room_text(block, timing))
         case _:
             assert_never(block)
 
 
-def _step_markdown(step: Step, timing: bool) -> str:
+def _step_markdown(step: StepBlock, timing: bool) -> str:
     aside = status_text(step, timing)
     words = ("" if step.code else arguments_text(step), aside)
     line = [f"**{GLYPHS[step.status]} {_marked(title_text(step))}**", *map(_marked, words)]
@@ -87,32 +96,32 @@ def _step_markdown(step: Step, timing: bool) -> str:
 
 def _block_text(block: Block, timing: bool) -> str:
     match block:
-        case Reasoning():
+        case ReasoningBlock():
             return printable("\n".join([reasoning_title(block), *block.parts]))
-        case Said():
+        case AnswerBlock():
             lines = [REFUSED] * block.refused
             return "\n".join([*lines, printable(block.text), *sources_lines(block.sources)])
-        case Step():
+        case StepBlock():
             return _step_text(block, timing)
-        case Hosted():
+        case HostedBlock():
             return _hosted_text(block)
         case Note():
             return printable(note_text(block, timing))
-        case Room():
+        case CompactionBlock():
             return printable(room_text(block, timing))
         case _:
             assert_never(block)
 
 
-def _step_text(step: Step, timing: bool) -> str:
+def _step_text(step: StepBlock, timing: bool) -> str:
     words = (title_text(step), "" if step.code else arguments_text(step), status_text(step, timing))
     line = f"{GLYPHS[step.status]} " + " · ".join(word for word in words if word)
     body = [step.code.rstrip()] if step.code else []
     body += [text for text in (objects_text(step), told_text(step)) if text]
-    return "\n".join([printable(line), *_indented(body), *map(output_text, step.outputs)])
+    return "\n".join([printable(line), *_indented(body), *map(shown_text, step.outputs)])
 
 
-def _hosted_markdown(block: Hosted) -> str:
+def _hosted_markdown(block: HostedBlock) -> str:
     line = [f"**{GLYPHS[block.status]} {_marked(clip(block.title, 120))}**"]
     line += map(_marked, (clip(block.detail, 120), hosted_text(block)))
     parts = [" · ".join(word for word in line if word)]
@@ -122,24 +131,24 @@ def _hosted_markdown(block: Hosted) -> str:
     return "\n\n".join(filter(None, [*parts, _sources_markdown(block.sources)]))
 
 
-def _hosted_text(block: Hosted) -> str:
+def _hosted_text(block: HostedBlock) -> str:
     words = (clip(block.title, 120), clip(block.detail, 120), hosted_text(block))
     line = f"{GLYPHS[block.status]} " + " · ".join(word for word in words if word)
     body = [text.strip("\n") for text in (block.code, block.told) if text]
-    outputs = map(output_text, block.outputs)
+    outputs = map(shown_text, block.outputs)
     return "\n".join([printable(line), *_indented(body), *outputs, *sources_lines(block.sources)])
 
 
-def sources_lines(sources: tuple[Source, ...]) -> list[str]:
+def sources_lines(sources: tuple[AnswerSource, ...]) -> list[str]:
     """The sources as numbered lines."""
     return [f"[{at}] {printable(source_text(source))}" for at, source in enumerate(sources, 1)]
 
 
-def _sources_markdown(sources: tuple[Source, ...]) -> str:
+def _sources_markdown(sources: tuple[AnswerSource, ...]) -> str:
     return "\n".join(f"{at}. {_link(source)}" for at, source in enumerate(sources, 1))
 
 
-def _link(source: Source) -> str:
+def _link(source: AnswerSource) -> str:
     words = _marked(source.title)
     if not web_host(source.url):
         return words

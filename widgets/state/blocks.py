@@ -14,7 +14,7 @@ Status = Literal["writing", "ready", "asking", "running", "ok", "error", "denied
 
 
 @dataclass(frozen=True, slots=True)
-class Reasoning:
+class ReasoningBlock:
     """The reasoning summary, by paragraphs. `done`: its item has come."""
 
     parts: tuple[str, ...] = ()
@@ -22,7 +22,7 @@ class Reasoning:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class AnswerSource:
     """What an answer rests on. `url` is untrusted, and empty for a file that has none."""
 
     title: str
@@ -30,17 +30,17 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AnswerBlock:
     """What the model says. `done`: its item has come. `refused`: it will not do what was asked."""
 
     text: str = ""
     done: bool = False
     refused: bool = False
-    sources: tuple[Source, ...] = ()
+    sources: tuple[AnswerSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepBlock:
     """A tool call and what came of it.
 
     `arguments`: JSON text, unfinished while `status` is `writing`. `ran`: the tool was started.
@@ -89,7 +89,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class CompactionBlock:
     """The model's window made shorter: from `tokens`, of `window` where that is known, to `after`.
 
     `overflow`: the server had found the request too long. `dropped`: what became of what went.
@@ -107,7 +107,7 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Hosted:
+class HostedBlock:
     """What ran at the model's server. `kind`: its item's type; `at`: the server's word for how far
     it is. `code`: what ran, in Python; `told`: other text, both ways."""
 
@@ -120,7 +120,7 @@ class Hosted:
     code: str = ""
     told: str = ""
     outputs: tuple[Shown, ...] = ()
-    sources: tuple[Source, ...] = ()
+    sources: tuple[AnswerSource, ...] = ()
 
 
-Block = Reasoning | Said | Step | Hosted | Note | Room
+Block = ReasoningBlock | AnswerBlock | StepBlock | HostedBlock | Note | CompactionBlock

@@ -15,7 +15,6 @@ from ...agent.protocol.events import (
     Event,
     HostedProgress,
     ItemDone,
-    Judged,
     Notice,
     OutputCleared,
     OutputShown,
@@ -31,12 +30,21 @@ from ...agent.protocol.events import (
     TurnEnded,
     TurnStarted,
     Usage,
+    VerdictGiven,
 )
-from .blocks import Block, Hosted, Note, Reasoning, Room, Said, Step
-from .hosted_items import hosted_of, refuses, sources_of, title_of
+from .blocks import (
+    AnswerBlock,
+    Block,
+    CompactionBlock,
+    HostedBlock,
+    Note,
+    ReasoningBlock,
+    StepBlock,
+)
+from .hosted_items import call_title, hosted_of, refuses, sources_of
 from .outputs import with_output, with_update
 
-B = TypeVar("B", Reasoning, Said, Step, Hosted, Room)
+B = TypeVar("B", ReasoningBlock, AnswerBlock, StepBlock, HostedBlock, CompactionBlock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ def fold(state: TurnState | None, event: Event) -> TurnState:
             return _fold_sample(_going_on(state), event)
         case (
             ApprovalNeeded()
-            | Judged()
+            | VerdictGiven()
             | ToolStarted()
             | OutputShown()
             | OutputUpdated()
@@ -93,7 +101,7 @@ def _fold_turn(
         case Notice():
             return _append(state, Note("notice", event.text))
         case Compacting():
-            room = Room(event.tokens, event.window, event.overflow)
+            room = CompactionBlock(event.tokens, event.window, event.overflow)
             return _append(_taken_back(state), room)
         case Compacted():
             return _made_room(state, event)
@@ -118,17 +126,19 @@ def _fold_sample(
         case SampleStarted():
             return replace(state, samples=max(state.samples, event.sample))
         case ReasoningDelta():
-            at, block = _last(state, _is_thinking, Reasoning())
+            at, block = _last(state, _is_thinking, ReasoningBlock())
             return _put(state, at, replace(block, parts=_grown(block.parts, event)))
         case TextDelta():
-            at, block = _last(state, _is_speaking, Said())
+            at, block = _last(state, _is_speaking, AnswerBlock())
             return _put(state, at, replace(block, text=block.text + event.text))
         case CallDelta():
-            at, step = _last(state, _writes(event.call_id), Step(event.call_id, status="writing"))
+            at, step = _last(
+                state, _writes(event.call_id), StepBlock(event.call_id, status="writing")
+            )
             arguments = step.arguments + event.text
             return _put(state, at, replace(step, tool=event.name, arguments=arguments))
         case HostedProgress():
-            new = Hosted(event.item_id, event.kind, title_of(event.kind))
+            new = HostedBlock(event.item_id, event.kind, call_title(event.kind))
             at, block = _last(state, _runs(event.item_id, event.kind), new)
             block = replace(block, at=event.status or block.at)
             if event.kind == "code_interpreter_call":
@@ -147,11 +157,11 @@ def _fold_call(
     state: TurnState,
     event: CallEvent,
 ) -> TurnState:
-    at, step = _last(state, _is_call(event.call_id), Step(event.call_id))
+    at, step = _last(state, _is_call(event.call_id), StepBlock(event.call_id))
     match event:
         case ApprovalNeeded():
             step = replace(step, status="asking", asked=event.reason)
-        case Judged():
+        case VerdictGiven():
             status = "denied" if event.verdict.decision == "deny" else "ready"
             step = replace(step, status=status, verdict=event.verdict)
         case ToolStarted():
@@ -184,16 +194,16 @@ def _fold_call(
 def _item_done(state: TurnState, item: items.Item) -> TurnState:
     match item:
         case items.Message(role="assistant"):
-            at, block = _last(state, _is_speaking, Said())
+            at, block = _last(state, _is_speaking, AnswerBlock())
             text = item.text or block.text
-            new = Said(text, True, refuses(item), sources_of(item))
+            new = AnswerBlock(text, True, refuses(item), sources_of(item))
             return _put(state, at, new) if text else state
         case items.Reasoning():
-            at, block = _last(state, _is_thinking, Reasoning())
+            at, block = _last(state, _is_thinking, ReasoningBlock())
             parts = item.paragraphs or block.parts
-            return _put(state, at, Reasoning(parts, done=True)) if parts else state
+            return _put(state, at, ReasoningBlock(parts, done=True)) if parts else state
         case items.FunctionCall():
-            at, step = _last(state, _writes(item.call_id), Step(item.call_id))
+            at, step = _last(state, _writes(item.call_id), StepBlock(item.call_id))
             step = replace(step, tool=item.name, arguments=item.arguments, status="ready")
             return _put(state, at, step)
         case items.HostedCall():
@@ -216,7 +226,7 @@ def _retrying(state: TurnState, event: Retrying) -> TurnState:
 
 
 def _made_room(state: TurnState, event: Compacted) -> TurnState:
-    at, room = _last(state, _makes_room, Room(event.before))
+    at, room = _last(state, _makes_room, CompactionBlock(event.before))
     room = replace(
         room,
         tokens=event.before,
@@ -249,20 +259,20 @@ def _waited(block: Block) -> Block:
     return replace(block, status="interrupted") if _makes_room(block) else block
 
 
-def _makes_room(block: Block) -> TypeGuard[Room]:
-    return isinstance(block, Room) and block.status == "running"
+def _makes_room(block: Block) -> TypeGuard[CompactionBlock]:
+    return isinstance(block, CompactionBlock) and block.status == "running"
 
 
 def _is_thinking(block: Block) -> bool:
-    return isinstance(block, Reasoning) and not block.done
+    return isinstance(block, ReasoningBlock) and not block.done
 
 
 def _is_speaking(block: Block) -> bool:
-    return isinstance(block, Said) and not block.done
+    return isinstance(block, AnswerBlock) and not block.done
 
 
 def _is_call(call_id: str) -> Callable[[Block], bool]:
-    return lambda block: isinstance(block, Step) and block.call_id == call_id
+    return lambda block: isinstance(block, StepBlock) and block.call_id == call_id
 
 
 def _writes(call_id: str) -> Callable[[Block], bool]:
@@ -271,7 +281,7 @@ def _writes(call_id: str) -> Callable[[Block], bool]:
 
 def _runs(item_id: str, kind: str) -> Callable[[Block], bool]:
     return lambda block: (
-        isinstance(block, Hosted)
+        isinstance(block, HostedBlock)
         and (block.item_id, block.kind) == (item_id, kind)
         and _is_open(block)
     )
@@ -279,13 +289,13 @@ def _runs(item_id: str, kind: str) -> Callable[[Block], bool]:
 
 def _is_open(block: Block) -> bool:
     match block:
-        case Reasoning() | Said():
+        case ReasoningBlock() | AnswerBlock():
             return not block.done
-        case Step():
+        case StepBlock():
             return block.status == "writing"
-        case Hosted():
+        case HostedBlock():
             return block.status == "running"
-        case Note() | Room():
+        case Note() | CompactionBlock():
             return False
         case _:
             assert_never(block)
@@ -296,13 +306,13 @@ def _sealed(block: Block) -> Block:
     if not _is_open(block):
         return block
     match block:
-        case Reasoning() | Said():
+        case ReasoningBlock() | AnswerBlock():
             return replace(block, done=True)
-        case Step():
+        case StepBlock():
             return replace(block, status="ready")
-        case Hosted():
+        case HostedBlock():
             return replace(block, status="interrupted", at="")
-        case Note() | Room():
+        case Note() | CompactionBlock():
             return block
         case _:
             assert_never(block)
@@ -310,7 +320,7 @@ def _sealed(block: Block) -> Block:
 
 def _abandoned(block: Block) -> Block:
     """The block when the turn is over."""
-    if isinstance(block, Step) and block.status in ("ready", "asking", "running"):
+    if isinstance(block, StepBlock) and block.status in ("ready", "asking", "running"):
         return replace(block, status="interrupted")
     return block
 

@@ -9,16 +9,16 @@ from typing import Any, cast
 
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ...agent.protocol.items import HostedCall, Message
-from .blocks import Hosted, Source
+from .blocks import AnswerSource, HostedBlock
 from .outputs import Shown, with_output
 
-IMAGE_LIMIT = 8_000_000
+MAX_IMAGE_CHARS = 8_000_000
 """Characters of base64 an image may have to be shown."""
 
-TEXT_LIMIT = 200_000
+MAX_TEXT_CHARS = 200_000
 """Characters of a call's code or text that are shown."""
 
-SOURCES_LIMIT = 50
+MAX_SOURCES = 50
 """Sources shown below one answer or call."""
 
 _LINE = 300
@@ -43,19 +43,19 @@ _TITLES = {
 Fields = Mapping[str, Any]
 
 
-def title_of(kind: str) -> str:
+def call_title(kind: str) -> str:
     """What a call of this kind is called."""
     return _TITLES.get(kind) or kind.replace("_", " ").capitalize()
 
 
-def hosted_of(item: HostedCall) -> Hosted:
+def hosted_of(item: HostedCall) -> HostedBlock:
     """The block that a finished call, or its result, is."""
     fields = item.model_extra or {}
     failed = item.status in ("failed", "incomplete") or bool(fields.get("error"))
-    block = Hosted(
+    block = HostedBlock(
         item.id or "",
         item.type,
-        title_of(item.type),
+        call_title(item.type),
         status="error" if failed else "ok",
         at=item.status if failed and item.status else "",
     )
@@ -67,20 +67,20 @@ def refuses(message: Message) -> bool:
     return not isinstance(message.content, str) and any(part.refusal for part in message.content)
 
 
-def sources_of(message: Message) -> tuple[Source, ...]:
+def sources_of(message: Message) -> tuple[AnswerSource, ...]:
     """What the message's annotations cite, each once."""
     parts = () if isinstance(message.content, str) else message.content
     return _once(_cited(_dict(each)) for part in parts for each in _list(part.annotations))
 
 
-def _cited(annotation: Fields) -> Source:
+def _cited(annotation: Fields) -> AnswerSource:
     """An annotation flat, as in the Responses API, or with its fields under its type's name."""
     fields = _dict(annotation.get(_str(annotation.get("type")))) or annotation
     url = _str(fields.get("url"))
-    return Source(_str(fields.get("title")) or _file(fields) or url, url)
+    return AnswerSource(_str(fields.get("title")) or _file(fields) or url, url)
 
 
-def _web_search(block: Hosted, fields: Fields) -> Hosted:
+def _web_search(block: HostedBlock, fields: Fields) -> HostedBlock:
     action = _dict(fields.get("action"))
     queries = _texts(action.get("queries")) or [_str(action.get("query"))]
     words = [*queries, _str(action.get("pattern")), _str(action.get("url"))]
@@ -88,33 +88,33 @@ def _web_search(block: Hosted, fields: Fields) -> Hosted:
     return replace(
         block,
         detail=", ".join(filter(None, words)),
-        sources=_once(Source(url, url) for url in urls),
+        sources=_once(AnswerSource(url, url) for url in urls),
     )
 
 
-def _file_search(block: Hosted, fields: Fields) -> Hosted:
+def _file_search(block: HostedBlock, fields: Fields) -> HostedBlock:
     results = map(_dict, _list(fields.get("results")))
     return replace(
         block,
         detail=", ".join(_texts(fields.get("queries"))),
-        sources=_once(Source(_file(result)) for result in results),
+        sources=_once(AnswerSource(_file(result)) for result in results),
     )
 
 
-def _interpreter(block: Hosted, fields: Fields) -> Hosted:
+def _interpreter(block: HostedBlock, fields: Fields) -> HostedBlock:
     outputs = [_dict(output) for output in _list(fields.get("outputs"))]
     urls = [_str(output.get("url")) for output in outputs]
     images = [DisplayOutput(data=image) for url in urls if (image := _inline_image(url))]
     logs = [StreamOutput(name="stdout", text=_str(output.get("logs"))) for output in outputs]
     return replace(
         block,
-        code=_str(fields.get("code"))[:TEXT_LIMIT],
+        code=_str(fields.get("code"))[:MAX_TEXT_CHARS],
         outputs=_shown([*(log for log in logs if log.text), *images]),
-        sources=_once(Source(url, url) for url in urls if not url.startswith("data:")),
+        sources=_once(AnswerSource(url, url) for url in urls if not url.startswith("data:")),
     )
 
 
-def _image(block: Hosted, fields: Fields) -> Hosted:
+def _image(block: HostedBlock, fields: Fields) -> HostedBlock:
     payload = _str(fields.get("result"))
     form = _str(fields.get("output_format")) or "png"
     image = _inline_image(payload) or _inline_image(f"data:image/{form};base64,{payload}")
@@ -126,7 +126,7 @@ def _image(block: Hosted, fields: Fields) -> Hosted:
     )
 
 
-def _remote_tool(block: Hosted, fields: Fields) -> Hosted:
+def _remote_tool(block: HostedBlock, fields: Fields) -> HostedBlock:
     name, server = _str(fields.get("name")), _str(fields.get("server_label"))
     error = fields.get("error")
     failure = _str(error) or _str(_dict(error).get("message")) or _str(_dict(error).get("type"))
@@ -136,17 +136,17 @@ def _remote_tool(block: Hosted, fields: Fields) -> Hosted:
         block,
         title=f"{block.title}: {who}" if who else block.title,
         detail=_str(fields.get("arguments")).removesuffix("{}"),
-        told=_str(fields.get("output"))[:TEXT_LIMIT],
+        told=_str(fields.get("output"))[:MAX_TEXT_CHARS],
         outputs=(error_output,) if failure else (),
     )
 
 
-def _asked(block: Hosted, fields: Fields) -> Hosted:
+def _asked(block: HostedBlock, fields: Fields) -> HostedBlock:
     """Nobody is there to allow it: the seam `approve` is for what runs here."""
     return replace(_remote_tool(block, fields), status="denied", at="not answered")
 
 
-def _tool_list(block: Hosted, fields: Fields) -> Hosted:
+def _tool_list(block: HostedBlock, fields: Fields) -> HostedBlock:
     names = [_str(_dict(tool).get("name")) for tool in _list(fields.get("tools"))]
     server = _str(fields.get("server_label"))
     return replace(
@@ -154,35 +154,37 @@ def _tool_list(block: Hosted, fields: Fields) -> Hosted:
     )
 
 
-def _commands(block: Hosted, fields: Fields) -> Hosted:
+def _commands(block: HostedBlock, fields: Fields) -> HostedBlock:
     action = _dict(fields.get("action"))
     lines = _texts(action.get("commands")) or [" ".join(_texts(action.get("command")))]
-    return replace(block, told="\n".join(lines)[:TEXT_LIMIT])
+    return replace(block, told="\n".join(lines)[:MAX_TEXT_CHARS])
 
 
-def _command_output(block: Hosted, fields: Fields) -> Hosted:
+def _command_output(block: HostedBlock, fields: Fields) -> HostedBlock:
     outputs: list[Output] = []
     for output in map(_dict, _list(fields.get("output"))):
         for name in ("stdout", "stderr"):
             if text := _str(output.get(name)):
                 outputs.append(StreamOutput(name=name, text=text))
-    return replace(block, told=_str(fields.get("output"))[:TEXT_LIMIT], outputs=_shown(outputs))
+    return replace(block, told=_str(fields.get("output"))[:MAX_TEXT_CHARS], outputs=_shown(outputs))
 
 
-def _patch(block: Hosted, fields: Fields) -> Hosted:
+def _patch(block: HostedBlock, fields: Fields) -> HostedBlock:
     operation = _dict(fields.get("operation"))
     words = (_str(operation.get("type")).replace("_", " "), _str(operation.get("path")))
     return replace(
-        block, detail=" ".join(filter(None, words)), told=_str(operation.get("diff"))[:TEXT_LIMIT]
+        block,
+        detail=" ".join(filter(None, words)),
+        told=_str(operation.get("diff"))[:MAX_TEXT_CHARS],
     )
 
 
-def _other(block: Hosted, fields: Fields) -> Hosted:
+def _other(block: HostedBlock, fields: Fields) -> HostedBlock:
     told = _str(fields.get("input")) or _str(fields.get("output"))
-    return replace(block, detail=_str(fields.get("name")), told=told[:TEXT_LIMIT])
+    return replace(block, detail=_str(fields.get("name")), told=told[:MAX_TEXT_CHARS])
 
 
-_READERS: dict[str, Callable[[Hosted, Fields], Hosted]] = {
+_READERS: dict[str, Callable[[HostedBlock, Fields], HostedBlock]] = {
     "web_search_call": _web_search,
     "file_search_call": _file_search,
     "code_interpreter_call": _interpreter,
@@ -203,7 +205,7 @@ def _inline_image(url: str) -> dict[str, str]:
     head, _, payload = url.partition(";base64,")
     kind = head.removeprefix("data:")
     known = kind in ("image/png", "image/jpeg", "image/webp", "image/gif")
-    return {kind: payload} if known and payload and len(payload) <= IMAGE_LIMIT else {}
+    return {kind: payload} if known and payload and len(payload) <= MAX_IMAGE_CHARS else {}
 
 
 def _shown(outputs: Iterable[Output]) -> tuple[Shown, ...]:
@@ -213,10 +215,10 @@ def _shown(outputs: Iterable[Output]) -> tuple[Shown, ...]:
     return shown
 
 
-def _once(sources: Iterable[Source]) -> tuple[Source, ...]:
+def _once(sources: Iterable[AnswerSource]) -> tuple[AnswerSource, ...]:
     """Each source that has a title, once, as many as are shown."""
-    short = (Source(each.title[:_LINE], each.url) for each in sources if each.title)
-    return tuple(dict.fromkeys(short))[:SOURCES_LIMIT]
+    short = (AnswerSource(each.title[:_LINE], each.url) for each in sources if each.title)
+    return tuple(dict.fromkeys(short))[:MAX_SOURCES]
 
 
 def _file(fields: Fields) -> str:

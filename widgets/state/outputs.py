@@ -6,15 +6,15 @@ from typing import Literal, assert_never
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ...agent.text.lines import overwritten
 
-STREAM_LIMIT = 200_000
+MAX_STREAM_CHARS = 200_000
 """Characters a stream may hold; when it grows beyond, its last three quarters are kept."""
 
-OUTPUT_LIMIT = 500
+MAX_OUTPUTS = 500
 """Outputs a step may hold; when there are more, the last four fifths are kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StreamText:
     """Text written to stdout or stderr. `left_out`: characters cut from its front."""
 
     name: Literal["stdout", "stderr"]
@@ -22,7 +22,7 @@ class Stream:
     left_out: int = 0
 
 
-Shown = Stream | DisplayOutput | ErrorOutput
+Shown = StreamText | DisplayOutput | ErrorOutput
 
 
 def with_output(outputs: tuple[Shown, ...], new: Output) -> tuple[tuple[Shown, ...], int]:
@@ -34,7 +34,7 @@ def with_output(outputs: tuple[Shown, ...], new: Output) -> tuple[tuple[Shown, .
             outputs = (*outputs, new)
         case _:
             assert_never(new)
-    surplus = len(outputs) - OUTPUT_LIMIT * 4 // 5 if len(outputs) > OUTPUT_LIMIT else 0
+    surplus = len(outputs) - MAX_OUTPUTS * 4 // 5 if len(outputs) > MAX_OUTPUTS else 0
     return outputs[surplus:], surplus
 
 
@@ -48,9 +48,9 @@ def with_update(outputs: tuple[Shown, ...], new: DisplayOutput) -> tuple[Shown, 
 
 def _streamed(outputs: tuple[Shown, ...], new: StreamOutput) -> tuple[Shown, ...]:
     """What a stream writes goes on where it stopped, if nothing else came in between."""
-    stream = Stream(new.name, "")
-    if outputs and isinstance(last := outputs[-1], Stream) and last.name == new.name:
+    stream = StreamText(new.name, "")
+    if outputs and isinstance(last := outputs[-1], StreamText) and last.name == new.name:
         outputs, stream = outputs[:-1], last
     text = overwritten(stream.text, new.text)
-    surplus = len(text) - STREAM_LIMIT * 3 // 4 if len(text) > STREAM_LIMIT else 0
-    return (*outputs, Stream(new.name, text[surplus:], stream.left_out + surplus))
+    surplus = len(text) - MAX_STREAM_CHARS * 3 // 4 if len(text) > MAX_STREAM_CHARS else 0
+    return (*outputs, StreamText(new.name, text[surplus:], stream.left_out + surplus))

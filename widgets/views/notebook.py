@@ -19,7 +19,7 @@ from ...agent.protocol.events import (
     TurnStarted,
 )
 from ..render.html import block_html, bundle, footer_html, header_html, metadata, turn_html
-from ..state.blocks import Block, Note, Room, Step
+from ..state.blocks import Block, CompactionBlock, Note, StepBlock
 from ..state.fold import TurnState, fold
 from .repaint import Clock, Pace
 
@@ -136,7 +136,7 @@ class LiveScreen:
             if at < len(self._drawn) and self._drawn[at] is block:
                 continue
             since = now
-            if isinstance(block, Step) and block.status == "running":
+            if isinstance(block, StepBlock) and block.status == "running":
                 since = self._since.setdefault(block.call_id, now)
             fresh[f"b{at}"] = block_html(block, self._timing, since)
         return fresh
@@ -158,7 +158,7 @@ class StaticScreen:
         self._clock = clock
         self._output = _Output()
         self._drawn: tuple[tuple[Block, str], ...] = ()
-        self._wait: tuple[Note | Room, float] = Note("retry", ""), 0.0
+        self._wait: tuple[Note | CompactionBlock, float] = Note("retry", ""), 0.0
 
     def paint(self, state: TurnState) -> int:
         """Publish the whole turn; blocks that did not change are not rendered again."""
@@ -178,13 +178,13 @@ class StaticScreen:
         """Each second while something waits."""
         return 1.0 if self._timing and _waiting(state) else None
 
-    def _ticked(self, block: Note | Room) -> Note | Room:
+    def _ticked(self, block: Note | CompactionBlock) -> Note | CompactionBlock:
         """The block with the wait that is left, or with the whole seconds that have passed."""
         now = self._clock.monotonic()
         if self._wait[0] is not block:
             self._wait = block, now
         passed = now - self._wait[1]
-        if isinstance(block, Room):
+        if isinstance(block, CompactionBlock):
             return replace(block, seconds=round(passed) or None)
         return replace(block, wait=max(0.1, (block.wait or 0) - passed))
 
@@ -193,10 +193,10 @@ class StaticScreen:
         self._output.show(bundle(state, self._timing), metadata(state, self._timing))
 
 
-def _waiting(state: TurnState) -> Note | Room | None:
+def _waiting(state: TurnState) -> Note | CompactionBlock | None:
     """The retry that waits, or the room that is being made, if that is what goes on."""
     match state.blocks[-1:]:
-        case (Note(wait=float()) | Room(status="running") as block,):
+        case (Note(wait=float()) | CompactionBlock(status="running") as block,):
             return block
         case _:
             return None

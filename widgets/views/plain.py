@@ -15,7 +15,6 @@ from ...agent.protocol.events import (
     Event,
     HostedProgress,
     ItemDone,
-    Judged,
     Notice,
     OutputCleared,
     OutputShown,
@@ -30,6 +29,7 @@ from ...agent.protocol.events import (
     ToolStarted,
     TurnEnded,
     TurnStarted,
+    VerdictGiven,
 )
 from ...agent.text.lines import overwritten
 from ..render.labels import (
@@ -49,10 +49,19 @@ from ..render.labels import (
     title_text,
     told_text,
 )
-from ..render.outputs import output_text, split_traceback
+from ..render.outputs import shown_text, split_traceback
 from ..render.plain_text import sources_lines
 from ..render.sanitize import printable
-from ..state.blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
+from ..state.blocks import (
+    AnswerBlock,
+    AnswerSource,
+    Block,
+    CompactionBlock,
+    HostedBlock,
+    Note,
+    ReasoningBlock,
+    StepBlock,
+)
 from ..state.fold import TurnState, fold
 
 _COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
@@ -97,7 +106,7 @@ class PlainView:
                 self._item(before.blocks)
             case (
                 ApprovalNeeded()
-                | Judged()
+                | VerdictGiven()
                 | ToolStarted()
                 | OutputShown()
                 | OutputUpdated()
@@ -120,7 +129,7 @@ class PlainView:
     def doing(self) -> str:
         """What the turn is busy with; leaves room on its line for the seconds."""
         match self._state.blocks[-1:]:
-            case (Room(status="running") as room,):
+            case (CompactionBlock(status="running") as room,):
                 return clip(room_text(room, self._timing), self._width - len(" · 59 min 59 s"))
             case _:
                 return doing(self._state)
@@ -157,15 +166,15 @@ class PlainView:
         pairs = list(zip_longest(before, self._state.blocks))
         old, new = next((pair for pair in reversed(pairs) if pair[0] is not pair[1]), (None, None))
         match new:
-            case Said(text=text):
-                said = old.text if isinstance(old, Said) else ""
+            case AnswerBlock(text=text):
+                said = old.text if isinstance(old, AnswerBlock) else ""
                 self._stream("text", text.removeprefix(said))
                 self._after(new)
-            case Reasoning(parts=parts) if old is None:
+            case ReasoningBlock(parts=parts) if old is None:
                 self._stream("reasoning", "\n\n".join(parts), _DIM)
-            case Step():
+            case StepBlock():
                 self._call(new)
-            case Hosted():
+            case HostedBlock():
                 self._hosted(new)
             case Note():
                 self._note(new)
@@ -173,27 +182,27 @@ class PlainView:
                 return
         self._fresh_line()
 
-    def _after(self, said: Said) -> None:
+    def _after(self, said: AnswerBlock) -> None:
         """What is known of an answer only when it is whole."""
         if said.refused:
             self._line(REFUSED.rstrip(":"), _DIM)
         self._sources(said.sources)
 
-    def _sources(self, sources: tuple[Source, ...]) -> None:
+    def _sources(self, sources: tuple[AnswerSource, ...]) -> None:
         for line in sources_lines(sources):
             self._line(line, _DIM)
 
-    def _hosted(self, block: Hosted) -> None:
+    def _hosted(self, block: HostedBlock) -> None:
         words = (block.title, block.detail, hosted_text(block))
         self._gap()
         self._line(clip(f"{GLYPHS[block.status]} " + " · ".join(filter(None, words)), self._width))
         for text in filter(None, (block.code, block.told)):
             self._line(_shortened(text))
         for output in block.outputs:
-            self._line(output_text(output))
+            self._line(shown_text(output))
         self._sources(block.sources)
 
-    def _call(self, step: Step) -> None:
+    def _call(self, step: StepBlock) -> None:
         words = (title_text(step), "" if step.code else arguments_text(step))
         self._gap()
         self._line(clip("▸ " + " · ".join(filter(None, words)), self._width), _BOLD)
@@ -208,13 +217,13 @@ class PlainView:
                 self._output(event.output)
             case ToolEnded():
                 self._ended(event)
-            case Judged() | ToolStarted() | OutputCleared() | ToolCalled():
+            case VerdictGiven() | ToolStarted() | OutputCleared() | ToolCalled():
                 pass
             case _:
                 assert_never(event)
 
     def _ended(self, event: ToolEnded) -> None:
-        steps = (block for block in reversed(self._state.blocks) if isinstance(block, Step))
+        steps = (block for block in reversed(self._state.blocks) if isinstance(block, StepBlock))
         step = next(step for step in steps if step.call_id == event.call_id)
         if told := told_text(step):
             self._line(_shortened(told))
@@ -235,7 +244,7 @@ class PlainView:
                 self._fresh_line()
                 self._put(self._own("\n".join(lines)) + "\n")
             case DisplayOutput():
-                self._line(output_text(output))
+                self._line(shown_text(output))
             case _:
                 assert_never(output)
 
@@ -252,7 +261,9 @@ class PlainView:
             self._line(note_text(note, self._timing), _DIM)
 
     def _room(self) -> None:
-        rooms = (block for block in reversed(self._state.blocks) if isinstance(block, Room))
+        rooms = (
+            block for block in reversed(self._state.blocks) if isinstance(block, CompactionBlock)
+        )
         self._line(room_text(next(rooms), self._timing), _DIM)
 
     def _stream(self, kind: str, text: str, style: str = "") -> None:
@@ -285,7 +296,7 @@ class PlainView:
 def _broken_off(state: TurnState) -> bool:
     """Whether the turn ended while room was made."""
     match state.blocks[-1:]:
-        case (Room(status="interrupted"),):
+        case (CompactionBlock(status="interrupted"),):
             return True
         case _:
             return False

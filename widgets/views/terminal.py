@@ -17,7 +17,7 @@ from ...agent.protocol.events import (
 from ..render.labels import seconds_text
 from .plain import PlainView
 
-TICK = 1.0
+COUNT_SECONDS = 1.0
 """Seconds of silence before the line appears, and between two counts."""
 
 _ERASE = "\r\x1b[K"
@@ -39,7 +39,9 @@ def on_terminal(*, timing: bool = True) -> "PlainView | WaitingView":
 class WaitingView:
     """A plain view whose waits are seen. The line is gone before anything else is printed."""
 
-    def __init__(self, view: PlainView, put: Callable[[str], None], tick: float = TICK) -> None:
+    def __init__(
+        self, view: PlainView, put: Callable[[str], None], tick: float = COUNT_SECONDS
+    ) -> None:
         self._view = view
         self._put = put
         self._tick = tick

@@ -13,7 +13,7 @@ from inkernel.agent.errors import AgentError, ContextLengthError, ServerFaultErr
 from inkernel.agent.protocol.events import Compacted, Compacting, Event, Notice, Usage
 from inkernel.agent.protocol.items import Item, parse_item
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished, SamplePart
+from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
 from inkernel.agent.text.tokens import estimate
@@ -52,7 +52,7 @@ class Model:
             return
         self.requests.append(items)
         yield said(self.answer)
-        yield Finished(Usage(input=size, output=estimate(self.answer)))
+        yield ResponseDone(Usage(input=size, output=estimate(self.answer)))
 
     async def aside(self, request: Request) -> AsyncGenerator[SamplePart]:
         self.asked.append(bytes(request.items[: request.end]))
@@ -60,7 +60,7 @@ class Model:
         if isinstance(self.notes, AgentError):
             raise self.notes
         yield said(self.notes)
-        yield Finished(Usage(input=100, output=10))
+        yield ResponseDone(Usage(input=100, output=10))
 
 
 def only(events: list[Event], kind: type[Any]) -> list[Any]:
@@ -215,8 +215,10 @@ async def test_what_can_hardly_be_made_shorter_is_said_once_and_not_tried_at_eac
     tool: Callable[..., Tool[Any]],
     call: Callable[..., Item],
 ):
-    steps = [[call("look", f"c{n}"), Finished(None)] for n in range(5)]
-    session = session_for(play([*steps, [said("Done."), Finished(None)]]), tool("look", None, True))
+    steps = [[call("look", f"c{n}"), ResponseDone(None)] for n in range(5)]
+    session = session_for(
+        play([*steps, [said("Done."), ResponseDone(None)]]), tool("look", None, True)
+    )
     settings = session.settings.model_copy(update={"window": WINDOW})
     session = replace(session, settings=settings, aside=Model().aside)
     events, error = await run(session, LONG * 4 + "word " * 200)

@@ -18,29 +18,29 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from inkernel.agent.compaction.compact import compact_now
 from inkernel.agent.compaction.marks import conceal, edit, go_back, hide, named, pin, show
 from inkernel.agent.config.settings import Settings
-from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.conversation.history import Entry
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
-from inkernel.agent.conversation.runs import Runs
+from inkernel.agent.conversation.runs import RunLog
 from inkernel.agent.errors import ServerFaultError, UsageError
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.cells import CellRun, StreamOutput
 from inkernel.agent.protocol.events import Usage
 from inkernel.agent.protocol.items import FunctionCall, FunctionCallOutput, Message, parse_item
-from inkernel.agent.protocol.observed import CellSeen, NameSeen
+from inkernel.agent.protocol.observed import UserCellRun, Variable
 from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished, SamplePart
-from inkernel.agent.session import Said, Session, conversation_of
+from inkernel.agent.responses.stream import ResponseDone, SamplePart
+from inkernel.agent.session import Prompt, Session, conversation_of
 from inkernel.agent.testing import answer
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
 
-PLACE = Place("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4")
+PLACE = Environment("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4")
 WINDOW = 6_000
 NOTES = {
     "state": "Half done.",
@@ -74,7 +74,7 @@ class Model:
             self.requests.append(items)
             for item in self._response():
                 yield item
-        yield Finished(usage=usage, response_id=None)
+        yield ResponseDone(usage=usage, response_id=None)
 
     def _response(self) -> list[Any]:
         self.made += 1
@@ -108,17 +108,17 @@ class Conversations(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.model = Model()
-        self.cells: list[CellSeen] = []
-        self.names: dict[str, NameSeen] = {}
+        self.cells: list[UserCellRun] = []
+        self.names: dict[str, Variable] = {}
         self.before: dict[int, bytes] = {}
         self.said: list[str] = []
         self.kept: dict[str, str] = {}
         self.secret: set[str] = set()
         record = Record(self.folder / "s.jsonl")
         record.append("session", {"session": "s", "cwd": "/"})
-        self.session = self._session(record, Outputs(record))
+        self.session = self._session(record, OutputStore(record))
 
-    def _session(self, record: Record, outputs: Outputs) -> Session:
+    def _session(self, record: Record, outputs: OutputStore) -> Session:
         return Session(
             id="s",
             settings=Settings(window=WINDOW, output_tokens=600),
@@ -132,7 +132,7 @@ class Conversations(RuleBasedStateMachine):
         )
 
     @property
-    def waiting(self) -> tuple[CellSeen, ...]:
+    def waiting(self) -> tuple[UserCellRun, ...]:
         """What is to be told next, as a host sees it."""
         told = self.session.conversation.told.run
         return tuple(run for run in self.cells if run.number > told)
@@ -141,7 +141,7 @@ class Conversations(RuleBasedStateMachine):
     def run_a_cell(self, cell: int, lines: int) -> None:
         number = len(self.cells) + 1
         name = f"x{cell}"
-        run = CellSeen(
+        run = UserCellRun(
             number=number,
             cell=f"cell-{cell}",
             count=number,
@@ -151,7 +151,7 @@ class Conversations(RuleBasedStateMachine):
             bound=(name,),
         )
         self.cells.append(run)
-        self.names[name] = NameSeen(name, f"{name}: int {number}", str(number))
+        self.names[name] = Variable(name, f"{name}: int {number}", str(number))
 
     @rule(
         calls=st.integers(0, 4), lines=st.integers(1, 20), again=st.booleans(), notes=st.booleans()
@@ -159,21 +159,21 @@ class Conversations(RuleBasedStateMachine):
     def say(self, calls: int, lines: int, again: bool, notes: bool) -> None:
         self.model.calls, self.model.lines, self.model.notes = calls, lines, notes
         self.model.requests.clear()
-        talk = self.session.conversation
-        before, rewrites = bytes(talk.history.wire), talk.history.rewrites
-        self.before[talk.turns + 1] = before
-        text = f"Do the thing number {talk.turns + 1}, please."
-        cell = "ask-0" if again else f"ask-{talk.turns + 1}"
+        conversation = self.session.conversation
+        before, rewrites = bytes(conversation.history.wire), conversation.history.rewrites
+        self.before[conversation.turns + 1] = before
+        text = f"Do the thing number {conversation.turns + 1}, please."
+        cell = "ask-0" if again else f"ask-{conversation.turns + 1}"
         last = self.cells[-1].number if self.cells else 0
         seen = Snapshot(PLACE, "k", dict(self.names), self.waiting, last)
-        asyncio.run(self._drain(Said(text, seen, cell=cell, count=1000 + talk.turns)))
+        asyncio.run(self._drain(Prompt(text, seen, cell=cell, count=1000 + conversation.turns)))
         self.said.append(text)
-        if talk.history.rewrites == rewrites:
-            assert bytes(talk.history.wire).startswith(before)
-            sent = [before, *self.model.requests, bytes(talk.history.wire)]
+        if conversation.history.rewrites == rewrites:
+            assert bytes(conversation.history.wire).startswith(before)
+            sent = [before, *self.model.requests, bytes(conversation.history.wire)]
             assert all(later.startswith(earlier) for earlier, later in pairwise(sent))
 
-    async def _drain(self, said: Said) -> None:
+    async def _drain(self, said: Prompt) -> None:
         async for _ in turn(self.session, said):
             pass
 
@@ -206,7 +206,7 @@ class Conversations(RuleBasedStateMachine):
         self.session.record.close()
         record = Record(self.folder / "s.jsonl")
         found = resume(record.path)
-        outputs = Outputs(record, found.outputs, Runs(found.runs, found.ended))
+        outputs = OutputStore(record, found.outputs, RunLog(found.runs, found.ended))
         session = self._session(record, outputs)
         self.session = replace(session, conversation=conversation_of(found))
 
@@ -268,12 +268,12 @@ class Conversations(RuleBasedStateMachine):
 
     @invariant()
     def what_was_said_last_is_in_the_window_as_it_was_said(self) -> None:
-        talk = self.session.conversation
-        said = [entry for entry in talk.history.entries if entry.kind == "said"]
-        if talk.heads and talk.heads[-1].turn == talk.turns:
-            assert said and said[-1].turn == talk.turns
+        conversation = self.session.conversation
+        said = [entry for entry in conversation.history.entries if entry.kind == "said"]
+        if conversation.heads and conversation.heads[-1].turn == conversation.turns:
+            assert said and said[-1].turn == conversation.turns
             assert isinstance(said[-1].item, Message)
-            assert said[-1].item.text == f"Do the thing number {talk.turns}, please."
+            assert said[-1].item.text == f"Do the thing number {conversation.turns}, please."
 
     @invariant()
     def no_run_in_the_window_was_superseded_unsaid(self) -> None:

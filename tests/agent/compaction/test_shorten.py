@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.agent.compaction.run_index import index_lines, ranges
-from inkernel.agent.compaction.shorten import Known, Shortened, shorten
-from inkernel.agent.conversation.digest import MADE, SECTIONS, Parts, edited, make_digest
+from inkernel.agent.compaction.shorten import CompactedWindow, CompactionInput, shorten
+from inkernel.agent.conversation.digest import MADE, SECTIONS, Parts, edited_digest, make_digest
 from inkernel.agent.conversation.history import Entry, item_tokens
-from inkernel.agent.conversation.notes import Cited, Notes, Step, read_notes
+from inkernel.agent.conversation.notes import Cited, Notes, PlanStep, read_notes
 from inkernel.agent.conversation.runs import (
     Marks,
-    RunHead,
-    Runs,
+    RunLog,
+    RunSummary,
     TurnHead,
     superseded_turns,
     turns_named,
@@ -35,8 +35,8 @@ LONG = estimate(NUMBERS) + 15
 """Tokens of a run that shows them."""
 
 
-def head(number: int, cell: str | None = None, by: str = "person", turn: int = 1) -> RunHead:
-    return RunHead(
+def head(number: int, cell: str | None = None, by: str = "person", turn: int = 1) -> RunSummary:
+    return RunSummary(
         handle=f"out-{number}",
         by="person" if by == "person" else "agent",
         key=cell or f"key-{number}",
@@ -80,14 +80,14 @@ def step(number: int, text: str, turn: int) -> list[Entry]:
     ]
 
 
-def known(runs: Runs, turn: int = 9, **more: object) -> Known:
+def known(runs: RunLog, turn: int = 9, **more: object) -> CompactionInput:
     validity = Validity(runs, **{k: v for k, v in more.items() if k in ("marks", "stale")})  # type: ignore[arg-type]
     turns = [TurnHead(number, f"said {number}", None, number) for number in range(1, turn + 1)]
     rest = {k: v for k, v in more.items() if k not in ("marks", "stale")}
-    return replace(Known(validity, turn, turns), **rest)  # type: ignore[arg-type]
+    return replace(CompactionInput(validity, turn, turns), **rest)  # type: ignore[arg-type]
 
 
-def shortened(entries: Sequence[Entry], about: Known, room: int) -> Shortened:
+def shortened(entries: Sequence[Entry], about: CompactionInput, room: int) -> CompactedWindow:
     kept: list[str] = []
 
     def keep(text: str, _turn: int) -> str:
@@ -97,13 +97,13 @@ def shortened(entries: Sequence[Entry], about: Known, room: int) -> Shortened:
     return shorten(entries, about, room, keep)
 
 
-def wire(done: Shortened) -> str:
+def wire(done: CompactedWindow) -> str:
     return b",".join(entry.item.wire for entry in done.entries).decode()
 
 
 class TestTheOrderOfSacrifice:
     def test_superseded_runs_go_first_and_then_nothing_more(self):
-        runs = Runs([head(1, "a"), head(2, "b"), head(3, "a")])
+        runs = RunLog([head(1, "a"), head(2, "b"), head(3, "a")])
         entries = [ran(1, NUMBERS), ran(2, NUMBERS), ran(3, NUMBERS), said("Go.", 9)]
         done = shortened(entries, known(runs), int(2.5 * LONG))
         assert done.dropped.words() == "1 superseded run"
@@ -111,7 +111,7 @@ class TestTheOrderOfSacrifice:
         assert NUMBERS[:40] in wire(done).replace("\\n", "\n")
 
     def test_a_superseded_step_keeps_its_call_and_says_by_what(self):
-        runs = Runs([head(1, "a", by="agent"), head(2, "a", by="agent", turn=2)])
+        runs = RunLog([head(1, "a", by="agent"), head(2, "a", by="agent", turn=2)])
         entries = [
             *(said("One.", 1), *step(1, NUMBERS, 1)),
             *(said("Two.", 2), *step(2, NUMBERS, 2), said("Go.", 9)),
@@ -121,7 +121,7 @@ class TestTheOrderOfSacrifice:
         assert done.dropped.superseded == 1 and done.dropped.turns == 0
 
     def test_then_the_bulk_of_old_outputs_the_oldest_first_with_their_handles(self):
-        runs = Runs([head(number) for number in range(1, 5)])
+        runs = RunLog([head(number) for number in range(1, 5)])
         entries = [*(ran(number, NUMBERS) for number in range(1, 5)), said("Go.", 9)]
         done = shortened(entries, known(runs), int(3.9 * LONG))
         assert done.dropped.cut == 1 and done.dropped.runs == 0
@@ -136,11 +136,11 @@ class TestTheOrderOfSacrifice:
             *(ran(number, NUMBERS) for number in (1, 2)),
             said("Go.", 9),
         ]
-        done = shortened(entries, known(Runs([head(1), head(2)])), int(2.9 * LONG))
+        done = shortened(entries, known(RunLog([head(1), head(2)])), int(2.9 * LONG))
         assert "[out-91 has it whole]" in wire(done)
 
     def test_then_old_images(self):
-        runs = Runs([head(1), head(2), head(3)])
+        runs = RunLog([head(1), head(2), head(3)])
         entries = [*(ran(n, image=n == 1) for n in (1, 2, 3)), said("Go.", 9)]
         whole = sum(item_tokens(entry.item) for entry in entries)
         done = shortened(entries, known(runs), whole + 40)
@@ -148,7 +148,7 @@ class TestTheOrderOfSacrifice:
         assert "input_image" not in wire(done)
 
     def test_then_old_cells_and_turns_become_entries_of_the_digest(self):
-        runs = Runs([head(number, turn=number) for number in range(1, 9)])
+        runs = RunLog([head(number, turn=number) for number in range(1, 9)])
         entries: list[Entry] = []
         for number in range(1, 9):
             entries += [ran(number, NUMBERS, number), said(f"Do {number}.", number)]
@@ -160,20 +160,20 @@ class TestTheOrderOfSacrifice:
         assert done.tokens <= 1_500
 
     def test_what_fits_loses_nothing(self):
-        runs = Runs([head(1, "a"), head(2, "a")])
+        runs = RunLog([head(1, "a"), head(2, "a")])
         entries = [ran(1, "a"), ran(2, "b"), said("Go.", 9)]
         done = shortened(entries, known(runs), 5_000)
         assert done.dropped.words() == "nothing" and done.folded == 0
 
     def test_what_was_said_last_and_the_last_step_stay_whatever_the_room(self):
-        runs = Runs([head(number, by="agent") for number in range(1, 6)])
+        runs = RunLog([head(number, by="agent") for number in range(1, 6)])
         steps = [entry for number in range(1, 6) for entry in step(number, NUMBERS, 9)]
         done = shortened([said("Go.", 9), *steps], known(runs), 400)
         kinds = [entry.kind for entry in done.entries]
         assert kinds == ["digest", "said", "model", "model", "output"]
 
     def test_a_pinned_cell_stays_whole_but_not_its_earlier_runs(self):
-        runs = Runs([head(1, "a"), head(2, "b"), head(3, "a"), *(head(n) for n in range(4, 9))])
+        runs = RunLog([head(1, "a"), head(2, "b"), head(3, "a"), *(head(n) for n in range(4, 9))])
         entries = [*(ran(number, NUMBERS) for number in range(1, 9)), said("Go.", 9)]
         marks = Marks(pinned=frozenset({"a"}))
         done = shortened(entries, known(runs, marks=marks), 2_500)
@@ -184,12 +184,12 @@ class TestTheOrderOfSacrifice:
     def test_a_turn_whose_cell_ran_again_is_superseded_by_the_later_one(self):
         turns = [TurnHead(1, "a", "ask"), TurnHead(2, "b", "other"), TurnHead(3, "a", "ask")]
         assert superseded_turns(turns) == {1: 3}
-        validity = Validity(Runs([head(1, by="agent")]), superseded={1: 3})
+        validity = Validity(RunLog([head(1, by="agent")]), superseded={1: 3})
         assert validity.after("out-1") == "turn 3" and validity.mark("out-1")
 
     @given(st.lists(st.integers(0, 900), max_size=12), st.integers(300, 4_000))
     def test_it_fits_where_the_last_unit_does(self, sizes: list[int], room: int):
-        runs = Runs([head(number) for number in range(1, len(sizes) + 1)])
+        runs = RunLog([head(number) for number in range(1, len(sizes) + 1)])
         cells = [ran(number, "word " * size) for number, size in enumerate(sizes, 1)]
         done = shortened([*cells, said("Go.", 9)], known(runs), room)
         least = (
@@ -221,14 +221,14 @@ class TestTheIndex:
         assert all(span in after for span in before if span[0] >= newest)
 
     def test_ten_thousand_runs_fit(self):
-        runs = Runs([head(number) for number in range(1, 10_001)])
+        runs = RunLog([head(number) for number in range(1, 10_001)])
         lines = index_lines(runs, 10_000, 1_500, lambda _head: "")
         assert sum(map(estimate, lines)) <= 1_500
         assert lines[0].startswith("- out-1–out-") and lines[-1].startswith("- out-10000 ")
 
     def test_a_range_says_how_its_runs_ended_and_what_they_bound(self):
         failed = replace(head(3), status="error", error="KeyError")
-        runs = Runs([failed if n == 3 else head(n) for n in range(1, 31)])
+        runs = RunLog([failed if n == 3 else head(n) for n in range(1, 31)])
         line = index_lines(runs, 30, 500, lambda _head: "")[0]
         assert line.startswith("- out-1–out-10: 9 ok, 1 error KeyError; bound x1, x2,")
 
@@ -236,7 +236,7 @@ class TestTheIndex:
     def test_every_run_that_is_shown_is_counted_once(
         self, upto: int, hidden: set[int], budget: int
     ):
-        runs = Runs([head(number, str(number)) for number in range(1, upto + 1)])
+        runs = RunLog([head(number, str(number)) for number in range(1, upto + 1)])
         about = known(runs, marks=Marks(hidden=frozenset(map(str, hidden))))
         for _ in range(2):  # again, from what was put together before
             lines = index_lines(runs, upto, budget, about.besides)
@@ -245,14 +245,14 @@ class TestTheIndex:
             assert sum(int(it[1]) if it else 1 for it in counts) == shown
 
     def test_hidden_runs_are_not_in_it(self):
-        runs = Runs([head(1, "a"), head(2, "b")])
+        runs = RunLog([head(1, "a"), head(2, "b")])
         about = known(runs, marks=Marks(hidden=frozenset({"a"})))
         assert index_lines(runs, 2, 500, about.besides) == [
             "- out-2 run 2, In [2]: ok, 200 tokens; bound x2 `x2 = load(2)`"
         ]
 
     def test_superseded_and_stale_runs_say_so(self):
-        runs = Runs([head(1, "a"), head(2, "a"), head(3)])
+        runs = RunLog([head(1, "a"), head(2, "a"), head(3)])
         about = known(runs, stale=frozenset({"out-3"}))
         first, second, third = index_lines(runs, 3, 500, about.besides)
         assert "; superseded by out-2 `" in first
@@ -278,11 +278,11 @@ class TestNames:
         ],
     )
     def test_runs_are_named_as_people_name_them(self, words: str, handles: list[str]):
-        runs = Runs([head(1, "cell-abc"), head(2), head(3)])
+        runs = RunLog([head(1, "cell-abc"), head(2), head(3)])
         assert [it.handle for it in runs.named(words)] == handles
 
     def test_a_count_is_the_latest_that_had_it(self):
-        runs = Runs([replace(head(1), count=7), replace(head(2), count=7)])
+        runs = RunLog([replace(head(1), count=7), replace(head(2), count=7)])
         assert [it.handle for it in runs.named("7")] == ["out-2"]
         turns = [TurnHead(1, "a", "ask-1", 5), TurnHead(2, "b", "ask-2", 5)]
         assert [it.turn for it in turns_named("5", turns)] == [2]
@@ -299,7 +299,7 @@ CITED = st.builds(Cited, text=WORDS, sources=SOURCES)
 NOTES = st.builds(
     Notes,
     state=WORDS | st.just(""),
-    plan=st.lists(st.builds(Step, text=WORDS, done=st.booleans()), max_size=3).map(tuple),
+    plan=st.lists(st.builds(PlanStep, text=WORDS, done=st.booleans()), max_size=3).map(tuple),
     decisions=st.lists(CITED, max_size=3).map(tuple),
     facts=st.lists(CITED, max_size=3).map(tuple),
 )
@@ -313,33 +313,33 @@ class TestTheDigest:
     @given(NOTES)
     def test_what_a_person_left_as_it_was_is_read_back_as_it_was(self, notes: Notes):
         digest = make_digest(parts(notes), 8_000)
-        again = edited(digest, digest.text)
+        again = edited_digest(digest, digest.text)
         assert again.notes == notes and again.text == digest.text and again.more == ""
 
     def test_a_section_of_the_persons_own_is_taken_over(self):
         digest = make_digest(parts(), 8_000)
         text = digest.text.replace("</digest>", "\n## Never\nDo not touch raw files.\n</digest>")
-        again = edited(digest, text)
+        again = edited_digest(digest, text)
         assert again.more == "## Never\nDo not touch raw files."
         later = make_digest(parts(again.notes, again.more), 8_000)
         assert "## Never\nDo not touch raw files." in later.text
 
     def test_a_title_in_what_the_person_said_is_none_of_the_digests(self):
         entries = [said("## Plan\n- [ ] mine", 1), answered("So.", 1), *[ran(1, NUMBERS)] * 4]
-        done = shortened([*entries, said("Go.", 9)], known(Runs([head(1)])), 700)
+        done = shortened([*entries, said("Go.", 9)], known(RunLog([head(1)])), 700)
         assert "> ## Plan" in done.digest.text
-        assert edited(done.digest, done.digest.text).notes.plan == ()
+        assert edited_digest(done.digest, done.digest.text).notes.plan == ()
 
     def test_a_long_word_of_the_person_is_cut_in_its_middle_and_says_how_to_have_it(self):
         entries = [said("first " * 2_000, 1), answered("So.", 1), *[ran(1, NUMBERS)] * 4]
-        done = shortened([*entries, said("Go.", 9)], known(Runs([head(1)])), 2_000)
+        done = shortened([*entries, said("Go.", 9)], known(RunLog([head(1)])), 2_000)
         assert (
             "left out …]" in done.digest.text
             and "(recall turn 1 has all of it)" in done.digest.text
         )
 
     def test_all_sections_have_titles_that_are_known(self):
-        notes = Notes(state="s", plan=(Step(text="p"),), decisions=(), facts=())
+        notes = Notes(state="s", plan=(PlanStep(text="p"),), decisions=(), facts=())
         text = make_digest(parts(notes), 8_000).text
         titles = [line[3:] for line in text.splitlines() if line.startswith("## ")]
         assert set(titles) <= {*SECTIONS, *MADE}

@@ -12,25 +12,25 @@ from hypothesis import strategies as st
 from inkernel.agent.config.project import Doc
 from inkernel.agent.context.changes import (
     Budget,
-    Place,
+    Environment,
+    KnownContext,
     Snapshot,
-    Told,
     difference,
-    place_difference,
+    environment_difference,
 )
 
 DOC = Doc(Path("/home/ada/rain/AGENTS.md"), "Use metric units.\n")
 
 
-def texts(told: Place | None, now: Place) -> list[str]:
-    known = place_difference(Told(), told)[1] if told else Told()
+def texts(told: Environment | None, now: Environment) -> list[str]:
+    known = environment_difference(KnownContext(), told)[1] if told else KnownContext()
     tellings, _ = difference(known, Snapshot(now), Budget())
     items = [json.loads(telling.item.wire) for telling in tellings]
     assert all(item["role"] == "user" for item in items)
     return ["".join(part["text"] for part in item["content"]) for item in items]
 
 
-def test_at_first_all_is_told_instructions_before_facts(place: Place):
+def test_at_first_all_is_told_instructions_before_facts(place: Environment):
     docs, facts = texts(None, replace(place, docs=(DOC,), packages={"numpy": "2.1", "dask": "9"}))
     assert docs == (
         "<project_instructions>\n# /home/ada/rain/AGENTS.md\n\nUse metric units.\n"
@@ -48,7 +48,7 @@ def test_at_first_all_is_told_instructions_before_facts(place: Place):
     ]
 
 
-def test_nothing_is_told_of_what_is_not_there(place: Place):
+def test_nothing_is_told_of_what_is_not_there(place: Environment):
     (facts,) = texts(None, replace(place, notebook=None))
     assert "notebook" not in facts
     assert "imported" not in facts
@@ -65,20 +65,20 @@ def test_nothing_is_told_of_what_is_not_there(place: Place):
     ],
 )
 def test_a_changed_fact_is_one_message_with_that_fact(
-    place: Place, change: dict[str, Any], line: str
+    place: Environment, change: dict[str, Any], line: str
 ):
     told = replace(place, docs=(DOC,), packages={"dask": "9"})
     assert texts(told, replace(told, **change)) == [f"<environment>\n{line}\n</environment>"]
 
 
-def test_changed_instructions_are_one_message(place: Place):
+def test_changed_instructions_are_one_message(place: Environment):
     told = replace(place, docs=(DOC,))
     (text,) = texts(told, replace(told, docs=(DOC, Doc(Path("/x/AGENTS.md"), "More.", cut=True))))
     assert "Use metric units." in text
     assert "# /x/AGENTS.md\n\nMore.\n\n[cut off here]" in text
 
 
-def test_instructions_that_are_gone_are_said_to_be_gone(place: Place):
+def test_instructions_that_are_gone_are_said_to_be_gone(place: Environment):
     assert texts(replace(place, docs=(DOC,)), place) == [
         "<project_instructions>\nThere are none any more.\n</project_instructions>"
     ]
@@ -86,7 +86,7 @@ def test_instructions_that_are_gone_are_said_to_be_gone(place: Place):
 
 names = st.sampled_from(["a", "b", "c"])
 places = st.builds(
-    Place,
+    Environment,
     cwd=names,
     date=names,
     timezone=names,
@@ -98,12 +98,12 @@ places = st.builds(
 
 
 @given(places)
-def test_what_was_told_is_not_told_again(told: Place):
+def test_what_was_told_is_not_told_again(told: Environment):
     assert texts(told, replace(told, packages=dict(told.packages))) == []
 
 
-@given(places, places, st.sampled_from([field.name for field in fields(Place)]))
-def test_what_differs_is_told_and_says_something(told: Place, other: Place, name: str):
+@given(places, places, st.sampled_from([field.name for field in fields(Environment)]))
+def test_what_differs_is_told_and_says_something(told: Environment, other: Environment, name: str):
     now = replace(told, **{name: getattr(other, name)})
     items = texts(told, now)
     assert bool(items) == (told != now)

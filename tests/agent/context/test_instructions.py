@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from inkernel.agent.config.settings import Settings
-from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.context.instructions import instructions, make_fields
 from inkernel.agent.protocol.verbatim_json import dumps
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.request import Request
-from inkernel.agent.session import Said, Session
+from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import play, repeat_code
 from inkernel.agent.tools.run_cell import run_cell_tool
 
@@ -28,10 +28,10 @@ def head_of(target: Target = OPENAI, **choices: Any) -> dict[str, Any]:
     return json.loads(Request.of(fields, bytearray()).wire(b""))
 
 
-def test_a_fresh_request_is_the_golden_one(session_for: Callable[..., Session], place: Place):
+def test_a_fresh_request_is_the_golden_one(session_for: Callable[..., Session], place: Environment):
     session = session_for(play([]), TOOL, target=OPENAI)
     session.begin(
-        Said("How much rain fell?", Snapshot(place), attached=("<variable>weather</variable>",))
+        Prompt("How much rain fell?", Snapshot(place), attached=("<variable>weather</variable>",))
     )
     body = Request.of(session.fields(), session.conversation.history.wire).wire(b'"stream":true,')
     request = json.loads(body)

@@ -5,19 +5,19 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.context.changes import Told
+from inkernel.agent.context.changes import KnownContext
 from inkernel.agent.context.variables import NEW_KERNEL, ToldName, name_digest, tell_names
-from inkernel.agent.protocol.observed import NameSeen
+from inkernel.agent.protocol.observed import Variable
 
 MANY = 10_000
 
 
-def names(*lines: str, evidence: str = "1") -> dict[str, NameSeen]:
-    return {(name := line.partition(":")[0]): NameSeen(name, line, evidence) for line in lines}
+def names(*lines: str, evidence: str = "1") -> dict[str, Variable]:
+    return {(name := line.partition(":")[0]): Variable(name, line, evidence) for line in lines}
 
 
 def tell(
-    told: dict[str, NameSeen], now: dict[str, NameSeen], budget: int = 1000, said: str = ""
+    told: dict[str, Variable], now: dict[str, Variable], budget: int = 1000, said: str = ""
 ) -> str:
     return tell_names(told, now, budget, frozenset(said.split()))
 
@@ -76,18 +76,18 @@ def test_many_that_are_gone_are_counted():
     assert tell(told, {}).splitlines()[1].endswith(f"n49 and {MANY - 50:,} more")
 
 
-def told_of(now: Iterable[NameSeen]) -> Told:
-    return Told(names={seen.name: seen for seen in now})
+def told_of(now: Iterable[Variable]) -> KnownContext:
+    return KnownContext(names={seen.name: seen for seen in now})
 
 
 seen = st.builds(
-    NameSeen, st.sampled_from("abcd"), st.sampled_from(("1", "2")), st.sampled_from(("x", "y"))
+    Variable, st.sampled_from("abcd"), st.sampled_from(("1", "2")), st.sampled_from(("x", "y"))
 )
 
 
 @given(st.lists(st.lists(seen, max_size=4), min_size=1))
-def test_the_record_of_the_changes_gives_what_was_told(snapshots: list[list[NameSeen]]):
-    told, read_back = Told(), Told()
+def test_the_record_of_the_changes_gives_what_was_told(snapshots: list[list[Variable]]):
+    told, read_back = KnownContext(), KnownContext()
     for snapshot in snapshots:
         after = told_of(snapshot)
         read_back = read_back.changed_by(told.changes(after))

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
-from inkernel.agent.conversation.runs import RunHead
+from inkernel.agent.conversation.runs import RunSummary
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.text import search
 from inkernel.agent.text.lines import Lines
 from inkernel.agent.text.tokens import estimate
-from inkernel.agent.text.truncation import run_pieces, whole
+from inkernel.agent.text.truncation import run_parts_of, whole
 from inkernel.agent.tools import output
 from inkernel.agent.tools.output import output_tool
 from inkernel.agent.tools.run_cell import tell
@@ -39,18 +39,18 @@ def record(tmp_path: Path) -> Iterator[Record]:
 @pytest.fixture
 def ask(record: Record) -> Callable[..., Any]:
     """Asks the tool for a slice of TEXT, which is kept as out-1."""
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     outputs.keep(TEXT)
     return asker(outputs)
 
 
-def shown(_head: RunHead) -> bool:
+def shown(_head: RunSummary) -> bool:
     """The person hides nothing."""
     return False
 
 
 def asker(
-    outputs: Outputs, output_tokens: int = 1_000, hidden: Container[str] = ()
+    outputs: OutputStore, output_tokens: int = 1_000, hidden: Container[str] = ()
 ) -> Callable[..., Any]:
     """Asks the tool with the given arguments."""
     tool = output_tool(outputs, output_tokens, lambda head: head.handle in hidden)
@@ -73,7 +73,7 @@ RUN = run_with(
 
 
 def test_handles_count_what_was_kept(record: Record):
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     assert [outputs.keep("a"), outputs.keep_run("c", RUN), outputs.keep("b")] == [
         *("out-1", "out-2", "out-3"),
     ]
@@ -81,15 +81,15 @@ def test_handles_count_what_was_kept(record: Record):
 
 
 def test_the_full_form_is_the_text_that_was_cut(record: Record):
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     outputs.keep(SPECIAL)
     outputs.keep_run("c", RUN)
     assert outputs.lines("out-1").text == SPECIAL
-    assert outputs.lines("out-2").text == f"{whole(run_pieces(RUN))}\nsource:\ncode"
+    assert outputs.lines("out-2").text == f"{whole(run_parts_of(RUN))}\nsource:\ncode"
 
 
 def test_the_lines_that_a_cut_names_are_those_of_the_full_form(record: Record):
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     told = tell(RUN, 300, outputs.keep_run("c", RUN)).text
     (first, last), *_ = re.findall(r"lines (\d+)–(\d+) of out-1", told)
     before, after = told.split(f"[… lines {first}–{last}")[0].rsplit("\n", 2)[-2:]
@@ -98,10 +98,10 @@ def test_the_lines_that_a_cut_names_are_those_of_the_full_form(record: Record):
 
 
 def test_after_a_resume_handles_and_texts_are_the_same(record: Record):
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     outputs.keep(SPECIAL)
     outputs.keep_run("c", RUN)
-    again = Outputs(record, resume(record.path).outputs)
+    again = OutputStore(record, resume(record.path).outputs)
     assert again.handles == outputs.handles
     for handle in again.handles:
         assert again.lines(handle).text == outputs.lines(handle).text
@@ -109,7 +109,7 @@ def test_after_a_resume_handles_and_texts_are_the_same(record: Record):
 
 
 def test_a_record_that_was_changed_under_us_is_an_error(record: Record):
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     outputs.keep("a")
     outputs.keep("b")
     swapped = record.path.read_bytes().replace(b'"out-1"', b'"out-9"')
@@ -137,7 +137,7 @@ async def test_a_long_slice_is_bounded_and_says_how_to_go_on(ask: Callable[..., 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_going_on_as_told_gives_the_whole_text(tmp_path: Path, text: str):
     record = Record(tmp_path / "s.jsonl")
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     ask = asker(outputs, 100)
     handle = outputs.keep(text)
     start, got = 1, 0
@@ -152,7 +152,7 @@ async def test_going_on_as_told_gives_the_whole_text(tmp_path: Path, text: str):
 
 
 async def test_one_endless_line_is_read_in_parts(record: Record):
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     outputs.keep("x" * 2_000_000 + "needle" + "y" * 2_000_000)
     told = await asker(outputs)(grep="needle")
     (number,) = re.findall(r"^(\d+):", told.text, re.MULTILINE)
@@ -190,9 +190,9 @@ async def test_a_search_within_lines_and_one_that_finds_nothing(ask: Callable[..
 async def test_matches_beyond_the_most_that_are_found_are_reached_from_a_later_start(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(search, "MOST", 100)
-    monkeypatch.setattr(output, "MOST", 100)
-    outputs = Outputs(record)
+    monkeypatch.setattr(search, "MAX_MATCHES", 100)
+    monkeypatch.setattr(output, "MAX_MATCHES", 100)
+    outputs = OutputStore(record)
     outputs.keep(TEXT)
     for pattern in ("row", "ro[w]"):
         told = await asker(outputs)(grep=pattern)
@@ -206,7 +206,7 @@ async def test_following_a_search_shows_every_match_once_as_a_match(
     tmp_path: Path, matching: set[int], width: int
 ):
     record = Record(tmp_path / "s.jsonl")
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     words = ["needle" if n in matching else "hay" for n in range(1, 201)]
     handle = outputs.keep("\n".join(f"{word} {'x ' * (width // 4)}" for word in words))
     start, seen = 1, set[int]()
@@ -224,8 +224,8 @@ async def test_following_a_search_shows_every_match_once_as_a_match(
 async def test_a_pattern_that_takes_for_ever_is_given_up(
     record: Record, pattern: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(search, "SECONDS", 1.0)
-    outputs = Outputs(record)
+    monkeypatch.setattr(search, "SEARCH_SECONDS", 1.0)
+    outputs = OutputStore(record)
     outputs.keep("a" * 5_000 + "a,1" * 3_000)
     told = await asker(outputs)(grep=pattern)
     assert told.status == "error" and "takes too long" in told.text
@@ -257,14 +257,14 @@ async def test_a_record_that_is_gone_is_told_to_the_model(record: Record, ask: C
 
 
 def test_the_tool_reads_only_and_checks_its_arguments(record: Record, call: Callable[..., Any]):
-    tool = output_tool(Outputs(record), 1_000, shown)
+    tool = output_tool(OutputStore(record), 1_000, shown)
     assert tool.reads_only
     wrong = read_arguments(tool, call("output", "c", {"handle": "out-1", "start": 0}))
     assert isinstance(wrong, ToolOutput) and "start" in wrong.text
 
 
 async def test_what_the_person_hides_is_not_read(record: Record):
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     handle = outputs.keep_run("call", RUN)
     told = await asker(outputs, hidden=(handle,))(handle=handle)
     assert told.text == "out-1 is hidden from you by the person." and told.status == "error"
@@ -278,7 +278,7 @@ def test_a_display_that_is_nested_too_deep_for_json_is_kept_as_text(
     for _ in range(depth):
         nested = [nested]
     deep = DisplayOutput(data={"application/json": nested, "text/plain": "plain"})
-    outputs = Outputs(record)
+    outputs = OutputStore(record)
     handle = outputs.keep_run("c", CellRun(source="deep", status="ok", outputs=(deep, deep)))
     kept = outputs.line(handle)["outputs"]
     assert [each["data"]["text/plain"] for each in kept] == ["plain", "plain"]

@@ -13,18 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inkernel.agent.config.settings import Settings
-from inkernel.agent.context.changes import Place, Snapshot
+from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.conversation.history import History
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
-from inkernel.agent.conversation.runs import Runs
+from inkernel.agent.conversation.runs import RunLog
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.items import FunctionCall, call_output, message, parse_item, text_part
 from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.session import INTERRUPTED, Said, Session, conversation_of
+from inkernel.agent.session import INTERRUPTED, Prompt, Session, conversation_of
 from inkernel.agent.testing import answer, play
 
 TEXT = st.text(max_size=40) | st.sampled_from(
@@ -51,7 +51,7 @@ OP = st.one_of(
     st.tuples(st.just("close")),
 )
 OPS = st.lists(OP, max_size=25)
-PLACE = Place("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4")
+PLACE = Environment("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4")
 NOBODY = answer(Verdict(decision="deny", reason="nobody", by="nobody"))
 
 
@@ -65,19 +65,19 @@ def session_on(record: Record) -> Session:
         sample=play([]),
         approve=NOBODY,
         record=record,
-        outputs=Outputs(record),
+        outputs=OutputStore(record),
     )
 
 
 def resumed_session(session: Session) -> Session:
     """The session as its record tells it."""
     found = resume(session.record.path)
-    outputs = Outputs(session.record, found.outputs, Runs(found.runs, found.ended))
+    outputs = OutputStore(session.record, found.outputs, RunLog(found.runs, found.ended))
     return replace(session, conversation=conversation_of(found), outputs=outputs)
 
 
 @contextmanager
-def new_session() -> Iterator[tuple[Session, Outputs]]:
+def new_session() -> Iterator[tuple[Session, OutputStore]]:
     """A session with a record of its own, its first line written."""
     with tempfile.TemporaryDirectory() as folder:
         record = Record(Path(folder) / "s.jsonl")
@@ -88,11 +88,11 @@ def new_session() -> Iterator[tuple[Session, Outputs]]:
             record.close()
 
 
-def do(session: Session, outputs: Outputs, op: tuple[Any, ...]) -> None:
+def do(session: Session, outputs: OutputStore, op: tuple[Any, ...]) -> None:
     """One step of a conversation, through the session as the loop takes it."""
     match op:
         case ("turn", said, cell, cwd):
-            session.begin(Said(said, Snapshot(replace(PLACE, cwd=cwd)), cell=cell))
+            session.begin(Prompt(said, Snapshot(replace(PLACE, cwd=cwd)), cell=cell))
         case ("text", text):
             session.commit(message("assistant", {"type": "output_text", "text": text}))
         case ("wire", wire):
@@ -142,7 +142,7 @@ def test_what_is_resumed_is_what_was_lived(ops: list[tuple[Any, ...]]):
         )
         assert resumed.usage.input == sum(op[1] for op in ops if op[0] == "sample")
         assert (resumed.last is None) == (not any(op[0] == "sample" for op in ops))
-        again = Outputs(session.record, resumed.outputs)
+        again = OutputStore(session.record, resumed.outputs)
         assert [again.lines(handle).text for handle in again.handles] == [
             op[1] for op in ops if op[0] == "keep"
         ]
@@ -183,7 +183,7 @@ def test_cut_off_at_any_byte_it_is_a_beginning_that_can_go_on(
         record = Record(path)
         going_on = replace(session, record=record, conversation=conversation_of(resumed))
         going_on.close_open_calls()
-        going_on.begin(Said("go on", Snapshot(PLACE)))
+        going_on.begin(Prompt("go on", Snapshot(PLACE)))
         same(resume(path).history, going_on.conversation.history)
         assert going_on.conversation.history.open_calls == ()
         record.close()
@@ -223,11 +223,11 @@ def test_reasoning_that_a_crash_cut_off_from_what_followed_is_left_out_for_good(
 
 def test_what_was_told_is_not_told_again_after_a_resume(tmp_path: Path):
     session = session_on(Record(tmp_path / "s.jsonl"))
-    session.begin(Said("one", Snapshot(PLACE)))
+    session.begin(Prompt("one", Snapshot(PLACE)))
     resumed = resume(session.record.path)
     session = replace(session, conversation=conversation_of(resumed))
     before = len(session.conversation.history.entries)
-    session.begin(Said("two", Snapshot(PLACE)))
+    session.begin(Prompt("two", Snapshot(PLACE)))
     assert [entry.kind for entry in session.conversation.history.entries[before:]] == ["said"]
 
 

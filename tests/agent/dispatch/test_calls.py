@@ -10,17 +10,23 @@ import pytest
 from inkernel.agent.conversation.record import read_record
 from inkernel.agent.errors import TurnInterrupted
 from inkernel.agent.protocol.actions import Action, Verdict
-from inkernel.agent.protocol.events import ApprovalNeeded, Event, Judged, ToolEnded, ToolStarted
+from inkernel.agent.protocol.events import (
+    ApprovalNeeded,
+    Event,
+    ToolEnded,
+    ToolStarted,
+    VerdictGiven,
+)
 from inkernel.agent.protocol.items import FunctionCallOutput, Item
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished, SamplePart
+from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import INTERRUPTED, Session
 from inkernel.agent.testing import answer, play
-from inkernel.agent.tools.tool import Tool, ToolOutput, told
+from inkernel.agent.tools.tool import Tool, ToolOutput, text_output
 
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
 Make = Callable[..., Any]
-END = Finished(None)
+END = ResponseDone(None)
 PATIENCE = 10
 """Seconds until a test gives up on what should happen at once."""
 
@@ -32,7 +38,7 @@ def outputs(session: Session) -> list[tuple[str, str]]:
 
 
 def of_call(events: list[Event], call_id: str) -> list[Event]:
-    kinds = (ApprovalNeeded, Judged, ToolStarted, ToolEnded)
+    kinds = (ApprovalNeeded, VerdictGiven, ToolStarted, ToolEnded)
     return [event for event in events if isinstance(event, kinds) and event.call_id == call_id]
 
 
@@ -181,12 +187,12 @@ async def test_policy_deny_lets_look_but_run_nothing(calls: Make, call: Make, to
     [
         (
             Verdict(decision="allow", reason="you said yes", by="user"),
-            [ApprovalNeeded, Judged, ToolStarted, ToolEnded],
+            [ApprovalNeeded, VerdictGiven, ToolStarted, ToolEnded],
             "t x",
         ),
         (
             Verdict(decision="deny", reason="you said no: not on Sundays", by="user"),
-            [ApprovalNeeded, Judged, ToolEnded],
+            [ApprovalNeeded, VerdictGiven, ToolEnded],
             "Not run: you said no: not on Sundays.",
         ),
     ],
@@ -234,7 +240,7 @@ async def test_every_call_that_runs_has_its_verdict_in_the_record(
     )
     lines = [line for line in read_record(session.record.path) if line["kind"] == "verdict"]
     assert [line["call_id"] for line in lines] == ["a", "b"]
-    judged = [event for event in events if isinstance(event, Judged)]
+    judged = [event for event in events if isinstance(event, VerdictGiven)]
     assert [e.verdict.decision for e in judged] == [line["decision"] for line in lines]
 
 
@@ -242,7 +248,7 @@ async def test_an_interrupted_step_ends_the_turn_and_closes_the_calls_after_it(
     calls: Make, call: Make, tool: Make
 ):
     async def stopped(call_id: str, word: str) -> ToolOutput:
-        return told("half", "interrupted")
+        return text_output("half", "interrupted")
 
     items = [call("t", "a"), call("u", "b"), call("u", "c")]
     session, events, error = await calls(items, tool("t", stopped), tool("u"))

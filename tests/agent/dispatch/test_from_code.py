@@ -11,7 +11,7 @@ from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.events import Event
 from inkernel.agent.session import Session
 from inkernel.agent.testing import answer, play
-from inkernel.agent.tools.tool import Tool, told
+from inkernel.agent.tools.tool import Tool, text_output
 
 Make = Callable[..., Any]
 
@@ -73,7 +73,7 @@ async def test_what_is_not_allowed_is_not_run(lent: Make, tool: Make, policy: st
 
 async def test_wrong_arguments_and_failures_are_raised_in_the_code(lent: Make, tool: Make):
     async def fail(call_id: str, word: str) -> Any:
-        return told("It broke.", "error")
+        return text_output("It broke.", "error")
 
     functions, _, session, _ = lent(tool("look", reads_only=True), tool("break_", fail, True))
     with pytest.raises(ToolCallError, match="arguments of look are wrong: word"):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from inkernel.agent import errors
-from inkernel.agent.protocol.failures import Answer, error_in_stream, error_of, retry_after
+from inkernel.agent.protocol.failures import ServerAnswer, error_in_stream, error_of, retry_after
 
 
 def answer(
@@ -14,9 +14,9 @@ def answer(
     body: bytes | object = b"",
     headers: Mapping[str, str] | None = None,
     key_source: str | None = None,
-) -> Answer:
+) -> ServerAnswer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer("host:1", "m", status, headers or {}, raw, key_source)
+    return ServerAnswer("host:1", "m", status, headers or {}, raw, key_source)
 
 
 def error(code: object, message: str = "Said so.", **more: object) -> dict[str, object]:
@@ -52,7 +52,7 @@ def error(code: object, message: str = "Said so.", **more: object) -> dict[str, 
         (answer(400, b"[" * 99_999), errors.ProtocolError),
     ],
 )
-def test_an_answer_is_an_error_of_its_kind(given: Answer, kind: type[errors.ModelError]):
+def test_an_answer_is_an_error_of_its_kind(given: ServerAnswer, kind: type[errors.ModelError]):
     found = error_of(given)
     assert type(found) is kind
     assert "host:1" in found.message or kind is errors.ContextLengthError
@@ -238,5 +238,7 @@ def test_headers_beside_the_error_count_too():
 
 def test_a_key_is_hidden_before_it_is_cut():
     body = json.dumps({"error": {"message": "x" * 295 + "sk-secret"}}).encode()
-    found = error_of(Answer("h", "m", 400, {}, body, None, lambda t: t.replace("sk-secret", "")))
+    found = error_of(
+        ServerAnswer("h", "m", 400, {}, body, None, lambda t: t.replace("sk-secret", ""))
+    )
     assert "sk-s" not in found.message

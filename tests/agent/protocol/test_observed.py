@@ -6,14 +6,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.protocol.observed import CellSeen, find_stale
+from inkernel.agent.protocol.observed import UserCellRun, find_stale
 
 
-def run(number: int, **fields: Any) -> CellSeen:
-    return CellSeen(number, None, number, "…", "ok", **fields)
+def run(number: int, **fields: Any) -> UserCellRun:
+    return UserCellRun(number, None, number, "…", "ok", **fields)
 
 
-def stale(*runs: CellSeen, steps: Mapping[int, tuple[str, ...]] | None = None) -> dict[str, Any]:
+def stale(*runs: UserCellRun, steps: Mapping[int, tuple[str, ...]] | None = None) -> dict[str, Any]:
     return dict(find_stale(runs, steps or {}))
 
 
@@ -32,9 +32,9 @@ def test_what_a_run_changes_itself_makes_it_not_stale():
 
 def test_a_superseded_run_is_not_called_stale_but_what_read_it_is():
     first, reader, again = run(1, bound=("a",)), run(2, reads=("a",)), run(3, bound=("a",))
-    again = CellSeen(3, None, 3, "…", "ok", bound=("a",), supersedes=1)
+    again = UserCellRun(3, None, 3, "…", "ok", bound=("a",), supersedes=1)
     assert stale(first, reader, again) == {"run 2, In [2]": ("a",)}
-    rerun = CellSeen(4, None, 4, "…", "ok", reads=("a",), supersedes=2)
+    rerun = UserCellRun(4, None, 4, "…", "ok", reads=("a",), supersedes=2)
     assert stale(first, reader, again, rerun) == {}
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.protocol.verbatim_json import elements, loads, members
+from inkernel.agent.protocol.verbatim_json import array_elements, loads, members
 
 SPACE = st.text(" \t\r\n", max_size=2)
 LONE = "\ud83d"
@@ -77,7 +77,7 @@ def test_what_lies_in_an_object_is_cut_out_to_the_byte(
 def test_what_lies_in_an_array_is_cut_out_to_the_byte(inside: list[str], space: str):
     whole = "[" + (",".join(f"{space}{value}{space}" for value in inside) or space) + "]"
     loads(whole.encode())
-    assert elements(whole) == inside
+    assert array_elements(whole) == inside
 
 
 @given(values.flatmap(spelled))
@@ -122,4 +122,4 @@ def test_a_constant_that_is_no_json_is_read_but_not_kept(constant: str):
     with pytest.raises(ValueError, match="is no JSON"):
         members(f'{{"a": {constant}}}')
     with pytest.raises(ValueError, match="is no JSON"):
-        elements(f"[[{constant}]]")
+        array_elements(f"[[{constant}]]")

@@ -7,7 +7,7 @@ import pytest
 
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.errors import AuthError, ModelError, NoModelError, UnreachableError
-from inkernel.agent.providers.catalog import LOCAL, OPENAI, PROVIDERS, Traits
+from inkernel.agent.providers.catalog import LOCAL, OPENAI, PROVIDERS, Capabilities
 from inkernel.agent.providers.keys import Keys
 from inkernel.agent.providers.resolve import PROBE_TIMEOUT, Target, chosen_name, find_target
 
@@ -251,5 +251,5 @@ def test_a_path_stands_before_the_query_of_an_address(base_url: str, url: str):
 @pytest.mark.parametrize("may", [True, False])
 @pytest.mark.parametrize("can", [True, False])
 def test_responses_are_stored_where_it_is_possible_and_allowed(may: bool, can: bool):
-    target = Target("p", OWN, "m", traits=Traits(stores=can))
+    target = Target("p", OWN, "m", traits=Capabilities(stores=can))
     assert target.stores(Settings(store=may)) is (may and can)

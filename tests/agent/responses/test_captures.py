@@ -9,7 +9,7 @@ import pytest
 from inkernel.agent.errors import ModelError
 from inkernel.agent.protocol.items import FunctionCall, Item, Message, Reasoning
 from inkernel.agent.responses.sse import Decoder
-from inkernel.agent.responses.stream import Finished, ResponseReader, SamplePart
+from inkernel.agent.responses.stream import ResponseDone, ResponseReader, SamplePart
 
 FOLDER = Path(__file__).parent / "captures"
 EXPECTED: dict[str, Any] = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))
@@ -23,7 +23,7 @@ def told(part: SamplePart) -> Any:
             return {"calls": part.name, "with": json.loads(part.arguments)}
         case Reasoning():
             return {"thinks": "\n".join(part.paragraphs)}
-        case Finished():
+        case ResponseDone():
             return {"usage": part.usage.model_dump() if part.usage else None}
         case _:
             raise AssertionError(part)
@@ -36,7 +36,7 @@ def replay(stream: bytes, chunk: int) -> list[Any]:
     try:
         for at in range(0, len(stream), chunk):
             for part in reader.read_all(decoder.feed(stream[at : at + chunk])):
-                said += [told(part)] if isinstance(part, Item | Finished) else []
+                said += [told(part)] if isinstance(part, Item | ResponseDone) else []
     except ModelError as error:
         said.append({"error": type(error).__name__})
     return said

@@ -17,7 +17,7 @@ from inkernel.agent.responses import retry
 from inkernel.agent.responses.client import Client
 from inkernel.agent.responses.http import list_models
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished
+from inkernel.agent.responses.stream import ResponseDone
 from inkernel.agent.scripted.server import ScriptedServer
 from inkernel.agent.session import Session
 
@@ -70,7 +70,7 @@ async def test_a_response_is_streamed_in_parts(scripted: Make, client_for: Make)
     parts = await parts_of(client_for(target_of(scripted(YES))))
     assert "".join(part.text for part in parts if isinstance(part, TextDelta)) == "Yes, it is."
     assert [part.text for part in parts if isinstance(part, Message)] == ["Yes, it is."]
-    assert isinstance(parts[-1], Finished)
+    assert isinstance(parts[-1], ResponseDone)
     assert parts[-1].usage is not None
 
 

@@ -20,7 +20,7 @@ from inkernel.agent.responses import http as http_module
 from inkernel.agent.responses.client import Client
 from inkernel.agent.responses.http import list_models
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished
+from inkernel.agent.responses.stream import ResponseDone
 from inkernel.agent.scripted.server import ScriptedServer
 
 Make = Callable[..., Any]
@@ -177,7 +177,7 @@ async def test_one_connection_serves_one_request_after_the_other(
 
     client = client_for(await serve(peer))
     for _ in range(3):
-        assert await parts_of(client) == [Finished(None)]
+        assert await parts_of(client) == [ResponseDone(None)]
     assert connections == 1
     await client.close()
 
@@ -189,7 +189,7 @@ async def test_a_stream_left_open_after_its_response_keeps_nobody(serve: Make, c
         assert await left(reader)
 
     client = client_for(await serve(peer), idle_timeout=LONG, first_event_timeout=LONG)
-    assert await asyncio.wait_for(parts_of(client), PATIENCE) == [Finished(None)]
+    assert await asyncio.wait_for(parts_of(client), PATIENCE) == [ResponseDone(None)]
 
 
 async def test_a_stream_that_says_done_without_an_answer_is_broken_at_once(
@@ -215,7 +215,7 @@ async def test_a_client_can_be_used_after_it_was_closed(scripted: Make, client_f
 IN_TWO_LOOPS = """
 import asyncio, sys
 from inkernel.agent.responses.client import Client
-from inkernel.agent.providers.catalog import Traits
+from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.request import Request
 from inkernel.agent.config.settings import Settings
@@ -224,7 +224,7 @@ async def ask():
     request = Request.of(b'"model":"m"', bytearray(b'{"role":"user","content":"Hello"}'))
     return [part async for part in client.sample(request)][-2].text
 
-target = Target("scripted", sys.argv[1], "m", traits=Traits(websocket=True))
+target = Target("scripted", sys.argv[1], "m", traits=Capabilities(websocket=True))
 client = Client(target, Settings(transport=sys.argv[2]))
 for _ in range(2):
     print(asyncio.run(ask()))
@@ -323,7 +323,7 @@ async def test_comments_before_the_first_event_are_a_server_that_is_about_to_beg
         writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DONE), DONE))
 
     assert await parts_of(client_for(await serve(peer), first_event_timeout=0.5)) == [
-        Finished(None)
+        ResponseDone(None)
     ]
 
 

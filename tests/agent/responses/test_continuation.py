@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.responses.continuation import Link
-from inkernel.agent.responses.request import Held, Request
+from inkernel.agent.responses.continuation import StoredResponse
+from inkernel.agent.responses.request import HeldPrefix, Request
 
 FIELDS = b'"model":"m"'
 items = st.integers(0, 3).map(lambda n: json.dumps({"type": "x", "n": n}).encode())
@@ -27,7 +27,7 @@ def test_what_is_held_and_what_is_sent_make_the_whole(
     asked: list[bytes], given_back: list[bytes], new: list[bytes]
 ):
     history = history_of(asked)
-    link = Link("resp_1", Request.of(FIELDS, history), tuple(given_back))
+    link = StoredResponse("resp_1", Request.of(FIELDS, history), tuple(given_back))
     grown(history, [*given_back, *new])
     request = Request.of(FIELDS, history)
     held = link.held_of(request)
@@ -44,7 +44,7 @@ def test_a_response_that_is_not_wholly_in_the_history_is_not_built_on(
     asked: list[bytes], given_back: list[bytes], new: list[bytes], data: st.DataObject
 ):
     history = history_of(asked)
-    link = Link("resp_1", Request.of(FIELDS, history), tuple(given_back))
+    link = StoredResponse("resp_1", Request.of(FIELDS, history), tuple(given_back))
     kept = data.draw(st.lists(st.sampled_from(given_back), max_size=len(given_back) - 1))
     grown(history, [*kept, *new])
     held = link.held_of(Request.of(FIELDS, history))
@@ -54,9 +54,9 @@ def test_a_response_that_is_not_wholly_in_the_history_is_not_built_on(
 
 def test_other_fields_or_another_history_make_the_request_whole():
     history = history_of([b'{"n":1}'])
-    link = Link("resp_1", Request.of(FIELDS, history), (b'{"n":2}',))
+    link = StoredResponse("resp_1", Request.of(FIELDS, history), (b'{"n":2}',))
     grown(history, [b'{"n":2}', b'{"n":3}'])
-    assert link.held_of(Request.of(FIELDS, history)) == Held("resp_1", 16)
+    assert link.held_of(Request.of(FIELDS, history)) == HeldPrefix("resp_1", 16)
     assert link.held_of(Request.of(b'"model":"n"', history)) is None
     assert link.held_of(Request.of(FIELDS, bytearray(history))) is None
 
@@ -64,7 +64,7 @@ def test_other_fields_or_another_history_make_the_request_whole():
 @pytest.mark.parametrize("more", [[], [b'{"n":2}']])
 def test_with_nothing_new_the_request_is_whole(more: list[bytes]):
     history = history_of([b'{"n":1}'])
-    link = Link("resp_1", Request.of(FIELDS, history), (b'{"n":2}',))
+    link = StoredResponse("resp_1", Request.of(FIELDS, history), (b'{"n":2}',))
     grown(history, more)
     assert link.held_of(Request.of(FIELDS, history)) is None
 
@@ -72,7 +72,7 @@ def test_with_nothing_new_the_request_is_whole(more: list[bytes]):
 def test_an_odd_response_id_stays_a_string():
     request = Request.of(FIELDS, history_of([b'{"n":1}']))
     odd = 'a","input":[],"b":"\\\ud800'
-    assert json.loads(request.wire(b"", Held(odd, 0)))["previous_response_id"] == odd
+    assert json.loads(request.wire(b"", HeldPrefix(odd, 0)))["previous_response_id"] == odd
 
 
 def test_a_request_ends_where_it_was_made_though_the_history_grows():

@@ -11,7 +11,7 @@ from inkernel.agent.errors import ModelError, ProtocolError
 from inkernel.agent.protocol.items import Item
 from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.responses.sse import Decoder
-from inkernel.agent.responses.stream import Finished, ResponseReader, SamplePart
+from inkernel.agent.responses.stream import ResponseDone, ResponseReader, SamplePart
 
 FOLDER = Path(__file__).parent / "captures"
 
@@ -72,7 +72,7 @@ def kept(parts: list[SamplePart]) -> list[object]:
     return [
         part.wire if isinstance(part, Item) else part
         for part in parts
-        if isinstance(part, Item | Finished)
+        if isinstance(part, Item | ResponseDone)
     ]
 
 
@@ -133,7 +133,7 @@ def spoilt(draw: st.DrawFn) -> bytes:
 def test_a_spoilt_stream_is_items_or_one_error(stream: bytes, cuts: list[int]):
     parts, error, reader = read(chunks_of(stream, cuts))
     assert not (error and reader.finished)
-    assert sum(isinstance(part, Finished) for part in parts) == reader.finished
+    assert sum(isinstance(part, ResponseDone) for part in parts) == reader.finished
     for part in parts:
         if isinstance(part, Item):
             assert b"\n" not in part.wire

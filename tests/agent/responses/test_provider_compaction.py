@@ -10,13 +10,13 @@ import pytest
 
 from inkernel.agent.compaction.compact import compact_now
 from inkernel.agent.conversation.history import History
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.resume import resume
-from inkernel.agent.conversation.runs import Runs
+from inkernel.agent.conversation.runs import RunLog
 from inkernel.agent.errors import ProtocolError
 from inkernel.agent.protocol.events import Compacted, Event, Notice
 from inkernel.agent.protocol.items import message, text_part
-from inkernel.agent.providers.catalog import Traits
+from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.client import Client
 from inkernel.agent.responses.provider_compaction import compact_body, read_sealed
@@ -49,7 +49,7 @@ def live(
 
     def start(script: str = SCRIPT, **choices: Any) -> tuple[Session, ScriptedServer]:
         server = scripted(script)
-        target = Target("openai", server.base_url, "scripted", traits=Traits(compact=True))
+        target = Target("openai", server.base_url, "scripted", traits=Capabilities(compact=True))
         client = client_for(target, **choices)
         look = tool("look", reads_only=True)
         session = session_for(client.sample, look, target=target, **choices)
@@ -82,9 +82,9 @@ async def test_the_provider_compacts_when_it_is_asked_to(live, run: Run):
     assert done and all("provider" in event.dropped for event in done)
     assert all(event.after < event.before for event in done)
     assert "compaction" in kinds(answers(server)[-1])
-    talk = session.conversation
-    assert talk.history.seal is not None and talk.history.seal.by == "openai"
-    assert talk.digest is not None and "Question 0?" in talk.digest.text
+    conversation = session.conversation
+    assert conversation.history.seal is not None and conversation.history.seal.by == "openai"
+    assert conversation.digest is not None and "Question 0?" in conversation.digest.text
     assert not any(b"What came before, shortened" in body for body in answers(server))
 
 
@@ -111,7 +111,7 @@ async def test_a_resumed_session_has_both(live, run: Run):
     assert found.history.seal == lived.seal
     assert found.history.local == lived.local
     assert found.usage == session.conversation.usage
-    outputs = Outputs(session.record, found.outputs, Runs(found.runs, found.ended))
+    outputs = OutputStore(session.record, found.outputs, RunLog(found.runs, found.ended))
     again = replace(session, conversation=conversation_of(found), outputs=outputs)
     assert (await run(again, "Go on?"))[1] is None
     assert bytes(resume(session.record.path).history.wire) == bytes(again.conversation.history.wire)
@@ -143,10 +143,10 @@ async def test_the_server_compacts_within_a_response(live, run: Run):
     assert asked == [{"type": "compaction", "compact_threshold": 4_000}]
     assert kinds(bodies[-1])[0] == "compaction"  # what it stands for is not sent again
     assert not any(b"about to be shortened" in body for body in server.requests)
-    talk = session.conversation
-    assert talk.history.seal is not None and talk.history.seal.count == 1
-    assert talk.digest is not None and "Question 0?" in talk.digest.text
-    assert bytes(resume(session.record.path).history.wire) == bytes(talk.history.wire)
+    conversation = session.conversation
+    assert conversation.history.seal is not None and conversation.history.seal.count == 1
+    assert conversation.digest is not None and "Question 0?" in conversation.digest.text
+    assert bytes(resume(session.record.path).history.wire) == bytes(conversation.history.wire)
 
 
 async def test_a_compaction_of_ours_on_top_of_one_of_the_provider_stands_for_both(live, run: Run):

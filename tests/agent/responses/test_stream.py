@@ -25,7 +25,7 @@ from inkernel.agent.protocol.events import (
 )
 from inkernel.agent.protocol.items import FunctionCall, Item
 from inkernel.agent.responses.sse import Decoder
-from inkernel.agent.responses.stream import Finished, ResponseReader, SamplePart
+from inkernel.agent.responses.stream import ResponseDone, ResponseReader, SamplePart
 
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
 TEXT = {"type": "message", "id": "msg_1", "role": "assistant", "content": "Hello."}
@@ -148,12 +148,12 @@ def test_items_without_an_id_are_told_apart_by_what_they_are():
 def test_an_item_only_in_the_last_snapshot_is_given_before_the_end():
     parts = read(event("output_item.done", item=TEXT), completed(TEXT, CALL))
     assert wires(parts[:2]) == [TEXT, CALL]
-    assert parts[2:] == [Finished(None)]
+    assert parts[2:] == [ResponseDone(None)]
 
 
 def test_the_end_has_the_id_a_next_request_may_name():
-    assert read(completed(id="resp_1")) == [Finished(None, "resp_1")]
-    assert read(completed(id=None)) == [Finished(None)]
+    assert read(completed(id="resp_1")) == [ResponseDone(None, "resp_1")]
+    assert read(completed(id=None)) == [ResponseDone(None)]
 
 
 def test_an_empty_message_is_no_item():
@@ -193,12 +193,12 @@ def test_a_call_that_was_cut_off_is_no_call():
     ],
 )
 def test_usage_is_read_in_every_form(sent: object, usage: Usage | None):
-    assert read(completed(usage=sent)) == [Finished(usage)]
+    assert read(completed(usage=sent)) == [ResponseDone(usage)]
 
 
 @pytest.mark.parametrize("output", [None, {}, 5, "text", {"0": CALL}, [None, "text", 3, [CALL]]])
 def test_an_end_with_an_odd_output_is_an_end(output: object):
-    assert read(event("completed", response={"output": output})) == [Finished(None)]
+    assert read(event("completed", response={"output": output})) == [ResponseDone(None)]
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_what_came_before_the_bound_of_an_event_is_given():
 def test_nothing_is_read_after_the_end():
     end, more = (json.dumps(one).encode() for one in (completed(), completed(TEXT)))
     reader = ResponseReader("host:1", "m")
-    assert list(reader.read_all([end, more, b"rubbish"])) == [Finished(None)]
+    assert list(reader.read_all([end, more, b"rubbish"])) == [ResponseDone(None)]
     assert list(reader.read_all([more])) == []
     assert reader.finished and reader.over
 
@@ -481,4 +481,4 @@ def test_a_key_is_hidden_before_words_are_cut():
 def test_an_event_without_data_is_a_sign_of_life_and_no_more():
     done = json.dumps(event("completed", response={"id": "r", "output": []})).encode()
     parts = list(ResponseReader("host:1", "m").read_all([b"", done, b""]))
-    assert parts == [Finished(None, "r")]
+    assert parts == [ResponseDone(None, "r")]

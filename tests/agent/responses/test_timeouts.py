@@ -7,15 +7,15 @@ import pytest
 
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.errors import StreamBrokenError
-from inkernel.agent.responses.timeouts import Patience
+from inkernel.agent.responses.timeouts import StreamTimeouts
 
 LONG = 3600
 """Seconds no test ever waits."""
 
 
-def patience(first: float = LONG, idle: float = LONG) -> Patience:
+def patience(first: float = LONG, idle: float = LONG) -> StreamTimeouts:
     settings = Settings(first_event_timeout=first, idle_timeout=idle, connect_timeout=0.01)
-    return Patience("host:1", settings)
+    return StreamTimeouts("host:1", settings)
 
 
 async def soon(value: str = "came") -> str:

@@ -22,18 +22,18 @@ from websockets.sync.server import serve as serve_in_thread
 from inkernel.agent import errors
 from inkernel.agent.protocol.events import Notice, TextDelta
 from inkernel.agent.protocol.items import Message
-from inkernel.agent.providers.catalog import Traits
+from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses import websocket as websocket_module
 from inkernel.agent.responses.client import MOST_FAILURES, Client
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished
+from inkernel.agent.responses.stream import ResponseDone
 
 Make = Callable[..., Any]
 Peer = Callable[[ServerConnection], Awaitable[None]]
 
 FIELDS = b'"model":"m","store":false'
-SOCKET = Traits(websocket=True, stores=True)
+SOCKET = Capabilities(websocket=True, stores=True)
 PATIENCE = 20
 """Seconds until a test gives up on what should happen at once."""
 LONG = 3600
@@ -141,9 +141,9 @@ class Talk:
 
 async def test_only_what_is_new_is_sent_over_one_connection(socket_server: Make, client_for: Make):
     server = await socket_server()
-    talk = Talk(client_for(server.target("sk-1")))
+    conversation = Talk(client_for(server.target("sk-1")))
     for text in ("One", "Two", "Three"):
-        assert isinstance((await talk.ask(text))[-1], Finished)
+        assert isinstance((await conversation.ask(text))[-1], ResponseDone)
     first, second, third = server.sent
     assert first == {
         "type": "response.create",
@@ -163,10 +163,10 @@ async def test_after_a_change_of_the_fields_the_request_is_whole(
     socket_server: Make, client_for: Make
 ):
     server = await socket_server()
-    talk = Talk(client_for(server.target()))
-    await talk.ask("One")
-    talk.add({"role": "user", "content": "Two"})
-    async for _ in talk.client.sample(Request.of(b'"model":"n"', talk.items)):
+    conversation = Talk(client_for(server.target()))
+    await conversation.ask("One")
+    conversation.add({"role": "user", "content": "Two"})
+    async for _ in conversation.client.sample(Request.of(b'"model":"n"', conversation.items)):
         pass
     assert "previous_response_id" not in server.sent[1]
     assert len(server.sent[1]["input"]) == 3
@@ -187,11 +187,11 @@ async def test_when_the_server_has_let_go_the_request_is_sent_whole_at_once(
                 await answer(connection, len(server.sent))
 
     server = await socket_server(peer)
-    talk = Talk(client_for(server.target()))
-    await talk.ask("One")
-    parts = await talk.ask("Two")
+    conversation = Talk(client_for(server.target()))
+    await conversation.ask("One")
+    parts = await conversation.ask("Two")
     assert [part for part in parts if isinstance(part, Notice)] == []
-    assert isinstance(parts[-1], Finished)
+    assert isinstance(parts[-1], ResponseDone)
     assert len(server.sent[2]["input"]) == 3
     assert [part.text for part in parts if hasattr(part, "text")] == ["Answer 3."]
 
@@ -204,9 +204,9 @@ async def test_when_a_resting_connection_was_closed_a_new_one_gets_the_whole(
         await answer(connection, len(server.sent))
 
     server = await socket_server(peer)
-    talk = Talk(client_for(server.target()))
+    conversation = Talk(client_for(server.target()))
     for text in ("One", "Two", "Three"):
-        assert isinstance((await talk.ask(text))[-1], Finished)
+        assert isinstance((await conversation.ask(text))[-1], ResponseDone)
     assert server.connections == 3
     assert [len(frame["input"]) for frame in server.sent] == [1, 3, 5]
 
@@ -236,10 +236,10 @@ async def test_a_connection_is_given_up_before_the_server_closes_it(
     socket_server: Make, client_for: Make, monkeypatch: pytest.MonkeyPatch
 ):
     server = await socket_server()
-    talk = Talk(client_for(server.target()))
-    await talk.ask("One")
+    conversation = Talk(client_for(server.target()))
+    await conversation.ask("One")
     monkeypatch.setattr(websocket_module, "_LONGEST", 0)
-    await talk.ask("Two")
+    await conversation.ask("Two")
     assert server.connections == 2
     assert "previous_response_id" not in server.sent[1]
 
@@ -287,11 +287,11 @@ async def test_a_connection_that_breaks_in_an_answer_is_a_broken_stream_then_the
                 await answer(connection, len(server.sent))
 
     server = await socket_server(peer)
-    talk = Talk(client_for(server.target()))
-    await talk.ask("One")
+    conversation = Talk(client_for(server.target()))
+    await conversation.ask("One")
     with pytest.raises(errors.StreamBrokenError, match="in the middle"):
-        await talk.ask("Two")
-    assert isinstance((await talk.ask("Three"))[-1], Finished)
+        await conversation.ask("Two")
+    assert isinstance((await conversation.ask("Three"))[-1], ResponseDone)
     assert "previous_response_id" in server.sent[1]
     assert len(server.sent[2]["input"]) == 4
 
@@ -307,11 +307,11 @@ async def test_an_error_is_followed_by_a_whole_request(socket_server: Make, clie
                 await answer(connection, len(server.sent))
 
     server = await socket_server(peer)
-    talk = Talk(client_for(server.target()))
-    await talk.ask("One")
+    conversation = Talk(client_for(server.target()))
+    await conversation.ask("One")
     with pytest.raises(errors.ServerFaultError, match="It broke"):
-        await talk.ask("Two")
-    await talk.ask("Three")
+        await conversation.ask("Two")
+    await conversation.ask("Three")
     assert "previous_response_id" not in server.sent[2]
 
 
@@ -323,11 +323,11 @@ async def test_a_websocket_that_fails_again_and_again_gives_way_to_http_with_a_n
 
     server = await socket_server(peer)
     client = client_for(server.target())
-    talk = Talk(client)
+    conversation = Talk(client)
     for _ in range(MOST_FAILURES):
         with pytest.raises(errors.StreamBrokenError):
-            await talk.ask("Hello?")
-    async with aclosing(client.sample(Request.of(FIELDS, talk.items))) as parts:
+            await conversation.ask("Hello?")
+    async with aclosing(client.sample(Request.of(FIELDS, conversation.items))) as parts:
         notice = await anext(parts)
     assert isinstance(notice, Notice)
     assert "failed 3 times: this session goes on over HTTP" in notice.text
@@ -402,18 +402,18 @@ async def test_the_settings_choose_the_transport(socket_server: Make, client_for
     )
     plain = Target("raw", server.target().base_url, "m")
     assert client_for(plain).transport.startswith("HTTP")
-    talk = Talk(client_for(plain, transport="websocket"))
-    assert isinstance((await talk.ask("One"))[-1], Finished)
+    conversation = Talk(client_for(plain, transport="websocket"))
+    assert isinstance((await conversation.ask("One"))[-1], ResponseDone)
 
 
 async def test_a_stored_response_is_gone_on_from_on_a_new_connection(
     socket_server: Make, client_for: Make, monkeypatch: pytest.MonkeyPatch
 ):
     server = await socket_server()
-    talk = Talk(client_for(server.target(), store=True))
-    await talk.ask("One")
+    conversation = Talk(client_for(server.target(), store=True))
+    await conversation.ask("One")
     monkeypatch.setattr(websocket_module, "_LONGEST", 0)
-    await talk.ask("Two")
+    await conversation.ask("Two")
     assert server.connections == 2
     assert server.sent[1]["previous_response_id"] == "resp_1"
 
@@ -434,9 +434,9 @@ async def test_what_was_left_over_from_an_answer_is_not_read_as_the_next(
                 await answer(connection, len(server.sent))
 
     server = await socket_server(peer)
-    talk = Talk(client_for(server.target()))
+    conversation = Talk(client_for(server.target()))
     for number in (1, 2, 3):
-        parts = await talk.ask("Next?")
+        parts = await conversation.ask("Next?")
         assert [part.text for part in parts if isinstance(part, Message)] == [f"Answer {number}."]
     assert server.connections == 3
 
@@ -453,9 +453,9 @@ async def test_an_answer_of_which_items_were_left_out_is_not_built_on(
             await connection.send(event("response.completed", response=response))
 
     server = await socket_server(peer)
-    talk = Talk(client_for(server.target()))
-    await talk.ask("One")
-    await talk.ask("Two")
+    conversation = Talk(client_for(server.target()))
+    await conversation.ask("One")
+    await conversation.ask("Two")
     assert "previous_response_id" not in server.sent[1]
     assert server.connections == 1
 
@@ -474,9 +474,9 @@ async def test_what_is_refused_as_a_continuation_is_asked_whole(
                 await answer(connection, len(server.sent))
 
     server = await socket_server(peer)
-    talk = Talk(client_for(server.target()))
-    await talk.ask("One")
-    assert isinstance((await talk.ask("Two"))[-1], Finished)
+    conversation = Talk(client_for(server.target()))
+    await conversation.ask("One")
+    assert isinstance((await conversation.ask("Two"))[-1], ResponseDone)
     assert len(server.sent[2]["input"]) == 3
 
 
@@ -496,13 +496,13 @@ async def test_a_continuation_is_not_asked_whole_when_it_had_begun_or_is_too_lon
             await connection.send(event("error", error={"code": code, "message": "No."}))
 
     server = await socket_server(peer)
-    talk = Talk(client_for(server.target(), store=True))
-    await talk.ask("One")
+    conversation = Talk(client_for(server.target(), store=True))
+    await conversation.ask("One")
     kind = errors.RequestRefusedError if begun else errors.ContextLengthError
     with pytest.raises(kind):
-        await talk.ask("Two")
+        await conversation.ask("Two")
     assert len(server.sent) == 2
-    await talk.ask("Three")  # nor is the response before the failure gone on from
+    await conversation.ask("Three")  # nor is the response before the failure gone on from
     assert "previous_response_id" not in server.sent[2]
 
 
@@ -565,9 +565,9 @@ async def test_a_handshake_that_takes_too_long_gives_way_to_http_with_a_notice(c
         client = client_for(Target("raw", address, "m", traits=SOCKET), connect_timeout=0.3)
         parts = await Talk(client).ask("Hello")
         again = await Talk(client).ask("Hello")
-    assert [type(part) for part in parts] == [Notice, Finished]
+    assert [type(part) for part in parts] == [Notice, ResponseDone]
     assert parts[0].text.endswith("opened no WebSocket in time: this session goes on over HTTP.")
-    assert [type(part) for part in again] == [Finished]
+    assert [type(part) for part in again] == [ResponseDone]
     assert asked == [b"GET", b"POST", b"POST"]
 
 
@@ -634,10 +634,10 @@ async def test_what_came_while_the_event_loop_stood_still_is_not_the_next_answer
                 late.set()
 
     with apart(converse) as target:
-        talk = Talk(client_for(target))
-        await talk.ask("One")
+        conversation = Talk(client_for(target))
+        await conversation.ask("One")
         assert late.wait(PATIENCE)
         time.sleep(0.05)
-        parts = await talk.ask("Two")
-        await talk.client.close()
+        parts = await conversation.ask("Two")
+        await conversation.client.close()
     assert [part.text for part in parts if isinstance(part, Message)] == ["Answer 2."]

@@ -20,14 +20,20 @@ from inkernel.agent.errors import (
 )
 from inkernel.agent.protocol.events import TextDelta
 from inkernel.agent.protocol.items import FunctionCall, Item, Message, Reasoning
-from inkernel.agent.providers.catalog import Traits
+from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.client import Client
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished
+from inkernel.agent.responses.stream import ResponseDone
 from inkernel.agent.scripted.deviations import OF_EVENTS, Frame, deviate
 from inkernel.agent.scripted.model import frames
-from inkernel.agent.scripted.profiles import NAMES, OF_ERRORS, OF_FRAMING, OF_REQUESTS, PROFILES
+from inkernel.agent.scripted.profiles import (
+    DEVIATION_NAMES,
+    OF_ERRORS,
+    OF_FRAMING,
+    OF_REQUESTS,
+    PROFILES,
+)
 from inkernel.agent.scripted.request import find_position, read_request
 from inkernel.agent.scripted.script import Fault, Script
 from inkernel.agent.scripted.server import ScriptedServer
@@ -64,7 +70,7 @@ FIELDS = b'"model":"m","include":["reasoning.encrypted_content"]'
 
 
 def target_of(server: ScriptedServer, **traits: bool) -> Target:
-    return Target("scripted", server.base_url, "m", traits=Traits(**traits))
+    return Target("scripted", server.base_url, "m", traits=Capabilities(**traits))
 
 
 def told(item: Item) -> tuple[Any, ...]:
@@ -88,7 +94,7 @@ def order(said: tuple[Any, ...]) -> str:
 async def sample(client: Client, items: bytearray) -> tuple[list[Item], str]:
     """Ask once, and keep what came as the history does: the items, and the text of the deltas."""
     parts = [part async for part in client.sample(Request.of(FIELDS, items))]
-    assert isinstance(parts[-1], Finished)
+    assert isinstance(parts[-1], ResponseDone)
     came = [part for part in parts if isinstance(part, Item)]
     for item in came:
         items += b"," + item.wire
@@ -244,4 +250,4 @@ def test_any_deviations_together_give_events_and_change_nothing_given(
 
 def test_every_deviation_is_documented():
     page = (Path(__file__).parents[3] / "docs/scripted-model.md").read_text(encoding="utf-8")
-    assert [name for name in sorted(NAMES) if f"| `{name}` |" not in page] == []
+    assert [name for name in sorted(DEVIATION_NAMES) if f"| `{name}` |" not in page] == []

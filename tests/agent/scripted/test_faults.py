@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from inkernel.agent import errors
-from inkernel.agent.providers.catalog import Traits
+from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import Finished
+from inkernel.agent.responses.stream import ResponseDone
 from inkernel.agent.scripted.script import Fault
 
 Make = Callable[..., Any]
@@ -74,7 +74,7 @@ async def test_a_fault_is_its_error(
     if ("body" if over == "websocket" else "close") in fault:
         pytest.skip("It is the other transport's.")
     server = scripted(script(fault))
-    traits = Traits(websocket=over == "websocket")
+    traits = Capabilities(websocket=over == "websocket")
     target = Target("scripted", server.base_url, "m", traits=traits)
     client = client_for(target, connect_timeout=2, first_event_timeout=0.3, idle_timeout=0.3)
     request = Request.of(b'"model":"m"', bytearray(b'{"role":"user","content":"Hello"}'))
@@ -95,13 +95,13 @@ async def test_a_fault_of_the_other_transport_is_none(scripted: Make, client_for
     target = Target("scripted", server.base_url, "m")
     request = Request.of(b'"model":"m"', bytearray(b'{"role":"user","content":"Hello"}'))
     parts = [part async for part in client_for(target).sample(request)]
-    assert isinstance(parts[-1], Finished)
+    assert isinstance(parts[-1], ResponseDone)
 
 
 async def test_a_websocket_that_reached_its_limit_is_opened_anew(scripted: Make, client_for: Make):
     fault = '{ status = 400, code = "websocket_connection_limit_reached", close = 1000, times = 1 }'
     server = scripted(script(fault))
-    target = Target("scripted", server.base_url, "m", traits=Traits(websocket=True))
+    target = Target("scripted", server.base_url, "m", traits=Capabilities(websocket=True))
     client = client_for(target)
     request = Request.of(b'"model":"m"', bytearray(b'{"role":"user","content":"Hello"}'))
     try:
@@ -109,5 +109,5 @@ async def test_a_websocket_that_reached_its_limit_is_opened_anew(scripted: Make,
     except errors.ModelError as error:
         assert error.retryable
         parts = [part async for part in client.sample(request)]
-    assert isinstance(parts[-1], Finished)
+    assert isinstance(parts[-1], ResponseDone)
     assert [json.loads(sent)["type"] for sent in server.requests] == ["response.create"] * 2

@@ -119,7 +119,7 @@ class TestHttp:
         assert b'"invalid_request_error"' in answer
 
     def test_a_body_above_the_bound_is_refused(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(scripted, "MAX_REQUEST", 10)
+        monkeypatch.setattr(scripted, "MAX_REQUEST_BYTES", 10)
         with serving() as server:
             assert post(server).status_code == 413
             assert server.requests == []

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from inkernel.agent.scripted.model import frames
 from inkernel.agent.scripted.request import (
+    AskedRequest,
     Position,
-    Request,
     RequestError,
     find_position,
     read_fields,
@@ -43,12 +43,12 @@ call = [{name = "broken", arguments = "{not json"}]
 )
 
 
-def request(*items: dict[str, Any], **fields: Any) -> Request:
+def request(*items: dict[str, Any], **fields: Any) -> AskedRequest:
     body = {"model": "m", "input": list(items), **fields}
     return read(json.dumps(body).encode())
 
 
-def read(body: bytes) -> Request:
+def read(body: bytes) -> AskedRequest:
     return read_request(read_fields(body))
 
 
@@ -65,7 +65,7 @@ def output_of(index: int, text: str = "ok") -> dict[str, Any]:
     return {"type": "function_call_output", "call_id": f"call_t0r0i{index}", "output": text}
 
 
-def play(asked: Request, script: Script = SCRIPT, **options: Any) -> list[tuple[str, Any]]:
+def play(asked: AskedRequest, script: Script = SCRIPT, **options: Any) -> list[tuple[str, Any]]:
     return list(frames(script, find_position(script, asked), asked, 1_700_000_000, **options))
 
 

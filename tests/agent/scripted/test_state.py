@@ -92,7 +92,7 @@ class TestAChain:
     def test_the_oldest_response_is_forgotten(
         self, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(scripted_state, "KEPT", 2)
+        monkeypatch.setattr(scripted_state, "MAX_KEPT", 2)
         names = [create(client, f"number {number}")["id"] for number in range(3)]
         statuses = [client.get(f"/responses/{name}").status_code for name in names]
         assert statuses == [404, 200, 200]

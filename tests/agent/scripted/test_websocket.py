@@ -237,7 +237,7 @@ class TestHowItEnds:
     def test_a_message_above_the_bound_ends_the_connection(
         self, scripted: Make, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(scripted_socket, "MAX_MESSAGE", 100)
+        monkeypatch.setattr(scripted_socket, "MAX_MESSAGE_BYTES", 100)
         with opened(scripted(script())) as socket:
             send(socket, "x" * 200)
             with pytest.raises(ConnectionClosed):

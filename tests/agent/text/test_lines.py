@@ -6,13 +6,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.text.lines import FOLD, MARK, Lines, ends, with_gaps
+from inkernel.agent.text.lines import FOLD_CHARS, MARK_TOKENS, Lines, ends, with_gaps
 from inkernel.agent.text.tokens import estimate
 
 LINE = st.one_of(
     st.text(max_size=60),
-    st.text("0123456789 .", min_size=50, max_size=3 * FOLD),
-    st.integers(1, 5).map(lambda times: "雨é " * (times * FOLD)),
+    st.text("0123456789 .", min_size=50, max_size=3 * FOLD_CHARS),
+    st.integers(1, 5).map(lambda times: "雨é " * (times * FOLD_CHARS)),
 )
 TEXT = st.lists(LINE, max_size=60).map("\n".join)
 MARKED = re.compile(r"\n?\[… lines (\d+)–(\d+) of out-1 left out, about \d+ tokens …\]\n")
@@ -30,7 +30,7 @@ def test_every_character_is_in_the_line_of_its_number(text: str):
     lines, at = Lines(text), 0
     for number in range(1, len(lines) + 1):
         line = lines.cut(number, number)
-        assert len(line) <= FOLD + 1
+        assert len(line) <= FOLD_CHARS + 1
         assert {lines.number(at), lines.number(at + max(len(line) - 1, 0))} == {number}
         at += len(line)
 
@@ -60,7 +60,7 @@ def test_the_cut_falls_on_line_ends():
 def test_what_is_left_out_is_exactly_what_the_marked_lines_hold(text: str, limit: int):
     lines = Lines(text)
     told = with_gaps(lines, ends(text, 0, len(text), limit), "out-1")
-    assert estimate(told) <= max(limit + MARK, 2 * MARK)
+    assert estimate(told) <= max(limit + MARK_TOKENS, 2 * MARK_TOKENS)
     marks = list(MARKED.finditer(told))
     if not marks:
         assert told == text

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.text.tokens import estimate
-from inkernel.agent.text.truncation import Piece, fit, output_piece, run_pieces, whole
+from inkernel.agent.text.truncation import OutputPart, fit, output_part, run_parts_of, whole
 
 LONG = "\n".join(f"line {n}" for n in range(5_000))
 FRAMES = "\n\n".join(f"Cell In[{n}], line 1\n----> 1 step_{n}()" for n in range(200))
@@ -19,50 +19,54 @@ TEXTS = st.one_of(
 
 
 def test_what_fits_is_told_whole():
-    pieces = [Piece("ok"), Piece("stdout:\na")]
+    pieces = [OutputPart("ok"), OutputPart("stdout:\na")]
     assert fit(pieces, 100, "out-1") == whole(pieces) == "ok\nstdout:\na"
 
 
 def test_a_short_output_beside_a_long_one_is_whole():
-    told = fit([Piece(f"stdout:\n{LONG}"), Piece("result:\n42 of them")], 300, "out-1")
+    told = fit([OutputPart(f"stdout:\n{LONG}"), OutputPart("result:\n42 of them")], 300, "out-1")
     assert told.startswith("stdout:\nline 0\n") and told.endswith("line 4999\nresult:\n42 of them")
     assert "of out-1 left out" in told
 
 
 def test_long_outputs_have_equal_shares():
-    told = fit([Piece("a, " * 9_000), Piece("b, " * 90_000)], 1_000, "out-1")
+    told = fit([OutputPart("a, " * 9_000), OutputPart("b, " * 90_000)], 1_000, "out-1")
     assert 0 < told.count("b") < 1.2 * told.count("a") < 1.5 * told.count("b") < 9_000
 
 
 def test_a_traceback_has_as_much_as_all_the_rest():
-    printed = [Piece(f"display:\n{LONG}") for _ in range(4)]
-    told = fit([*printed, Piece(f"error:\n{FRAMES}\n\nValueError: no", error=True)], 2_000, "out-1")
+    printed = [OutputPart(f"display:\n{LONG}") for _ in range(4)]
+    told = fit(
+        [*printed, OutputPart(f"error:\n{FRAMES}\n\nValueError: no", error=True)], 2_000, "out-1"
+    )
     assert estimate(told[told.index("error:") :]) > 700
     assert told.endswith("ValueError: no")
 
 
 def test_of_very_many_outputs_the_first_and_last_are_told():
-    told = fit([Piece(f"display:\n{n}") for n in range(5_000)], 500, "out-1")
+    told = fit([OutputPart(f"display:\n{n}") for n in range(5_000)], 500, "out-1")
     assert told.startswith("display:\n0\n") and told.endswith("display:\n4999")
     assert len(re.findall("left out", told)) == 1 and estimate(told) <= 500
 
 
 def test_what_is_left_out_between_two_outputs_is_said_once():
-    told = fit([Piece("1" * 9_000), Piece("2" * 9_000), Piece("3" * 9_000)], 100, "out-1")
+    told = fit(
+        [OutputPart("1" * 9_000), OutputPart("2" * 9_000), OutputPart("3" * 9_000)], 100, "out-1"
+    )
     assert len(re.findall("left out", told)) == 1
 
 
 @given(
-    st.lists(st.builds(Piece, TEXTS, st.booleans()), min_size=1, max_size=40),
+    st.lists(st.builds(OutputPart, TEXTS, st.booleans()), min_size=1, max_size=40),
     st.integers(100, 3_000),
 )
-def test_no_pieces_are_told_above_the_limit(pieces: list[Piece], limit: int):
+def test_no_pieces_are_told_above_the_limit(pieces: list[OutputPart], limit: int):
     assert estimate(fit(pieces, limit, "out-1234")) <= limit
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=10), st.integers(100, 1_000))
 def test_the_lines_that_are_said_to_be_missing_are(texts: list[str], limit: int):
-    pieces = [Piece(text) for text in texts]
+    pieces = [OutputPart(text) for text in texts]
     lines, told = whole(pieces), fit(pieces, limit, "out-1")
     marks = [(int(a), int(b)) for a, b in re.findall(r"lines (\d+)–(\d+) of out-1", told)]
     assert marks == sorted(marks)
@@ -79,12 +83,12 @@ def test_a_run_is_its_state_and_its_outputs_without_colours():
         bound=("x", "y"),
         deleted=("z",),
     )
-    assert whole(run_pieces(run)) == (
+    assert whole(run_parts_of(run)) == (
         "error · bound: x, y · deleted: z\nstderr:\na\nresult:\n42\nerror:\nE: no"
     )
-    assert run_pieces(run)[-1].error
+    assert run_parts_of(run)[-1].error
 
 
 def test_an_error_without_a_traceback_is_named():
     error = ErrorOutput(ename="ValueError", evalue="no", traceback=())
-    assert output_piece(error).text == "error:\nValueError: no"
+    assert output_part(error).text == "error:\nValueError: no"

@@ -16,19 +16,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inkernel.agent.conversation import search_index as recall
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
-from inkernel.agent.conversation.runs import Marks, Runs
+from inkernel.agent.conversation.runs import Marks, RunLog
 from inkernel.agent.conversation.search_index import Hit, Index, Row
 from inkernel.agent.conversation.validity import Validity
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.protocol.items import Item, message, text_part
-from inkernel.agent.protocol.observed import CellSeen
+from inkernel.agent.protocol.observed import UserCellRun
 from inkernel.agent.text.tokens import estimate
-from inkernel.agent.text.truncation import run_pieces, whole
-from inkernel.agent.tools.recall import HITS, recall_tool
+from inkernel.agent.text.truncation import run_parts_of, whole
+from inkernel.agent.tools.recall import MAX_HITS, recall_tool
 from inkernel.agent.tools.tool import ToolOutput, read_arguments
 
 ODD = "a\ud800b 雨 é\x1b\r\n\x00```\n````py\n~~~"
@@ -40,7 +40,7 @@ class Session:
 
     def __init__(self, path: Path) -> None:
         self.record = Record(path)
-        self.outputs = Outputs(self.record)
+        self.outputs = OutputStore(self.record)
         self.index = Index(path)
         self.hidden: set[str] = set()
         self.stale: set[str] = set()
@@ -73,7 +73,7 @@ class Session:
     def person_ran(self, source: str, cell: str | None, count: int | None = None, **more: Any):
         """A run of the person's."""
         self.seen += 1
-        kept = self.outputs.keep_seen(CellSeen(self.seen, cell, count, source, "ok", **more))
+        kept = self.outputs.keep_seen(UserCellRun(self.seen, cell, count, source, "ok", **more))
         return kept.handle
 
     def find(self, query: str, group: Callable[[Row], str | None] | None = None) -> list[Hit]:
@@ -154,7 +154,7 @@ def test_what_has_all_the_words_else_what_has_any(session: Session):
 
 
 def test_common_words_do_not_drown_a_rare_one(session: Session, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(recall, "RANKED", 10)
+    monkeypatch.setattr(recall, "MAX_RANKED", 10)
     session.ran("pandas rare")
     for n in range(30):
         session.ran(f"pandas {n}")
@@ -348,7 +348,7 @@ def test_an_index_ahead_of_its_record_is_made_anew(session: Session):
 def test_while_another_holds_the_file_it_is_done_without(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(recall, "PATIENCE", 0.01)
+    monkeypatch.setattr(recall, "LOCK_SECONDS", 0.01)
     session.ran("first_run")
     session.find("first_run")
     with closing(sqlite3.connect(session.index.file, isolation_level=None)) as other:
@@ -450,7 +450,7 @@ def test_no_query_fails(tmp_path: Path, query: str):
 def test_calls_beside_each_other_find_what_was_there_before_them(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(recall, "PATIENCE", 0.0)  # they wait for each other, not for the file
+    monkeypatch.setattr(recall, "LOCK_SECONDS", 0.0)  # they wait for each other, not for the file
     lost: list[str] = []
 
     def ask() -> None:
@@ -486,7 +486,7 @@ async def test_a_run_comes_back_verbatim(session: Session):
     told = await session.told(handle)
     assert told.startswith("## out-1 · turn 1 · yours · error E · cell c1 · bound x, y · 1 figure")
     run = CellRun(source=source, status="error", outputs=outputs, bound=("x", "y"))
-    assert fenced(told) == [source, whole(run_pieces(run))]
+    assert fenced(told) == [source, whole(run_parts_of(run))]
     assert "aGk=" not in told
 
 
@@ -663,11 +663,11 @@ async def test_the_only_hit_comes_whole_if_it_fits(session: Session):
 
 
 async def test_more_hits_than_are_told_are_mentioned(session: Session):
-    for n in range(HITS + 1):
+    for n in range(MAX_HITS + 1):
         session.ran(f"rain + {n}")
     told = await session.told(query="rain")
     assert told.startswith("Found, the best first. There are more: add words.")
-    assert len(fenced(told)[0].splitlines()) == HITS
+    assert len(fenced(told)[0].splitlines()) == MAX_HITS
     few = await session.told("out-1", query="rain", most=460)
     assert "There are more" in few and "## out-1" in few and estimate(few) <= 600
 
@@ -757,7 +757,7 @@ async def test_after_a_resume_the_same_comes_back(session: Session):
     asked = [{"cells": ["turn 1", "cell-1"]}, {"query": "rain"}]
     before = [await session.told(*it.get("cells", ()), query=it.get("query")) for it in asked]
     resumed = resume(session.record.path)
-    session.outputs = Outputs(session.record, resumed.outputs, Runs(resumed.runs))
+    session.outputs = OutputStore(session.record, resumed.outputs, RunLog(resumed.runs))
     after = [await session.told(*it.get("cells", ()), query=it.get("query")) for it in asked]
     assert before == after
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from inkernel.agent.conversation.output_store import Outputs
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record, read_record
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.testing import repeat_code
-from inkernel.agent.text.cell_output import MAX_IMAGES
+from inkernel.agent.text.cell_output import MAX_SENT_IMAGES
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool, tell
 
 DOT = (
@@ -55,8 +55,8 @@ def test_figures_are_images_after_the_text():
 
 
 def test_of_many_figures_the_last_few_are_sent_and_the_rest_is_said():
-    told = tell(ran(*[PNG] * (MAX_IMAGES + 3)), 1000, "out-1")
-    assert len(told.parts) == 1 + MAX_IMAGES
+    told = tell(ran(*[PNG] * (MAX_SENT_IMAGES + 3)), 1000, "out-1")
+    assert len(told.parts) == 1 + MAX_SENT_IMAGES
     assert "3 earlier figures are not sent" in told.text
 
 
@@ -81,7 +81,7 @@ def test_of_a_rich_output_the_model_reads_its_text(data, text):
 
 async def test_the_tool_runs_code_through_the_seam_it_is_given(tmp_path: Path):
     record = Record(tmp_path / "s.jsonl")
-    tool = run_cell_tool(repeat_code(), 1000, Outputs(record))
+    tool = run_cell_tool(repeat_code(), 1000, OutputStore(record))
     told = await tool.run("call_1", RunCell(title="a step", code="1 + 1"))
     assert told.text == "ok\nstdout:\n1 + 1"
     assert not tool.reads_only
@@ -90,7 +90,7 @@ async def test_the_tool_runs_code_through_the_seam_it_is_given(tmp_path: Path):
 
 async def test_each_run_is_in_the_record_with_its_call_and_a_handle(tmp_path: Path):
     record = Record(tmp_path / "s.jsonl")
-    tool = run_cell_tool(repeat_code(), 1000, Outputs(record))
+    tool = run_cell_tool(repeat_code(), 1000, OutputStore(record))
     for number in (1, 2):
         await tool.run(f"call_{number}", RunCell(title="a step", code="x"))
     lines = list(read_record(record.path))

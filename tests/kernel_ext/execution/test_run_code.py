@@ -15,10 +15,16 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.testing.globalipapp import start_ipython
 
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
-from inkernel.kernel_ext.execution.capture import Taps
+from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption
-from inkernel.kernel_ext.execution.run_code import Host, Step, run_code
-from inkernel.kernel_ext.execution.step_outputs import MAX_SHOWN, Change, Clear, Take, Update
+from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
+from inkernel.kernel_ext.execution.step_outputs import (
+    MAX_STEP_DISPLAYS,
+    Change,
+    Clear,
+    OutputSink,
+    Update,
+)
 
 
 @pytest.fixture
@@ -34,12 +40,12 @@ def take_all(_change: Change) -> bool:
 
 
 async def step(
-    shell: InteractiveShell, code: str, take: Take = take_all, came: bool = False, **how: Any
+    shell: InteractiveShell, code: str, take: OutputSink = take_all, came: bool = False, **how: Any
 ) -> CellRun:
     """One step, in a turn of its own."""
-    with Taps(shell) as taps:
+    with OutputCapture(shell) as taps:
         host = Host(shell, taps, Interruption(came=came))
-        return await run_code(host, Step(code, "agent", take, **how))
+        return await run_code(host, CodeStep(code, "agent", take, **how))
 
 
 @pytest.fixture
@@ -252,14 +258,14 @@ def test_a_display_nested_too_deeply_is_said_to_be(run):
 
 def test_a_flood_of_displays_is_bounded_and_says_so(run):
     ran = run("for n in range(1100): display(n)")
-    assert len(ran.outputs) == MAX_SHOWN
+    assert len(ran.outputs) == MAX_STEP_DISPLAYS
     assert "only the first 1,000 displays are kept" in ran.outputs[-1].text
 
 
 def test_a_thread_of_a_step_is_heard_though_the_step_is_over(shell):
     heard: dict[int, list[str]] = {1: [], 2: []}
 
-    def taker(number: int) -> Take:
+    def taker(number: int) -> OutputSink:
         def take(change: Change) -> bool:
             heard[number].append(getattr(change, "text", ""))
             return True
@@ -274,10 +280,12 @@ def test_a_thread_of_a_step_is_heard_though_the_step_is_over(shell):
     )
 
     async def turn() -> list[CellRun]:
-        with Taps(shell) as taps:
+        with OutputCapture(shell) as taps:
             host = Host(shell, taps, Interruption())
-            one = await run_code(host, Step(first, "", taker(1)))
-            two = await run_code(host, Step("go.set(); done.wait(30); print('two')", "", taker(2)))
+            one = await run_code(host, CodeStep(first, "", taker(1)))
+            two = await run_code(
+                host, CodeStep("go.set(); done.wait(30); print('two')", "", taker(2))
+            )
             return [one, two]
 
     one, two = asyncio.run(turn())
@@ -300,9 +308,9 @@ def test_a_task_of_a_step_is_heard_though_the_step_is_over(shell):
     )
 
     async def turn() -> None:
-        with Taps(shell) as taps:
+        with OutputCapture(shell) as taps:
             host = Host(shell, taps, Interruption())
-            await run_code(host, Step(code, "", take))
+            await run_code(host, CodeStep(code, "", take))
             await shell.user_ns["task"]
             print("of the cell")
 

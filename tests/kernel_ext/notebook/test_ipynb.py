@@ -22,10 +22,10 @@ from inkernel.kernel_ext.notebook.ipynb_edits import (
     Delete,
     Insert,
     Move,
-    NewCell,
+    NewFileCell,
     Replace,
     SetOutputs,
-    edited,
+    edited_notebook,
 )
 
 # -- notebooks, in any layout ------------------------------------------------------------------
@@ -233,7 +233,7 @@ def test_a_text_whose_lines_mislead_is_read_as_json_has_it(data):
     assert ipynb_scan.by_lines(data) != ipynb_scan.by_tokens(data)
     (cell,) = parse_ipynb(data).cells
     assert cell.source == "the one cell's"
-    changed = json.loads(edited(data, [Replace(cell.id, "y")]))
+    changed = json.loads(edited_notebook(data, [Replace(cell.id, "y")]))
     assert [cell["source"] for cell in changed["cells"]] == [["y"]]
 
 
@@ -242,14 +242,14 @@ def test_of_a_key_that_occurs_twice_the_last_holds():
     data += b' "raw", "metadata": {}}], "nbformat_minor": 5, "nbformat": 4, "metadata": {}}'
     read = parse_ipynb(data)
     assert [cell.source for cell in read.cells] == ["x"]
-    after = json.loads(edited(data, [Replace(read.cells[0].id, "y")]))
+    after = json.loads(edited_notebook(data, [Replace(read.cells[0].id, "y")]))
     assert after["cells"][0]["source"] == ["y"]
 
 
 # -- edits --------------------------------------------------------------------------------------
 
 new_cells = st.builds(
-    NewCell,
+    NewFileCell,
     st.sampled_from(["code", "markdown", "raw"]),
     any_text,
     metadata=st.dictionaries(st.sampled_from(["tags2", "a"]), any_json, max_size=1),
@@ -314,7 +314,7 @@ def test_edits_do_what_they_say_and_touch_nothing_else(notebook, layout, data):
     before = layout(notebook)
     read = parse_ipynb(before)
     edits = data.draw(batches([cell.id for cell in read.cells]))
-    after = edited(before, edits)
+    after = edited_notebook(before, edits)
     written = parse_ipynb(after)
 
     expected = modelled([(cell.id, cell.source) for cell in read.cells], edits)
@@ -374,42 +374,44 @@ def test_what_is_new_is_written_as_nbformat_writes_it():
         Replace("set", "x = 2\ny = 'é'\n"),
         SetOutputs("show", (shown,), 4),
         Move("title", AT_END),
-        Insert("show", (NewCell("raw", "raw", "raw", {"b": [1], "a": {}}),)),
+        Insert("show", (NewFileCell("raw", "raw", "raw", {"b": [1], "a": {}}),)),
     ]
-    after = edited(jupyters(three_cells()), edits)
+    after = edited_notebook(jupyters(three_cells()), edits)
     assert after == jupyters([cells[1], more, cells[2], cells[0]])
 
 
 @pytest.mark.parametrize("indent", [1, 2, None, "\t"])
 def test_a_notebook_without_cells_gets_some(indent):
     empty = json.dumps(nbformat.v4.new_notebook(), indent=indent)
-    filled = edited(empty.encode(), [Insert(None, (NewCell("code", "1"), NewCell("raw", "2")))])
+    filled = edited_notebook(
+        empty.encode(), [Insert(None, (NewFileCell("code", "1"), NewFileCell("raw", "2")))]
+    )
     assert filled.decode() == json.dumps(json.loads(filled), indent=indent)
     assert [cell.source for cell in parse_ipynb(filled).cells] == ["1", "2"]
     ids = [cell.id for cell in parse_ipynb(filled).cells]
-    assert json.loads(edited(filled, [Delete(one) for one in ids]))["cells"] == []
+    assert json.loads(edited_notebook(filled, [Delete(one) for one in ids]))["cells"] == []
 
 
 def test_another_source_clears_what_its_run_came_to():
-    read = parse_ipynb(edited(jupyters(three_cells()), [Replace("show", "print(y)")]))
+    read = parse_ipynb(edited_notebook(jupyters(three_cells()), [Replace("show", "print(y)")]))
     cell = read.cell("show")
     assert (cell.source, outputs(cell), cell.execution_count) == ("print(y)", (), None)
 
 
 def test_the_same_source_changes_nothing():
     data = jupyters(three_cells())
-    assert edited(data, [Replace("show", "print(x)", "print(x)")]) == data
-    assert edited(data, []) == data
+    assert edited_notebook(data, [Replace("show", "print(x)", "print(x)")]) == data
+    assert edited_notebook(data, []) == data
 
 
 def test_a_run_follows_another_source_in_one_batch():
     ran = {"output_type": "stream", "name": "stdout", "text": "2\n"}
     edits = [Replace("show", "print(2)"), SetOutputs("show", (ran,), 5)]
-    cell = parse_ipynb(edited(jupyters(three_cells()), edits)).cell("show")
+    cell = parse_ipynb(edited_notebook(jupyters(three_cells()), edits)).cell("show")
     assert (cell.source, outputs(cell), cell.execution_count) == ("print(2)", (ran,), 5)
 
 
-NEW = NewCell("code", "1", "new")
+NEW = NewFileCell("code", "1", "new")
 
 
 @pytest.mark.parametrize(
@@ -428,11 +430,11 @@ NEW = NewCell("code", "1", "new")
         ([SetOutputs("set", (), 1), Replace("set", "z")], "Replace after SetOutputs"),
         ([Insert(None, (NEW,)), Delete("new")], "Delete after Insert"),
         ([Insert(None, (NEW, NEW))], "There is a cell with the id 'new' already"),
-        ([Insert(None, (NewCell("code", "", "set"),))], "There is a cell with the id 'set'"),
-        ([Insert(None, (NewCell("code", "", "a b"),))], "not as the format says"),
-        ([Insert(None, (NewCell("code", "", ""),))], "not as the format says"),
-        ([Insert(None, (NewCell("raw", "", execution_count=1),))], "cannot have outputs"),
-        ([Insert(None, (NewCell("code", "", metadata={"a": object()}),))], "no JSON"),
+        ([Insert(None, (NewFileCell("code", "", "set"),))], "There is a cell with the id 'set'"),
+        ([Insert(None, (NewFileCell("code", "", "a b"),))], "not as the format says"),
+        ([Insert(None, (NewFileCell("code", "", ""),))], "not as the format says"),
+        ([Insert(None, (NewFileCell("raw", "", execution_count=1),))], "cannot have outputs"),
+        ([Insert(None, (NewFileCell("code", "", metadata={"a": object()}),))], "no JSON"),
         ([SetOutputs("set", ({"output_type": "stream"},), 1)], "not as the format says"),
         ([SetOutputs("set", (), "1")], "not as the format says"),
         ([SetOutputs("title", (), 1)], "is no code cell"),
@@ -440,7 +442,9 @@ NEW = NewCell("code", "1", "new")
 )
 def test_an_edit_that_cannot_be_made_is_refused(edits, said):
     with pytest.raises(UsageError) as refused:
-        edited(jupyters(three_cells()), [Insert(AT_END, (NewCell("raw", "first"),)), *edits])
+        edited_notebook(
+            jupyters(three_cells()), [Insert(AT_END, (NewFileCell("raw", "first"),)), *edits]
+        )
     assert said in str(refused.value)
 
 
@@ -449,12 +453,12 @@ def test_an_old_oddity_elsewhere_blocks_no_edit():
     notebook["cells"][0] |= {"id": "not valid!", "odd": [1], "metadata": {"tags": 3}}
     notebook["cells"].append(notebook["cells"][0] | {"source": "again"})
     data = json.dumps(notebook, indent=3).encode()
-    after = edited(data, [Replace("set", "y")])
+    after = edited_notebook(data, [Replace("set", "y")])
     for at in (0, 1, 3):
         old, new = parse_ipynb(data).cell(at), parse_ipynb(after).cell(at)
         assert after[slice(*new.span)] == data[slice(*old.span)]
     with pytest.raises(UsageError, match="2 cells have the id 'not valid!'"):
-        edited(data, [Replace("not valid!", "y")])
+        edited_notebook(data, [Replace("not valid!", "y")])
 
 
 # -- formats ------------------------------------------------------------------------------------
@@ -469,7 +473,7 @@ def test_a_cell_without_an_id_has_the_same_one_each_time(minor):
     data = json.dumps(notebook, indent=1).encode()
     ids = [cell.id for cell in parse_ipynb(data).cells]
     assert ids == [cell.id for cell in parse_ipynb(json.dumps(notebook).encode()).cells]
-    after = edited(data, [Replace(ids[0], "y")])
+    after = edited_notebook(data, [Replace(ids[0], "y")])
     assert ids == [cell.id for cell in parse_ipynb(after).cells]
     nbformat.validate(json.loads(after))
     order = ["cell_type", "execution_count", "id", "metadata", "outputs", "source"]
@@ -483,7 +487,7 @@ def test_an_id_that_an_older_format_must_not_have_is_made_valid_and_unique():
     data = json.dumps(notebook, indent=1).encode()
     ids = [cell.id for cell in parse_ipynb(data).cells]
     assert ids[2] == "kept" and "twice" not in ids
-    nbformat.validate(json.loads(edited(data, [Delete(ids[2])])))
+    nbformat.validate(json.loads(edited_notebook(data, [Delete(ids[2])])))
 
 
 OLDER = {
@@ -527,7 +531,9 @@ def test_an_older_format_comes_out_as_4_5_with_what_its_cells_say(major):
     assert [cell.id for cell in read.cells] == [cell.id for cell in parse_ipynb(data).cells]
     truth = nbformat.reads(data.decode(), as_version=4)
     truth.cells[0].source = "new"
-    written = nbformat.reads(edited(data, [Replace(read.cells[0].id, "new")]), as_version=4)
+    written = nbformat.reads(
+        edited_notebook(data, [Replace(read.cells[0].id, "new")]), as_version=4
+    )
     nbformat.validate(written)
     assert (written.nbformat, written.nbformat_minor) == (4, 5)
     for cell, was, known in zip(written.cells, truth.cells, read.cells, strict=True):
@@ -574,7 +580,7 @@ def test_an_invalid_file_is_refused_with_its_reason_and_stays(data, said, tmp_pa
     path = tmp_path / "a.ipynb"
     path.write_bytes(data)
     with pytest.raises(UsageError) as refused:
-        edit_file(path, [Insert(None, (NewCell("raw", ""),))])
+        edit_file(path, [Insert(None, (NewFileCell("raw", ""),))])
     logging.disable(logging.NOTSET)
     assert said in refused.value.message
     assert path.read_bytes() == data
@@ -585,7 +591,7 @@ def edit_file(path, edits):
     before = path.read_bytes()
     read = read_ipynb(path)
     assert all(isinstance(cell.source, str) for cell in read.cells)
-    write_ipynb(path, before, edited(before, edits))
+    write_ipynb(path, before, edited_notebook(before, edits))
 
 
 # -- the notebooks at hand ----------------------------------------------------------------------
@@ -606,8 +612,8 @@ def test_a_notebook_at_hand_is_edited_or_nbformat_refuses_it_too(path, tmp_path)
         return
     ids = [cell.id for cell in read.cells]
     target = next((one for one in ids[len(ids) // 2 :] if ids.count(one) == 1), None)
-    edit = Replace(target, "new\né") if target else Insert(AT_END, (NewCell("raw", ""),))
-    after = edited(before, [edit])
+    edit = Replace(target, "new\né") if target else Insert(AT_END, (NewFileCell("raw", ""),))
+    after = edited_notebook(before, [edit])
     (tmp_path / "a.ipynb").write_bytes(after)
     truth = nbformat.read(tmp_path / "a.ipynb", as_version=4)
     new_cells = parse_ipynb(after).cells
@@ -671,7 +677,7 @@ def test_one_cell_of_a_large_file_takes_neither_long_nor_much_memory(large, whic
 
 def test_one_cell_of_a_large_file_is_edited(large):
     before = large.read_bytes()
-    after = edited(before, [Replace("cell-1000", "y")])
+    after = edited_notebook(before, [Replace("cell-1000", "y")])
     old, new = parse_ipynb(before).cell("cell-1000"), parse_ipynb(after).cell("cell-1000")
     assert new.source == "y"
     assert after[: new.span[0]] == before[: old.span[0]]
@@ -681,7 +687,7 @@ def test_one_cell_of_a_large_file_is_edited(large):
 def test_an_edit_of_a_large_file_finds_what_is_no_json_within_outputs(large):
     before = large.read_bytes().replace(b'"7 rain', b"'7 rain", 1)
     with pytest.raises(UsageError, match=r"It is not valid JSON: Expecting value \(line 20\)"):
-        edited(before, [Replace("cell-1000", "y")])
+        edited_notebook(before, [Replace("cell-1000", "y")])
 
 
 # -- writing ------------------------------------------------------------------------------------
@@ -712,7 +718,7 @@ def test_a_file_that_was_saved_meanwhile_is_not_written(meanwhile, tmp_path):
     path = tmp_path / "a.ipynb"
     path.write_bytes(meanwhile)
     with pytest.raises(UsageError, match="saved by somebody else meanwhile"):
-        write_ipynb(path, GOOD, edited(GOOD, [Replace("set", "y")]))
+        write_ipynb(path, GOOD, edited_notebook(GOOD, [Replace("set", "y")]))
     assert path.read_bytes() == meanwhile
 
 

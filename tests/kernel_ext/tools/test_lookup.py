@@ -18,10 +18,10 @@ from IPython.testing.globalipapp import start_ipython
 
 from inkernel.agent.tools.tool import ToolOutput
 from inkernel.kernel_ext.tools.lookup import (
-    DOC_TEXT,
-    LISTING,
-    SOURCE_LINES,
-    SOURCE_TEXT,
+    MAX_DOC_TEXT_CHARS,
+    MAX_LISTING_CHARS,
+    MAX_SOURCE_LINES,
+    MAX_SOURCE_TEXT_CHARS,
     looking_tools,
 )
 
@@ -98,7 +98,7 @@ class TestSearch:
     def test_a_long_listing_is_bounded(self) -> None:
         text = look("search_names", {f"n{i}": "x" * 150 for i in range(5_000)}, query="n").text
         assert text.startswith("5,000 of 5,000 names match 'n':")
-        assert len(text) < LISTING + 100
+        assert len(text) < MAX_LISTING_CHARS + 100
         assert text.endswith("more")
 
     def test_what_is_called_a_secret_is_hidden_here_too(self) -> None:
@@ -176,8 +176,8 @@ class TestSource:
     def test_a_long_one_is_bounded_and_says_how_to_go_on(self) -> None:
         text = source("pd", pd=pd.DataFrame)
         lines = text.split("\n")
-        assert len(lines) <= SOURCE_LINES + 1
-        assert len(text) < SOURCE_TEXT + 500
+        assert len(lines) <= MAX_SOURCE_LINES + 1
+        assert len(text) < MAX_SOURCE_TEXT_CHARS + 500
         start = int(lines[0].rpartition("start=")[2])
         onward = look("source", {"pd": pd.DataFrame}, object="pd", start=start).text
         assert f"lines {start}–" in onward
@@ -266,7 +266,7 @@ class TestDocs:
 
         held.__doc__ = "x\x1b[31m\n" * 10_000
         text = docs("held", held=held)
-        assert len(text) < DOC_TEXT + 200
+        assert len(text) < MAX_DOC_TEXT_CHARS + 200
         assert "\x1b" not in text
         assert text.endswith("… cut at 8,000 characters")
 

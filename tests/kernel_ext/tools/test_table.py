@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from inkernel.agent.tools.tool import ToolOutput
 from inkernel.kernel_ext.tools import table as table_tool
-from inkernel.kernel_ext.tools.table import COLUMNS, ROWS, TEXT, TableRows
+from inkernel.kernel_ext.tools.table import MAX_ANSWER_CHARS, MAX_COLUMNS, MAX_ROWS, TableRows
 from inkernel.kernel_ext.values.table_filter import WhereError, parse_where
 
 FRAME = pd.DataFrame(
@@ -179,16 +179,16 @@ def test_what_is_shown_is_bounded_and_says_so() -> None:
     wide = pd.DataFrame(np.zeros((200, 100_000)))
     text = see(wide, "0:200").text
     assert "… 99,988 more columns: choose with `columns`" in text
-    assert len(text.split("\n")) <= ROWS + 3
-    assert len(see(wide, columns=[str(i) for i in range(COLUMNS)]).text) < TEXT
+    assert len(text.split("\n")) <= MAX_ROWS + 3
+    assert len(see(wide, columns=[str(i) for i in range(MAX_COLUMNS)]).text) < MAX_ANSWER_CHARS
     long = pd.DataFrame({f"c{i}": ["x" * 10_000] * 60 for i in range(20)})
     text = see(long, "0:50", columns=list(long)).text
-    assert len(text) < TEXT + 200
+    assert len(text) < MAX_ANSWER_CHARS + 200
     assert text.endswith("cut: ask for fewer rows or columns")
 
 
 def test_a_scan_that_is_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_tool, "SCAN", 2_000)
+    monkeypatch.setattr(table_tool, "MAX_FILTERED_ROWS", 2_000)
     text = see(pd.DataFrame({"n": range(10_000)}), where="n >= 1999").text
     assert "1 of the first 2,000 rows match; the others were not looked at, for time" in text
 

@@ -164,7 +164,7 @@ def test_what_was_changed_in_place_is_as_it_was_and_the_same_object(what, make, 
 @INPLACE
 @pytest.mark.parametrize("what, make, code", FALLBACK, ids=[each[0] for each in FALLBACK])
 def test_without_a_fork_small_plain_values_come_back(what, make, code, monkeypatch):
-    monkeypatch.setattr(module, "COPYING", 60.0)
+    monkeypatch.setattr(module, "COPY_SECONDS", 60.0)
     value = make()
     names = {"v": value}
     restored = undo(names, code, fork=False)
@@ -403,7 +403,7 @@ class Deaf:
 
 
 def test_a_copy_that_hangs_for_good_is_killed_and_names_still_come_back(monkeypatch):
-    monkeypatch.setattr(module, "GRACE", 0.5)
+    monkeypatch.setattr(module, "HANG_SECONDS", 0.5)
     names: dict[str, Any] = {"bad": Deaf(), "good": [1], "n": 1}
     started = time.monotonic()
     restored = undo(names, "n = 2; new = 3; good.append(1)", seconds=0.5)
@@ -457,9 +457,9 @@ def test_the_shells_own_objects_are_left_alone():
 
 def test_the_names_of_a_module_are_not_its_users(monkeypatch):
     names = {"all": vars(module), "held": [vars(module)]}
-    monkeypatch.setattr(module, "ROOM", module.ROOM)
-    undo(names, lambda: monkeypatch.setattr(module, "ROOM", 5))
-    assert module.ROOM == 5
+    monkeypatch.setattr(module, "COPY_BYTES", module.COPY_BYTES)
+    undo(names, lambda: monkeypatch.setattr(module, "COPY_BYTES", 5))
+    assert module.COPY_BYTES == 5
 
 
 KEYS = st.integers(0, 3)

@@ -20,14 +20,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.testing.globalipapp import start_ipython
 
 from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput, StreamOutput
-from inkernel.agent.protocol.observed import CellSeen
-from inkernel.kernel_ext.execution.capture import Taps
+from inkernel.agent.protocol.observed import UserCellRun
+from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption
-from inkernel.kernel_ext.execution.run_code import Host, Step, run_code
+from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
 from inkernel.kernel_ext.user_cells import buffer as kept
 from inkernel.kernel_ext.user_cells import runs as cell_runs
 from inkernel.kernel_ext.user_cells import tap as tee
-from inkernel.kernel_ext.user_cells.log import CellLog
+from inkernel.kernel_ext.user_cells.log import UserCellLog
 
 
 @pytest.fixture
@@ -39,18 +39,18 @@ def shell() -> Iterator[InteractiveShell]:
 
 
 @pytest.fixture
-def log(shell: InteractiveShell) -> Iterator[CellLog]:
-    log = CellLog()
+def log(shell: InteractiveShell) -> Iterator[UserCellLog]:
+    log = UserCellLog()
     log.attach(shell)
     yield log
     log.detach()
 
 
 @pytest.fixture
-def run(shell: InteractiveShell, log: CellLog):
+def run(shell: InteractiveShell, log: UserCellLog):
     """Runs a cell as a front end does; what the log saw of it."""
 
-    def run(source: str, **how: object) -> CellSeen:
+    def run(source: str, **how: object) -> UserCellRun:
         before = log.last
         shell.run_cell(source, **{"store_history": True, **how})
         (seen,) = log.since(before)
@@ -59,7 +59,7 @@ def run(shell: InteractiveShell, log: CellLog):
     return run
 
 
-def text(seen: CellSeen) -> str:
+def text(seen: UserCellRun) -> str:
     return "".join(output.text for output in seen.outputs if isinstance(output, StreamOutput))
 
 
@@ -108,7 +108,7 @@ def shown_by(shell: InteractiveShell, source: str) -> str:
     ],
 )
 def test_a_cell_shows_exactly_what_it_shows_without_us(shell, source):
-    log = CellLog()
+    log = UserCellLog()
     without = shown_by(shell, source)
     log.attach(shell)
     try:
@@ -152,7 +152,7 @@ def test_cleared_output_is_gone_and_an_updated_display_shows_its_last_state(run)
 def test_text_printed_without_end_keeps_its_head_and_tail_and_says_what_is_missing(run):
     seen = run("for n in range(200_000): print(f'line {n}')\n'value'")
     (stream, value) = seen.outputs
-    assert len(stream.text) < kept.MAX_TEXT + 100
+    assert len(stream.text) < kept.MAX_RUN_CHARS + 100
     assert stream.text.startswith("line 0\nline 1\n") and stream.text.endswith("line 199999\n")
     missing = sum(len(f"line {n}\n") for n in range(200_000)) - len(stream.text)
     (note,) = [line for line in stream.text.splitlines() if "not kept" in line]
@@ -164,7 +164,7 @@ def test_text_printed_without_end_keeps_its_head_and_tail_and_says_what_is_missi
 def test_whatever_is_printed_its_beginning_and_end_are_kept_and_it_is_bounded(printed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kept, "_HALF", 1_000)
-        keeping = kept.Kept()
+        keeping = kept.OutputBuffer()
         for name, each in printed:
             keeping.add(kept.Text(name, each))
     shown, whole = keeping.all(), "".join(each for _, each in printed)
@@ -177,8 +177,8 @@ def test_whatever_is_printed_its_beginning_and_end_are_kept_and_it_is_bounded(pr
 
 def test_many_displays_and_a_huge_value_are_bounded(run):
     seen = run("for n in range(5000): display({'text/plain': f'n {n}'}, raw=True)\n'x' * 10**6")
-    assert len(seen.outputs) <= 2 + kept.MAX_TEXT // kept.OUTPUT
-    assert len(seen.outputs[-1].data["text/plain"]) < kept.MAX_VALUE + 100
+    assert len(seen.outputs) <= 2 + kept.MAX_RUN_CHARS // kept.OUTPUT_COST_CHARS
+    assert len(seen.outputs[-1].data["text/plain"]) < kept.MAX_VALUE_CHARS + 100
     assert "not kept" in seen.outputs[-1].data["text/plain"]
     assert seen.outputs[0].data == {"text/plain": "n 0"}
 
@@ -301,8 +301,8 @@ def test_what_is_said_to_the_agent_is_no_run(shell, log, source):
 
 def test_what_the_agent_runs_and_front_ends_ask_is_no_run(shell, log):
     def agent(_line: str, code: str) -> None:
-        with Taps(shell) as taps:
-            step = Step(code, "agent", lambda _change: True)
+        with OutputCapture(shell) as taps:
+            step = CodeStep(code, "agent", lambda _change: True)
             asyncio.run(run_code(Host(shell, taps, Interruption()), step))
 
     shell.register_magic_function(agent, "cell", "agent")
@@ -350,7 +350,7 @@ def test_magics_are_seen_as_they_were_typed(run):
 
 def test_the_oldest_runs_go_and_the_oldest_outputs_before_them(run, log, monkeypatch):
     monkeypatch.setattr(cell_runs, "MAX_RUNS", 3)
-    monkeypatch.setattr(cell_runs, "MAX_TEXT", 3_000)
+    monkeypatch.setattr(cell_runs, "MAX_ALL_CHARS", 3_000)
     for n in range(5):
         run(f"print('x' * 1000); n = {n}")
     assert [seen.number for seen in log.since(0)] == [3, 4, 5]
@@ -359,7 +359,7 @@ def test_the_oldest_runs_go_and_the_oldest_outputs_before_them(run, log, monkeyp
 
 
 def test_the_oldest_images_go_first(run, log, monkeypatch):
-    monkeypatch.setattr(cell_runs, "MAX_IMAGES", 2_500)
+    monkeypatch.setattr(cell_runs, "MAX_ALL_IMAGE_BYTES", 2_500)
     for _ in range(3):
         run("display({'image/png': b'x' * 1000, 'text/plain': 'figure'}, raw=True)")
     images = ["image/png" in seen.outputs[0].data for seen in log.since(0)]
@@ -400,9 +400,9 @@ def test_a_bug_of_ours_is_told_once_and_the_cell_runs(shell, capsys, monkeypatch
     def broken(*_args: object) -> None:
         raise AssertionError(name)
 
-    monkeypatch.setattr(CellLog, place, broken)
+    monkeypatch.setattr(UserCellLog, place, broken)
     shell.run_cell("warm = 1", store_history=True)  # IPython 9 leaves a write of its own
-    log, before = CellLog(), state(shell)
+    log, before = UserCellLog(), state(shell)
     log.attach(shell)
     for n in range(3):
         assert shell.run_cell(f"print('runs {n}')", store_history=True).success
@@ -416,8 +416,8 @@ def test_a_bug_while_a_cell_prints_is_told_once_and_the_cell_prints_on(shell, ca
     def broken(*_args: object) -> None:
         raise AssertionError("while printing")
 
-    monkeypatch.setattr(tee.Tee, "_sort", broken)
-    log = CellLog()
+    monkeypatch.setattr(tee.OutputTap, "_sort", broken)
+    log = UserCellLog()
     log.attach(shell)
     source = "for n in range(9): print('x' * 30_000)\ndisplay({'text/plain': 'y'}, raw=True)"
     assert shell.run_cell(source, store_history=True).success
@@ -436,7 +436,7 @@ def test_another_thread_that_runs_cells_is_left_alone(shell, log):
 
 
 def test_a_log_attached_by_a_cell_sees_the_next_cell_first(shell):
-    log = CellLog()
+    log = UserCellLog()
     shell.user_ns.update(log=log, shell=shell)
     shell.run_cell("log.attach(shell)\nprint('not seen')", store_history=True)
     shell.run_cell("print('seen')", store_history=True)
@@ -457,8 +457,8 @@ shell = InteractiveShell.instance()
 import inkernel
 shell.run_line_magic("load_ext", "inkernel")
 before = set(sys.modules)
-from inkernel.kernel_ext.user_cells.log import CellLog
-log = CellLog(); log.attach(shell)
+from inkernel.kernel_ext.user_cells.log import UserCellLog
+log = UserCellLog(); log.attach(shell)
 attached = sorted(set(sys.modules) - before)
 shell.run_cell("x = 1", store_history=True)
 print(json.dumps([attached, sorted(sys.modules)]))
@@ -472,8 +472,8 @@ print(json.dumps([attached, sorted(sys.modules)]))
 # kernels
 
 ATTACH = """
-from inkernel.kernel_ext.user_cells.log import CellLog
-log = CellLog(); log.attach(get_ipython())
+from inkernel.kernel_ext.user_cells.log import UserCellLog
+log = UserCellLog(); log.attach(get_ipython())
 """
 TELL = """
 import json

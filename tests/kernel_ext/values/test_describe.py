@@ -28,7 +28,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.kernel_ext.values.describe import LINE, TEXT, brief, describe
+from inkernel.kernel_ext.values.describe import (
+    MAX_DESCRIPTION_CHARS,
+    MAX_LINE_CHARS,
+    brief,
+    describe,
+)
 
 Calls = list[str]
 
@@ -388,7 +393,9 @@ def test_nothing_of_an_evil_object_is_called_and_it_is_described(kind: str) -> N
     assert calls == []
     assert not [text for text in texts if "summary failed" in text]
     for text in texts:
-        assert all(line and line.isprintable() and len(line) <= LINE for line in text.split("\n"))
+        assert all(
+            line and line.isprintable() and len(line) <= MAX_LINE_CHARS for line in text.split("\n")
+        )
 
 
 @pytest.mark.parametrize(
@@ -467,7 +474,7 @@ def test_odd_objects_are_survived_and_named(kind: str) -> None:
 
     assert expected in brief(held)
     for depth in range(4):
-        assert len(describe(held, depth)) <= TEXT
+        assert len(describe(held, depth)) <= MAX_DESCRIPTION_CHARS
 
 
 def test_a_database_is_named_and_not_asked() -> None:
@@ -528,9 +535,9 @@ builtins = st.recursive(
 def test_any_nested_builtin_is_described_within_bounds(held: object, depth: int) -> None:
     line, text = brief(held), describe(held, depth)
 
-    assert 0 < len(line) <= LINE
+    assert 0 < len(line) <= MAX_LINE_CHARS
     assert text.startswith(line)
-    assert len(text) <= TEXT
+    assert len(text) <= MAX_DESCRIPTION_CHARS
     assert all(each.isprintable() for each in [line, *text.split("\n")])
     assert "summary failed" not in text
 
@@ -704,7 +711,7 @@ def test_a_wide_frame_says_how_many_columns_are_left_out() -> None:
     text = describe(pd.DataFrame(np.zeros((3, 5_000))))
     assert "… 4,976 more columns" in text
     assert "row 2:" in text
-    assert len(text) <= TEXT
+    assert len(text) <= MAX_DESCRIPTION_CHARS
 
 
 def test_an_array_shows_its_range_only_below_the_bound() -> None:
@@ -755,8 +762,8 @@ def test_a_long_text_is_shown_as_lines_that_cannot_pass_for_ours() -> None:
 
 def test_a_cut_description_keeps_to_its_bound_at_every_length_of_line() -> None:
     for width in range(1, 190):
-        assert len(describe({i: "x" * width for i in range(200)}, 3)) <= TEXT
-        assert len(describe([["x" * width] * 20] * 20, 3)) <= TEXT
+        assert len(describe({i: "x" * width for i in range(200)}, 3)) <= MAX_DESCRIPTION_CHARS
+        assert len(describe([["x" * width] * 20] * 20, 3)) <= MAX_DESCRIPTION_CHARS
 
 
 def test_a_generator_stays_where_it_is() -> None:

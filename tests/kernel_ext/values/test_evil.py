@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from inkernel.agent.protocol.observed import NameSeen
+from inkernel.agent.protocol.observed import Variable
 from inkernel.kernel_ext.environment import user_names
 from inkernel.kernel_ext.tools.inspect import inspect_tool
 from inkernel.kernel_ext.tools.lookup import looking_tools
@@ -535,7 +535,7 @@ EVIL: dict[str, Factory] = {
 def answers(held: object) -> Iterator[tuple[str, Callable[[], str]]]:
     """Every way of looking, each with what it is called."""
     names: dict[str, object] = {"held": held}
-    told: list[dict[str, NameSeen]] = []
+    told: list[dict[str, Variable]] = []
     tools = {
         tool.name: tool for tool in (inspect_tool(lambda: names), *looking_tools(lambda: names))
     }

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.agent.context.variables import tell_names
-from inkernel.agent.protocol.observed import NameSeen
+from inkernel.agent.protocol.observed import Variable
 from inkernel.kernel_ext.values import snapshot as names_module
 from inkernel.kernel_ext.values.plugins import plugged_readers
 from inkernel.kernel_ext.values.snapshot import snapshot
@@ -51,7 +51,7 @@ def test_what_did_not_change_is_the_same_object_and_no_line_is_made(
     assert all(now[name] is told[name] for name in names)
 
 
-def difference(told: dict[str, NameSeen], now: dict[str, NameSeen]) -> list[str]:
+def difference(told: dict[str, Variable], now: dict[str, Variable]) -> list[str]:
     """What is told between two snapshots: titles, and the names below them."""
     lines = tell_names(told, now, 1000, frozenset()).splitlines()[1:-1]
     return [line.strip().partition(":")[0] if line[:1] == " " else line for line in lines]
@@ -108,12 +108,12 @@ def test_a_snapshot_keeps_no_object_alive() -> None:
 
 def test_an_earlier_telling_without_constants_serves_too() -> None:
     names: dict[str, object] = {"n": 5, "l": [1]}
-    told = {n: NameSeen(s.name, s.line, s.evidence) for n, s in snapshot(names, {}).items()}
+    told = {n: Variable(s.name, s.line, s.evidence) for n, s in snapshot(names, {}).items()}
     assert snapshot(names, told) == told
 
 
 def test_of_very_many_new_names_the_last_have_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names_module, "LINES", 2)
+    monkeypatch.setattr(names_module, "MAX_NEW_LINES", 2)
     assert lines({"a": 1, "b": 2, "c": 3}) == {"a": "a: int", "b": "b: 2", "c": "c: 3"}
 
 
@@ -263,7 +263,7 @@ def test_a_slow_reader_is_not_asked_again(
     plugged: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugged += [("weather", f"{__name__}:read_thermometer")]
-    monkeypatch.setattr("inkernel.kernel_ext.values.plugins.SECONDS", -1.0)
+    monkeypatch.setattr("inkernel.kernel_ext.values.plugins.READER_SECONDS", -1.0)
     shown = lines({"a": Thermometer(), "b": Thermometer()})
     assert shown["a"] == "a: thermometer at 21°"
     assert "instance: degrees=21" in shown["b"]

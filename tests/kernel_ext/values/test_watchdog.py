@@ -21,7 +21,7 @@ from inkernel.kernel_ext.values import describe as describing
 from inkernel.kernel_ext.values.describe import brief, describe
 from inkernel.kernel_ext.values.paths import reference
 from inkernel.kernel_ext.values.plugins import PluggedReader, plugged_readers
-from inkernel.kernel_ext.values.reading import Reading, Show
+from inkernel.kernel_ext.values.reading import Reading, ShowValue
 from inkernel.kernel_ext.values.snapshot import snapshot
 from inkernel.kernel_ext.values.watchdog import (
     MAY_END,
@@ -167,7 +167,7 @@ def test_what_has_no_evidence_in_time_is_told_once(monkeypatch: pytest.MonkeyPat
 @with_the_timer
 @pytest.mark.usefixtures("timer")
 def test_what_was_told_before_it_took_too_long_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(value: object, show: Show) -> Reading:
+    def read(value: object, show: ShowValue) -> Reading:
         def entries() -> Iterator[str]:
             yield "first"
             while True:

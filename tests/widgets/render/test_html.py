@@ -14,11 +14,20 @@ from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput
 from inkernel.agent.protocol.events import Compacted, Compacting, Event, TurnEnded, Usage
 from inkernel.widgets.render.html import block_html, bundle, can_show, metadata
-from inkernel.widgets.render.outputs import fenced, output_html, output_markdown, output_text
+from inkernel.widgets.render.outputs import fenced, output_html, output_markdown, shown_text
 from inkernel.widgets.render.sanitize import ansi_lines, clean_html, markdown_html, printable
-from inkernel.widgets.state.blocks import Block, Hosted, Note, Reasoning, Room, Said, Source, Step
+from inkernel.widgets.state.blocks import (
+    AnswerBlock,
+    AnswerSource,
+    Block,
+    CompactionBlock,
+    HostedBlock,
+    Note,
+    ReasoningBlock,
+    StepBlock,
+)
 from inkernel.widgets.state.fold import TurnState, fold
-from inkernel.widgets.state.outputs import Stream
+from inkernel.widgets.state.outputs import StreamText
 
 VOID = {"img", "br", "hr", "col", "wbr"}
 EVIL = (
@@ -95,8 +104,8 @@ def folded(events: Sequence[Event]) -> TurnState:
 def every_place(text: str) -> list[Block]:
     """Blocks that hold `text` wherever a model, a tool or a server can put it."""
     outputs = (
-        Stream("stdout", text),
-        Stream("stderr", text),
+        StreamText("stdout", text),
+        StreamText("stderr", text),
         *(DisplayOutput(data={kind: text}) for kind in ("text/html", "text/markdown")),
         *(DisplayOutput(data={kind: text}) for kind in ("text/latex", "text/plain", "image/png")),
         DisplayOutput(data={"image/svg+xml": text}, metadata={"width": text}),
@@ -104,13 +113,17 @@ def every_place(text: str) -> list[Block]:
         ErrorOutput(ename=text, evalue=text, traceback=(text,) * 20),
     )
     verdict = Verdict(decision="deny", reason=text)
-    step = Step("c", tool=text, arguments=text, told=text, verdict=verdict, outputs=outputs)
-    sources = (Source(text), Source(text, text), Source(text, f"https://a.example/{text}"))
-    ran = Hosted(text, text, text, "ok", text, text, text, text, outputs, sources)
+    step = StepBlock("c", tool=text, arguments=text, told=text, verdict=verdict, outputs=outputs)
+    sources = (
+        AnswerSource(text),
+        AnswerSource(text, text),
+        AnswerSource(text, f"https://a.example/{text}"),
+    )
+    ran = HostedBlock(text, text, text, "ok", text, text, text, text, outputs, sources)
     return [
-        Reasoning((text, f"**{text}**")),
-        Said(text),
-        Said(text, refused=True, sources=sources),
+        ReasoningBlock((text, f"**{text}**")),
+        AnswerBlock(text),
+        AnswerBlock(text, refused=True, sources=sources),
         ran,
         replace(ran, status="running"),
         replace(ran, code="", told=""),
@@ -118,7 +131,7 @@ def every_place(text: str) -> list[Block]:
         replace(step, arguments='{"title": "t", "code": ' + json.dumps(text) + "}"),
         Note("notice", text),
         Note("retry", text, text, 2.0),
-        Room(2, status="ok", after=1, dropped=text, noted=False),
+        CompactionBlock(2, status="ok", after=1, dropped=text, noted=False),
     ]
 
 
@@ -155,7 +168,7 @@ def test_the_plain_form_has_no_control_characters() -> None:
 
 def test_what_hides_or_reverses_code_is_seen() -> None:
     assert printable("a\u202eb\ud800c\x00d\x1b[2Ke") == "a\ufffdb\ufffdcde"
-    html = block_html(Step("c", arguments='{"code": "x = 1 \u202e# y"}'), timing=True)
+    html = block_html(StepBlock("c", arguments='{"code": "x = 1 \u202e# y"}'), timing=True)
     assert "\ufffd" in html
 
 
@@ -223,26 +236,28 @@ NOTHING = "• Nothing could be left out."
 @pytest.mark.parametrize(
     ("room", "line"),
     [
-        (Room(26_012, 32_000), MAKING),
-        (Room(26_012, 32_000, seconds=3), f"{MAKING} · 3.0 s"),
-        (Room(26_012), "● Making room: 26,012 tokens are in the window …"),
-        (Room(9, 8, True), "● The server found the request too long; making room …"),
-        (Room(9, 8, status="interrupted"), "■ Making room was interrupted."),
-        (Room(9, 8, False, "ok", 5, "nothing"), "• Made room: 9 → 5 tokens."),
+        (CompactionBlock(26_012, 32_000), MAKING),
+        (CompactionBlock(26_012, 32_000, seconds=3), f"{MAKING} · 3.0 s"),
+        (CompactionBlock(26_012), "● Making room: 26,012 tokens are in the window …"),
+        (CompactionBlock(9, 8, True), "● The server found the request too long; making room …"),
+        (CompactionBlock(9, 8, status="interrupted"), "■ Making room was interrupted."),
+        (CompactionBlock(9, 8, False, "ok", 5, "nothing"), "• Made room: 9 → 5 tokens."),
         (
-            Room(9, 8, False, "ok", 5, "1\nrun", seconds=2),
+            CompactionBlock(9, 8, False, "ok", 5, "1\nrun", seconds=2),
             "• Made room in 2.0 s: 9 → 5 tokens (1 run).",
         ),
         (
-            Room(9, 8, False, "ok", 5, "1 run", noted=False),
+            CompactionBlock(9, 8, False, "ok", 5, "1 run", noted=False),
             "• Made room: 9 → 5 tokens (1 run)."
             " The model's notes could not be had; the digest has the rest.",
         ),
-        (Room(9, 8, False, "ok", 9, "nothing", seconds=2), NOTHING),
-        (Room(9, 8, False, "ok", 11, "nothing", noted=False), NOTHING),
+        (CompactionBlock(9, 8, False, "ok", 9, "nothing", seconds=2), NOTHING),
+        (CompactionBlock(9, 8, False, "ok", 11, "nothing", noted=False), NOTHING),
     ],
 )
-def test_what_becomes_of_the_window_is_one_line_in_every_form(room: Room, line: str) -> None:
+def test_what_becomes_of_the_window_is_one_line_in_every_form(
+    room: CompactionBlock, line: str
+) -> None:
     forms = bundle(TurnState(blocks=(room,)), timing=True)
     assert line in read(forms["text/html"])
     assert f"\n\n{line}\n\n" in forms["text/markdown"]
@@ -295,21 +310,21 @@ def test_a_scripted_model_is_said_to_be_one(turn: list[Event]) -> None:
 
 def test_a_step_that_went_well_folds_long_code_and_a_failed_one_never() -> None:
     code = "\\n".join(["x = 1"] * 40)
-    step = Step("c", arguments='{"title": "t", "code": "' + code + '"}', status="ok", ran=True)
+    step = StepBlock("c", arguments='{"title": "t", "code": "' + code + '"}', status="ok", ran=True)
     assert "<details><summary" in block_html(step, timing=True)
     assert "<details open>" in block_html(replace(step, status="error"), timing=True)
     assert "<details open>" in block_html(replace(step, arguments='{"code": "1"}'), timing=True)
 
 
 def test_what_the_model_was_told_is_shown_where_no_code_ran() -> None:
-    denied = Step("c", arguments='{"code": "1"}', status="denied", told="The user said no.")
+    denied = StepBlock("c", arguments='{"code": "1"}', status="denied", told="The user said no.")
     assert "The user said no." in block_html(denied, timing=True)
     ran = replace(denied, status="ok", ran=True)
     assert "The user said no." not in block_html(ran, timing=True)
 
 
 def test_a_verdict_is_shown_unless_plainly_allowed() -> None:
-    step = Step("c", arguments='{"code": "1"}', status="ok", ran=True)
+    step = StepBlock("c", arguments='{"code": "1"}', status="ok", ran=True)
     plain = replace(step, verdict=Verdict(decision="allow", reason="policy auto"))
     assert "policy auto" not in block_html(plain, timing=True)
     by_user = replace(step, verdict=Verdict(decision="allow", reason="yes", by="user"))
@@ -317,7 +332,7 @@ def test_a_verdict_is_shown_unless_plainly_allowed() -> None:
 
 
 def test_a_running_step_has_a_clock_only_in_the_live_form() -> None:
-    step = Step("c", tool="run_cell", arguments='{"code": "1"}', status="running", ran=True)
+    step = StepBlock("c", tool="run_cell", arguments='{"code": "1"}', status="running", ran=True)
     assert 'data-since="1000"' in block_html(step, timing=True, since=1000)
     assert "data-since" not in block_html(step, timing=True)
 
@@ -375,7 +390,7 @@ def test_figures_are_data_with_words_for_those_who_do_not_see_them(png: str) -> 
     svg = DisplayOutput(data={"image/svg+xml": "<svg onload='alert(1)'/>"})
     assert 'src="data:image/svg+xml;base64,' in output_html(svg, stick=False)
     assert output_markdown(svg) == "*[figure]*"
-    assert output_text(DisplayOutput(data={"image/jpeg": "AAAA"})) == "[figure]"
+    assert shown_text(DisplayOutput(data={"image/jpeg": "AAAA"})) == "[figure]"
 
 
 @pytest.mark.parametrize(
@@ -431,5 +446,5 @@ def test_a_turn_without_any_event_of_its_own_renders() -> None:
 def test_half_written_code_renders_at_every_length() -> None:
     arguments = '{"title": "T", "code": "def f(x):\\n    return \\"é\\u00e9\\""}'
     for length in range(len(arguments) + 1):
-        step = Step("c", tool="run_cell", arguments=arguments[:length], status="writing")
+        step = StepBlock("c", tool="run_cell", arguments=arguments[:length], status="writing")
         read(block_html(step, timing=True))

@@ -20,7 +20,6 @@ from inkernel.agent.protocol.events import (
     Event,
     HostedProgress,
     ItemDone,
-    Judged,
     Notice,
     OutputCleared,
     OutputShown,
@@ -36,11 +35,19 @@ from inkernel.agent.protocol.events import (
     TurnEnded,
     TurnStarted,
     Usage,
+    VerdictGiven,
 )
 from inkernel.agent.protocol.items import parse_item
-from inkernel.widgets.state.blocks import Hosted, Note, Reasoning, Room, Said, Step
+from inkernel.widgets.state.blocks import (
+    AnswerBlock,
+    CompactionBlock,
+    HostedBlock,
+    Note,
+    ReasoningBlock,
+    StepBlock,
+)
 from inkernel.widgets.state.fold import TurnState, fold
-from inkernel.widgets.state.outputs import OUTPUT_LIMIT, STREAM_LIMIT, Stream
+from inkernel.widgets.state.outputs import MAX_OUTPUTS, MAX_STREAM_CHARS, StreamText
 
 START = TurnStarted(session="s", turn=1, model="m", provider="p")
 
@@ -59,15 +66,21 @@ def ended(status: Any, **more: Any) -> TurnEnded:
     )
 
 
-def only_step(events: Sequence[Event]) -> Step:
+def only_step(events: Sequence[Event]) -> StepBlock:
     (step,) = folded(events).blocks
-    assert isinstance(step, Step)
+    assert isinstance(step, StepBlock)
     return step
 
 
 def test_a_turn_becomes_its_blocks_in_order(turn: list[Event]) -> None:
     state = folded(turn)
-    assert [type(block) for block in state.blocks] == [Reasoning, Said, Step, Step, Said]
+    assert [type(block) for block in state.blocks] == [
+        ReasoningBlock,
+        AnswerBlock,
+        StepBlock,
+        StepBlock,
+        AnswerBlock,
+    ]
     assert state.started is turn[0]
     assert state.ended is turn[-1]
     assert state.samples == 2
@@ -83,23 +96,23 @@ def test_every_kind_of_event_is_in_the_realistic_turn_or_tested_here(turn: list[
 
 def test_deltas_grow_one_block_until_its_item_comes(said: Callable[[str], ItemDone]) -> None:
     growing = folded([TextDelta(text="a"), TextDelta(text="b")])
-    assert growing.blocks == (Said("ab"),)
-    assert fold(growing, said("a b")).blocks == (Said("a b", done=True),)
+    assert growing.blocks == (AnswerBlock("ab"),)
+    assert fold(growing, said("a b")).blocks == (AnswerBlock("a b", done=True),)
     again = fold(fold(growing, said("a b")), TextDelta(text="c"))
-    assert again.blocks == (Said("a b", done=True), Said("c"))
+    assert again.blocks == (AnswerBlock("a b", done=True), AnswerBlock("c"))
 
 
 def test_an_item_without_text_keeps_what_its_deltas_said(said: Callable[[str], ItemDone]) -> None:
-    assert folded([TextDelta(text="a"), said("")]).blocks == (Said("a", done=True),)
+    assert folded([TextDelta(text="a"), said("")]).blocks == (AnswerBlock("a", done=True),)
     assert folded([said("")]).blocks == ()
 
 
 def test_reasoning_grows_by_paragraphs_and_its_summary_overrides() -> None:
     deltas = [ReasoningDelta(text="a"), ReasoningDelta(text="b", part=1), ReasoningDelta(text="c")]
-    assert folded(deltas).blocks == (Reasoning(("ac", "b")),)
+    assert folded(deltas).blocks == (ReasoningBlock(("ac", "b")),)
     summary = [{"type": "summary_text", "text": "A"}, {"type": "summary_text", "text": "B"}]
     done = ItemDone(item=parse_item({"type": "reasoning", "summary": summary}))
-    assert folded([*deltas, done]).blocks == (Reasoning(("A", "B"), done=True),)
+    assert folded([*deltas, done]).blocks == (ReasoningBlock(("A", "B"), done=True),)
 
 
 def test_reasoning_that_is_only_encrypted_shows_nothing() -> None:
@@ -116,7 +129,7 @@ def test_code_is_read_while_its_call_is_written() -> None:
 
 @pytest.mark.parametrize("arguments", ["", "{", "[1]", "nonsense", '{"code": 3}'])
 def test_arguments_that_are_no_object_have_no_names_and_no_code(arguments: str) -> None:
-    step = Step("c", arguments=arguments)
+    step = StepBlock("c", arguments=arguments)
     assert step.code is None
     assert isinstance(step.named, dict)
 
@@ -129,7 +142,7 @@ def test_a_call_goes_from_written_to_asked_to_allowed_to_run_to_ended(
         CallDelta(call_id="c", name="run_cell", text="{"),
         called("c", "run_cell", code="1"),
         ApprovalNeeded(call_id="c", reason="policy ask"),
-        Judged(call_id="c", verdict=yes),
+        VerdictGiven(call_id="c", verdict=yes),
         ToolStarted(call_id="c", name="run_cell", arguments={}),
         ToolEnded(call_id="c", status="ok", text="told", seconds=2),
     ]
@@ -146,7 +159,7 @@ def test_a_denied_call_never_ran() -> None:
     no = Verdict(decision="deny", reason="no", by="user")
     step = only_step(
         [
-            Judged(call_id="c", verdict=no),
+            VerdictGiven(call_id="c", verdict=no),
             ToolEnded(call_id="c", status="denied", text="denied", seconds=0),
         ]
     )
@@ -158,7 +171,7 @@ def test_a_call_id_used_again_by_a_later_sample_is_another_step(
 ) -> None:
     end = ToolEnded(call_id="c", status="ok", text="", seconds=0)
     state = folded([called("c", "a"), end, called("c", "b"), end])
-    assert [(b.tool, b.status) for b in state.blocks if isinstance(b, Step)] == [
+    assert [(b.tool, b.status) for b in state.blocks if isinstance(b, StepBlock)] == [
         ("a", "ok"),
         ("b", "ok"),
     ]
@@ -180,17 +193,17 @@ def test_a_retry_takes_back_what_was_half_said_and_nothing_else(
     again = fold(after, retry.model_copy(update={"attempt": 2}))
     assert again.blocks[2:] == (Note("retry", "reset", "attempt 2 of 3", 2.0),)
     under_way = fold(again, TextDelta(text="new"))
-    assert under_way.blocks[2:] == (Note("retry", "reset", "attempt 2 of 3"), Said("new"))
+    assert under_way.blocks[2:] == (Note("retry", "reset", "attempt 2 of 3"), AnswerBlock("new"))
 
 
 def test_what_was_made_of_the_window_takes_the_place_of_the_wait(
     said: Callable[[str], ItemDone], making: Compacting, made: Compacted
 ) -> None:
     waiting = folded([said("whole"), making])
-    assert waiting.blocks[1:] == (Room(26_012, 32_000),)
+    assert waiting.blocks[1:] == (CompactionBlock(26_012, 32_000),)
     done = fold(waiting, made)
     dropped = "3 long outputs cut, 12 runs in the digest"
-    room = Room(26_012, 32_000, False, "ok", 10_944, dropped, True, 12.3)
+    room = CompactionBlock(26_012, 32_000, False, "ok", 10_944, dropped, True, 12.3)
     assert done.blocks == (waiting.blocks[0], room)
     without = made.model_copy(update={"notes": "none"})
     assert fold(waiting, without).blocks[1:] == (replace(room, noted=False),)
@@ -204,7 +217,7 @@ def test_a_second_compaction_leaves_the_first_as_it_was(
     again = made.model_copy(update={"before": 30_000, "after": 9_000})
     state = reduce(fold, [making, again], first)
     assert state.blocks[0] is first.blocks[0]
-    assert [(b.tokens, b.after) for b in state.blocks if isinstance(b, Room)] == [
+    assert [(b.tokens, b.after) for b in state.blocks if isinstance(b, CompactionBlock)] == [
         (26_012, 10_944),
         (30_000, 9_000),
     ]
@@ -220,7 +233,7 @@ def test_what_notes_took_is_a_part_of_the_usage(making: Compacting, made: Compac
 def test_a_request_found_too_long_takes_back_what_was_half_said() -> None:
     wait = Compacting(tokens=5, window=4, overflow=True)
     state = folded([Notice(text="news"), TextDelta(text="half"), wait])
-    assert state.blocks == (Note("notice", "news"), Room(5, 4, overflow=True))
+    assert state.blocks == (Note("notice", "news"), CompactionBlock(5, 4, overflow=True))
 
 
 @pytest.mark.parametrize(
@@ -235,7 +248,9 @@ def test_a_request_found_too_long_takes_back_what_was_half_said() -> None:
 def test_no_room_is_being_made_after_what_can_only_come_later(
     after: Event, making: Compacting
 ) -> None:
-    assert folded([making, after]).blocks[0] == Room(26_012, 32_000, status="interrupted")
+    assert folded([making, after]).blocks[0] == CompactionBlock(
+        26_012, 32_000, status="interrupted"
+    )
 
 
 def test_a_retry_that_waited_is_over_when_room_is_made(making: Compacting) -> None:
@@ -246,7 +261,7 @@ def test_a_retry_that_waited_is_over_when_room_is_made(making: Compacting) -> No
 def test_prints_join_and_a_progress_bar_is_one_line() -> None:
     bars = [stdout(f"\r{n} %") for n in range(100)]
     step = only_step([stdout("a\n"), stdout("b\r\n"), *bars, stdout("\n")])
-    assert step.outputs == (Stream("stdout", "a\nb\r\n99 %\n"),)
+    assert step.outputs == (StreamText("stdout", "a\nb\r\n99 %\n"),)
 
 
 def test_outputs_keep_their_order() -> None:
@@ -254,19 +269,19 @@ def test_outputs_keep_their_order() -> None:
     shown = DisplayOutput(data={"text/plain": "1"}, result=True)
     others = [OutputShown(call_id="c", output=output) for output in (shown, error)]
     step = only_step([stdout("a"), *others, stdout("b"), stdout("c")])
-    assert step.outputs == (Stream("stdout", "a"), shown, error, Stream("stdout", "bc"))
+    assert step.outputs == (StreamText("stdout", "a"), shown, error, StreamText("stdout", "bc"))
 
 
 def test_a_flood_of_output_is_bounded_and_says_what_is_left_out() -> None:
     line = "x" * 999 + "\n"
     step = only_step([stdout(line) for _ in range(1000)])
     (stream,) = step.outputs
-    assert isinstance(stream, Stream)
-    assert len(stream.text) <= STREAM_LIMIT
+    assert isinstance(stream, StreamText)
+    assert len(stream.text) <= MAX_STREAM_CHARS
     assert len(stream.text) + stream.left_out == 1_000_000
     shown = OutputShown(call_id="c", output=DisplayOutput(data={}))
     step = only_step([shown] * 2000)
-    assert len(step.outputs) <= OUTPUT_LIMIT
+    assert len(step.outputs) <= MAX_OUTPUTS
     assert len(step.outputs) + step.left_out == 2000
 
 
@@ -286,7 +301,7 @@ def test_an_update_takes_the_place_of_what_was_displayed_under_its_id() -> None:
 
 def test_what_is_cleared_is_gone_and_what_comes_later_is_there() -> None:
     step = only_step([stdout("a"), OutputCleared(call_id="c"), stdout("b")])
-    assert step.outputs == (Stream("stdout", "b"),)
+    assert step.outputs == (StreamText("stdout", "b"),)
 
 
 def test_a_step_counts_the_tools_its_code_called() -> None:
@@ -302,8 +317,8 @@ def test_the_end_leaves_nothing_running_and_no_word_of_the_error_which_is_raised
         ended("interrupted", error="You stopped it.", hint="Ask again."),
     ]
     state = folded(events)
-    assert state.blocks[0] == Said("half", done=True)
-    assert [b.status for b in state.blocks if isinstance(b, Step)] == ["interrupted"] * 2
+    assert state.blocks[0] == AnswerBlock("half", done=True)
+    assert [b.status for b in state.blocks if isinstance(b, StepBlock)] == ["interrupted"] * 2
     assert not any(isinstance(block, Note) for block in state.blocks)
 
 
@@ -373,15 +388,15 @@ def test_any_events_in_any_order_fold_and_an_end_leaves_nothing_open(events: lis
     state = folded([*events, ended("completed")])
     for block in state.blocks:
         match block:
-            case Reasoning() | Said():
+            case ReasoningBlock() | AnswerBlock():
                 assert block.done
-            case Step():
+            case StepBlock():
                 assert block.status not in ("writing", "ready", "asking", "running")
-            case Hosted():
+            case HostedBlock():
                 assert block.status != "running"
             case Note():
                 assert block.wait is None
-            case Room():
+            case CompactionBlock():
                 assert block.status != "running"
 
 
@@ -394,7 +409,7 @@ def test_the_usage_is_that_of_samples_and_of_notes(events: list[Event]) -> None:
 
 @given(EVENTS)
 def test_at_most_the_last_window_is_being_made_shorter(events: list[Event]) -> None:
-    rooms = [block for block in folded(events).blocks if isinstance(block, Room)]
+    rooms = [block for block in folded(events).blocks if isinstance(block, CompactionBlock)]
     assert all(room.status != "running" for room in rooms[:-1])
 
 

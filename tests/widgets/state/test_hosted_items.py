@@ -20,10 +20,10 @@ from inkernel.agent.protocol.events import (
 )
 from inkernel.agent.protocol.items import HOSTED, HostedCall, parse_item
 from inkernel.widgets.render.html import block_html, bundle
-from inkernel.widgets.state.blocks import Hosted, Note, Said, Source
+from inkernel.widgets.state.blocks import AnswerBlock, AnswerSource, HostedBlock, Note
 from inkernel.widgets.state.fold import TurnState, fold
-from inkernel.widgets.state.hosted_items import IMAGE_LIMIT, SOURCES_LIMIT, hosted_of
-from inkernel.widgets.state.outputs import STREAM_LIMIT, Stream
+from inkernel.widgets.state.hosted_items import MAX_IMAGE_CHARS, MAX_SOURCES, hosted_of
+from inkernel.widgets.state.outputs import MAX_STREAM_CHARS, StreamText
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "hosted.json").read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def folded(events: Sequence[Event]) -> TurnState:
     return reduce(fold, events, TurnState())
 
 
-def read(item: dict[str, Any]) -> Hosted:
+def read(item: dict[str, Any]) -> HostedBlock:
     parsed = parse_item(item)
     assert isinstance(parsed, HostedCall)
     return hosted_of(parsed)
@@ -81,7 +81,7 @@ def test_an_item_of_a_known_kind_may_hold_anything(kind: str, fields: dict[str, 
 def test_a_message_may_cite_anything(annotations: object) -> None:
     part = {"type": "output_text", "text": "x", "annotations": annotations}
     (block,) = folded([done(type="message", role="assistant", content=[part])]).blocks
-    assert isinstance(block, Said)
+    assert isinstance(block, AnswerBlock)
     assert block_html(block, timing=True)
 
 
@@ -93,14 +93,17 @@ def test_a_call_is_seen_while_it_runs_and_its_item_takes_its_place() -> None:
         HostedProgress(item_id="c", kind="code_interpreter_call", text="+ 1"),
     ]
     search, code = folded(events).blocks
-    assert isinstance(search, Hosted) and (search.status, search.at) == ("running", "searching")
-    assert isinstance(code, Hosted) and code.code == "1 + 1"
+    assert isinstance(search, HostedBlock) and (search.status, search.at) == (
+        "running",
+        "searching",
+    )
+    assert isinstance(code, HostedBlock) and code.code == "1 + 1"
     assert "searching" in block_html(search, timing=True)
     item = {"type": "web_search_call", "id": "w", "action": {"query": "q"}}
     search, code = folded([*events, done(**item)]).blocks
-    assert isinstance(search, Hosted) and (search.status, search.detail) == ("ok", "q")
+    assert isinstance(search, HostedBlock) and (search.status, search.detail) == ("ok", "q")
     ended = SampleEnded(sample=1, usage=None, seconds=1)
-    assert isinstance(last := folded([*events, ended]).blocks[1], Hosted)
+    assert isinstance(last := folded([*events, ended]).blocks[1], HostedBlock)
     assert last.status == "interrupted"
     retry = Retrying(attempt=2, attempts=3, wait=1, cause="reset")
     assert [type(block) for block in folded([*events, retry]).blocks] == [Note]
@@ -127,7 +130,7 @@ def test_sources_are_links_to_web_addresses_only_and_each_stands_once() -> None:
     part = {"type": "output_text", "text": "x", "annotations": [*cited, *cited]}
     state = folded([done(type="message", role="assistant", content=[part])])
     (block,) = state.blocks
-    assert isinstance(block, Said) and len(block.sources) == 2
+    assert isinstance(block, AnswerBlock) and len(block.sources) == 2
     html = block_html(block, timing=True)
     assert html.count("<a ") == 1
     assert 'href="https://a.example/x"' in html
@@ -138,19 +141,19 @@ def test_sources_are_links_to_web_addresses_only_and_each_stands_once() -> None:
 
 def test_an_address_cannot_leave_its_markdown_link() -> None:
     url = "https://a.example/>)![x](https://evil.example/pixel.png)\n<b>\\"
-    state = TurnState(blocks=(Said("x", sources=(Source("t", url),)),))
+    state = TurnState(blocks=(AnswerBlock("x", sources=(AnswerSource("t", url),)),))
     line = bundle(state, timing=True)["text/markdown"].split("\n")[4]
     assert line.startswith("1. [t](<https://a.example/%3E)")
     assert line.count("<") == line.count(">") == 1
 
 
 def test_what_is_shown_of_a_call_is_bounded() -> None:
-    logs = [{"type": "logs", "logs": "x" * 2 * STREAM_LIMIT}]
+    logs = [{"type": "logs", "logs": "x" * 2 * MAX_STREAM_CHARS}]
     (stream,) = read({"type": "code_interpreter_call", "outputs": logs}).outputs
-    assert isinstance(stream, Stream) and len(stream.text) <= STREAM_LIMIT
-    image = {"type": "image_generation_call", "result": "A" * (IMAGE_LIMIT + 1)}
+    assert isinstance(stream, StreamText) and len(stream.text) <= MAX_STREAM_CHARS
+    image = {"type": "image_generation_call", "result": "A" * (MAX_IMAGE_CHARS + 1)}
     assert read(image).outputs == ()
     assert "too large" in read(image).told
-    sources = [{"url": f"https://a.example/{n}"} for n in range(2 * SOURCES_LIMIT)]
+    sources = [{"url": f"https://a.example/{n}"} for n in range(2 * MAX_SOURCES)]
     search = read({"type": "web_search_call", "action": {"sources": sources}})
-    assert len(search.sources) == SOURCES_LIMIT
+    assert len(search.sources) == MAX_SOURCES

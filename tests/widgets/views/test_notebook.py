@@ -24,7 +24,7 @@ from inkernel.agent.protocol.events import (
     ToolStarted,
     TurnStarted,
 )
-from inkernel.widgets.state.blocks import Said
+from inkernel.widgets.state.blocks import AnswerBlock
 from inkernel.widgets.state.fold import TurnState
 from inkernel.widgets.views.notebook import NotebookView
 from inkernel.widgets.views.repaint import Pace
@@ -312,7 +312,7 @@ def test_what_a_reader_waits_for_is_painted_at_once() -> None:
     view.show(TextDelta(text="a"))
     assert len(screen.painted) == 3
     view.close()
-    assert screen.left[-1].blocks[-1] == Said("a")
+    assert screen.left[-1].blocks[-1] == AnswerBlock("a")
 
 
 def test_a_wait_for_room_is_painted_at_once_and_its_end_too(
@@ -332,7 +332,7 @@ async def test_a_paint_put_off_is_made_up_for_by_the_loop() -> None:
     for text in "abc":
         view.show(TextDelta(text=text))
     async with asyncio.timeout(30):
-        while not screen.painted or screen.painted[-1].blocks != (Said("abc"),):
+        while not screen.painted or screen.painted[-1].blocks != (AnswerBlock("abc"),):
             await asyncio.sleep(0.001)
     view.close()
 
