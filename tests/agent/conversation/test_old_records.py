@@ -1,0 +1,98 @@
+"""Records that an earlier version wrote, every kind of line among them, still say the same.
+
+`data/*.jsonl` are such records; `data/*.json` is what the version that wrote them read in them.
+"""
+
+import json
+import shutil
+from dataclasses import asdict
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inkernel.agent.conversation.history import Numbered
+from inkernel.agent.conversation.output_store import OutputStore
+from inkernel.agent.conversation.record import Record
+from inkernel.agent.conversation.resume import resume
+from inkernel.agent.conversation.runs import RunLog
+from inkernel.agent.conversation.search_index import Index
+from inkernel.agent.session import conversation_of
+from inkernel.agent.text.truncation import full_text
+from inkernel.kernel_ext.commands.last_turn import last_turn
+from inkernel.kernel_ext.commands.sessions import turn_rows
+
+DATA = Path(__file__).parent / "data"
+KINDS = {
+    *("session", "turn", "told", "item", "verdict", "lent_call", "cell_run", "output"),
+    *("superseded", "sample", "ended", "window", "rewind", "mark", "notes"),
+}
+OLD = sorted(DATA.glob("*.jsonl"))
+
+
+def entries(numbered: list[Numbered]) -> list[list[Any]]:
+    """Entries, with a hash in the place of an item's bytes."""
+    return [
+        [n, it.turn, it.cell, it.kind, it.run, blake2b(it.item.wire, digest_size=8).hexdigest()]
+        for n, it in numbered
+    ]
+
+
+def state(path: Path) -> dict[str, Any]:
+    """All that a session goes on with."""
+    resumed = resume(path)
+    found = conversation_of(resumed)
+    seal = found.history.seal
+    return {
+        "session": resumed.session,
+        "turns": [found.turns, found.cell, *map(asdict, found.heads)],
+        "window": entries(list(zip(found.history.numbers, found.history.entries, strict=True))),
+        "seal": seal and [seal.by, seal.count, entries(list(seal.local))],
+        "tokens": found.history.tokens,
+        "told": asdict(found.told),
+        "usage": [found.usage.model_dump(), found.last and found.last.model_dump()],
+        "digest": found.digest and found.digest.model_dump(),
+        "marks": [sorted(found.marks.pinned), sorted(found.marks.hidden)],
+        "runs": [asdict(it) for it in resumed.runs],
+        "ended": resumed.ended,
+        "outputs": resumed.outputs,
+    }
+
+
+def told(path: Path) -> dict[str, Any]:
+    """All else that is read from a record: by search, by handle, by commands."""
+    resumed, record = resume(path), Record(path)
+    store = OutputStore(record, resumed.outputs, RunLog(resumed.runs, resumed.ended))
+    texts = {handle: store.lines(handle).text for handle in store.handles}
+    record.close()
+    index = Index(path)
+    turn = last_turn(path)
+    assert turn is not None
+    return {
+        "texts": texts,
+        "found": index.search("april", lambda row: str(row.at), 20),
+        "turns": [asdict(it) for it in index.turns()],
+        "spoken": [index.spoken(it.turn) for it in index.turns()],
+        "rows": turn_rows(path),
+        "last": [turn.session, turn.answer, *(turn.provenance("a", it) for it in turn.steps)],
+        "steps": [[it.handle, it.ran, it.run.bound, full_text(it.run)] for it in turn.steps],
+    }
+
+
+def plain(value: object) -> Any:
+    """As JSON has it."""
+    return json.loads(json.dumps(value))
+
+
+def test_they_have_every_kind_of_line():
+    lines = [json.loads(line) for path in OLD for line in path.read_bytes().splitlines()]
+    assert {line["kind"] for line in lines} == KINDS
+
+
+@pytest.mark.parametrize("path", OLD, ids=lambda path: path.stem)
+def test_they_are_read_as_the_version_that_wrote_them_read_them(path: Path, tmp_path: Path):
+    record = Path(shutil.copy(path, tmp_path))
+    before = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert plain(state(record)) == before["state"]
+    assert plain(told(record)) == before["told"]
