@@ -43,7 +43,7 @@ SAME = {
 }
 """Public names of two files that mean the same: of a tool its description, of a command its act."""
 MOST_LINES = 400
-MOST_FILES = 15
+MOST_FILES = 14
 DATA = ("agent/**/*.md", "kernel_ext/**/*.js", "widgets/**/*.js")
 
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))

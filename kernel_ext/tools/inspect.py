@@ -9,9 +9,10 @@ from types import ModuleType
 from pydantic import BaseModel, Field
 
 from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ..values.adapter import Refused
 from ..values.describe import MAX_DEPTH, brief, describe
 from ..values.introspect import clip, find_item, is_a, own_items
-from ..values.paths import Refused, follow, is_public, unknown
+from ..values.paths import follow, is_public, unknown
 from ..values.redact import redacted
 from ..values.watchdog import watching
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, cast
 from pydantic import BaseModel, Field
 
 from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ..values.adapter import Refused
+from ..values.adapters.evidence import is_scalar
 from ..values.describe import brief, short
-from ..values.fingerprint import is_scalar
 from ..values.introspect import (
     class_items,
     clip,
@@ -28,10 +29,10 @@ from ..values.introspect import (
     stored,
     tuple_elements,
 )
-from ..values.paths import MAX_PATH_CHARS, Refused, follow_code, is_public
+from ..values.libraries import known_exactly
+from ..values.paths import MAX_PATH_CHARS, follow_code, is_public
 from ..values.redact import redacted, without_passwords
 from ..values.source import FoundSource, NoSource, find_docs, find_source
-from ..values.tables_and_arrays import element, origin, plain_array
 from ..values.watchdog import in_time, watching
 from .table import table_tool
 
@@ -190,20 +191,10 @@ def _keys(held: Any) -> tuple[str, ...]:
 
 
 def _labels(held: Any) -> Iterator[object]:
-    source = origin(held)
-    if source and source.exact:
-        match source[:2]:
-            case "pandas", "DataFrame" if plain_array(held.columns):
-                size = min(len(held.columns), MAX_SEARCHED_KEYS)
-                return (element(held.columns, i) for i in range(size))
-            case "polars", "DataFrame":
-                return iter(held.columns)
-            case "pyarrow", "Table" | "RecordBatch":
-                return iter(held.schema.names)
-            case "numpy", "ndarray":
-                return iter(held.dtype.names or ())
-            case _:
-                return iter(())
+    found = known_exactly(held)
+    if found:
+        adapter, kind = found
+        return iter(adapter.labels(held, kind))
     if is_a(held, dict):
         return (key for key, _ in islice(dict_items(held), MAX_SEARCHED_KEYS))
     if is_a(held, tuple):

@@ -10,11 +10,12 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel, Field
 
 from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ..values.adapter import Column, NoTable, Refused, Table
 from ..values.describe import short
 from ..values.introspect import clip, type_words
-from ..values.paths import MAX_PATH_CHARS, Refused, follow
+from ..values.paths import MAX_PATH_CHARS, follow
 from ..values.redact import is_secret, redacted
-from ..values.table import Column, NoTable, Table, label_text, plain, table_of
+from ..values.table import label_text, plain, table_of
 from ..values.table_filter import Where, WhereError, parse_where
 from ..values.watchdog import watching
 

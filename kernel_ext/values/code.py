@@ -18,6 +18,7 @@ from types import (
 )
 from typing import Any
 
+from .adapter import FIRST_VALUES, Reading, ReadingEntry, ShowValue
 from .introspect import (
     MAX_SCANNED,
     class_items,
@@ -33,7 +34,6 @@ from .introspect import (
     type_name,
     type_words,
 )
-from .reading import FIRST_VALUES, Reading, ReadingEntry, ShowValue
 from .redact import redacted
 
 MAX_SHOWN_DOC_CHARS = 4_000

@@ -3,7 +3,7 @@
 No `__repr__`, `__str__`, `__len__`, `__eq__`, `__hash__`, `__getattr__`, `__class__` or property of
 a user's class is run, nothing lazy is computed, no iterator is advanced. A subclass of a builtin is
 read by the builtin's own methods. Work is bounded by what is shown, not by the size of the data;
-the passes over data that there are, and their bounds, stand in `readers`. What takes too long all
+the passes over data that there are, and their bounds, are in `adapters`. What takes too long all
 the same is ended by the `watchdog`.
 """
 
@@ -25,6 +25,7 @@ from types import (
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from .adapter import FIRST_VALUES, Reading, ReadingEntry, ShowValue
 from .code import (
     read_builtin_function,
     read_class_,
@@ -49,10 +50,9 @@ from .introspect import (
     tuple_elements,
     type_words,
 )
+from .libraries import known, known_exactly
 from .plugins import read_plugged
-from .reading import FIRST_VALUES, Reading, ReadingEntry, ShowValue
 from .redact import Redacted, redacted, without_passwords
-from .tables_and_arrays import origin, read
 from .watchdog import LOOK_SECONDS, check, in_time
 
 MAX_LINE_CHARS = 200
@@ -151,9 +151,10 @@ def _reading(value: object, inner: int) -> Reading:
         return _BUILTINS[kind](value, show)
     if is_a(value, type):
         return read_class_(value, show)
-    known = read(value, show)
-    if known is not None:
-        return known
+    found = known(value)
+    reading = found[0].reading(value, found[1], show) if found else None
+    if reading is not None:
+        return reading
     if is_a(value, BaseException):
         return read_exception(value, show)
     if is_a(value, Enum):
@@ -163,8 +164,8 @@ def _reading(value: object, inner: int) -> Reading:
         # only a plain metaclass is sure not to define __hash__
         if type(base) is type and base in _BUILTINS:
             reading = _BUILTINS[base](value, show)
-            source = origin(value)
-            own = source.name if source and source.exact else f"{label(kind)} ({base.__name__})"
+            found = known_exactly(value)
+            own = found[1] if found else f"{label(kind)} ({base.__name__})"
             return Reading(f"{own} {reading.head}", reading.entries)
     told = read_plugged(value)
     held = _attributes(f"{label(kind)} instance", stored(value), show)

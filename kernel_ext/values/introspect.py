@@ -48,6 +48,13 @@ def exactly(value: object, *kinds: Any) -> bool:
     return any(type(value) is each for each in kinds)
 
 
+def is_same(one: Any, constant: Any) -> bool:
+    """Equal and of the same exact types: Python's own `==` might run a foreign `__eq__`."""
+    if exactly(one, tuple) and exactly(constant, tuple):
+        return len(one) == len(constant) and all(map(is_same, one, constant))
+    return type(one) is type(constant) and one == constant
+
+
 def type_name(kind: type) -> tuple[str, str]:
     """Module and qualified name; a question mark for what is not a plain string."""
     try:
@@ -77,6 +84,11 @@ def find_item(pairs: Iterable[tuple[object, object]], name: str) -> object:
 def dict_items(held: Any) -> ItemsView[object, object]:
     """The items a dict, or what a subclass of it, stores."""
     return dict.items(held)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def items_of(held: object) -> Iterable[tuple[object, object]]:
+    """The items of a dict; none of anything else."""
+    return dict_items(held) if is_a(held, dict) else ()
 
 
 def own_items(value: object) -> Iterable[tuple[object, object]]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from types import (
-    EllipsisType,
     FunctionType,
     GetSetDescriptorType,
     MemberDescriptorType,
@@ -17,6 +16,7 @@ from types import (
 )
 from typing import Any, cast
 
+from .adapter import NoKey, Refused, demand
 from .describe import brief, describe
 from .introspect import (
     class_items,
@@ -24,21 +24,19 @@ from .introspect import (
     dict_items,
     exactly,
     is_a,
+    is_same,
     mro,
     own_items,
     type_name,
     type_words,
 )
-from .reading import Origin
+from .libraries import known_exactly
 from .redact import redacted
-from .tables_and_arrays import backing, element, is_index, origin, plain_array
 
 MAX_PATH_CHARS = 500
 """Characters of an expression."""
 MAX_KEYS = 100_000
 """Keys of a dict compared to find one."""
-MAX_LABELS = 10_000
-"""Labels of a pandas axis compared to find one."""
 MAX_SLICE = 1_000_000
 """Elements that a slice of a builtin sequence may copy."""
 
@@ -48,10 +46,6 @@ def reference(name: str, namespace: Mapping[str, object]) -> str:
     if name not in namespace:
         return unknown(name, namespace)
     return f"`{clip(name)}` in the live namespace:\n{describe(redacted(name, namespace[name]), 1)}"
-
-
-class Refused(Exception):
-    """A path that is not followed; its text is the rest of a sentence that names the path."""
 
 
 def is_public(name: object) -> bool:
@@ -90,7 +84,7 @@ def follow_code(path: str, names: Mapping[str, object]) -> object:
 
 
 def _followed(path: str, resolve: Callable[[ast.expr], object]) -> object:
-    _demand(len(path) <= MAX_PATH_CHARS, f"is longer than {MAX_PATH_CHARS} characters")
+    demand(len(path) <= MAX_PATH_CHARS, f"is longer than {MAX_PATH_CHARS} characters")
     try:
         return resolve(ast.parse(path.strip(), mode="eval").body)
     except Refused:
@@ -134,50 +128,17 @@ def _key(node: ast.expr) -> object:
     raise Refused("has a subscript that is not a constant; use run_cell.")
 
 
-_INDEX = frozenset(("name", "names", "dtype", "shape", "size"))
-_SAFE: Mapping[str, frozenset[str]] = {
-    "pandas.DataFrame": frozenset(("columns", "index", "shape", "size", "ndim", "dtypes", "T")),
-    "pandas.Series": frozenset(("index", "name", "dtype", "shape", "size", "ndim")),
-    "numpy.ndarray": frozenset(("shape", "dtype", "size", "ndim", "nbytes", "strides", "T")),
-    "polars.DataFrame": frozenset(("columns", "dtypes", "shape", "schema", "height", "width")),
-    "polars.Series": frozenset(("name", "dtype", "shape")),
-    "pyarrow.Table": frozenset(("schema", "column_names", "num_rows", "num_columns", "shape")),
-    "torch.Tensor": frozenset(("shape", "dtype", "device", "ndim", "requires_grad")),
-}
-"""Attributes of exact library types that are O(1), or O(columns), and copy no data."""
-
-
 def _attribute(value: object, name: str) -> object:
-    source = origin(value)
     if name[:2] == "__":
         raise Refused(f"asks for `{clip(name)}`, which is not data; use run_cell.")
-    if source and source.exact:
-        names = _SAFE.get(f"{source.package}.{source.name}", frozenset())
-        if name in names or (name in _INDEX and is_index(value)):
-            return _library_attribute(value, name, source)
-        if source[:2] == ("pandas", "DataFrame") and not _defines(value, name):
+    known = known_exactly(value)
+    if known:
+        adapter, kind = known
+        if name in adapter.attributes.get(kind, ()):
+            return adapter.attribute(value, name)
+        if kind in adapter.dotted and not _defines(value, name):
             return _item(value, name)
     return _stored_attribute(value, name)
-
-
-def _library_attribute(value: Any, name: str, source: Origin) -> object:
-    if source.package == "pandas":
-        if source.name == "DataFrame":
-            plain = _plain_frame(value)
-        else:
-            plain = plain_array(value if is_index(value) else backing(value))
-        _demand(plain, "has values of a type that is not pandas' own")
-        _demand(name != "T" or value.size <= MAX_KEYS, "would copy a large table")
-    return getattr(value, name)
-
-
-def _demand(met: bool, otherwise: str) -> None:
-    if not met:
-        raise Refused(f"{otherwise}; use run_cell.")
-
-
-def _plain_frame(frame: Any) -> bool:
-    return all(map(plain_array, [*frame.axes, *(each.values for each in frame._mgr.blocks)]))
 
 
 def _held(pairs: Iterable[tuple[object, object]], name: str) -> Iterator[Any]:
@@ -217,9 +178,9 @@ def _stored_attribute(value: object, name: str) -> object:
         if exactly(member, staticmethod, classmethod):
             return member.__func__
         stored = exactly(member, FunctionType) or not _defines(member, "__get__")
-        _demand(stored, f"asks for `{clip(name)}`, which code computes")
+        demand(stored, f"asks for `{clip(name)}`, which code computes")
     found = [*own, *declared]
-    _demand(bool(found), f"asks for `{clip(name)}`, which is not stored there")
+    demand(bool(found), f"asks for `{clip(name)}`, which is not stored there")
     return found[0]
 
 
@@ -230,69 +191,21 @@ def _is_c_slot(member: Any) -> bool:
 
 
 def _item(value: Any, key: object) -> object:
-    source = origin(value)
-    if source and source.exact:
-        pandas = source.package == "pandas" and not is_index(value)
-        return _pandas_item(value, key, source.name) if pandas else _view(value, key, source)
+    known = known_exactly(value)
+    if known:
+        adapter, kind = known
+        try:
+            return adapter.item(value, key, kind)
+        except NoKey as place:
+            raise Refused(f"asks for {brief(key)}, which is {place}; use run_cell.") from None
     if exactly(value, list, tuple, str, bytes, bytearray, range):
-        _demand(exactly(key, int, slice), "has a subscript that is no position")
+        demand(exactly(key, int, slice), "has a subscript that is no position")
         cut = range(len(value))[key] if isinstance(key, slice) else ()
-        _demand(len(cut) <= MAX_SLICE, "would copy a large slice")
+        demand(len(cut) <= MAX_SLICE, "would copy a large slice")
         return value[key]
-    known = exactly(value, dict, defaultdict, OrderedDict, Counter)
-    _demand(known, f"subscripts a {type_words(value)}, whose code would run")
+    plain = exactly(value, dict, defaultdict, OrderedDict, Counter)
+    demand(plain, f"subscripts a {type_words(value)}, whose code would run")
     pairs = list(islice(dict_items(value), MAX_KEYS))
-    found = [held for name, held in pairs if _same(name, key)]
-    _demand(
-        bool(found), f"asks for {brief(key)}, which is not one of the first {len(pairs):,} keys"
-    )
+    found = [held for name, held in pairs if is_same(name, key)]
+    demand(bool(found), f"asks for {brief(key)}, which is not one of the first {len(pairs):,} keys")
     return found[0]
-
-
-def _same(one: Any, constant: Any) -> bool:
-    """Equal and of the same exact types: Python's own `==` might run a foreign `__eq__`."""
-    if exactly(one, tuple) and exactly(constant, tuple):
-        return len(one) == len(constant) and all(map(_same, one, constant))
-    return type(one) is type(constant) and one == constant
-
-
-def _pandas_item(value: Any, key: object, name: str) -> object:
-    if name == "DataFrame":
-        if exactly(key, slice):
-            _demand(_plain_frame(value), "cuts rows of a type that is not pandas' own")
-            return value.iloc[key]
-        i = _position(value.columns, key)
-        _demand(plain_array(backing(value, i)), "names a column of a type that is not pandas' own")
-        return value.iloc[:, i]
-    plain = name == "Series" and plain_array(backing(value)) and plain_array(value.index)
-    _demand(plain, "has values of a type that is not pandas' own")
-    return value.iloc[key if exactly(key, slice) else _position(value.index, key)]
-
-
-def _position(labels: Any, key: object) -> int:
-    _demand(plain_array(labels), "has labels of a type that is not pandas' own")
-    if hasattr(labels, "step"):  # a RangeIndex computes the position
-        return labels.get_loc(key)
-    size = min(len(labels), MAX_LABELS)
-    found = [i for i in range(size) if _same(element(labels, i), key)]
-    _demand(
-        len(found) == 1, f"asks for {brief(key)}, which is not once in the first {size:,} labels"
-    )
-    return found[0]
-
-
-def _view(value: Any, key: Any, source: Origin) -> object:
-    """Part of a library's array or table, where that is a view of it and not a copy."""
-    whole = exactly(key, slice) and key.step is None
-    parts: tuple[object, ...] = key if exactly(key, tuple) else (key,)
-    match f"{source.package}.{source.name}":
-        case "numpy.ndarray" | "torch.Tensor":
-            plain = all(exactly(each, int, slice, NoneType, EllipsisType) for each in parts)
-        case "polars.DataFrame" | "pyarrow.Table":
-            plain = whole or exactly(key, str)
-        case "polars.Series" | "pyarrow.ChunkedArray":
-            plain = whole or exactly(key, int)
-        case _:
-            plain = is_index(value) and plain_array(value) and (whole or exactly(key, int))
-    _demand(plain, f"subscripts a {source.name} by more than positions, slices or a name")
-    return value[key]

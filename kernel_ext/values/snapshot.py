@@ -9,8 +9,9 @@ from sys import getsizeof
 from typing import Any, NamedTuple, cast
 
 from ...agent.protocol.observed import Variable
+from .adapters.evidence import MAX_ELEMENTS, is_builtin, is_scalar
 from .describe import TOO_SLOW, brief
-from .fingerprint import MAX_ELEMENTS, fingerprint, identity, is_builtin, is_scalar
+from .fingerprint import fingerprint, identity
 from .introspect import clip, exactly, label
 from .redact import redacted
 from .watchdog import in_time, watching

@@ -31,6 +31,7 @@ from types import (
 )
 from typing import Any, NamedTuple, cast
 
+from .adapter import ShowValue, is_own
 from .code import parameters
 from .introspect import (
     MAX_SCANNED,
@@ -46,7 +47,6 @@ from .introspect import (
     type_name,
     type_words,
 )
-from .reading import ShowValue, is_own
 
 MAX_FILE_BYTES = 5_000_000
 """Bytes of a file that is read for source."""

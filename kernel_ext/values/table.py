@@ -4,21 +4,20 @@ Only exact types of the libraries are read, and of their columns those with the 
 dtypes. Nothing lazy is computed.
 """
 
-import sys
-from collections.abc import Callable, Iterable
-from datetime import date, datetime, timedelta, timezone
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import islice
 from types import NoneType
-from typing import Any, NamedTuple, cast
-from zoneinfo import ZoneInfo
+from typing import Any, cast
 
+from .adapter import FOREIGN, Column, NoTable, Table, is_own_zone
+from .adapters.evidence import is_array
+from .adapters.numpy import cut, element
 from .describe import short
-from .introspect import dict_items, exactly, find_item, is_a, type_words
-from .reading import is_own
-from .table_filter import FOREIGN
-from .tables_and_arrays import backing, element, origin, plain_array
+from .introspect import dict_items, exactly, find_item, type_words
+from .libraries import known, known_exactly
 
 SAMPLED_ROWS = 100
 """Rows of a list of dicts in which its columns are looked for."""
@@ -26,41 +25,15 @@ MAX_COLUMN_KEYS = 1_000
 """Keys of a dict that are taken for columns."""
 
 
-class Column(NamedTuple):
-    """`at`: the value of a row, `part`: those of rows `i` to `j`, for comparisons.
-
-    They are None where reading might run foreign code.
-    """
-
-    label: object
-    dtype: str
-    at: Callable[[int], object] | None = None
-    part: Callable[[int, int], Iterable[object]] | None = None
-
-
-class Table(NamedTuple):
-    """`title` in words; `label(i)` and `column(i)` of one column, `row(i)` the label of a row."""
-
-    title: str
-    height: int
-    width: int
-    label: Callable[[int], object]
-    column: Callable[[int], Column]
-    row: Callable[[int], object] = int
-
-
-class NoTable(Exception):
-    """The value is no table, or none that is read here; its text is the rest of a sentence."""
-
-
 def table_of(value: Any) -> Table:
     """The value as a table. Raises NoTable, and what the library raises."""
-    source = origin(value)
-    if source:
+    found = known(value)
+    if found:
+        adapter, source = found
         kind = f"{source.package} {source.name}"
-        if source.package in _LAZY or source.name in ("LazyFrame", "LazyGroupBy"):
+        if "*" in adapter.lazy or source.name in adapter.lazy:
             raise NoTable(f"is lazy ({kind}): it is not computed here; use run_cell, with a limit.")
-        read = _READERS.get(f"{source.package}.{source.name}")
+        read = adapter.tables.get(source.name)
         if read and source.exact:
             return read(value)
         if read:
@@ -84,136 +57,14 @@ def plain(value: Any) -> object:
         return None if value != value else value
     if id(kind) in _PLAIN:
         return value
-    pandas: Any = sys.modules.get("pandas")
-    if pandas is not None and (value is pandas.NA or value is pandas.NaT):
-        return None
-    if kind is datetime or (pandas is not None and kind is pandas.Timestamp):
-        zone: object = value.tzinfo
-        own = zone is None or exactly(zone, timezone, ZoneInfo)
-        return value if own or is_own(zone, "pytz", "dateutil") else FOREIGN
-    if is_own(value, "numpy"):
-        numpy: Any = sys.modules["numpy"]
-        number = is_a(value, numpy.generic) and value.dtype.kind in "biufUM"
-        return plain(value.item()) if number else FOREIGN
-    return FOREIGN
+    if kind is datetime:
+        return value if is_own_zone(value.tzinfo) else FOREIGN
+    found = known_exactly(value)
+    return found[0].scalar(value) if found else FOREIGN
 
 
 def _article(text: str) -> str:
     return f"{'an' if text[:1] in 'aeiou' else 'a'} {text}"
-
-
-def _pandas_frame(frame: Any) -> Table:
-    if not all(map(plain_array, frame.axes)):
-        raise NoTable("has labels of a foreign type, whose code might run; use run_cell.")
-
-    def column(i: int) -> Column:
-        array, label = backing(frame, i), element(frame.columns, i)
-        own = plain_array(array)
-        return _pandas_column(label, frame.iloc[:, i].array if own else array)
-
-    height, width = frame.shape
-    labels, rows = partial(element, frame.columns), partial(element, frame.index)
-    return Table("pandas DataFrame", height, width, labels, column, rows)
-
-
-def _pandas_series(series: Any) -> Table:
-    array = backing(series)
-    if not plain_array(series.index):
-        raise NoTable("has labels of a foreign type, whose code might run; use run_cell.")
-    name = "value" if series.name is None else series.name
-    column = _pandas_column(name, series.array if plain_array(array) else array)
-    rows = partial(element, series.index)
-    return _single("pandas Series", len(series), column, rows)
-
-
-def _single(title: str, height: int, column: Column, row: Callable[[int], object] = int) -> Table:
-    def label(_: int) -> object:
-        return column.label
-
-    def only(_: int) -> Column:
-        return column
-
-    return Table(title, height, 1, label, only, row)
-
-
-def _pandas_column(label: object, array: Any) -> Column:
-    if not plain_array(array):
-        return Column(label, type_words(array))
-    bare = is_own(array.dtype, "numpy") or type_words(array).endswith(".NumpyExtensionArray")
-    part = partial(_cut, getattr(array, "_ndarray", array) if bare else array)
-    return Column(label, str(array.dtype), partial(element, array), part)
-
-
-def _cut(array: Any, i: int, j: int) -> Iterable[object]:
-    held = array[i:j]
-    if is_own(held, "numpy") and held.dtype.kind in "Mm":  # nanoseconds would become numbers
-        held = held.astype(f"{held.dtype.kind}8[us]")
-    return held.tolist()
-
-
-def _numpy(array: Any) -> Table:
-    names: Any = array.dtype.names
-    if names and array.ndim == 1:
-        columns = [array[name] for name in names[:MAX_COLUMN_KEYS]]
-    elif array.ndim in (1, 2):
-        columns = None
-        names = range(array.shape[1] if array.ndim == 2 else 1)
-    else:
-        raise NoTable(f"has {array.ndim} dimensions; inspect shows parts of it.")
-
-    def column(i: int) -> Column:
-        held = columns[i] if columns else array[:, i] if array.ndim == 2 else array
-        if held.dtype.kind not in "biufcSUMmO" or held.ndim != 1:
-            return Column(names[i], "record")
-        return Column(names[i], str(held.dtype), partial(element, held), partial(_cut, held))
-
-    return Table("numpy ndarray", len(array), len(names), names.__getitem__, column)
-
-
-def _polars_column(series: Any) -> Column:
-    dtype = series.dtype
-    if not is_own(dtype, "polars") or dtype.is_object():
-        return Column(series.name, type_words(dtype))
-
-    def part(i: int, j: int) -> Any:
-        return series[i:j].to_list()
-
-    return Column(series.name, str(dtype), series.__getitem__, None if dtype.is_nested() else part)
-
-
-def _polars_frame(frame: Any) -> Table:
-    names = frame.columns
-
-    def column(i: int) -> Column:
-        return _polars_column(frame.to_series(i))
-
-    return Table("polars DataFrame", frame.height, frame.width, names.__getitem__, column)
-
-
-def _polars_series(series: Any) -> Table:
-    column = _polars_column(series)
-    return _single("polars Series", len(series), column)
-
-
-def _arrow(table: Any) -> Table:
-    names = table.schema.names
-
-    def column(i: int) -> Column:
-        held = table.column(i)
-        nested = sys.modules["pyarrow"].types.is_nested(held.type)
-        if nested or not is_own(held.type, "pyarrow"):  # extension types have their own code
-            return Column(names[i], type_words(held.type))
-
-        def at(row: int) -> object:
-            return held[row].as_py()
-
-        def part(i: int, j: int) -> Any:
-            return held.slice(i, j - i).to_pylist()
-
-        return Column(names[i], str(held.type), at, part)
-
-    height, width = table.shape
-    return Table("pyarrow Table", height, width, names.__getitem__, column)
 
 
 def _rows(rows: Any) -> Table:
@@ -259,7 +110,7 @@ def _columns(held: Any) -> Table:
                 return array[i:j]
 
             return Column(pairs[i][0], "any", array.__getitem__, part)
-        return Column(pairs[i][0], str(array.dtype), partial(element, array), partial(_cut, array))
+        return Column(pairs[i][0], str(array.dtype), partial(element, array), partial(cut, array))
 
     def label(i: int) -> object:
         return pairs[i][0]
@@ -270,19 +121,7 @@ def _columns(held: Any) -> Table:
 def _is_list(held: Any) -> bool:
     if exactly(held, list, tuple):
         return True
-    numpy = sys.modules.get("numpy")
-    array = numpy is not None and type(held) is numpy.ndarray and held.ndim == 1
-    return array and held.dtype.kind in "biufcSUMmO"
+    return is_array(held) and held.ndim == 1 and held.dtype.kind in "biufcSUMmO"
 
 
 _PLAIN = frozenset(map(id, (int, bool, str, bytes, date, timedelta, Decimal, NoneType)))
-_LAZY = frozenset(("dask", "duckdb", "_duckdb", "sqlalchemy"))
-_READERS: dict[str, Callable[[Any], Table]] = {
-    "pandas.DataFrame": _pandas_frame,
-    "pandas.Series": _pandas_series,
-    "numpy.ndarray": _numpy,
-    "polars.DataFrame": _polars_frame,
-    "polars.Series": _polars_series,
-    "pyarrow.Table": _arrow,
-    "pyarrow.RecordBatch": _arrow,
-}

@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Any, NamedTuple
 
+from .adapter import FOREIGN
 from .introspect import clip, is_a
 
 MAX_FILTER_CHARS, MAX_FILTER_NODES = 1_000, 200
@@ -24,7 +25,6 @@ Values = Mapping[str, Sequence[object]]
 """For each column a value a row: None where it is missing, `FOREIGN` where it is not looked at."""
 Test = Callable[[Values, int], Sequence[bool]]
 """For each of so many rows whether it matches."""
-FOREIGN = object()
 
 
 class WhereError(ValueError):

@@ -18,10 +18,10 @@ import pytest
 
 from inkernel.kernel_ext.tools.inspect import Inspect, inspect_tool
 from inkernel.kernel_ext.values import describe as describing
+from inkernel.kernel_ext.values.adapter import Reading, ShowValue
 from inkernel.kernel_ext.values.describe import brief, describe
 from inkernel.kernel_ext.values.paths import reference
 from inkernel.kernel_ext.values.plugins import PluggedReader, plugged_readers
-from inkernel.kernel_ext.values.reading import Reading, ShowValue
 from inkernel.kernel_ext.values.snapshot import snapshot
 from inkernel.kernel_ext.values.watchdog import (
     MAY_END,

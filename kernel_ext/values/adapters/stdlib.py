@@ -1,0 +1,26 @@
+"""Paths and the environment, of Python's own library: of the environment the names alone."""
+
+from itertools import islice
+from typing import Any
+
+from ..adapter import Adapter, Origin, Reading, ShowValue, first_texts
+from ..introspect import MAX_SCANNED, clip, dict_items, peek
+
+
+def _reading(value: Any, source: Origin, show: ShowValue) -> Reading | None:
+    if source.package == "os":
+        return _environment(value) if source.name == "_Environ" else None
+    return Reading(f"{source.name} {show(str(value))}") if source.exact else None
+
+
+def _environment(value: object) -> Reading:
+    names = [_decoded(name) for name, _ in islice(dict_items(peek(value, "_data")), MAX_SCANNED)]
+    head = f"environment of {len(names):,} variables (values hidden): {first_texts(names)}"
+    return Reading(head, iter([", ".join(names)]))
+
+
+def _decoded(name: object) -> str:
+    return clip(name.decode("utf-8", "replace") if type(name) is bytes else name)
+
+
+STDLIB = Adapter(packages=("pathlib", "os"), reading=_reading)
