@@ -3,8 +3,8 @@
 from ..agent.errors import TurnInterrupted
 from ..agent.protocol.actions import Action, Verdict
 from ..agent.session import Approve
-from .environment import can_ask
 from .execution.interrupts import Interruption, raised_by_sigint
+from .frontend import can_ask
 from .shell import Shell
 
 QUESTION = "Run this step? [y]es, [n]o, [a]ll of this turn, [s]top, or what to do instead: "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import no_var_expand
 
 from ..agent.errors import UsageError
-from .input_transform import transform
+from .input_transform import InputTransform
 from .shell import Shell
 from .user_cells.log import UserCellLog
 
@@ -81,20 +81,21 @@ class AgentMagics:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self._binding: KernelAgent | None = None
+        self._agent: KernelAgent | None = None
+        self.transform = InputTransform(shell)
         self.log = UserCellLog()
 
     @property
     def agent(self) -> "KernelAgent":
         """The shell's agent, made at the first use."""
-        if self._binding is None:
+        if self._agent is None:
             from .host import KernelAgent
 
-            self._binding = KernelAgent(self._shell, self.log)
-        return self._binding
+            self._agent = KernelAgent(self._shell, self.log)
+        return self._agent
 
     @no_var_expand
-    def say(self, line: str, cell: str) -> Coroutine[Any, Any, None]:
+    def say(self, line: str, cell: str | None) -> Coroutine[Any, Any, None]:
         """Say something to the agent; it works in this kernel and answers below the cell.
 
             %%agent [-m MODEL] [--new] [--policy auto|ask|deny] [--effort LEVEL] [a short prompt]
@@ -102,6 +103,10 @@ class AgentMagics:
 
         `%agent help` lists the rest.
         """
+        if cell is None:  # an `%agent` line that is awaited
+            from .commands.dispatch import run_command
+
+            return run_command(self.agent, line)
         parsed = parse_line(line)
         text = "\n".join(part for part in (parsed.prompt, cell.strip()) if part)
         if not text:
@@ -113,7 +118,7 @@ class AgentMagics:
             return self._edit_digest(text)
         if not self._shell.autoawait:
             raise UsageError("%%agent needs IPython's autoawait.", "Turn it on: `%autoawait on`.")
-        return self.agent.run_turn(text, parsed.settings, parsed.new)
+        return self.agent.ask(text, parsed.settings, parsed.new)
 
     async def _edit_digest(self, text: str) -> None:
         from .commands.dispatch import show_card
@@ -122,17 +127,17 @@ class AgentMagics:
         show_card(edit_digest(self.agent, text))
 
     @no_var_expand
-    def manage(self, line: str) -> Coroutine[Any, Any, None] | None:
+    def manage(self, line: str) -> None:
         """Show and change how the agent works: `%agent help` lists what there is."""
-        from .commands.dispatch import run_command
+        from .commands.dispatch import run_unawaited
 
-        return run_command(self.agent, line)
+        run_unawaited(self.agent, line)
 
     def close(self) -> None:
         """Let go of the session and of what it started."""
         self.log.detach()
-        if self._binding is not None:
-            self._binding.close()
+        if self._agent is not None:
+            self._agent.close()
 
 
 def register(shell: Shell) -> None:
@@ -141,7 +146,7 @@ def register(shell: Shell) -> None:
         magics = AgentMagics(shell)
         shell.register_magic_function(magics.say, "cell", MAGIC_NAME)
         shell.register_magic_function(magics.manage, "line", MAGIC_NAME)
-        shell.input_transformer_manager.cleanup_transforms.insert(0, transform)
+        shell.input_transformer_manager.cleanup_transforms.insert(0, magics.transform)
         magics.log.attach(shell)
 
 
@@ -151,7 +156,7 @@ def unregister(shell: Shell) -> None:
     if magics is None:
         return
     magics.close()
-    shell.input_transformer_manager.cleanup_transforms.remove(transform)
+    shell.input_transformer_manager.cleanup_transforms.remove(magics.transform)
     for kind in ("cell", "line"):
         del shell.magics_manager.magics[kind][MAGIC_NAME]
 

@@ -82,6 +82,10 @@ class Shell(Protocol):
         """Run a cell with top-level `await`. Fires `pre_run_cell`, but no hook after the run."""
         ...
 
+    def loop_runner(self, coro: Coroutine[Any, Any, None]) -> None:
+        """Run it to its end, on IPython's own event loop. Only where no loop runs."""
+        ...
+
     def set_next_input(self, s: str) -> None:
         """Put a text into a new cell below, or at the next prompt."""
         ...

@@ -31,14 +31,24 @@ ROOMS = {
     ),
     "widgets": ("state", "render", "views", "panels", "__init__"),
     "kernel_ext": (
-        *("shell", "environment", "input_transform", "values", "user_cells", "execution"),
-        *("workers", "notebook", "undo", "tools", "event_comm", "approval", "toolset", "host"),
+        *("shell", "frontend", "environment", "input_transform", "values", "user_cells"),
+        *("execution", "workers", "notebook", "undo", "tools", "event_comm", "approval"),
+        *("toolset", "views", "observer", "connections", "host"),
         *("commands", "magics", "cli", "__init__", "inkernel"),
     ),
 }
 """Each folder's rooms, lowest first: a room imports only from rooms before it, and from itself."""
 SAME = {
-    *("CellKind", "DESCRIPTION", "HOST", "MAX_LINE_CHARS", "MAX_LISTING_CHARS", "Rows", "Show"),
+    *(
+        "CellKind",
+        "COMMANDS",
+        "DESCRIPTION",
+        "HOST",
+        "MAX_LINE_CHARS",
+        "MAX_LISTING_CHARS",
+        "Rows",
+        "Show",
+    ),
     *("StreamName", "clip", "fenced", "hide", "pin", "resume", "show"),
 }
 """Public names of two files that mean the same: of a tool its description, of a command its act."""

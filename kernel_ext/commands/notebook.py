@@ -1,5 +1,6 @@
-"""The `%agent` subcommands that work on the notebook: keep, fix, explain. They are awaited."""
+"""`%agent keep`, `fix`, `explain`: they work on the notebook, and are awaited."""
 
+import asyncio
 from collections.abc import Sequence
 
 from ...agent.errors import UsageError
@@ -10,6 +11,7 @@ from ..host import KernelAgent
 from ..notebook.current import current_notebook, one_cell
 from ..notebook.document import DocumentError, NewCell
 from ..notebook.outputs import as_nbformat
+from .command import Command
 from .last_turn import PastStep, PastTurn, last_turn
 
 FIX = (
@@ -25,7 +27,7 @@ EXPLAIN = (
 
 
 async def keep(agent: KernelAgent, rest: str) -> Card:
-    """[STEPS] — the last turn's steps and answer as cells below; STEPS as 2 3, else what worked"""
+    """Insert the cells, or put the code into a new one."""
     session = agent.session_now()
     turn = last_turn(session.record.path)
     if turn is None:
@@ -37,6 +39,7 @@ async def keep(agent: KernelAgent, rest: str) -> Card:
             "The last turn ran no step that worked, and said nothing.",
             "`%agent keep 1` keeps a step that failed.",
         )
+    await asyncio.sleep(0)
     here = current_notebook(agent.shell, find_notebook(agent.shell))
     try:
         document = await here.editable()
@@ -52,19 +55,21 @@ async def keep(agent: KernelAgent, rest: str) -> Card:
 
 
 async def fix(agent: KernelAgent, _rest: str) -> Card | None:
-    """— explain and repair the last cell of yours that failed"""
+    """A turn about the last cell that failed."""
     runs = [run for run in agent.runs() if not run.hidden]
     failed = next((run for run in reversed(runs) if run.status == "error"), None)
     if failed is None:
         raise UsageError("No cell of yours has failed.", "To ask for anything else, use %%agent.")
-    await agent.run_turn(FIX.format(cell=_name(failed), error=_error(failed)), {}, new=False)
+    await asyncio.sleep(0)
+    await agent.ask(FIX.format(cell=_name(failed), error=_error(failed)), {}, new=False)
 
 
 async def explain(agent: KernelAgent, rest: str) -> Card | None:
-    """CELL — say what a cell of the notebook does; CELL as In [12], #3 or the start of its id"""
+    """A turn about one cell."""
     if not rest:
         raise UsageError("Which cell?", "For example: `%agent explain In [12]`.")
     words = f"In [{rest}]" if rest.isdecimal() else rest
+    await asyncio.sleep(0)
     here = current_notebook(agent.shell, find_notebook(agent.shell))
     try:
         document = await here.document()
@@ -74,7 +79,7 @@ async def explain(agent: KernelAgent, rest: str) -> Card | None:
     finally:
         here.close()
     source = found.source if found else _ran(agent, words)
-    await agent.run_turn(EXPLAIN.format(cell=f"the cell {words}", source=source), {}, new=False)
+    await agent.ask(EXPLAIN.format(cell=f"the cell {words}", source=source), {}, new=False)
 
 
 def _ran(agent: KernelAgent, words: str) -> str:
@@ -137,3 +142,18 @@ def _name(run: UserCellRun) -> str:
 def _error(run: UserCellRun) -> str:
     errors = [output for output in run.outputs if output.output_type == "error"]
     return f"{errors[-1].ename}: {errors[-1].evalue}" if errors else "it failed"
+
+
+COMMANDS = (
+    Command(
+        "keep",
+        "[STEPS] — the last turn's steps and answer as cells below; STEPS as 2 3, else what worked",
+        keep,
+    ),
+    Command("fix", "— explain and repair the last cell of yours that failed", fix),
+    Command(
+        "explain",
+        "CELL — say what a cell of the notebook does; CELL as In [12], #3 or the start of its id",
+        explain,
+    ),
+)

@@ -1,14 +1,52 @@
-"""Earlier sessions, as their records tell them: which there are, what was said, how it ended."""
+"""`%agent new`, `resume`, `history`: sessions, as their records tell them."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...agent.conversation.record import read_record
 from ...agent.errors import UsageError
+from ...widgets.panels.cards import Card, Rows
+from ..host import KernelAgent
+from .command import Command
 
-Rows = Sequence[tuple[str, str]]
+
+def new(agent: KernelAgent, _rest: str) -> Card:
+    """Begin another session."""
+    turns = agent.overview.turns
+    agent.new()
+    session = agent.overview.session_id
+    return Card(f"A new session begins: {session}. ({turns} turns are in the old record.)")
+
+
+def resume(agent: KernelAgent, rest: str) -> Card:
+    """Go on from a record."""
+    path = find_session(agent.sessions_folder(), rest, agent.overview.session_id)
+    agent.resume(path)
+    now = agent.overview
+    rows = turn_rows(path)[-1:]
+    return Card(
+        f"Session {now.session_id} goes on: {now.turns} turns, "
+        f"{now.items} items. Variables are as this kernel has them.",
+        rows,
+    )
+
+
+def history(agent: KernelAgent, rest: str) -> Card:
+    """The turns of one session, or all sessions."""
+    folder, now = agent.sessions_folder(), agent.overview
+    if rest == "all":
+        paths = sorted(folder.glob("*/*.jsonl"), key=lambda path: path.name, reverse=True)
+        return Card(
+            f"{len(paths)} sessions in {folder}", [session_row(path) for path in paths[:50]]
+        )
+    if rest:
+        path = find_session(folder, rest, now.session_id)
+        return Card(f"session {path.stem}", turn_rows(path))
+    if now.record is None:
+        return Card("This session has no turns yet.")
+    return Card(f"session {now.session_id}", turn_rows(now.record))
 
 
 def find_session(folder: Path, name: str, present: str) -> Path:
@@ -50,3 +88,16 @@ def _ending(line: Mapping[str, Any]) -> str:
     tokens = line["usage"]
     samples = f"{line['samples']} samples, {tokens['input']:,} tokens in, {tokens['output']:,} out"
     return f"{line['status']}: {samples}" + (f"; {line['error']}" if line.get("error") else "")
+
+
+COMMANDS = (
+    Command("new", "forget the conversation, keep the variables; the old record stays", new),
+    Command(
+        "resume", "[SESSION] — go on from a session's record, the latest without a name", resume
+    ),
+    Command(
+        "history",
+        "[SESSION | all] — the turns of this session, of another, or all sessions",
+        history,
+    ),
+)

@@ -1,29 +1,49 @@
-"""The `%agent` subcommands that change the window, or take back: compact, digest, pin, undo …"""
+"""`%agent context`, `compact`, `digest`, `pin` …: the model's window, seen and changed."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 from IPython.display import clear_output
 
 from ...agent.compaction.budget import window_budget
 from ...agent.compaction.compact import compact_now, preview
-from ...agent.compaction.marks import conceal, edit, forget_names, go_back, named
+from ...agent.compaction.marks import conceal, edit, go_back, named
 from ...agent.compaction.marks import hide as hide_cells
 from ...agent.compaction.marks import pin as pin_cells
 from ...agent.compaction.marks import show as show_cells
 from ...agent.errors import UsageError
 from ...agent.protocol.events import Compacted, Event
+from ...agent.providers.resolve import Target
 from ...agent.responses.client import Client
 from ...agent.session import Session
 from ...widgets.panels.cards import Card, TextCard
+from ...widgets.panels.context_card import ContextCard, RawCard
+from ..connections import UNASKED
 from ..host import KernelAgent
-from .ask_now import find_now, now
+from .command import Command
+from .context_card import Counting, context_card
 
 EDIT = "%%agent --digest"
 """The first line of a cell whose text takes the place of the digest."""
 
 
-def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
-    """[--preview] — make the window shorter now; or only show what that would come to"""
+async def context(agent: KernelAgent, rest: str) -> ContextCard | RawCard | Card:
+    """The window's figures, or its bytes."""
+    settings = agent.choose().settings
+    if rest == "--raw":
+        return RawCard(agent.next_request())
+    if not agent.overview.items:
+        return Card("Nothing is in the model's window yet: it begins with the first %%agent.")
+    found = await agent.connections.found(settings)
+    target = found if isinstance(found, Target) else UNASKED
+    session = agent.session(settings, Client(target, settings))
+    coming = next_compaction(session, agent.fields)
+    counting = Counting(agent.connections.counter(target), target.model)
+    return context_card(session, agent.fields, counting, coming)
+
+
+async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
+    """Do it, or only show what it would come to."""
     session = agent.session_now()
     fields = agent.fields or session.fields()
     if rest == "--preview":
@@ -37,9 +57,13 @@ def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
     if rest:
         raise UsageError(f"%agent compact has no option {rest!r}.", "There is --preview.")
     settings = agent.choose().settings
+    await asyncio.sleep(0)
     print("Asking the model for notes …", flush=True)
-    client = Client(find_now(agent, settings), settings)
-    ended = now(_drained(agent.session(settings, client), fields, client))
+    client = Client(await agent.connections.find(settings), settings)
+    try:
+        ended = await _last(compact_now(agent.session(settings, client), fields))
+    finally:
+        await client.close()
     clear_output(wait=True)  # what was waited for is there
     if ended.after >= ended.before:
         return Card(f"Nothing could be left out of {ended.before:,} tokens.")
@@ -75,7 +99,7 @@ def next_compaction(session: Session, fields: bytes) -> str:
 
 
 def digest(agent: KernelAgent, rest: str) -> TextCard | Card:
-    """[--edit] — what stands for the earlier conversation; or edit it in a new cell"""
+    """Show it, or put it into a new cell."""
     found = agent.session_now().conversation.digest
     if found is None:
         return Card("There is no digest yet: all of the conversation is in the window.")
@@ -95,7 +119,7 @@ def edit_digest(agent: KernelAgent, text: str) -> Card:
 
 
 def pin(agent: KernelAgent, rest: str) -> Card:
-    """CELL — keep a cell whole through compactions; CELL as 12, out-7, turn 3 or an id"""
+    """Compactions leave the cell alone."""
     session = agent.session_now()
     cells = named(session, rest)
     pin_cells(session, cells)
@@ -103,7 +127,7 @@ def pin(agent: KernelAgent, rest: str) -> Card:
 
 
 def unpin(agent: KernelAgent, rest: str) -> Card:
-    """CELL — let compactions have it again"""
+    """Compactions may have the cell again."""
     session = agent.session_now()
     cells = named(session, rest)
     pin_cells(session, cells, pinned=False)
@@ -111,7 +135,7 @@ def unpin(agent: KernelAgent, rest: str) -> Card:
 
 
 def hide(agent: KernelAgent, rest: str) -> Card:
-    """CELL — take a cell, or a turn, away from the model: window, digest and recall"""
+    """The model sees the cell no longer."""
     session = agent.session_now()
     cells = named(session, rest)
     hide_cells(session, cells, agent.fields or session.fields())
@@ -122,7 +146,7 @@ def hide(agent: KernelAgent, rest: str) -> Card:
 
 
 def show(agent: KernelAgent, rest: str) -> Card:
-    """CELL — bring a cell back whole, hidden or compacted"""
+    """The model has the cell whole again."""
     session = agent.session_now()
     cells = named(session, rest)
     show_cells(session, cells)
@@ -130,60 +154,55 @@ def show(agent: KernelAgent, rest: str) -> Card:
 
 
 def rewind(agent: KernelAgent, rest: str) -> Card:
-    """CELL — go back to before that cell's turn: the conversation only, not your variables"""
+    """Take turns of the conversation back."""
     session = agent.session_now()
     turn = go_back(session, named(session, rest))
     agent.reread()
-    if agent.conversation.history.entries:
+    if agent.overview.items:
         conceal(agent.session_now(), agent.fields)
-    left = len(agent.conversation.heads)
+    left = agent.overview.left
     return Card(
         f"Back to before turn {turn.turn} ({turn.line}): {left} turn(s) remain in the conversation."
         " Variables and files are as they are; the record keeps what was taken back."
     )
 
 
-def undo(agent: KernelAgent, rest: str) -> Card:
-    """[--all] — your variables as they were before the last turn that ran code, in place too"""
-    agent.refuse_while_running()
-    if rest not in ("", "--all"):
-        raise UsageError(f"%agent undo has no option {rest!r}.", "There is --all.")
-    turn, limits = agent.undo.turn, agent.undo.limits
-    mentioned = set(filter(agent.undo.mentions, agent.shell.user_ns))
-    print("Looking at what the turn changed …", flush=True)
-    done = agent.undo.undo(agent.shell, agent.runs(), rest == "--all")
-    clear_output(wait=True)
-    failed = {name: why for name, why in done.failed.items() if name in mentioned}
-    inside = done.changed_in_place
-    if agent.conversation.history.entries:
-        names = (*done.back, *done.removed, *(it.name for it in inside))
-        forget_names(agent.session_now(), names)
-    changed = [it.name if it.same else f"{it.name} (as a new object)" for it in inside]
-    rows = (
-        ("bound again", ", ".join(done.back)),
-        ("changed in place", ", ".join(changed)),
-        ("removed", ", ".join(done.removed)),
-        ("not brought back", "; ".join(f"{name}: {why}" for name, why in failed.items())),
-        ("cannot be looked into", ", ".join(name for name in done.failed if name not in failed)),
-        ("note", limits),
-    )
-    told = [(name, value) for name, value in rows if value]
-    if not told:
-        return Card(f"Turn {turn} had changed none of your variables.")
-    return Card(
-        f"Your variables are as they were before turn {turn}. Files are as they are;"
-        " `%agent rewind` takes the conversation back, too.",
-        told,
-    )
-
-
-async def _drained(session: Session, fields: bytes, client: Client) -> Compacted:
-    try:
-        return await _last(compact_now(session, fields))
-    finally:
-        await client.close()
-
-
 async def _last(events: AsyncGenerator[Event]) -> Compacted:
     ended = [event async for event in events if isinstance(event, Compacted)]
     return ended[-1]
+
+
+COMMANDS = (
+    Command(
+        "context",
+        "[--raw] — what is in the model's window, by kind and by cell; the exact next request",
+        context,
+    ),
+    Command(
+        "compact",
+        "[--preview] — make the window shorter now; or only show what that would come to",
+        compact,
+    ),
+    Command(
+        "digest",
+        "[--edit] — what stands for the earlier conversation; or edit it in a new cell",
+        digest,
+    ),
+    Command(
+        "pin",
+        "CELL — keep a cell whole through compactions; CELL as 12, out-7, turn 3 or an id",
+        pin,
+    ),
+    Command("unpin", "CELL — let compactions have it again", unpin),
+    Command(
+        "hide",
+        "CELL — take a cell, or a turn, away from the model: window, digest and recall",
+        hide,
+    ),
+    Command("show", "CELL — bring a cell back whole, hidden or compacted", show),
+    Command(
+        "rewind",
+        "CELL — go back to before that cell's turn: the conversation only, not your variables",
+        rewind,
+    ),
+)

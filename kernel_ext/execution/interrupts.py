@@ -93,6 +93,13 @@ def raised_by_sigint_in(
         yield stop
 
 
+def forget_cancellation() -> None:
+    """The cancellation was ours: the task goes on, to tell what happened."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+
+
 def is_main_thread() -> bool:
     """Signals reach what runs here."""
     return threading.current_thread() is threading.main_thread()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from ..environment import can_ask
+from ..frontend import can_ask
 from ..shell import Shell
 from .step_outputs import StepOutputs
 from .time_limit import TimeLimit

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..environment import Surface, find_cell, find_surface
+from ..frontend import Surface, find_cell, find_surface
 from ..shell import Shell
 from .document import Document, DocumentError, Edge, LiveCell, NewCell
 from .file import FileDocument

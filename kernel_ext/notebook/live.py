@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 from uuid import uuid4
 
-from ..environment import find_cell, find_surface
+from ..frontend import find_cell, find_surface
 from ..shell import Shell
 from .document import About, Cause, Document, DocumentError, Edge, LiveCell, NewCell
 from .page import Pages

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from ..environment import find_cell
+from ..frontend import find_cell
 from ..shell import Shell
 from .comm_pump import needs_pump, pump
 

@@ -49,18 +49,55 @@ def test_blank_lines_above_are_as_harmless_as_for_other_magics():
     assert called_with("\n\n%%agent\nhello\n") == ["agent", "", "hello\n"]
 
 
+def rewritten(cell: str, **how: bool) -> str:
+    return "".join(transform(lines(cell), **how))
+
+
+@pytest.mark.parametrize("line", ["%agent", "%agent status", "  %agent status", "%agent keep 1\n"])
+def test_an_agent_line_that_stands_alone_is_awaited(line: str):
+    said = line.strip().removeprefix("%agent").strip()
+    indent = " " * (len(line) - len(line.lstrip()))
+    assert rewritten(line) == (
+        f"{indent}await get_ipython().run_cell_magic('agent', {said!r}, None)\n"
+    )
+
+
+def test_each_agent_line_of_a_cell_is_awaited_and_the_rest_is_left_alone():
+    first, second, third = transform(lines("x = 1\n%agent pin 1\n%agent undo\n"))
+    assert first == "x = 1\n"
+    assert second.startswith("await ") and third.startswith("await ")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "if x:\n    %agent pin 1\n",
+        "def f():\n    %agent status\n",
+        "x = %agent status\n",
+        "x = 1 + \\\n%agent status\n",
+        "%agents\n",
+    ],
+)
+def test_what_does_not_stand_alone_is_not_awaited(cell: str):
+    assert rewritten(cell) == cell
+
+
+def test_where_nobody_awaits_a_line_is_a_magic_like_others():
+    assert rewritten("x = 1\n%agent pin 1\n", awaits=False) == "x = 1\n%agent pin 1\n"
+    asked = rewritten("%agent what's in x?\n", awaits=False)
+    assert asked == "get_ipython().run_line_magic('agent', \"what's in x?\")\n"
+
+
 def test_an_agent_line_that_ends_in_a_question_mark_is_not_a_plea_for_help():
-    assert called_with("%agent what is in df?") == ["agent", "what is in df?"]
-    assert called_with("%agent status?\n") == ["agent", "status?"]
+    assert called_with("%agent what is in df?") == ["agent", "what is in df?", None]
+    assert called_with("%agent status?\n") == ["agent", "status?", None]
     cell = "x = 1\nif x:\n    %agent what's in x?\n%time x\n"
     first, second, third, fourth = transform(lines(cell))
     assert (first, second, fourth) == ("x = 1\n", "if x:\n", "%time x\n")
     assert third == "    get_ipython().run_line_magic('agent', \"what's in x?\")\n"
 
 
-@pytest.mark.parametrize(
-    "cell", ["x = 1\n", "%agent status\n", "%agents\n", "%%agents\nx\n", "", "\n"]
-)
+@pytest.mark.parametrize("cell", ["x = 1\n", "%agents\n", "%%agents\nx\n", "", "\n"])
 def test_other_cells_are_left_alone(cell: str):
     assert transform(lines(cell)) == lines(cell)
 

@@ -16,7 +16,7 @@ import asyncio, json
 from pathlib import Path
 from inkernel.kernel_ext.notebook import live
 from inkernel.kernel_ext.notebook.document import DocumentError, Edge, NewCell
-from inkernel.kernel_ext.environment import find_cell
+from inkernel.kernel_ext.frontend import find_cell
 
 async def said(word):
     print(word, flush=True)

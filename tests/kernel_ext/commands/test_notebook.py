@@ -9,8 +9,6 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from inkernel.kernel_ext.input_transform import transform
-
 pytestmark = pytest.mark.kernel
 
 SCRIPT = """
@@ -156,13 +154,3 @@ def test_nbclient_keeps_and_explains_too(
         "It is **3**.",
     ]
     assert "load()" in said(server.requests[-1])
-
-
-def test_lines_that_ask_or_edit_are_awaited_and_others_are_not():
-    def rewritten(line: str) -> str:
-        return "".join(transform([f"{line}\n"]))
-
-    assert rewritten("%agent keep 1") == ("await get_ipython().run_line_magic('agent', 'keep 1')\n")
-    assert rewritten("%agent fix") == "await get_ipython().run_line_magic('agent', 'fix')\n"
-    assert rewritten("%agent status") == "%agent status\n"
-    assert rewritten("%agent keeper") == "%agent keeper\n"

@@ -1,0 +1,63 @@
+"""`%agent model`, `models`: which model the next turn asks, and which there are."""
+
+import asyncio
+
+from ...agent.errors import AgentError
+from ...agent.providers.catalog import Capabilities
+from ...agent.providers.resolve import Target
+from ...agent.responses.http import list_models
+from ...widgets.panels.cards import Card
+from ..host import KernelAgent
+from .command import Command
+
+
+async def model(agent: KernelAgent, rest: str) -> Card:
+    """Show it; or choose it first."""
+    more = {"model": rest} if rest else {}
+    found = await agent.connections.found(agent.choose(more).settings)
+    if rest:  # only now: where it cannot wait, nothing is set
+        agent.set("model", rest)
+    rows = [("model", model_row(found))]
+    if isinstance(found, Target):
+        rows.append(("server can", _traits_row(found.traits)))
+    return Card("The next turn asks:", rows)
+
+
+async def models(agent: KernelAgent, _rest: str) -> Card:
+    """Ask the server."""
+    settings = agent.choose().settings
+    await asyncio.sleep(0)
+    target = await agent.connections.find(settings)
+    listed = sorted(await list_models(target, settings.connect_timeout))
+    rows = [("→" if name == target.model else "", name) for name in listed]
+    return Card(f"{target.server} lists {len(rows)}; `%agent model NAME` chooses one.", rows)
+
+
+def model_row(found: Target | AgentError) -> str:
+    """The model and its server in a line, or why there is none."""
+    if isinstance(found, AgentError):
+        return str(found)
+    if found.scripted:
+        return f"{found.model} · scripted model: its words come from a script file"
+    return f"{found.model} at {found.provider} ({found.base_url})"
+
+
+def _traits_row(traits: Capabilities) -> str:
+    known = (
+        ("WebSocket", traits.websocket),
+        ("store responses", traits.stores),
+        ("compact", traits.compact),
+        ("encrypted reasoning", traits.encrypted),
+    )
+    can = [name for name, does in known if does]
+    return ", ".join([*can, *traits.hosted]) or "what Open Responses asks of every server"
+
+
+COMMANDS = (
+    Command(
+        "model",
+        "[name] — show or choose the model: a name, provider:name, or scripted:FILE",
+        model,
+    ),
+    Command("models", "the models that the server lists", models),
+)

@@ -1,0 +1,57 @@
+"""`%agent`: the session in figures."""
+
+from pathlib import Path
+
+from ...agent.config.project import read_docs
+from ...agent.config.settings import Settings
+from ...agent.errors import AgentError
+from ...agent.protocol.events import Usage
+from ...agent.providers.pricing import cost_of
+from ...agent.providers.resolve import Target
+from ...widgets.panels.cards import Card
+from ..host import KernelAgent, Overview
+from .command import Command
+from .model import model_row
+
+
+async def status(agent: KernelAgent, _rest: str) -> Card:
+    """What there is to know at a glance."""
+    settings = agent.choose().settings
+    found = await agent.connections.found(settings)
+    now, client = agent.overview, agent.connections.client
+    used = now.usage
+    window = settings.window or (found.window if isinstance(found, Target) else None)
+    rows = [
+        ("model", model_row(found)),
+        ("transport", client.transport if client else "begins with the first turn"),
+        ("session", f"{now.session_id}, {now.turns} turns, {now.items} items"),
+        ("context", _context_row(now, window)),
+        ("cached", f"{used.cached / used.input:.0%} of input" if used.input else "–"),
+        ("tokens", f"{used.input:,} in, {used.output:,} out"),
+        ("cost", _cost_row(used, settings, found)),
+        ("policy", settings.policy),
+        ("record", str(now.record) if now.record else "begins with the first turn"),
+        ("AGENTS.md", _docs_row(agent.user_folder, settings)),
+    ]
+    return Card(
+        "inkernel: write %%agent on the first line of a cell, and what you want below.", rows
+    )
+
+
+def _context_row(now: Overview, window: int | None) -> str:
+    how = "as the server counts" if now.counted else "estimated"
+    share = f" of {window:,} ({now.tokens / window:.0%})" if window else ""
+    return f"{now.tokens:,}{share} tokens, {how}"
+
+
+def _cost_row(used: Usage, settings: Settings, found: Target | AgentError) -> str:
+    cost = cost_of(used, settings, found) if isinstance(found, Target) else None
+    return "price not known" if cost is None else f"${cost:.4f}"
+
+
+def _docs_row(user_folder: Path, settings: Settings) -> str:
+    docs = read_docs(Path.cwd(), user_folder, settings.docs_bytes)
+    return "\n".join(f"{d.path}{' (cut)' if d.cut else ''}" for d in docs) or "none found"
+
+
+COMMANDS = (Command("status", "provider, model, session, tokens, cost, policy, AGENTS.md", status),)

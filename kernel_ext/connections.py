@@ -1,0 +1,103 @@
+"""From settings to a target, and from a target to a client. Keys, counters and scripted servers.
+
+Knows no shell and no conversation.
+"""
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+
+from ..agent.config.settings import SCRIPTED, Settings
+from ..agent.errors import AgentError
+from ..agent.providers.catalog import Capabilities
+from ..agent.providers.keys import Keys
+from ..agent.providers.pricing import preload
+from ..agent.providers.resolve import Target, find_target
+from ..agent.responses.client import Client
+from ..agent.responses.http import list_models
+from ..agent.scripted.script import Script, load_script
+from ..agent.scripted.server import ScriptedServer
+from ..agent.text.tokenizers import counter_for
+from ..agent.text.tokens import Counter, Estimate
+
+SCRIPTED_CAPABILITIES = Capabilities(stores=True, websocket=True, compact=True)
+UNASKED = Target("none", "http://127.0.0.1:9/v1", "")
+
+
+class Connections:
+    """One shell's ways to its models. `forget_keys`: have keys be asked for anew."""
+
+    def __init__(self) -> None:
+        self._keys = Keys(os.environ)
+        self.forget_keys = self._keys.forget
+        self._client: tuple[Target, Settings, Client] | None = None
+        self._counter: tuple[str, Counter] | None = None
+        self._servers: dict[Path, tuple[Script, ScriptedServer]] = {}
+
+    @property
+    def client(self) -> Client | None:
+        """The client in use, once there was a turn."""
+        return self._client[2] if self._client else None
+
+    async def find(self, settings: Settings) -> Target:
+        """The server and model for these settings. Raises AgentError when there is none."""
+        if settings.model is None or not settings.model.startswith(SCRIPTED):
+            return await find_target(settings, self._keys, _list_models)
+        path = Path(settings.model.removeprefix(SCRIPTED)).resolve()
+        script = load_script(path)
+        known, server = self._servers.get(path, (None, None))
+        if server is None or known != script:
+            if server is not None:
+                server.close()
+            server = ScriptedServer(script).start()
+            self._servers[path] = (script, server)
+        return Target(
+            "scripted", server.base_url, script.model, scripted=True, traits=SCRIPTED_CAPABILITIES
+        )
+
+    async def found(self, settings: Settings) -> Target | AgentError:
+        """The same, or why there is none."""
+        try:
+            return await self.find(settings)
+        except AgentError as error:
+            return error
+
+    async def open(self, target: Target, settings: Settings) -> Client:
+        """The client in use, or a new one when it is for another model or other settings."""
+        if self._client is not None:
+            if self._client[:2] == (target, settings):
+                return self._client[2]
+            await self._client[2].close()
+        asyncio.get_running_loop().run_in_executor(None, preload)
+        self.counter(target)
+        client = Client(target, settings)
+        self._client = (target, settings, client)
+        return client
+
+    def counter(self, target: Target) -> Counter:
+        """Counts as the model does; its tokenizer is loaded in the background, once.
+
+        A scripted model has none, and is to give the same notebook each time.
+        """
+        if target.scripted:
+            return Estimate()
+        if self._counter is None or self._counter[0] != target.model:
+            self._counter = (target.model, counter_for(target.model))
+        return self._counter[1]
+
+    def close(self) -> None:
+        """Let go of the client and of the servers."""
+        if self._client is not None:
+            with contextlib.suppress(RuntimeError):  # no event loop runs: the process will end
+                asyncio.get_running_loop().create_task(self._client[2].close())
+            self._client = None
+        for _, server in self._servers.values():
+            server.close()
+        self._servers.clear()
+
+
+async def _list_models(target: Target, seconds: float) -> list[str]:
+    """Suspends first: whoever cannot await it ends it before anything is asked."""
+    await asyncio.sleep(0)
+    return await list_models(target, seconds)

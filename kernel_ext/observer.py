@@ -1,0 +1,83 @@
+"""What a turn sees as it begins: environment, cells, variables, references. Only looks."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ..agent.config.settings import Settings
+from ..agent.context.changes import Environment, KnownContext, Snapshot
+from ..agent.protocol.actions import MEANING
+from ..agent.protocol.cells import CellRun
+from ..agent.protocol.observed import UserCellRun, Variable, find_stale
+from ..agent.session import Prompt
+from .environment import find_environment, user_names
+from .frontend import find_cell, find_count
+from .shell import Shell
+from .user_cells.log import UserCellLog
+from .values.paths import reference
+from .values.snapshot import snapshot
+
+_REFERENCE = re.compile(r"\$`([^`\n]+)`")
+
+
+class Observer:
+    """Looks at one shell. `told`: what its conversation knows; of another kernel it is no measure.
+
+    `_steps`: names that steps of the agent's bound or deleted, by the person's run before them.
+    """
+
+    def __init__(self, shell: Shell, log: UserCellLog, user_folder: Path) -> None:
+        self._shell = shell
+        self._log = log
+        self._user_folder = user_folder
+        self._kernel = f"{os.getpid():x}-{id(shell.user_ns):x}"
+        self._steps: dict[int, set[str]] = {}
+
+    @property
+    def last_run(self) -> int:
+        """The number of the person's last cell run."""
+        return self._log.last
+
+    def runs(self) -> tuple[UserCellRun, ...]:
+        """The person's cell runs in this kernel that are kept, in order."""
+        return self._log.since(0)
+
+    def note_step(self, run: CellRun) -> None:
+        """A step of the agent's has run."""
+        self._steps.setdefault(self._log.last, set()).update(run.bound, run.deleted)
+
+    def prompt(self, text: str, settings: Settings, told: KnownContext) -> Prompt:
+        """What the person said, with what there is to be seen around it."""
+        names = dict.fromkeys(_REFERENCE.findall(text))
+        namespace = user_names(self._shell) if names else {}
+        return Prompt(
+            text=text,
+            seen=self._seen(settings, told),
+            attached=tuple(reference(name, namespace) for name in names),
+            cell=find_cell(self._shell),
+            count=find_count(self._shell),
+        )
+
+    def environment(self, settings: Settings) -> Environment:
+        """Where we are now."""
+        found = find_environment(self._shell, self._user_folder, settings.docs_bytes)
+        return replace(found, policy=MEANING[settings.policy])
+
+    def variables(self, told: KnownContext) -> Mapping[str, Variable]:
+        """The live names; those of which no change is seen are the very ones that were told."""
+        same = told.kernel == self._kernel
+        known = {name: it for name, it in told.names.items() if same and isinstance(it, Variable)}
+        return snapshot(user_names(self._shell), known)
+
+    def _seen(self, settings: Settings, told: KnownContext) -> Snapshot:
+        runs, since = self.runs(), told.run if told.kernel == self._kernel else 0
+        return Snapshot(
+            environment=self.environment(settings),
+            kernel=self._kernel,
+            names=self.variables(told),
+            cells=tuple(run for run in runs if run.number > since),
+            last=self._log.last,
+            stale=find_stale(runs, self._steps),
+        )
