@@ -17,7 +17,7 @@ make_venv = $(PYTHON) -m venv $(1)
 install = $(1)/bin/python -m pip install -q --disable-pip-version-check $(2)
 endif
 
-.PHONY: help demo lab test lint types pytest notebooks test-kernels test-lab test-live bench dist clean
+.PHONY: help demo lab test test-all smoke lint types pytest notebooks test-kernels test-lab test-live bench dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,7 +29,14 @@ demo: $(VENV)/demo ## run the quickstart notebook, without a key, and show the t
 lab: $(VENV)/lab ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
-test: lint types pytest notebooks ## the whole check
+test: lint types pytest notebooks ## the check of every change
+
+test-all: test test-kernels test-lab test-live ## everything: kernels, pages, real servers too
+
+smoke: ## a part of the rest that `make test` leaves out: the oldest kernel, pages, real servers
+	$(MAKE) test-kernels KERNELS=$(firstword $(KERNELS))
+	$(MAKE) test-lab ONLY="tests/lab/test_turn.py"
+	$(MAKE) test-live ONLY="tests/live -k 'a_call_is_run or the_command_runs'"
 
 lint: $(VENV)/dev ## ruff: lint and format
 	$(BIN)/ruff check .
@@ -58,11 +65,11 @@ test-kernels: ## the kernel tests on several versions of ipykernel
 	done
 
 test-lab: $(VENV)-lab/ready ## the open notebook in JupyterLab and Notebook 7; wants Chromium
-	$(VENV)-lab/bin/pytest -q tests/lab
+	$(VENV)-lab/bin/pytest -q $(or $(ONLY),tests/lab)
 
 test-live: $(VENV)/dev $(VENV)-live-transformers/ready $(VENV)-live-litellm/ready ## turns with real servers
 	INKERNEL_LIVE_TRANSFORMERS=$(VENV)-live-transformers INKERNEL_LIVE_LITELLM=$(VENV)-live-litellm \
-	  $(BIN)/pytest -q tests/live
+	  $(BIN)/pytest -q $(or $(ONLY),tests/live)
 
 bench: $(VENV)/dev $(VENV)-bench/ready ## measure speed and size; the wire beside its peers
 	$(BIN)/python bench/startup.py

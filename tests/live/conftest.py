@@ -28,7 +28,8 @@ FOLDER = Path(os.environ.get("INKERNEL_LIVE_DIR") or user_cache_path("inkernel")
 MAKER = Path(__file__).with_name("tiny_model.py")
 MODEL = "inkernel/tiny"
 KEY = "sk-a-key-of-the-test"
-WINDOW = 2048
+WINDOW = 16_384
+"""Tokens that LiteLLM lets through: more than the first request of a kernel takes."""
 PATIENCE = 300
 """Seconds to make the model, or to start a server, on a busy machine."""
 
