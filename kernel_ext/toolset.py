@@ -16,8 +16,9 @@ from ..agent.tools.tool import Tool
 from ..widgets.render.outputs import can_show
 from .environment import user_names
 from .execution.run_code import CodeStep, Host, run_code
-from .execution.step_outputs import Change, Clear, OutputSink, Update
+from .execution.step_outputs import OutputSink
 from .notebook.current import CurrentNotebook
+from .output_hooks import Change, Clear, Update
 from .tools.inspect import inspect_tool
 from .tools.lookup import looking_tools
 from .tools.notebook_edit import notebook_edit_tool

@@ -31,8 +31,17 @@ ROOMS = {
     ),
     "widgets": ("state", "render", "views", "panels", "__init__"),
     "kernel_ext": (
-        *("shell", "frontend", "environment", "input_transform", "values", "user_cells"),
-        *("execution", "workers", "notebook", "undo", "tools", "event_comm", "approval"),
+        *("shell", "frontend", "environment", "input_transform", "values", "output_hooks"),
+        *(
+            "user_cells",
+            "execution",
+            "workers",
+            "notebook",
+            "undo",
+            "tools",
+            "event_comm",
+            "approval",
+        ),
         *("toolset", "views", "observer", "connections", "host"),
         *("commands", "magics", "cli", "__init__", "inkernel"),
     ),
@@ -49,7 +58,7 @@ SAME = {
         "Rows",
         "Show",
     ),
-    *("StreamName", "clip", "fenced", "hide", "pin", "resume", "show"),
+    *("clip", "fenced", "hide", "pin", "resume", "show"),
 }
 """Public names of two files that mean the same: of a tool its description, of a command its act."""
 MOST_LINES = 400

@@ -5,7 +5,10 @@ Knows no tool. `out-1`, `out-2` … in the order they were kept: the same after 
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
 
 from ..errors import RecordError
 from ..protocol.cells import CellRun, DisplayOutput, Output
@@ -15,6 +18,8 @@ from ..text.tokens import estimate
 from ..text.truncation import full_text
 from .record import Record
 from .runs import RunLog, RunSummary, head_of, run_key
+
+_RUNS = TypeAdapter(CellRun)
 
 
 class KeptRun(NamedTuple):
@@ -129,10 +134,10 @@ class OutputStore:
 
 def _values(run: CellRun) -> dict[str, Any]:
     try:
-        return run.model_dump(mode="json", fallback=str)
+        return _RUNS.dump_python(run, mode="json", fallback=str)
     except ValueError:  # pydantic goes some 250 levels deep
         flat = tuple(map(_flat, run.outputs))
-        return run.model_copy(update={"outputs": flat}).model_dump(mode="json", fallback=str)
+        return _RUNS.dump_python(replace(run, outputs=flat), mode="json", fallback=str)
 
 
 def _flat(output: Output) -> Output:
@@ -140,7 +145,7 @@ def _flat(output: Output) -> Output:
     if not isinstance(output, DisplayOutput):
         return output
     data = {kind: _text(value) for kind, value in output.data.items()}
-    return output.model_copy(update={"data": data, "metadata": {}})
+    return replace(output, data=data, metadata={})
 
 
 def _text(value: object) -> str:
@@ -152,6 +157,5 @@ def _text(value: object) -> str:
 
 def run_of(line: Mapping[str, Any]) -> CellRun:
     """The run in a record's line of kind `cell_run`."""
-    return CellRun.model_validate(
-        {name: line[name] for name in CellRun.model_fields if name in line}
-    )
+    names = (each.name for each in fields(CellRun))
+    return _RUNS.validate_python({name: line[name] for name in names if name in line})

@@ -1,37 +1,49 @@
-"""Cell runs and what they put out, in nbformat's own terms. Knows no shell and no notebook file."""
+"""Cell runs and what they put out, in nbformat's own terms. Knows no shell and no notebook file.
 
+Loads without pydantic, which reads and writes these values inside events and records.
+"""
+
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+StreamName = Literal["stdout", "stderr"]
+
+_READ = {"extra": "forbid"}
+"""How pydantic reads a value: without fields that nobody knows."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StreamOutput(_Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOutput:
     """Text written to stdout or stderr."""
 
+    __pydantic_config__ = _READ
+
     output_type: Literal["stream"] = "stream"
-    name: Literal["stdout", "stderr"]
+    name: StreamName
     text: str
 
 
-class DisplayOutput(_Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisplayOutput:
     """A MIME bundle that was displayed, or the value of a cell's last expression (`result`).
 
     `display_id`: by which it can be updated.
     """
 
+    __pydantic_config__ = _READ
+
     output_type: Literal["display_data"] = "display_data"
     data: dict[str, Any]
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     result: bool = False
     display_id: str | None = None
 
 
-class ErrorOutput(_Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorOutput:
     """An exception that ended the run. `traceback`: the shell's own lines, with ANSI colours."""
+
+    __pydantic_config__ = _READ
 
     output_type: Literal["error"] = "error"
     ename: str
@@ -42,13 +54,16 @@ class ErrorOutput(_Frozen):
 Output = StreamOutput | DisplayOutput | ErrorOutput
 
 
-class CellRun(_Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellRun:
     """One execution of code in the live namespace, by the user or by the agent.
 
     `bound`, `deleted`: names the run bound or rebound, and removed, sorted. `seconds`: wall time.
     `count`: In [count]. `limit`: seconds after which it was stopped. `stuck`: it ran on all the
     same; what it did after that is not here.
     """
+
+    __pydantic_config__ = _READ
 
     source: str
     status: Literal["ok", "error", "interrupted"]

@@ -1,8 +1,7 @@
-"""Takes what steps put out where the shell lets it out, and leads each output to its step.
+"""Takes the outputs of steps before they are out, and leads each to its step.
 
-In place for a turn. Attributes that every IPython shell has are tapped on the instance: the
-streams' `write`, `display_pub.publish` and `clear_output`, `displayhook.write_format_data`,
-`_showtraceback`. What no step made, and what a step's receiver declines, goes the usual way.
+In place for a turn. Outputs of no step, and those that a step's receiver declines, go the usual
+way.
 """
 
 import contextvars
@@ -12,12 +11,14 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Self, cast
 from weakref import WeakKeyDictionary, WeakSet
 
-from ...agent.protocol.cells import DisplayOutput, ErrorOutput
+from ...agent.protocol.cells import DisplayOutput, StreamName
+from ..output_hooks import Clear, Function, OutputHooks, ReadChange, Update, stream_threads
 from ..shell import Shell
-from .step_outputs import StepOutputs, StreamName
+from .step_outputs import StepOutputs
 
 FLUSH_SECONDS = 0.05
 """Seconds between two looks at what running code has printed."""
@@ -28,15 +29,12 @@ DRAIN_SECONDS = 0.2
 MAX_NESTING = 100
 """Levels of a display's data that are kept."""
 
-_Function = Callable[..., Any]
-_Tap = Callable[[_Function], _Function]
-
 _step: contextvars.ContextVar[StepOutputs | None] = contextvars.ContextVar("step", default=None)
 """Whose code runs here. Tasks and callbacks that a step leaves behind inherit it."""
 
 
 class OutputCapture:
-    """The taps of one turn.
+    """Where the outputs of one turn's steps go.
 
     An output is of the step in whose context it is made (so that tasks count), or that started its
     thread. What subprocesses write comes through a thread of the kernel's: it is of the latest
@@ -49,32 +47,17 @@ class OutputCapture:
         self._latest: StepOutputs | None = None
         self._older = WeakSet[threading.Thread]()
         self._born = WeakKeyDictionary[threading.Thread, StepOutputs]()
-        self._patches: list[tuple[object, str, bool, Any]] = []
+        self._hooks = OutputHooks(self)
+        self._open = False
 
     def __enter__(self) -> Self:
-        hook = self._shell.displayhook
-        taps: list[tuple[object, str, _Tap]] = [
-            (sys.stdout, "write", self._write_tap("stdout")),
-            (sys.stderr, "write", self._write_tap("stderr")),
-            (self._shell.display_pub, "publish", self._publish_tap),
-            (self._shell.display_pub, "clear_output", self._clear_tap),
-            (hook, "write_format_data", self._result_tap),
-            (hook, "write_output_prompt", self._prompt_tap),
-            (self._shell, "_showtraceback", self._error_tap),
-        ]
-        for owner, name, tap in taps:
-            original = getattr(owner, name)
-            self._patches.append((owner, name, name in vars(owner), original))
-            object.__setattr__(owner, name, tap(original))
+        self._hooks.open(self._shell)
+        self._open = True
         return self
 
     def __exit__(self, *_: object) -> None:
-        for owner, name, own, original in reversed(self._patches):
-            if own:
-                object.__setattr__(owner, name, original)
-            else:
-                object.__delattr__(owner, name)
-        self._patches.clear()
+        self._open = False
+        self._hooks.close()
 
     @contextmanager
     def step(self, outputs: StepOutputs) -> Generator[None]:
@@ -107,6 +90,8 @@ class OutputCapture:
 
     def _of_step(self) -> StepOutputs | None:
         """The step whose code runs here, unless what it shows is not its own."""
+        if not self._open:  # somebody has wrapped our patch
+            return None
         outputs = _step.get() or self._of_thread()
         return None if outputs is None or outputs.showing else outputs
 
@@ -116,81 +101,45 @@ class OutputCapture:
         thread = threading.current_thread()
         if outputs := self._born.get(thread):
             return outputs
-        if thread in (getattr(it, "watch_fd_thread", None) for it in (sys.stdout, sys.stderr)):
+        if thread in stream_threads():
             return self._latest
         if self._active is not None and thread not in self._older:
             self._born[thread] = self._active
             return self._active
         return None
 
-    def _write_tap(self, name: StreamName) -> _Tap:
-        def tap(original: _Function) -> _Function:
-            def write(text: str, *args: Any, **kwargs: Any) -> int:
-                outputs = self._of_step()
-                if outputs is None:
-                    return original(text, *args, **kwargs)
-                outputs.write(name, text)
-                if outputs is not self._active:  # its clock has stopped
-                    outputs.flush()
-                return len(text)
+    def write(self, name: StreamName, original: Function) -> Function:
+        """A `write` whose texts are the step's; elsewhere it is the original."""
 
-            return write
-
-        return tap
-
-    def _publish_tap(self, original: _Function) -> _Function:
-        def publish(data: Any, metadata: Any = None, *args: Any, **kwargs: Any) -> None:
+        def write(text: str, *args: Any, **kwargs: Any) -> int:
             outputs = self._of_step()
             if outputs is None:
-                original(data, metadata, *args, **kwargs)
-                return
-            transient: dict[str, Any] = kwargs.get("transient") or {}
-            shown = _display(data, metadata, display_id=transient.get("display_id"))
-            take = outputs.update if kwargs.get("update") else outputs.add
-            if not take(shown):
-                outputs.aside(original, data, metadata, *args, **kwargs)
+                return original(text, *args, **kwargs)
+            outputs.write(name, text)
+            if outputs is not self._active:  # its clock has stopped
+                outputs.flush()
+            return len(text)
 
-        return publish
+        return write
 
-    def _clear_tap(self, original: _Function) -> _Function:
-        def clear_output(wait: bool = False) -> None:
-            outputs = self._of_step()
-            if outputs is None:
-                original(wait)
-            else:
+    def show(self, read: ReadChange, original: Callable[[], Any]) -> Any:
+        """The step takes the change, and a prompt is not shown; elsewhere call the original."""
+        outputs = self._of_step()
+        if outputs is None:
+            return original()
+        match read():
+            case None:
+                return None
+            case Clear(wait):
                 outputs.clear(wait)
-
-        return clear_output
-
-    def _result_tap(self, original: _Function) -> _Function:
-        def write_format_data(format_dict: Any, md_dict: Any = None) -> None:
-            outputs = self._of_step()
-            if outputs is None:
-                original(format_dict, md_dict)
-            elif not outputs.add(_display(format_dict, md_dict, result=True)):
-                outputs.aside(original, format_dict, md_dict)
-
-        return write_format_data
-
-    def _prompt_tap(self, original: _Function) -> _Function:
-        def write_output_prompt() -> None:
-            if self._of_step() is None:
-                original()
-
-        return write_output_prompt
-
-    def _error_tap(self, original: _Function) -> _Function:
-        def show(etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
-            outputs = self._of_step()
-            if outputs is None:
-                original(etype, evalue, stb)
-                return
-            lines = tuple(map(str, stb))
-            output = ErrorOutput(ename=etype.__name__, evalue=_message(evalue), traceback=lines)
-            if not outputs.add(output):
-                outputs.aside(original, etype, evalue, stb)
-
-        return show
+                return None
+            case Update(output):
+                taken = outputs.update(_readable(output))
+            case DisplayOutput() as output:
+                taken = outputs.add(_readable(output))
+            case output:
+                taken = outputs.add(output)
+        return None if taken else outputs.aside(original)
 
 
 def _hear_subprocesses() -> None:
@@ -213,15 +162,8 @@ def _has_more(pipe: int) -> bool:
     return any(waiting)
 
 
-def _display(
-    data: Any, metadata: Any, *, result: bool = False, display_id: str | None = None
-) -> DisplayOutput:
-    return DisplayOutput(
-        data={kind: _textual(value) for kind, value in data.items()},
-        metadata=dict(metadata or {}),
-        result=result,
-        display_id=display_id,
-    )
+def _readable(output: DisplayOutput) -> DisplayOutput:
+    return replace(output, data={str(kind): _textual(it) for kind, it in output.data.items()})
 
 
 def _textual(value: Any) -> Any:
@@ -243,10 +185,3 @@ def _is_deeper(value: object, levels: int) -> bool:
         case _:
             return False
     return not levels or any(_is_deeper(each, levels - 1) for each in inner)
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # the person's own class
-        return ""

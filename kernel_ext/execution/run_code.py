@@ -70,7 +70,7 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
         deleted=tuple(sorted(deleted)),
         seconds=time.monotonic() - started,
         count=entry.count,
-        limit=step.seconds if limit.over else None,
+        limit=float(step.seconds) if limit.over else None,
         stuck=limit.gave_up,
     )
 

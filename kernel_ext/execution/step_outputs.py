@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from dataclasses import replace
+from typing import Any
 
-from ...agent.protocol.cells import DisplayOutput, Output, StreamOutput
+from ...agent.protocol.cells import DisplayOutput, Output, StreamName, StreamOutput
 from ...agent.text.lines import overwritten
+from ..output_hooks import Change, Clear, Update, joined
 
 MAX_STEP_CHARS = 10_000_000
 """Characters that one step may print; what comes after is dropped, and that is said."""
@@ -15,22 +16,8 @@ MAX_STEP_DISPLAYS = 1_000
 """Displays that one step may make; what comes after is dropped, and that is said."""
 
 
-class Update(NamedTuple):
-    """What was displayed under `output.display_id` is this now."""
-
-    output: DisplayOutput
-
-
-class Clear(NamedTuple):
-    """All that the step has shown is to go."""
-
-
-Change = Output | Update | Clear
-
 OutputSink = Callable[[Change], bool]
 """Receives each change at once, perhaps on another thread; False leaves it to the cell itself."""
-
-StreamName = Literal["stdout", "stderr"]
 
 
 class StepOutputs:
@@ -108,16 +95,14 @@ class StepOutputs:
 
     def all(self) -> tuple[Output, ...]:
         """Every output, neighbours of one stream joined; a progress bar is one line."""
-        joined: list[Output] = []
         with self._lock:
-            done = list(self._done)
-        for name, group in groupby(done, _stream_name):
-            if name is None:
-                joined.extend(group)
-            else:
-                text = "".join(output.text for output in group if isinstance(output, StreamOutput))
-                joined.append(StreamOutput(name=name, text=overwritten("", text)))
-        return tuple(joined)
+            done = joined(self._done)
+        return tuple(
+            replace(output, text=overwritten("", output.text))
+            if isinstance(output, StreamOutput)
+            else output
+            for output in done
+        )
 
     def aside(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call it; what it shows is not taken."""
@@ -139,7 +124,3 @@ class StepOutputs:
 
 def _id(output: Output) -> str | None:
     return output.display_id if isinstance(output, DisplayOutput) else None
-
-
-def _stream_name(output: Output) -> StreamName | None:
-    return output.name if isinstance(output, StreamOutput) else None

@@ -1,10 +1,15 @@
-"""What one cell run showed, in order and bounded. Plain values; knows neither shell nor model."""
+"""The outputs of one cell run, in order and bounded. Knows neither shell nor model.
+
+Images are bytes, or base64 already.
+"""
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Any, Literal
+from collections.abc import MutableSequence
+from dataclasses import replace
+from typing import Any
+
+from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
+from ..output_hooks import joined
 
 MAX_RUN_CHARS = 200_000
 """Characters kept of one run: the first half and the last half of what it showed."""
@@ -17,37 +22,6 @@ OUTPUT_COST_CHARS = 200
 
 _HALF = MAX_RUN_CHARS // 2
 
-StreamName = Literal["stdout", "stderr"]
-
-
-@dataclass(slots=True)
-class Text:
-    """Text written to a stream."""
-
-    name: StreamName
-    text: str
-
-
-@dataclass(slots=True)
-class Bundle:
-    """A MIME bundle; `result`: the cell's value. Images are bytes, or base64 already."""
-
-    data: dict[str, Any]
-    result: bool = False
-    display_id: str | None = None
-
-
-@dataclass(slots=True)
-class Failure:
-    """An exception that was shown, with the shell's lines."""
-
-    ename: str
-    evalue: str
-    traceback: tuple[str, ...]
-
-
-KeptOutput = Text | Bundle | Failure
-
 
 class OutputBuffer:
     """Outputs as a front end has them at the end: cleared and updated ones are not there."""
@@ -56,15 +30,15 @@ class OutputBuffer:
         self._clearing = False
         self._forget()
 
-    def add(self, output: KeptOutput) -> None:
+    def add(self, output: Output) -> None:
         """Keep an output, as far as the bounds allow."""
         self._clear_at_last()
         room = 0 if self._tail else max(0, _HALF - self._head_size)
-        if isinstance(output, Text):
+        if isinstance(output, StreamOutput):
             if room:
-                self._add_to_head(Text(output.name, output.text[:room]))
+                self._add_to_head(replace(output, text=output.text[:room]))
             if output.text[room:]:
-                self._add_to_tail(Text(output.name, output.text[room:]))
+                self._add_to_tail(replace(output, text=output.text[room:]))
             return
         output = _bounded(output)
         if size(output) <= room:
@@ -73,13 +47,16 @@ class OutputBuffer:
             self._add_to_tail(output)
         self._drop_images()
 
-    def update(self, bundle: Bundle) -> None:
+    def update(self, output: DisplayOutput) -> None:
         """Replace what this run displayed under the same id; another run's display is not ours."""
         self._clear_at_last()
-        new = _bounded_bundle(bundle)
-        for each in (*self._head, *self._tail):
-            if isinstance(each, Bundle) and each.display_id == bundle.display_id is not None:
-                each.data = new.data
+        if output.display_id is None:
+            return
+        data = _bounded_display(output).data
+        for outputs in (self._head, self._tail):
+            for place, each in enumerate(outputs):
+                if isinstance(each, DisplayOutput) and each.display_id == output.display_id:
+                    outputs[place] = replace(each, data=data)
         self._tail_size = sum(map(size, self._tail))
         self._drop_images()
 
@@ -89,24 +66,15 @@ class OutputBuffer:
         if not wait:
             self._clear_at_last()
 
-    def all(self) -> list[KeptOutput]:
+    def all(self) -> list[Output]:
         """Every output kept, neighbours of one stream joined; what is missing is said."""
-        missing: list[KeptOutput] = []
-        if self._lost:
-            note = f"\n[… {self._lost:,} characters or outputs are not kept …]\n"
-            missing = [Text("stdout", note)]
-        joined: list[KeptOutput] = []
-        for name, group in groupby([*self._head, *missing, *self._tail], _stream):
-            if name is None:
-                joined.extend(group)
-            else:
-                texts = (each.text for each in group if isinstance(each, Text))
-                joined.append(Text(name, "".join(texts)))
-        return joined
+        note = f"\n[… {self._lost:,} characters or outputs are not kept …]\n"
+        missing = [StreamOutput(name="stdout", text=note)] if self._lost else []
+        return joined([*self._head, *missing, *self._tail])
 
     def _forget(self) -> None:
-        self._head: list[KeptOutput] = []
-        self._tail: deque[KeptOutput] = deque()
+        self._head: list[Output] = []
+        self._tail: deque[Output] = deque()
         self._head_size = self._tail_size = self._lost = 0
 
     def _clear_at_last(self) -> None:
@@ -115,75 +83,77 @@ class OutputBuffer:
             self._forget()
 
     def _drop_images(self) -> None:
-        drop_images([*self._head, *self._tail], MAX_RUN_IMAGE_BYTES)
+        drop_images(self._head, drop_images(self._tail, MAX_RUN_IMAGE_BYTES))
 
-    def _add_to_head(self, output: KeptOutput) -> None:
+    def _add_to_head(self, output: Output) -> None:
         self._head.append(output)
         self._head_size += size(output)
 
-    def _add_to_tail(self, output: KeptOutput) -> None:
+    def _add_to_tail(self, output: Output) -> None:
         self._tail.append(output)
         self._tail_size += size(output)
         while (excess := self._tail_size - _HALF) > 0:
             first = self._tail.popleft()
             self._tail_size -= size(first)
-            if isinstance(first, Text) and len(first.text) > excess:
+            if isinstance(first, StreamOutput) and len(first.text) > excess:
                 self._lost += excess
-                self._tail.appendleft(Text(first.name, first.text[excess:]))
+                self._tail.appendleft(replace(first, text=first.text[excess:]))
                 self._tail_size += size(first) - excess
             else:
-                self._lost += len(first.text) if isinstance(first, Text) else 1
+                self._lost += len(first.text) if isinstance(first, StreamOutput) else 1
 
 
-def size(output: KeptOutput) -> int:
+def size(output: Output) -> int:
     """What an output counts as in the bounds, in characters; images are counted apart."""
     match output:
-        case Text():
+        case StreamOutput():
             return OUTPUT_COST_CHARS + len(output.text)
-        case Failure():
+        case ErrorOutput():
             return OUTPUT_COST_CHARS + len(output.evalue) + sum(map(len, output.traceback))
-        case Bundle():
+        case DisplayOutput():
             texts = (value for kind, value in output.data.items() if not _is_image(kind))
             return OUTPUT_COST_CHARS + sum(map(len, texts))
 
 
-def image_bytes(output: KeptOutput) -> int:
+def image_bytes(output: Output) -> int:
     """Bytes, or characters of base64, of an output's images."""
-    if not isinstance(output, Bundle):
+    if not isinstance(output, DisplayOutput):
         return 0
     return sum(len(value) for kind, value in output.data.items() if _is_image(kind))
 
 
-def drop_images(outputs: Sequence[KeptOutput], most: int) -> None:
-    """Of the images keep the newest that fit in `most`."""
-    for output in reversed(outputs):
+def drop_images(outputs: MutableSequence[Output], most: int) -> int:
+    """Of the images keep the newest that fit in `most`; how much room is left."""
+    for place in reversed(range(len(outputs))):
+        output = outputs[place]
         most -= image_bytes(output)
-        if most < 0 and isinstance(output, Bundle) and image_bytes(output):
-            output.data = {"text/plain": "[an image that is not kept]"} | {
-                kind: value for kind, value in output.data.items() if not _is_image(kind)
-            }
+        if most < 0 and isinstance(output, DisplayOutput) and image_bytes(output):
+            texts = {kind: value for kind, value in output.data.items() if not _is_image(kind)}
+            data = {"text/plain": "[an image that is not kept]"} | texts
+            outputs[place] = replace(output, data=data)
+    return most
 
 
-def _bounded(output: Bundle | Failure) -> Bundle | Failure:
-    if isinstance(output, Bundle):
-        return _bounded_bundle(output)
+def _bounded(output: DisplayOutput | ErrorOutput) -> DisplayOutput | ErrorOutput:
+    if isinstance(output, DisplayOutput):
+        return _bounded_display(output)
     lines = output.traceback
     if sum(map(len, lines)) > MAX_VALUE_CHARS:
         lines = tuple(_short("\n".join(lines), MAX_VALUE_CHARS).split("\n"))
-    return Failure(output.ename, _short(output.evalue, MAX_VALUE_CHARS // 2), lines)
+    return replace(output, evalue=_short(output.evalue, MAX_VALUE_CHARS // 2), traceback=lines)
 
 
-def _bounded_bundle(bundle: Bundle) -> Bundle:
+def _bounded_display(output: DisplayOutput) -> DisplayOutput:
     """Its texts share the bound, the plain one first; what is neither text nor image is named."""
     data: dict[str, Any] = {}
     room = MAX_VALUE_CHARS
-    for kind in sorted(bundle.data, key="text/plain".__ne__):
-        value = bundle.data[kind]
+    for kind in sorted(output.data, key="text/plain".__ne__):
+        value = output.data[kind]
         if not _is_image(kind):
             value = _short(value, room) if isinstance(value, str) else ""
             room -= len(value)
         data[kind] = value
-    return replace(bundle, data=data)
+    return replace(output, data=data, metadata={})
 
 
 def _short(text: str, most: int) -> str:
@@ -196,7 +166,3 @@ def _short(text: str, most: int) -> str:
 
 def _is_image(kind: str) -> bool:
     return kind.startswith("image/") and kind != "image/svg+xml"
-
-
-def _stream(output: KeptOutput) -> StreamName | None:
-    return output.name if isinstance(output, Text) else None

@@ -4,13 +4,13 @@ import re
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from .buffer import Failure, KeptOutput, Text, drop_images, image_bytes, size
+from ...agent.protocol.cells import DisplayOutput, Output, StreamOutput
+from .buffer import drop_images, image_bytes, size
 
 if TYPE_CHECKING:
-    from ...agent.protocol.cells import Output
     from ...agent.protocol.observed import UserCellRun
 
 MAX_RUNS = 1_000
@@ -20,6 +20,7 @@ MAX_ALL_CHARS = 20_000_000
 MAX_ALL_IMAGE_BYTES = 8_000_000
 """Bytes, or characters of base64, of the images of all runs; the oldest go first."""
 
+_NOT_KEPT = StreamOutput(name="stdout", text="[what this run showed is not kept]")
 _HIDE = re.compile(r"\s*#\s*agent:\s*hide\b")
 
 
@@ -32,7 +33,7 @@ class UserRun:
     source: str
     code: str | None
     status: Literal["ok", "error", "interrupted"]
-    shown: list[KeptOutput]
+    shown: list[Output]
     bound: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
@@ -70,7 +71,7 @@ class UserCellRuns:
             self._forget(self._runs.popleft())
         for old in self._runs:
             if self._text > MAX_ALL_CHARS and old.text:
-                old.shown = [Text("stdout", "[what this run showed is not kept]")]
+                old.shown = [_NOT_KEPT]
             elif self._images > MAX_ALL_IMAGE_BYTES and old.images:
                 drop_images(old.shown, 0)
             elif self._text <= MAX_ALL_CHARS and self._images <= MAX_ALL_IMAGE_BYTES:
@@ -120,18 +121,12 @@ class UserCellRuns:
         return reads(run.source if run.code is None else run.code, self._transform)
 
 
-def _output(shown: KeptOutput) -> "Output":
-    from ...agent.protocol.cells import DisplayOutput, ErrorOutput, StreamOutput
-
-    match shown:
-        case Text():
-            return StreamOutput(name=shown.name, text=shown.text)
-        case Failure():
-            lines = shown.traceback
-            return ErrorOutput(ename=shown.ename, evalue=shown.evalue, traceback=lines)
-        case _:
-            data = {kind: _textual(value) for kind, value in shown.data.items()}
-            return DisplayOutput(data=data, result=shown.result)
+def _output(shown: Output) -> Output:
+    """With images as base64, and without its id for updates: there are no more."""
+    if not isinstance(shown, DisplayOutput):
+        return shown
+    data = {kind: _textual(value) for kind, value in shown.data.items()}
+    return replace(shown, data=data, display_id=None)
 
 
 def _textual(value: Any) -> Any:

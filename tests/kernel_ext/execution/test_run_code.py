@@ -18,13 +18,8 @@ from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, O
 from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption
 from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
-from inkernel.kernel_ext.execution.step_outputs import (
-    MAX_STEP_DISPLAYS,
-    Change,
-    Clear,
-    OutputSink,
-    Update,
-)
+from inkernel.kernel_ext.execution.step_outputs import MAX_STEP_DISPLAYS, OutputSink
+from inkernel.kernel_ext.output_hooks import Change, Clear, Update
 
 
 @pytest.fixture

@@ -166,7 +166,7 @@ def test_whatever_is_printed_its_beginning_and_end_are_kept_and_it_is_bounded(pr
         patch.setattr(kept, "_HALF", 1_000)
         keeping = kept.OutputBuffer()
         for name, each in printed:
-            keeping.add(kept.Text(name, each))
+            keeping.add(StreamOutput(name=name, text=each))
     shown, whole = keeping.all(), "".join(each for _, each in printed)
     got = "".join(each.text for each in shown)
     head, note, tail = got.partition("\n[… ")
@@ -477,10 +477,11 @@ log = UserCellLog(); log.attach(get_ipython())
 """
 TELL = """
 import json
+from dataclasses import asdict
 print(json.dumps([
     {"cell": s.cell, "count": s.count, "source": s.source, "status": s.status,
      "supersedes": s.supersedes, "bound": s.bound,
-     "outputs": [o.model_dump() for o in s.outputs]}
+     "outputs": [asdict(o) for o in s.outputs]}
     for s in log.since(0)
 ]))
 """

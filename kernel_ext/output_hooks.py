@@ -1,0 +1,151 @@
+"""The seven places where a shell lets outputs out, and a sink in front of them. Keeps nothing.
+
+Attributes that every IPython shell has are patched on the instance: the streams' `write`,
+`display_pub.publish` and `clear_output`, the hook's `write_format_data` and `write_output_prompt`,
+`_showtraceback`.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import groupby
+from typing import Any, NamedTuple, Protocol
+
+from ..agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamName, StreamOutput
+from .shell import Shell
+
+_ABSENT = object()
+
+Function = Callable[..., Any]
+
+
+class Update(NamedTuple):
+    """The display under `output.display_id` is this now."""
+
+    output: DisplayOutput
+
+
+class Clear(NamedTuple):
+    """All that was shown is to go: now, or when the next output comes."""
+
+    wait: bool = False
+
+
+Change = Output | Update | Clear
+
+ReadChange = Callable[[], Change | None]
+"""Reads a call that shows something; None: it shows a prompt."""
+
+
+class Sink(Protocol):
+    """Sees outputs before they are out."""
+
+    def write(self, name: StreamName, original: Function) -> Function:
+        """The stream's `write` from now on."""
+        ...
+
+    def show(self, read: ReadChange, original: Callable[[], Any]) -> Any:
+        """Take the change or call the original, which lets it out, or both."""
+        ...
+
+
+class OutputHooks:
+    """In place from `open` to `close`."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._patches: list[tuple[object, str, object, Function]] = []
+
+    def open(self, shell: Shell) -> None:
+        """Put the sink in front of the seven places."""
+        publisher, hook = shell.display_pub, shell.displayhook
+        self._patch(sys.stdout, "write", partial(self._sink.write, "stdout"))
+        if sys.stderr is not sys.stdout:
+            self._patch(sys.stderr, "write", partial(self._sink.write, "stderr"))
+        self._patch(publisher, "publish", self._shown_as(_published))
+        self._patch(publisher, "clear_output", self._shown_as(Clear))
+        self._patch(hook, "write_output_prompt", self._shown_as(_prompted))
+        self._patch(hook, "write_format_data", self._shown_as(_resulted))
+        self._patch(shell, "_showtraceback", self._shown_as(_failed))
+
+    def close(self) -> None:
+        """Take the sink away. A patch that somebody has wrapped meanwhile stays."""
+        for owner, name, before, ours in reversed(self._patches):
+            if vars(owner).get(name) is not ours:
+                continue
+            if before is _ABSENT:
+                object.__delattr__(owner, name)
+            else:
+                object.__setattr__(owner, name, before)
+        self._patches.clear()
+
+    def _patch(self, owner: object, name: str, patch: Callable[[Function], Function]) -> None:
+        if not hasattr(owner, "__dict__"):  # a program without a console has no streams
+            return
+        ours = patch(getattr(owner, name))
+        self._patches.append((owner, name, vars(owner).get(name, _ABSENT), ours))
+        object.__setattr__(owner, name, ours)
+
+    def _shown_as(self, read: Callable[..., Change | None]) -> Callable[[Function], Function]:
+        def patch(original: Function) -> Function:
+            def call(*args: Any, **kwargs: Any) -> Any:
+                calling = partial(original, *args, **kwargs)
+                return self._sink.show(partial(read, *args, **kwargs), calling)
+
+            return call
+
+        return patch
+
+
+def stream_threads() -> list[threading.Thread]:
+    """The kernel's threads that pass on what subprocesses write."""
+    threads = (getattr(stream, "watch_fd_thread", None) for stream in (sys.stdout, sys.stderr))
+    return [thread for thread in threads if thread is not None]
+
+
+def joined(outputs: Iterable[Output]) -> list[Output]:
+    """Neighbours of one stream as one output."""
+    found: list[Output] = []
+    for name, group in groupby(outputs, _stream_name):
+        if name is None:
+            found.extend(group)
+        else:
+            text = "".join(each.text for each in group if isinstance(each, StreamOutput))
+            found.append(StreamOutput(name=name, text=text))
+    return found
+
+
+def _stream_name(output: Output) -> StreamName | None:
+    return output.name if isinstance(output, StreamOutput) else None
+
+
+def _published(
+    data: Any,
+    metadata: Any = None,
+    *_more: Any,
+    transient: Any = None,
+    update: bool = False,
+    **_named: Any,
+) -> Change:
+    named: dict[str, Any] = transient or {}
+    output = DisplayOutput(
+        data=dict(data), metadata=dict(metadata or {}), display_id=named.get("display_id")
+    )
+    return Update(output) if update else output
+
+
+def _resulted(format_dict: Any, md_dict: Any = None, *_more: Any) -> Change:
+    return DisplayOutput(data=dict(format_dict), metadata=dict(md_dict or {}), result=True)
+
+
+def _failed(etype: type[BaseException], evalue: BaseException, stb: list[str]) -> Change:
+    try:
+        message = str(evalue)
+    except Exception:  # the person's own class
+        message = ""
+    return ErrorOutput(ename=etype.__name__, evalue=message, traceback=tuple(map(str, stb)))
+
+
+def _prompted() -> None:
+    return
