@@ -10,7 +10,8 @@ from ..context.cells import told_again
 from ..conversation.digest import Digest, edited_digest
 from ..conversation.history import Entry
 from ..conversation.output_store import run_of
-from ..conversation.runs import HANDLE, RunSummary, TurnHead, turns_named
+from ..conversation.references import HANDLE, HandleRange, HandleReference, parse_reference
+from ..conversation.runs import RunSummary, TurnHead, turns_named
 from ..errors import UsageError
 from ..protocol.items import Message, message, text_part
 from ..protocol.observed import Variable
@@ -45,11 +46,12 @@ def named(session: Session, words: str) -> Named:
 
     A count names what had it last: a run of the person's, or a turn. Raises UsageError.
     """
-    runs = tuple(head for head in session.outputs.runs.named(words) if head.by == "person")
-    if words.strip().startswith("out-"):
-        runs = session.outputs.runs.named(words)
-    turns = turns_named(words, session.conversation.heads)
-    if runs and turns and "turn" not in words.lower() and runs[-1].cell != turns[-1].cell:
+    reference = parse_reference(words)
+    runs = session.outputs.runs.named(reference)
+    if not isinstance(reference, HandleReference | HandleRange):
+        runs = tuple(head for head in runs if head.by == "person")
+    turns = turns_named(reference, session.conversation.heads)
+    if runs and turns and runs[-1].cell != turns[-1].cell:
         newer = turns[-1].turn >= runs[-1].turn
         runs, turns = ((), turns) if newer else (runs, ())
     if not runs and not turns:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..text.tokens import cut_middle, estimate
 from .notes import NO_NOTES, Cited, Notes, PlanStep
-from .runs import HANDLE
+from .references import HANDLE
 
 SAID_SHARE, NOTED_SHARE, CELLS_SHARE, NAMES_SHARE = 0.25, 0.20, 0.15, 0.08
 """Most of the room of a whole window that the parts of a digest take."""

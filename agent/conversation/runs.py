@@ -3,24 +3,27 @@
 Knows neither what they showed nor where that is kept.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Literal
+
+from .references import (
+    CellIdStart,
+    CountReference,
+    HandleRange,
+    HandleReference,
+    Reference,
+    RunReference,
+    TurnReference,
+)
 
 MAX_FIRST_LINE_CHARS = 100
 """Characters of a source's first line that are kept."""
 MAX_BOUND_NAMES = 8
 """Names a run bound that are kept here."""
 HIDDEN = "a run hidden from you"
-CELL_ID = 4
-"""Fewest characters by which a notebook cell's id is known."""
-
-HANDLE = re.compile(r"out-\d+")
-_TURN = re.compile(r"turn[ -]?(\d+)", re.IGNORECASE)
-_COUNT = re.compile(r"(?:in ?)?\[?(\d+)\]?", re.IGNORECASE)
-_RANGE = re.compile(r"(?:out-)?(\d+) ?(?:–|—|-|\.\.|:|to) ?(?:out-)?(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,24 +200,27 @@ class RunLog:
         head = self.get(handle)
         return tuple(it.handle for it in self.heads if head and it.key == head.key)
 
-    def named(self, words: str) -> tuple[RunSummary, ...]:
-        """The runs a text names: `out-7`, `out-7–out-20`, `In [12]`, `12`, `turn 3`, a cell's id.
+    def named(self, reference: Reference) -> tuple[RunSummary, ...]:
+        """The runs that are meant; a count, or a run's number, means the latest that had it."""
+        match reference:
+            case HandleReference(handle):
+                head = self.get(handle)
+                return (head,) if head else ()
+            case HandleRange(first, last):
+                return tuple(it for it in self.heads if first <= _number(it.handle) <= last)
+            case TurnReference(turn):
+                return tuple(it for it in self.heads if it.by == "agent" and it.turn == turn)
+            case RunReference(number, count):
+                return self._latest_of(lambda it: it.number == number and count in (None, it.count))
+            case CountReference(count):
+                return self._latest_of(lambda it: it.count == count)
+            case CellIdStart():
+                return tuple(it for it in self.heads if reference.names(it.cell))
+            case _:
+                return ()
 
-        A count names the latest run that had it.
-        """
-        words = words.strip()
-        if HANDLE.fullmatch(words):
-            head = self.get(words)
-            return (head,) if head else ()
-        if "out-" in words and (match := _RANGE.fullmatch(words)):
-            first, last = int(match[1]), int(match[2])
-            return tuple(it for it in self.heads if first <= _number(it.handle) <= last)
-        if match := _TURN.fullmatch(words):
-            return tuple(it for it in self.heads if it.by == "agent" and it.turn == int(match[1]))
-        if match := _COUNT.fullmatch(words):
-            count = int(match[1])
-            return tuple(it for it in reversed(self.heads) if it.count == count)[:1]
-        return tuple(_with_cell(words, self.heads))
+    def _latest_of(self, matches: Callable[[RunSummary], bool]) -> tuple[RunSummary, ...]:
+        return tuple(islice(filter(matches, reversed(self.heads)), 1))
 
 
 def superseded_turns(turns: Sequence[TurnHead]) -> dict[int, int]:
@@ -229,21 +235,17 @@ def superseded_turns(turns: Sequence[TurnHead]) -> dict[int, int]:
     return found
 
 
-def turns_named(words: str, turns: Sequence[TurnHead]) -> tuple[TurnHead, ...]:
-    """The turns a text names: `turn 3`, `In [12]`, `12`, a cell's id. The latest last."""
-    words = words.strip()
-    if match := _TURN.fullmatch(words):
-        return tuple(it for it in turns if it.turn == int(match[1]))
-    if match := _COUNT.fullmatch(words):
-        return tuple(it for it in turns if it.count == int(match[1]))[-1:]
-    return tuple(
-        it for it in turns if it.cell and len(words) >= CELL_ID and it.cell.startswith(words)
-    )
-
-
-def _with_cell(words: str, heads: Sequence[RunSummary]) -> Iterator[RunSummary]:
-    if len(words) >= CELL_ID:
-        yield from (it for it in heads if it.cell and it.cell.startswith(words))
+def turns_named(reference: Reference, turns: Sequence[TurnHead]) -> tuple[TurnHead, ...]:
+    """The turns that are meant, the latest last; a count means the latest that had it."""
+    match reference:
+        case TurnReference(turn):
+            return tuple(it for it in turns if it.turn == turn)
+        case CountReference(count):
+            return tuple(it for it in turns if it.count == count)[-1:]
+        case CellIdStart():
+            return tuple(it for it in turns if reference.names(it.cell))
+        case _:
+            return ()
 
 
 def _number(handle: str) -> int:

@@ -4,11 +4,9 @@ Knows neither SQL nor the window: what is found and named is read from the recor
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, Field
@@ -16,6 +14,13 @@ from pydantic import BaseModel, Field
 from ..config.settings import nearest
 from ..conversation.output_store import OutputStore, run_of
 from ..conversation.record import Record
+from ..conversation.references import (
+    HANDLE,
+    HandleRange,
+    HandleReference,
+    TurnReference,
+    parse_reference,
+)
 from ..conversation.runs import MAX_FIRST_LINE_CHARS, RunSummary, TurnHead, turns_named
 from ..conversation.validity import Validity
 from ..errors import RecordError
@@ -44,9 +49,6 @@ _SAY, _HEAD, _FENCE = 60, 200, 16
 
 _OTHERS, _NEAR = 10, 200
 """Most names that are said not to be there, or hidden; of so many runs some are suggested."""
-
-_HANDLE = re.compile(r"out-\d+")
-_LABEL = re.compile(r"(turn \d+), In \[\d+\]")
 
 
 class Recall(BaseModel):
@@ -79,7 +81,7 @@ class _View:
 
     def hides_text(self, text: str) -> bool:
         """A text that was kept names the runs it was of, if any."""
-        heads = map(self.outputs.runs.get, set(_HANDLE.findall(text)))
+        heads = map(self.outputs.runs.get, set(HANDLE.findall(text)))
         return any(head and self.holds.hides(head) for head in heads)
 
     def group(self, row: "Row") -> str | None:
@@ -193,7 +195,8 @@ def _answer(view: _View, asked: Recall, limit: int) -> ToolOutput:
 
 def _named(view: _View, cells: Sequence[str]) -> _Found:
     found = _Found()
-    turns = view.index.turns() if any("out-" not in words for words in cells) else []
+    kept = all(isinstance(parse_reference(it), HandleReference | HandleRange) for it in cells)
+    turns = [] if kept else view.index.turns()
     for words in cells:
         _name(view, words, turns, found)
     return found
@@ -201,12 +204,11 @@ def _named(view: _View, cells: Sequence[str]) -> _Found:
 
 def _name(view: _View, words: str, turns: Sequence[TurnHead], found: _Found) -> None:
     """Add what one name stands for."""
-    runs, name = view.outputs.runs, _LABEL.sub(r"\1", words)
-    heads = runs.named(name) or _labelled(runs.heads, name)
-    spoken = () if "out-" in name else turns_named(name, turns)
-    heads = heads or tuple(it for turn in spoken for it in runs.named(f"turn {turn.turn}"))
-    if not heads and not spoken and name in view.outputs.handles:
-        _add_text(view, name, found)
+    runs, reference = view.outputs.runs, parse_reference(words)
+    heads, spoken = runs.named(reference), turns_named(reference, turns)
+    heads = heads or tuple(it for turn in spoken for it in runs.named(TurnReference(turn.turn)))
+    if not heads and not spoken and words in view.outputs.handles:
+        _add_text(view, words, found)
     elif not heads and not spoken:
         found.said.append(_unknown(view, words))
     shown = {f"turn {it.turn}": it for it in spoken if not view.holds.hides_turn(it.turn)}
@@ -218,12 +220,6 @@ def _name(view: _View, words: str, turns: Sequence[TurnHead], found: _Found) -> 
     if hidden := len(heads) + len(spoken) - len(seen) - len(shown):
         some = f"{hidden:,} of these " if seen or shown else ""
         found.said.append(f"{words}: {some}hidden from you by the person.")
-
-
-def _labelled(heads: Sequence[RunSummary], name: str) -> tuple[RunSummary, ...]:
-    """The latest run that is called so, with its count or without: `run 7, In [12]`."""
-    found = (head for head in reversed(heads) if f"{head.label},".startswith(f"{name},"))
-    return tuple(islice(found, 1))
 
 
 def _add_text(view: _View, handle: str, found: _Found) -> None:
@@ -290,7 +286,7 @@ def _source_cut(text: str, start: int, handle: str, limit: int) -> str:
 
 def _turn_block(view: _View, turn: TurnHead) -> _Block:
     rows = view.index.spoken(turn.turn)
-    heads = view.outputs.runs.named(f"turn {turn.turn}")
+    heads = view.outputs.runs.named(TurnReference(turn.turn))
     ran = [head.handle for head in heads if not view.holds.hides(head)]
     count = f", In [{turn.count}]" if turn.count is not None else ""
     lead = f"## turn {turn.turn}{count}" + (

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from ...agent.conversation.references import CountReference, parse_reference
 from ...agent.errors import UsageError
 from ...agent.protocol.observed import UserCellRun
 from ...widgets.panels.cards import Card
@@ -68,7 +69,8 @@ async def explain(agent: KernelAgent, rest: str) -> Card | None:
     """A turn about one cell."""
     if not rest:
         raise UsageError("Which cell?", "For example: `%agent explain In [12]`.")
-    words = f"In [{rest}]" if rest.isdecimal() else rest
+    reference = parse_reference(rest)
+    words = f"In [{reference.count}]" if isinstance(reference, CountReference) else rest
     await asyncio.sleep(0)
     here = current_notebook(agent.shell, find_notebook(agent.shell))
     try:

@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...agent.conversation.references import (
+    CellIdStart,
+    CellPositions,
+    CountReference,
+    parse_reference,
+)
 from ..frontend import Surface, find_cell, find_surface
 from ..shell import Shell
 from .document import Document, DocumentError, Edge, LiveCell, NewCell
@@ -120,28 +126,16 @@ def _found(cells: Sequence[LiveCell], words: str) -> list[LiveCell]:
     exact = [cell for cell in cells if cell.id == words]
     if exact or not words:
         return exact
-    for read in (_by_position, _by_count):
-        if (places := read(cells, words)) is not None:
-            return places
-    starts = [cell for cell in cells if len(words) >= 4 and cell.id.startswith(words)]
+    match parse_reference(words):
+        case CellPositions(first, last):
+            return list(cells[max(first - 1, 0) : last])
+        case CountReference(count, bare=False):
+            return [cell for cell in cells if cell.execution_count == count][-1:]
+        case _:
+            starts = [cell for cell in cells if CellIdStart(words).names(cell.id)]
     if len(starts) > 1:
         raise DocumentError("bad request", f"{words!r} is the start of {len(starts)} cells' ids.")
     return starts
-
-
-def _by_position(cells: Sequence[LiveCell], words: str) -> list[LiveCell] | None:
-    first, dash, last = words.replace("–", "-").partition("-")
-    if not first.startswith("#") or not first[1:].isdecimal():
-        return None
-    end = last.strip().removeprefix("#") if dash else first[1:]
-    return list(cells[max(int(first[1:]) - 1, 0) : int(end)]) if end.isdecimal() else None
-
-
-def _by_count(cells: Sequence[LiveCell], words: str) -> list[LiveCell] | None:
-    number = words.lower().removeprefix("in").strip().removeprefix("[").removesuffix("]")
-    if not number.isdecimal() or not words.lower().startswith("in"):
-        return None
-    return [cell for cell in cells if cell.execution_count == int(number)][-1:]
 
 
 def _ago(seconds: float) -> str:

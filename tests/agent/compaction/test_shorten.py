@@ -15,6 +15,7 @@ from inkernel.agent.compaction.shorten import CompactedWindow, CompactionInput, 
 from inkernel.agent.conversation.digest import MADE, SECTIONS, Parts, edited_digest, make_digest
 from inkernel.agent.conversation.history import Entry, item_tokens
 from inkernel.agent.conversation.notes import Cited, Notes, PlanStep, read_notes
+from inkernel.agent.conversation.references import parse_reference
 from inkernel.agent.conversation.runs import (
     Marks,
     RunLog,
@@ -279,15 +280,15 @@ class TestNames:
     )
     def test_runs_are_named_as_people_name_them(self, words: str, handles: list[str]):
         runs = RunLog([head(1, "cell-abc"), head(2), head(3)])
-        assert [it.handle for it in runs.named(words)] == handles
+        assert [it.handle for it in runs.named(parse_reference(words))] == handles
 
     def test_a_count_is_the_latest_that_had_it(self):
         runs = RunLog([replace(head(1), count=7), replace(head(2), count=7)])
-        assert [it.handle for it in runs.named("7")] == ["out-2"]
+        assert [it.handle for it in runs.named(parse_reference("7"))] == ["out-2"]
         turns = [TurnHead(1, "a", "ask-1", 5), TurnHead(2, "b", "ask-2", 5)]
-        assert [it.turn for it in turns_named("5", turns)] == [2]
-        assert [it.turn for it in turns_named("ask-1", turns)] == [1]
-        assert [it.turn for it in turns_named("Turn 2", turns)] == [2]
+        assert [it.turn for it in turns_named(parse_reference("5"), turns)] == [2]
+        assert [it.turn for it in turns_named(parse_reference("ask-1"), turns)] == [1]
+        assert [it.turn for it in turns_named(parse_reference("Turn 2"), turns)] == [2]
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), max_size=30)

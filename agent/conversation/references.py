@@ -1,0 +1,115 @@
+"""The one parser of the words by which cells, runs and turns are named. Knows none of them.
+
+Every text is a reference: one in no other form may be a notebook cell's id, or its beginning.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+CELL_ID = 4
+"""Fewest characters by which a notebook cell's id is known."""
+
+HANDLE = re.compile(r"out-\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class HandleReference:
+    """`out-7`: what is kept under that handle."""
+
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandleRange:
+    """`out-7–out-20`: what is kept under these handles, both ends included."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReference:
+    """`turn 3`, or its label in full: `turn 3, In [12]`."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunReference:
+    """`run 7`, or its label in full: `run 7, In [12]`. The number of a run of the person's."""
+
+    number: int
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CountReference:
+    """`In [12]`, or `12` alone (`bare`), which may also be the start of a cell's id."""
+
+    count: int
+    bare: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CellPositions:
+    """`#3`, `#3-#7`: places in the notebook, from 1, both ends included."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class CellIdStart:
+    """The id of a notebook's cell, or the start of one; of too few characters it names nothing."""
+
+    start: str
+
+    def names(self, cell: str | None) -> bool:
+        """The id begins so."""
+        return cell is not None and len(self.start) >= CELL_ID and cell.startswith(self.start)
+
+
+Reference = (
+    HandleReference
+    | HandleRange
+    | TurnReference
+    | RunReference
+    | CountReference
+    | CellPositions
+    | CellIdStart
+)
+
+_N = r"(\d{1,18})"
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Reference]], ...] = (
+    (HANDLE, lambda it: HandleReference(it[0])),
+    (
+        re.compile(rf"(?=.*out-)(?:out-)?{_N} ?(?:–|—|-|\.\.|:|to) ?(?:out-)?{_N}", re.IGNORECASE),
+        lambda it: HandleRange(int(it[1]), int(it[2])),
+    ),
+    (
+        re.compile(rf"turn[ -]?{_N}(?:, In \[\d+\])?", re.IGNORECASE),
+        lambda it: TurnReference(int(it[1])),
+    ),
+    (
+        re.compile(rf"run {_N}(?:, In \[{_N}\])?", re.IGNORECASE),
+        lambda it: RunReference(int(it[1]), int(it[2]) if it[2] else None),
+    ),
+    (
+        re.compile(rf"(in\s*)?\[?{_N}\]?", re.IGNORECASE),
+        lambda it: CountReference(int(it[2]), bare=not it[1]),
+    ),
+    (
+        re.compile(rf"#{_N}(?: ?[-–] ?#?{_N})?"),
+        lambda it: CellPositions(int(it[1]), int(it[2] or it[1])),
+    ),
+)
+
+
+def parse_reference(words: str) -> Reference:
+    """What a text names, whatever there is."""
+    words = words.strip()
+    for form, reference in _FORMS:
+        if match := form.fullmatch(words):
+            return reference(match)
+    return CellIdStart(words)
