@@ -43,8 +43,8 @@ class TableRows(BaseModel):
     )
     where: str | None = Field(
         default=None,
-        description="only rows such as: price > 10 and city == 'Rome', `unit price` is null, "
-        "name contains 'x', kind in ['a', 'b']; columns and constants, no calls",
+        description="only rows such as: price > 10 and city == 'Rome', `unit price` is None, "
+        "'x' in name, kind in ['a', 'b']; columns and constants, no calls",
     )
 
 

@@ -1,17 +1,17 @@
-"""A filter on rows in a small language, read here and never run as code. Knows no table.
+"""A filter on rows in a part of Python, read here and never run as code. Knows no table.
 
-Columns (in backticks where they are no plain word), texts, numbers, true, false and null; `== != <
-<= > >=`, `in`, `not in`, `is null`, `is not null`, `contains`; and, or, not, parentheses. As in SQL
-`=` and `<>` are understood. A comparison with a missing value is false, as is one of things that
-do not compare.
+Columns (in backticks where they are no plain word), texts, numbers, True, False and None; `== != <
+<= > >=`, `in`, `not in`, `is None`, `is not None`; and, or, not, parentheses. A comparison with a
+missing value is false, as is one of things that do not compare.
 """
 
 import ast
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ Values = Mapping[str, Sequence[object]]
 """For each column a value a row: None where it is missing, `FOREIGN` where it is not looked at."""
 Test = Callable[[Values, int], Sequence[bool]]
 """For each of so many rows whether it matches."""
+_Side = Callable[[Values, int], Iterable[Any]]
+"""For each of so many rows the value on one side of a comparison."""
 
 
 class WhereError(ValueError):
@@ -38,24 +40,16 @@ class Where(NamedTuple):
     test: Test
 
 
-class _Column(NamedTuple):
-    name: str
-
-
-class _Constant(NamedTuple):
-    value: object
-
-
-_WORDS = {
-    **{"and": "and", "or": "or", "not": "not", "in": "in", "is": "is", "contains": "@"},
+_SPELLINGS = {
+    **{"=": "==", "<>": "!=", "contains": "'x' in column"},
     **{"null": "None", "none": "None", "true": "True", "false": "False"},
 }
-_SIGNS = {"=": "==", "<>": "!="}
-_TOKEN = re.compile(
-    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]+`|[^\W\d]\w*"""
-    r"""|(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|<=|>=|==|!=|<>|\s+|.""",
+_PART = re.compile(
+    r"""(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|`(?P<column>[^`]+)`|(?P<other><>|(?<![=!<>:])=(?!=)"""
+    r"""|\b(?:null|none|true|false|contains|NULL|NONE|TRUE|FALSE|CONTAINS|AND|OR|NOT|IN|IS)\b)""",
     re.DOTALL,
 )
+"""Texts, which are left alone; columns in backticks; spellings of other languages."""
 _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -64,145 +58,120 @@ _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+EXAMPLES = "write it as in: price > 10 and city == 'Rome', `unit price` is None, 'x' in name."
 
 
 def parse_where(text: str) -> Where:
     """Read a filter. Raises WhereError."""
     if len(text) > MAX_FILTER_CHARS:
         raise WhereError(f"The filter is longer than {MAX_FILTER_CHARS:,} characters.")
-    held: dict[str, _Column | _Constant] = {}
     try:
-        tree = ast.parse(_prepared(text, held), mode="eval").body
-        if sum(1 for _ in ast.walk(tree)) > MAX_FILTER_NODES:
+        tree = _parsed(text)
+        nodes = list(ast.walk(tree))
+        if len(nodes) > MAX_FILTER_NODES:
             raise WhereError(f"The filter has more than {MAX_FILTER_NODES} parts.")
-        test = _test(tree, held)
+        test = _test(tree)
     except WhereError:
         raise
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise WhereError(f"The filter {clip(text)!r} is not understood; {EXAMPLES}") from None
-    columns = dict.fromkeys(each.name for each in held.values() if isinstance(each, _Column))
-    return Where(tuple(columns), test)
+    return Where(
+        tuple(dict.fromkeys(each.id for each in nodes if isinstance(each, ast.Name))), test
+    )
 
 
-EXAMPLES = "write it as in: price > 10 and city == 'Rome', `unit price` is null, name contains 'x'."
+def _parsed(text: str) -> ast.expr:
+    """Its syntax tree, in which each name is a column's."""
+    columns: dict[str, str] = {}
 
-
-def _prepared(text: str, held: dict[str, _Column | _Constant]) -> str:
-    """As Python would have it, with a name of ours for each column and text."""
-
-    def ours(token: str) -> str:
-        if token[0] in "'\"":
-            value = re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
-            meant: _Column | _Constant = _Constant(value)
-        elif token[0] == "`":
-            meant = _Column(token[1:-1])
-        elif re.match(r"[^\W\d]", token):
-            known = token if token in ("None", "True", "False") else None
-            word = known or _WORDS.get(token.lower() if token.isupper() else token)
-            if word:
-                return word
-            meant = _Column(token)
-        else:
-            return " " if token.isspace() else _SIGNS.get(token, token)
-        name = f"v{len(held)}"
-        held[name] = meant
+    def ours(part: re.Match[str]) -> str:
+        if part["other"]:
+            python = _SPELLINGS.get(part[0].lower(), part[0].lower())
+            raise WhereError(f"Write `{python}` for `{part[0]}`, as in Python; {EXAMPLES}")
+        if part["text"]:
+            return part["text"]
+        name = f"{'_' * len(text)}{len(columns)}"  # longer than any name in the text
+        columns[name] = part["column"]
         return name
 
-    return " ".join(map(ours, _TOKEN.findall(text.strip())))
+    with warnings.catch_warnings():  # of an escape in a text that Python does not know
+        warnings.simplefilter("ignore")
+        tree = ast.parse(f"({_PART.sub(ours, text)}\n)", mode="eval").body
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = columns.get(node.id, node.id)
+    return tree
 
 
-def _test(node: ast.expr, held: Mapping[str, _Column | _Constant]) -> Test:
+def _test(node: ast.expr) -> Test:
     match node:
         case ast.BoolOp(op=op, values=parts):
-            tests = [_test(part, held) for part in parts]
-            every = all if isinstance(op, ast.And) else any
-            return lambda values, size: [
-                every(each) for each in zip(*(test(values, size) for test in tests), strict=True)
-            ]
+            join = all if isinstance(op, ast.And) else any
+            return _rowwise(lambda *each: join(each), *map(_test, parts))
         case ast.UnaryOp(op=ast.Not(), operand=inner):
-            test = _test(inner, held)
-            return lambda values, size: [not each for each in test(values, size)]
+            return _rowwise(operator.not_, _test(inner))
         case ast.Compare(left=left, ops=ops, comparators=rights):
-            sides = [left, *rights]
-            pairs = [
-                _comparison(one, op, other, held)
-                for one, op, other in zip(sides, ops, rights, strict=False)
-            ]
-            return lambda values, size: [
-                all(each) for each in zip(*(pair(values, size) for pair in pairs), strict=True)
-            ]
-        case ast.BinOp(left=left, op=ast.MatMult(), right=right):
-            return _contains(_operand(left, held), _operand(right, held))
+            pairs = map(_comparison, [left, *rights], ops, rights)
+            return _rowwise(lambda *each: all(each), *pairs)
         case ast.Name():
-            column = _operand(node, held)
-            return lambda values, size: [each is True for each in _of(column, values, size)]
+            return _rowwise(partial(operator.is_, True), _side(node))
         case _:
             raise WhereError(f"The filter compares columns with constants; {EXAMPLES}")
 
 
-def _comparison(
-    left: ast.expr, op: ast.cmpop, right: ast.expr, held: Mapping[str, _Column | _Constant]
-) -> Test:
-    one = _operand(left, held)
-    if isinstance(op, ast.In | ast.NotIn):
-        wanted = isinstance(op, ast.In)
-        if not isinstance(right, ast.List | ast.Tuple | ast.Set):
-            test = _contains(_operand(right, held), one)
-            return lambda values, size: [each is wanted for each in test(values, size)]
-        among = [_operand(each, held) for each in right.elts]
-        tests = [_ordered(operator.eq, one, each) for each in among]
-        return lambda values, size: [
-            value is not None and value is not FOREIGN and any(found) is wanted
-            for value, *found in zip(
-                _of(one, values, size), *(test(values, size) for test in tests), strict=True
-            )
-        ]
-    other = _operand(right, held)
-    if isinstance(op, ast.Is | ast.IsNot):
-        if other != _Constant(None):
-            raise WhereError("After `is` there is `null` or `not null`.")
-        wanted = isinstance(op, ast.Is)
-        return lambda values, size: [(each is None) is wanted for each in _of(one, values, size)]
-    return _ordered(_ORDER[type(op)], one, other)
+def _comparison(left: ast.expr, op: ast.cmpop, right: ast.expr) -> Test:
+    one, wanted = _side(left), isinstance(op, ast.In | ast.Is)
+
+    def among(value: object, *found: bool) -> bool:
+        return value is not None and value is not FOREIGN and any(found) is wanted
+
+    def inside(part: object, text: object) -> bool:
+        return (type(part) is str and type(text) is str and part in text) is wanted
+
+    def missing(value: object) -> bool:
+        return (value is None) is wanted
+
+    match op, right:
+        case ast.In() | ast.NotIn(), ast.List(elts=each) | ast.Tuple(elts=each) | ast.Set(
+            elts=each
+        ):
+            equal = partial(_holds, operator.eq)
+            return _rowwise(among, one, *(_rowwise(equal, one, _side(other)) for other in each))
+        case ast.In() | ast.NotIn(), _:
+            return _rowwise(inside, one, _side(right))
+        case ast.Is() | ast.IsNot(), ast.Constant(value=None):
+            return _rowwise(missing, one)
+        case ast.Is() | ast.IsNot(), _:
+            raise WhereError("After `is` there is `None` or `not None`.")
+        case _:
+            return _rowwise(partial(_holds, _ORDER[type(op)]), one, _side(right))
 
 
-def _operand(node: ast.expr, held: Mapping[str, _Column | _Constant]) -> _Column | _Constant:
+def _side(node: ast.expr) -> _Side:
     match node:
         case ast.Name(id=name):
-            return held[name]
-        case ast.Constant(value=int() | float() | bool() | None as value):
-            return _Constant(value)
+            return lambda values, size: values[name]
+        case ast.Constant(value=str() | int() | float() | None as value):
+            return lambda values, size: repeat(value, size)
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return _Constant(-value)
+            return lambda values, size: repeat(-value, size)
         case _:
             raise WhereError(f"The filter compares columns with constants; {EXAMPLES}")
 
 
-def _of(side: _Column | _Constant, values: Values, size: int) -> Iterable[object]:
-    return values[side.name] if isinstance(side, _Column) else repeat(side.value, size)
+def _rowwise(holds: Callable[..., bool], *sides: _Side) -> Test:
+    return lambda values, size: list(map(holds, *(side(values, size) for side in sides)))
 
 
-def _contains(whole: _Column | _Constant, part: _Column | _Constant) -> Test:
-    return lambda values, size: [
-        type(text) is str and type(inner) is str and inner in text
-        for text, inner in zip(_of(whole, values, size), _of(part, values, size), strict=True)
-    ]
-
-
-def _ordered(
-    compare: Callable[[Any, Any], Any], one: _Column | _Constant, other: _Column | _Constant
-) -> Test:
-    def holds(left: object, right: object) -> bool:
-        if left is None or right is None or left is FOREIGN or right is FOREIGN:
-            return False
-        try:
-            if type(left) is not type(right):
-                left, right = _alike(left, right)
-            return compare(left, right) is True
-        except (TypeError, ValueError, ArithmeticError):
-            return False
-
-    return lambda values, size: list(map(holds, _of(one, values, size), _of(other, values, size)))
+def _holds(compare: Callable[[Any, Any], Any], left: Any, right: Any) -> bool:
+    if left is None or right is None or left is FOREIGN or right is FOREIGN:
+        return False
+    try:
+        if type(left) is not type(right):
+            left, right = _alike(left, right)
+        return compare(left, right) is True
+    except (TypeError, ValueError, ArithmeticError):
+        return False
 
 
 def _alike(left: Any, right: Any) -> tuple[Any, Any]:
@@ -215,12 +184,12 @@ def _alike(left: Any, right: Any) -> tuple[Any, Any]:
 
 
 def _moment(text: str, like: Any) -> date:
-    when = _parsed(text)
+    when = _time(text)
     if not is_a(like, datetime):
         return when.date()
     return when if when.tzinfo else when.replace(tzinfo=like.tzinfo)
 
 
 @lru_cache(16)
-def _parsed(text: str) -> datetime:
+def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)

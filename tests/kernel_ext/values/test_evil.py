@@ -563,7 +563,7 @@ def answers(held: object) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "search by kind", ask("search_names", query="", kind="evil")
     yield "table", ask("table", name="held")
     yield "table by column", ask("table", name="held", columns=["a"])
-    for where in ("a == 1", "a is null", "a contains 'x' or a > 2", "`0` in [1, 'x']", "o == 1"):
+    for where in ("a == 1", "a is None", "'x' in a or a > 2", "`0` in [1, 'x']", "o == 1"):
         yield f"table where {where}", ask("table", name="held", where=where)
 
 
