@@ -253,6 +253,14 @@ class TurnEnded(_Event):
     hint: str | None = None
 
 
+TurnEvent = TurnStarted | Retrying | Notice | Compacting | Compacted | TurnEnded
+"""Of a turn as a whole."""
+
+SampleEvent = (
+    SampleStarted | ReasoningDelta | TextDelta | CallDelta | HostedProgress | ItemDone | SampleEnded
+)
+"""Of what a server streams."""
+
 CallEvent = (
     ApprovalNeeded
     | VerdictGiven
@@ -263,29 +271,6 @@ CallEvent = (
     | ToolCalled
     | ToolEnded
 )
-"""What becomes of one call."""
+"""Of one call: each has its `call_id`."""
 
-Event = Annotated[
-    TurnStarted
-    | SampleStarted
-    | ReasoningDelta
-    | TextDelta
-    | CallDelta
-    | HostedProgress
-    | ItemDone
-    | SampleEnded
-    | ApprovalNeeded
-    | VerdictGiven
-    | ToolStarted
-    | OutputShown
-    | OutputUpdated
-    | OutputCleared
-    | ToolCalled
-    | ToolEnded
-    | Retrying
-    | Notice
-    | Compacting
-    | Compacted
-    | TurnEnded,
-    Field(discriminator="event"),
-]
+Event = Annotated[TurnEvent | SampleEvent | CallEvent, Field(discriminator="event")]

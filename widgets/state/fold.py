@@ -5,33 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeGuard, TypeVar, assert_never, cast
 
-from ...agent.protocol import items
-from ...agent.protocol.events import (
-    ApprovalNeeded,
-    CallDelta,
-    CallEvent,
-    Compacted,
-    Compacting,
-    Event,
-    HostedProgress,
-    ItemDone,
-    Notice,
-    OutputCleared,
-    OutputShown,
-    OutputUpdated,
-    ReasoningDelta,
-    Retrying,
-    SampleEnded,
-    SampleStarted,
-    TextDelta,
-    ToolCalled,
-    ToolEnded,
-    ToolStarted,
-    TurnEnded,
-    TurnStarted,
-    Usage,
-    VerdictGiven,
-)
+from ...agent.protocol import events, items
 from .blocks import (
     AnswerBlock,
     Block,
@@ -51,134 +25,98 @@ B = TypeVar("B", ReasoningBlock, AnswerBlock, StepBlock, HostedBlock, Compaction
 class TurnState:
     """All that is shown of a turn. A block that did not change stays the same object."""
 
-    started: TurnStarted | None = None
+    started: events.TurnStarted | None = None
     blocks: tuple[Block, ...] = ()
     samples: int = 0
-    usage: Usage = field(default_factory=Usage)
-    ended: TurnEnded | None = None
+    usage: events.Usage = field(default_factory=events.Usage)
+    ended: events.TurnEnded | None = None
 
 
-def fold(state: TurnState | None, event: Event) -> TurnState:
+def fold(state: TurnState | None, event: events.Event) -> TurnState:
     """The state after `event`. Takes any events in any order."""
     state = state or TurnState()
-    match event:
-        case TurnStarted() | Retrying() | Notice() | Compacting() | Compacted() | TurnEnded():
-            return _fold_turn(state, event)
-        case (
-            SampleStarted()
-            | ReasoningDelta()
-            | TextDelta()
-            | CallDelta()
-            | HostedProgress()
-            | ItemDone()
-            | SampleEnded()
-        ):
-            return _fold_sample(_going_on(state), event)
-        case (
-            ApprovalNeeded()
-            | VerdictGiven()
-            | ToolStarted()
-            | OutputShown()
-            | OutputUpdated()
-            | OutputCleared()
-            | ToolCalled()
-            | ToolEnded()
-        ):
-            return _fold_call(state, event)
-        case _:
-            assert_never(event)
+    if isinstance(event, events.TurnEvent):
+        return _fold_turn(state, event)
+    if isinstance(event, events.SampleEvent):
+        return _fold_sample(_going_on(state), event)
+    return _fold_call(state, event)
 
 
-def _fold_turn(
-    state: TurnState,
-    event: TurnStarted | Retrying | Notice | Compacting | Compacted | TurnEnded,
-) -> TurnState:
+def _fold_turn(state: TurnState, event: events.TurnEvent) -> TurnState:
     match event:
-        case TurnStarted():
+        case events.TurnStarted():
             return TurnState(started=event)
-        case Retrying():
+        case events.Retrying():
             return _retrying(state, event)
-        case Notice():
+        case events.Notice():
             return _append(state, Note("notice", event.text))
-        case Compacting():
+        case events.Compacting():
             room = CompactionBlock(event.tokens, event.window, event.overflow)
             return _append(_taken_back(state), room)
-        case Compacted():
+        case events.Compacted():
             return _made_room(state, event)
-        case TurnEnded():
+        case events.TurnEnded():
             blocks = tuple(_waited(_abandoned(_sealed(block))) for block in state.blocks)
             return replace(state, blocks=blocks, ended=event)
         case _:
             assert_never(event)
 
 
-def _fold_sample(
-    state: TurnState,
-    event: SampleStarted
-    | ReasoningDelta
-    | TextDelta
-    | CallDelta
-    | HostedProgress
-    | ItemDone
-    | SampleEnded,
-) -> TurnState:
+def _fold_sample(state: TurnState, event: events.SampleEvent) -> TurnState:
     match event:
-        case SampleStarted():
+        case events.SampleStarted():
             return replace(state, samples=max(state.samples, event.sample))
-        case ReasoningDelta():
+        case events.ReasoningDelta():
             at, block = _last(state, _is_thinking, ReasoningBlock())
             return _put(state, at, replace(block, parts=_grown(block.parts, event)))
-        case TextDelta():
+        case events.TextDelta():
             at, block = _last(state, _is_speaking, AnswerBlock())
             return _put(state, at, replace(block, text=block.text + event.text))
-        case CallDelta():
+        case events.CallDelta():
             at, step = _last(
                 state, _writes(event.call_id), StepBlock(event.call_id, status="writing")
             )
             arguments = step.arguments + event.text
             return _put(state, at, replace(step, tool=event.name, arguments=arguments))
-        case HostedProgress():
+        case events.HostedProgress():
             new = HostedBlock(event.item_id, event.kind, call_title(event.kind))
             at, block = _last(state, _runs(event.item_id, event.kind), new)
             block = replace(block, at=event.status or block.at)
             if event.kind == "code_interpreter_call":
                 return _put(state, at, replace(block, code=block.code + event.text))
             return _put(state, at, replace(block, told=block.told + event.text))
-        case ItemDone():
+        case events.ItemDone():
             return _item_done(state, event.item)
-        case SampleEnded():
-            usage = state.usage + (event.usage or Usage())
+        case events.SampleEnded():
+            usage = state.usage + (event.usage or events.Usage())
             return replace(state, usage=usage, blocks=tuple(map(_sealed, state.blocks)))
         case _:
             assert_never(event)
 
 
-def _fold_call(
-    state: TurnState,
-    event: CallEvent,
-) -> TurnState:
+def _fold_call(state: TurnState, event: events.CallEvent) -> TurnState:
     at, step = _last(state, _is_call(event.call_id), StepBlock(event.call_id))
     match event:
-        case ApprovalNeeded():
+        case events.ApprovalNeeded():
             step = replace(step, status="asking", asked=event.reason)
-        case VerdictGiven():
+        case events.VerdictGiven():
             status = "denied" if event.verdict.decision == "deny" else "ready"
             step = replace(step, status=status, verdict=event.verdict)
-        case ToolStarted():
+        case events.ToolStarted():
             arguments = step.arguments or json.dumps(event.arguments, default=str)
             step = replace(step, tool=event.name, arguments=arguments, status="running", ran=True)
-        case OutputShown():
+        case events.OutputShown():
             outputs, dropped = with_output(step.outputs, event.output)
             step = replace(step, outputs=outputs, left_out=step.left_out + dropped)
-        case OutputUpdated():
+        case events.OutputUpdated():
             step = replace(step, outputs=with_update(step.outputs, event.output))
-        case ToolCalled():
+        case events.ToolCalled():
             counts = dict(step.called)
             counts[event.name] = counts.get(event.name, 0) + 1
             step = replace(step, called=tuple(counts.items()))
-        case OutputCleared():
+        case events.OutputCleared():
             step = replace(step, outputs=(), left_out=0)
-        case ToolEnded():
+        case events.ToolEnded():
             step = replace(
                 step,
                 status=event.status,
@@ -217,7 +155,7 @@ def _item_done(state: TurnState, item: items.Item) -> TurnState:
             return state
 
 
-def _retrying(state: TurnState, event: Retrying) -> TurnState:
+def _retrying(state: TurnState, event: events.Retrying) -> TurnState:
     blocks = _taken_back(state).blocks
     if blocks and isinstance(last := blocks[-1], Note) and last.kind == "retry":
         blocks = blocks[:-1]
@@ -225,7 +163,7 @@ def _retrying(state: TurnState, event: Retrying) -> TurnState:
     return _append(replace(state, blocks=blocks), Note("retry", event.cause, attempt, event.wait))
 
 
-def _made_room(state: TurnState, event: Compacted) -> TurnState:
+def _made_room(state: TurnState, event: events.Compacted) -> TurnState:
     at, room = _last(state, _makes_room, CompactionBlock(event.before))
     room = replace(
         room,
@@ -341,6 +279,6 @@ def _append(state: TurnState, block: Block) -> TurnState:
     return _put(state, len(state.blocks), block)
 
 
-def _grown(parts: tuple[str, ...], event: ReasoningDelta) -> tuple[str, ...]:
+def _grown(parts: tuple[str, ...], event: events.ReasoningDelta) -> tuple[str, ...]:
     at = max(0, min(event.part, len(parts)))
     return (*parts[:at], "".join(parts[at : at + 1]) + event.text, *parts[at + 1 :])

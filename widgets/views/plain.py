@@ -5,32 +5,8 @@ from collections.abc import Callable
 from itertools import zip_longest
 from typing import assert_never
 
+from ...agent.protocol import events
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
-from ...agent.protocol.events import (
-    ApprovalNeeded,
-    CallDelta,
-    CallEvent,
-    Compacted,
-    Compacting,
-    Event,
-    HostedProgress,
-    ItemDone,
-    Notice,
-    OutputCleared,
-    OutputShown,
-    OutputUpdated,
-    ReasoningDelta,
-    Retrying,
-    SampleEnded,
-    SampleStarted,
-    TextDelta,
-    ToolCalled,
-    ToolEnded,
-    ToolStarted,
-    TurnEnded,
-    TurnStarted,
-    VerdictGiven,
-)
 from ...agent.text.lines import overwritten
 from ..render.labels import (
     GLYPHS,
@@ -92,35 +68,17 @@ class PlainView:
         self._mid_line = False
         self._streaming = ""
 
-    def show(self, event: Event) -> None:
+    def show(self, event: events.Event) -> None:
         """Print what `event` adds."""
         before, self._state = self._state, fold(self._state, event)
-        match event:
-            case SampleStarted() | SampleEnded() | CallDelta() | HostedProgress():
-                pass
-            case ReasoningDelta():
-                self._stream(f"reasoning {event.part}", event.text, _DIM)
-            case TextDelta():
-                self._stream("text", event.text)
-            case ItemDone():
-                self._item(before.blocks)
-            case (
-                ApprovalNeeded()
-                | VerdictGiven()
-                | ToolStarted()
-                | OutputShown()
-                | OutputUpdated()
-                | OutputCleared()
-                | ToolCalled()
-                | ToolEnded()
-            ):
-                self._step(event)
-            case TurnStarted() | Retrying() | Notice() | Compacting() | Compacted() | TurnEnded():
-                self._turn(event)
-            case _:
-                assert_never(event)
+        if isinstance(event, events.TurnEvent):
+            self._turn(event)
+        elif isinstance(event, events.SampleEvent):
+            self._sample(event, before.blocks)
+        else:
+            self._step(event)
 
-    def take(self, event: Event) -> None:
+    def take(self, event: events.Event) -> None:
         """Print nothing of `event`, since another line shows it: `doing`."""
         self._state = fold(self._state, event)
         self._fresh_line()
@@ -143,23 +101,32 @@ class PlainView:
         """End the line that was begun."""
         self._fresh_line()
 
-    def _turn(
-        self, event: TurnStarted | Retrying | Notice | Compacting | Compacted | TurnEnded
-    ) -> None:
+    def _turn(self, event: events.TurnEvent) -> None:
         match event:
-            case TurnStarted():
+            case events.TurnStarted():
                 self._line(header_text(self._state), _DIM)
-            case Retrying() | Notice():
+            case events.Retrying() | events.Notice():
                 self._note(self._state.blocks[-1])
-            case Compacting() | Compacted():
+            case events.Compacting() | events.Compacted():
                 self._room()
-            case TurnEnded():
+            case events.TurnEnded():
                 if _broken_off(self._state):
                     self._room()
                 self._gap()
                 self._line(footer_text(self._state, self._timing), _DIM)
             case _:
                 assert_never(event)
+
+    def _sample(self, event: events.SampleEvent, before: tuple[Block, ...]) -> None:
+        match event:
+            case events.ReasoningDelta():
+                self._stream(f"reasoning {event.part}", event.text, _DIM)
+            case events.TextDelta():
+                self._stream("text", event.text)
+            case events.ItemDone():
+                self._item(before)
+            case _:
+                pass  # seen once its item is whole
 
     def _item(self, before: tuple[Block, ...]) -> None:
         """The whole item, or what its deltas have not brought."""
@@ -209,20 +176,25 @@ class PlainView:
         if text := step.code or objects_text(step):
             self._line(_indented(text.rstrip()))
 
-    def _step(self, event: CallEvent) -> None:
+    def _step(self, event: events.CallEvent) -> None:
         match event:
-            case ApprovalNeeded():
+            case events.ApprovalNeeded():
                 self._line(f"{GLYPHS['asking']} {event.reason}")
-            case OutputShown() | OutputUpdated():
+            case events.OutputShown() | events.OutputUpdated():
                 self._output(event.output)
-            case ToolEnded():
+            case events.ToolEnded():
                 self._ended(event)
-            case VerdictGiven() | ToolStarted() | OutputCleared() | ToolCalled():
+            case (
+                events.VerdictGiven()
+                | events.ToolStarted()
+                | events.OutputCleared()
+                | events.ToolCalled()
+            ):
                 pass
             case _:
                 assert_never(event)
 
-    def _ended(self, event: ToolEnded) -> None:
+    def _ended(self, event: events.ToolEnded) -> None:
         steps = (block for block in reversed(self._state.blocks) if isinstance(block, StepBlock))
         step = next(step for step in steps if step.call_id == event.call_id)
         if told := told_text(step):
