@@ -170,7 +170,7 @@ async def _attempt(
                         session.commit(item)
                     for item in done:
                         yield ItemDone(item=item)
-                    for event in _taken(part, calls, tally):
+                    for event in await _taken(part, calls, tally):
                         yield event
                 case ResponseDone():
                     _count(session, tally, part.usage, request)
@@ -180,10 +180,10 @@ async def _attempt(
                     yield part
 
 
-def _taken(item: Item, calls: Calls, tally: _Tally) -> list[Event]:
+async def _taken(item: Item, calls: Calls, tally: _Tally) -> list[Event]:
     if isinstance(item, Message):
         tally.answer = item.text
-    return list(calls.add(item)) if isinstance(item, FunctionCall) else []
+    return [it async for it in calls.add(item)] if isinstance(item, FunctionCall) else []
 
 
 def _tallied(event: Event, tally: _Tally) -> Event:

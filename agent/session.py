@@ -42,7 +42,7 @@ from .responses.provider_compaction import Sealed
 from .responses.request import Request
 from .responses.stream import SamplePart
 from .text.tokens import Corrected
-from .tools.tool import Tool
+from .tools.tool import Show, Tool, show_nothing
 
 Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
 """Seam: send a request, yield what comes. The real one is `Client.sample`."""
@@ -116,7 +116,7 @@ class Session:
     """One conversation with one model. A turn with other settings is a `replace` of this.
 
     `aside`: asks the same model beside the conversation; without it, `sample` does. `compact`: asks
-    the provider for its own compaction.
+    the provider for its own compaction. `show`: shows at once what code puts out while it runs.
     """
 
     id: str
@@ -132,6 +132,7 @@ class Session:
     live: Live | None = None
     aside: Sample | None = None
     compact: Compact | None = None
+    show: Show = show_nothing
 
     def fields(self) -> bytes:
         """The fixed part of this session's requests."""

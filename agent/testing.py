@@ -12,6 +12,7 @@ from .responses.request import Request
 from .responses.stream import SamplePart
 from .session import Approve, Sample
 from .tools.run_cell import RunCell, RunCode
+from .tools.tool import ToolCall
 
 
 def play(responses: Iterable[Iterable[SamplePart | ModelError]]) -> Sample:
@@ -39,7 +40,7 @@ def answer(verdict: Verdict) -> Approve:
 def repeat_code() -> RunCode:
     """A `run_code` that runs nothing: its output is the code itself."""
 
-    async def run_code(_call_id: str, step: RunCell) -> CellRun:
+    async def run_code(_call: ToolCall, step: RunCell) -> CellRun:
         shown = StreamOutput(name="stdout", text=step.code)
         return CellRun(source=step.code, status="ok", outputs=(shown,))
 

@@ -17,6 +17,7 @@ from inkernel.agent.conversation.search_index import Index, Row
 from inkernel.agent.conversation.validity import Validity
 from inkernel.agent.protocol.cells import CellRun, ErrorOutput, StreamOutput
 from inkernel.agent.tools.recall import Recall, recall_tool
+from inkernel.agent.tools.tool import ToolCall
 
 COUNT, TURNS, RUNS = 10_000, 1_000, 9
 TARGET_MS = 10
@@ -108,7 +109,7 @@ def main() -> None:
         tool = recall_tool(outputs, record, 10_000, lambda: Validity(outputs.runs))
         for asked in ({"query": "frame_7007"}, {"cells": ["out-7001–out-7010"]}):
             ask = Recall.model_validate(asked)
-            took = milliseconds(lambda ask=ask: asyncio.run(tool.run("call", ask)))
+            took = milliseconds(lambda ask=ask: asyncio.run(tool.run(ToolCall("call"), ask)))
             print(f"recall {asked}: {took:.1f} ms")
         record.close()
 

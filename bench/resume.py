@@ -18,6 +18,7 @@ from inkernel.agent.protocol.cells import CellRun, StreamOutput
 from inkernel.agent.protocol.items import call_output, message, parse_item, text_part
 from inkernel.agent.tools.output import ReadOutput, output_tool
 from inkernel.agent.tools.run_cell import tell
+from inkernel.agent.tools.tool import ToolCall
 
 TURNS, STEPS, RUNS = 1_000, 2, 5
 TARGET_S = 1.0
@@ -82,7 +83,7 @@ def main() -> None:
         print(f"tell a run of 10 MB: {seconds(lambda: tell(big, 10_000, handle)) * 1e3:.0f} ms")
         for asked in ({"start": 200_000}, {"grep": "77777"}, {"grep": r"7.77 .*\.5"}):
             ask = ReadOutput.model_validate({"handle": handle, **asked})
-            took = seconds(lambda ask=ask: asyncio.run(tool.run("call", ask)))
+            took = seconds(lambda ask=ask: asyncio.run(tool.run(ToolCall("call"), ask)))
             print(f"output of it, {asked}: {took * 1e3:.0f} ms")
 
 

@@ -22,7 +22,7 @@ from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
-from inkernel.agent.tools.tool import Tool
+from inkernel.agent.tools.tool import Tool, ToolCall
 from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption
 from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
@@ -73,10 +73,10 @@ def main() -> None:
         print(f"a step of `a = 1`: {step:.2f} ms; a cell of it: {cell:.2f} ms")
 
         tools: tuple[Tool[Any], ...] = (inspect_tool(lambda: shell.user_ns),)
-        functions, _ = lend(session, tools, "call_1", lambda _event: None)
         code = f"for n in range({CALLS}): await {AGENT_TOOLS}.inspect(names=['a'])"
         bare = median_ms(lambda: run("await __import__('asyncio').sleep(0)"), 9)
-        took = median_ms(lambda: run(code, lent={AGENT_TOOLS: functions}), 9) - bare
+        with lend(session, tools, ToolCall("call_1")) as functions:
+            took = median_ms(lambda: run(code, lent={AGENT_TOOLS: functions}), 9) - bare
         print(f"{CALLS} tool calls in one step: {took:.1f} ms (target {TARGET_MS})")
         session.record.close()
 

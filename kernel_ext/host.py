@@ -32,7 +32,8 @@ from .execution.shell_history import keep_count
 from .notebook.current import current_notebook
 from .observer import Observer
 from .shell import Shell
-from .toolset import StepHooks, tools_of_turn
+from .tools.step_runner import StepHooks
+from .toolset import tools_of_turn
 from .undo.turn_undo import TurnUndo
 from .user_cells.log import UserCellLog
 from .views import view_for
@@ -238,7 +239,8 @@ class KernelAgent:
         try:
             with OutputCapture(self.shell) as taps:
                 host = Host(self.shell, taps, interruption)
-                session = replace(session, tools=tools_of_turn(host, session, here, show, hooks))
+                tools = tools_of_turn(host, session, here, hooks)
+                session = replace(session, tools=tools, show=show)
                 self.fields = session.fields()
                 async with contextlib.aclosing(turn(session, said)) as events:
                     async for event in events:

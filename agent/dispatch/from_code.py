@@ -4,30 +4,20 @@ Each call passes the same policy and is in the same record as a call of the mode
 how code runs nor where it finds `agent_tools`.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from ..config.settings import nearest
-from ..permissions.judge import judge
-from ..protocol.actions import Action, Verdict
-from ..protocol.events import (
-    ApprovalNeeded,
-    Event,
-    ToolCalled,
-    ToolEnded,
-    ToolStarted,
-    VerdictGiven,
-)
+from ..protocol.events import ToolCalled
 from ..session import Session
-from ..tools.tool import Tool, ToolOutput, problems, text_output
+from ..tools.tool import Tool, ToolCall, ToolOutput, problems, text_output
+from .gate import GatedCall
 
 AGENT_TOOLS = "agent_tools"
-
-Show = Callable[[Event], object]
 
 
 class ToolCallError(Exception):
@@ -46,8 +36,7 @@ class _Lender:
     """Runs the calls of one step. `over`: the step is; what it left behind may call no more."""
 
     session: Session
-    call_id: str
-    show: Show
+    step: ToolCall
     count: int = 0
     over: bool = False
 
@@ -56,50 +45,36 @@ class _Lender:
         if self.over:
             raise ToolCallError("The step that these tools were lent to is over.")
         self.count += 1
-        call_id, started = f"{self.call_id}.{self.count}", time.monotonic()
-        output = await self._output(tool, call_id, named)
-        seconds = time.monotonic() - started
-        status, text = output.status, output.text
-        line = {"call_id": call_id, "tool": tool.name, "arguments": named}
-        self.session.record.append("lent_call", {**line, "status": status, "text": text})
-        if tool.reads_only:
-            self.show(ToolCalled(call_id=self.call_id, name=tool.name, status=status))
+        call = replace(self.step, id=f"{self.step.id}.{self.count}")
+        gated = self._read(call, tool, named)
+        output = gated if isinstance(gated, ToolOutput) else await self._output(gated)
+        line = {"call_id": call.id, "tool": tool.name, "arguments": named}
+        line |= {"status": output.status, "text": output.text}
+        self.session.record.append("lent_call", line)
+        if isinstance(gated, ToolOutput) or gated.action.reads_only:
+            call.show(ToolCalled(call_id=self.step.id, name=tool.name, status=output.status))
         else:
-            self.show(ToolEnded(call_id=call_id, status=status, text=text, seconds=seconds))
-        if status != "ok":
-            raise ToolCallError(text)
-        return text
+            call.show(gated.ended(output))
+        if output.status != "ok":
+            raise ToolCallError(output.text)
+        return output.text
 
-    async def _output(self, tool: Tool[Any], call_id: str, named: dict[str, Any]) -> ToolOutput:
+    def _read(
+        self, call: ToolCall, tool: Tool[Any], named: dict[str, Any]
+    ) -> GatedCall | ToolOutput:
         try:
             arguments: BaseModel = tool.arguments.model_validate(named)
         except ValidationError as error:
             return text_output(
                 f"The arguments of {tool.name} are wrong: {problems(error)}.", "error"
             )
-        action = Action(
-            call_id=call_id,
-            tool=tool.name,
-            arguments=arguments.model_dump(),
-            reads_only=tool.reads_only,
-        )
-        verdict = await self._judged(action)
-        if verdict.decision != "allow":
-            return text_output(f"Not run: {verdict.reason}.", "denied")
-        if not tool.reads_only:
-            self.show(ToolStarted(call_id=call_id, name=tool.name, arguments=action.arguments))
-        return await tool.run(call_id, arguments)
+        return GatedCall(self.session, call, tool, arguments)
 
-    async def _judged(self, action: Action) -> Verdict:
-        verdict = judge(action, self.session.settings.policy)
-        if verdict.decision == "ask":
-            self.show(ApprovalNeeded(call_id=action.call_id, reason=verdict.reason))
-            verdict = await self.session.approve(action, verdict)
-        values = {"call_id": action.call_id, "tool": action.tool, **verdict.model_dump()}
-        self.session.record.append("verdict", values)
-        if not action.reads_only:
-            self.show(VerdictGiven(call_id=action.call_id, verdict=verdict))
-        return verdict
+    async def _output(self, gated: GatedCall) -> ToolOutput:
+        async for event in gated.admit():
+            if not gated.action.reads_only:
+                gated.call.show(event)
+        return await gated.run()
 
 
 class _Call(Awaitable[str]):
@@ -142,16 +117,14 @@ class AgentTools:
         return stubs(tuple(self.__tools.values()))
 
 
-def lend(
-    session: Session, tools: tuple[Tool[Any], ...], call_id: str, show: Show
-) -> tuple[AgentTools, Callable[[], None]]:
-    """The tools for the step that `call_id` is, and what ends the loan."""
-    lender = _Lender(session, call_id, show)
-
-    def end() -> None:
+@contextmanager
+def lend(session: Session, tools: tuple[Tool[Any], ...], step: ToolCall) -> Generator[AgentTools]:
+    """The tools for the code of a step, until it is over."""
+    lender = _Lender(session, step)
+    try:
+        yield AgentTools(lender, tools)
+    finally:
         lender.over = True
-
-    return AgentTools(lender, tools), end
 
 
 def _signature(arguments: type[BaseModel]) -> str:

@@ -4,7 +4,10 @@ from ..protocol.actions import Action, Policy, Verdict
 
 
 def judge(action: Action, policy: Policy) -> Verdict:
-    """The verdict on `action`. Looking is always allowed; running follows the policy."""
+    """The verdict on `action`. Looking is always allowed; all else follows the policy.
+
+    The first branch that applies decides: a rule, an approval or a budget is one more.
+    """
     if action.reads_only:
         return Verdict(decision="allow", reason="reads only")
     if policy == "auto":

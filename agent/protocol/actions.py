@@ -1,4 +1,4 @@
-"""What a tool call would do, what a policy is, and what a verdict on an action says. Values only.
+"""What a tool call would touch, what a policy is, and what a verdict says. Values only.
 
 Knows neither how a verdict is reached nor who is asked.
 """
@@ -20,15 +20,41 @@ MEANING: dict[Policy, str] = {
 STRICTNESS: tuple[Policy, ...] = ("auto", "ask", "deny")
 
 
-class Action(BaseModel):
-    """What a tool call would do. `reads_only`: it changes nothing and runs no user code."""
+Effect = Literal[
+    "look",
+    "run_code",
+    "edit_notebook",
+    "read_files",
+    "write_files",
+    "run_command",
+    "network",
+    "spawn",
+    "control_computer",
+]
+"""One kind of thing that a call does. `look`: it changes nothing and runs no user code."""
+
+
+class Touches(BaseModel):
+    """The effects of a call; paths, hosts and the command where they are known beforehand."""
 
     model_config = ConfigDict(frozen=True)
 
-    call_id: str
+    effects: frozenset[Effect]
+    paths: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    command: str | None = None
+
+    @property
+    def reads_only(self) -> bool:
+        """It needs no approval and may run beside others."""
+        return self.effects <= {"look"}
+
+
+class Action(Touches):
+    """A tool call as policy and person see it."""
+
     tool: str
     arguments: dict[str, Any]
-    reads_only: bool
 
 
 class Verdict(BaseModel):

@@ -119,11 +119,13 @@ class SampleEnded(_Event):
 
 
 class ApprovalNeeded(_Event):
-    """A person is being asked; the turn waits."""
+    """A person is being asked; the turn waits. `name` and `arguments`: what of."""
 
     event: Literal["approval_needed"] = "approval_needed"
     call_id: str
     reason: str
+    name: str = ""
+    arguments: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 class VerdictGiven(_Event):

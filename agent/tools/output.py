@@ -11,7 +11,7 @@ from ..errors import RecordError
 from ..text.lines import FOLD_CHARS, Lines
 from ..text.search import MAX_MATCHES, SearchError, find_matches
 from ..text.tokens import estimate
-from .tool import Tool, ToolOutput, text_output
+from .tool import Tool, ToolCall, ToolOutput, always, text_output
 
 DESCRIPTION = (
     "Read the full form of an output you were shown in part: where it says "
@@ -43,7 +43,7 @@ def output_tool(
     `hides`: the person keeps that run from the model.
     """
 
-    async def run(_call_id: str, arguments: ReadOutput) -> ToolOutput:
+    async def run(_call: ToolCall, arguments: ReadOutput) -> ToolOutput:
         head = outputs.runs.get(arguments.handle)
         if head and hides(head):
             return text_output(f"{head.handle} is hidden from you by the person.", "error")
@@ -54,7 +54,7 @@ def output_tool(
         except (SearchError, RecordError) as error:
             return text_output(str(error), "error")
 
-    return Tool("output", DESCRIPTION, ReadOutput, run, reads_only=True)
+    return Tool("output", DESCRIPTION, ReadOutput, run, always("look"))
 
 
 async def _answer(outputs: OutputStore, asked: ReadOutput, limit: int) -> str:

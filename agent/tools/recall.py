@@ -29,7 +29,7 @@ from ..text.cell_output import images_of
 from ..text.lines import MARK_TOKENS, Lines, ends, with_gaps
 from ..text.tokens import cut_middle, estimate
 from ..text.truncation import OutputPart, fenced, fit, full_text, run_parts_of, whole
-from .tool import Tool, ToolOutput, text_output
+from .tool import Tool, ToolCall, ToolOutput, always, text_output
 
 if TYPE_CHECKING:
     from ..conversation.search_index import Hit, Index, Row
@@ -154,14 +154,14 @@ def recall_tool(
     limit = max(output_tokens - _SAY, MIN_RUN_TOKENS)
     index = _index(record)
 
-    async def run(_call_id: str, asked: Recall) -> ToolOutput:
+    async def run(_call: ToolCall, asked: Recall) -> ToolOutput:
         try:
             view = _View(outputs, record, index, holds())
             return await asyncio.to_thread(_answer, view, asked, limit)
         except RecordError as error:
             return text_output(str(error), "error")
 
-    return Tool("recall", DESCRIPTION, Recall, run, reads_only=True)
+    return Tool("recall", DESCRIPTION, Recall, run, always("look"))
 
 
 def _index(record: Record) -> "Index | None":

@@ -12,7 +12,7 @@ from ..conversation.output_store import OutputStore
 from ..errors import TurnLimited
 from ..protocol.cells import CellRun
 from ..text.cell_output import run_parts
-from .tool import Tool, ToolOutput
+from .tool import Tool, ToolCall, ToolOutput, always
 
 DESCRIPTION = (
     "Run Python in the person's live namespace, as a notebook cell. Returns stdout, stderr, the "
@@ -33,8 +33,8 @@ class RunCell(BaseModel):
     timeout: float = Field(0, ge=0, description="most seconds it may run; 0: the usual limit")
 
 
-RunCode = Callable[[str, RunCell], Awaitable[CellRun]]
-"""Runs code (second argument) for the call (first argument) in the live namespace."""
+RunCode = Callable[[ToolCall, RunCell], Awaitable[CellRun]]
+"""Runs code for a call in the live namespace."""
 
 
 STUCK = (
@@ -52,14 +52,14 @@ def run_cell_tool(
     `output_tokens`: most that the model reads. `callable_tools`: how code calls other tools.
     """
 
-    async def run(call_id: str, arguments: RunCell) -> ToolOutput:
-        done = await run_code(call_id, arguments)
-        handle = outputs.keep_run(call_id, done)
+    async def run(call: ToolCall, arguments: RunCell) -> ToolOutput:
+        done = await run_code(call, arguments)
+        handle = outputs.keep_run(call.id, done)
         ends = TurnLimited(*STUCK) if done.stuck else None
         return replace(tell(done, output_tokens, handle), run=handle, count=done.count, ends=ends)
 
     description = DESCRIPTION + (f" {CALLABLE}\n{callable_tools}" if callable_tools else "")
-    return Tool("run_cell", description, RunCell, run, reads_only=False)
+    return Tool("run_cell", description, RunCell, run, always("run_code"))
 
 
 def tell(run: CellRun, output_tokens: int, handle: str) -> ToolOutput:

@@ -8,10 +8,15 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ..errors import AgentError
+from ..protocol.actions import Action, Effect, Touches
+from ..protocol.events import Event
 from ..protocol.items import FunctionCall, text_part
 from ..text.tokens import cut_middle
 
 A = TypeVar("A", bound=BaseModel)
+Show = Callable[[Event], object]
+"""Shows an event at once, while the code of a call runs."""
+
 _SHOWN = 200
 """Most tokens of wrong arguments that are told again."""
 
@@ -43,19 +48,42 @@ def text_output(
     return ToolOutput((text_part(text),), status)
 
 
+def show_nothing(_event: Event) -> None:
+    """Where nobody looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call as its tool sees it: its id, and where it shows what comes while it runs."""
+
+    id: str
+    show: Show = show_nothing
+
+
+def always(*effects: Effect, paths: tuple[str, ...] = ()) -> Callable[[BaseModel], Touches]:
+    """Of a tool whose calls all touch the same."""
+    touches = Touches(effects=frozenset(effects), paths=paths)
+    return lambda _arguments: touches
+
+
 @dataclass(frozen=True, slots=True)
 class Tool(Generic[A]):
     """A name, a schema (a pydantic model whose docstring and fields the model reads), a function.
 
-    `run` takes the call's id and the validated arguments. `reads_only`: changes nothing and runs no
-    user code, so it needs no approval and may run beside others while the response still streams.
+    `run` and `touches` take the validated arguments. `touches` describes a call that did not run
+    yet.
     """
 
     name: str
     description: str
     arguments: type[A]
-    run: Callable[[str, A], Awaitable[ToolOutput]]
-    reads_only: bool
+    run: Callable[[ToolCall, A], Awaitable[ToolOutput]]
+    touches: Callable[[A], Touches]
+
+    def action(self, arguments: A) -> Action:
+        """What a call would do, for policy and person."""
+        touches = dict(self.touches(arguments))
+        return Action(tool=self.name, arguments=arguments.model_dump(), **touches)
 
     @property
     def schema(self) -> dict[str, Any]:

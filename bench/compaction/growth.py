@@ -17,7 +17,7 @@ from inkernel.agent.conversation.resume import resume
 from inkernel.agent.protocol.observed import Variable
 from inkernel.agent.session import Session
 from inkernel.agent.tools.recall import Recall
-from inkernel.agent.tools.tool import find_tool
+from inkernel.agent.tools.tool import ToolCall, find_tool
 
 from .cells_made import a_cell
 from .notetaker import take_notes
@@ -104,14 +104,14 @@ async def _searches(session: Session) -> dict[str, float]:
     tool = find_tool(session.tools, "recall")
     assert tool is not None
     began = time.perf_counter()
-    await tool.run("call", Recall(query="anything"))
+    await tool.run(ToolCall("call"), Recall(query="anything"))
     build = time.perf_counter() - began
     times: list[float] = []
     for query in QUERIES:
         some: list[float] = []
         for _ in range(RUNS):
             began = time.perf_counter()
-            await tool.run("call", Recall(query=query))
+            await tool.run(ToolCall("call"), Recall(query=query))
             some.append(1e3 * (time.perf_counter() - began))
         times.append(statistics.median(some))
     return {"build s": build, "median": statistics.median(times), "worst": max(times)}

@@ -21,7 +21,7 @@ from inkernel.agent.protocol.verbatim_json import dumps, loads
 from inkernel.agent.session import Session
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.recall import Recall
-from inkernel.agent.tools.tool import find_tool
+from inkernel.agent.tools.tool import ToolCall, find_tool
 
 from .baselines import codex_way, truncated
 from .notetaker import take_notes, texts_of
@@ -166,7 +166,7 @@ async def _bring_back(session: Session, needle: Needle, asked: dict[str, Any], t
     waiting, seen, tokens = [asked], set[str](), 0
     for calls in range(1, tries + 1):
         asked = waiting.pop(0)
-        output = await tool.run("call_again", Recall.model_validate(asked))
+        output = await tool.run(ToolCall("call_again"), Recall.model_validate(asked))
         tokens += _cost(asked, output.parts)
         text = output.text
         if needle.text in text:

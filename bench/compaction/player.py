@@ -37,7 +37,7 @@ from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.output import output_tool
 from inkernel.agent.tools.recall import recall_tool
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
-from inkernel.agent.tools.tool import Tool
+from inkernel.agent.tools.tool import Tool, ToolCall
 from inkernel.kernel_ext.tools.inspect import inspect_tool
 
 from .story import Turn
@@ -70,7 +70,7 @@ class Hands:
         """This turn is the next."""
         self._runs.extend(turn.steps)
 
-    async def run_code(self, _call_id: str, _step: RunCell) -> CellRun:
+    async def run_code(self, _call: ToolCall, _step: RunCell) -> CellRun:
         """What the story says the step put out."""
         return self._runs.popleft()
 

@@ -32,7 +32,7 @@ from inkernel.agent.session import Prompt, Session, new_session_id
 from inkernel.agent.testing import answer
 from inkernel.agent.tools.output import output_tool
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
-from inkernel.agent.tools.tool import Tool, ToolOutput, text_output
+from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from inkernel.kernel_ext.tools.inspect import inspect_tool
 
 from .canned import TOOL
@@ -55,19 +55,19 @@ class Taken:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    async def run(self, call_id: str, arguments: Look) -> ToolOutput:
+    async def run(self, call: ToolCall, arguments: Look) -> ToolOutput:
         """The cheapest tool."""
-        self.calls.append(call_id)
+        self.calls.append(call.id)
         return text_output(OUTPUT)
 
 
-async def _run_code(call_id: str, step: RunCell) -> CellRun:
+async def _run_code(call: ToolCall, step: RunCell) -> CellRun:
     raise NotImplementedError("the canned model calls one tool, and not this one")
 
 
 def tools(taken: Taken, outputs: OutputStore) -> tuple[Tool[Any], ...]:
     """A kernel's tools, and the one that is called."""
-    look = Tool(TOOL, "Look at something.", Look, taken.run, reads_only=False)
+    look = Tool(TOOL, "Look at something.", Look, taken.run, always("run_code"))
     run_cell = run_cell_tool(_run_code, 10_000, outputs)
     return (run_cell, inspect_tool(dict), output_tool(outputs, 10_000, lambda _head: False), look)
 

@@ -42,6 +42,11 @@ class CurrentNotebook:
     _asked: bool = False
     _next: list[str] = field(default_factory=list[str])
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Its file, where that is known."""
+        return (str(self.path),) if self.path else ()
+
     async def document(self) -> Document | None:
         """What can be read: the open notebook, else its file; None when there is neither."""
         if not self._asked:

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from pydantic import BaseModel, Field
 
-from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..values.adapter import Refused
 from ..values.describe import MAX_DEPTH, brief, describe
 from ..values.introspect import clip, find_item, is_a, own_items
@@ -40,14 +40,14 @@ class Inspect(BaseModel):
 def inspect_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[Inspect]:
     """`inspect` over a host's names, which the host has rid of its own. Asked at each call."""
 
-    async def run(call_id: str, arguments: Inspect) -> ToolOutput:
+    async def run(_call: ToolCall, arguments: Inspect) -> ToolOutput:
         names = namespace()
         with watching():
             if arguments.names or arguments.expression:
                 return _look(arguments, names)
             return text_output(_listing(names))
 
-    return Tool("inspect", DESCRIPTION, Inspect, run, reads_only=True)
+    return Tool("inspect", DESCRIPTION, Inspect, run, always("look"))
 
 
 def _look(arguments: Inspect, names: Mapping[str, object]) -> ToolOutput:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import BaseModel, Field
 
-from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..values.adapter import Refused
 from ..values.adapters.evidence import is_scalar
 from ..values.describe import brief, short
@@ -85,20 +85,20 @@ def looking_tools(namespace: Callable[[], Mapping[str, object]]) -> tuple[Tool[A
     The names are asked for at each call.
     """
 
-    async def search(_call_id: str, asked: SearchNames) -> ToolOutput:
+    async def search(_call: ToolCall, asked: SearchNames) -> ToolOutput:
         with watching():
             return text_output(_search(asked, namespace()))
 
-    async def source(_call_id: str, asked: SourceOf) -> ToolOutput:
+    async def source(_call: ToolCall, asked: SourceOf) -> ToolOutput:
         return _answer(asked.object, namespace(), lambda held: _source(asked, held))
 
-    async def docs(_call_id: str, asked: DocsOf) -> ToolOutput:
+    async def docs(_call: ToolCall, asked: DocsOf) -> ToolOutput:
         return _answer(asked.object, namespace(), _docs)
 
     return (
-        Tool("search_names", _SEARCH, SearchNames, search, reads_only=True),
-        Tool("source", _SOURCE, SourceOf, source, reads_only=True),
-        Tool("docs", _DOCS, DocsOf, docs, reads_only=True),
+        Tool("search_names", _SEARCH, SearchNames, search, always("look")),
+        Tool("source", _SOURCE, SourceOf, source, always("look")),
+        Tool("docs", _DOCS, DocsOf, docs, always("look")),
         table_tool(namespace),
     )
 

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from ...agent.text.truncation import fenced
-from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..notebook.current import NOT_EDITABLE, CurrentNotebook, new_cell, one_cell
 from ..notebook.document import Document, DocumentError, Edge, LiveCell
 from .notebook_read import ID_CHARS
@@ -46,7 +46,7 @@ class NotebookEdit(BaseModel):
 def notebook_edit_tool(here: CurrentNotebook) -> Tool[NotebookEdit]:
     """`notebook_edit`."""
 
-    async def run(_call_id: str, arguments: NotebookEdit) -> ToolOutput:
+    async def run(_call: ToolCall, arguments: NotebookEdit) -> ToolOutput:
         document = await here.editable()
         if document is None:
             return _without(here, arguments.edits)
@@ -63,7 +63,8 @@ def notebook_edit_tool(here: CurrentNotebook) -> Tool[NotebookEdit]:
                 return text_output("\n".join(done), "error")
         return text_output("\n".join(done))
 
-    return Tool("notebook_edit", DESCRIPTION, NotebookEdit, run, reads_only=False)
+    touches = always("edit_notebook", paths=here.paths)
+    return Tool("notebook_edit", DESCRIPTION, NotebookEdit, run, touches)
 
 
 def _by_id(before: Sequence[LiveCell], edit: Edit) -> Edit:

@@ -14,7 +14,7 @@ from ...agent.protocol.items import text_part
 from ...agent.text.cell_output import MAX_SENT_IMAGES, figures
 from ...agent.text.tokens import cut_middle, estimate
 from ...agent.text.truncation import OutputPart, fenced, fit, output_part, whole
-from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..notebook.current import NO_NOTEBOOK, CurrentNotebook, find_cells
 from ..notebook.document import Document, DocumentError, LiveCell
 
@@ -45,7 +45,7 @@ class NotebookRead(BaseModel):
 def notebook_read_tool(here: CurrentNotebook, limit: int, keep: KeepWhole) -> Tool[NotebookRead]:
     """`notebook_read`. `limit`: tokens of an output; `keep`: of what is cut, the handle."""
 
-    async def run(_call_id: str, arguments: NotebookRead) -> ToolOutput:
+    async def run(_call: ToolCall, arguments: NotebookRead) -> ToolOutput:
         document = await here.document()
         if document is None:
             return text_output(NO_NOTEBOOK, "error")
@@ -54,7 +54,7 @@ def notebook_read_tool(here: CurrentNotebook, limit: int, keep: KeepWhole) -> To
         except DocumentError as error:
             return text_output(str(error), "error")
 
-    return Tool("notebook_read", DESCRIPTION, NotebookRead, run, reads_only=True)
+    return Tool("notebook_read", DESCRIPTION, NotebookRead, run, always("look", paths=here.paths))
 
 
 async def _read(

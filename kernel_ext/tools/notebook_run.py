@@ -12,9 +12,10 @@ from pydantic import BaseModel, Field
 from ...agent.conversation.output_store import OutputStore
 from ...agent.errors import TurnLimited
 from ...agent.protocol.cells import CellRun
+from ...agent.protocol.events import OutputShown
 from ...agent.protocol.items import text_part
 from ...agent.tools.run_cell import STUCK, RunCell, tell
-from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..notebook.current import NO_NOTEBOOK, CurrentNotebook, find_cells
 from ..notebook.document import Document, DocumentError, LiveCell
 from ..notebook.outputs import as_nbformat
@@ -26,11 +27,8 @@ DESCRIPTION = (
     "what run_cell would for each."
 )
 
-RunCellCode = Callable[[str, RunCell, bool], Awaitable[CellRun]]
+RunCellCode = Callable[[ToolCall, RunCell, bool], Awaitable[CellRun]]
 """Runs code for a call; whether what it puts out is shown in the step."""
-
-ShowRun = Callable[[str, CellRun], object]
-"""Shows in the step what a run put out."""
 
 
 class NotebookRun(BaseModel):
@@ -43,14 +41,14 @@ class NotebookRun(BaseModel):
 
 
 def notebook_run_tool(
-    here: CurrentNotebook, run_code: RunCellCode, show: ShowRun, limit: int, outputs: OutputStore
+    here: CurrentNotebook, run_code: RunCellCode, limit: int, outputs: OutputStore
 ) -> Tool[NotebookRun]:
     """`notebook_run`; each run is recorded. `limit`: tokens of the whole output.
 
     What cells put out stands in the cells; where it cannot, in the step.
     """
 
-    async def run(call_id: str, arguments: NotebookRun) -> ToolOutput:
+    async def run(call: ToolCall, arguments: NotebookRun) -> ToolOutput:
         document = await here.document()
         if document is None:
             return text_output(NO_NOTEBOOK, "error")
@@ -63,11 +61,12 @@ def notebook_run_tool(
         last = text_output("")
         for cell in cells:
             step = RunCell(title=_title(cell), code=cell.source, timeout=arguments.timeout)
-            done = await run_code(call_id, step, editable is None)
-            handle = outputs.keep_run(call_id, done, cell.id)
+            done = await run_code(call, step, editable is None)
+            handle = outputs.keep_run(call.id, done, cell.id)
             shown = await _put(editable, cell, done)
             if shown and editable:
-                show(call_id, done)
+                for output in done.outputs:
+                    call.show(OutputShown(call_id=call.id, output=output))
             last = replace(tell(done, limit // len(cells), handle), run=handle, count=done.count)
             parts += [text_part(f"## cell {cell.id[:ID_CHARS]} · {handle}{shown}"), *last.parts]
             if done.stuck:
@@ -76,7 +75,8 @@ def notebook_run_tool(
                 break
         return replace(last, parts=tuple(parts))
 
-    return Tool("notebook_run", DESCRIPTION, NotebookRun, run, reads_only=False)
+    touches = always("run_code", "edit_notebook", paths=here.paths)
+    return Tool("notebook_run", DESCRIPTION, NotebookRun, run, touches)
 
 
 def _runnable(here: CurrentNotebook, cells: tuple[LiveCell, ...], asked: NotebookRun) -> list[Any]:

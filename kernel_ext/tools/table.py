@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field
 
-from ...agent.tools.tool import Tool, ToolOutput, text_output
+from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..values.adapter import Column, NoTable, Refused, Table
 from ..values.describe import short
 from ..values.introspect import clip, type_words
@@ -72,7 +72,7 @@ class _Matching(NamedTuple):
 def table_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[TableRows]:
     """`table` over a host's names, which the host has rid of its own. Asked at each call."""
 
-    async def run(_call_id: str, asked: TableRows) -> ToolOutput:
+    async def run(_call: ToolCall, asked: TableRows) -> ToolOutput:
         path = clip(asked.name, 120)
         try:
             with watching():
@@ -83,7 +83,7 @@ def table_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[TableRows]
         except (_Refusal, WhereError) as reason:
             return text_output(str(reason), "error")
 
-    return Tool("table", DESCRIPTION, TableRows, run, reads_only=True)
+    return Tool("table", DESCRIPTION, TableRows, run, always("look"))
 
 
 def _read(read: Callable[..., R], *arguments: object) -> R:

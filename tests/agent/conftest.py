@@ -17,7 +17,7 @@ from inkernel.agent.protocol.items import Item, parse_item
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.client import Client
 from inkernel.agent.session import Prompt, Session
-from inkernel.agent.tools.tool import Tool, ToolOutput, text_output
+from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 
 
 @pytest.fixture
@@ -60,11 +60,12 @@ def tool() -> Callable[..., Tool[Any]]:
         run: Callable[[str, str], Awaitable[str | ToolOutput]] | None = None,
         reads_only: bool = False,
     ) -> Tool[Any]:
-        async def adapted(call_id: str, arguments: Word) -> ToolOutput:
-            text = await run(call_id, arguments.word) if run else f"{name} {arguments.word}"
+        async def adapted(call: ToolCall, arguments: Word) -> ToolOutput:
+            text = await run(call.id, arguments.word) if run else f"{name} {arguments.word}"
             return text if isinstance(text, ToolOutput) else text_output(text)
 
-        return Tool(name, f"The {name} tool.", Word, adapted, reads_only)
+        touches = always("look" if reads_only else "run_code")
+        return Tool(name, f"The {name} tool.", Word, adapted, touches)
 
     return make
 

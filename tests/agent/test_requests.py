@@ -29,6 +29,7 @@ from inkernel.agent.session import Prompt, Session, conversation_of
 from inkernel.agent.testing import play
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
+from inkernel.agent.tools.tool import ToolCall
 
 FOLDER = Path(__file__).parent / "golden" / "requests"
 DOC = Doc(Path("/home/ada/rain/AGENTS.md"), "Use metric units.\n")
@@ -217,7 +218,7 @@ def conversation(session_for: Callable[..., Session], place: Environment):
         window = estimate(instructions()) + 1_950  # a longer prompt changes no golden file
         session = session_for(sample, window=window, output_tokens=600)
 
-        async def run_code(_call_id: str, step: RunCell) -> CellRun:
+        async def run_code(_call: ToolCall, step: RunCell) -> CellRun:
             code = step.code
             text = f"{code}: " + "1.5 2.5 3.5\n" * 40
             shown = StreamOutput(name="stdout", text=text)

@@ -28,13 +28,14 @@ from inkernel.agent.responses.client import Client
 from inkernel.agent.responses.http import list_models
 from inkernel.agent.session import Prompt, Session
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
+from inkernel.agent.tools.tool import ToolCall
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
 
 Say = Callable[..., Awaitable[list[Event]]]
 
 
-async def run_code(_call_id: str, step: RunCell) -> CellRun:
+async def run_code(_call: ToolCall, step: RunCell) -> CellRun:
     """Runs it, as far as it prints."""
     code = step.code
     with contextlib.redirect_stdout(io.StringIO()) as out:

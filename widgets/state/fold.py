@@ -98,13 +98,12 @@ def _fold_call(state: TurnState, event: events.CallEvent) -> TurnState:
     at, step = _last(state, _is_call(event.call_id), StepBlock(event.call_id))
     match event:
         case events.ApprovalNeeded():
-            step = replace(step, status="asking", asked=event.reason)
+            step = replace(_of_call(step, event), status="asking", asked=event.reason)
         case events.VerdictGiven():
             status = "denied" if event.verdict.decision == "deny" else "ready"
             step = replace(step, status=status, verdict=event.verdict)
         case events.ToolStarted():
-            arguments = step.arguments or json.dumps(event.arguments, default=str)
-            step = replace(step, tool=event.name, arguments=arguments, status="running", ran=True)
+            step = replace(_of_call(step, event), status="running", ran=True)
         case events.OutputShown():
             outputs, dropped = with_output(step.outputs, event.output)
             step = replace(step, outputs=outputs, left_out=step.left_out + dropped)
@@ -127,6 +126,12 @@ def _fold_call(state: TurnState, event: events.CallEvent) -> TurnState:
         case _:
             assert_never(event)
     return _put(state, at, step)
+
+
+def _of_call(step: StepBlock, event: events.ApprovalNeeded | events.ToolStarted) -> StepBlock:
+    """The step with what it calls; the model's own writing is kept as it is."""
+    arguments = step.arguments or json.dumps(event.arguments, default=str)
+    return replace(step, tool=event.name or step.tool, arguments=arguments)
 
 
 def _item_done(state: TurnState, item: items.Item) -> TurnState:

@@ -1,7 +1,7 @@
 """A turn in a terminal, printed as it comes. Knows no notebook, and asks nothing."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import assert_never
 
@@ -76,7 +76,7 @@ class PlainView:
         elif isinstance(event, events.SampleEvent):
             self._sample(event, before.blocks)
         else:
-            self._step(event)
+            self._step(event, before.blocks)
 
     def take(self, event: events.Event) -> None:
         """Print nothing of `event`, since another line shows it: `doing`."""
@@ -176,9 +176,11 @@ class PlainView:
         if text := step.code or objects_text(step):
             self._line(_indented(text.rstrip()))
 
-    def _step(self, event: events.CallEvent) -> None:
+    def _step(self, event: events.CallEvent, before: Sequence[Block]) -> None:
         match event:
             case events.ApprovalNeeded():
+                if event.name and len(self._state.blocks) > len(before):  # a call from code
+                    self._call(self._find_step(event.call_id))
                 self._line(f"{GLYPHS['asking']} {event.reason}")
             case events.OutputShown() | events.OutputUpdated():
                 self._output(event.output)
@@ -195,12 +197,15 @@ class PlainView:
                 assert_never(event)
 
     def _ended(self, event: events.ToolEnded) -> None:
-        steps = (block for block in reversed(self._state.blocks) if isinstance(block, StepBlock))
-        step = next(step for step in steps if step.call_id == event.call_id)
+        step = self._find_step(event.call_id)
         if told := told_text(step):
             self._line(_shortened(told))
         if said := status_text(step, self._timing):
             self._line(clip(f"  {GLYPHS[step.status]} {said}", self._width), _DIM)
+
+    def _find_step(self, call_id: str) -> StepBlock:
+        steps = (block for block in reversed(self._state.blocks) if isinstance(block, StepBlock))
+        return next(step for step in steps if step.call_id == call_id)
 
     def _output(self, output: Output) -> None:
         match output:

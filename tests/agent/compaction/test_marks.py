@@ -39,6 +39,7 @@ from inkernel.agent.session import Prompt, Session, conversation_of
 from inkernel.agent.testing import answer
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
+from inkernel.agent.tools.tool import ToolCall
 
 PLACE = Environment("/home/ada/rain", "2026-03-01", "Europe/Berlin", "3.12.4")
 WINDOW = 6_000
@@ -95,10 +96,10 @@ def said_by_model(text: str) -> Message:
     return item
 
 
-async def run_code(call_id: str, step: RunCell) -> CellRun:
+async def run_code(call: ToolCall, step: RunCell) -> CellRun:
     code = step.code
-    shown = StreamOutput(name="stdout", text=f"out of {call_id}\n" * (1 + len(code) // 15))
-    return CellRun(source=code, status="ok", outputs=(shown,), bound=(f"v_{call_id}",))
+    shown = StreamOutput(name="stdout", text=f"out of {call.id}\n" * (1 + len(code) // 15))
+    return CellRun(source=code, status="ok", outputs=(shown,), bound=(f"v_{call.id}",))
 
 
 class Conversations(RuleBasedStateMachine):

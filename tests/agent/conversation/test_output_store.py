@@ -22,7 +22,7 @@ from inkernel.agent.text.truncation import run_parts_of, whole
 from inkernel.agent.tools import output
 from inkernel.agent.tools.output import output_tool
 from inkernel.agent.tools.run_cell import tell
-from inkernel.agent.tools.tool import ToolOutput, read_arguments
+from inkernel.agent.tools.tool import ToolCall, ToolOutput, read_arguments
 
 TEXT = "\n".join(f"row {n}: {n * n}" for n in range(1, 5_001))
 SPECIAL = "a\ud800b 雨\x1b[31m\r\n\x00"
@@ -56,7 +56,7 @@ def asker(
     tool = output_tool(outputs, output_tokens, lambda head: head.handle in hidden)
 
     async def ask(**given: Any) -> ToolOutput:
-        return await tool.run("call_1", tool.arguments(**{"handle": "out-1", **given}))
+        return await tool.run(ToolCall("call_1"), tool.arguments(**{"handle": "out-1", **given}))
 
     return ask
 
@@ -258,7 +258,6 @@ async def test_a_record_that_is_gone_is_told_to_the_model(record: Record, ask: C
 
 def test_the_tool_reads_only_and_checks_its_arguments(record: Record, call: Callable[..., Any]):
     tool = output_tool(OutputStore(record), 1_000, shown)
-    assert tool.reads_only
     wrong = read_arguments(tool, call("output", "c", {"handle": "out-1", "start": 0}))
     assert isinstance(wrong, ToolOutput) and "start" in wrong.text
 

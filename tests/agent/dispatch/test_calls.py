@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from inkernel.agent.conversation.record import read_record
-from inkernel.agent.errors import TurnInterrupted
+from inkernel.agent.dispatch.gate import GatedCall
+from inkernel.agent.errors import RecordError, TurnInterrupted
 from inkernel.agent.protocol.actions import Action, Verdict
 from inkernel.agent.protocol.events import (
     ApprovalNeeded,
@@ -22,7 +23,7 @@ from inkernel.agent.responses.request import Request
 from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import INTERRUPTED, Session
 from inkernel.agent.testing import answer, play
-from inkernel.agent.tools.tool import Tool, ToolOutput, text_output
+from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, text_output
 
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
 Make = Callable[..., Any]
@@ -227,7 +228,8 @@ async def test_a_person_is_asked_about_what_would_run_and_only_that(
     tools = tool("read", reads_only=True), tool("write")
     _, _, error = await calls(items, *tools, policy="ask", approve=approve)
     assert error is None
-    assert asked == [Action(call_id="b", tool="write", arguments={"word": "x"}, reads_only=False)]
+    effects = frozenset({"run_code"})
+    assert asked == [Action(tool="write", arguments={"word": "x"}, effects=effects)]
 
 
 @pytest.mark.parametrize("policy", ["auto", "ask", "deny"])
@@ -242,6 +244,51 @@ async def test_every_call_that_runs_has_its_verdict_in_the_record(
     assert [line["call_id"] for line in lines] == ["a", "b"]
     judged = [event for event in events if isinstance(event, VerdictGiven)]
     assert [e.verdict.decision for e in judged] == [line["decision"] for line in lines]
+
+
+@pytest.mark.parametrize("reads_only", [True, False])
+async def test_nothing_runs_before_its_verdict_is_in_the_record(
+    session_for: Make, call: Make, say: Make, tool: Make, run: Run, reads_only: bool
+):
+    judged: list[list[str]] = []
+
+    async def look(call_id: str, word: str) -> str:
+        lines = [line for line in read_record(session.record.path) if line["kind"] == "verdict"]
+        judged.append([line["call_id"] for line in lines])
+        return word
+
+    responses = [[call("t", "a"), END], [call("t", "b"), END], [say("Done."), END]]
+    session = session_for(play(responses), tool("t", look, reads_only))
+    _, error = await run(session)
+    assert error is None
+    assert judged == [["a"], ["a", "b"]]
+
+
+@pytest.mark.parametrize("reads_only", [True, False])
+async def test_a_call_whose_verdict_cannot_be_recorded_does_not_run(
+    session_for: Make, tool: Make, monkeypatch: pytest.MonkeyPatch, reads_only: bool
+):
+    def full(*_line: object) -> int:
+        raise RecordError("The disk is full.")
+
+    async def never(call_id: str, word: str) -> str:
+        raise AssertionError("it ran")
+
+    session, one = session_for(play([])), tool("t", never, reads_only)
+    monkeypatch.setattr(session.record, "append", full)
+    gated = GatedCall(session, ToolCall("a"), one, one.arguments())
+    with pytest.raises(RecordError):
+        async for _ in gated.admit():
+            pass
+    assert (await gated.run()).status == "denied"
+
+
+async def test_a_person_who_is_asked_about_a_call_sees_its_tool_and_arguments(
+    calls: Make, call: Make, tool: Make
+):
+    _, events, _ = await calls([call("t", "a", {"word": "x"})], tool("t"), policy="ask")
+    needed = [event for event in events if isinstance(event, ApprovalNeeded)]
+    assert [(it.call_id, it.name, it.arguments) for it in needed] == [("a", "t", {"word": "x"})]
 
 
 async def test_an_interrupted_step_ends_the_turn_and_closes_the_calls_after_it(

@@ -1,36 +1,40 @@
 """Tools as functions of code: the same verdicts, the same record, and no use after the step."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from inkernel.agent.dispatch.from_code import AgentTools, ToolCallError, lend, stubs
-from inkernel.agent.protocol.actions import Verdict
-from inkernel.agent.protocol.events import Event
+from inkernel.agent.protocol.actions import Action, Verdict
+from inkernel.agent.protocol.events import ApprovalNeeded, Event
 from inkernel.agent.session import Session
 from inkernel.agent.testing import answer, play
-from inkernel.agent.tools.tool import Tool, text_output
+from inkernel.agent.tools.tool import Tool, ToolCall, text_output
 
 Make = Callable[..., Any]
 
 
 @pytest.fixture
-def lent(session_for: Make) -> Callable[..., tuple[AgentTools, list[Event], Session, Callable]]:
+def lent(
+    session_for: Make,
+) -> Iterator[Callable[..., tuple[AgentTools, list[Event], Session, Callable]]]:
     """Lends tools under settings; what was lent, the events, the session, and what ends it."""
 
     def start(*tools: Tool[Any], approve: Any = None, **choices: Any) -> Any:
         session = session_for(play([]), **choices)
         if approve is not None:
-            from dataclasses import replace
-
             session = replace(session, approve=approve)
         events: list[Event] = []
-        functions, end = lend(session, tools, "call_7", events.append)
-        return functions, events, session, end
+        loan = lend(session, tools, ToolCall("call_7", events.append))
+        functions = stack.enter_context(loan)
+        return functions, events, session, stack.close
 
-    return start
+    with ExitStack() as stack:
+        yield start
 
 
 def lines(session: Session, kind: str) -> list[dict[str, Any]]:
@@ -69,6 +73,38 @@ async def test_what_is_not_allowed_is_not_run(lent: Make, tool: Make, policy: st
     with pytest.raises(ToolCallError, match="Not run"):
         await functions.move(word="it")
     assert not ran and lines(session, "verdict")[0]["by"] == by
+
+
+async def test_a_person_who_is_asked_is_told_the_tool_and_its_arguments(lent: Make, tool: Make):
+    asked: list[Action] = []
+
+    async def approve(action: Action, _verdict: Verdict) -> Verdict:
+        asked.append(action)
+        return Verdict(decision="allow", reason="yes", by="user")
+
+    functions, events, _, _ = lent(tool("move"), policy="ask", approve=approve)
+    await functions.move(word="it")
+    assert [(it.tool, it.arguments) for it in asked] == [("move", {"word": "it"})]
+    needed = [event for event in events if isinstance(event, ApprovalNeeded)]
+    assert [(it.call_id, it.name, it.arguments) for it in needed] == [
+        ("call_7.1", "move", {"word": "it"})
+    ]
+
+
+@pytest.mark.parametrize("reads_only", [True, False])
+async def test_nothing_runs_before_its_verdict_is_in_the_record(
+    lent: Make, tool: Make, reads_only: bool
+):
+    judged: list[list[str]] = []
+
+    async def run(_call_id: str, word: str) -> str:
+        judged.append([line["call_id"] for line in lines(session, "verdict")])
+        return word
+
+    functions, _, session, _ = lent(tool("move", run, reads_only))
+    await functions.move()
+    await functions.move()
+    assert judged == [["call_7.1"], ["call_7.1", "call_7.2"]]
 
 
 async def test_wrong_arguments_and_failures_are_raised_in_the_code(lent: Make, tool: Make):

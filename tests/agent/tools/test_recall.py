@@ -29,7 +29,7 @@ from inkernel.agent.protocol.observed import UserCellRun
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.text.truncation import run_parts_of, whole
 from inkernel.agent.tools.recall import MAX_HITS, recall_tool
-from inkernel.agent.tools.tool import ToolOutput, read_arguments
+from inkernel.agent.tools.tool import ToolCall, ToolOutput, read_arguments
 
 ODD = "a\ud800b 雨 é\x1b\r\n\x00```\n````py\n~~~"
 LONG = "\n".join(f"row {n}: {n * n}" for n in range(1, 4_001))
@@ -87,7 +87,7 @@ class Session:
     async def ask(self, *cells: str, query: str | None = None, most: int = 4_000) -> ToolOutput:
         """What the tool answers."""
         tool = recall_tool(self.outputs, self.record, most, self.holds)
-        return await tool.run("call", tool.arguments(cells=list(cells), query=query))
+        return await tool.run(ToolCall("call"), tool.arguments(cells=list(cells), query=query))
 
     async def told(self, *cells: str, query: str | None = None, most: int = 4_000) -> str:
         """Its text."""
@@ -738,7 +738,7 @@ async def test_an_unknown_name_says_what_there_is(session: Session):
 @pytest.mark.parametrize("asked", [{}, {"cells": []}, {"cells": [" "], "query": " "}])
 async def test_nothing_asked_is_said(session: Session, asked: dict[str, Any]):
     tool = recall_tool(session.outputs, session.record, 1_000, session.holds)
-    answer = await tool.run("call", tool.arguments(**asked))
+    answer = await tool.run(ToolCall("call"), tool.arguments(**asked))
     assert answer.text == "Give cells, such as out-7, or a query, or both."
     assert answer.status == "error"
 
@@ -800,6 +800,6 @@ async def test_a_python_without_sqlite_still_has_handles(
 
 def test_the_tool_reads_only_and_checks_its_arguments(session: Session, call: Callable[..., Item]):
     tool = recall_tool(session.outputs, session.record, 1_000, session.holds)
-    assert tool.reads_only and tool.name == "recall"
+    assert tool.name == "recall"
     wrong: Any = read_arguments(tool, call("recall", "c", {"cells": "out-1"}))
     assert isinstance(wrong, ToolOutput) and "cells" in wrong.text

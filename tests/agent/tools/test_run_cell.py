@@ -11,6 +11,7 @@ from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, S
 from inkernel.agent.testing import repeat_code
 from inkernel.agent.text.cell_output import MAX_SENT_IMAGES
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool, tell
+from inkernel.agent.tools.tool import ToolCall
 
 DOT = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9"
@@ -82,9 +83,8 @@ def test_of_a_rich_output_the_model_reads_its_text(data, text):
 async def test_the_tool_runs_code_through_the_seam_it_is_given(tmp_path: Path):
     record = Record(tmp_path / "s.jsonl")
     tool = run_cell_tool(repeat_code(), 1000, OutputStore(record))
-    told = await tool.run("call_1", RunCell(title="a step", code="1 + 1"))
+    told = await tool.run(ToolCall("call_1"), RunCell(title="a step", code="1 + 1"))
     assert told.text == "ok\nstdout:\n1 + 1"
-    assert not tool.reads_only
     assert set(tool.schema["parameters"]["properties"]) == {"title", "code", "timeout"}
 
 
@@ -92,7 +92,7 @@ async def test_each_run_is_in_the_record_with_its_call_and_a_handle(tmp_path: Pa
     record = Record(tmp_path / "s.jsonl")
     tool = run_cell_tool(repeat_code(), 1000, OutputStore(record))
     for number in (1, 2):
-        await tool.run(f"call_{number}", RunCell(title="a step", code="x"))
+        await tool.run(ToolCall(f"call_{number}"), RunCell(title="a step", code="x"))
     lines = list(read_record(record.path))
     assert [line["kind"] for line in lines] == ["cell_run"] * 2
     assert [(line["call_id"], line["handle"]) for line in lines] == [

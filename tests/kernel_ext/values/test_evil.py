@@ -33,6 +33,7 @@ import pandas as pd
 import pytest
 
 from inkernel.agent.protocol.observed import Variable
+from inkernel.agent.tools.tool import ToolCall
 from inkernel.kernel_ext.environment import user_names
 from inkernel.kernel_ext.tools.inspect import inspect_tool
 from inkernel.kernel_ext.tools.lookup import looking_tools
@@ -542,7 +543,7 @@ def answers(held: object) -> Iterator[tuple[str, Callable[[], str]]]:
 
     def ask(name: str, /, **arguments: Any) -> Callable[[], str]:
         tool = tools[name]
-        return lambda: asyncio.run(tool.run("call_1", tool.arguments(**arguments))).text
+        return lambda: asyncio.run(tool.run(ToolCall("call_1"), tool.arguments(**arguments))).text
 
     def snap() -> str:
         told.append(snapshot(names, told[-1] if told else {}))
@@ -623,7 +624,7 @@ def test_names_that_are_no_identifiers_are_told_as_plain_text(name: str) -> None
                     asked = tool.arguments(**arguments)
                 except ValueError:  # a lone surrogate does not come in JSON
                     continue
-                texts.append(asyncio.run(tool.run("call_1", asked)).text)
+                texts.append(asyncio.run(tool.run(ToolCall("call_1"), asked)).text)
     for text in texts:
         assert not {c for c in text if not (c.isprintable() or c == "\n")}, text
     assert all("\n" not in seen.line for seen in snapshot(names, {}).values())
@@ -640,4 +641,4 @@ def test_names_that_are_no_texts_are_left_out() -> None:
                 asked = tool.arguments(**arguments)
             except ValueError:
                 continue
-            assert asyncio.run(tool.run("call_1", asked)).text
+            assert asyncio.run(tool.run(ToolCall("call_1"), asked)).text

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from inkernel.agent.tools.tool import ToolCall
 from inkernel.kernel_ext.tools.inspect import Inspect, inspect_tool
 from inkernel.kernel_ext.values import describe as describing
 from inkernel.kernel_ext.values.adapter import Reading, ShowValue
@@ -110,9 +111,11 @@ def test_a_plugged_reader_that_hangs_is_ended_and_not_asked_again() -> None:
     [
         lambda names: reference("held", names),
         lambda names: snapshot(names, {})["held"].line,
-        lambda names: asyncio.run(inspect_tool(lambda: names).run("c", Inspect())).text,
+        lambda names: asyncio.run(inspect_tool(lambda: names).run(ToolCall("c"), Inspect())).text,
         lambda names: (
-            asyncio.run(inspect_tool(lambda: names).run("c", Inspect(names=["held"]))).text
+            asyncio.run(
+                inspect_tool(lambda: names).run(ToolCall("c"), Inspect(names=["held"]))
+            ).text
         ),
     ],
 )

@@ -94,6 +94,16 @@ def test_what_is_asked_is_printed(called: Callable[..., Event]) -> None:
     assert text == "\n▸ run cell\n  rm()\n? policy ask\n"
 
 
+def test_a_question_about_a_call_from_code_names_the_tool_and_its_arguments(
+    called: Callable[..., Event],
+) -> None:
+    asked = ApprovalNeeded(
+        call_id="c.1", reason="policy ask", name="notebook_edit", arguments={"cell": "ab12"}
+    )
+    text = printed([called("c", "run_cell", code="await f()"), asked])
+    assert text.endswith("\n▸ notebook edit · cell=ab12\n? policy ask\n")
+
+
 def test_a_refusal_says_why(called: Callable[..., Event]) -> None:
     refused = ToolEnded(call_id="c", status="denied", text="The user said no.", seconds=0)
     text = printed([called("c", "run_cell", code="rm()"), refused])

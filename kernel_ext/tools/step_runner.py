@@ -1,0 +1,86 @@
+"""Runs the code of a turn's calls in this kernel, and shows what it puts out. Knows no tool."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from ...agent.dispatch.from_code import AGENT_TOOLS, lend
+from ...agent.protocol.cells import CellRun, DisplayOutput
+from ...agent.protocol.events import Notice, OutputCleared, OutputShown, OutputUpdated
+from ...agent.session import Session
+from ...agent.tools.run_cell import RunCell
+from ...agent.tools.tool import Tool, ToolCall, show_nothing
+from ...widgets.render.outputs import can_show
+from ..execution.run_code import CodeStep, Host, run_code
+from ..output_hooks import Change, Clear, Update
+
+STILL_RUNS = (
+    "“{}” was stopped at its time limit and still runs: it is in code that cannot be interrupted,"
+    " or does not let itself be. The kernel is kept."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepHooks:
+    """What the host does before each step, which it is given, and with each that has run."""
+
+    before: Callable[[str], object]
+    after: Callable[[CellRun], object]
+
+
+@dataclass(frozen=True, slots=True)
+class StepRunner:
+    """How the tools of one turn run code. `lent`: the tools that code of `run_cell` may await."""
+
+    host: Host
+    session: Session
+    hooks: StepHooks
+    lent: tuple[Tool[Any], ...]
+
+    async def run_lending(self, call: ToolCall, asked: RunCell) -> CellRun:
+        """Run code that may await other tools."""
+        with lend(self.session, self.lent, call) as functions:
+            return await self.run(call, asked, True, {AGENT_TOOLS: functions})
+
+    async def run(
+        self,
+        call: ToolCall,
+        asked: RunCell,
+        shown: bool,
+        names: Mapping[str, object] | None = None,
+    ) -> CellRun:
+        """Run code. `shown`: in the step; `names`: those that are there while it runs."""
+        settings, title = self.session.settings, " ".join(asked.title.split())
+        seconds = asked.timeout or settings.step_timeout
+        step = CodeStep(
+            code=asked.code,
+            mark=f"agent, turn {self.session.conversation.turns}: {title}",
+            take=partial(_take, call if shown else replace(call, show=show_nothing)),
+            seconds=min(seconds, max(settings.step_timeout, settings.step_timeout_max)),
+            report=partial(call.show, Notice(text=STILL_RUNS.format(title))),
+            lent=names,
+        )
+        self.hooks.before(asked.code)
+        done = await run_code(self.host, step)
+        self.hooks.after(done)
+        return done
+
+
+def _take(call: ToolCall, change: Change) -> bool:
+    """Show it in the step; whether that could be done."""
+    match change:
+        case Clear():
+            call.show(OutputCleared(call_id=call.id))
+        case Update(output):
+            if not can_show(output.data):
+                return False
+            call.show(OutputUpdated(call_id=call.id, output=output))
+        case DisplayOutput() if not can_show(change.data):
+            text = f"↓ shown below: {change.data.get('text/plain', 'an interactive output')}"
+            below = DisplayOutput(data={"text/plain": text})
+            call.show(OutputShown(call_id=call.id, output=below))
+            return False
+        case _:
+            call.show(OutputShown(call_id=call.id, output=change))
+    return True
