@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from inkernel.kernel_ext.notebook.ipynb import outputs, read_ipynb, write_ipynb
-from inkernel.kernel_ext.notebook.ipynb_edits import Replace, edited_notebook
+from inkernel.kernel_ext.notebook.file.edits import Replace, edited_notebook
+from inkernel.kernel_ext.notebook.file.ipynb import outputs, read_ipynb, write_ipynb
 
 CELLS, OUTPUT, RUNS = 2_000, 25_000, 9
 TARGET_MS = 100

@@ -14,7 +14,7 @@ from ...agent.conversation.references import (
 from ..frontend import Surface, find_cell, find_surface
 from ..shell import Shell
 from .document import Document, DocumentError, Edge, LiveCell, NewCell
-from .file import FileDocument
+from .file.document import FileDocument
 from .live import LiveDocument, connect
 
 NO_NOTEBOOK = "There is no notebook here that could be read: give code and text in your answer."

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
-from ...agent.errors import UsageError
+from ....agent.errors import UsageError
 
 _SPACE = rb"[ \t\r\n]*+"
 # A quote behind one backslash goes on, one behind none or two ends a string; behind more, it takes

@@ -15,8 +15,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from ...agent.errors import UsageError
-from .ipynb_scan import Layout, Located, locate, object_at
+from ....agent.errors import UsageError
+from .scan import Layout, Located, locate, object_at
 
 CellKind = Literal["code", "markdown", "raw"]
 CELL_KINDS: tuple[CellKind, ...] = ("code", "markdown", "raw")

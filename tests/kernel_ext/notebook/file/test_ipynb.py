@@ -15,9 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inkernel.agent.errors import UsageError
-from inkernel.kernel_ext.notebook import ipynb_scan
-from inkernel.kernel_ext.notebook.ipynb import outputs, parse_ipynb, read_ipynb, write_ipynb
-from inkernel.kernel_ext.notebook.ipynb_edits import (
+from inkernel.kernel_ext.notebook.file import scan
+from inkernel.kernel_ext.notebook.file.edits import (
     AT_END,
     Delete,
     Insert,
@@ -27,6 +26,7 @@ from inkernel.kernel_ext.notebook.ipynb_edits import (
     SetOutputs,
     edited_notebook,
 )
+from inkernel.kernel_ext.notebook.file.ipynb import outputs, parse_ipynb, read_ipynb, write_ipynb
 
 # -- notebooks, in any layout ------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ def layouts(draw):
     separators = draw(st.sampled_from([(",", ": "), (",", ":"), (", ", ": "), (" ,", " : ")]))
     ascii_only = draw(st.booleans())
     newline, end = draw(st.sampled_from(["\n", "\r\n"])), draw(st.sampled_from(["", "\n", "\n\n"]))
-    bom = draw(st.sampled_from([b"", b"", ipynb_scan.BOM]))
+    bom = draw(st.sampled_from([b"", b"", scan.BOM]))
 
     def write(notebook):
         text = json.dumps(notebook, indent=indent, separators=separators, ensure_ascii=ascii_only)
@@ -125,7 +125,7 @@ def text_of(cell):
 
 def without_bom(data):
     """What Python's reader takes."""
-    return json.loads(data.removeprefix(ipynb_scan.BOM))
+    return json.loads(data.removeprefix(scan.BOM))
 
 
 def same(one, other):
@@ -157,19 +157,19 @@ def test_every_layout_is_read_as_json_has_it(notebook, layout):
 @given(notebooks(), layouts())
 def test_the_way_by_lines_and_the_way_by_tokens_agree(notebook, layout):
     data = layout(notebook)
-    by_lines = ipynb_scan.by_lines(data)
-    assert by_lines is None or by_lines == ipynb_scan.by_tokens(data)
+    by_lines = scan.by_lines(data)
+    assert by_lines is None or by_lines == scan.by_tokens(data)
 
 
 @given(notebooks(st.just(5)), st.sampled_from([1, 2, 4]), st.sampled_from(["\n", "\r\n"]))
 def test_what_jupyter_writes_is_read_by_lines(notebook, indent, newline):
     text = json.dumps(notebook, indent=indent, ensure_ascii=False).replace("\n", newline)
-    assert ipynb_scan.by_lines(text.encode("utf-8", "backslashreplace")) is not None
+    assert scan.by_lines(text.encode("utf-8", "backslashreplace")) is not None
 
 
 @given(notebooks(), layouts(), st.data())
 def test_what_is_cut_or_changed_is_refused_or_read_as_json_has_it(notebook, layout, data):
-    text = layout(notebook).removeprefix(ipynb_scan.BOM)
+    text = layout(notebook).removeprefix(scan.BOM)
     at = data.draw(st.integers(0, len(text) - 1))
     sign = data.draw(st.sampled_from([b"", b'"', b"\\", b"]", b"{", b",", b"\n", b"\xff", b"x"]))
     broken = text[:at] + sign + text[at + data.draw(st.sampled_from([1, len(text)])) :]
@@ -230,7 +230,7 @@ TWICE = WITHIN_A_CELL.replace(b'"x": [', b'"outputs": [')
 
 @pytest.mark.parametrize("data", [MISLEADING, WITHIN_A_CELL, TWICE])
 def test_a_text_whose_lines_mislead_is_read_as_json_has_it(data):
-    assert ipynb_scan.by_lines(data) != ipynb_scan.by_tokens(data)
+    assert scan.by_lines(data) != scan.by_tokens(data)
     (cell,) = parse_ipynb(data).cells
     assert cell.source == "the one cell's"
     changed = json.loads(edited_notebook(data, [Replace(cell.id, "y")]))

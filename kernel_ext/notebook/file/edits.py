@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, cast
 
-from ...agent.errors import UsageError
+from ....agent.errors import UsageError
 from .ipynb import MINOR, Cell, CellKind, Ipynb, encoded, made_id, no_such_cell, parse_ipynb
-from .ipynb_scan import Located
+from .scan import Located
 
 AT_END: Final = "<end>"
 """Says `after` the last cell. No id: angle brackets are not allowed in one."""

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...agent.errors import UsageError
-from . import ipynb_edits as edits
-from .document import About, Document, DocumentError, Edge, LiveCell, NewCell
+from ....agent.errors import UsageError
+from ..document import About, Document, DocumentError, Edge, LiveCell, NewCell
+from . import edits
 from .ipynb import Ipynb, made_id, outputs, read_ipynb, write_ipynb
 
 
