@@ -17,18 +17,24 @@ from .adapters.stdlib import STDLIB
 from .adapters.torch import TORCH
 from .adapters.xarray import XARRAY
 from .introspect import at_home, mro, type_name
+from .plugins import plugged_adapter
 
 ADAPTERS = (
     *(ARROW, DASK, DUCKDB, MATPLOTLIB, NUMPY, PANDAS, PILLOW, POLARS, SKLEARN, SQLALCHEMY),
     *(STDLIB, TORCH, XARRAY),
 )
+_NOBODYS = ("builtins", "__main__")
+"""The home of what no adapter can have."""
 _BY_PACKAGE = {package: adapter for adapter in ADAPTERS for package in adapter.packages}
 
 
 def adapter_of(kind: type) -> Adapter | None:
     """The adapter of the library that a class is of, if it is what it says it is."""
-    adapter = _BY_PACKAGE.get(type_name(kind)[0].partition(".")[0])
-    return adapter if adapter and at_home(kind) else None
+    package = type_name(kind)[0].partition(".")[0]
+    adapter = _BY_PACKAGE.get(package)
+    if package in _NOBODYS or not at_home(kind):
+        return None
+    return adapter or plugged_adapter(package)
 
 
 def known(value: object) -> tuple[Adapter, Origin] | None:

@@ -142,10 +142,10 @@ def unhurried() -> Generator[None]:
         look.until = perf_counter() + left
 
 
-def lent(read: Callable[[T], R], value: T) -> R:
-    """`read(value)`, where `read` is not ours and may be ended in the midst of what it calls."""
+def lent(read: Callable[..., R], *asked: object) -> R:
+    """`read(*asked)`, where `read` is not ours and may be ended in the midst of what it calls."""
     _installed()  # not for the first time in a signal handler
-    return read(value)
+    return read(*asked)
 
 
 def _is_free() -> bool:

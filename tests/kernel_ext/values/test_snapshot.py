@@ -1,9 +1,8 @@
 """Snapshots of live names and their difference; what hides, lies, or is brought along."""
 
 import gc
-import importlib.metadata
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from inkernel.agent.context.variables import tell_names
 from inkernel.agent.protocol.observed import Variable
 from inkernel.kernel_ext.values import snapshot as names_module
-from inkernel.kernel_ext.values.plugins import plugged_readers
 from inkernel.kernel_ext.values.snapshot import snapshot
 
 VALUES = st.recursive(
@@ -215,55 +213,3 @@ def test_values_that_fail_lie_or_hang_are_never_called() -> None:
     held: Any = names["held"]
     held[0] = 5
     assert difference(told, snapshot(names, told)) == ["changed in place:", "held"]
-
-
-@pytest.fixture
-def plugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str]]]:
-    """Entry points that the test adds: name and what it names."""
-    added: list[tuple[str, str]] = []
-
-    def found(group: str) -> list[importlib.metadata.EntryPoint]:
-        return [importlib.metadata.EntryPoint(n, value, group) for n, value in added]
-
-    monkeypatch.setattr(importlib.metadata, "entry_points", found)
-    plugged_readers.cache_clear()
-    yield added
-    plugged_readers.cache_clear()
-
-
-class Thermometer:
-    def __init__(self) -> None:
-        self.degrees = 21
-
-
-def read_thermometer(value: object) -> str | None:
-    return f"thermometer at {value.degrees}°" if type(value) is Thermometer else None
-
-
-def read_badly(value: object) -> str | None:
-    raise ZeroDivisionError
-
-
-def test_a_reader_of_another_package_gives_the_line(plugged: list[tuple[str, str]]) -> None:
-    plugged += [("weather", f"{__name__}:read_thermometer")]
-    assert lines({"t": Thermometer(), "n": 5}) == {"t": "t: thermometer at 21°", "n": "n: 5"}
-
-
-def test_a_reader_that_fails_is_named(plugged: list[tuple[str, str]]) -> None:
-    plugged += [("broken", f"{__name__}:read_badly")]
-    assert lines({"t": Thermometer()}) == {"t": "t: (reader broken failed: ZeroDivisionError)"}
-
-
-def test_a_reader_that_cannot_be_loaded_is_named(plugged: list[tuple[str, str]]) -> None:
-    plugged += [("missing", "no_such_module_here:read")]
-    assert lines({"t": Thermometer()}) == {"t": "t: (reader missing failed: ModuleNotFoundError)"}
-
-
-def test_a_slow_reader_is_not_asked_again(
-    plugged: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plugged += [("weather", f"{__name__}:read_thermometer")]
-    monkeypatch.setattr("inkernel.kernel_ext.values.plugins.READER_SECONDS", -1.0)
-    shown = lines({"a": Thermometer(), "b": Thermometer()})
-    assert shown["a"] == "a: thermometer at 21°"
-    assert "instance: degrees=21" in shown["b"]
