@@ -3,6 +3,7 @@
 Knows neither how a verdict is reached nor who is asked.
 """
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -34,10 +35,9 @@ Effect = Literal[
 """One kind of thing that a call does. `look`: it changes nothing and runs no user code."""
 
 
-class Touches(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touches:
     """The effects of a call; paths, hosts and the command where they are known beforehand."""
-
-    model_config = ConfigDict(frozen=True)
 
     effects: frozenset[Effect]
     paths: tuple[str, ...] = ()
@@ -50,6 +50,7 @@ class Touches(BaseModel):
         return self.effects <= {"look"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action(Touches):
     """A tool call as policy and person see it."""
 

@@ -82,8 +82,15 @@ class Tool(Generic[A]):
 
     def action(self, arguments: A) -> Action:
         """What a call would do, for policy and person."""
-        touches = dict(self.touches(arguments))
-        return Action(tool=self.name, arguments=arguments.model_dump(), **touches)
+        touches = self.touches(arguments)
+        return Action(
+            tool=self.name,
+            arguments=arguments.model_dump(),
+            effects=touches.effects,
+            paths=touches.paths,
+            hosts=touches.hosts,
+            command=touches.command,
+        )
 
     @property
     def schema(self) -> dict[str, Any]:
