@@ -34,6 +34,7 @@ from .protocol.events import (
     Usage,
 )
 from .protocol.items import FunctionCall, Item, Message, Reasoning
+from .protocol.record_lines import EndedLine, SampleLine
 from .providers.pricing import cost_of
 from .responses import retry
 from .responses.request import Request, read_by_model
@@ -83,7 +84,7 @@ async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
     try:
         session.close_open_calls()
         ended = _ended(session, tally, error)
-        session.record.append("ended", ended.model_dump(exclude={"event"}))
+        session.record.append(EndedLine(**ended.model_dump(exclude={"event"})))
         session.record.sync()
     except RecordError as caught:
         error = error or caught
@@ -202,7 +203,7 @@ def _count(session: Session, tally: _Tally, usage: Usage | None, request: Reques
     conversation.last = usage
     counted = estimate(read_by_model(request.fields)) + conversation.history.tokens
     conversation.counted = Corrected(usage.input + usage.output, counted)
-    session.record.append("sample", {"sample": tally.samples, "usage": usage.model_dump()})
+    session.record.append(SampleLine(sample=tally.samples, usage=usage.model_dump()))
 
 
 def _ended(

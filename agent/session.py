@@ -37,6 +37,7 @@ from .protocol.actions import Action, Verdict
 from .protocol.events import Notice, Usage
 from .protocol.items import FunctionCallOutput, Item, call_output, message, sendable, text_part
 from .protocol.observed import Stale, UserCellRun, Variable
+from .protocol.record_lines import ItemLine, TurnLine, WindowLine
 from .providers.resolve import Target
 from .responses.provider_compaction import Sealed
 from .responses.request import Request
@@ -151,16 +152,15 @@ class Session:
         )
         self.outputs.begin(conversation.turns, said.cell)
         self.record.append(
-            "turn",
-            {
-                "turn": conversation.turns,
-                "cell": said.cell,
-                "count": said.count,
-                "said": said.text,
-                "provider": self.target.provider,
-                "model": self.target.model,
-                "policy": self.settings.policy,
-            },
+            TurnLine(
+                turn=conversation.turns,
+                cell=said.cell,
+                count=said.count,
+                said=said.text,
+                provider=self.target.provider,
+                model=self.target.model,
+                policy=self.settings.policy,
+            )
         )
         budget = Budget(self.settings.cells_tokens, self.settings.names_tokens)
         mentioned = frozenset(_NAME.findall(said.text))
@@ -229,17 +229,19 @@ class Session:
         for numbered in new:
             self._write(*numbered, apart=True)
         conversation.digest = digest
-        values = {
-            "why": why,
-            "before": before,
-            "after": history.tokens,
-            "entries": list(_spans(history.numbers)),
-            "digest": digest.model_dump() if digest else None,
-        }
-        if seal := history.seal:
-            local = list(_spans([n for n, _ in seal.local]))
-            values |= {"by": seal.by, "sealed": seal.count, "local": local}
-        self.record.append("window", values)
+        seal = history.seal
+        self.record.append(
+            WindowLine(
+                why=why,
+                before=before,
+                after=history.tokens,
+                entries=list(_spans(history.numbers)),
+                digest=digest.model_dump() if digest else None,
+                by=seal.by if seal else None,
+                sealed=seal.count if seal else None,
+                local=list(_spans([n for n, _ in seal.local])) if seal else None,
+            )
+        )
 
     def _earlier(self, cell: str | None) -> int | None:
         """The turn before this one that the same cell made."""
@@ -250,7 +252,7 @@ class Session:
         """What the model knows now; the record has it, too."""
         conversation = self.conversation
         if told != conversation.told:
-            self.record.append("told", conversation.told.changes(told))
+            self.record.append(conversation.told.changes(told))
             conversation.told = told
 
     def _tell(self, tellings: list[ContextItem], told: KnownContext) -> None:
@@ -270,10 +272,17 @@ class Session:
         return Cells(kept, HiddenRuns(len(hidden), tuple(superseded)))
 
     def _write(self, n: int, entry: Entry, apart: bool = False) -> None:
-        values = {"n": n, "turn": entry.turn, "cell": entry.cell, "about": entry.kind}
-        values |= {"run": entry.run} if entry.run else {}
-        values |= {"apart": True} if apart else {}
-        self.record.append_item(entry.item, values)
+        self.record.append(
+            ItemLine(
+                n=n,
+                turn=entry.turn,
+                cell=entry.cell,
+                about=entry.kind,
+                run=entry.run,
+                apart=apart,
+                wire=entry.item.wire,
+            )
+        )
 
     def close_open_calls(self) -> None:
         """Answer every call that has no output, so that the conversation can go on.
@@ -304,8 +313,8 @@ def validity(conversation: Conversation, outputs: OutputStore) -> Validity:
 def conversation_of(resumed: Resumed) -> Conversation:
     """The conversation that a record tells, to go on with."""
     told = KnownContext()
-    for values in resumed.told:
-        told = told.changed_by(values)
+    for line in resumed.told:
+        told = told.changed_by(line)
     return Conversation(
         history=resumed.history,
         told=told,

@@ -16,6 +16,7 @@ from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.search_index import Index, Row
 from inkernel.agent.conversation.validity import Validity
 from inkernel.agent.protocol.cells import CellRun, ErrorOutput, StreamOutput
+from inkernel.agent.protocol.record_lines import TurnLine
 from inkernel.agent.tools.recall import Recall, recall_tool
 from inkernel.agent.tools.tool import ToolCall
 
@@ -57,7 +58,8 @@ def write(record: Record, outputs: OutputStore) -> None:
     for n in range(1, COUNT + 1):
         turn = 1 + n * TURNS // COUNT
         if n % (COUNT // TURNS) == 0:
-            record.append("turn", {"turn": turn, "cell": "cell", "said": f"Look at year {turn}."})
+            said = f"Look at year {turn}."
+            record.append(TurnLine(turn=turn, cell="cell", count=None, said=said))
         outputs.begin(turn, "cell")
         outputs.keep_run(f"call_{n}", run_number(n, chance))
 

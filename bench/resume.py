@@ -16,6 +16,7 @@ from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.protocol.cells import CellRun, StreamOutput
 from inkernel.agent.protocol.items import call_output, message, parse_item, text_part
+from inkernel.agent.protocol.record_lines import ItemLine, SampleLine, TurnLine
 from inkernel.agent.tools.output import ReadOutput, output_tool
 from inkernel.agent.tools.run_cell import tell
 from inkernel.agent.tools.tool import ToolCall
@@ -33,28 +34,29 @@ def printed(lines: int) -> CellRun:
 
 def step(record: Record, outputs: OutputStore, turn: int, call_id: str, run: CellRun) -> None:
     """Reasoning, a call, its run and its output."""
+    where = {"turn": turn, "cell": "cell"}
     thought = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA" * 300}
     arguments = json.dumps({"title": "look", "code": CODE})
     call = {"type": "function_call", "name": "run_cell", "call_id": call_id}
-    record.append_item(parse_item(thought), {"turn": turn, "cell": "cell"})
-    record.append_item(parse_item({**call, "arguments": arguments}), {"turn": turn, "cell": "cell"})
+    record.append(ItemLine(**where, wire=parse_item(thought).wire))
+    record.append(ItemLine(**where, wire=parse_item({**call, "arguments": arguments}).wire))
     told = tell(run, 3_000, outputs.keep_run(call_id, run))
-    where = {"turn": turn, "cell": "cell", "about": "output"}
-    record.append_item(call_output(call_id, told.parts), where)
-    record.append("sample", {"sample": 1, "usage": {"input": 1}})
+    record.append(ItemLine(**where, about="output", wire=call_output(call_id, told.parts).wire))
+    record.append(SampleLine(sample=1, usage={"input": 1}))
 
 
 def write(record: Record, outputs: OutputStore) -> None:
     """The whole session."""
     run = printed(700)
     for turn in range(1, TURNS + 1):
-        record.append("turn", {"turn": turn, "cell": "cell", "said": "Look at it."})
+        record.append(TurnLine(turn=turn, cell="cell", count=None, said="Look at it."))
         where = {"turn": turn, "cell": "cell"}
-        record.append_item(message("user", text_part("Look at it.")), {**where, "about": "said"})
+        said = message("user", text_part("Look at it."))
+        record.append(ItemLine(**where, about="said", wire=said.wire))
         for number in range(STEPS):
             step(record, outputs, turn, f"call_{turn}_{number}", run)
         text = {"type": "output_text", "text": "Done. " * 100}
-        record.append_item(message("assistant", text), where)
+        record.append(ItemLine(**where, wire=message("assistant", text).wire))
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -18,6 +18,7 @@ from ..agent.conversation.runs import RunLog
 from ..agent.errors import AuthError, TurnInterrupted, UsageError
 from ..agent.loop import turn
 from ..agent.protocol.events import Event, Usage
+from ..agent.protocol.record_lines import SessionLine
 from ..agent.responses.client import Client
 from ..agent.responses.request import Request, read_by_model
 from ..agent.session import Conversation, Session, conversation_of, new_session_id, record_path
@@ -264,7 +265,7 @@ class KernelAgent:
     def _open_record(self, settings: Settings) -> Record:
         if self._record is None:
             self._record = Record(record_path(_data_folder(settings), self._session_id))
-            self._record.append("session", {"session": self._session_id, "cwd": str(Path.cwd())})
+            self._record.append(SessionLine(session=self._session_id, cwd=str(Path.cwd())))
         return self._record
 
     def _open_outputs(self, settings: Settings) -> OutputStore:

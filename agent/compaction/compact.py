@@ -13,6 +13,7 @@ from ..conversation.notes import NOT_NOTED, Noted, Notes
 from ..errors import ContextLengthError, ModelError
 from ..protocol.events import Compacted, Compacting, Event, Notice
 from ..protocol.observed import Variable
+from ..protocol.record_lines import NotesLine
 from ..responses.provider_compaction import Sealed, latest_seal
 from ..responses.request import Request, read_by_model
 from ..session import Conversation, Session, validity
@@ -182,7 +183,7 @@ async def _sealed(session: Session, fields: bytes) -> tuple[Sealed | None, str]:
         conversation = session.conversation
         sealed = await session.compact(Request.of(fields, conversation.history.wire))
         conversation.usage += sealed.usage
-        session.record.append("notes", {"usage": sealed.usage.model_dump(), "notes": None})
+        session.record.append(NotesLine(usage=sealed.usage.model_dump()))
         return sealed, ""
     except ModelError as error:
         return None, f"The provider's compaction failed, so ours took its place: {error.message}"

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from ..context.cells import told_again
 from ..conversation.digest import Digest, edited_digest
 from ..conversation.history import Entry
-from ..conversation.output_store import run_of
 from ..conversation.references import HANDLE, HandleRange, HandleReference, parse_reference
 from ..conversation.runs import RunSummary, TurnHead, turns_named
 from ..errors import UsageError
 from ..protocol.items import Message, message, text_part
 from ..protocol.observed import Variable
+from ..protocol.record_lines import MarkLine, RewindLine
 from ..session import Session, validity
 from .budget import target_of
 from .compact import compaction_input
@@ -99,7 +99,7 @@ def show(session: Session, cells: Named) -> None:
     heads = [head for head in runs.heads if head.by == "agent" and head.turn in turns]
     holds = validity(session.conversation, session.outputs)
     for head in (*cells.runs, *heads):
-        run = run_of(session.outputs.line(head.handle))
+        run = session.outputs.run(head.handle)
         item = told_again(head, run, holds.after(head.handle))
         session.commit(item, "cells", head.handle)
 
@@ -132,7 +132,7 @@ def go_back(session: Session, cells: Named) -> TurnHead:
         )
     turn = cells.turns[-1]
     session.close_open_calls()
-    session.record.append("rewind", {"turn": turn.turn})
+    session.record.append(RewindLine(turn=turn.turn))
     return turn
 
 
@@ -146,7 +146,7 @@ def forget_names(session: Session, names: Iterable[str]) -> None:
 def _mark(session: Session, cells: Named, mark: str) -> None:
     conversation = session.conversation
     for key in cells.keys:
-        session.record.append("mark", {"mark": mark, "key": key})
+        session.record.append(MarkLine(mark=mark, key=key))
         conversation.marks = conversation.marks.marked(mark, key)
     session.outputs.runs.together.clear()
 

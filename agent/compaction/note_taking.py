@@ -12,6 +12,7 @@ from ..conversation.notes import MAX_NOTE_WORDS, Noted, Notes, Preparation, read
 from ..errors import ModelError
 from ..protocol.events import Usage
 from ..protocol.items import Item, Message, message, text_part
+from ..protocol.record_lines import NotesLine
 from ..responses.request import Request
 from ..responses.stream import ResponseDone
 from ..session import Conversation, Sample, Session
@@ -58,8 +59,8 @@ async def take_notes(session: Session, fields: bytes, room: WindowBudget) -> Not
     if entries:
         notes, usage = await _ask(session.aside or session.sample, Request.of(fields, items))
     conversation.usage += usage
-    values = {"entries": len(entries), "usage": usage.model_dump()}
-    session.record.append("notes", {**values, "notes": notes and notes.model_dump()})
+    told = notes and notes.model_dump()
+    session.record.append(NotesLine(entries=len(entries), usage=usage.model_dump(), notes=told))
     return Noted(notes, usage)
 
 

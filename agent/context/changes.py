@@ -7,12 +7,13 @@ told again. Knows neither the shell that takes the snapshot nor the conversation
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, Self, cast
+from typing import Literal, NamedTuple, Self
 
 from ..config.project import Doc
 from ..conversation.output_store import KeptRun
 from ..protocol.items import Message, message, text_part
 from ..protocol.observed import Stale, UserCellRun, Variable
+from ..protocol.record_lines import ToldLine
 from .cells import HiddenRuns, tell_cells
 from .variables import ToldName, name_digest, tell_names
 
@@ -61,36 +62,35 @@ class KnownContext:
     run: int = 0
     stale: tuple[str, ...] = ()
 
-    def changes(self, later: "KnownContext") -> dict[str, Any]:
-        """What `later` knows besides, as JSON for the record: of names only those that differ."""
+    def changes(self, later: "KnownContext") -> ToldLine:
+        """What `later` knows besides, for the record: of names only those that differ."""
         new = {
             name: name_digest(seen)
             for name, seen in later.names.items()
             if self.names.get(name) is not seen
         }
-        gone = [name for name in self.names if name not in later.names]
-        return {
-            "facts": dict(later.facts),
-            "docs": list(later.docs),
-            "kernel": later.kernel,
-            "names": new,
-            "gone": gone,
-            "run": later.run,
-            "stale": list(later.stale),
-        }
+        return ToldLine(
+            facts=later.facts,
+            docs=later.docs,
+            kernel=later.kernel,
+            names=new,
+            gone=[name for name in self.names if name not in later.names],
+            run=later.run,
+            stale=later.stale,
+        )
 
-    def changed_by(self, values: Mapping[str, Any]) -> Self:
-        """The reverse: what is known after `values`, which `changes` made."""
-        gone = set(cast("list[str]", values["gone"]))
+    def changed_by(self, line: ToldLine) -> Self:
+        """The reverse: what is known after a line that `changes` made."""
+        gone = set(line.gone)
         kept = {name: digest for name, digest in self.names.items() if name not in gone}
         return replace(
             self,
-            facts=dict(values["facts"]),
-            docs=tuple(values["docs"]),
-            kernel=values["kernel"],
-            names={**kept, **values["names"]},
-            run=values["run"],
-            stale=tuple(values["stale"]),
+            facts=dict(line.facts),
+            docs=tuple(line.docs),
+            kernel=line.kernel,
+            names={**kept, **line.names},
+            run=line.run,
+            stale=tuple(line.stale),
         )
 
 

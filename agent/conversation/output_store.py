@@ -6,13 +6,14 @@ Knows no tool. `out-1`, `out-2` … in the order they were kept: the same after 
 import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pydantic import TypeAdapter
 
 from ..errors import RecordError
 from ..protocol.cells import CellRun, DisplayOutput, Output
 from ..protocol.observed import UserCellRun
+from ..protocol.record_lines import CellRunLine, OutputLine, SupersededLine
 from ..text.lines import Lines
 from ..text.tokens import estimate
 from ..text.truncation import full_text
@@ -46,7 +47,7 @@ class OutputStore:
         self.runs = RunLog() if runs is None else runs
         self._record = record
         self._places = dict(places or {})
-        self._where: dict[str, Any] = {}
+        self._turn, self._cell = 0, cast("str | None", None)
 
     @property
     def handles(self) -> tuple[str, ...]:
@@ -55,14 +56,14 @@ class OutputStore:
 
     def begin(self, turn: int, cell: str | None) -> None:
         """What is kept from now on belongs to that turn, and to its cell."""
-        self._where = {"turn": turn, "cell": cell}
+        self._turn, self._cell = turn, cell
 
     def keep(self, text: str, turn: int | None = None) -> str:
         """Keep a text, of the present turn or another; its handle. Raises RecordError."""
         handle = self._next()
-        of_turn = self._where.get("turn", 0) if turn is None else turn
-        values = {"turn": of_turn, "handle": handle, "text": text}
-        self._places[handle] = self._record.append("output", values)
+        of_turn = self._turn if turn is None else turn
+        line = OutputLine(turn=of_turn, handle=handle, text=text)
+        self._places[handle] = self._record.append(line)
         return handle
 
     def keep_run(self, call_id: str, run: CellRun, ran: str | None = None) -> str:
@@ -70,8 +71,8 @@ class OutputStore:
 
         `ran`: the id of the notebook's cell that it ran; it takes the place of earlier runs of it.
         """
-        where = {"by": "agent", **self._where, "call_id": call_id}
-        return self._keep({**where, **({"ran": ran} if ran else {})}, run).handle
+        where = {"turn": self._turn, "cell": self._cell}
+        return self._keep(run, by="agent", **where, call_id=call_id, ran=ran or None).handle
 
     def keep_seen(self, run: UserCellRun, kernel: str = "") -> KeptRun:
         """Record a run of the person's, outputs as far as the host has them, once.
@@ -89,12 +90,9 @@ class OutputStore:
             seconds=run.seconds,
             count=run.count,
         )
-        where = {
-            **{"by": "person", "turn": self._where.get("turn", 0), "cell": run.cell},
-            **{"number": run.number, "kernel": kernel},
-            **{"changed": run.changed, "reads": run.reads},
-        }
-        head = self._keep(where, ran)
+        where = {"turn": self._turn, "cell": run.cell, "number": run.number, "kernel": kernel}
+        read = {"changed": run.changed, "reads": run.reads}
+        head = self._keep(ran, by="person", **where, **read)
         return KeptRun(head.handle, run, self.runs.supersedes(head.handle))
 
     def supersede(self, run: UserCellRun) -> str | None:
@@ -102,28 +100,32 @@ class OutputStore:
         earlier = self.runs.latest(run_key(run.source, run.cell))
         if earlier is None or self.runs.superseded_by(earlier):
             return None
-        self._record.append("superseded", {"handle": earlier})
+        self._record.append(SupersededLine(handle=earlier))
         self.runs.end(earlier)
         return earlier
 
     def lines(self, handle: str) -> Lines:
         """The full form. Raises KeyError for a handle that is not there, RecordError."""
         line = self.line(handle)
-        if line["kind"] == "output":
-            return Lines(line["text"])
-        return Lines(full_text(run_of(line)))
+        return Lines(line.text if isinstance(line, OutputLine) else full_text(run_of(line)))
 
-    def line(self, handle: str) -> dict[str, Any]:
+    def run(self, handle: str) -> CellRun:
+        """The run of a handle that is one's. Raises KeyError, RecordError."""
+        line = self.line(handle)
+        return run_of(cast("CellRunLine", line))
+
+    def line(self, handle: str) -> CellRunLine | OutputLine:
         """The record's line. Raises KeyError for a handle that is not there, RecordError."""
         line = self._record.line_at(self._places[handle])
-        if line.get("handle") != handle:
-            raise RecordError(f"{self._record.path} was changed: it no longer has {handle}.")
-        return line
+        if isinstance(line, CellRunLine | OutputLine) and line.handle == handle:
+            return line
+        raise RecordError(f"{self._record.path} was changed: it no longer has {handle}.")
 
-    def _keep(self, where: Mapping[str, Any], run: CellRun) -> RunSummary:
-        handle = self._next()
-        line = {**where, "handle": handle, "tokens": estimate(full_text(run)), **_values(run)}
-        self._places[handle] = self._record.append("cell_run", line)
+    def _keep(self, run: CellRun, **where: Any) -> RunSummary:
+        line = CellRunLine(
+            handle=self._next(), tokens=estimate(full_text(run)), run=_values(run), **where
+        )
+        self._places[line.handle] = self._record.append(line)
         head = head_of(line)
         self.runs.add(head)
         return head
@@ -155,7 +157,7 @@ def _text(value: object) -> str:
         return "(nested too deeply)"
 
 
-def run_of(line: Mapping[str, Any]) -> CellRun:
-    """The run in a record's line of kind `cell_run`."""
+def run_of(line: CellRunLine) -> CellRun:
+    """The run in a line."""
     names = (each.name for each in fields(CellRun))
-    return _RUNS.validate_python({name: line[name] for name in names if name in line})
+    return _RUNS.validate_python({name: line.run[name] for name in names if name in line.run})

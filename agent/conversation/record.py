@@ -1,26 +1,20 @@
 """The session's log on disk: JSON lines, append-only, flushed at each line. Knows no live session.
 
-Kinds of line, each with `at` (seconds since the epoch): `session`, `turn` (what was said), `told`
-(what was told of where we are), `item` (verbatim, with its number), `verdict`, `lent_call` (of a
-tool, by the code of a step), `cell_run` (outputs in full, with the handle they are kept under),
-`output` (another text under a handle), `superseded` (a run, by one that is hidden), `sample`
-(usage), `ended`; and what makes the window other than it grew: `window` (all of it: numbers of
-items, or new ones), `rewind` (to before a turn), `mark` (the person's pins and hidden cells),
-`notes` (what the model was asked for a digest).
+Kinds of line are those of `protocol/record_lines`, each with `at`: seconds since the epoch.
 """
 
 import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from pydantic_core import from_json
 
 from ..errors import RecordError
-from ..protocol.items import Item
+from ..protocol.record_lines import ItemLine, RecordLine, line_of
 from ..protocol.verbatim_json import dumps
 
 try:
@@ -29,6 +23,8 @@ except ImportError:  # Windows
     fcntl = None
 
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+BAD_LINE = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading a line raises that is JSON and no line of ours."""
 
 
 class Record:
@@ -48,27 +44,24 @@ class Record:
         except OSError as error:
             raise _unwritable(path, error) from None
 
-    def append(self, kind: str, values: Mapping[str, Any]) -> int:
+    def append(self, line: RecordLine) -> int:
         """Write one line; the byte it begins at. Raises RecordError when the disk refuses it."""
-        return self._write(dumps({"at": round(time.time(), 3), "kind": kind, **values}))
+        text = dumps({"at": round(time.time(), 3), "kind": line.kind, **line.values()})
+        if isinstance(line, ItemLine):
+            text = text[:-1] + b',"item":' + line.wire + b"}"
+        return self._write(text)
 
-    def append_item(self, item: Item, values: Mapping[str, Any]) -> None:
-        """Write one item as it is on the wire, after `values`: where it belongs."""
-        head = dumps({"at": round(time.time(), 3), "kind": "item", **values})
-        self._write(head[:-1] + b',"item":' + item.wire + b"}")
-
-    def line_at(self, at: int) -> dict[str, Any]:
+    def line_at(self, at: int) -> RecordLine:
         """The line that begins at byte `at`. Raises RecordError."""
         try:
             with self.path.open("rb") as file:
                 file.seek(at)
-                line = file.readline()
+                text = file.readline()
         except OSError as error:
             raise _unreadable(self.path, error) from None
-        value = _value(line)
-        if value is None:
-            raise RecordError(f"{self.path}, byte {at}: not a line of a session record.")
-        return value
+        with contextlib.suppress(*BAD_LINE):
+            return stored_line(at, text).line()
+        raise RecordError(f"{self.path}, byte {at}: not a line of a session record.")
 
     def sync(self) -> None:
         """Wait until what was written is on the disk. Raises RecordError."""
@@ -137,10 +130,26 @@ class StoredLine(NamedTuple):
     text: bytes
     value: dict[str, Any]
 
+    def line(self) -> RecordLine:
+        """What it says. Raises the errors of `BAD_LINE`."""
+        return line_of(self.value, self.text)
 
-def read_record(path: Path) -> Iterator[dict[str, Any]]:
-    """The values of `read_lines`. Raises RecordError."""
-    return (line.value for line in read_lines(path))
+
+def stored_line(at: int, text: bytes) -> StoredLine:
+    """The line of a text that begins at byte `at`. Raises ValueError."""
+    value = _value(text)
+    if value is None:
+        raise ValueError("not a line of a session record")
+    return StoredLine(at, text, value)
+
+
+def read_record(path: Path) -> Iterator[tuple[int, RecordLine]]:
+    """The lines of a session's log, each with the byte it begins at. Raises RecordError."""
+    for number, stored in enumerate(read_lines(path), 1):
+        try:
+            yield stored.at, stored.line()
+        except BAD_LINE as error:
+            raise bad_line(path, number, stored.value["kind"]) from error
 
 
 def read_lines(path: Path) -> Iterator[StoredLine]:
@@ -174,6 +183,14 @@ def _value(line: bytes) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) and "kind" in value else None
+
+
+def bad_line(path: Path, number: int, kind: object) -> RecordError:
+    """The error for a line that is JSON, and says nothing that can be."""
+    return RecordError(
+        f"{path}, line {number}: a line of kind {kind!r} cannot be read.",
+        "Remove that line, or begin anew: `%agent new`.",
+    )
 
 
 def _unreadable(path: Path, error: OSError) -> RecordError:

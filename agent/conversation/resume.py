@@ -1,23 +1,31 @@
-"""A session as its record tells it, to go on from. Knows no live session.
+"""A session as its record tells it, to go on from. Knows no live session."""
 
-Kinds of line that are not named here are passed over.
-"""
-
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import RecordError
 from ..protocol.events import Usage
-from ..protocol.items import FunctionCallOutput, Item, Message, Reasoning, parse_item
-from ..protocol.verbatim_json import loads
+from ..protocol.items import FunctionCallOutput, Item, Message, Reasoning
+from ..protocol.record_lines import (
+    CellRunLine,
+    ItemLine,
+    MarkLine,
+    NotesLine,
+    OutputLine,
+    RecordLine,
+    RewindLine,
+    SampleLine,
+    SessionLine,
+    SupersededLine,
+    ToldLine,
+    TurnLine,
+    WindowLine,
+)
 from .digest import Digest
-from .history import Entry, EntryKind, History, Numbered, OpaquePrefix
-from .record import StoredLine, read_lines
+from .history import Entry, History, Numbered, OpaquePrefix
+from .record import BAD_LINE, bad_line, read_lines
 from .runs import NO_MARKS, Marks, RunSummary, TurnHead, first_line, head_of
-
-_ITEM = b',"item":'
-"""Before an item in its line. No string before it can hold this: there, quotes are escaped."""
 
 
 @dataclass(slots=True)
@@ -34,7 +42,7 @@ class Resumed:
     turns: int = 0
     heads: list[TurnHead] = field(default_factory=list[TurnHead])
     cell: str | None = None
-    told: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    told: list[ToldLine] = field(default_factory=list[ToldLine])
     usage: Usage = field(default_factory=Usage)
     last: Usage | None = None
     digest: Digest | None = None
@@ -63,23 +71,7 @@ class _Mark:
     told: int
     heads: int
     cell: str | None
-    digest: dict[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """An entry whose item is not read yet: of most, only the newest windows have any use."""
-
-    wire: bytes
-    turn: int
-    cell: str | None
-    about: EntryKind
-    run: str | None
-
-    def entry(self) -> Entry:
-        """The entry."""
-        item = parse_item(loads(self.wire), self.wire)
-        return Entry(item, self.turn, self.cell, self.about, self.run)
+    digest: Mapping[str, Any] | None
 
 
 class _Replay:
@@ -87,33 +79,31 @@ class _Replay:
 
     def __init__(self, session: str) -> None:
         self.resumed = Resumed(session)
-        self._raw: dict[int, _Raw] = {}
-        self._digest: dict[str, Any] | None = None
+        self._lines: dict[int, tuple[ItemLine, str | None]] = {}
+        self._digest: Mapping[str, Any] | None = None
         self.window: list[int] = []
         self._seal: _Sealed | None = None
         self._marks: dict[int, _Mark] = {}
         self._made = 0
 
-    def take(self, line: StoredLine) -> None:
-        """One more line."""
-        value, resumed = line.value, self.resumed
-        match value["kind"]:
-            case "item":
+    def take(self, at: int, line: RecordLine) -> None:
+        """One more line, that begins at byte `at`."""
+        resumed = self.resumed
+        match line:
+            case ItemLine():
                 self._item(line)
-            case "turn":
-                self._turn(value)
-            case "told":
-                resumed.told.append(value)
-            case "sample" | "notes":
-                self._usage(value)
-            case "output" | "cell_run" if "handle" in value:
-                resumed.outputs[value["handle"]] = line.at
-                if value["kind"] == "cell_run":
-                    resumed.runs.append(head_of(value))
-            case "window" | "rewind" | "mark" | "superseded" | "session":
-                self._changed(value)
+            case TurnLine():
+                self._turn(line)
+            case ToldLine():
+                resumed.told.append(line)
+            case SampleLine() | NotesLine():
+                self._usage(line)
+            case OutputLine() | CellRunLine() if line.handle:
+                resumed.outputs[line.handle] = at
+                if isinstance(line, CellRunLine):
+                    resumed.runs.append(head_of(line))
             case _:
-                pass
+                self._changed(line)
 
     def finish(self) -> Resumed:
         """All that was read."""
@@ -129,23 +119,18 @@ class _Replay:
         return self.resumed
 
     def _numbered(self, numbers: list[int]) -> list[Numbered]:
-        return [(n, self._raw[n].entry()) for n in numbers if n in self._raw]
+        return [(n, _entry(*self._lines[n])) for n in numbers if n in self._lines]
 
-    def _item(self, line: StoredLine) -> None:
-        value = line.value
-        wire = line.text.partition(_ITEM)[2].rstrip()[:-1]
-        n, cell = value.get("n", self._made), value.get("cell", self.resumed.cell)
-        about, run = value.get("about", "model"), value.get("run")
-        if not isinstance(value["item"]["type"], str):
-            raise ValueError("an item without a type")
-        self._raw[n] = _Raw(wire, value["turn"], cell, about, run)
+    def _item(self, line: ItemLine) -> None:
+        n = self._made if line.n is None else line.n
+        self._lines[n] = (line, line.cell if line.cell != "" else self.resumed.cell)
         self._made = n + 1
-        if not value.get("apart"):
+        if not line.apart:
             self.window.append(n)
 
-    def _turn(self, value: dict[str, Any]) -> None:
+    def _turn(self, line: TurnLine) -> None:
         resumed = self.resumed
-        self._marks[value["turn"]] = _Mark(
+        self._marks[line.turn] = _Mark(
             self.window,
             len(self.window),
             self._seal,
@@ -154,32 +139,33 @@ class _Replay:
             resumed.cell,
             self._digest,
         )
-        resumed.turns, resumed.cell = value["turn"], value["cell"]
-        line, count = first_line(value.get("said", "")), value.get("count")
-        resumed.heads.append(TurnHead(resumed.turns, line, resumed.cell, count))
+        resumed.turns, resumed.cell = line.turn, line.cell
+        resumed.heads.append(TurnHead(line.turn, first_line(line.said), line.cell, line.count))
 
-    def _usage(self, value: dict[str, Any]) -> None:
-        used = Usage(**value["usage"])
+    def _usage(self, line: SampleLine | NotesLine) -> None:
+        used = Usage(**line.usage)
         self.resumed.usage += used
-        if value["kind"] == "sample":
+        if isinstance(line, SampleLine):
             self.resumed.last = used
 
-    def _changed(self, value: dict[str, Any]) -> None:
+    def _changed(self, line: RecordLine) -> None:
         resumed = self.resumed
-        match value["kind"]:
-            case "window":
-                self.window, by = _numbers(value["entries"]), value.get("by")
-                local = _numbers(value.get("local", []))
-                self._seal = _Sealed(by, value["sealed"], local) if by else None
-                self._digest = value["digest"]
-            case "rewind":
-                self._rewind(self._marks[value["turn"]])
-            case "mark":
-                resumed.marks = resumed.marks.marked(value["mark"], value["key"])
-            case "superseded":
-                resumed.ended.append(value["handle"])
+        match line:
+            case WindowLine():
+                self.window = _numbers(line.entries)
+                sealed = (line.sealed or 0, _numbers(line.local or ()))
+                self._seal = _Sealed(line.by, *sealed) if line.by else None
+                self._digest = line.digest
+            case RewindLine():
+                self._rewind(self._marks[line.turn])
+            case MarkLine():
+                resumed.marks = resumed.marks.marked(line.mark, line.key)
+            case SupersededLine():
+                resumed.ended.append(line.handle)
+            case SessionLine():
+                resumed.session = line.session
             case _:
-                resumed.session = value["session"]
+                pass
 
     def _rewind(self, mark: _Mark) -> None:
         resumed = self.resumed
@@ -195,18 +181,20 @@ def resume(path: Path) -> Resumed:
     Raises RecordError naming file and line.
     """
     replay = _Replay(path.stem)
-    for number, line in enumerate(read_lines(path), 1):
+    for number, stored in enumerate(read_lines(path), 1):
         try:
-            replay.take(line)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise RecordError(
-                f"{path}, line {number}: a line of kind {line.value['kind']!r} cannot be read.",
-                "Remove that line, or begin anew: `%agent new`.",
-            ) from error
+            replay.take(stored.at, stored.line())
+        except BAD_LINE as error:
+            raise bad_line(path, number, stored.value["kind"]) from error
     return replay.finish()
 
 
-def _numbers(spans: list[list[int]]) -> list[int]:
+def _entry(line: ItemLine, cell: str | None) -> Entry:
+    """Read only now: of most items, only those of the newest windows have any use."""
+    return Entry(line.item(), line.turn, cell, line.about, line.run)
+
+
+def _numbers(spans: Sequence[Sequence[int]]) -> list[int]:
     return [n for first, last in spans for n in range(first, last + 1)]
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
+from ..protocol.record_lines import CellRunLine
 from .references import (
     CellIdStart,
     CountReference,
@@ -104,23 +105,24 @@ class Marks:
 NO_MARKS = Marks()
 
 
-def head_of(line: dict[str, Any]) -> RunSummary:
-    """The head of a run as a record's line of kind `cell_run` has it."""
-    errors = [shown["ename"] for shown in line["outputs"] if shown["output_type"] == "error"]
+def head_of(line: CellRunLine) -> RunSummary:
+    """The head of a run."""
+    run = line.run
+    errors = [shown["ename"] for shown in run["outputs"] if shown["output_type"] == "error"]
     return RunSummary(
-        handle=line["handle"],
-        by=line.get("by", "agent"),
-        key=run_key(line["source"], line.get("cell" if line.get("by") == "person" else "ran")),
-        turn=line.get("turn", 0),
-        line=first_line(line["source"]),
-        status=line["status"],
-        cell=line.get("cell"),
-        count=line.get("count"),
-        number=line.get("number"),
-        kernel=line.get("kernel"),
-        bound=tuple(line.get("bound", ()))[:MAX_BOUND_NAMES],
+        handle=line.handle,
+        by=line.by,
+        key=run_key(run["source"], line.cell if line.by == "person" else line.ran),
+        turn=line.turn or 0,
+        line=first_line(run["source"]),
+        status=run["status"],
+        cell=line.cell,
+        count=run.get("count"),
+        number=line.number,
+        kernel=line.kernel,
+        bound=tuple(run.get("bound", ()))[:MAX_BOUND_NAMES],
         error=errors[-1] if errors else "",
-        tokens=line.get("tokens", 0),
+        tokens=line.tokens,
     )
 
 

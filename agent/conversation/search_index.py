@@ -3,7 +3,6 @@
 A copy, that may go at any time. Knows no tool, no live session, and not what a person hides.
 """
 
-import json
 import os
 import re
 import sqlite3
@@ -15,12 +14,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 
-from pydantic_core import from_json
-
 from ..errors import RecordError
-from ..protocol.items import Message, parse_item
+from ..protocol import record_lines as kinds
+from ..protocol.items import Message
 from ..text.truncation import run_parts_of, whole
 from .output_store import run_of
+from .record import BAD_LINE, stored_line
 from .runs import TurnHead
 
 T = TypeVar("T")
@@ -237,10 +236,10 @@ def _take(db: sqlite3.Connection, record: Path, start: int) -> int:
     turn = db.execute("SELECT max(turn) FROM entry WHERE kind = 'said'").fetchone()[0] or 0
     for at, text in _lines_from(record, start):
         try:
-            line = _value(text)
+            line = stored_line(at, text).line()
             row = _row(at, line, turn)
-            rewound = line["turn"] if line["kind"] == "rewind" else None
-        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+            rewound = line.turn if isinstance(line, kinds.RewindLine) else None
+        except BAD_LINE as error:
             raise RecordError(f"{record}, byte {at}: not a line of a session record.") from error
         at += len(text)
         if row is not None:
@@ -267,34 +266,31 @@ def _lines_from(record: Path, at: int) -> Iterator[tuple[int, bytes]]:
             at += len(text)
 
 
-def _value(text: bytes) -> dict[str, Any]:
-    try:
-        return from_json(text)
-    except ValueError:  # perhaps only a lone surrogate, or deep
-        return json.loads(text)
-
-
 def _add(db: sqlite3.Connection, rows: list[Row]) -> None:
     db.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     rows.clear()
 
 
-def _row(at: int, line: dict[str, Any], turn: int) -> Row | None:
+def _row(at: int, line: kinds.RecordLine, turn: int) -> Row | None:
     """The row of a line that is searched; `turn`: the last before it."""
-    kind, handle = line["kind"], line.get("handle", "")
-    where = (line.get("turn", turn), line.get("cell"), line.get("count"), False)
-    if kind == "turn":
-        return Row(at, "said", "", "", *where, _sound(line.get("said", "")))
-    if kind == "cell_run" and handle:
-        run, whose = run_of(line), line.get("by", "agent")
-        text = _sound(f"{run.source}\n{whole(run_parts_of(run))}")
-        return Row(at, "run", handle, whose, *where, text)
-    if kind == "output" and handle:
-        return Row(at, "text", handle, "", *where, _sound(line["text"]))
-    if kind == "item" and line.get("about", "model") == "model" and not line.get("apart"):
-        item = parse_item(line["item"])
-        if isinstance(item, Message) and item.role == "assistant" and item.text.strip():
-            return Row(at, "answer", "", "", *where, _sound(item.text))
+    match line:
+        case kinds.TurnLine(turn=said, cell=cell, count=count):
+            return Row(at, "said", "", "", said, cell, count, False, _sound(line.said))
+        case kinds.CellRunLine() if line.handle:
+            run, of_turn = run_of(line), turn if line.turn is None else line.turn
+            place = (of_turn, line.cell, line.run.get("count"), False)
+            text = _sound(f"{run.source}\n{whole(run_parts_of(run))}")
+            return Row(at, "run", line.handle, line.by, *place, text)
+        case kinds.OutputLine() if line.handle:
+            of_turn = turn if line.turn is None else line.turn
+            return Row(at, "text", line.handle, "", of_turn, None, None, False, _sound(line.text))
+        case kinds.ItemLine(about="model", apart=False):
+            item = line.item()
+            if isinstance(item, Message) and item.role == "assistant" and item.text.strip():
+                place = (line.turn, line.cell or None, None, False)
+                return Row(at, "answer", "", "", *place, _sound(item.text))
+        case _:
+            pass
     return None
 
 

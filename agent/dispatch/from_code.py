@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..config.settings import nearest
 from ..protocol.events import ToolCalled
+from ..protocol.record_lines import LentCallLine
 from ..session import Session
 from ..tools.tool import Tool, ToolCall, ToolOutput, problems, text_output
 from .gate import GatedCall
@@ -48,9 +49,14 @@ class _Lender:
         call = replace(self.step, id=f"{self.step.id}.{self.count}")
         gated = self._read(call, tool, named)
         output = gated if isinstance(gated, ToolOutput) else await self._output(gated)
-        line = {"call_id": call.id, "tool": tool.name, "arguments": named}
-        line |= {"status": output.status, "text": output.text}
-        self.session.record.append("lent_call", line)
+        line = LentCallLine(
+            call_id=call.id,
+            tool=tool.name,
+            arguments=named,
+            status=output.status,
+            text=output.text,
+        )
+        self.session.record.append(line)
         if isinstance(gated, ToolOutput) or gated.action.reads_only:
             call.show(ToolCalled(call_id=self.step.id, name=tool.name, status=output.status))
         else:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from ..permissions.judge import judge
 from ..protocol.actions import Action, Verdict
 from ..protocol.events import ApprovalNeeded, Event, ToolEnded, ToolStarted, VerdictGiven
+from ..protocol.record_lines import VerdictLine
 from ..session import Session
 from ..tools.tool import Tool, ToolCall, ToolOutput, text_output
 
@@ -43,8 +44,8 @@ class GatedCall:
                 call_id=call_id, reason=verdict.reason, name=name, arguments=arguments
             )
             verdict = await self.session.approve(self.action, verdict)
-        values = {"call_id": call_id, "tool": name, **verdict.model_dump()}
-        self.session.record.append("verdict", values)
+        line = VerdictLine(call_id=call_id, tool=name, **verdict.model_dump())
+        self.session.record.append(line)
         self.verdict = verdict
         yield VerdictGiven(call_id=call_id, verdict=verdict)
         if verdict.decision == "allow":

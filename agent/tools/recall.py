@@ -4,6 +4,7 @@ Knows neither SQL nor the window: what is found and named is read from the recor
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import BaseModel, Field
 
 from ..config.settings import nearest
-from ..conversation.output_store import OutputStore, run_of
+from ..conversation.output_store import OutputStore
 from ..conversation.record import Record
 from ..conversation.references import (
     HANDLE,
@@ -25,6 +26,7 @@ from ..conversation.runs import MAX_FIRST_LINE_CHARS, RunSummary, TurnHead, turn
 from ..conversation.validity import Validity
 from ..errors import RecordError
 from ..protocol.items import Message, parse_item
+from ..protocol.record_lines import ItemLine, TurnLine
 from ..text.cell_output import images_of
 from ..text.lines import MARK_TOKENS, Lines, ends, with_gaps
 from ..text.tokens import cut_middle, estimate
@@ -223,11 +225,11 @@ def _name(view: _View, words: str, turns: Sequence[TurnHead], found: _Found) -> 
 
 
 def _add_text(view: _View, handle: str, found: _Found) -> None:
-    line = view.outputs.line(handle)
-    if view.holds.hides_turn(line.get("turn", 0)) or view.hides_text(line["text"]):
+    turn, text = view.outputs.line(handle).turn or 0, view.outputs.lines(handle).text
+    if view.holds.hides_turn(turn) or view.hides_text(text):
         found.said.append(f"{handle}: hidden from you by the person.")
     else:
-        found.blocks[handle] = partial(_text_block, handle, line["text"])
+        found.blocks[handle] = partial(_text_block, handle, text)
 
 
 def _unknown(view: _View, words: str) -> str:
@@ -240,7 +242,7 @@ def _unknown(view: _View, words: str) -> str:
 
 
 def _run_block(view: _View, head: RunSummary) -> _Block:
-    run = run_of(view.outputs.line(head.handle))
+    run = view.outputs.run(head.handle)
     pieces, text = run_parts_of(run), full_text(run)
     start = len(text) - len(run.source)
     lead = cut_middle("\n".join(_run_head(view, head, len(images_of(run.outputs)))), _HEAD)
@@ -299,11 +301,12 @@ def _turn_block(view: _View, turn: TurnHead) -> _Block:
 
 def _spoken(view: _View, row: "Row") -> _Part:
     line = view.record.line_at(row.at)
-    if row.kind == "said":
-        title, text = "the person said:", line["said"]
-    else:
-        item = parse_item(line["item"])
-        title, text = "you answered:", item.text if isinstance(item, Message) else ""
+    title, text = "you answered:", ""
+    if isinstance(line, TurnLine):
+        title, text = "the person said:", line.said
+    elif isinstance(line, ItemLine):
+        item = parse_item(json.loads(line.wire))  # with lone surrogates, as it was answered
+        text = item.text if isinstance(item, Message) else ""
 
     def cut(limit: int) -> str:
         return cut_middle(text, max(limit - MARK_TOKENS, 1))

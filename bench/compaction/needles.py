@@ -15,8 +15,9 @@ from typing import Any
 
 from inkernel.agent.conversation.history import Entry, item_tokens
 from inkernel.agent.conversation.notes import MAX_NOTE_WORDS
-from inkernel.agent.conversation.record import read_lines
+from inkernel.agent.conversation.record import read_record
 from inkernel.agent.protocol.items import call_output, parse_item
+from inkernel.agent.protocol.record_lines import ItemLine
 from inkernel.agent.protocol.verbatim_json import dumps, loads
 from inkernel.agent.session import Session
 from inkernel.agent.text.tokens import estimate
@@ -107,11 +108,9 @@ async def _measure(folder: Path) -> dict[str, Any]:
 
 def appended(record: Path) -> Iterator[Entry]:
     """All items that a session appended, as if it had never been shortened."""
-    for line in read_lines(record):
-        value = line.value
-        if value["kind"] == "item" and not value.get("apart"):
-            about, run = value["about"], value.get("run")
-            yield Entry(parse_item(value["item"]), value["turn"], value["cell"], about, run)
+    for _, line in read_record(record):
+        if isinstance(line, ItemLine) and not line.apart:
+            yield Entry(line.item(), line.turn, line.cell, line.about, line.run)
 
 
 def text_of(entries: Sequence[Entry]) -> str:

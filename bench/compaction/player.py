@@ -26,6 +26,7 @@ from inkernel.agent.protocol.cells import CellRun
 from inkernel.agent.protocol.events import Compacted, SampleEnded, Usage
 from inkernel.agent.protocol.items import Item, parse_item
 from inkernel.agent.protocol.observed import UserCellRun, Variable
+from inkernel.agent.protocol.record_lines import SessionLine
 from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.request import Request
@@ -206,7 +207,7 @@ def session_in(
 ) -> Session:
     """A session with a kernel's tools, its record in `folder`. `names`: live, as they become."""
     record = Record(folder / "session.jsonl")
-    record.append("session", {"session": SESSION, "cwd": str(folder)})
+    record.append(SessionLine(session=SESSION, cwd=str(folder)))
     outputs, conversation = OutputStore(record), Conversation()
     return Session(
         id=SESSION,

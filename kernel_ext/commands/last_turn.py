@@ -9,6 +9,7 @@ from typing import Any
 from ...agent.conversation.output_store import run_of
 from ...agent.conversation.record import read_record
 from ...agent.protocol.cells import CellRun
+from ...agent.protocol.record_lines import CellRunLine, EndedLine, RecordLine, TurnLine, VerdictLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,61 +18,61 @@ class PastStep:
 
     run: CellRun
     handle: str
-    verdict: Mapping[str, Any]
+    verdict: VerdictLine | None
     ran: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PastTurn:
-    """`opening` and `ended` are the record's lines of these kinds; a turn may not have ended."""
+    """`ended`: None of a turn that has not."""
 
     session: str
-    opening: Mapping[str, Any]
+    opening: TurnLine
     steps: tuple[PastStep, ...]
-    ended: Mapping[str, Any]
+    ended: EndedLine | None
 
     @property
     def answer(self) -> str:
         """What the model said last."""
-        return str(self.ended.get("answer", "")).strip()
+        return self.ended.answer.strip() if self.ended else ""
 
     def provenance(self, source: str, step: PastStep | None = None) -> dict[str, Any]:
         """Where a cell with this source comes from, for its metadata. Same turn, same value."""
-        usage: Mapping[str, Any] = self.ended.get("usage", {})
+        usage: Mapping[str, int] = self.ended.usage if self.ended else {}
         facts: dict[str, Any] = {
             "session": self.session,
-            "turn": self.opening["turn"],
-            "model": self.opening["model"],
-            "provider": self.opening["provider"],
+            "turn": self.opening.turn,
+            "model": self.opening.model,
+            "provider": self.opening.provider,
             "tokens": {"input": usage.get("input", 0), "output": usage.get("output", 0)},
-            "prompt_sha256": _hash(str(self.opening["said"])),
+            "prompt_sha256": _hash(self.opening.said),
             "source_sha256": _hash(source),
         }
         if step is not None:
-            approved = {"decision": step.verdict.get("decision"), "by": step.verdict.get("by")}
+            said = step.verdict or VerdictLine()
+            approved = {"decision": said.decision, "by": said.by}
             facts |= {"run": step.handle, "approved": approved}
         return facts
 
 
 def last_turn(path: Path) -> PastTurn | None:
     """The last turn that has begun; None when there was none. Raises RecordError."""
-    lines: list[dict[str, Any]] = []
-    for line in read_record(path):
-        if line["kind"] == "turn":
-            lines.clear()
+    opening, lines = None, list[RecordLine]()
+    for _, line in read_record(path):
+        if isinstance(line, TurnLine):
+            opening, lines = line, []
         lines.append(line)
-    if not lines or lines[0]["kind"] != "turn":
+    if opening is None:
         return None
-    ends = [line for line in lines if line["kind"] == "ended"]
-    return PastTurn(path.stem, lines[0], tuple(_steps(lines)), ends[-1] if ends else {})
+    ends = [line for line in lines if isinstance(line, EndedLine)]
+    return PastTurn(path.stem, opening, tuple(_steps(lines)), ends[-1] if ends else None)
 
 
-def _steps(lines: list[dict[str, Any]]) -> Iterator[PastStep]:
-    verdicts = {line["call_id"]: line for line in lines if line["kind"] == "verdict"}
+def _steps(lines: list[RecordLine]) -> Iterator[PastStep]:
+    verdicts = {line.call_id: line for line in lines if isinstance(line, VerdictLine)}
     for line in lines:
-        if line["kind"] == "cell_run" and line.get("by") == "agent":
-            verdict = verdicts.get(line["call_id"], {})
-            yield PastStep(run_of(line), line["handle"], verdict, line.get("ran"))
+        if isinstance(line, CellRunLine) and line.by == "agent":
+            yield PastStep(run_of(line), line.handle, verdicts.get(line.call_id or ""), line.ran)
 
 
 def _hash(text: str) -> str:

@@ -46,7 +46,7 @@ async def keep(agent: KernelAgent, rest: str) -> Card:
         document = await here.editable()
         if document is None:
             return _as_next_cell(agent, chosen)
-        where = turn.opening.get("cell") or here.cell
+        where = turn.opening.cell or here.cell
         ids = await document.insert(where or here.default_place(), cells)
     except DocumentError as error:
         raise UsageError(f"The cells could not be inserted: {error}") from None

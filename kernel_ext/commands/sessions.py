@@ -1,12 +1,11 @@
 """`%agent new`, `resume`, `history`: sessions, as their records tell them."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ...agent.conversation.record import read_record
 from ...agent.errors import UsageError
+from ...agent.protocol.record_lines import EndedLine, TurnLine
 from ...widgets.panels.cards import Card, Rows
 from ..host import KernelAgent
 from .command import Command
@@ -75,19 +74,19 @@ def turn_rows(path: Path) -> Rows:
     said: dict[int, str] = {}
     ended: dict[int, str] = {}
     turn = 0
-    for line in read_record(path):
-        if line["kind"] == "turn":
-            turn = int(line["turn"])
-            said[turn] = str(line["said"]).strip().partition("\n")[0][:80]
-        elif line["kind"] == "ended":
+    for _, line in read_record(path):
+        if isinstance(line, TurnLine):
+            turn = line.turn
+            said[turn] = line.said.strip().partition("\n")[0][:80]
+        elif isinstance(line, EndedLine):
             ended[turn] = _ending(line)
     return [(str(n), f"{text}\n{ended.get(n, 'not ended')}") for n, text in said.items()]
 
 
-def _ending(line: Mapping[str, Any]) -> str:
-    tokens = line["usage"]
-    samples = f"{line['samples']} samples, {tokens['input']:,} tokens in, {tokens['output']:,} out"
-    return f"{line['status']}: {samples}" + (f"; {line['error']}" if line.get("error") else "")
+def _ending(line: EndedLine) -> str:
+    tokens = line.usage
+    samples = f"{line.samples} samples, {tokens['input']:,} tokens in, {tokens['output']:,} out"
+    return f"{line.status}: {samples}" + (f"; {line.error}" if line.error else "")
 
 
 COMMANDS = (

@@ -12,7 +12,7 @@ import pytest
 
 from inkernel.agent.config.project import Doc
 from inkernel.agent.context.changes import Environment, Snapshot
-from inkernel.agent.conversation.record import read_record
+from inkernel.agent.conversation.record import read_lines
 from inkernel.agent.errors import (
     AgentError,
     AuthError,
@@ -118,7 +118,7 @@ async def test_every_item_is_in_the_record_as_it_is_in_the_history(
 ):
     session = session_for(play([[THOUGHT, call("t", "a"), USED], [say("Yes."), END]]), tool("t"))
     await run(session)
-    lines = list(read_record(session.record.path))
+    lines = [it.value for it in read_lines(session.record.path)]
     assert [line["item"] for line in lines if line["kind"] == "item"] == wires(session)
     assert [line["kind"] for line in lines if line["kind"] != "item"] == [
         *("turn", "told", "sample", "verdict", "ended")
@@ -284,7 +284,7 @@ async def test_a_failed_turn_says_why_raises_and_the_next_goes_on(
     assert error is failure
     ended = last(events)
     assert (ended.status, ended.error, ended.hint) == ("failed", "No.", "Do.")
-    assert list(read_record(session.record.path))[-1]["error"] == "No."
+    assert [it.value for it in read_lines(session.record.path)][-1]["error"] == "No."
     events, error = await run(session)
     assert error is None
     assert last(events).answer == "Yes."

@@ -31,6 +31,7 @@ from inkernel.agent.protocol.cells import CellRun, StreamOutput
 from inkernel.agent.protocol.events import Usage
 from inkernel.agent.protocol.items import FunctionCall, FunctionCallOutput, Message, parse_item
 from inkernel.agent.protocol.observed import UserCellRun, Variable
+from inkernel.agent.protocol.record_lines import OtherLine
 from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.request import Request
@@ -116,7 +117,7 @@ class Conversations(RuleBasedStateMachine):
         self.kept: dict[str, str] = {}
         self.secret: set[str] = set()
         record = Record(self.folder / "s.jsonl")
-        record.append("session", {"session": "s", "cwd": "/"})
+        record.append(OtherLine("session", {"session": "s", "cwd": "/"}))
         self.session = self._session(record, OutputStore(record))
 
     def _session(self, record: Record, outputs: OutputStore) -> Session:

@@ -279,7 +279,7 @@ def test_a_display_that_is_nested_too_deep_for_json_is_kept_as_text(
     deep = DisplayOutput(data={"application/json": nested, "text/plain": "plain"})
     outputs = OutputStore(record)
     handle = outputs.keep_run("c", CellRun(source="deep", status="ok", outputs=(deep, deep)))
-    kept = outputs.line(handle)["outputs"]
+    kept = outputs.line(handle).run["outputs"]
     assert [each["data"]["text/plain"] for each in kept] == ["plain", "plain"]
     text = kept[0]["data"]["application/json"]
     assert text == ("[" * 300 + '"core"' + "]" * 300 if depth == 300 else "(nested too deeply)")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from inkernel.agent.conversation.record import Record, read_lines, read_record
+from inkernel.agent.conversation.record import Record, read_lines
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.items import message, parse_item, text_part
+from inkernel.agent.protocol.record_lines import ItemLine, OtherLine, TurnLine
 
 
 @pytest.fixture
@@ -32,25 +33,25 @@ def record(path: Path) -> Iterator[Record]:
 
 
 def test_every_line_is_one_json_object_with_its_time_and_kind(record: Record, path: Path):
-    record.append("turn", {"turn": 1, "said": "line\nbreak \u2028 雨 \ud800"})
-    record.append_item(message("user", text_part("a\nb")), {"turn": 1})
+    record.append(OtherLine("turn", {"turn": 1, "said": "line\nbreak \u2028 雨 \ud800"}))
+    record.append(ItemLine(turn=1, wire=message("user", text_part("a\nb")).wire))
     lines = path.read_bytes().splitlines()
     assert [json.loads(line)["kind"] for line in lines] == ["turn", "item"]
     assert all(json.loads(line)["at"] > 1_700_000_000 for line in lines)
     assert json.loads(lines[0])["said"] == "line\nbreak \u2028 雨 \ud800"
-    assert list(read_record(path)) == [json.loads(line) for line in lines]
+    assert [line.value for line in read_lines(path)] == [json.loads(line) for line in lines]
 
 
 def test_an_item_is_kept_verbatim(record: Record, path: Path):
     item = parse_item({"type": "acme:x", "b": 1.50, "a": {"z": [None]}, "id": "1"})
-    record.append_item(item, {"turn": 3, "cell": "c1", "about": "model"})
-    head = b'"turn":3,"cell":"c1","about":"model","item":'
+    record.append(ItemLine(n=0, turn=3, cell="c1", wire=item.wire))
+    head = b'"v":1,"n":0,"turn":3,"cell":"c1","about":"model","item":'
     assert head + item.wire + b"}\n" in path.read_bytes()
 
 
 def test_a_line_is_on_disk_as_soon_as_it_is_appended(record: Record, path: Path):
-    record.append("turn", {"turn": 1})
-    assert len(list(read_record(path))) == 1
+    record.append(OtherLine("turn", {"turn": 1}))
+    assert len(list(read_lines(path))) == 1
     record.sync()
 
 
@@ -60,41 +61,41 @@ def test_only_the_owner_may_read_it(record: Record, path: Path):
 
 
 def test_opening_again_appends(record: Record, path: Path):
-    record.append("turn", {"turn": 1})
+    record.append(OtherLine("turn", {"turn": 1}))
     record.close()
     again = Record(path)
-    again.append("turn", {"turn": 2})
+    again.append(OtherLine("turn", {"turn": 2}))
     again.close()
-    assert [line["turn"] for line in read_record(path)] == [1, 2]
+    assert [line.value["turn"] for line in read_lines(path)] == [1, 2]
 
 
 def test_a_record_cut_off_at_any_byte_loses_at_most_its_last_line(record: Record, path: Path):
     for turn in range(3):
-        record.append("turn", {"turn": turn, "said": "é\n{}"})
+        record.append(OtherLine("turn", {"turn": turn, "said": "é\n{}"}))
     whole = path.read_bytes()
     for size in range(len(whole), -1, -1):
         os.truncate(path, size)
         kept = whole[: size + 1].count(b"\n")  # a line is whole even without its line end
-        assert [line["turn"] for line in read_record(path)] == list(range(kept))
+        assert [line.value["turn"] for line in read_lines(path)] == list(range(kept))
 
 
 def test_opened_again_after_a_crash_at_any_byte_it_goes_on_with_whole_lines(path: Path):
     first = Record(path)
     for turn in range(2):
-        first.append("turn", {"turn": turn, "said": "é\n{}"})
+        first.append(OtherLine("turn", {"turn": turn, "said": "é\n{}"}))
     first.close()
     whole = path.read_bytes()
     for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
-        kept = [line["turn"] for line in read_record(path)]
+        kept = [line.value["turn"] for line in read_lines(path)]
         again = Record(path)
-        again.append("turn", {"turn": "new"})
+        again.append(OtherLine("turn", {"turn": "new"}))
         again.close()
-        assert [line["turn"] for line in read_record(path)] == [*kept, "new"]
+        assert [line.value["turn"] for line in read_lines(path)] == [*kept, "new"]
 
 
 def test_a_whole_file_is_not_touched_by_opening_it(record: Record, path: Path):
-    record.append("turn", {"turn": 1})
+    record.append(OtherLine("turn", {"turn": 1}))
     before = path.read_bytes()
     record.close()
     Record(path).close()
@@ -102,13 +103,17 @@ def test_a_whole_file_is_not_touched_by_opening_it(record: Record, path: Path):
 
 
 def test_a_line_is_read_again_at_the_byte_where_it_was_written(record: Record, path: Path):
-    places = [record.append("turn", {"turn": turn, "said": "é"}) for turn in (1, 2)]
-    record.append_item(message("user", text_part("é")), {"turn": 1})
+    places = [record.append(OtherLine("turn", {"turn": turn, "said": "é"})) for turn in (1, 2)]
+    record.append(ItemLine(turn=1, wire=message("user", text_part("é")).wire))
     record.close()
     again = Record(path)
-    places.append(again.append("turn", {"turn": 3}))
+    places.append(again.append(OtherLine("turn", {"turn": 3})))
     again.close()
-    assert [record.line_at(at)["turn"] for at in places] == [1, 2, 3]
+    assert [line.turn for at in places if isinstance(line := record.line_at(at), TurnLine)] == [
+        1,
+        2,
+        3,
+    ]
     assert [line.at for line in read_lines(path) if line.value["kind"] == "turn"] == places
     with pytest.raises(RecordError, match="byte 5: not a line of a session record"):
         record.line_at(5)
@@ -119,7 +124,7 @@ def test_a_line_is_read_again_at_the_byte_where_it_was_written(record: Record, p
 
 def test_a_session_that_another_kernel_writes_is_not_opened(record: Record, path: Path):
     pytest.importorskip("fcntl")
-    record.append("turn", {"turn": 1})
+    record.append(OtherLine("turn", {"turn": 1}))
     code = (
         "import sys; from pathlib import Path\n"
         "from inkernel.agent.conversation.record import Record\n"
@@ -128,7 +133,7 @@ def test_a_session_that_another_kernel_writes_is_not_opened(record: Record, path
     other = [sys.executable, "-c", code, str(path)]
     ran = subprocess.run(other, capture_output=True, text=True, check=False)
     assert "RecordError" in ran.stderr and "is open in another kernel. Go on there" in ran.stderr
-    assert len(list(read_record(path))) == 1
+    assert len(list(read_lines(path))) == 1
     record.close()
     subprocess.run(other, capture_output=True, check=True)
 
@@ -145,9 +150,9 @@ def test_a_closed_session_can_be_opened_while_a_forked_process_holds_its_file(
 def test_a_line_is_found_again_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     record = Record(Path("s.jsonl"))
-    at = record.append("turn", {"turn": 1})
+    at = record.append(OtherLine("turn", {"turn": 1}))
     monkeypatch.chdir("/")
-    assert record.line_at(at)["turn"] == 1
+    assert record.line_at(at) == TurnLine(v=0, turn=1, cell=None, count=None, said="")
     record.close()
 
 
@@ -155,15 +160,15 @@ def test_a_line_is_found_again_from_another_folder(tmp_path: Path, monkeypatch: 
 def test_a_corrupt_line_inside_is_named_with_file_and_number(path: Path, line: bytes):
     path.parent.mkdir(parents=True)
     path.write_bytes(b'{"kind": "turn"}\n' + line + b'\n{"kind": "turn"}\n')
-    lines = read_record(path)
-    assert next(lines) == {"kind": "turn"}
+    lines = read_lines(path)
+    assert next(lines).value == {"kind": "turn"}
     with pytest.raises(RecordError, match=f"{path}, line 2: not a line of a session record"):
         next(lines)
 
 
 def test_a_record_that_is_not_there_is_named(path: Path):
     with pytest.raises(RecordError, match=f"{path} cannot be read: No such file"):
-        next(read_record(path))
+        next(read_lines(path))
 
 
 def test_a_place_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path):
@@ -175,16 +180,16 @@ def test_a_place_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path)
 
 def test_a_line_that_fits_only_in_part_is_taken_back(record: Record, path: Path):
     resource = pytest.importorskip("resource")
-    record.append("turn", {"turn": 1})
+    record.append(OtherLine("turn", {"turn": 1}))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, hard))
     try:
         with pytest.raises(RecordError, match="cannot be written: File too large"):
-            record.append("turn", {"turn": 2})
+            record.append(OtherLine("turn", {"turn": 2}))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    record.append("turn", {"turn": 3})
-    assert [line["turn"] for line in read_record(path)] == [1, 3]
+    record.append(OtherLine("turn", {"turn": 3}))
+    assert [line.value["turn"] for line in read_lines(path)] == [1, 3]
 
 
 @pytest.mark.skipif(
@@ -193,5 +198,5 @@ def test_a_line_that_fits_only_in_part_is_taken_back(record: Record, path: Path)
 def test_a_full_disk_is_a_failure_that_names_the_record():
     full = Record(Path("/dev/full"))
     with pytest.raises(RecordError, match="/dev/full cannot be written: No space left"):
-        full.append("turn", {})
+        full.append(OtherLine("turn", {}))
     full.close()

@@ -22,6 +22,7 @@ from inkernel.agent.conversation.runs import RunLog
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.items import FunctionCall, call_output, message, parse_item, text_part
+from inkernel.agent.protocol.record_lines import OtherLine
 from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.session import INTERRUPTED, Prompt, Session, conversation_of
@@ -81,7 +82,7 @@ def new_session() -> Iterator[tuple[Session, OutputStore]]:
     """A session with a record of its own, its first line written."""
     with tempfile.TemporaryDirectory() as folder:
         record = Record(Path(folder) / "s.jsonl")
-        record.append("session", {"session": "65f1c000-0123456789", "cwd": "/"})
+        record.append(OtherLine("session", {"session": "65f1c000-0123456789", "cwd": "/"}))
         session = session_on(record)
         yield session, session.outputs
         with suppress(OSError):
@@ -107,11 +108,11 @@ def do(session: Session, outputs: OutputStore, op: tuple[Any, ...]) -> None:
             session.commit(call_output(call_id, [text_part(text)]))
         case ("sample", tokens):
             usage = {"input": tokens, "cached": 1, "output": 2, "reasoning": 0}
-            session.record.append("sample", {"sample": 1, "usage": usage})
+            session.record.append(OtherLine("sample", {"sample": 1, "usage": usage}))
         case ("keep", text):
             outputs.keep(text)
         case ("unknown", text):
-            session.record.append("later", {"to": text, "item": {"type": "message"}})
+            session.record.append(OtherLine("later", {"to": text, "item": {"type": "message"}}))
         case _:
             session.close_open_calls()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inkernel.agent.conversation.record import read_record
+from inkernel.agent.conversation.record import read_lines
 from inkernel.agent.dispatch.gate import GatedCall
 from inkernel.agent.errors import RecordError, TurnInterrupted
 from inkernel.agent.protocol.actions import Action, Verdict
@@ -207,7 +207,7 @@ async def test_a_person_who_is_asked_decides(
     assert error is None
     assert [type(event) for event in of_call(events, "a")] == kinds
     assert outputs(session) == [("a", text)]
-    (line,) = [line for line in read_record(session.record.path) if line["kind"] == "verdict"]
+    (line,) = [it.value for it in read_lines(session.record.path) if it.value["kind"] == "verdict"]
     assert {key: line[key] for key in ("call_id", "tool", "decision", "reason", "by")} == {
         "call_id": "a",
         "tool": "t",
@@ -240,7 +240,7 @@ async def test_every_call_that_runs_has_its_verdict_in_the_record(
     session, events, _ = await calls(
         items, tool("read", reads_only=True), tool("write"), policy=policy
     )
-    lines = [line for line in read_record(session.record.path) if line["kind"] == "verdict"]
+    lines = [it.value for it in read_lines(session.record.path) if it.value["kind"] == "verdict"]
     assert [line["call_id"] for line in lines] == ["a", "b"]
     judged = [event for event in events if isinstance(event, VerdictGiven)]
     assert [e.verdict.decision for e in judged] == [line["decision"] for line in lines]
@@ -253,7 +253,9 @@ async def test_nothing_runs_before_its_verdict_is_in_the_record(
     judged: list[list[str]] = []
 
     async def look(call_id: str, word: str) -> str:
-        lines = [line for line in read_record(session.record.path) if line["kind"] == "verdict"]
+        lines = [
+            it.value for it in read_lines(session.record.path) if it.value["kind"] == "verdict"
+        ]
         judged.append([line["call_id"] for line in lines])
         return word
 

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from inkernel.agent.conversation.output_store import run_of
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
 from inkernel.agent.protocol.events import Event, OutputShown
+from inkernel.agent.protocol.record_lines import CellRunLine, line_of
 
 WRITTEN: list[tuple[Output, str]] = [
     (
@@ -46,7 +47,9 @@ def test_a_record_gives_back_the_run_that_it_was_given():
         *("source", "status", "outputs", "bound", "deleted", "seconds", "count", "limit", "stuck")
     ]
     assert values["outputs"] == [json.loads(text) for _, text in WRITTEN]
-    assert run_of({"kind": "cell_run", "handle": "out-1", **values}) == run
+    said = {"by": "agent", "turn": 1, "cell": None, "handle": "out-1", "tokens": 1}
+    line = line_of({"kind": "cell_run", "v": 1, **said, **values}, b"")
+    assert isinstance(line, CellRunLine) and run_of(line) == run
 
 
 def test_a_field_that_nobody_knows_is_refused():

@@ -26,6 +26,7 @@ from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.protocol.items import Item, message, text_part
 from inkernel.agent.protocol.observed import UserCellRun
+from inkernel.agent.protocol.record_lines import ItemLine, OtherLine
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.text.truncation import run_parts_of, whole
 from inkernel.agent.tools.recall import MAX_HITS, recall_tool
@@ -56,14 +57,14 @@ class Session:
         """A turn begins."""
         self.turns += 1
         values = {"turn": self.turns, "cell": cell, "count": count, "said": said}
-        self.record.append("turn", values)
+        self.record.append(OtherLine("turn", values))
         self.outputs.begin(self.turns, cell)
         return self.turns
 
     def item(self, item: Item, about: str = "model", **more: Any) -> None:
         """An item of the turn."""
         values = {"n": 0, "turn": self.turns, "cell": None, "about": about, **more}
-        self.record.append_item(item, values)
+        self.record.append(ItemLine(**values, wire=item.wire))
 
     def ran(self, source: str, *outputs: Any, **more: Any) -> str:
         """A run of the agent's."""
@@ -209,7 +210,7 @@ def test_what_was_taken_back_is_found_and_marked_and_runs_stay(
         session.turn(f"say rain {n}")
         session.ran(f"rain + {n}")
         session.item(say(f"rain {n} it is"))
-    session.record.append("rewind", {"turn": 2})
+    session.record.append(OtherLine("rewind", {"turn": 2}))
     session.turn("say rain 3")
     gone = {(hit.row.turn, hit.row.kind): bool(hit.row.gone) for hit in session.find("rain")}
     assert gone == {
@@ -221,7 +222,7 @@ def test_what_was_taken_back_is_found_and_marked_and_runs_stay(
 def test_what_is_taken_back_later_is_marked_then(session: Session):
     session.turn("rain")
     assert [hit.row.gone for hit in session.find("rain")] == [False]
-    session.record.append("rewind", {"turn": 1})
+    session.record.append(OtherLine("rewind", {"turn": 1}))
     assert [hit.row.gone for hit in session.find("rain")] == [True]
 
 
@@ -401,7 +402,7 @@ def test_deep_lines_and_lone_surrogates_are_read(session: Session):
     deep: dict[str, Any] = {}
     for _ in range(300):
         deep = {"deep": deep}
-    session.record.append("of another version", deep)
+    session.record.append(OtherLine("of another version", deep))
     session.ran("first_run")
     session.ran(f"second_run = '{ODD}'")
     session.ran("third_run")
@@ -568,7 +569,7 @@ async def test_a_turn_gives_what_was_said_and_answered_verbatim(
 async def test_a_turn_that_was_taken_back_says_so_first(session: Session):
     session.turn("Nonsense.")
     session.ran("ran_all_the_same")
-    session.record.append("rewind", {"turn": 1})
+    session.record.append(OtherLine("rewind", {"turn": 1}))
     session.turn("Sense.")
     told = await session.told("turn 1")
     assert told.startswith("turn 1 was taken back: what follows was before that\n## turn 1")

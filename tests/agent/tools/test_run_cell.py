@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inkernel.agent.conversation.output_store import OutputStore
-from inkernel.agent.conversation.record import Record, read_record
+from inkernel.agent.conversation.record import Record, read_lines
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.testing import repeat_code
 from inkernel.agent.text.cell_output import MAX_SENT_IMAGES
@@ -93,7 +93,7 @@ async def test_each_run_is_in_the_record_with_its_call_and_a_handle(tmp_path: Pa
     tool = run_cell_tool(repeat_code(), 1000, OutputStore(record))
     for number in (1, 2):
         await tool.run(ToolCall(f"call_{number}"), RunCell(title="a step", code="x"))
-    lines = list(read_record(record.path))
+    lines = [it.value for it in read_lines(record.path)]
     assert [line["kind"] for line in lines] == ["cell_run"] * 2
     assert [(line["call_id"], line["handle"]) for line in lines] == [
         ("call_1", "out-1"),
