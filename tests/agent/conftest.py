@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.client import Client
 from inkernel.agent.session import Prompt, Session
 from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
+
+from .recorded import RecordedSession
 
 
 @pytest.fixture
@@ -99,3 +102,11 @@ async def client_for() -> AsyncIterator[Callable[..., Client]]:
             return client
 
         yield build
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[RecordedSession]:
+    """An open session without anything in it, as its record keeps it."""
+    opened = RecordedSession(tmp_path / "s.jsonl")
+    yield opened
+    opened.record.close()

@@ -1,0 +1,380 @@
+"""The index finds any cell run by its words, whatever became of its file."""
+
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from inkernel.agent.conversation import search_index as recall
+from inkernel.agent.conversation.search_index import Index
+from inkernel.agent.errors import RecordError
+from inkernel.agent.protocol.cells import ErrorOutput
+from inkernel.agent.protocol.items import Item, message, text_part
+from inkernel.agent.protocol.record_lines import OtherLine
+
+from ..recorded import ODD, RecordedSession, printed
+
+
+@pytest.fixture(params=["fts5", "plain"])
+def searched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With FTS5, and as where SQLite has none."""
+    if request.param == "plain":
+        monkeypatch.setattr(recall, "has_fts5", lambda _db: False)
+
+
+@pytest.mark.usefixtures("searched")
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        *(("load_data", ["out-1"]), ("load_da", ["out-1"]), ("/data/rain/2024.csv", ["out-1"])),
+        *(("KeyError: 'mm'", ["out-2"]), ("0.8731", ["out-2"]), ("雨量", ["out-3"])),
+        *(("LOAD_DATA", ["out-1"]), ("frame", ["out-1", "out-2"]), ("frame 0.8731", ["out-2"])),
+        *(("🌧", ["out-3"]), ("!=", ["out-3"]), ("100%", ["out-3"]), ("ata/rai", ["out-1"])),
+        *(("nowhere", []), ("", []), (" \n", []), ("\0", []), ("*", [])),
+    ],
+)
+def test_names_paths_errors_and_numbers_are_found(
+    session: RecordedSession, query: str, found: list[str]
+):
+    session.ran("frame = load_data('/data/rain/2024.csv')")
+    session.ran(
+        "frame['mm']", printed("0.8731"), ErrorOutput(ename="KeyError", evalue="'mm'", traceback=())
+    )
+    session.ran("今年の雨量 = 1  # 🌧 a != b, 100%")
+    assert sorted(session.handles(query)) == found
+
+
+@pytest.mark.usefixtures("searched")
+def test_what_has_all_the_words_else_what_has_any(session: RecordedSession):
+    session.ran("rain + wind")
+    session.ran("wind")
+    session.ran("snow")
+    assert session.handles("rain wind") == ["out-1"]
+    assert set(session.handles("rain nowhere snow")) == {"out-1", "out-3"}
+
+
+def test_common_words_do_not_drown_a_rare_one(
+    session: RecordedSession, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recall, "MAX_RANKED", 10)
+    session.ran("pandas rare")
+    for n in range(30):
+        session.ran(f"pandas {n}")
+    assert session.handles("pandas nowhere rare") == ["out-1"]
+    assert session.handles("pandas nowhere") == [f"out-{n}" for n in range(31, 21, -1)]
+
+
+def test_of_equally_good_ones_the_later_is_first(session: RecordedSession):
+    for n in range(3):
+        session.ran("same words")
+        session.ran(f"other {n}")
+    assert session.handles("same words") == ["out-5", "out-3", "out-1"]
+
+
+def test_what_tells_more_is_before_what_is_later(session: RecordedSession):
+    session.ran("rain rain rain")
+    session.ran("rain " + "and much else that is not about it " * 20)
+    assert session.handles("rain") == ["out-1", "out-2"]
+
+
+def test_hits_of_one_group_are_one_hit(session: RecordedSession):
+    for _ in range(3):
+        session.ran("rain")
+    (hit,) = session.find("rain", lambda _row: "same")
+    assert (hit.row.handle, hit.also) == ("out-3", ("out-2", "out-1"))
+    assert session.find("rain", lambda _row: None) == []
+
+
+def test_what_was_said_and_answered_and_kept_is_found_and_nothing_else(
+    session: RecordedSession, say: Callable[..., Item], call: Callable[..., Item]
+):
+    session.turn("Where is the rain?", "c1", 7)
+    session.item(message("user", text_part("rain said")), "said")
+    session.item(message("user", text_part("rain of cells")), "cells")
+    session.item(message("user", text_part("rain of a digest")), "digest")
+    session.item(call("run_cell", "c", {"code": "rain"}))
+    session.item(say("The rain is here."))
+    session.item(say("The rain of a rewrite."), apart=True)
+    session.item(say("The rain of an earlier digest."), "digest")
+    session.outputs.keep("a text on rain")
+    rows = {hit.row.kind: hit.row for hit in session.find("rain")}
+    assert set(rows) == {"said", "answer", "text"} and len(session.find("rain")) == 3
+    said = rows["said"]
+    assert (said.turn, said.cell, said.counter, said.gone) == (1, "c1", 7, 0)
+    assert rows["answer"].turn == 1 and rows["text"].handle == "out-1"
+
+
+def test_what_was_taken_back_is_found_and_marked_and_runs_stay(
+    session: RecordedSession, say: Callable[..., Item]
+):
+    for n in (1, 2):
+        session.turn(f"say rain {n}")
+        session.ran(f"rain + {n}")
+        session.item(say(f"rain {n} it is"))
+    session.record.append(OtherLine("rewind", {"turn": 2}))
+    session.turn("say rain 3")
+    gone = {(hit.row.turn, hit.row.kind): bool(hit.row.gone) for hit in session.find("rain")}
+    assert gone == {
+        **{(1, "said"): False, (1, "answer"): False, (1, "run"): False},
+        **{(2, "said"): True, (2, "answer"): True, (2, "run"): False, (3, "said"): False},
+    }
+
+
+def test_what_is_taken_back_later_is_marked_then(session: RecordedSession):
+    session.turn("rain")
+    assert [hit.row.gone for hit in session.find("rain")] == [False]
+    session.record.append(OtherLine("rewind", {"turn": 1}))
+    assert [hit.row.gone for hit in session.find("rain")] == [True]
+
+
+def test_a_match_is_shown_with_what_is_around_it_in_one_bounded_line(session: RecordedSession):
+    session.ran("x = 1\n" * 500 + "needle = rain\n" + "y = 2\n" * 500)
+    session.ran("z" * 10_000 + " needle2")
+    (hit,) = session.find("needle")[1:]
+    assert "x = 1 needle = rain y = 2" in hit.snippet
+    for it in session.find("needle"):
+        assert "needle" in it.snippet and "\n" not in it.snippet and len(it.snippet) <= 250
+
+
+def test_of_a_very_long_run_source_and_end_are_found(session: RecordedSession):
+    end = ErrorOutput(ename="OddError", evalue="at the end", traceback=())
+    session.ran("the_source = 1", printed("x " * 2_000_000), end)
+    assert session.handles("the_source") == session.handles("OddError") == ["out-1"]
+
+
+def test_the_file_lies_beside_the_record_for_its_owner_alone_and_is_made_by_asking(
+    session: RecordedSession, tmp_path: Path
+):
+    session.ran("rain")
+    assert not session.index.file.exists()
+    session.find("rain")
+    assert session.index.file == tmp_path / "s.sqlite3"
+    assert stat.S_IMODE(session.index.file.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.jsonl", "s.sqlite3"]
+
+
+def test_only_new_lines_are_read(session: RecordedSession, monkeypatch: pytest.MonkeyPatch):
+    starts: list[int] = []
+    lines_from = recall._lines_from
+    monkeypatch.setattr(
+        recall, "_lines_from", lambda path, at: starts.append(at) or lines_from(path, at)
+    )
+    session.ran("first_run")
+    size = session.record.path.stat().st_size
+    assert session.handles("first_run") == session.handles("first_run") == ["out-1"]
+    session.ran("second_run")
+    again = Index(session.record.path)
+    assert [hit.row.handle for hit in again.search("second_run", str, 9)] == ["out-2"]
+    assert starts == [0, size]
+
+
+def test_a_torn_last_line_is_left_for_later(session: RecordedSession):
+    session.ran("first_run")
+    session.ran("second_run")
+    text = session.record.path.read_bytes()
+    for size in (len(text) - 1, len(text) - 9, text.index(b"\n") + 1):
+        session.record.path.write_bytes(text[:size])
+        assert session.handles("second_run") == [] and session.handles("first_run") == ["out-1"]
+    session.record.path.write_bytes(text)
+    assert session.handles("second_run") == ["out-2"]
+
+
+def spoil(path: Path, how: str) -> None:
+    """Do something to the index."""
+    text = path.read_bytes()
+    match how:
+        case "gone":
+            path.unlink()
+        case "empty":
+            path.write_bytes(b"")
+        case "no database":
+            path.write_bytes(b"What is this? " * 1_000)
+        case "cut off":
+            path.write_bytes(text[: len(text) // 2])
+        case "overwritten":
+            path.write_bytes(text[:4096] + b"\xff" * (len(text) - 4096))
+        case "a journal of another":
+            path.unlink()
+            path.with_name(path.name + "-journal").write_bytes(b"\xd9\xd5\x05\xf9 what")
+        case _:
+            with closing(sqlite3.connect(path, isolation_level=None)) as db:
+                db.execute(how)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("gone", "empty", "no database", "cut off", "overwritten", "a journal of another"),
+        *("PRAGMA user_version = 7", "DROP TABLE entry", "DROP TABLE words", "DROP TABLE upto"),
+        *(
+            "UPDATE upto SET at = at + 1",
+            "UPDATE upto SET at = 10000000",
+            "UPDATE upto SET mark = x''",
+        ),
+        f"PRAGMA user_version = -{recall.FORMAT}",
+    ],
+)
+def test_an_index_that_was_spoiled_is_made_anew(session: RecordedSession, how: str):
+    for n in range(50):
+        session.ran(f"rain + frame_{n}")
+    assert session.handles("frame_7") == ["out-8"]
+    spoil(session.index.file, how)
+    assert session.handles("frame_7") == ["out-8"] and len(session.find("rain")) == 20
+    assert session.index._memory is None
+    with closing(sqlite3.connect(session.index.file)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (recall.FORMAT,)
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert db.execute("SELECT count(*) FROM entry").fetchone() == (50,)
+
+
+def test_an_index_of_another_record_is_made_anew(session: RecordedSession, tmp_path: Path):
+    session.ran("rain + 1")
+    session.find("rain")
+    other = RecordedSession(tmp_path / "other.jsonl")
+    other.ran("snow and more than in the first")
+    (tmp_path / "s.sqlite3").rename(tmp_path / "other.sqlite3")
+    assert other.handles("rain") == [] and other.handles("snow") == ["out-1"]
+    other.record.close()
+
+
+def test_an_index_ahead_of_its_record_is_made_anew(session: RecordedSession):
+    session.ran("first_run")
+    size = session.record.path.stat().st_size
+    session.ran("second_run")
+    assert session.handles("second_run") == ["out-2"]
+    with session.record.path.open("r+b") as file:
+        file.truncate(size)
+    assert session.handles("second_run") == [] and session.handles("first_run") == ["out-1"]
+
+
+def test_while_another_holds_the_file_it_is_done_without(
+    session: RecordedSession, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recall, "LOCK_SECONDS", 0.01)
+    session.ran("first_run")
+    session.find("first_run")
+    with closing(sqlite3.connect(session.index.file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert session.handles("first_run") == ["out-1"]
+        session.ran("second_run")
+        assert session.handles("second_run") == ["out-2"]
+        other.execute("ROLLBACK")
+        assert other.execute("SELECT count(*) FROM entry").fetchone() == (1,)
+
+
+@pytest.mark.usefixtures("searched")
+def test_where_no_file_can_be_made_it_is_done_without(session: RecordedSession):
+    session.index.file.mkdir()
+    session.ran("first_run")
+    assert session.handles("first_run") == ["out-1"]
+    session.ran("second_run")
+    assert session.handles("second_run") == ["out-2"]
+    session.record.path.write_bytes(session.record.path.read_bytes().replace(b"first", b"third"))
+    assert session.handles("first_run") == [] and session.handles("third_run") == ["out-1"]
+
+
+def test_where_fts5_comes_or_goes_the_index_is_made_anew(
+    session: RecordedSession, monkeypatch: pytest.MonkeyPatch
+):
+    session.ran("rain")
+    with monkeypatch.context() as patch:
+        patch.setattr(recall, "has_fts5", lambda _db: False)
+        assert session.handles("rain") == ["out-1"]
+        assert session.handles("ain") == ["out-1"]
+        with closing(sqlite3.connect(session.index.file)) as db:
+            assert db.execute("SELECT * FROM sqlite_master WHERE name = 'words'").fetchall() == []
+    assert session.handles("rain") == ["out-1"]
+    with closing(sqlite3.connect(session.index.file)) as db:
+        assert db.execute("SELECT name FROM sqlite_master WHERE name = 'words'").fetchall()
+
+
+def test_a_record_that_cannot_be_read_is_said(session: RecordedSession):
+    session.ran("rain")
+    with session.record.path.open("ab") as file:
+        file.write(b'{"no": "kind"}\n')
+    with pytest.raises(RecordError, match=r"s\.jsonl, byte \d+: not a line of a session record"):
+        session.find("rain")
+    session.record.path.unlink()
+    with pytest.raises(RecordError, match="cannot be read"):
+        session.find("rain")
+
+
+def test_deep_lines_and_lone_surrogates_are_read(session: RecordedSession):
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"deep": deep}
+    session.record.append(OtherLine("of another version", deep))
+    session.ran("first_run")
+    session.ran(f"second_run = '{ODD}'")
+    session.ran("third_run")
+    assert session.handles("run") and session.handles("third_run") == ["out-3"]
+    assert session.handles("second_run \ud800") == ["out-2"]
+
+
+WORD = st.text(st.characters(blacklist_categories=()), min_size=1, max_size=30).filter(
+    lambda word: len(word.split()) == 1 and word.split()[0] == word and "\0" not in word
+)
+
+
+@pytest.mark.usefixtures("searched")
+@given(st.lists(st.tuples(WORD, st.text(max_size=60)), min_size=1, max_size=4))
+@settings(suppress_health_check=list(HealthCheck), max_examples=60)
+def test_every_word_of_a_source_finds_it(tmp_path: Path, sources: list[tuple[str, str]]):
+    path = tmp_path / "s.jsonl"
+    path.unlink(missing_ok=True)
+    session = RecordedSession(path)
+    for word, rest in sources:
+        session.ran(f"before {word} after {rest}")
+    for number, (word, _) in enumerate(sources, 1):
+        assert f"out-{number}" in session.handles(word)
+    session.record.close()
+
+
+@pytest.mark.usefixtures("searched")
+@given(
+    st.text(st.characters(blacklist_categories=()), max_size=200)
+    | st.text("\"'*^(){}:+-!\0 ANDORNEAT\\%_", max_size=60)
+    | st.sampled_from(
+        ['"', "a" * 100_000, "a " * 50_000, "- " * 999, 'a" OR "b', "text: a", "NEAR("]
+    )
+)
+@settings(suppress_health_check=list(HealthCheck), max_examples=150)
+def test_no_query_fails(tmp_path: Path, query: str):
+    path = tmp_path / "s.jsonl"
+    if not path.exists():
+        session = RecordedSession(path)
+        session.ran("a = 1")
+        session.ran("b NEAR c")
+        session.record.close()
+    assert len(Index(path).search(query, str, 5)) <= 2
+
+
+def test_calls_beside_each_other_find_what_was_there_before_them(
+    session: RecordedSession, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recall, "LOCK_SECONDS", 0.0)  # they wait for each other, not for the file
+    lost: list[str] = []
+
+    def ask() -> None:
+        for n in range(1, 30):
+            handle = f"out-{min(n, len(session.outputs.handles))}"
+            if handle not in session.handles(f"frame_{handle[4:]}"):
+                lost.append(handle)
+
+    session.ran("frame_1")
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for n in range(2, 40):
+        session.ran(f"frame_{n}")
+    for thread in threads:
+        thread.join()
+    assert lost == []
+    assert session.index._memory is None
