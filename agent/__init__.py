@@ -1,1 +1,1 @@
-"""The agent: loop, wire, conversation, tools, policy. Knows no IPython, Jupyter or widget."""
+"""The agent: loop, requests, conversation, tools, policy. Knows no IPython, Jupyter or widget."""

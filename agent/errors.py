@@ -1,7 +1,7 @@
-"""The failures a user is told about, one tree. Knows nothing of where they are shown.
+"""The failures that a user sees, as one tree. Knows nothing of where they are shown.
 
     AgentError
-    ├── UsageError          what was typed cannot be understood
+    ├── UsageError          the typed line cannot be understood
     ├── SettingsError       a setting is wrong; names the place it came from
     ├── RecordError         a session's log cannot be read or written
     ├── TurnInterrupted     the user stopped the turn
@@ -17,9 +17,9 @@
         ├── RateLimitError          429, to be tried again
         ├── QuotaError              429 that waiting does not cure
         ├── ServerFaultError        5xx, or a response that failed
-        ├── ProtocolError           what came is not the Responses API
+        ├── ProtocolError           the answer is not of the Responses API
         ├── StreamBrokenError       the stream stopped before its end, or fell silent
-        ├── ResponseGoneError       the server no longer holds what a request goes on from
+        ├── ResponseGoneError       the server no longer holds the response to go on from
         ├── NoWebSocketError        there is only HTTP
         └── IncompleteError         the model's answer was cut off at its own limit
 
@@ -39,21 +39,21 @@ class AgentError(Exception):
         return f"{self.message} {self.hint}".strip()
 
     def _render_traceback_(self) -> list[str]:
-        """What a shell prints instead of our frames (a protocol of `InteractiveShell`)."""
+        """The lines a shell prints instead of our frames (a protocol of `InteractiveShell`)."""
         lines = [f"{type(self).__name__}: {self.message}"]
         return [*lines, f"→ {self.hint}"] if self.hint else lines
 
 
 class UsageError(AgentError):
-    """What was typed cannot be understood."""
+    """The typed line cannot be understood."""
 
 
 class SettingsError(AgentError):
-    """A setting is wrong; the message names the place it came from."""
+    """A setting is wrong. The message names the place it came from."""
 
 
 class RecordError(AgentError):
-    """A session's log cannot be read or written; the message names file and line."""
+    """A session's log cannot be read or written. The message names file and line."""
 
 
 class TurnInterrupted(AgentError):
@@ -114,7 +114,7 @@ class RateLimitError(ModelError):
 
 
 class QuotaError(ModelError):
-    """The account has no quota left; waiting does not cure it."""
+    """The account has no quota left. Waiting does not help."""
 
 
 class ServerFaultError(ModelError):
@@ -124,7 +124,7 @@ class ServerFaultError(ModelError):
 
 
 class ProtocolError(ModelError):
-    """What came back is not the Responses API."""
+    """The answer is not of the Responses API."""
 
 
 class StreamBrokenError(ModelError):
@@ -140,7 +140,7 @@ class ResponseGoneError(ModelError):
 
 
 class NoWebSocketError(ModelError):
-    """The server speaks no WebSocket: HTTP takes its place, and that is said."""
+    """The server offers no WebSocket. HTTP takes its place, and a notice says so."""
 
 
 class IncompleteError(ModelError):

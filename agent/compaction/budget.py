@@ -1,4 +1,4 @@
-"""Room in the model's window: how much there is, and how much a compaction leaves. Only reckons."""
+"""Tokens of the model's window: how many there are, and how many a compaction leaves. Pure."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,40 +8,43 @@ from ..session import Session
 from ..text.tokens import estimate
 
 NOTES_SHARE = 0.75
-"""Of the part of the window that is too full: from there on notes are made in the background."""
+"""Share of the too-full part of the window from which on notes are made in the background."""
 
 MIN_KEPT_SHARE = 0.25
-"""Part of what the fixed fields leave of a window that a compaction leaves, at least."""
+"""Least share that a compaction leaves, of a window without the fixed fields."""
 
 MIN_KEPT_TOKENS = 500
-"""Tokens of history that a compaction that is asked for leaves, at least."""
+"""Least tokens of history that a compaction leaves when you ask for it."""
 
 Why = Literal["full", "overflow", "asked"]
 
 
 @dataclass(frozen=True, slots=True)
 class WindowBudget:
-    """A window of `window` tokens. `fixed`: ours of the fields; `factor`: the server's for ours."""
+    """A window of `window` tokens, as the server counts.
+
+    `fixed`: tokens of the request's fields, as we count. `factor`: server tokens for one of ours.
+    """
 
     window: int
     fixed: int
     factor: float
 
     def holds(self, part: float) -> int:
-        """Our tokens of history that fill that part of the window."""
+        """Tokens of history, as we count, that fill that part of the window."""
         return self.tokens(part) - self.fixed
 
     def tokens(self, part: float) -> int:
-        """Our tokens for that part of the window, whatever is in it."""
+        """Tokens of that part of the window, as we count, whatever is in it."""
         return int(self.window * part / self.factor)
 
     def target(self, part: float) -> int:
-        """Our tokens of history after a compaction."""
+        """Tokens of history after a compaction, as we count."""
         return max(self.holds(part), int(self.holds(1.0) * MIN_KEPT_SHARE))
 
 
 def window_budget(session: Session, fields: bytes) -> WindowBudget | None:
-    """The room there is; None where nobody knows the model's window."""
+    """The budget, or None when the model's window is not known."""
     conversation = session.conversation
     known = [
         it for it in (session.settings.window or session.target.window, conversation.window) if it
@@ -54,12 +57,12 @@ def window_budget(session: Session, fields: bytes) -> WindowBudget | None:
 
 
 def target_of(session: Session, fields: bytes) -> int:
-    """Our tokens of history that a compaction leaves."""
+    """Tokens of history that a compaction leaves, as we count."""
     return target(session, budget_or_size(session, fields), "full")
 
 
 def budget_or_size(session: Session, fields: bytes) -> WindowBudget:
-    """The room there is; where nobody knows the window, what is taken is taken for all of it."""
+    """The budget. If the window is not known, the present size counts as the whole window."""
     fixed = estimate(read_by_model(fields))
     return window_budget(session, fields) or WindowBudget(
         session.conversation.size(fixed), fixed, 1.0
@@ -67,7 +70,7 @@ def budget_or_size(session: Session, fields: bytes) -> WindowBudget:
 
 
 def target(session: Session, room: WindowBudget, why: Why) -> int:
-    """Our tokens of history after a compaction; when it is asked for, a part of what there is."""
+    """Tokens of history after a compaction. If you asked for it, at most a part of the present."""
     left = room.target(session.settings.compact_to)
     if why == "asked":
         now = int(session.conversation.history.tokens * session.settings.compact_to)
@@ -76,6 +79,6 @@ def target(session: Session, room: WindowBudget, why: Why) -> int:
 
 
 def full_share(session: Session) -> float:
-    """The part of the window that is too full for us; a server's own compaction comes before."""
+    """The part of the window at which we compact. A server's own compaction comes earlier."""
     at = session.settings.compact_at
     return (1 + at) / 2 if session.settings.compaction == "server" else at

@@ -1,7 +1,7 @@
-"""The index of cell runs, by levels: the latest a line each, older ones by tens, hundreds, …
+"""The index of cell runs: a line for each late run, and for older ones a line for 10, 100, … runs.
 
-A range is always the same runs and the same line, so that folding an old one changes no newer one.
-Pure; knows neither what runs showed nor where they are kept.
+A range always has the same runs and the same line. So folding old runs changes no newer line.
+Pure. Knows neither the outputs of runs nor where they are kept.
 """
 
 from collections import Counter
@@ -11,21 +11,21 @@ from ..conversation.runs import RunLog, RunSummary, Together
 from ..text.tokens import estimate
 
 KEEPS = (100, 50, 20, 10, 5, 2, 1)
-"""How many lines of each level there are, at least; the first that fits is taken."""
+"""Least lines of each level. The first of these numbers whose lines fit is taken."""
 
 MAX_RANGE_NAMES, MAX_RANGE_OUTCOMES = 6, 4
 """Most names and most outcomes of one range."""
 
 LARGE_RUN_TOKENS = 100
-"""Tokens of a run from which on its size is told."""
+"""Tokens above which a run's line names its size."""
 
 BASE = 10
 
 RunSpan = tuple[int, int]
-"""Where a row of runs starts and ends, counted from 0."""
+"""Where a sequence of runs starts and ends, counted from 0."""
 
 Besides = Callable[[RunSummary], str | None]
-"""What besides is to be said of a run; None when the person hides it."""
+"""An addition to the line of a run, or None when the person hides the run."""
 
 
 def index_lines(runs: RunLog, upto: int, budget: int, besides: Besides) -> list[str]:
@@ -38,7 +38,7 @@ def index_lines(runs: RunLog, upto: int, budget: int, besides: Besides) -> list[
 
 
 def _coarser(runs: RunLog, spans: list[RunSpan], budget: int, besides: Besides) -> list[str]:
-    """Lines for a very small window: the oldest spans become one, more of them until it fits."""
+    """Lines for a very small window: the oldest spans become one, and more until all fit."""
     while len(spans) > 1:
         half = len(spans) // 2 or 1
         spans = [(0, spans[half][1]), *spans[half + 1 :]]
@@ -49,7 +49,7 @@ def _coarser(runs: RunLog, spans: list[RunSpan], budget: int, besides: Besides) 
 
 
 def _fitting(runs: RunLog, spans: list[RunSpan], budget: int, besides: Besides) -> list[str] | None:
-    """Lines for these spans, if they fit. Looks at no more of them than would."""
+    """Lines for these spans, if they fit. It stops at the first that does not."""
     lines = list[str]()
     for line in _newest_first(runs, spans, besides):
         budget -= estimate(line)
@@ -60,9 +60,10 @@ def _fitting(runs: RunLog, spans: list[RunSpan], budget: int, besides: Besides) 
 
 
 def ranges(upto: int, keep: int) -> list[RunSpan]:
-    """`range(upto)` as spans of 1, 10, 100 … numbers, each beginning at a multiple of its length.
+    """`range(upto)` as spans of 1, 10, 100 … numbers. Each starts at a multiple of its length.
 
-    From the end, `keep` to `keep + 9` spans of each length, but for the longest: all that is left.
+    From the end there are `keep` to `keep + 9` spans of each length. The longest spans take the
+    rest.
     """
     found: list[RunSpan] = []
     end, size = upto, 1
@@ -74,7 +75,7 @@ def ranges(upto: int, keep: int) -> list[RunSpan]:
 
 
 def run_line(head: RunSummary, besides: str = "") -> str:
-    """One run in a line."""
+    """The line of one run."""
     outcome = f"{head.status} {head.error}".strip()
     bound = f"; bound {', '.join(head.bound)}" if head.bound else ""
     size = f", {head.tokens:,} tokens" if head.tokens > LARGE_RUN_TOKENS else ""
@@ -91,9 +92,9 @@ def _newest_first(runs: RunLog, spans: Sequence[RunSpan], besides: Besides) -> I
 
 
 def _together(runs: RunLog, start: int, end: int, besides: Besides) -> Together | None:
-    """What is told of these runs together; None when the person hides them all.
+    """A summary of these runs together, or None when the person hides them all.
 
-    A row of 10, 100, … is always the same runs, so that it is put together once.
+    A range of 10, 100, … always has the same runs, so its summary is made once.
     """
     size = BASE
     while size * BASE <= end - start:

@@ -1,7 +1,7 @@
-"""From a window to a shorter one, in one rewrite, by cells. Pure: what goes is kept elsewhere.
+"""From a window to a shorter one, in one rewrite, by cells. Pure: others keep what is left out.
 
-In this order, until it fits: runs that were superseded; the bulk of old outputs; old images; then
-the oldest cells and turns become entries of the digest. Asks no model and knows no record.
+First superseded runs go, then the bulk of old outputs, then old images, until the window fits.
+Then the oldest cells and turns become entries of the digest. Asks no model and knows no record.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,18 +36,18 @@ from .units import (
 )
 
 MAX_ANSWER_TOKENS = 80
-"""Most tokens of an answer that is kept beside what was asked."""
+"""Most tokens of an answer in the digest."""
 
 RECENT_SHARE = 0.5
-"""Part of the room for what is latest: its outputs and images are the last to be cut."""
+"""Part of the budget for the latest units. Their outputs and images are the last to be cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompactionInput:
-    """What is known beside the window.
+    """The input of a compaction, beside the window.
 
-    `turn`: the present one. `facts`: of the place, as told. `names`: a line for each live variable,
-    the latest last.
+    `turn`: the present one. `facts`: of the environment, as the model knows them. `names`: a line
+    for each live variable, the latest last.
     """
 
     validity: Validity
@@ -60,11 +60,11 @@ class CompactionInput:
 
     @property
     def runs(self) -> RunLog:
-        """All of the session."""
+        """All runs of the session."""
         return self.validity.runs
 
     def besides(self, head: RunSummary) -> str | None:
-        """What the index says of a run besides; None of one that is hidden."""
+        """An addition to the line of a run in the index, or None if the run is hidden."""
         if self.validity.hides(head):
             return None
         mark = self.validity.mark(head.handle)
@@ -73,7 +73,7 @@ class CompactionInput:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What became of entries: of how many runs and turns only the digest tells, and so on."""
+    """Counts of units that were left out or cut. `runs` and `turns` are only in the digest now."""
 
     superseded: int = 0
     cut: int = 0
@@ -82,7 +82,7 @@ class Dropped:
     turns: int = 0
 
     def words(self) -> str:
-        """The same for people."""
+        """The counts in words, for people."""
         told = (
             (self.superseded, "superseded run", "superseded runs"),
             (self.cut, "long output cut", "long outputs cut"),
@@ -96,7 +96,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class CompactedWindow:
-    """The new window. `tokens`: of it, about; `folded`: how many units only the digest tells of."""
+    """The new window. `tokens`: about how many it has. `folded`: units that became the digest."""
 
     entries: tuple[Entry, ...]
     digest: Digest
@@ -108,9 +108,9 @@ class CompactedWindow:
 def shorten(
     entries: Sequence[Entry], known: CompactionInput, room: int, keep: KeepText
 ) -> CompactedWindow:
-    """The window in at most about `room` tokens, where that can be.
+    """The window in at most about `room` tokens, if possible.
 
-    What the person said last, the last sample and what is pinned stay whole.
+    The present prompt, the last sample and pinned cells and turns stay whole.
     """
     work = _work(entries, known, room)
     work.drop_superseded()
@@ -125,7 +125,7 @@ def shorten(
 
 
 def rebuild(entries: Sequence[Entry], known: CompactionInput, room: int) -> CompactedWindow:
-    """The window with a digest made anew; nothing is left out."""
+    """The window with a new digest. Nothing is left out."""
     return _work(entries, known, room).folded(0)
 
 
@@ -136,7 +136,7 @@ def _work(entries: Sequence[Entry], known: CompactionInput, room: int) -> "_Rewr
 
 
 class _Rewrite:
-    """A window on its way: `units`, what each costs, what was done to them."""
+    """A window while it is rewritten: its units, the cost of each, and counts of the changes."""
 
     def __init__(
         self, units: list[Unit], head: list[Entry], known: CompactionInput, room: int
@@ -151,7 +151,7 @@ class _Rewrite:
         self._bare = self._cost_of_digest(0)
 
     def drop_superseded(self) -> None:
-        """Without the person's runs that a later run of the same cell took the place of."""
+        """Drop the person's runs that a later run of the same cell superseded."""
         if self._fits():
             return
         after = self._known.validity.after
@@ -168,7 +168,7 @@ class _Rewrite:
         self.costs = [tokens_of(unit) for unit in kept]
 
     def recent(self) -> int:
-        """The first unit of those that are latest."""
+        """The index of the first of the latest units."""
         left = int(self._room * RECENT_SHARE)
         for at in reversed(range(len(self.units))):
             left -= self.costs[at]
@@ -177,7 +177,7 @@ class _Rewrite:
         return 0
 
     def shrink(self, smaller: Callable[[Unit], Smaller], what: str, upto: int) -> None:
-        """Make units before `upto` smaller, the oldest first, until all fits."""
+        """Make units before `upto` smaller, the oldest first, until the window fits."""
         for at in range(upto):
             if self._fits():
                 return
@@ -189,7 +189,7 @@ class _Rewrite:
                 self.units[at], self.costs[at] = done.unit, tokens_of(done.unit)
 
     def boundary(self) -> int:
-        """The first unit that is not folded."""
+        """The index of the first unit that is not folded into the digest."""
         if self._fits() or not self.units:
             return 0
         first = last = len(self.units) - 1
@@ -200,18 +200,18 @@ class _Rewrite:
         while first > 0 and left - self._cost_when_kept(first - 1) >= digest:
             first -= 1
             left -= self._cost_when_kept(first)
-        # The digest of fewer runs may be the longer one: they are not folded into ranges yet.
+        # A digest of fewer runs may be longer, because they are not folded into ranges yet.
         while first < last and left < self._cost_of_digest(first):
             left += self._cost_when_kept(first)
             first += 1
         return first
 
     def _cost_when_kept(self, at: int) -> int:
-        """Tokens of a unit, but for those that stay anyway."""
+        """Tokens of a unit, or 0 if it stays anyway."""
         return 0 if self._stays(self.units[at]) else self.costs[at]
 
     def folded(self, boundary: int) -> CompactedWindow:
-        """The window from there on, what stays before it, and a digest of the rest."""
+        """The units from `boundary` on, those before it that stay, and a digest of the rest."""
         gone = [unit for unit in self.units[:boundary] if not self._stays(unit)]
         digest = self._digest(boundary)
         item = message("user", text_part(digest.text))
@@ -241,7 +241,7 @@ class _Rewrite:
         return estimate(self._digest(boundary).text)
 
     def _digest(self, boundary: int) -> Digest:
-        """The digest that stands for the units before `boundary`, and for the earlier digest."""
+        """The digest of the units before `boundary` and of the earlier digest."""
         known, earlier = self._known, self._known.digest
         upto = self._runs_before(boundary)
         said = [*(earlier.said if earlier else ()), *self._said(boundary)]
@@ -262,7 +262,7 @@ class _Rewrite:
         return make_digest(parts, self._room)
 
     def _runs_before(self, boundary: int) -> int:
-        """How many runs, from the first, the digest lists: those before any that is not folded."""
+        """How many runs the digest lists: from the first up to one that is not folded."""
         runs, before = self._known.runs, self._known.digest.upto if self._known.digest else 0
         if boundary == 0:
             return before
@@ -291,7 +291,7 @@ class _Rewrite:
 
 
 def _standing(entries: Sequence[Entry], known: CompactionInput) -> list[Entry]:
-    """What holds throughout: the project's instructions and the place, the latest of each."""
+    """The project's instructions and the environment, the latest of each. They always stay."""
     docs = [entry for entry in entries if entry.kind == "instructions"][-1:]
     place = [entry for entry in entries if entry.kind == "place"]
     if not place:
@@ -302,7 +302,7 @@ def _standing(entries: Sequence[Entry], known: CompactionInput) -> list[Entry]:
 
 
 def _answers(entries: Iterator[Entry]) -> Iterator[tuple[int, str]]:
-    """Of each turn the start of the last thing the model said."""
+    """For each message of the model, its turn and its text, cut. The last of a turn counts."""
     for entry in entries:
         if isinstance(entry.item, Message) and entry.kind == "model" and entry.item.text.strip():
             yield (
@@ -312,12 +312,12 @@ def _answers(entries: Iterator[Entry]) -> Iterator[tuple[int, str]]:
 
 
 def _said_text(item: Message) -> str:
-    """The person's own words: the first part; what was attached is in the record."""
+    """The person's own words, which are the first part. Attachments are in the record."""
     return item.content if isinstance(item.content, str) else item.content[0].text or ""
 
 
 def _names(lines: Sequence[str], budget: int) -> list[str]:
-    """The latest names that fit, in their order, and how many others there are."""
+    """The lines of the latest variables that fit, in order, and the number of the others."""
     kept: list[str] = []
     for line in reversed(lines):
         budget -= estimate(line) + 1

@@ -1,6 +1,6 @@
-"""The parts of a window that stay or go together, and how one is made smaller. Pure.
+"""The units of a window, which stay or go as a whole, and how one is made smaller. Pure.
 
-A call and its output are never parted, nor reasoning from what follows it. Knows no digest.
+A call stays with its output, and reasoning with the items after it. Knows no digest.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,19 +13,19 @@ from ..protocol.verbatim_json import loads
 from ..text.tokens import cut_middle, estimate
 
 KeepText = Callable[[str, int], str]
-"""Keeps a text of a turn that is about to be cut; the handle it can be read by."""
+"""Keeps the text of a turn (its number) that is about to be cut. Returns the text's handle."""
 
 Unit = tuple[Entry, ...]
 
 CUT_TEXT_TOKENS = 200
-"""Tokens that are left of a text that is cut."""
+"""Tokens left of a text that is cut."""
 
 LONG_TEXT_TOKENS = 400
-"""Tokens of a text that is worth cutting."""
+"""Tokens above which a text is cut."""
 
 
 def units_of(entries: Sequence[Entry]) -> list[Unit]:
-    """The entries in units: a sample with its calls and their outputs, or one of anything else."""
+    """The entries in units: a sample with its calls and their outputs, or one other entry."""
     units: list[list[Entry]] = []
     for entry in entries:
         last = units[-1][-1].kind if units else None
@@ -44,24 +44,27 @@ def tokens_of(entries: Sequence[Entry]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Smaller:
-    """A unit made smaller, and how many of its entries were."""
+    """A unit made smaller, and the number of its entries that changed."""
 
     unit: Unit
     changed: int
 
 
 def without_bulk(unit: Unit, keep: KeepText) -> Smaller:
-    """With head and tail of long texts of outputs and cells."""
+    """The unit with only head and tail of long texts of outputs and cells."""
     return _each(unit, lambda entry: _cut(entry, keep))
 
 
 def without_images(unit: Unit) -> Smaller:
-    """With words in the place of images."""
+    """The unit with a line of text in place of images."""
     return _each(unit, _imageless)
 
 
 def replaced_by(unit: Unit, after: Callable[[str], str | None]) -> Smaller:
-    """With one line in the place of outputs of runs that were superseded (`after`: by which)."""
+    """The unit with one line in place of each output of a superseded run.
+
+    `after`: the handle of the run that superseded a run.
+    """
 
     def short(entry: Entry) -> Entry:
         later = after(entry.run) if entry.run else None

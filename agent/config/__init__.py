@@ -1,1 +1,1 @@
-"""What a session is told to be: settings in layers, and the project around it."""
+"""The configuration of a session: settings in layers, and the project around it."""

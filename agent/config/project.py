@@ -35,8 +35,8 @@ def find_in_project(cwd: Path, name: str) -> Path | None:
 def read_docs(cwd: Path, user_folder: Path, budget: int) -> tuple[Doc, ...]:
     """The AGENTS.md texts that hold in `cwd`: the user's own first, then from the root down.
 
-    `budget`: bytes over all project files together; the file that crosses it is cut, later ones
-    are left out. The user's own file is not counted.
+    `budget`: bytes of all project files together. The file that exceeds it is cut, and later
+    ones are left out. The user's own file is not counted.
     """
     docs = [doc for doc in [_read_doc(user_folder, budget=None)] if doc]
     for folder in project_folders(cwd):

@@ -22,9 +22,9 @@ from .project import find_in_project
 FILE_NAME = "inkernel.toml"
 PREFIX = "INKERNEL_"
 SCRIPTED = "scripted:"
-"""How a model's name begins when a script file plays it."""
+"""The prefix of a model's name when a script file plays the model."""
 PRIVATE = ("base_url", "provider", "api_key_env", "api_key_command", "store", "data_dir")
-"""Where a key is sent, what is run for it, and where data stays: never a project's choice."""
+"""A project may not choose where a key is sent, what prints it, or where data is kept."""
 
 _SECRET = re.compile(r"//[^/]*@")
 _SERVER = ("base_url", "provider")
@@ -137,7 +137,7 @@ def read_file(path: Path, private: bool) -> Layer:
         return Layer(str(path), {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(
-            f"{path} cannot be read: {error}.", "Mend or remove the file."
+            f"{path} cannot be read: {error}.", "Correct or remove the file."
         ) from None
     for key in PRIVATE:
         if key in values and not private:
@@ -164,7 +164,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
 
 
 def read_layers(cwd: Path, user_folder: Path, environ: Mapping[str, str]) -> list[Layer]:
-    """All layers that lie outside the session, weakest first. Raises SettingsError."""
+    """All layers from outside the session, weakest first. Raises SettingsError."""
     own = read_file(user_folder / FILE_NAME, private=True)
     path = find_in_project(cwd, FILE_NAME)
     project = read_file(path, private=False) if path else Layer(FILE_NAME, {})
@@ -174,7 +174,7 @@ def read_layers(cwd: Path, user_folder: Path, environ: Mapping[str, str]) -> lis
 def choose(layers: Sequence[Layer]) -> Chosen:
     """Merge layers, weakest first. Raises SettingsError naming the layer that is wrong.
 
-    A key goes only to the server it was named with: a layer that names another forgets the key.
+    A key goes only to the server it was named with. A layer that names another server drops it.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -211,7 +211,7 @@ def _check(layer: Layer) -> None:
         name = first["loc"][0]
         given = "[…]" if name in _KEY else _SECRET.sub("//[…]@", repr(first["input"]))
         raise SettingsError(
-            f"{layer.origin}: {name} = {given} will not do: {what}.",
+            f"{layer.origin}: {name} = {given} is not valid: {what}.",
             "`%agent config` shows every setting.",
         ) from None
 

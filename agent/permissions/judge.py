@@ -4,9 +4,9 @@ from ..protocol.actions import Action, Policy, Verdict
 
 
 def judge(action: Action, policy: Policy) -> Verdict:
-    """The verdict on `action`. Looking is always allowed; all else follows the policy.
+    """The verdict on `action`. Reading is always allowed. All else follows the policy.
 
-    The first branch that applies decides: a rule, an approval or a budget is one more.
+    The first branch that applies decides. A rule, an approval or a budget is one more branch.
     """
     if action.reads_only:
         return Verdict(decision="allow", reason="reads only")

@@ -1,4 +1,4 @@
-"""What a tool call would touch, what a policy is, and what a verdict says. Values only.
+"""The effects of a tool call, the policies, and the verdict. Values only.
 
 Knows neither how a verdict is reached nor who is asked.
 """
@@ -16,7 +16,7 @@ MEANING: dict[Policy, str] = {
     "ask": "ask: the person is asked before each step, and may say no",
     "deny": "deny: no code runs; you may look at variables",
 }
-"""What the model is told of each."""
+"""The words for the model about each policy."""
 
 STRICTNESS: tuple[Policy, ...] = ("auto", "ask", "deny")
 
@@ -32,12 +32,12 @@ Effect = Literal[
     "spawn",
     "control_computer",
 ]
-"""One kind of thing that a call does. `look`: it changes nothing and runs no user code."""
+"""One kind of thing that a call does. `look`: it changes nothing and runs no code of yours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Touches:
-    """The effects of a call; paths, hosts and the command where they are known beforehand."""
+    """The effects of a call, and paths, hosts and command if they are known beforehand."""
 
     effects: frozenset[Effect]
     paths: tuple[str, ...] = ()
@@ -46,20 +46,20 @@ class Touches:
 
     @property
     def reads_only(self) -> bool:
-        """It needs no approval and may run beside others."""
+        """True if the call needs no approval and may run beside others."""
         return self.effects <= {"look"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action(Touches):
-    """A tool call as policy and person see it."""
+    """A tool call, as the policy and the person see it."""
 
     tool: str
     arguments: dict[str, Any]
 
 
 class Verdict(BaseModel):
-    """Allow, ask or deny, for one action: why, and who said so (`policy`, `user`, `nobody`)."""
+    """Allow, ask or deny one action: the reason, and who decided (`policy`, `user`, `nobody`)."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""Cell runs and what they put out, in nbformat's own terms. Knows no shell and no notebook file.
+"""Cell runs and their outputs, in nbformat's own terms. Knows no shell and no notebook file.
 
 Loads without pydantic, which reads and writes these values inside events and records.
 """
@@ -9,7 +9,7 @@ from typing import Any, Literal
 StreamName = Literal["stdout", "stderr"]
 
 _READ = {"extra": "forbid"}
-"""How pydantic reads a value: without fields that nobody knows."""
+"""Pydantic refuses a value with unknown fields."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class StreamOutput:
 class DisplayOutput:
     """A MIME bundle that was displayed, or the value of a cell's last expression (`result`).
 
-    `display_id`: by which it can be updated.
+    `display_id`: the id for updates of it.
     """
 
     __pydantic_config__ = _READ
@@ -41,7 +41,7 @@ class DisplayOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorOutput:
-    """An exception that ended the run. `traceback`: the shell's own lines, with ANSI colours."""
+    """The exception that ended the run. `traceback`: the shell's own lines, with ANSI colours."""
 
     __pydantic_config__ = _READ
 
@@ -58,9 +58,9 @@ Output = StreamOutput | DisplayOutput | ErrorOutput
 class CellRun:
     """One execution of code in the live namespace, by the user or by the agent.
 
-    `bound`, `deleted`: names the run bound or rebound, and removed, sorted. `seconds`: wall time.
-    `count`: In [count]. `limit`: seconds after which it was stopped. `stuck`: it ran on all the
-    same; what it did after that is not here.
+    `bound`, `deleted`: the names that the run bound or rebound, and removed, sorted. `seconds`:
+    wall time. `count`: In [count]. `limit`: seconds after which it was stopped. `stuck`: it ran on
+    in spite of that, and later outputs are not here.
     """
 
     __pydantic_config__ = _READ

@@ -1,11 +1,11 @@
-"""What a turn tells its host while it runs: a closed union, one JSON object each.
+"""The events of a running turn, for its host: a closed union, one JSON object each.
 
-A host matches on the class and ends in `assert_never`; `inkernel exec --json` prints one a line.
-The order within a turn: TurnStarted; for each sample SampleStarted, deltas and ItemDone as they
-come, SampleEnded; for each call ApprovalNeeded (when a person is asked), Judged, ToolStarted,
-OutputShown, OutputUpdated, OutputCleared, ToolCalled while code runs (and later, of what it left
-running), ToolEnded; Retrying, Notice, and Compacting followed by Compacted in between; TurnEnded
-last, always.
+A host matches on the class and ends in `assert_never`. `inkernel exec --json` prints one a line.
+TurnStarted comes first, and TurnEnded always last. A sample is SampleStarted, deltas and ItemDone
+as they come, and SampleEnded. A call is ApprovalNeeded (when a person is asked), VerdictGiven,
+ToolStarted, and ToolEnded. Its code sends OutputShown, OutputUpdated, OutputCleared and ToolCalled
+while it runs, which may be after the end. Retrying, Notice, and Compacting followed by Compacted
+come in between.
 """
 
 from typing import Annotated, Any, Literal, cast
@@ -41,7 +41,7 @@ class _Event(BaseModel):
 
 
 def _as_item(value: Any) -> Any:
-    """An event read back from JSON has its item as it was."""
+    """The item of an event that is read back from JSON."""
     return parse_item(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
 
 
@@ -57,7 +57,7 @@ class TurnStarted(_Event):
 
 
 class SampleStarted(_Event):
-    """A request is on its way: the `sample`-th of this turn (from 1), `size` bytes."""
+    """A request of `size` bytes is on its way. `sample`: its number in this turn, from 1."""
 
     event: Literal["sample_started"] = "sample_started"
     sample: int
@@ -65,7 +65,7 @@ class SampleStarted(_Event):
 
 
 class ReasoningDelta(_Event):
-    """More of the reasoning summary; `part` counts its paragraphs from 0."""
+    """More of the reasoning summary. `part` counts its paragraphs from 0."""
 
     event: Literal["reasoning_delta"] = "reasoning_delta"
     text: str
@@ -73,7 +73,7 @@ class ReasoningDelta(_Event):
 
 
 class TextDelta(_Event):
-    """More of what the model says."""
+    """More of the model's answer."""
 
     event: Literal["text_delta"] = "text_delta"
     text: str
@@ -89,10 +89,10 @@ class CallDelta(_Event):
 
 
 class HostedProgress(_Event):
-    """What runs at the server goes on, an item not yet done. `kind`: the item's type.
+    """Progress of a tool that runs at the server. `kind`: the type of its item, not yet done.
 
-    `status`: what it is at (`in_progress`, `searching`, …), empty when only `text` grows: more of
-    the code, input or arguments it is given.
+    `status`: `in_progress`, `searching`, …, or empty when only `text` grows. `text`: more of the
+    tool's code, input or arguments.
     """
 
     event: Literal["hosted_progress"] = "hosted_progress"
@@ -119,7 +119,7 @@ class SampleEnded(_Event):
 
 
 class ApprovalNeeded(_Event):
-    """A person is being asked; the turn waits. `name` and `arguments`: what of."""
+    """A person is asked, and the turn waits. `name` and `arguments`: of the call."""
 
     event: Literal["approval_needed"] = "approval_needed"
     call_id: str
@@ -146,7 +146,7 @@ class ToolStarted(_Event):
 
 
 class OutputShown(_Event):
-    """Running code put something out. Sent by the host's `run_code` at once, not by the loop."""
+    """Running code produced an output. The host's `run_code` sends this at once, not the loop."""
 
     event: Literal["output_shown"] = "output_shown"
     call_id: str
@@ -154,7 +154,7 @@ class OutputShown(_Event):
 
 
 class OutputUpdated(_Event):
-    """What was displayed under `output.display_id` is this now. Sent as OutputShown is."""
+    """The display with `output.display_id` now has this output. Sent like OutputShown."""
 
     event: Literal["output_updated"] = "output_updated"
     call_id: str
@@ -162,7 +162,7 @@ class OutputUpdated(_Event):
 
 
 class OutputCleared(_Event):
-    """What the call's code has shown is to go. Sent as OutputShown is."""
+    """All outputs of the call's code are cleared. Sent like OutputShown."""
 
     event: Literal["output_cleared"] = "output_cleared"
     call_id: str
@@ -178,7 +178,7 @@ class ToolCalled(_Event):
 
 
 class ToolEnded(_Event):
-    """A tool's output is recorded. `text` is what the model is told, images as placeholders.
+    """A tool's output is recorded. `text`: the output for the model, with images as placeholders.
 
     `count`: In [count] of a cell run.
     """
@@ -202,14 +202,14 @@ class Retrying(_Event):
 
 
 class Notice(_Event):
-    """Something the user should know that stops nothing."""
+    """Something that you should know, and that stops nothing."""
 
     event: Literal["notice"] = "notice"
     text: str
 
 
 class Compacting(_Event):
-    """The window is being made shorter; the turn waits. `tokens` of `window` are taken, about.
+    """The window becomes shorter, and the turn waits. About `tokens` of `window` are used.
 
     `overflow`: the server found the request too long.
     """
@@ -221,11 +221,11 @@ class Compacting(_Event):
 
 
 class Compacted(_Event):
-    """The window is shorter, or as it was (`after` is `before`) when nothing could be left out.
+    """The window is shorter, or unchanged (`after` is `before`) when nothing could be left out.
 
-    `dropped`: what became of it, in words. `notes`: whose are in the digest: those the model wrote
-    for this, earlier ones, none because it failed, or it was not asked, since nothing became a part
-    of the digest alone. `usage`: what asking for them took.
+    `dropped`: the changes, in words. `notes`: those in the digest. `model`: the model wrote them
+    for it. `none`: the model failed. `unasked`: nothing new is in the digest alone, so the model
+    was not asked. `usage`: tokens of asking for them.
     """
 
     event: Literal["compacted"] = "compacted"
@@ -256,12 +256,12 @@ class TurnEnded(_Event):
 
 
 TurnEvent = TurnStarted | Retrying | Notice | Compacting | Compacted | TurnEnded
-"""Of a turn as a whole."""
+"""Events of a turn as a whole."""
 
 SampleEvent = (
     SampleStarted | ReasoningDelta | TextDelta | CallDelta | HostedProgress | ItemDone | SampleEnded
 )
-"""Of what a server streams."""
+"""Events of the server's stream."""
 
 CallEvent = (
     ApprovalNeeded
@@ -273,6 +273,6 @@ CallEvent = (
     | ToolCalled
     | ToolEnded
 )
-"""Of one call: each has its `call_id`."""
+"""Events of one call. Each has its `call_id`."""
 
 Event = Annotated[TurnEvent | SampleEvent | CallEvent, Field(discriminator="event")]

@@ -1,4 +1,4 @@
-"""Which error a failed answer is, and what to do about it. Does no I/O, knows no HTTP library."""
+"""From a failed answer to an error, and what to do about it. Does no I/O, knows no HTTP library."""
 
 import json
 import re
@@ -32,16 +32,16 @@ _OVERFLOW_WORDS = re.compile(
     r"(prompt|input) is too long|too many (input )?tokens",
     re.IGNORECASE,
 )
-"""How servers without a code for it say so: vLLM, LiteLLM, LM Studio, transformers."""
+"""The words of servers that have no code for it: vLLM, LiteLLM, LM Studio, transformers."""
 _AUTH = ("invalid_api_key", "no_db_connection")
-"""The second is what LiteLLM, without a database of keys, says of any key but its own."""
+"""LiteLLM without a database of keys answers the second to any key but its own."""
 _AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s)")
 _REFUSING = (400, 413, 422)
 _REFUSED = (
     *("invalid_prompt", "invalid_request", "invalid_request_error"),
     *("bio_policy", "cyber_policy", "misalignment_policy_violation"),
 )
-"""Codes in a stream that trying again does not cure."""
+"""Codes in a stream for which another try does not help."""
 _GONE = ("previous_response_not_found", "websocket_connection_limit_reached")
 _QUOTA = ("insufficient_quota", "usage_limit_reached", "usage_not_included")
 _BUSY = ("rate_limit_exceeded", "server_is_overloaded", "slow_down", "too_many_requests")
@@ -50,12 +50,12 @@ _SAID = 300
 
 
 Hide = Callable[[str], str]
-"""Takes a key, that some servers repeat, out of a text."""
+"""Takes the key out of a text, because some servers repeat it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAnswer:
-    """What came instead of a stream. `server`: host and port; `key_source`: of the key sent."""
+    """An answer without a stream. `server`: host and port. `key_source`: of the key sent."""
 
     server: str
     model: str
@@ -73,7 +73,7 @@ class _Said:
 
 
 def error_of(answer: ServerAnswer) -> ModelError:
-    """The error that an HTTP answer other than a stream is."""
+    """The error for an HTTP answer that is no stream."""
     said = _read(answer)
     if said is None or (answer.status < 400 and said == _Said("", "")):
         return _not_the_api(answer)
@@ -83,13 +83,13 @@ def error_of(answer: ServerAnswer) -> ModelError:
 def error_in_stream(error: object, server: str, model: str, hide: Hide = str) -> ModelError:
     """The error in a `response.failed`, or in an `error` event of any shape.
 
-    A WebSocket's error has a status: that of the HTTP answer which it would have been. Some servers
-    give it as the code.
+    A WebSocket's error has the status that its HTTP answer would have. Some servers send that as
+    the code.
     """
     said = _of(error, hide)
     fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
     status = _status(fields.get("status")) or _status(fields.get("code"))
-    # Without a status it may be any: a refusal is known by its code or its words.
+    # Without a status it may be any error. Its code or its words show a refusal.
     answer = ServerAnswer(server, model, status or 400, _headers(fields), b"")
     if known := _by_code(said, answer):
         return known
@@ -97,16 +97,16 @@ def error_in_stream(error: object, server: str, model: str, hide: Hide = str) ->
         return _by_status(answer, _words(said))
     return ServerFaultError(
         f"{server} ended the response as failed: {_reason(said)}.",
-        "Run the cell again; the conversation so far is kept.",
+        "Run the cell again. The conversation so far is kept.",
     )
 
 
 def broken(server: str, heard: bool) -> StreamBrokenError:
-    """The error that a connection which broke is. `heard`: in the middle of an answer."""
+    """The error for a broken connection. `heard`: it broke in the middle of an answer."""
     if heard:
         return StreamBrokenError(
             f"The connection to {server} broke in the middle of the answer.",
-            "Run the cell again; what was complete is kept.",
+            "Run the cell again. The complete parts are kept.",
         )
     return StreamBrokenError(
         f"{server} closed the connection without an answer.",
@@ -115,7 +115,7 @@ def broken(server: str, heard: bool) -> StreamBrokenError:
 
 
 def not_connected(server: str, cause: BaseException) -> ModelError:
-    """The error that a connection which did not come about is."""
+    """The error for a connection that could not be opened."""
     if isinstance(cause, ssl.SSLError):
         return TlsError(
             f"The connection to {server} is not trusted: {cause}.",
@@ -125,10 +125,10 @@ def not_connected(server: str, cause: BaseException) -> ModelError:
 
 
 def retry_after(headers: Mapping[str, str], text: str = "") -> float | None:
-    """Seconds the server asked to wait.
+    """Seconds that the server asks us to wait.
 
-    From `retry-after-ms`, from `retry-after` (seconds, or a date, which is after the answer's own
-    `date`), or from its words, as OpenAI has them: "try again in 1.3s".
+    They come from `retry-after-ms`, from `retry-after` (seconds, or a date, which counts from the
+    answer's own `date`), or from words such as OpenAI's "try again in 1.3s".
     """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
@@ -182,8 +182,8 @@ def _by_code(said: _Said, answer: ServerAnswer) -> ModelError | None:
         return _no_model(answer, _words(said))
     if said.code in _GONE:
         return ResponseGoneError(
-            f"{answer.server} no longer holds the response that this one goes on from.",
-            "Run the cell again: the whole conversation is sent.",
+            f"{answer.server} no longer holds the response that this request goes on from.",
+            "Run the cell again. It sends the whole conversation.",
         )
     if said.code in _OVERFLOW or (answer.status in _REFUSING and _OVERFLOW_WORDS.search(said.text)):
         return ContextLengthError(
@@ -204,7 +204,7 @@ def _by_status(answer: ServerAnswer, words: str) -> ModelError:
     if status >= 500 or status in (408, 409):
         return ServerFaultError(
             f"{server} failed (HTTP {status}).{words}",
-            "Run the cell again later; the conversation is kept.",
+            "Run the cell again later. The conversation is kept.",
             retry_after(answer.headers),
         )
     return RequestRefusedError(
@@ -235,7 +235,7 @@ def _no_model(answer: ServerAnswer, words: str) -> ModelNotFoundError:
 def _rate_limit(answer: ServerAnswer, text: str) -> RateLimitError:
     return RateLimitError(
         f"{answer.server} has too many requests just now. {text}".strip(),
-        "Run the cell again in a minute; the conversation is kept.",
+        "Run the cell again in a minute. The conversation is kept.",
         retry_after(answer.headers, text),
     )
 
@@ -251,7 +251,7 @@ def _not_the_api(answer: ServerAnswer) -> ModelError:
 
 
 def _read(answer: ServerAnswer) -> _Said | None:
-    """What the body says in JSON; None when it is not JSON at all."""
+    """Code and words of a JSON body, or None when it is no JSON."""
     body = _parsed(answer.body)
     match = re.search(rb"data: *(\{.*\})", answer.body)  # an SSE body with an HTTP error status
     if body is None and match:
@@ -270,7 +270,7 @@ def _parsed(text: bytes) -> object:
 
 
 def _of(error: object, hide: Hide) -> _Said:
-    """Code and words of an error in any of the shapes servers use."""
+    """Code and words of an error, in any of the shapes that servers use."""
     if isinstance(error, dict):
         fields = cast("dict[str, Any]", error)
         if isinstance(fields.get("error"), dict):

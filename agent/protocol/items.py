@@ -1,7 +1,7 @@
-"""What is in a conversation: items of the Responses API, kept verbatim. Knows no transport.
+"""The items of a conversation, of the Responses API, kept verbatim. Knows no transport.
 
-An item is parsed tolerantly: unknown kinds, fields and values are kept, and what is sent back is
-what came, byte for byte (`Item.wire`). Fields named here are those something reads.
+An item is parsed tolerantly. Unknown kinds, fields and values are kept, and the item is sent back
+as it came, byte for byte (`Item.wire`). The fields named here are those that something reads.
 Vocabulary: Open Responses 2026-04-24, and the OpenAI superset.
 """
 
@@ -17,7 +17,7 @@ _TEXTS = ("output_text", "text", "refusal", "input_text")
 
 
 class Part(BaseModel):
-    """One content part of a message or of a tool's output. `annotations`: as the server has it."""
+    """One content part of a message or of a tool's output. `annotations`: as the server sent it."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -29,7 +29,7 @@ class Part(BaseModel):
 
 
 class Item(BaseModel):
-    """One entry of the conversation. Serialises to exactly what it was made from."""
+    """One entry of the conversation. It serialises to exactly the JSON it was made from."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -38,10 +38,10 @@ class Item(BaseModel):
 
     @classmethod
     def of(cls, data: Mapping[str, Any], wire: bytes | None = None) -> Self:
-        """Parse `data`; `wire` is its JSON text when it has one. Raises pydantic's ValidationError.
+        """Parse `data`, whose JSON text is `wire` if it has one. Raises pydantic's ValidationError.
 
-        A line end in `wire` is white space between values and becomes a space: the wire form is
-        one line.
+        A line end in `wire` is white space between values. It becomes a space, so that the wire
+        form is one line.
         """
         item = cls.model_validate(data)
         object.__setattr__(item, "wire", dumps(data) if wire is None else _one_line(wire))
@@ -58,7 +58,7 @@ class Item(BaseModel):
 
 
 class Message(Item):
-    """Something said, by `user`, `assistant`, `developer` or `system`.
+    """A message by `user`, `assistant`, `developer` or `system`.
 
     `phase` (`commentary`, `final_answer`) is kept for the server's sake.
     """
@@ -76,7 +76,7 @@ class Message(Item):
 
     @property
     def says_nothing(self) -> bool:
-        """Nothing is in it, not even a part of another kind than text."""
+        """True if it is empty: no text, and no part of another kind."""
         others = isinstance(self.content, tuple) and any(
             part.type not in _TEXTS for part in self.content
         )
@@ -84,9 +84,9 @@ class Message(Item):
 
 
 class Reasoning(Item):
-    """What the model thought: a summary to show, and an opaque form to send back.
+    """The model's reasoning: a summary to show, and an opaque form to send back.
 
-    `content`: the thought itself, where a server tells it; in any shape.
+    `content`: the reasoning itself, if the server sends it, in any shape.
     """
 
     summary: tuple[Part, ...] = ()
@@ -95,7 +95,7 @@ class Reasoning(Item):
 
     @property
     def paragraphs(self) -> tuple[str, ...]:
-        """The summary, or else the thought itself."""
+        """The paragraphs of the summary, or else of the reasoning itself."""
         told = tuple(part.text for part in self.summary if part.text)
         if told or not isinstance(self.content, list):
             return told
@@ -116,20 +116,20 @@ class FunctionCall(Item):
 
 
 class FunctionCallOutput(Item):
-    """What a tool gave back for the call of the same `call_id`."""
+    """A tool's output for the call of the same `call_id`."""
 
     call_id: str
     output: str | tuple[Part, ...]
 
 
 class HostedCall(Item):
-    """What ran at the server, or its result; a view reads what its kind has besides."""
+    """A call that ran at the server, or its result. A view reads the other fields of its kind."""
 
     status: str | None = None
 
 
 class OtherItem(Item):
-    """Any kind nothing here reads, or a known kind in a shape nothing here knows."""
+    """An item of an unknown kind, or of a known kind in an unknown shape."""
 
 
 HOSTED = frozenset(
@@ -157,8 +157,8 @@ _KINDS: dict[str, type[Item]] = {
 def parse_item(data: Mapping[str, Any], wire: bytes | None = None) -> Item:
     """The item in `data`, whose JSON text is `wire` when it came as one.
 
-    Never fails on what a server may add or leave out; a `type` it must have: raises ValueError
-    when `data` has no textual one.
+    A server may add or leave out anything but the `type`. Raises ValueError when `data` has none
+    that is text.
     """
     kind = data.get("type")
     if not isinstance(kind, str):
@@ -181,12 +181,12 @@ def image_part(data_url: str) -> dict[str, str]:
 
 
 def message(role: str, *parts: Mapping[str, str]) -> Message:
-    """A message of our side, from content parts."""
+    """A message from our side, with content parts."""
     return Message.of({"type": "message", "role": role, "content": list(parts)})
 
 
 def call_output(call_id: str, parts: Sequence[Mapping[str, str]]) -> FunctionCallOutput:
-    """A tool's answer. Text alone is sent as a plain string, which every server accepts."""
+    """The output of a call. Text alone becomes a plain string, which every server accepts."""
     plain = len(parts) == 1 and parts[0].get("type") == "input_text"
     output = parts[0]["text"] if plain else cast("object", list(parts))
     return FunctionCallOutput.of(
@@ -195,10 +195,10 @@ def call_output(call_id: str, parts: Sequence[Mapping[str, str]]) -> FunctionCal
 
 
 def sendable(item: Item) -> Item:
-    """The item as it can be sent for good: a call whose arguments are no JSON object has none.
+    """The item in a form that is safe to send: arguments that are no JSON object become empty.
 
-    Servers that put calls into a template read the arguments, and one that cannot be read fails
-    every request from then on (transformers 5.23: HTTP 500).
+    Some servers parse the arguments to put calls into a template. A call that they cannot parse
+    fails every later request (transformers 5.23: HTTP 500).
     """
     if not isinstance(item, FunctionCall) or _is_object(item.arguments):
         return item

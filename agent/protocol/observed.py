@@ -1,6 +1,6 @@
-"""What the host saw in the kernel: the person's cell runs, and the live names. Values only.
+"""The host's observations of the kernel: the person's cell runs, and variables. Values only.
 
-Knows neither how a host sees them nor what the model is told of them.
+Knows neither how a host observes them nor how the model learns of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,13 +36,13 @@ class UserCellRun:
 
     @property
     def label(self) -> str:
-        """How the run is called: `run 7, In [12]`."""
+        """The name of the run for people and model: `run 7, In [12]`."""
         return f"run {self.number}" + (f", In [{self.count}]" if self.count is not None else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A live name in one bounded line. Equal `evidence`: no change of it was seen.
+    """A live variable in one bounded line. Equal `evidence` means that no change was seen.
 
     Evidence is `identity:content`, or for a scalar its value alone, without a colon. The same
     identity with other content is the same object, changed in place.
@@ -54,14 +54,14 @@ class Variable:
 
 
 Stale = tuple[tuple[str, tuple[str, ...]], ...]
-"""Labels of runs, each with names it read that were bound, changed or deleted after it ran."""
+"""Labels of runs, each with the names it read that were bound, changed or deleted later."""
 
 
 def find_stale(runs: Sequence[UserCellRun], steps: Mapping[int, Iterable[str]]) -> Stale:
-    """The runs whose results may no longer be what running them again would give.
+    """The runs whose results may be out of date, because names they read changed later.
 
-    `runs`: all of them, in order; those that a later run of the same cell supersedes do not count.
-    `steps`: after which run (by number) the agent's own steps changed which names.
+    `runs`: all of them, in order. Those that a later run of the same cell supersedes do not count.
+    `steps`: by the number of a run, the names that the agent's own steps changed after it.
     """
     superseded = {run.supersedes for run in runs}
     changed, found = set[str](), list[tuple[str, tuple[str, ...]]]()

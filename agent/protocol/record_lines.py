@@ -1,7 +1,7 @@
 """The lines of a session's record, one frozen class a kind. Knows no file, and no session.
 
-`kind` is its name on disk. A field that is None there is left out if the class names it in
-`optional`. Lines from before lines had a version are read by `upgrade`.
+`kind` is the name of the class on disk. A field that is None is left out there if `optional` names
+it. `upgrade` reads older lines, which have no version.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from .verbatim_json import loads
 
 VERSION = 1
 _ITEM = b',"item":'
-"""Before an item in its line. No string before it can hold this: there, quotes are escaped."""
+"""The text before an item in its line. No string before it can hold this, as quotes are escaped."""
 
 
 @cache
@@ -24,7 +24,7 @@ def _names(kind: "type[_Line]") -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
-    """`v`: the version that wrote it; 0 before there was one."""
+    """`v`: the version that wrote the line. It is 0 for lines without a version."""
 
     kind: ClassVar[str] = ""
     optional: ClassVar[frozenset[str]] = frozenset()
@@ -32,11 +32,11 @@ class _Line:
 
     @classmethod
     def read(cls, value: Mapping[str, Any], _text: bytes) -> Self:
-        """The line of that JSON value; keys of later versions are passed over."""
+        """The line with that JSON value. Keys of later versions are ignored."""
         return cls(**{name: value[name] for name in _names(cls) if name in value})
 
     def values(self) -> dict[str, Any]:
-        """What is written."""
+        """The values to write."""
         told = {name: getattr(self, name) for name in _names(type(self))}
         return {
             name: value
@@ -47,7 +47,7 @@ class _Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionLine(_Line):
-    """The first line."""
+    """The first line of a record."""
 
     kind: ClassVar[str] = "session"
     session: str
@@ -56,7 +56,7 @@ class SessionLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnLine(_Line):
-    """A turn begins: what was said, in which cell, to which model."""
+    """A turn begins. `said`: the prompt. `cell`, `count`: of the cell that was run."""
 
     kind: ClassVar[str] = "turn"
     turn: int
@@ -70,7 +70,7 @@ class TurnLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldLine(_Line):
-    """What the model knows of where it is, from here on; of `names` only what changed."""
+    """The context that the model knows from here on. `names`: only those that changed."""
 
     kind: ClassVar[str] = "told"
     facts: Mapping[str, str]
@@ -86,7 +86,7 @@ class ToldLine(_Line):
 class ItemLine(_Line):
     """An item, verbatim. `apart`: it is in no window until a `window` line names it.
 
-    `n`: its number, None where it is the next. A `cell` of "" is the cell of its turn.
+    `n`: its number, or None for the next. `cell`: "" is the cell of its turn.
     """
 
     kind: ClassVar[str] = "item"
@@ -100,7 +100,7 @@ class ItemLine(_Line):
 
     @classmethod
     def read(cls, value: Mapping[str, Any], text: bytes) -> Self:
-        """The line, with the item as it is in the text."""
+        """The line, with the item's own text."""
         if not isinstance(value["item"]["type"], str):
             raise ValueError("an item without a type")
         return cls(
@@ -115,14 +115,14 @@ class ItemLine(_Line):
         )
 
     def values(self) -> dict[str, Any]:
-        """All but the item."""
+        """The values to write, without the item."""
         where = {"v": self.v, "n": self.n, "turn": self.turn, "cell": self.cell}
         where |= {"about": self.about}
         where |= {"run": self.run} if self.run else {}
         return where | ({"apart": True} if self.apart else {})
 
     def item(self) -> Item:
-        """The item."""
+        """The item, parsed."""
         return parse_item(loads(self.wire), self.wire)
 
 
@@ -140,7 +140,7 @@ class VerdictLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LentCallLine(_Line):
-    """A call of a tool by the code of a step."""
+    """A call of a tool from the code of a step."""
 
     kind: ClassVar[str] = "lent_call"
     call_id: str = ""
@@ -152,10 +152,10 @@ class LentCallLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRunLine(_Line):
-    """A run of the agent's or the person's, outputs in full, and its handle.
+    """A cell run of the agent or the person, with its handle and its outputs in full.
 
-    `turn`: None where it is the last that began. `ran`: the notebook's cell that a step ran. `run`:
-    the JSON of the `CellRun`, whose keys are the line's own on disk.
+    `turn`: None for the last that began. `ran`: the notebook's cell that a step ran. `run`: the
+    JSON of the `CellRun`, whose keys are keys of the line on disk.
     """
 
     kind: ClassVar[str] = "cell_run"
@@ -177,20 +177,20 @@ class CellRunLine(_Line):
 
     @classmethod
     def read(cls, value: Mapping[str, Any], _text: bytes) -> Self:
-        """The line; all keys that are not its own are of the run."""
+        """The line. All keys that are not its own belong to the run."""
         own = [name for name in _names(cls) if name != "run"]
         run = {name: it for name, it in value.items() if name not in own}
         return cls(**{name: value[name] for name in own if name in value}, run=run)
 
     def values(self) -> dict[str, Any]:
-        """With the keys of the run."""
+        """The values to write, with the keys of the run."""
         told = _Line.values(self)
         return told | told.pop("run")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputLine(_Line):
-    """Another text that is kept under a handle. `turn`: as of a run."""
+    """Another text that is kept under a handle. `turn`: as in a `cell_run` line."""
 
     kind: ClassVar[str] = "output"
     turn: int | None
@@ -200,7 +200,7 @@ class OutputLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupersededLine(_Line):
-    """A run's place was taken by one that is hidden."""
+    """A run was superseded by one that is hidden."""
 
     kind: ClassVar[str] = "superseded"
     handle: str
@@ -208,7 +208,7 @@ class SupersededLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleLine(_Line):
-    """What a response took."""
+    """A response is complete. `usage`: its tokens."""
 
     kind: ClassVar[str] = "sample"
     sample: int = 0
@@ -232,9 +232,10 @@ class EndedLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowLine(_Line):
-    """All of the window: first and last numbers of its entries.
+    """The whole window. `entries`: first and last numbers of its ranges of items.
 
-    `by`: the provider that alone can read the first `sealed` of them; `local` stands for these.
+    `by`: the only provider that can read the first `sealed` items. `local` replaces these for
+    others.
     """
 
     kind: ClassVar[str] = "window"
@@ -259,7 +260,7 @@ class RewindLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkLine(_Line):
-    """The person pins, unpins, hides or shows what goes by that key."""
+    """The person pins, unpins, hides or shows the thing with that key."""
 
     kind: ClassVar[str] = "mark"
     mark: str
@@ -268,7 +269,7 @@ class MarkLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotesLine(_Line):
-    """What the model was asked for a digest. `entries`: how many of the window it saw."""
+    """The model was asked for notes. `entries`: how many entries of the window it saw."""
 
     kind: ClassVar[str] = "notes"
     optional: ClassVar[frozenset[str]] = frozenset({"entries"})
@@ -285,7 +286,7 @@ class OtherLine:
     fields: Mapping[str, Any]
 
     def values(self) -> dict[str, Any]:
-        """As they are."""
+        """The values as they were read."""
         return dict(self.fields)
 
 
@@ -315,16 +316,16 @@ _BEFORE_VERSIONS: dict[str, dict[str, Any]] = {
     "cell_run": {"by": "agent", "turn": None, "cell": None, "handle": "", "tokens": 0},
     "output": {"turn": None, "handle": "", "text": ""},
 }
-"""By kind, what lines without a version may leave out."""
+"""By kind, the values that lines without a version may leave out."""
 
 
 def upgrade(value: dict[str, Any]) -> dict[str, Any]:
-    """A line's values as this version writes them."""
+    """The values of a line, as this version writes them."""
     return value if "v" in value else {"v": 0, **_BEFORE_VERSIONS.get(value["kind"], {}), **value}
 
 
 def line_of(value: dict[str, Any], text: bytes) -> RecordLine:
-    """The line of that JSON value and text. Raises KeyError, TypeError, ValueError."""
+    """The line with that JSON value and text. Raises KeyError, TypeError, ValueError."""
     kind = value["kind"]
     if not isinstance(kind, str) or kind not in _KINDS:
         return OtherLine(kind, value)

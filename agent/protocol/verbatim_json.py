@@ -1,7 +1,7 @@
-"""JSON as it came: strict reading, and the exact text of what lies inside. Knows no item.
+"""JSON as it came: strict reading, and the exact text of inner values. Knows no item.
 
-What a server sent must be sent back byte for byte, so values are cut out of the text, not made
-again: `1e0`, an escape or a key sent twice would not survive that.
+Items must be sent back byte for byte, so values are cut out of the text. Serialising them again
+would change `1e0`, an escape or a key that was sent twice.
 """
 
 import json
@@ -22,9 +22,9 @@ _value_at = json.JSONDecoder(parse_constant=_refuse).raw_decode
 
 
 def loads(data: bytes) -> Any:
-    """The value of a JSON text at most 200 deep; a lone surrogate is read as U+FFFD.
+    """The value of a JSON text at most 200 deep. A lone surrogate is read as U+FFFD.
 
-    Reads NaN and Infinity, which are no JSON, too: `members` refuses them. Raises ValueError.
+    It also reads NaN and Infinity, which are no JSON. `members` refuses them. Raises ValueError.
     """
     try:
         return from_json(data)
@@ -39,7 +39,7 @@ def loads(data: bytes) -> Any:
 
 
 def dumps(value: object) -> bytes:
-    """Compact JSON in UTF-8; the one serialiser of all that is sent or recorded."""
+    """Compact JSON in UTF-8. Everything that is sent or recorded is serialised here."""
     try:
         return to_json(value)
     except ValueError:  # a lone surrogate has no UTF-8: keep it as its JSON escape
@@ -47,7 +47,7 @@ def dumps(value: object) -> bytes:
 
 
 def members(text: str) -> dict[str, str]:
-    """The text of each value in an object that `loads` has read; of a key sent twice, the last.
+    """The text of each value in an object that `loads` has read. The last of equal keys counts.
 
     Raises ValueError for NaN and Infinity.
     """
@@ -63,7 +63,7 @@ def members(text: str) -> dict[str, str]:
 
 
 def array_elements(text: str) -> list[str]:
-    """The text of each value in an array that `loads` has read; raises as `members`."""
+    """The text of each value in an array that `loads` has read. Raises as `members` does."""
     found: list[str] = []
     at = _past(text, text.index("[") + 1)
     while text[at] != "]":
@@ -75,7 +75,7 @@ def array_elements(text: str) -> list[str]:
 
 
 def _past(text: str, at: int) -> int:
-    """The place after white space, and a comma or colon in it."""
+    """The index after white space and a comma or colon in it."""
     gap = _between(text, at)
     assert gap is not None
     return gap.end()

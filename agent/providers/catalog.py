@@ -15,11 +15,11 @@ from ..errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a kind of server can do, beyond a streamed response to a whole request.
+    """The capabilities of a kind of server, beyond a streamed response to a whole request.
 
-    `stores`: goes on from a stored response. `websocket`, `compact`: has them. `encrypted`: gives
-    reasoning to send back. `hosted`: tools it runs itself. `omits`: request fields it refuses.
-    `key_header`: where it wants its key.
+    `stores`: it goes on from a stored response. `websocket`, `compact`: it has them. `encrypted`:
+    it gives reasoning to send back. `hosted`: tools it runs itself. `omits`: request fields it
+    refuses. `key_header`: the header for its key.
     """
 
     stores: bool = False
@@ -38,9 +38,10 @@ PLAIN = Capabilities()
 class Provider:
     """One kind of server.
 
-    `base_url`: where it is, or "" when only its user knows. `hosts`: ends of the names of its
-    hosts. `key_env`: the variable its key is in, `key_command`: what prints it; without either, or
-    when `keyless`, it needs none. `silent`: models that refuse a `reasoning` field.
+    `base_url`: its address, or "" when only its user knows. `hosts`: ends of the names of its
+    hosts. `key_env`: the variable that holds its key. `key_command`: a command that prints it.
+    Without either, or when `keyless`, it needs no key. `silent`: beginnings of the names of models
+    that refuse a `reasoning` field.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Provider:
     silent: tuple[str, ...] = ()
 
     def is_at(self, address: str) -> bool:
-        """`address` is one of this provider's own."""
+        """True if `address` is one of this provider's own."""
         own, other = urlsplit(self.base_url), urlsplit(address)
         if other.netloc == own.netloc:
             return other.scheme == own.scheme
@@ -114,13 +115,13 @@ ONLY_NAMED = (
     Provider(
         "litellm",
         "http://127.0.0.1:4000/v1",
-        # It hands the key of the cache on to chat servers, and some refuse what they do not know.
+        # It passes the cache key on to chat servers, and some refuse fields they do not know.
         Capabilities(encrypted=False, omits=("prompt_cache_key",)),
         key_env="LITELLM_API_KEY",
         keyless=True,
     ),
 )
-"""Servers that are used when named, never looked for."""
+"""Servers that are used when you name them, never searched for."""
 
 PROVIDERS = {provider.name: provider for provider in (*REMOTE, *LOCAL, *ONLY_NAMED)}
 

@@ -1,6 +1,6 @@
-"""Where a key comes from: a variable, a command, or the system's keyring.
+"""Finds a key: in a variable, from a command, or in the system's keyring.
 
-A key is never shown, recorded or put into a message; a message names where it is from.
+A key is never shown, recorded or put into a message. A message names only its source.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from ..errors import AuthError, UsageError
 
 SERVICE = "inkernel"
-"""The name under which keys lie in a keyring; the user name there is the provider's."""
+"""The service name of keys in a keyring. The user name there is the provider's name."""
 
 COMMAND_TIMEOUT = 20.0
-"""Seconds; a password manager, or a keyring, may ask its owner something."""
+"""Seconds. They are many because a password manager or a keyring may ask you something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Key:
 
 
 class Keys:
-    """Finds keys. What a command or the keyring gave is kept, so that nobody is asked twice.
+    """Finds keys. It keeps the answer of a command or the keyring, so that neither asks you twice.
 
-    That there was none is kept too.
+    It also keeps that there was none.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -57,23 +57,23 @@ class Keys:
         return self._kept[name]
 
     def forget(self) -> None:
-        """Ask anew the next time: a key was refused."""
+        """Ask again the next time, because a key was refused."""
         self._kept.clear()
 
 
 def keep_in_keyring(provider: str, value: str) -> None:
-    """Store a key; an empty one removes what is there. Raises UsageError, AuthError."""
+    """Store a key. An empty one removes the stored key. Raises UsageError, AuthError."""
     try:
         import keyring
         from keyring.errors import KeyringError
     except ModuleNotFoundError:
         raise UsageError(
-            "Keys are kept by the package keyring, which is not installed.",
+            "The package keyring stores keys, and it is not installed.",
             "pip install 'inkernel[keyring]', or use a variable or api_key_command.",
         ) from None
     try:
         if value:
-            keyring.set_password(SERVICE, provider, _checked(value, "What you typed").value)
+            keyring.set_password(SERVICE, provider, _checked(value, "The typed key").value)
         elif keyring.get_password(SERVICE, provider) is not None:
             keyring.delete_password(SERVICE, provider)
     except KeyringError as error:
@@ -93,7 +93,7 @@ async def _ask(provider: str, command: str | None) -> Key | None:
 
 
 def _asked(provider: str) -> Future[Key | None]:
-    """The keyring's answer, from a thread that the end of an event loop does not wait for."""
+    """The keyring's answer, from a thread that does not hold up the end of the event loop."""
     answer = Future[Key | None]()
     answer.set_running_or_notify_cancel()
 
@@ -141,7 +141,7 @@ def _from_keyring(provider: str) -> Key | None:
 
 
 def _checked(value: str, source: str) -> Key:
-    """It must be such as a header can carry, or an error of the HTTP library would show it."""
+    """The key, if a header can carry it. Otherwise an error of the HTTP library would show it."""
     if value and value.isascii() and value.isprintable():
         return Key(value, source)
     what = "holds characters no key has" if value else "holds no key"

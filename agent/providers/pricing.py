@@ -1,4 +1,4 @@
-"""What tokens cost: by the prices in the settings, else by a kept price list. Knows no session."""
+"""The cost of tokens, by the prices in the settings, else by a price list. Knows no session."""
 
 import contextlib
 import importlib
@@ -13,9 +13,9 @@ MILLION = 1_000_000
 def cost_of(usage: Usage, settings: Settings, target: Target) -> float | None:
     """US dollars for `usage` at `target`; None when the price is not known.
 
-    The settings' prices count first, when input and output are set; cached input without a price of
-    its own costs as much as other input. Else genai-prices answers, when it is installed (the extra
-    `cost`) and knows this model at this server. It is loaded at the first use.
+    The settings' prices count first, when input and output are set. Cached input without a price
+    of its own costs as much as other input. Else genai-prices answers, if it is installed (the
+    extra `cost`) and knows this model at this server. It is loaded at the first use.
     """
     if settings.price_input is None or settings.price_output is None:
         return None if target.scripted else _listed(usage, target)
@@ -27,7 +27,7 @@ def cost_of(usage: Usage, settings: Settings, target: Target) -> float | None:
 
 
 def preload() -> None:
-    """Load the price list, if there is one: it takes a while, better while a model answers."""
+    """Load the price list, if there is one. It takes a while, so do it while a model answers."""
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module("genai_prices")
 

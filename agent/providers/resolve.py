@@ -29,7 +29,7 @@ _HIDDEN = "[key]"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server and model of a session. `key` is never shown, only where it is from."""
+    """The server and model of a session. `key` is never shown, only its source."""
 
     provider: str
     base_url: str
@@ -56,7 +56,7 @@ class Target:
 
     @property
     def is_loopback(self) -> bool:
-        """It is on this machine."""
+        """True if the server is on this machine."""
         host = urlsplit(self.base_url).hostname or ""
         try:
             return ipaddress.ip_address(host).is_loopback
@@ -65,36 +65,36 @@ class Target:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What shows that we may ask."""
+        """The header that carries the key, if there is a key."""
         if not self.key:
             return {}
         name = self.traits.key_header
         return {name: f"Bearer {self.key}" if name == "authorization" else self.key}
 
     def stores(self, settings: Settings) -> bool:
-        """The server keeps our responses: it can, and it may."""
+        """True if the server keeps our responses: it can, and the settings allow it."""
         return settings.store and self.traits.stores
 
     def hide(self, text: str) -> str:
-        """The text without the key, that some servers repeat."""
+        """The text without the key, which some servers repeat."""
         return text.replace(self.key, _HIDDEN) if self.key else text
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> ServerAnswer:
-        """What the server said instead of a response; its words are shown without the key."""
+        """The server's answer that is no response. Its words are shown without the key."""
         source = self.key_source if self.key else None
         return ServerAnswer(self.server, self.model, status, headers, body, source, self.hide)
 
 
 ListModels = Callable[[Target, float], Awaitable[list[str]]]
-"""The models a server lists, within a time in seconds. Raises ModelError."""
+"""The models that a server lists within a time in seconds. Raises ModelError."""
 
 
 async def find_target(settings: Settings, keys: Keys, list_models: ListModels) -> Target:
-    """The model to use: what is configured, else OpenAI when its key is set, else a local server.
+    """The target to use: the configured one, else OpenAI when its key is set, else a local server.
 
-    Raises NoModelError naming these ways, AuthError when a named source holds no key, SettingsError
-    for a provider that is not known or has no address, and whatever `list_models` raises when a
-    configured server must be asked for its models.
+    Raises NoModelError naming these ways, and AuthError when a named source holds no key. Raises
+    SettingsError for a provider that is not known or has no address. Raises the error of
+    `list_models` when a configured server must be asked for its models.
     """
     found = chosen(settings)
     if found is None and await keys.find(OPENAI.name, OPENAI.key_env):
@@ -111,8 +111,8 @@ def chosen(settings: Settings) -> tuple[Provider, str | None] | None:
         return _own(settings), settings.model
     if prefix or settings.provider:
         provider = prefix or provider_named(str(settings.provider))
-        # A key that was named is for the provider of the settings, or OpenAI: a project's model
-        # may not send it elsewhere.
+        # A named key is for the provider in the settings, or for OpenAI. A project's model may
+        # not send it elsewhere.
         ours = provider.name == (settings.provider or OPENAI.name)
         return _keyed(provider, settings) if ours else provider, model
     return (_keyed(OPENAI, settings), model) if _names_key(settings) else None
@@ -125,7 +125,7 @@ def chosen_name(settings: Settings) -> str:
 
 
 def _split(model: str | None) -> tuple[Provider | None, str | None]:
-    """`provider:name` taken apart; a name may itself hold colons (`qwen3:8b`)."""
+    """`provider:name` in its two parts. A name may itself hold colons (`qwen3:8b`)."""
     prefix, colon, name = (model or "").partition(":")
     if colon and prefix in PROVIDERS:
         return PROVIDERS[prefix], name or None
@@ -137,7 +137,7 @@ def _names_key(settings: Settings) -> bool:
 
 
 def _keyed(provider: Provider, settings: Settings) -> Provider:
-    """The provider with the key that the settings name, if they do."""
+    """The provider with the key that the settings name, if they name one."""
     if not _names_key(settings):
         return provider
     variable, command = settings.api_key_env, settings.api_key_command
@@ -145,7 +145,7 @@ def _keyed(provider: Provider, settings: Settings) -> Provider:
 
 
 def _own(settings: Settings) -> Provider:
-    """The server at `base_url`: of the kind that was named, else the one it is known to be.
+    """The server at `base_url`, as the named kind of server, else as the kind known by its address.
 
     A key that belongs to a provider goes only to that provider's own address.
     """

@@ -1,6 +1,6 @@
-"""A session's line to its model: the cheapest transport that works, and what is held there.
+"""A session's client of its model: it takes the cheapest transport that works.
 
-Knows no library of any transport, and asks nothing again that the server may have begun to answer.
+Knows no library of a transport. It repeats no request that the server may have begun to answer.
 """
 
 from collections.abc import AsyncGenerator, Iterator
@@ -28,17 +28,17 @@ from .stream import ResponseDone, ResponseReader, SamplePart
 from .websocket import WebSocket
 
 MOST_FAILURES = 3
-"""A WebSocket that failed so often in a row gives way to HTTP for the rest of the session."""
+"""Failures of a WebSocket in a row, after which the session goes on over HTTP."""
 
 Route = tuple[Http | WebSocket, HeldPrefix | None]
-"""A transport, and what of the request need not be sent over it."""
+"""A transport, and the part of the request that the server holds already."""
 
 
 class Client:
-    """One line to one server, open between requests.
+    """A client of one server, whose connections stay open between requests.
 
-    Over a WebSocket, and where the provider stores responses for us, only items that are new to
-    the server are sent; else, and after any failure or change, the whole request.
+    It sends only new items over a WebSocket, or where the provider stores our responses. It sends
+    the whole request otherwise, and after any failure or change.
     """
 
     def __init__(self, target: Target, settings: Settings) -> None:
@@ -54,12 +54,12 @@ class Client:
 
     @property
     def transport(self) -> str:
-        """How it asks now, for people."""
+        """The present transport, in words for people."""
         sent = "new items" if self._socket or self._stores else "the whole conversation"
         return f"{'WebSocket' if self._socket else 'HTTP'}, {sent} at each request"
 
     async def sample(self, request: Request) -> AsyncGenerator[SamplePart | Notice]:
-        """Ask for one response; yield what comes, last of all `ResponseDone`.
+        """Ask for one response and yield its parts. The last one is `ResponseDone`.
 
         Raises a ModelError. Leaving the iteration closes the connection at once.
         """
@@ -88,9 +88,9 @@ class Client:
                     raise _without_key(error, self.target) from None
 
     async def aside(self, request: Request) -> AsyncGenerator[SamplePart]:
-        """Ask beside the conversation, whole and over HTTP; may run while `sample` does.
+        """Ask beside the conversation, whole and over HTTP. It may run while `sample` does.
 
-        What the server holds for `sample` is not touched. Raises a ModelError.
+        It leaves alone the response that the server holds for `sample`. Raises a ModelError.
         """
         reader = ResponseReader(self.target.server, self.target.model, self.target.hide)
         try:
@@ -102,7 +102,7 @@ class Client:
             raise _without_key(error, self.target) from None
 
     async def compact(self, request: Request) -> Sealed:
-        """Have the provider compact what `request` would send. Raises a ModelError."""
+        """Have the provider compact the window that `request` has. Raises a ModelError."""
         try:
             return await self._http.compact(request)
         except ModelError as error:
@@ -115,7 +115,7 @@ class Client:
             await self._socket.close()
 
     def _ways(self, request: Request) -> Iterator[Route]:
-        """How to ask, the cheapest first; the next one when the server took nothing of the last."""
+        """The routes to try, the cheapest first. The next serves if the server refused the last."""
         held = self._link.held_of(request) if self._link else None
         self._link = None
         if self._socket and held:
@@ -151,16 +151,16 @@ def _check_whole(reader: ResponseReader, target: Target) -> None:
     if not reader.finished:
         raise StreamBrokenError(
             f"{target.server} ended the stream before the response was complete.",
-            "Run the cell again; what was complete is kept.",
+            "Run the cell again. The complete parts are kept.",
         )
 
 
 def _is_of_what_is_held(error: ModelError) -> bool:
-    """The whole request may be answered: the server lost the response, or has it otherwise."""
+    """True if the whole request may still be answered: the server refused only to go on."""
     refused = isinstance(error, ResponseGoneError | RequestRefusedError | ModelNotFoundError)
     return refused and not isinstance(error, ContextLengthError)
 
 
 def _without_key(error: ModelError, target: Target) -> ModelError:
-    """Some servers repeat the key they refuse; it must reach neither screen nor record."""
+    """The error without the key, which some servers repeat. No screen or record may have it."""
     return type(error)(target.hide(error.message), target.hide(error.hint), error.after)

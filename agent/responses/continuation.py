@@ -1,8 +1,8 @@
-"""What the server holds of the conversation, so that only what is new is sent. Does no I/O.
+"""The part of the conversation that the server holds, so that only new items go out. Does no I/O.
 
-Open Responses: a request with `previous_response_id` is answered over the earlier input, then the
-earlier output, then its own input. So it may take the place of a whole request only where these are
-byte for byte the start of it.
+By Open Responses the input of a request with `previous_response_id` is the earlier input, the
+earlier output, and then its own input. So it may replace a whole request only if the earlier input
+and output are byte for byte the start of that.
 """
 
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from .request import HeldPrefix, Request
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response the server holds. `output`: its items as they came, in order."""
+    """A response that the server holds. `output`: its items as they came, in order."""
 
     response_id: str
     request: Request
     output: tuple[bytes, ...]
 
     def held_of(self, request: Request) -> HeldPrefix | None:
-        """What the server has of `request`; None when it must be sent whole.
+        """The part of `request` that the server has, or None when it must be sent whole.
 
-        History only grows, so the earlier input needs no comparing when it is the same object.
-        What the server gave is compared: the cost is that of the last response.
+        History only grows, so the earlier input is the same if it is the same object. Only the
+        last response is compared byte by byte.
         """
         earlier = self.request
         if request.items is not earlier.items or request.fields != earlier.fields:

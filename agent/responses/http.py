@@ -23,7 +23,7 @@ from .timeouts import StreamTimeouts
 
 _HEAD = b'"stream":true,'
 _ERROR_BODY = 64 * 1024
-"""Most bytes read of an answer that is an error."""
+"""Most bytes to read of an error's answer."""
 
 _MODELS_BODY = 4 * 1024 * 1024
 """Most bytes of a list of models."""
@@ -32,10 +32,10 @@ _COMPACT_BODY = 64 * 1024 * 1024
 """Most bytes of a compacted window, images included."""
 
 _PLAIN = {"accept-encoding": "identity"}
-"""A few compressed bytes can be gigabytes."""
+"""We ask for no compression, because a few compressed bytes can become gigabytes."""
 
 _KEPT = 60.0
-"""Seconds an unused connection is kept: a tool may run that long between two requests."""
+"""Seconds to keep an unused connection, because a tool may run between two requests."""
 
 _REST = 0.25
 """Seconds a stream may take to end once its response is complete."""
@@ -53,7 +53,7 @@ class Http:
     async def sample(
         self, request: Request, held: HeldPrefix | None, reader: ResponseReader
     ) -> AsyncGenerator[SamplePart]:
-        """Send one request; yield what `reader` makes of the events, until it is over.
+        """Send one request and yield the parts that `reader` reads, until it is over.
 
         Raises a ModelError. Leaving the iteration closes the connection at once.
         """
@@ -80,7 +80,7 @@ class Http:
             raise _translated(error, self._target, heard) from None
 
     async def compact(self, request: Request) -> Sealed:
-        """Have the provider compact what `request` would send. Raises a ModelError."""
+        """Have the provider compact the window that `request` has. Raises a ModelError."""
         address, target = self._target.url("/responses/compact"), self._target
         headers = {"content-type": "application/json"}
         try:
@@ -100,7 +100,7 @@ class Http:
             raise _translated(error, target, heard=False) from None
 
     async def close(self) -> None:
-        """Close the connections. It can be used again."""
+        """Close the connections. The next request opens new ones."""
         http, self._http = self._http, None
         if http is not None and self._loop is asyncio.get_running_loop():
             await http.aclose()
@@ -128,7 +128,7 @@ class Http:
 
 
 async def list_models(target: Target, timeout: float) -> list[str]:
-    """The model names a server lists, within `timeout` seconds. Raises a ModelError."""
+    """The names of models that a server lists, within `timeout` seconds. Raises a ModelError."""
     try:
         async with (
             asyncio.timeout(timeout),
@@ -145,7 +145,7 @@ async def list_models(target: Target, timeout: float) -> list[str]:
 
 
 def _open(target: Target, connect: float) -> httpx.AsyncClient:
-    """Raises SettingsError when the environment's proxy or certificates cannot be used."""
+    """A new client. Raises SettingsError when the environment's proxy or certificates fail."""
     try:
         return httpx.AsyncClient(
             headers=target.headers | _PLAIN,
@@ -168,7 +168,7 @@ def _open(target: Target, connect: float) -> httpx.AsyncClient:
 
 
 async def _read_away(chunks: AsyncIterator[bytes]) -> None:
-    """What is left: a connection can only be used again when its stream was read to the end."""
+    """Read the stream to its end. Only then can the connection be used again."""
     with contextlib.suppress(TimeoutError, httpx.HTTPError):
         async with asyncio.timeout(_REST):
             async for _ in chunks:
@@ -181,7 +181,7 @@ async def _answer(response: httpx.Response, target: Target) -> ServerAnswer:
 
 
 async def _read(response: httpx.Response, most: int) -> bytes:
-    """The body; of one with more than `most` bytes somewhat more than these."""
+    """The body, or somewhat more than `most` bytes of a longer one."""
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
@@ -191,7 +191,7 @@ async def _read(response: httpx.Response, most: int) -> bytes:
 
 
 def _uncompressed(response: httpx.Response, target: Target) -> httpx.Response:
-    """The response. Raises ProtocolError if it is compressed, which was not asked for."""
+    """The response. Raises ProtocolError if it is compressed, although we asked for none."""
     coding = response.headers.get("content-encoding", "identity")
     if coding.strip().lower() in ("", "identity"):
         return response
@@ -224,7 +224,7 @@ def _translated(
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What lies at the bottom of a chain of exceptions."""
+    """The first exception of a chain of causes."""
     while (deeper := error.__cause__ or error.__context__) is not None:
         error = deeper
     return error

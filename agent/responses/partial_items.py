@@ -1,7 +1,7 @@
-"""Items a server began and never finished, made whole from their deltas. Knows no event.
+"""Items that a server began and never finished, made whole from their deltas. Knows no event.
 
-What the user has read must be in the conversation: text that was shown becomes a message, unless a
-message that did come says it. A call counts only when its arguments are a whole JSON object.
+You have read the text of such items, so the conversation must have it. It becomes a message,
+unless a finished message has it. A call counts only when its arguments are a whole JSON object.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from ..protocol.items import FunctionCall, Item, Message
 from ..protocol.verbatim_json import loads
 
 MOST_OPEN = 1_000
-"""Items that are kept track of at once. More of them are not made whole."""
+"""Most items tracked at once. Further ones are not made whole."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class _Open:
         return call_id if isinstance(call_id, str) else "", name if isinstance(name, str) else ""
 
     def message(self, status: str) -> dict[str, Any]:
-        """The message that its texts are."""
+        """The message that its texts form."""
         parts = [
             {"type": kind, "refusal" if kind == "refusal" else "text": "".join(pieces)}
             for (kind, _), pieces in sorted(self.texts.items())
@@ -58,18 +58,18 @@ class Unfinished:
         self._said: list[str] = []
 
     def begin(self, item_id: str, fields: Mapping[str, Any]) -> None:
-        """A message or a call was announced."""
+        """Begin to track a message or a call that the server announced."""
         item = self._track(item_id, fields)
         if fields.get("type") == "function_call":
             self._last_call = item
             self._calls[item.call[0]] = item_id
 
     def call(self, item_id: str) -> tuple[str, str]:
-        """Call id and tool of the call that the item is; of the latest when it is not known."""
+        """Call id and tool of this item, or of the latest call when the item is not known."""
         return self._open.get(item_id, self._last_call).call
 
     def texts(self, item_id: str, kind: str, index: int) -> list[str]:
-        """The pieces of an `output_text`, a `refusal` or `arguments`, to be added to."""
+        """The pieces of an `output_text`, a `refusal` or `arguments`. The caller adds to them."""
         item = self._open.get(item_id)
         if kind == "arguments" and (item is None or item.fields.get("type") != "function_call"):
             item = self._last_call
@@ -79,7 +79,7 @@ class Unfinished:
         return item.texts.setdefault((kind, index), [])
 
     def end(self, item: Item) -> None:
-        """The item itself has come."""
+        """Stop tracking an item, because the item itself has come."""
         self._open.pop(item.id or "", None)
         if isinstance(item, Message):
             self._open.pop("", None)
@@ -88,7 +88,10 @@ class Unfinished:
             self._open.pop(self._calls.pop(item.call_id), None)
 
     def rest(self, *, cut: bool) -> Iterator[dict[str, Any]]:
-        """What was shown or is whole, and has not come. `cut`: the answer was cut off."""
+        """Messages that were shown, and whole calls, which have not come as items.
+
+        `cut`: the answer was cut off.
+        """
         for item in tuple(self._open.values()):
             match item.fields.get("type"):
                 case "function_call" if not cut and all(item.call) and (call := item.whole_call()):

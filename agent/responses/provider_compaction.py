@@ -1,7 +1,7 @@
-"""The provider's own compaction: what is asked for, and reading what comes. Does no I/O.
+"""The provider's own compaction: the body of its request, and reading its answer. Does no I/O.
 
-`POST /responses/compact` of Open Responses 2026-04-24, answered with the new window: items to be
-sent back as they are. What is in a compaction item only that provider can read.
+`POST /responses/compact` of Open Responses 2026-04-24 answers with the new window: items to be sent
+back as they are. Only that provider can read the content of a compaction item.
 """
 
 from collections.abc import Sequence
@@ -20,21 +20,21 @@ _ASKED = ("model", "instructions", "prompt_cache_key")
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """The new window, and what it took."""
+    """The new window, and the tokens that the compaction used."""
 
     items: tuple[Item, ...]
     usage: Usage
 
 
 def compact_body(request: Request) -> bytes:
-    """The body that asks to compact what `request` would send."""
+    """The body that asks to compact the window of `request`."""
     fields: dict[str, Any] = loads(b"{" + request.fields + b"}")
     asked = dumps({name: fields[name] for name in _ASKED if name in fields})[1:-1]
     return replace(request, fields=asked).wire(b"")
 
 
 def read_sealed(body: bytes, server: str) -> Sealed:
-    """What a server answered. Raises ProtocolError when that is no compaction."""
+    """The compaction that a server answered with. Raises ProtocolError if there is none."""
     try:
         data: dict[str, Any] = loads(body)
         texts = array_elements(members(body.decode())["output"])
@@ -49,11 +49,11 @@ def read_sealed(body: bytes, server: str) -> Sealed:
 
 
 def is_seal(item: Item) -> bool:
-    """It stands for an earlier part of the conversation."""
+    """True if the item replaces an earlier part of the conversation."""
     return isinstance(item, HostedCall) and item.type == "compaction"
 
 
 def latest_seal(entries: Sequence[Entry], start: int) -> int | None:
-    """The place of the last one at or after `start`."""
+    """The index of the last such item at or after `start`."""
     found = (at for at in reversed(range(start, len(entries))) if is_seal(entries[at].item))
     return next(found, None)

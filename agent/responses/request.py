@@ -1,6 +1,6 @@
-"""One request of the model: fixed fields, then the conversation's items. Knows no transport.
+"""One request to the model: fixed fields, then the conversation's items. Knows no transport.
 
-Both are bytes that were serialised once; a request is put together by joining them.
+Both are bytes that were serialised once. A request joins them.
 """
 
 import re
@@ -12,13 +12,13 @@ _UNREAD = re.compile(rb',"prompt_cache_key":"[^"]*"')
 
 
 def read_by_model(fields: bytes) -> bytes:
-    """Fields without the cache's key: no model reads it, and it is another in each session."""
+    """Fields without the cache's key. No model reads it, and each session has its own."""
     return _UNREAD.sub(b"", fields)
 
 
 @dataclass(frozen=True, slots=True)
 class HeldPrefix:
-    """What the server has of a request: up to byte `start` of its items, as `response_id`."""
+    """The part of a request that the server holds as `response_id`: items up to byte `start`."""
 
     response_id: str
     start: int
@@ -26,9 +26,10 @@ class HeldPrefix:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a sample is asked for. `fields`: JSON members, without braces, `input` not among them.
+    """The request of one sample.
 
-    `items`: the history's own bytes, which only ever grow; `end` of them belong to this request.
+    `fields`: JSON members without braces and without `input`. `items`: the history's own bytes,
+    which only grow. The first `end` of them belong to this request.
     """
 
     fields: bytes
@@ -46,9 +47,9 @@ class Request:
         return len(self.fields) + self.end
 
     def wire(self, head: bytes, held: HeldPrefix | None = None) -> bytes:
-        """The JSON object that is sent, without the items that the server holds.
+        """The JSON object to send, without the items that the server holds.
 
-        `head`: members that the transport wants first, with their comma.
+        `head`: members that the transport puts first, each with its comma.
         """
         if held is None:
             start, previous = 0, b""

@@ -1,4 +1,4 @@
-"""Which failure is tried again, and after how long. Does no I/O and draws no lots of its own."""
+"""Which failure is tried again, and after how long. Does no I/O and makes no random numbers."""
 
 from ..errors import ModelError, ResponseGoneError, StreamBrokenError, UnreachableError
 
@@ -6,17 +6,17 @@ QUICK_WAIT = 0.15
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 LONGEST_ASKED = 120.0
-"""Seconds. A server that asks for a longer wait is not waited for: the user is told instead."""
+"""Seconds. If a server asks for a longer wait, the turn ends with an error instead."""
 UNREACHABLE_ATTEMPTS = 3
-"""A server that is not there seldom comes back while one waits."""
+"""Fewer than usual, because such a server seldom comes back while you wait."""
 
 
 def wait_before(error: ModelError, attempt: int, attempts: int, draw: float) -> float | None:
-    """Seconds to wait after the `attempt`-th try (from 1) failed with `error`; None to give up.
+    """Seconds to wait after try number `attempt` (from 1) failed with `error`, or None to give up.
 
-    Doubles from half a second to half a minute, ±25 % by `draw` (0 to 1), and is never shorter
-    than the server asked for. After a broken connection it begins with 0.15 s: that is seldom the
-    server's trouble.
+    The wait doubles from half a second to half a minute, ±25 % by `draw` (0 to 1). It is never
+    shorter than the server asked for. After a broken connection it begins with 0.15 s, because the
+    server is seldom the cause.
     """
     if isinstance(error, UnreachableError):
         attempts = min(attempts, UNREACHABLE_ATTEMPTS)

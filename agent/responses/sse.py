@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from ..errors import ProtocolError
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
-"""Bytes; one event carries at most a whole response with its images."""
+"""Most bytes of one event. It has at most a whole response with its images."""
 
 _LAST_LINE = re.compile(rb"\ndata: (.*)(?=\n\n)").findall
-"""Finds all the data there is, where each event has one line of it, its last: as all servers do."""
+"""Finds all data if each event has one line of data, and has it last, as all servers send it."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
 class Decoder:
-    """Fed chunks of any size, gives the data of each event that is complete."""
+    """Takes chunks of any size, and gives the data of each complete event."""
 
     def __init__(self, max_event: int = MAX_EVENT_BYTES) -> None:
         self._max = max_event
@@ -28,7 +28,7 @@ class Decoder:
         self._after_cr = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The data of each event that `chunk` completes. Raises ProtocolError above the bound."""
+        """The data of each event that `chunk` completes. Raises ProtocolError for a huge event."""
         rest = self._rest
         rest += self._with_plain_ends(chunk)
         if self._fresh and not self._past_bom():
@@ -53,7 +53,7 @@ class Decoder:
                 yield data
 
     def _with_plain_ends(self, chunk: bytes) -> bytes:
-        """The chunk with LF for CRLF and CR. Half a CRLF is taken for the whole at once."""
+        """The chunk with LF for CRLF and CR. A CR at its end counts at once as the whole CRLF."""
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -75,12 +75,12 @@ class Decoder:
         if size > self._max:
             raise ProtocolError(
                 f"The server sent one event of more than {self._max:,} bytes.",
-                "That is not a Responses stream; check base_url.",
+                "That is not a Responses stream. Check base_url.",
             )
 
 
 def _data(block: bytes) -> bytes | None:
-    """The data of an event in any shape; None when it has none."""
+    """The data of an event in any shape, or None when it has none."""
     found: list[bytes] = []
     for line in block.split(b"\n"):
         name, _, value = line.partition(b":")

@@ -1,8 +1,8 @@
 """From the events of a response stream to deltas, items and its end. Does no I/O.
 
-Tolerant of the servers there are: missing sequence numbers, indexes, part events and argument
-deltas, items repeated or closed late, an output only in the last snapshot, items never closed. A
-done item overrides its deltas; a stream without a terminal event is no answer.
+It tolerates the faults of real servers: missing sequence numbers, indexes, part events and argument
+deltas, items repeated, closed late or never, an output only in the last snapshot. A done item
+overrides its deltas. A stream without a terminal event is no answer.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +22,7 @@ from .partial_items import Unfinished
 class ResponseDone:
     """The response is complete. `usage` is None when the server counted nothing.
 
-    `response_id`: what a next request may name as previous; None when the server gave none.
+    `response_id`: a next request may name it as previous. None when the server gave none.
     """
 
     usage: Usage | None
@@ -45,14 +45,14 @@ _DELTAS = {
     "response.shell_call_command.delta": "shell_call",
     "response.apply_patch_call_operation_diff.delta": "apply_patch_call",
 }
-"""What grows, by the event that says so; the last five are items of the same name."""
+"""The text that grows, by the event of its delta. The last five are items of the same name."""
 
 _SETTLED = {
     "response.output_text.done": ("output_text", "text"),
     "response.refusal.done": ("refusal", "refusal"),
     "response.function_call_arguments.done": ("arguments", "arguments"),
 }
-"""What is whole, and under which key."""
+"""The text that is whole, and its key, by the event that says so."""
 
 
 class _Event(NamedTuple):
@@ -66,7 +66,7 @@ class _Event(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """What neighbouring deltas have in common. `part`: of a summary or a message."""
+    """The values that neighbouring deltas share. `part`: of a summary or a message."""
 
     kind: str
     item_id: object
@@ -74,11 +74,11 @@ class _Run(NamedTuple):
 
 
 class ResponseReader:
-    """Fed the data of the events of one response, gives what they mean.
+    """Reads the events of one response and gives its parts.
 
-    `finished`: the response is complete; nothing that follows is part of it. `over`: finished, or
-    the server said that no more comes. `whole`: what was given is all that the server holds.
-    `hide`: takes out of a server's words what must not be shown.
+    `finished`: the response is complete. `over`: it is finished, or the server said that no more
+    comes. `whole`: the parts that were given are all that the server holds. `hide`: takes secrets
+    out of a server's words.
     """
 
     def __init__(self, server: str, model: str, hide: Hide = str) -> None:
@@ -101,14 +101,14 @@ class ResponseReader:
         }
 
     def read_all(self, events: Iterable[bytes]) -> Iterator[SamplePart]:
-        """What events that came together mean, neighbouring deltas of a kind as one.
+        """The parts in events that came together. Neighbouring deltas of a kind become one.
 
-        Nothing is read after the end. Raises, after all that came before it, the ModelError that a
-        failed, incomplete or unreadable response is.
+        It reads nothing after the end. It raises the ModelError of a failed, incomplete or
+        unreadable response, after it gave all earlier parts.
         """
         run, texts = _Run("", None, None), list[Any]()
         try:
-            for data in filter(None, events):  # one without data only keeps the line alive
+            for data in filter(None, events):  # one without data only keeps the connection open
                 if self.over or data == b"[DONE]":
                     self.over = True
                     break
@@ -176,9 +176,9 @@ class ResponseReader:
             yield HostedProgress(item_id=item_id, kind=kind, status=status)
 
     def _item(self, fields: dict[str, Any], text: Callable[[], str]) -> Iterator[Item]:
-        """The item once, though servers repeat them; a cut-off call and an empty message are none.
+        """The item, once, because servers repeat items. `text` returns its JSON.
 
-        `text` gives its JSON.
+        A call that was cut off and an empty message are left out.
         """
         id_ = fields.get("call_id" if fields.get("type") == "function_call" else "id")
         key = (_str(fields.get("type")), _str(id_) or dumps(fields).decode())
@@ -192,7 +192,7 @@ class ResponseReader:
         item = parse_item(fields, wire)
         if isinstance(item, Message) and item.says_nothing:
             self.whole = False
-            return  # transformers ends responses with one: sent back, it is a turn of its own
+            return  # transformers ends responses with one; sent back, it would be a turn
         self._unfinished.end(item)
         if isinstance(item, FunctionCall) and fields.get("status") == "incomplete":
             self.whole = False
@@ -219,7 +219,7 @@ class ResponseReader:
             yield from self._item(_dict(item), lambda at=at: texts()[at])
         for item in self._unfinished.rest(cut=cut):
             self.whole = False
-            made = dumps({"item": item}).decode()  # cut out of JSON as others are: a NaN is refused
+            made = dumps({"item": item}).decode()  # cut out of JSON like the others: no NaN passes
             yield from self._item(item, lambda made=made: members(made)["item"])
         if cut:
             raise _incomplete(response, self._server)
@@ -227,14 +227,14 @@ class ResponseReader:
         yield ResponseDone(_usage(response.get("usage")), _str(response.get("id")) or None)
 
     def _failed(self, event: _Event) -> Iterator[SamplePart]:
-        """Raises. An `error` event is passed on whole: over WebSocket it has an HTTP status."""
+        """Raises. An `error` event is passed on whole, because over WebSocket it has a status."""
         error = _dict(event.fields.get("response")).get("error") or event.fields.get("error")
         if event.kind == "error" and not isinstance(error, str):
             error = event.fields
         raise error_in_stream(error, self._server, self._model, self._hide)
 
     def _object(self, data: bytes) -> dict[str, Any]:
-        """The event; its type is a string."""
+        """The event as a dict whose type is a string."""
         try:
             event = loads(data)
         except ValueError:
@@ -250,7 +250,7 @@ class ResponseReader:
         return ProtocolError(
             f"{self._server} sent an event that is not a JSON object: "
             f"{self._hide(data.decode(errors='replace'))[:80]!r}.",
-            "That is not a Responses stream; check base_url.",
+            "That is not a Responses stream. Check base_url.",
         )
 
 
@@ -258,7 +258,7 @@ def _incomplete(response: dict[str, Any], server: str) -> ModelError:
     reason = _str(_dict(response.get("incomplete_details")).get("reason")) or "no reason given"
     return IncompleteError(
         f"{server} cut the answer off: {reason}.",
-        "What came before is kept. Ask for the rest, or for less.",
+        "The earlier parts are kept. Ask for the rest, or for less.",
     )
 
 

@@ -1,4 +1,4 @@
-"""How long a silent server is waited for. Knows no transport and no protocol."""
+"""How long we wait for a silent server. Knows no transport and no protocol."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class StreamTimeouts:
-    """The time limits of one response: until its first event, then between two of them.
+    """The time limits of one response: until its first event, then between two events.
 
-    All waits are of the task that made it. One timer serves them: it looks whether the time is
-    over, instead of being set for each.
+    Only the task that made it may wait. One timer serves all waits. When it fires, it checks the
+    deadline, so that it need not be set anew for each event.
     """
 
     def __init__(self, server: str, settings: Settings) -> None:
@@ -36,11 +36,11 @@ class StreamTimeouts:
         self._timer.cancel()
 
     def asked(self) -> None:
-        """The request is out: from here the time to the first event counts."""
+        """Note that the request is sent. The time to the first event counts from now."""
         self._begin(self._first)
 
     def heard(self) -> None:
-        """An event came."""
+        """Note that an event came."""
         if self._heard:
             self._deadline = self._loop.time() + self._idle
         else:
@@ -48,7 +48,7 @@ class StreamTimeouts:
             self._begin(self._idle)
 
     async def wait(self, coming: Awaitable[T]) -> T:
-        """What comes in time. Raises StreamBrokenError when it does not."""
+        """The result of `coming`. Raises StreamBrokenError when it does not come in time."""
         if self._slept:  # our own side was slow, not the server
             self._slept = False
             self._begin(self._idle if self._heard else self._first)
@@ -56,7 +56,7 @@ class StreamTimeouts:
         try:
             return await coming
         except asyncio.CancelledError:
-            # Another cancellation beside ours is somebody else's, and goes on.
+            # A cancellation beside our own is another's, so it goes on.
             if self._over and self._task and self._task.uncancel() <= self._cancelling:
                 raise self._silent() from None
             raise
@@ -69,7 +69,7 @@ class StreamTimeouts:
         self._timer = self._loop.call_at(self._deadline, self._look)
 
     def _look(self) -> None:
-        """The time was over when the timer was set; it is, if nothing was heard since."""
+        """Check the deadline, which moves while events come. Cancel the wait if it is over."""
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._look)
         elif self._waiting and self._task:
@@ -79,7 +79,7 @@ class StreamTimeouts:
             self._slept = True
 
     def _silent(self) -> StreamBrokenError:
-        hint = "The conversation is kept; run the cell again."
+        hint = "The conversation is kept. Run the cell again."
         if self._heard:
             return StreamBrokenError(
                 f"{self._server} fell silent for {self._idle:g} s in its answer.", hint

@@ -36,22 +36,22 @@ from .timeouts import StreamTimeouts
 
 _HEAD = b'"type":"response.create",'
 _LONGEST = 55 * 60
-"""Seconds until a connection is given up for a new one: OpenAI closes it after 60 minutes."""
+"""Seconds until a new connection replaces one. OpenAI closes them after 60 minutes."""
 
 _AHEAD = 16
-"""Messages taken from the network before they are read: one may have 64 MiB."""
+"""Messages buffered before they are read. It is few, because one may have 64 MiB."""
 
 _REFUSED = (CloseCode.POLICY_VIOLATION, CloseCode.MESSAGE_TOO_BIG)
-"""Why a server closes a connection that trying again does not cure."""
+"""Close codes for which another try does not help."""
 
 _NOT_A_WEBSOCKET = (400, 404, 405, 406, 410, 415, 426, 501)
-"""Statuses of servers that speak HTTP there, and only HTTP."""
+"""HTTP statuses of servers that offer no WebSocket at this address."""
 
 
 class WebSocket:
     """One connection to one server, kept open between the requests of one event loop.
 
-    Such a server holds the last response of the connection, though it stores none.
+    The server holds the last response of the connection, even if it stores none.
     """
 
     def __init__(self, target: Target, settings: Settings) -> None:
@@ -62,10 +62,10 @@ class WebSocket:
     async def sample(
         self, request: Request, held: HeldPrefix | None, reader: ResponseReader
     ) -> AsyncGenerator[SamplePart]:
-        """Send one request; yield what `reader` makes of the events, until it is over.
+        """Send one request and yield the parts that `reader` reads, until it is over.
 
-        Raises NoWebSocketError, ResponseGoneError when the connection that held the response is
-        gone, and other ModelErrors. Leaving the iteration closes the connection at once.
+        Raises NoWebSocketError, and ResponseGoneError when the connection that held the response
+        is gone, and other ModelErrors. Leaving the iteration closes the connection at once.
         """
         with StreamTimeouts(self._target.server, self._settings) as patience:
             connection, heard = await self._usable(), False
@@ -90,14 +90,14 @@ class WebSocket:
                     self._drop()
 
     async def close(self) -> None:
-        """Close the connection. It can be used again."""
+        """Close the connection. The next request opens a new one."""
         self._drop()
         await asyncio.sleep(0)  # the event loop closes the socket in its next round
 
     async def _usable(self) -> ClientConnection | None:
-        """The open connection, unless it is another event loop's, too old, or closed.
+        """The open connection, unless it belongs to another event loop, is too old, or is closed.
 
-        Nor when something unasked came over it: it would be read as the next answer.
+        One with an unasked message is not usable: that would be read as the next answer.
         """
         if self._open is None:
             return None
@@ -124,7 +124,7 @@ class WebSocket:
                 max_size=MAX_EVENT_BYTES,
                 max_queue=_AHEAD,
                 open_timeout=self._settings.connect_timeout,
-                # A kernel that computes answers no pings in time, and is well all the same.
+                # A busy kernel answers no pings in time, and its connection is still good.
                 ping_interval=None,
                 # A proxy in the environment cannot reach this machine's own ports.
                 proxy=None if target.is_loopback else True,
@@ -171,7 +171,7 @@ class WebSocket:
         return StreamBrokenError(f"{error.message}{said}", error.hint)
 
     def _drop(self) -> None:
-        """Close the connection at once, without a farewell that would have to be waited for."""
+        """Close the connection at once, without the closing handshake, which would take time."""
         if self._open is not None:
             connection, loop, _ = self._open
             self._open = None
@@ -180,7 +180,7 @@ class WebSocket:
 
 
 async def _is_quiet(connection: ClientConnection) -> bool:
-    """Nothing lies there unread. Looks twice: the first look lets the event loop read."""
+    """True if no message is unread. It checks twice, as the first lets the event loop read."""
     for _ in range(2):
         try:
             async with asyncio.timeout(0):
@@ -194,7 +194,7 @@ async def _is_quiet(connection: ClientConnection) -> bool:
 
 
 class _Connect(connect):
-    """Follows no redirect: it would carry the key to wherever a server says."""
+    """Follows no redirect, because that would carry the key to any address a server names."""
 
     def process_redirect(self, exc: Exception) -> Exception:
         """The error stays an error."""

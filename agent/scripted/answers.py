@@ -1,4 +1,4 @@
-"""What a scripted server can answer: a response, a refusal, a HTTP answer. Does no I/O."""
+"""The answers of a scripted server: a response, a refusal, an HTTP answer. Does no I/O."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _ERROR_TYPES = {404: "not_found", 429: "too_many_requests"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A HTTP request. `headers`: by their lower-case names."""
+    """An HTTP request. `headers`: by their lower-case names."""
 
     method: str
     target: str
@@ -33,9 +33,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """A HTTP answer. `pieces`: of its body, each written whole; `cut`: the connection breaks then.
+    """An HTTP answer. `pieces`: of its body, each written whole.
 
-    `about`: what was played, for a log.
+    `cut`: the connection breaks after them. `about`: the played part of the script, for a log.
     """
 
     status: int
@@ -48,7 +48,7 @@ class HttpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error instead of a response. `fault`: what the script wants instead of that."""
+    """An error instead of a response. `fault`: the script's own answer in place of that."""
 
     status: int
     error: dict[str, Any]
@@ -68,13 +68,13 @@ class PlayedResponse:
 
     @property
     def response(self) -> dict[str, Any]:
-        """The whole response, as one that is not streamed."""
+        """The whole response, as it is sent without streaming."""
         sent = (data["response"] for _, data in reversed(self.events) if "response" in data)
         return next(sent, dict[str, Any]())
 
     @property
     def cut(self) -> bool:
-        """The connection breaks before the end."""
+        """True if the connection breaks before the end."""
         return self.fault.cut is not None and self.fault.cut <= len(self.events)
 
     def data(self) -> list[tuple[str, bytes]]:
@@ -89,13 +89,13 @@ class PlayedResponse:
 def error_object(
     status: int, message: str, code: str | None = None, param: str | None = None
 ) -> dict[str, Any]:
-    """An error as the API tells it."""
+    """An error in the API's form."""
     kind = _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return {"message": message, "type": kind, "param": param, "code": code}
 
 
 def refusal_of(error: RequestError) -> Refusal:
-    """The refusal that an error of the request is."""
+    """The refusal for an error of the request."""
     return Refusal(
         error.status, error_object(error.status, str(error), error.code, error.param), about="error"
     )
@@ -107,7 +107,7 @@ def json_answer(value: object, fault: Fault = NO_FAULT, about: str = "") -> Http
 
 
 def refused(refusal: Refusal, ways: frozenset[str]) -> HttpAnswer:
-    """The HTTP answer that a refusal is."""
+    """The HTTP answer for a refusal."""
     fault = refusal.fault
     if fault.body is None:
         kind, body = error_body(refusal.status, refusal.error, ways)
@@ -117,7 +117,7 @@ def refused(refusal: Refusal, ways: frozenset[str]) -> HttpAnswer:
 
 
 def streamed(played: PlayedResponse, pace: float, ways: frozenset[str]) -> HttpAnswer:
-    """The HTTP answer that a response as a stream is: one frame a piece."""
+    """The HTTP answer for a streamed response, with one frame a piece."""
     pieces: list[Chunk] = [
         (b"event: %b\ndata: %b\n\n" % (kind.encode(), data), pace if "delta" in kind else 0)
         for kind, data in played.data()

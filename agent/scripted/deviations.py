@@ -1,7 +1,7 @@
 """How real servers deviate from the protocol: from events to events. Knows no script, no network.
 
-Each function takes the events of one whole response and gives them as some server sends them. None
-changes what it is given.
+Each function takes the events of one whole response and returns them as some server sends them.
+None changes its argument.
 """
 
 from collections.abc import Callable, Iterable
@@ -43,7 +43,7 @@ def _in_responses(
 
 
 def _in_items(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Frames], Frames]:
-    """Changes the items wherever they stand."""
+    """Changes the items in all events and snapshots."""
     snapshots = _in_responses(lambda it: {**it, "output": [change(item) for item in it["output"]]})
     return lambda frames: [
         (kind, {**data, "item": change(data["item"])} if "item" in data else data)
@@ -52,7 +52,7 @@ def _in_items(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[F
 
 
 def _odd_sequence_numbers(frames: Frames) -> Frames:
-    """Only some events have one, and they do not rise."""
+    """Only some events have a number, and the numbers do not rise."""
     last = len(frames)
     return [
         (kind, {**data, "sequence_number": last - number})
@@ -63,7 +63,7 @@ def _odd_sequence_numbers(frames: Frames) -> Frames:
 
 
 def _no_argument_deltas(frames: Frames) -> Frames:
-    """A call is whole when it is added."""
+    """A call is already whole when it is added."""
     done = {
         data["item"]["id"]: data["item"]
         for kind, data in frames
@@ -110,7 +110,7 @@ def _repeated_messages(frames: Frames) -> Frames:
 
 
 def _empty_message(frames: Frames) -> Frames:
-    """Before the first item an empty message is opened, and never closed."""
+    """An empty message is opened before the first item, and never closed."""
     first = next((n for n, (kind, _) in enumerate(frames) if kind.endswith("item.added")), None)
     if first is None:
         return frames
@@ -125,7 +125,7 @@ def _empty_message(frames: Frames) -> Frames:
 
 
 def _late_done(frames: Frames) -> Frames:
-    """Items are closed only when all were streamed."""
+    """Items are closed only after all were streamed."""
     closing = [frame for frame in frames if frame[0] == "response.output_item.done"]
     rest = [frame for frame in frames if frame[0] != "response.output_item.done"]
     end = next((n for n, (kind, _) in enumerate(rest) if kind in (*_TERMINAL, "error")), len(rest))
@@ -163,7 +163,7 @@ def _usage_without_details(response: dict[str, Any]) -> dict[str, Any]:
 
 
 def _incomplete_as_completed(frames: Frames) -> Frames:
-    """The event says completed; only the status in it says incomplete."""
+    """The event's type is completed. Only the status in it is incomplete."""
     return [
         ("response.completed", {**data, "type": "response.completed"})
         if kind == "response.incomplete"
@@ -173,7 +173,7 @@ def _incomplete_as_completed(frames: Frames) -> Frames:
 
 
 def _incomplete_hidden(frames: Frames) -> Frames:
-    """A response that was cut off passes for complete."""
+    """A response that was cut off looks complete."""
     hide = {"status": "completed", "incomplete_details": None}
     hidden = _in_responses(lambda it: {**it, **hide}, ["response.incomplete"])
     return _incomplete_as_completed(hidden(frames))
@@ -190,7 +190,7 @@ def _call_ids(change: Callable[[str], str]) -> Callable[[Frames], Frames]:
 
 
 def _ids_without_prefix(frames: Frames) -> Frames:
-    """A call's id is its call_id, and says nothing of its kind."""
+    """A call's id is its call_id, and it does not show the kind of item."""
     bare = _in_items(
         lambda item: (
             {**item, "id": (own := item["call_id"].partition("_")[2]), "call_id": own}
@@ -207,7 +207,7 @@ def _ids_without_prefix(frames: Frames) -> Frames:
 
 
 def _reasoning_as(name: str, parts: bool) -> Callable[[Frames], Frames]:
-    """Reasoning comes as content instead of a summary; its events are called `name`."""
+    """Reasoning comes as content instead of a summary, in events called `name`."""
 
     def change(frames: Frames) -> Frames:
         changed: Frames = []
@@ -242,7 +242,7 @@ def _reasoning_with_role(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _extra_fields(frames: Frames) -> Frames:
-    """Fields nobody knows, in events, items and snapshots."""
+    """Events, items and snapshots have unknown fields."""
     extra: dict[str, Any] = {"kv_transfer_params": None, "timings": {"predicted_ms": 1.5}}
     deep = _in_items(lambda item: {**item, "async": None, "x_server": {"k": [1]}})
     wide = _in_responses(lambda response: {**response, **extra})
@@ -250,7 +250,7 @@ def _extra_fields(frames: Frames) -> Frames:
 
 
 def _extension_events(frames: Frames) -> Frames:
-    """After each event one of a kind nobody knows, and padding in the deltas."""
+    """An event of an unknown kind follows each event, and deltas have padding."""
     changed: Frames = []
     for kind, data in frames:
         changed.append((kind, {**data, "obfuscation": "x7Qa"} if "delta" in data else data))
@@ -265,7 +265,7 @@ def _extension_events(frames: Frames) -> Frames:
 
 
 def _flat_errors(frames: Frames) -> Frames:
-    """OpenAI's `error` event: code and message beside the type."""
+    """OpenAI's `error` event, with code and message beside the type."""
     return [
         (kind, {**_without(data, "error"), **_without(data["error"], "type")})
         if kind == "error"

@@ -1,6 +1,6 @@
 """The scripted model: the events of a response. Knows no network and no clock.
 
-What is sent is strict Open Responses 2026-04-24.
+The events are strict Open Responses 2026-04-24.
 """
 
 import base64
@@ -21,7 +21,7 @@ _NOT_ECHOED = ("input", "stream", "include", "generate", "prompt", "context_mana
 
 
 def count_tokens(prompt: bytes) -> int:
-    """Simulated: four bytes of JSON are a token."""
+    """A simulated count: four bytes of JSON are a token."""
     return len(prompt) // TOKEN_BYTES
 
 
@@ -33,7 +33,7 @@ def frames(
     cached: int = 0,
     fault: Fault = NO_FAULT,
 ) -> Iterator[Frame]:
-    """The events of one response, each with its type: strict Open Responses, always the same.
+    """The events of one response, each with its type. Equal requests have equal events.
 
     `created_at`: seconds since 1970. `cached`: input tokens counted as cached. `fault`: its `event`
     and `after` shape the end.
@@ -56,14 +56,14 @@ def frames(
 def warmed_up(
     script: Script, request: AskedRequest, created_at: int, cached: int
 ) -> Iterator[Frame]:
-    """The events of a request that generates nothing and is only kept."""
+    """The events for a request that generates nothing and is only kept."""
     started = _resource(script, "resp_warm", request, created_at)
     ended = {**started, "usage": _usage(request, [], cached)}
     yield from _numbered(_opening(started) + _ending(ended, NO_FAULT))
 
 
 def compacted(request: AskedRequest, created_at: int) -> dict[str, Any]:
-    """The compaction of the request's input: what users said, and one item for all the rest."""
+    """The compaction of the request's input: the users' messages, and one item for the rest."""
     mark = _digest(request)
     users = [item for item in request.input if item.get("role") == "user"]
     kept = listed(users, mark)
@@ -83,14 +83,14 @@ def _compaction(request: AskedRequest, item_id: str) -> dict[str, Any]:
 
 
 def _is_too_long(request: AskedRequest) -> bool:
-    """The request asks that its conversation be compacted, at this length."""
+    """True if the request asks for a compaction at its length."""
     found = (rule for rule in request.context_management if rule.get("type") == "compaction")
     least = next((rule.get("compact_threshold") for rule in found), None)
     return isinstance(least, int) and count_tokens(request.prompt) >= least
 
 
 def listed(items: Items, mark: str) -> Items:
-    """Input items as the server shows them: each has an id, messages have parts and a status."""
+    """Input items as the server lists them: each with an id, messages with parts and a status."""
     return [_listed(item, f"in_{mark}_{number}") for number, item in enumerate(items)]
 
 
@@ -107,7 +107,7 @@ def _listed(item: dict[str, Any], item_id: str) -> dict[str, Any]:
 
 
 def _digest(request: AskedRequest) -> str:
-    """Tells conversations apart that stand at one place of the script."""
+    """A digest that differs between conversations at the same position in the script."""
     return blake2b(request.prompt, digest_size=6).hexdigest()
 
 
@@ -144,7 +144,7 @@ def _resource(script: Script, name: str, request: AskedRequest, created_at: int)
 
 
 def _items(response: Response, position: Position, request: AskedRequest) -> Items:
-    """The response's output, whole."""
+    """The whole output of the response."""
     items: Items = []
     if _is_too_long(request):
         items.append(_compaction(request, position.item_id("cmp", 0)))
@@ -248,7 +248,7 @@ def _ending(response: dict[str, Any], fault: Fault) -> list[Frame]:
 
 
 def _usage(request: AskedRequest, output: Items, cached: int) -> dict[str, Any]:
-    """Simulated, from the bytes of the JSON."""
+    """A simulated usage, from the bytes of the JSON."""
     read, written = count_tokens(request.prompt), count_tokens(dumps(output))
     kept = read // BLOCK_TOKENS * BLOCK_TOKENS if request.prompt_cache_key else cached
     thought = sum(count_tokens(dumps(item["summary"])) for item in output if "summary" in item)

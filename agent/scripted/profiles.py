@@ -1,4 +1,4 @@
-"""The ways of a scripted server: framing, error bodies, what it refuses; and whole servers by name.
+"""Deviations in framing, error bodies and refusals, and profiles of whole servers by name.
 
 Pure tables beside those of the events. Knows no script and no network.
 """
@@ -11,10 +11,10 @@ from ..protocol.verbatim_json import dumps
 from .deviations import OF_EVENTS
 
 Chunk = tuple[bytes, float]
-"""Bytes that are sent in one go, and the seconds to wait after them."""
+"""Bytes that are sent at once, and the seconds to wait after them."""
 
 Body = tuple[str, bytes]
-"""A content type, and what is of that type."""
+"""A content type, and content of that type."""
 
 
 def _each(change: Callable[[bytes], bytes]) -> Callable[[Iterable[Chunk]], Iterator[Chunk]]:
@@ -29,7 +29,7 @@ def _no_event_line(frame: bytes) -> bytes:
 
 
 def _multi_line_data(frame: bytes) -> bytes:
-    """JSON over many lines, each a `data:` of its own."""
+    """The JSON has many lines, each with a `data:` of its own."""
     head, mark, data = frame.partition(b"data: {")
     if not mark:
         return frame
@@ -77,7 +77,7 @@ OF_FRAMING: dict[str, Callable[[Iterable[Chunk]], Iterator[Chunk]]] = {
     "in_one_go": _in_one_go,
     "byte_by_byte": _byte_by_byte,
 }
-"""Of the bytes of a stream: one frame a piece, applied in this order."""
+"""Deviations of a stream's bytes. They take one frame a piece, and are applied in this order."""
 
 
 def _json(value: object) -> Body:
@@ -99,7 +99,7 @@ OF_ERRORS: dict[str, Callable[[int, dict[str, Any]], Body]] = {
     "error_plain_text": lambda _, error: ("text/plain", error["message"].encode()),
     "error_sse": _error_sse,
 }
-"""Of the body of an HTTP error."""
+"""Deviations of the body of an HTTP error."""
 
 OF_REQUESTS: dict[str, str] = {
     "streams_by_default": "A request that does not say `stream` is streamed.",
@@ -113,7 +113,7 @@ OF_REQUESTS: dict[str, str] = {
     "only_responses": "There is nothing but `POST /responses` and `/models`.",
     "no_websocket": "A WebSocket's handshake is a 426.",
 }
-"""Of what is asked; said here, done where requests are answered."""
+"""Deviations in reading requests. The service that answers requests implements them."""
 
 PROFILES: dict[str, tuple[str, ...]] = {
     "transformers": (
@@ -209,13 +209,13 @@ PROFILES: dict[str, tuple[str, ...]] = {
         "error_detail",
     ),
 }
-"""What was seen of whole servers, in 2026, as sets of deviations."""
+"""Whole servers as sets of deviations, as they were in 2026."""
 
 DEVIATION_NAMES = frozenset((*OF_EVENTS, *OF_FRAMING, *OF_ERRORS, *OF_REQUESTS, *PROFILES))
 
 
 def expand(names: Iterable[str]) -> frozenset[str]:
-    """The single deviations that `names` of deviations and of servers stand for."""
+    """The single deviations in `names`, which may also name servers."""
     return frozenset(single for name in names for single in PROFILES.get(name, (name,)))
 
 
@@ -228,7 +228,7 @@ def framed(pieces: Iterable[Chunk], names: frozenset[str]) -> Iterable[Chunk]:
 
 
 def error_body(status: int, error: dict[str, Any], names: frozenset[str]) -> Body:
-    """The body of an HTTP error: the API's own, or another's."""
+    """The body of an HTTP error, in the API's own form or in that of a deviation."""
     for name, shape in OF_ERRORS.items():
         if name in names:
             return shape(status, error)

@@ -1,8 +1,8 @@
-"""What the scripted model is asked, and which response of the script answers it. Knows no network.
+"""A request to the scripted model, and the script's response to it. Knows no network.
 
-The place in the script is read off the conversation alone, so a request made twice has one answer:
-the ids of all items carry turn and response number (`msg_t0r1i0`: turn 0, response 1, item 0), and
-a compaction item carries those of all it stands for.
+Only the conversation decides the position in the script, so equal requests have equal answers. The
+ids of all items carry turn and response number (`msg_t0r1i0`: turn 0, response 1, item 0). A
+compaction item carries those of all items that it replaces.
 """
 
 import base64
@@ -24,13 +24,13 @@ _SHOWN = 300
 Items = list[dict[str, Any]]
 
 Played = list[tuple[int, int] | None]
-"""Of each user message so far: the turn that answered it, and its latest response."""
+"""For each user message so far, the turn that answered it and its latest response."""
 
 _PLAYED = TypeAdapter(Played)
 
 
 class RequestError(Exception):
-    """The request cannot be answered. `param`: the field at fault; `code`: as the API names it."""
+    """The request cannot be answered. `param`: the field at fault. `code`: the API's own."""
 
     def __init__(
         self, message: str, param: str | None = None, code: str | None = None, status: int = 400
@@ -46,7 +46,7 @@ def _as_items(value: object) -> object:
 
 
 class AskedRequest(BaseModel):
-    """What a request asks for; fields this server does not know are ignored."""
+    """The fields of a request. Fields that this server does not know are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
@@ -78,7 +78,7 @@ class AskedRequest(BaseModel):
 
     @cached_property
     def prompt(self) -> bytes:
-        """What the model would read; longer requests of a conversation begin with shorter ones."""
+        """The bytes a model would read. In a conversation, each begins with the one before it."""
         return dumps([self.instructions, self.tools, self.input])[:-2]
 
 
@@ -95,7 +95,7 @@ def read_fields(body: bytes) -> dict[str, Any]:
 
 
 def read_request(fields: dict[str, Any]) -> AskedRequest:
-    """The request these fields make. Raises RequestError naming the one at fault."""
+    """The request with these fields. Raises RequestError naming the field at fault."""
     if "previous_response_id" in fields:
         fields = {"input": [], **fields}
     try:
@@ -108,7 +108,7 @@ def read_request(fields: dict[str, Any]) -> AskedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where in the script a request stands. `again`: how often the turn was played before."""
+    """A position in the script. `again`: how often the turn was played before."""
 
     turn: int
     response: int
@@ -121,10 +121,10 @@ class Position:
 
 
 def find_position(script: Script, request: AskedRequest) -> Position:
-    """Which response answers `request`. Raises RequestError when the script has none.
+    """The response that answers `request`. Raises RequestError when the script has none.
 
-    Within a turn the next one. After a new user message the first turn whose `on` it contains, else
-    the turn after the latest one played.
+    Within a turn it is the next one. A new user message starts the first turn whose `on` it
+    contains, else the turn after the latest one played.
     """
     *earlier, current = _played(request.input) or [None]
     played = [position[0] for position in earlier if position]
@@ -140,7 +140,7 @@ def find_position(script: Script, request: AskedRequest) -> Position:
 
 
 def seal(items: Items) -> str:
-    """What a compaction item holds of `items`: whatever finds the place in the script."""
+    """The content of a compaction item for `items`, from which the position can be found."""
     return base64.b64encode(dumps(_played(items))).decode()
 
 
@@ -169,7 +169,7 @@ def _played(items: Items) -> Played:
 
 
 def _opened(sealed: object) -> Played:
-    """What `seal` put in; nothing when another server sealed it."""
+    """The content that `seal` put in, or nothing when another server sealed it."""
     try:
         return _PLAYED.validate_json(base64.b64decode(str(sealed), validate=True))
     except ValueError:
@@ -205,7 +205,7 @@ def _check(script: Script, turn: int, response: int, request: AskedRequest) -> N
 
 
 def _check_calls(items: Items) -> None:
-    """Each call has its output and each output its call, as the API demands."""
+    """Check that each call has its output and each output its call, as the API demands."""
     if _is_compacted(items):
         return
     calls = _call_ids(items, "function_call", "call_id")
@@ -218,11 +218,11 @@ def _check_calls(items: Items) -> None:
 
 
 def _is_compacted(items: Items) -> bool:
-    """Calls and outputs may be gone."""
+    """True if calls and outputs may be gone."""
     return any(item.get("type") == "compaction" for item in items)
 
 
 def _call_ids(items: Iterable[dict[str, Any]], kind: str, field: str) -> dict[str, str]:
-    """By their last part: deviations change what stands before it."""
+    """Call ids by their last part, because deviations change the part before it."""
     own = [str(item.get(field)) for item in items if item.get("type") == kind]
     return {match[1] if (match := _ID.search(one)) else one: one for one in own}

@@ -1,6 +1,6 @@
 """A script file: what a scripted model reasons, says and calls. Knows no request and no network.
 
-It is TOML: turns, each with its responses, in order. docs/scripted-model.md tells all of it.
+It is TOML: turns, each with its responses, in order. docs/scripted-model.md describes all of it.
 
     model = "scripted/quickstart"        # the name shown
     pace = 0.02                          # seconds between streamed words
@@ -51,7 +51,7 @@ def _known(name: str) -> str:
 
 def _sendable(code: int) -> int:
     if code in (1004, 1005, 1006) or 1014 < code < 3000:
-        raise ValueError("no WebSocketScript is closed with this code")
+        raise ValueError("no WebSocket is closed with this code")
     return code
 
 
@@ -64,15 +64,15 @@ class _Frozen(BaseModel):
 
 
 class Fault(_Frozen):
-    """What goes wrong with a response.
+    """A failure of a response.
 
     `first`: seconds of silence before anything is sent. `status` or `body`: this HTTP answer comes
-    instead of the response; without `body` it is the API's error of `code` and `message`. `event`:
-    the response ends so, with `code` and `message`, after `after` events or else after all of them;
-    but `malformed` is one more event, not JSON, after which the response goes on. `after` without
-    `event`: the connection is closed after so many events; with `stall`, only after so many seconds
-    of silence more. `close`: a WebSocket is closed with this code, instead or after the error.
-    `times`: only the first so many attempts go wrong. `over`: only those over this transport.
+    instead of the response. Without `body` it is the API's error with `code` and `message`.
+    `event`: the response ends with this event, with `code` and `message`. It ends after `after`
+    events, or after all of them. `malformed` is one more event, not JSON, and the response goes on.
+    `after` without `event`: the connection is closed after so many events. `stall`: seconds of
+    silence before that. `close`: a WebSocket is closed with this code, after the error if there is
+    one. `times`: only the first so many attempts fail. `over`: only those over this transport.
     """
 
     status: int | None = Field(default=None, ge=200, le=599)
@@ -91,7 +91,7 @@ class Fault(_Frozen):
 
     @property
     def cut(self) -> int | None:
-        """After how many events the connection is closed."""
+        """The number of events after which the connection is closed."""
         if self.event:
             return None
         return (self.after or 0) if self.stall or self.close else self.after
@@ -101,7 +101,7 @@ NO_FAULT = Fault()
 
 
 class ScriptedCall(_Frozen):
-    """A function call. `arguments` that are a string are sent as they are, broken JSON or not."""
+    """A function call. A string as `arguments` is sent as it is, even if it is broken JSON."""
 
     name: str
     arguments: JsonValue = {}
@@ -110,7 +110,7 @@ class ScriptedCall(_Frozen):
 class Response(_Frozen):
     """One answer to one request: reasoning, then a message, then calls, each of them optional.
 
-    `expect`: what the last tool output in the request must contain.
+    `expect`: a text that the last tool output in the request must contain.
     """
 
     reasoning: str | None = None
@@ -128,17 +128,17 @@ class Response(_Frozen):
 
 
 class Turn(_Frozen):
-    """The responses from a user message, one that contains `on` in any case, to the answer."""
+    """The responses from a user message to the answer. The message contains `on`, in any case."""
 
     on: str | None = Field(default=None, min_length=1)
     response: tuple[Response, ...] = Field(min_length=1)
 
 
 class WebSocketScript(_Frozen):
-    """What becomes of WebSockets.
+    """The behaviour of WebSockets.
 
-    `status`: handshakes are refused with it, the first `times` of them or all. `lifetime`: seconds
-    after which a connection takes no more requests.
+    `status`: refuses handshakes, the first `times` of them or all. `lifetime`: seconds after which
+    a connection takes no more requests.
     """
 
     status: int | None = Field(default=None, ge=300, le=599)

@@ -3,7 +3,7 @@
     with ScriptedServer(load_script(path)) as server:
         ...  # requests to server.base_url
 
-Only the model's words come from a script; HTTP, streaming and errors are real.
+Only the model's words come from a script. HTTP, streaming and errors are real.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ from .service import ROOT, Service
 
 HOST = "127.0.0.1"
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
-"""Bytes of a request's body."""
+"""Most bytes of a request's body."""
 _READ = 64 * 1024
 _WRITE = 16 * 1024
-"""Bytes after which whole frames are sent even when there is no pause."""
+"""Bytes of whole frames that are sent even when there is no pause."""
 
 Log = Callable[[str, str, int, str], None]
-"""Told of each answer: method, path, status, and what was played."""
+"""Called for each answer with method, path, status, and the played part of the script."""
 
 
 class ScriptedServer:
     """Serves `script` until closed, in a thread of its own.
 
-    `key`: the bearer key a request must carry. `port` 0: any that is free. `log`: called in the
-    server's thread. `requests`: what was POSTed, and sent over WebSockets, so far, in order.
+    `key`: the bearer key that a request must carry. `port` 0: any that is free. `log`: called in
+    the server's thread. `requests`: the bodies and WebSocket messages received so far, in order.
     """
 
     def __init__(
@@ -55,14 +55,15 @@ class ScriptedServer:
 
     @property
     def base_url(self) -> str:
-        """What a client's base_url must be, once the server is started."""
+        """The base_url for a client, once the server is started."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}{ROOT}".removesuffix("/")
 
     def start(self) -> Self:
-        """Listen. Connections are accepted from now on. Once only.
+        """Listen and accept connections. A server starts only once.
 
-        Raises OSError when the address is taken or not this machine's, OverflowError for no port.
+        Raises OSError when the address is taken or not this machine's. Raises OverflowError for an
+        impossible port.
         """
         listening = _listening(self._host, self._port)
         self._port = listening.getsockname()[1]
@@ -75,7 +76,7 @@ class ScriptedServer:
         return self
 
     def close(self) -> None:
-        """Drop every connection, free the port, end the thread. Harmless when done before."""
+        """Drop every connection, free the port, end the thread. A second call does nothing."""
         if self._running:
             loop, thread = self._running
             self._running = None
@@ -95,7 +96,7 @@ class ScriptedServer:
     async def _serve(self, listening: socket.socket) -> None:
         conversations: set[asyncio.Task[None]] = set()
 
-        # Not a coroutine function: asyncio would log those of its own tasks that are cancelled.
+        # No coroutine function, because asyncio would log its own tasks when they are cancelled.
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             connection = _Connection(self._service, self._log, reader, writer)
             task = asyncio.create_task(_converse(connection, writer))
@@ -105,12 +106,12 @@ class ScriptedServer:
 
         server = await asyncio.start_server(connected, sock=listening)
         await self._stop.wait()
-        # The runner cancels the conversations; Server.wait_closed would wait for their clients.
+        # The runner cancels the conversations. Server.wait_closed would wait for their clients.
         server.close()
 
 
 def _silent(*_: object) -> None:
-    """Keeps no log."""
+    """A log that keeps nothing."""
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -172,7 +173,7 @@ class _Connection:
             await self._send(answer)
 
     async def _receive(self) -> tuple[h11.Request, bytes] | None:
-        """The next request and its body; None when there is none. Raises RemoteProtocolError."""
+        """The next request and its body, or None at the end. Raises RemoteProtocolError."""
         request, body = None, bytearray()
         while True:
             event = self._http.next_event()
@@ -217,7 +218,7 @@ class _Connection:
 
 
 def _asked(request: h11.Request, body: bytes) -> Asked:
-    """The request as the service reads it. Raises RemoteProtocolError for a body it cannot read."""
+    """The request in the service's form. Raises RemoteProtocolError for an unreadable body."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
     if encoding := headers.get("content-encoding"):
         body = _decoded(body, encoding)

@@ -1,6 +1,6 @@
-"""What a scripted server answers to each request, over any transport. Knows no sockets.
+"""The answer of a scripted server to each request, over any transport. Knows no sockets.
 
-Only the model's words come from a script; state, errors and counting are a server's own.
+Only the model's words come from a script. State, errors and counting are a server's own.
 """
 
 import time
@@ -57,7 +57,7 @@ _ITEMS = (
 
 @dataclass(frozen=True)
 class Service:
-    """What a server keeps over its life, and what it answers."""
+    """The state of a server, and its answers."""
 
     script: Script
     key: str | None = None
@@ -81,7 +81,7 @@ class Service:
             return self._refused(refusal_of(error))
 
     def locked_out(self, asked: Asked) -> HttpAnswer | None:
-        """The answer to a request without the right key."""
+        """The answer to a request without the right key. None for one with it."""
         sent = asked.headers.get("authorization", "")
         if self.key is None or sent == f"Bearer {self.key}":
             return None
@@ -89,7 +89,7 @@ class Service:
         return self._refused(Refusal(401, error_object(401, what, "invalid_api_key")))
 
     def no_websocket(self, asked: Asked) -> HttpAnswer | None:
-        """The answer to a handshake that is refused."""
+        """The answer to a handshake that is refused. None for one that is accepted."""
         self.attempts["websocket"] += 1
         rules = self.script.websocket
         spent = rules.times is not None and self.attempts["websocket"] > rules.times
@@ -118,7 +118,7 @@ class Service:
     def _read(
         self, fields: dict[str, Any], lane: Lane | None = None
     ) -> tuple[AskedRequest, Items, KeptResponse | None]:
-        """The request over the whole conversation, its own input, and what it goes on from."""
+        """The request with the whole conversation, its own input, and the response before it."""
         request = read_request(self._checked(fields))
         previous = self._previous(request.previous_response_id, lane)
         own = request.input
@@ -266,6 +266,6 @@ def _check_kinds(items: list[object]) -> None:
 
 
 def _sent_id(events: list[Frame]) -> str | None:
-    """The id the response is known by, once deviations had their way."""
+    """The id of the response after the deviations."""
     sent = (data["response"] for _, data in events if "response" in data)
     return next((response["id"] for response in sent if "id" in response), None)

@@ -1,6 +1,6 @@
-"""What a scripted server keeps between requests: responses, and prompts as a cache would.
+"""The state of a scripted server between requests: responses, and a prompt cache.
 
-Knows no script and no network. All of it is bounded, in memory, and gone with the server.
+Knows no script and no network. The state is bounded, in memory, and gone with the server.
 """
 
 from collections import OrderedDict
@@ -12,19 +12,19 @@ from typing import Any, TypeVar
 from .request import Items, RequestError
 
 MAX_KEPT = 1000
-"""Most responses, and most prompts."""
+"""Most responses, and most prompts, that are kept."""
 
 _PAGE = 20
 _LONGEST_PAGE = 100
 
 BLOCK_TOKENS = 128
-"""Tokens that a cache knows or does not know as one."""
+"""Tokens in one block of the prompt cache."""
 
 TOKEN_BYTES = 4
-"""Bytes of JSON that are taken for a token."""
+"""Bytes of JSON that count as one token."""
 
 _BLOCKS = 200_000
-"""Most blocks that a cache knows of one key."""
+"""Most blocks that the cache knows for one key."""
 
 V = TypeVar("V")
 
@@ -40,13 +40,13 @@ class Recent(OrderedDict[str, V]):
 
 
 class PromptCache:
-    """The beginnings of all prompts that were read, as a provider's cache knows them: by blocks."""
+    """The beginnings of all prompts that were read, in blocks, like a provider's cache."""
 
     def __init__(self) -> None:
         self._known: Recent[set[bytes]] = Recent()
 
     def read(self, key: str, prompt: bytes) -> int:
-        """How many tokens of the prompt's beginning are known; from now on all of it is."""
+        """How many tokens of the prompt's beginning are known. From now on all of it is known."""
         known, cached = self._known.get(key, set()), 0
         self._known[key] = known
         if len(known) > _BLOCKS:
@@ -62,7 +62,7 @@ class PromptCache:
 
 @dataclass(frozen=True, slots=True)
 class KeptResponse:
-    """A response that a later request may go on from. `input`: what its own request brought."""
+    """A response that a later request may go on from. `input`: of its own request."""
 
     response: dict[str, Any]
     input: Items
@@ -70,12 +70,12 @@ class KeptResponse:
 
     @property
     def read(self) -> Items:
-        """All that was read for this response, the whole conversation before it, in order."""
+        """The input of this response: the whole conversation before it, in order."""
         return [*(self.previous.whole if self.previous else []), *self.input]
 
     @property
     def whole(self) -> Items:
-        """The conversation up to and with this response."""
+        """The conversation up to this response, with it."""
         parts: list[Items] = []
         kept: KeptResponse | None = self
         while kept:
@@ -85,7 +85,7 @@ class KeptResponse:
 
 
 class Lane:
-    """What one WebSocket connection keeps: its last response, stored or not."""
+    """The state of one WebSocket connection: its last response, stored or not."""
 
     def __init__(self) -> None:
         self.last: KeptResponse | None = None
@@ -95,7 +95,7 @@ class Lane:
         return self.last if self.last and self.last.response["id"] == name else None
 
     def settle(self, named: object, kept: KeptResponse | None) -> None:
-        """A request that named an earlier response got `kept`, or failed: then that one goes."""
+        """Keep the response to a request. If that failed, forget the response that it named."""
         if kept and kept.response["status"] != "failed":
             self.last = kept
         elif self.last and self.last.response["id"] == named:

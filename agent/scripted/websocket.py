@@ -1,6 +1,6 @@
 """A scripted server's WebSocket: the same events, one response at a time. Knows no HTTP.
 
-https://www.openresponses.org/specification, the form of 2026-04-24.
+Source: https://www.openresponses.org/specification, edition of 2026-04-24.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from .service import ROOT, Service
 from .state import Lane
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Bytes of a client's message."""
+"""Most bytes of a client's message."""
 _READ = 64 * 1024
 _GOODBYE = 1.0
-"""Seconds."""
+"""Seconds to wait for the client's close frame."""
 _WAITING = 16
-"""Messages read before they are answered."""
+"""Most messages that wait for an answer."""
 _LIMIT = "websocket_connection_limit_reached"
 
 
@@ -49,7 +49,7 @@ class Socket:
     async def serve(self, received: bytes) -> None:
         """Answer messages until either side, or the script, ends the connection.
 
-        `received`: the handshake as it came, and what came after it.
+        `received`: the handshake, and any bytes that came after it.
         """
         self._protocol.receive_data(received)
         request, *early = self._protocol.events_received() or [None]
@@ -99,7 +99,7 @@ class Socket:
             events = self._protocol.events_received()
 
     async def _answer(self, message: bytes) -> bool:
-        """Play one response, or say why not. False when that ends the connection."""
+        """Play one response, or send an error. False when that ends the connection."""
         played = self._service.receive(message, self._lane)
         fault = played.fault
         await asyncio.sleep(fault.first)
@@ -126,7 +126,7 @@ class Socket:
     async def _refuse(self, refusal: Refusal) -> None:
         fault = refusal.fault
         error = {**refusal.error, "code": refusal.error["code"] or refusal.error["type"]}
-        if fault.headers:  # as Open Responses lets an error event carry them
+        if fault.headers:  # Open Responses lets an error event carry headers
             error["headers"] = fault.headers
         told: dict[str, Any] = {"type": "error", "status": refusal.status, "error": error}
         self._protocol.send_text(dumps(told) if fault.body is None else fault.body.encode())
@@ -138,7 +138,7 @@ class Socket:
         return await self._close(1000)
 
     async def _close(self, code: int) -> bool:
-        """Close, and wait a while for the answer: a message left unread would undo our frame."""
+        """Close, and wait a while for the answer. An unread message would undo our frame."""
         self._protocol.send_close(code)
         await self._flush()
         with contextlib.suppress(TimeoutError):

@@ -1,1 +1,1 @@
-"""Text for a model: counted, cut, searched. Pure; knows no conversation."""
+"""Text for a model: counted, cut, searched. Pure. Knows no conversation."""

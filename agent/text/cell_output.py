@@ -1,6 +1,6 @@
 """A cell run as content parts: its text within a budget, then its figures.
 
-Knows no tool: who runs the cell, and who reads the parts.
+Knows neither who runs the cell nor who reads the parts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,15 +12,15 @@ from .images import image_or_words
 from .truncation import fit, run_parts_of
 
 MAX_SENT_IMAGES = 4
-"""Figures of one run that are sent to the model: the last."""
+"""Most figures of one run that the model gets. They are the last ones."""
 
 _KINDS = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 def run_parts(run: CellRun, output_tokens: int, handle: str) -> tuple[dict[str, str], ...]:
-    """Its pieces in about `output_tokens`, then its figures.
+    """The text of a run in about `output_tokens`, then its figures.
 
-    `handle`: what the lines of what is left out can be read by.
+    `handle`: names the full text, from which left-out lines can be read.
     """
     shown, left_out = figures(run.outputs, MAX_SENT_IMAGES)
     text = fit(run_parts_of(run), output_tokens, handle)
@@ -30,9 +30,9 @@ def run_parts(run: CellRun, output_tokens: int, handle: str) -> tuple[dict[str, 
 
 
 def figures(outputs: Iterable[Output], most: int) -> tuple[list[dict[str, str]], int]:
-    """The last `most` images among outputs, as content parts, in order; how many others there are.
+    """The last `most` images as content parts, in order, and the number of images before them.
 
-    An image that cannot be sent is a part that says so.
+    An image that cannot be sent becomes a text that says so.
     """
     found = images_of(outputs)
     return [image_or_words(*image) for image in found[-most:]], max(0, len(found) - most)

@@ -1,4 +1,4 @@
-"""A long text by its lines: their numbers, spans of it, and what stands where it was cut.
+"""A long text by its lines: line numbers, spans, and a mark where it was cut.
 
 Knows neither what the text is nor where it is kept.
 """
@@ -12,17 +12,17 @@ Span = tuple[int, int]
 """Where a part of a text starts and ends, in characters."""
 
 FOLD_CHARS = 400
-"""Most characters of an addressable line; a longer one counts as several."""
+"""Most characters of an addressable line. A longer line counts as several."""
 
 MARK_TOKENS = 32
-"""Most tokens of the line that stands for what is left out."""
+"""Most tokens of the line that marks a gap."""
 
 MAX_TOKEN_CHARS = 8
-"""Most characters told for one token."""
+"""Most characters kept for one token."""
 
 
 class Lines:
-    """A text by its addressable lines, numbered from 1."""
+    """A text as addressable lines, numbered from 1."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -52,7 +52,7 @@ class Lines:
 
 
 def ends(text: str, start: int, end: int, limit: int) -> list[Span]:
-    """Head and tail of text[start:end], about `limit` tokens in all; all of it when it fits.
+    """Head and tail of text[start:end], in about `limit` tokens together; all of it if it fits.
 
     The cut falls on line ends where that leaves out little.
     """
@@ -74,9 +74,9 @@ def ends(text: str, start: int, end: int, limit: int) -> list[Span]:
 
 
 def with_gaps(lines: Lines, spans: Sequence[Span], handle: str) -> str:
-    """The spans, in order, and between them which lines of `handle` are left out.
+    """The spans in order. A mark in each gap names the lines of `handle` that are left out.
 
-    A gap that costs no more than its mark is not left out.
+    A gap that costs no more than its mark stays in the text.
     """
     text = lines.text
     said: list[str] = []
@@ -104,7 +104,7 @@ def _reach(text: str, limit: int) -> int:
 
 
 def overwritten(old: str, new: str) -> str:
-    """Both texts, less what a carriage return overwrote: a progress bar is one line."""
+    """Both texts, without what a carriage return overwrote. So a progress bar is one line."""
     if "\r" not in new and not old.endswith("\r"):
         return old + new
     at = old.rfind("\n") + 1

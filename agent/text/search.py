@@ -1,7 +1,7 @@
 """Finds a pattern in a text in bounded time, whatever the pattern. Knows no tool.
 
-Python's `re` cannot be stopped, and a pattern may take for ever; so a regular expression is
-matched in a process of its own, which can. A pattern without special characters needs none.
+Python's `re` cannot be stopped, and a pattern may take for ever. So a regular expression is
+matched in a process of its own, which can be stopped. Plain text needs no process.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ SEARCH_SECONDS = 3.0
 """How long a regular expression may take, the start of its process included."""
 
 MAX_MATCHES = 10_000
-"""Most matches found."""
+"""Most matches that a search returns."""
 
 _CHILD = """
 import json, re, sys, warnings
@@ -36,11 +36,11 @@ json.dump({"found": found[:most]}, sys.stdout)
 
 
 class SearchError(Exception):
-    """The pattern cannot be searched for; the message says why, for the model."""
+    """The pattern cannot be searched for. The message tells the model why."""
 
 
 async def find_matches(text: str, pattern: str) -> list[int]:
-    """Where a regular expression matches, within lines: the characters at which matches start.
+    """The positions in `text` where matches of a regular expression start. Each is in one line.
 
     Raises SearchError.
     """

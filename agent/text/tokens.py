@@ -17,10 +17,11 @@ _SAVED = 82
 
 
 def _weights() -> bytes:
-    """What each byte weighs, in 1/32 of a token.
+    """The weight of each byte, in 1/32 of a token.
 
-    Fitted to counts in o200k_base of 1,089 texts of 46 kinds. Letters that words seldom have
-    are heavy, so that base64 is. Of a character outside ASCII the first byte has all the weight.
+    Fitted to counts in o200k_base of 1,089 texts of 46 kinds. Letters that are rare in words
+    are heavy, so that base64 is heavy. The first byte of a character outside ASCII has all of
+    its weight.
     """
     kinds: Iterable[tuple[bytes | range, int]] = (
         (range(256), 14),
@@ -49,12 +50,12 @@ def _weights() -> bytes:
 
 _WEIGHTS = _weights()
 _ADDED_AT_ONCE = 65_519 // _DIGIT
-"""Adler-32's low half is 1 + the sum of the bytes while that is below 65,521; nothing in the
+"""Adler-32's low half is 1 + the sum of the bytes while that is below 65,521. Nothing in the
 standard library adds bytes faster."""
 
 
 class Counter(Protocol):
-    """Counts tokens as one model's tokenizer would; `exact`: by that tokenizer itself."""
+    """Counts tokens as one model's tokenizer would. `exact`: that tokenizer itself counts."""
 
     @property
     def exact(self) -> bool: ...
@@ -75,15 +76,15 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """The last request as the server counted it, `reported`, and as we did, `counted`."""
+    """Tokens of the last request: `reported` by the server, and `counted` by us."""
 
     reported: int = 0
     counted: int = 0
 
     def total(self, counted: int) -> int:
-        """What the server would count, where we count `counted` for the same and what came since.
+        """The server's likely count of a conversation, where we count `counted`.
 
-        What came is added as we count it. When there is less than there was, our count is scaled.
+        New tokens are added as we count them. If the conversation is shorter, our count is scaled.
         """
         if counted >= self.counted:
             return self.reported + counted - self.counted
@@ -93,12 +94,12 @@ class Corrected:
 def estimate(text: str | bytes) -> int:
     """About how many tokens `text` has: a weight for each byte, less for digits in a row.
 
-    A text's pieces never have fewer together than the whole. For 94 % of texts within 20 % of
-    o200k_base; kinds and errors: `tests/agent/text/token_samples.json` and its test.
+    The pieces of a text together never have fewer than the whole. For 94 % of texts the estimate
+    is within 20 % of o200k_base. Kinds and errors: `tests/agent/text/token_samples.json`.
     """
     data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     weights = data.translate(_WEIGHTS)
-    # A pattern finds that there are none in half the time that counting them takes.
+    # Most texts have none, and a pattern finds that out in half the time of a count.
     total = -_SAVED * weights.count(_THREE_DIGITS) if _ANY_THREE(weights) else 0
     for start in range(0, len(weights), _ADDED_AT_ONCE):
         total += (adler32(weights[start : start + _ADDED_AT_ONCE]) & 0xFFFF) - 1
@@ -106,7 +107,7 @@ def estimate(text: str | bytes) -> int:
 
 
 def cut_middle(text: str, limit: int) -> str:
-    """`text` when it has at most about `limit` tokens; else its head and tail, and what is missing.
+    """`text` in about `limit` tokens: whole if it fits, else head, tail and the size of the gap.
 
     The cut falls on line ends where that leaves out little.
     """

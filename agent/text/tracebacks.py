@@ -1,6 +1,6 @@
-"""Which frames of a traceback are told when not all can be. Knows a shell's formats, and no shell.
+"""Chooses the frames of a traceback that fit a budget. Knows the formats of shells, and no shell.
 
-Read: IPython's (Context, Verbose, Plain; versions 7 to 9) and Python's own, without colours.
+It reads IPython's (Context, Verbose, Plain; versions 7 to 9) and Python's own, without colours.
 """
 
 import re
@@ -26,7 +26,7 @@ _LIBRARY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A frame with its code, or what stands between frames: a head, a message, a link."""
+    """A frame with its code, or the text between frames: a head, a message, a link."""
 
     start: int
     end: int
@@ -35,12 +35,11 @@ class _Part:
 
 
 def kept(text: str, limit: int) -> list[Span]:
-    """What of a traceback to tell in about `limit` tokens, in order.
+    """The parts of a traceback to show in about `limit` tokens, in the order of the text.
 
-    First the message, then the last and the first frame, then the messages of the exceptions
-    before it, the user's frames, and libraries' frames; of each kind the nearest to the error
-    first. Frames are whole; only where the message or an outermost frame alone is too long is
-    that cut.
+    The message is chosen first, then the last and the first frame, then messages of earlier
+    exceptions, then the user's frames, then libraries' frames. Within a kind the nearest to the
+    error comes first. Only the messages, the last and the first frame may be cut.
     """
     if estimate(text) <= limit:
         return [(0, len(text))]
@@ -67,7 +66,7 @@ def kept(text: str, limit: int) -> list[Span]:
 
 
 _WHOLE = 4
-"""From this rank on, a part is told whole or not at all."""
+"""From this rank on, a part is shown whole or not at all."""
 
 
 def _ranks(parts: list[_Part]) -> list[int]:

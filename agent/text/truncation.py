@@ -1,4 +1,4 @@
-"""What a cell run put out, as text in pieces, and how they share a budget. Knows no record."""
+"""The output of a cell run as parts of text, and how they share a budget. Knows no record."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from .tokens import estimate, without_ansi
 from .tracebacks import kept
 
 MIN_PART_TOKENS = 2 * MARK_TOKENS
-"""Fewest tokens a piece is worth telling in; where there are more pieces, they are told as one."""
+"""Fewest tokens worth giving a part. If there are too many parts for that, they become one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class OutputPart:
 
 
 def run_parts_of(run: CellRun | UserCellRun) -> list[OutputPart]:
-    """A cell run in the model's terms: how it went, then each output in order."""
+    """A cell run as the model reads it: how it went, then each output in order."""
     head = [run.status]
     if isinstance(run, CellRun) and run.limit is not None:
         head.append(f"stopped at its time limit of {run.limit:g} s")
@@ -41,7 +41,7 @@ def output_part(output: Output) -> OutputPart:
 
 
 def output_text(output: Output) -> str:
-    """An output in the model's terms."""
+    """An output as the model reads it."""
     match output:
         case StreamOutput():
             text = without_ansi(overwritten("", output.text))  # a progress bar is one line
@@ -54,23 +54,23 @@ def output_text(output: Output) -> str:
 
 
 def full_text(run: CellRun) -> str:
-    """The full form of a run: all that is told of it, then its source.
+    """The full form of a run: how it went, its outputs, then its source.
 
-    The source stands last, so that line numbers are those of what was told without it.
+    The source comes last, so that line numbers are the same with and without it.
     """
     return whole([*run_parts_of(run), OutputPart(f"source:\n{run.source}")])
 
 
 def whole(pieces: Sequence[OutputPart]) -> str:
-    """All of them: the text that line numbers refer to."""
+    """All parts joined: the text that line numbers refer to."""
     return "\n".join(piece.text for piece in pieces)
 
 
 def fit(pieces: Sequence[OutputPart], limit: int, handle: str) -> str:
-    """The pieces in at most about `limit` tokens.
+    """The parts in at most about `limit` tokens.
 
-    Each has a share: short ones are whole, long ones equal among each other, a traceback as much
-    as all the rest. What is left out is named by its lines in the full form, kept under `handle`.
+    Short parts are whole. Long parts have equal shares, a traceback as much as all the others.
+    A mark names left-out lines by their numbers in the full form, kept under `handle`.
     """
     text = whole(pieces)
     if estimate(text) <= limit:
@@ -88,7 +88,7 @@ def fit(pieces: Sequence[OutputPart], limit: int, handle: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """A piece's place in the full form, with the line end after it."""
+    """The span of a part in the full form, with the line end after it."""
 
     start: int
     end: int
@@ -104,7 +104,7 @@ def _regions(pieces: Sequence[OutputPart]) -> Iterator[_Region]:
 
 
 def _merged(regions: Sequence[_Region]) -> Iterator[_Region]:
-    """All as one, but for a traceback at the end."""
+    """All regions as one, except a traceback at the end."""
     *before, last = regions
     if before and last.error:
         yield _Region(0, before[-1].end, error=False)
@@ -114,7 +114,7 @@ def _merged(regions: Sequence[_Region]) -> Iterator[_Region]:
 
 
 def _shares(costs: Sequence[int], weights: Sequence[int], limit: int) -> list[int]:
-    """`limit` in fair shares by weight; what one does not need goes to the others."""
+    """`limit` in fair shares by weight. Tokens that one part does not need go to the others."""
     shares = [0] * len(costs)
     weight = sum(weights)
     for at in sorted(range(len(costs)), key=lambda at: costs[at] / weights[at]):
@@ -139,6 +139,6 @@ def _data_text(data: Mapping[str, Any]) -> str:
 
 
 def fenced(text: str, language: str = "") -> str:
-    """The text between fences that it does not hold."""
+    """The text between fences that are longer than any in it."""
     fence = "`" * max(3, 1 + max(map(len, re.findall(r"`{3,}", text)), default=0))
     return f"{fence}{language}\n{text}\n{fence}"
