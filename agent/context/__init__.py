@@ -1,1 +1,1 @@
-"""What the model hears of the place it works in, and how a request begins."""
+"""The context for the model: environment, cell runs, variables, and instructions."""

@@ -1,7 +1,7 @@
-"""What the model is told of the cells that the person ran. Pure.
+"""The items that tell the model of the person's cell runs. Pure.
 
-The latest are told whole, an item each, within a budget; what is before them becomes a line each,
-then a count.
+The latest runs are whole, an item each, within a budget. Runs before them get a line each, and
+those before these are only counted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,18 +21,18 @@ MAX_SOURCE_TOKENS, MAX_OUTPUT_TOKENS = 1_000, 1_000
 """Most tokens of one cell's source, and of its outputs."""
 
 MAX_FIGURES = 2
-"""Figures that are sent: the latest. An image costs about as much as a page of text."""
+"""Most figures that are sent, the latest. An image costs about as much as a page of text."""
 
 
 class HiddenRuns(NamedTuple):
-    """Runs that the person hides: how many, and the handles of those whose place they took."""
+    """Runs that the person hides: their number, and the handles of runs that they superseded."""
 
     runs: int = 0
     superseded: tuple[str, ...] = ()
 
 
 class ToldCells(NamedTuple):
-    """An item about cells; the handle of the run it tells, if it tells one whole."""
+    """An item about cell runs. `run`: the handle, if it shows one run whole."""
 
     item: Message
     run: str | None = None
@@ -59,7 +59,7 @@ def tell_cells(
 
 
 def told_again(head: RunSummary, run: CellRun, superseded: str | None) -> Message:
-    """A run whole, with its latest figures, that was told before."""
+    """An item with a run that the person brought back, whole, with its latest figures."""
     title = f"## {head.label} · {head.handle}, brought back by the person"
     title += f"; superseded by {superseded}: what follows is old" if superseded else ""
     text = _run_text(title, head.handle, run)
@@ -67,7 +67,7 @@ def told_again(head: RunSummary, run: CellRun, superseded: str | None) -> Messag
 
 
 def run_text(kept: KeptRun) -> str:
-    """One run in words: what it is, its source, what came of it."""
+    """One run as text: its title, its source, its outcome and outputs."""
     run = kept.run
     title = f"## {run.label} · {kept.handle}"
     title += f"; supersedes {kept.supersedes}" if kept.supersedes else ""

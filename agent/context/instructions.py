@@ -1,6 +1,6 @@
 """The fixed part of each request: instructions, tools and choices. Same session, same bytes.
 
-Does no I/O but read the prompt files that come with it.
+Its only I/O is to read the prompt files that come with it.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from ..tools.tool import Tool
 
 
 def instructions() -> str:
-    """What the agent is and how it works: `prompts/agent.md`."""
+    """The instructions of the agent: `prompts/agent.md`."""
     return (files("inkernel.agent.context") / "prompts" / "agent.md").read_text(encoding="utf-8")
 
 
 def make_fields(
     target: Target, settings: Settings, tools: Sequence[Tool[Any]], cache_key: str
 ) -> bytes:
-    """All fields but `input`, as JSON without its braces; tools in the order they are given."""
+    """All fields but `input`, as JSON without its braces. The tools keep their order."""
     fields: dict[str, Any] = {
         "model": target.model,
         "instructions": instructions(),

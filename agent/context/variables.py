@@ -1,4 +1,4 @@
-"""What the model is told of the live names: those that are new, rebound, changed or gone. Pure."""
+"""The text for the model about live variables: new, rebound, changed or gone. Pure."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,11 +10,11 @@ NEW_KERNEL = "This is a new kernel: of the earlier variables nothing is left but
 
 
 ToldName = Variable | str
-"""A name as it was told; read back from a record, the digest of its line."""
+"""A variable that the model knows. Read back from a record, it is the digest of its line."""
 
 
 def name_digest(told: ToldName) -> str:
-    """What stands for a told name in the record."""
+    """The digest of a known variable, for the record."""
     if isinstance(told, str):
         return told
     return hashlib.blake2b(told.line.encode(errors="replace"), digest_size=6).hexdigest()
@@ -27,10 +27,9 @@ def tell_names(
     mentioned: frozenset[str],
     new_kernel: bool = False,
 ) -> str:
-    """The difference, in at most about `budget` tokens; empty when there is none.
+    """The difference in at most about `budget` tokens, or "" when there is none.
 
-    What does not fit is counted; the latest names go first,
-    and before them those `mentioned`.
+    Variables that do not fit are counted. Those `mentioned` come first, then the latest.
     """
     new = [seen for name, seen in now.items() if name not in told]
     other = [seen for name, seen in now.items() if name in told and not _same(told[name], seen)]

@@ -1,1 +1,1 @@
-"""What was said and run, in memory and on disk. Knows no model and no tool."""
+"""The conversation and its cell runs, in memory and on disk. Knows no model and no tool."""

@@ -1,6 +1,6 @@
-"""What stands for the earlier part of a conversation: one readable item, made of known parts.
+"""The digest: one readable item that replaces the earlier part of a conversation.
 
-Pure. All of it but the notes needs no model; a person may edit it, and it is read back.
+Pure. Only its notes need a model. A person may edit it, and the edited text is read back.
 """
 
 import re
@@ -15,22 +15,22 @@ from .notes import NO_NOTES, Cited, Notes, PlanStep
 from .references import HANDLE
 
 SAID_SHARE, NOTED_SHARE, CELLS_SHARE, NAMES_SHARE = 0.25, 0.20, 0.15, 0.08
-"""Most of the room of a whole window that the parts of a digest take."""
+"""Most of a window's tokens that the parts of a digest take, as shares."""
 
 MIN_SECTION_TOKENS = 200
-"""Tokens that any part may have."""
+"""Tokens that each part may have at least."""
 
 _LABEL = 12
-"""Tokens of what stands above a turn's words."""
+"""Tokens of the label above a turn's words."""
 
 HEAD = (
     "What came before, shortened. Any of it can be had whole: `recall` gives a run by its handle, "
     "a range, a turn, or what you search for. Values may have changed since."
 )
 SECTIONS = ("State", "Plan", "Decisions", "Facts")
-"""What the model writes, and what of an edited digest is read as that."""
+"""Sections that the model writes. In an edited digest they are read back."""
 MADE = ("What the person said", "Cells", "Variables now")
-"""What is made anew for every digest."""
+"""Sections that are made anew for every digest."""
 
 _SECTION = re.compile(r"^## (.+?)\s*$", re.MULTILINE)
 _STEP = re.compile(r"\[([ xX])\] (.*)")
@@ -38,7 +38,7 @@ _SOURCES = re.compile(r"\s*\(((?:out-\d+[^,()]*(?:, )?)+)\)$")
 
 
 class SaidTurn(BaseModel):
-    """What the person said in a turn, and the start of the answer."""
+    """The person's words in a turn, and the start of the answer."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,10 +49,10 @@ class SaidTurn(BaseModel):
 
 
 class Digest(BaseModel):
-    """A digest as it is sent (`text`), and what the next one takes over.
+    """A digest as it is sent (`text`), and the parts that the next one takes over.
 
-    `said`: the turns in it, in order; `left`: how many before them are not. `more`: sections that
-    the person added, as they wrote them. `upto`: how many runs it lists, from the first.
+    `said`: the turns in it, in order. `left`: how many turns before them it leaves out. `more`:
+    sections that the person added, as they wrote them. `upto`: how many runs it lists.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -67,9 +67,9 @@ class Digest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a digest is made of. `cells`, `names`: lines; `upto`: how many runs they tell of.
+    """The parts of a digest. `cells`, `names`: lines. `upto`: how many runs `cells` cover.
 
-    `mark`: what is to be said of a handle. `superseded`: turns, by which later ones.
+    `mark`: returns the remark on a handle. `superseded`: turns, each with the later turn.
     """
 
     notes: Notes
@@ -108,12 +108,12 @@ def make_digest(parts: Parts, room: int) -> Digest:
 
 
 def share(room: int, part: float) -> int:
-    """Tokens of a part of a digest."""
+    """Most tokens of a part of a digest."""
     return max(MIN_SECTION_TOKENS, int(room * part))
 
 
 def edited_digest(digest: Digest, text: str) -> Digest:
-    """The digest as a person rewrote it: what they wrote is sent, and taken over by the next."""
+    """The digest as a person rewrote it. Their text is sent, and the next digest takes it over."""
     inner = text.strip().removeprefix("<digest>").removesuffix("</digest>").strip("\n")
     found = _sections(inner)
     more = "\n\n".join(
@@ -131,7 +131,10 @@ def edited_digest(digest: Digest, text: str) -> Digest:
 
 
 class _Fitting(NamedTuple):
-    """The newest turns that fit, in order; what the first is cut to, or 0; whose answers fit."""
+    """The newest turns that fit, in order.
+
+    `cut`: tokens that the first is cut to, or 0. `answered`: turns whose answers fit.
+    """
 
     turns: list[SaidTurn]
     cut: int
@@ -139,7 +142,7 @@ class _Fitting(NamedTuple):
 
 
 def _fitting_turns(said: Sequence[SaidTurn], budget: int) -> _Fitting:
-    """Within the budget first the person's words, then answers, the newest first."""
+    """Fill the budget first with the person's words, then with answers, the newest first."""
     kept: list[SaidTurn] = []
     cut = 0
     for turn in reversed(said):
@@ -175,7 +178,7 @@ def _said_lines(fitting: _Fitting, left: int, superseded: Mapping[int, int]) -> 
 
 
 def _notes_lines(notes: Notes, mark: Callable[[str], str], budget: int) -> Iterator[str]:
-    """The model's sections; of what does not fit, the end."""
+    """The model's sections. Lines that do not fit are counted at the end of each."""
 
     def sources(cited: Cited) -> str:
         told = ", ".join(f"{handle}{mark(handle)}" for handle in cited.sources)
@@ -200,14 +203,14 @@ def _notes_lines(notes: Notes, mark: Callable[[str], str], budget: int) -> Itera
 
 
 def _sections(text: str) -> list[tuple[str, str]]:
-    """Titles and bodies. What the person said is quoted, so that no line of it is a title."""
+    """Titles and bodies. The person's words are quoted, so that no line of them is a title."""
     found = list(_SECTION.finditer(text))
     ends = [it.start() for it in found[1:]] + [len(text)]
     return [(it[1], text[it.end() : end].strip()) for it, end in zip(found, ends, strict=True)]
 
 
 def _bullets(body: str) -> list[str]:
-    """Each bullet, with the lines that go on from it."""
+    """Each bullet, with its continuation lines."""
     bullets: list[str] = []
     for line in body.splitlines():
         if line.startswith(("- ", "* ")):

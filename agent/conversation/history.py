@@ -1,6 +1,6 @@
-"""What the model has of the conversation: items in order, kept as the bytes that are sent.
+"""The window: the items of the conversation that the model gets, kept as the bytes that are sent.
 
-Appending costs what is new; what is there changes only by a rewrite. Knows no model and no disk.
+Appending costs only the new item. Old items change only by a rewrite. Knows no model and no disk.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,18 +13,19 @@ from ..text.tokens import Counter, Estimate
 
 _ESTIMATE = Estimate()
 _SEAL = 650
-"""Bytes of encrypted reasoning that are not thought; the rest is base64 (Codex reckons so)."""
+"""Bytes of overhead in encrypted reasoning, without its base64. Codex counts the same way."""
 
 EntryKind = Literal["instructions", "place", "digest", "cells", "names", "said", "model", "output"]
-"""Told of where we are or were, said by the person, by the model, or put out by a tool."""
+"""`said`: the person's prompt. `model`: the model's own items. `output`: of a tool. The others are
+context that we add."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An item, the turn and the cell it belongs to (`cell` is None where cells have no id).
+    """An item, with the turn and the cell it belongs to (`cell` is None where cells have no id).
 
-    `kind`: what it is to the conversation, not to the API. `run`: the handle of the cell run that
-    it tells.
+    `kind`: its kind for the conversation, not for the API. `run`: the handle of the cell run that
+    it shows.
     """
 
     item: Item
@@ -35,12 +36,12 @@ class Entry:
 
 
 Numbered = tuple[int, Entry]
-"""An entry, and how many were made before it in the session."""
+"""An entry with its number: how many were made before it in the session."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpaquePrefix:
-    """The first `count` entries can only be read by the provider `by`; `local` stands for them."""
+    """Only the provider `by` can read the first `count` entries. Others get `local`."""
 
     by: str
     count: int
@@ -48,22 +49,22 @@ class OpaquePrefix:
 
 
 class History:
-    """The window: items in order, that only grow, until it is rewritten as a whole.
+    """The window: items in order. It only grows, until it is rewritten as a whole.
 
-    Each entry has a number for good. `rewrites`: how often it was rewritten.
+    Each entry keeps its number for good. `rewrites`: how often the window was rewritten.
     """
 
     def __init__(
         self, numbered: Iterable[Numbered] = (), made: int = 0, seal: OpaquePrefix | None = None
     ) -> None:
-        """`made`: how many entries there were in the session, those that are gone among them."""
+        """`made`: how many entries the session made, those that are gone included."""
         self.made = made
         self.rewrites = 0
         self.seal = seal
         self._begin(numbered)
 
     def append(self, entry: Entry) -> int:
-        """Add one entry at the end; its number."""
+        """Add one entry at the end. Returns its number."""
         self._add(self.made, entry)
         self.made += 1
         return self.made - 1
@@ -75,9 +76,9 @@ class History:
         count: int = 0,
         local: Sequence[Entry] = (),
     ) -> list[Numbered]:
-        """Have these in place of all; those that were there keep their numbers. Returns the new.
+        """Replace the window with these. Old entries keep their numbers. Returns the new ones.
 
-        `by`: the provider that alone can read the first `count`; then `local` stands for them.
+        `by`: the only provider that can read the first `count`. `local` then replaces those.
         """
         numbers = {id(entry): n for n, entry in zip(self.numbers, self.entries, strict=True)}
         numbers |= {id(entry): n for n, entry in (self.seal.local if self.seal else ())}
@@ -97,7 +98,7 @@ class History:
 
     @property
     def local(self) -> list[Entry]:
-        """The window without what only a provider can read."""
+        """The window in a form that any provider can read."""
         if self.seal is None:
             return self.entries
         return [*(entry for _, entry in self.seal.local), *self.entries[self.seal.count :]]
@@ -106,7 +107,7 @@ class History:
         self.entries: list[Entry] = []
         self.numbers: list[int] = []
         self.tokens = 0
-        # A new object: what a server holds of the old one is no part of this.
+        # A new object, so that a server's part of the old window is no part of this one.
         self._wire = bytearray()
         self._open: dict[str, FunctionCall] = {}
         for n, entry in numbered:
@@ -127,7 +128,7 @@ class History:
 
     @property
     def wire(self) -> bytearray:
-        """All items as JSON, joined by commas. Not a copy: to be read, at once."""
+        """All items as JSON, joined by commas. It is no copy, so read it at once."""
         return self._wire
 
     @property
@@ -137,7 +138,7 @@ class History:
 
 
 def item_tokens(item: Item, counter: Counter = _ESTIMATE, model: str = "") -> int:
-    """About how many tokens an item costs `model`; an image as an image, not as its base64."""
+    """About how many tokens an item costs `model`. An image counts as one, not as its base64."""
     match item:
         case Message(content=tuple(parts)) | FunctionCallOutput(output=tuple(parts)):
             return sum(_part_tokens(part, counter, model) for part in parts)

@@ -1,4 +1,4 @@
-"""What the model notes of a conversation before it is shortened, and how its answer is read.
+"""The model's notes on a conversation before it is shortened, and how its answer is read.
 
 Pure. Knows neither who asks for notes nor the digest they go into.
 """
@@ -16,7 +16,7 @@ from ..protocol.events import Usage
 from ..protocol.items import Item, Message
 
 MAX_NOTE_WORDS = 700
-"""Most words that are asked for."""
+"""Most words that we ask for."""
 
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
@@ -26,7 +26,7 @@ def _one_line(value: object) -> object:
 
 
 def _many(value: object) -> object:
-    """A text alone is taken for a list of one."""
+    """The value as a list. A text or an object alone becomes a list of one."""
     if isinstance(value, str | dict):
         return [cast("object", value)]
     return value or ()
@@ -51,7 +51,7 @@ class PlanStep(_Frozen):
 
 
 class Cited(_Frozen):
-    """Something to remember; `sources`: handles of the runs it rests on."""
+    """Something to remember. `sources`: handles of the runs that show it."""
 
     text: Words
     sources: Annotated[tuple[str, ...], BeforeValidator(_many)] = Field(
@@ -66,7 +66,7 @@ Things = Annotated[tuple[Annotated[Cited, BeforeValidator(_as_text)], ...], Befo
 
 
 class Notes(_Frozen):
-    """What the model noted. All of it may be empty: the model may fail."""
+    """The model's notes. All parts may be empty, because the model may fail."""
 
     state: Words = ""
     plan: Steps = ()
@@ -75,7 +75,7 @@ class Notes(_Frozen):
 
     @property
     def empty(self) -> bool:
-        """Nothing was noted."""
+        """True if nothing was noted."""
         return not (self.state or self.plan or self.decisions or self.facts)
 
 
@@ -83,7 +83,7 @@ NO_NOTES = Notes()
 
 
 def read_notes(items: Iterable[Item]) -> Notes | None:
-    """The notes in a response; None when there are none in it that can be read."""
+    """The notes in a response, or None when it has none that can be read."""
     said = [item.text for item in items if isinstance(item, Message)]
     for text in reversed(said):
         found = _OBJECT.search(text)
@@ -100,7 +100,7 @@ def read_notes(items: Iterable[Item]) -> Notes | None:
 
 
 class Noted(NamedTuple):
-    """Notes, where there are any, and what asking for them took; `asked`: that was done."""
+    """Notes, if there are any, and the tokens of asking for them. `asked`: the model was asked."""
 
     notes: Notes | None
     usage: Usage
@@ -112,7 +112,7 @@ NOT_NOTED = Noted(None, Usage(), asked=False)
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """Notes on their way, of the window as it was rewritten so many times."""
+    """Notes in the making. `rewrites`: of the window that they are about."""
 
     task: "asyncio.Task[Noted]"
     rewrites: int

@@ -1,6 +1,6 @@
-"""The one parser of the words by which cells, runs and turns are named. Knows none of them.
+"""The one parser of texts that name cells, runs and turns. Knows none of these.
 
-Every text is a reference: one in no other form may be a notebook cell's id, or its beginning.
+Every text is a reference. One of no other form may be a notebook cell's id, or its beginning.
 """
 
 import re
@@ -8,21 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 CELL_ID = 4
-"""Fewest characters by which a notebook cell's id is known."""
+"""Fewest characters that name a notebook cell by its id."""
 
 HANDLE = re.compile(r"out-\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class HandleReference:
-    """`out-7`: what is kept under that handle."""
+    """`out-7`: the run or text with that handle."""
 
     handle: str
 
 
 @dataclass(frozen=True, slots=True)
 class HandleRange:
-    """`out-7–out-20`: what is kept under these handles, both ends included."""
+    """`out-7–out-20`: the runs with these handles, both ends included."""
 
     first: int
     last: int
@@ -37,7 +37,7 @@ class TurnReference:
 
 @dataclass(frozen=True, slots=True)
 class RunReference:
-    """`run 7`, or its label in full: `run 7, In [12]`. The number of a run of the person's."""
+    """`run 7`, or its label in full: `run 7, In [12]`. Numbers count the person's runs."""
 
     number: int
     count: int | None
@@ -45,7 +45,7 @@ class RunReference:
 
 @dataclass(frozen=True, slots=True)
 class CountReference:
-    """`In [12]`, or `12` alone (`bare`), which may also be the start of a cell's id."""
+    """`In [12]`, or `12` alone (`bare`). `12` may also be the start of a cell's id."""
 
     count: int
     bare: bool
@@ -53,7 +53,7 @@ class CountReference:
 
 @dataclass(frozen=True, slots=True)
 class CellPositions:
-    """`#3`, `#3-#7`: places in the notebook, from 1, both ends included."""
+    """`#3`, `#3-#7`: positions in the notebook, from 1, both ends included."""
 
     first: int
     last: int
@@ -61,12 +61,12 @@ class CellPositions:
 
 @dataclass(frozen=True, slots=True)
 class CellIdStart:
-    """The id of a notebook's cell, or the start of one; of too few characters it names nothing."""
+    """The id of a notebook's cell, or the start of one. If it is too short, it names nothing."""
 
     start: str
 
     def names(self, cell: str | None) -> bool:
-        """The id begins so."""
+        """True if the id begins with these characters."""
         return cell is not None and len(self.start) >= CELL_ID and cell.startswith(self.start)
 
 
@@ -107,7 +107,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Reference]], ...]
 
 
 def parse_reference(words: str) -> Reference:
-    """What a text names, whatever there is."""
+    """The reference in a text. It does not check that there is such a thing."""
     words = words.strip()
     for form, reference in _FORMS:
         if match := form.fullmatch(words):

@@ -1,6 +1,6 @@
-"""Which cell runs there were, by handle: whose, of which cell, what superseded them. Values only.
+"""The log of cell runs by handle: who ran which cell, and which run superseded it. Values only.
 
-Knows neither what they showed nor where that is kept.
+Knows neither the outputs of runs nor where they are kept.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,20 +21,20 @@ from .references import (
 )
 
 MAX_FIRST_LINE_CHARS = 100
-"""Characters of a source's first line that are kept."""
+"""Most characters kept of a source's first line."""
 MAX_BOUND_NAMES = 8
-"""Names a run bound that are kept here."""
+"""Most names that a run bound that are kept here."""
 HIDDEN = "a run hidden from you"
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run without what it showed.
+    """One run without its outputs.
 
-    `key` is equal for runs of one cell. `turn`: the one that ran it, or of the person's runs the
-    one it was told in. `number`: of the person's runs, their number in `kernel`; `count`: In
-    [count]. `line`: the source's first line. `error`: an exception's name. `tokens`: of its full
-    form, about.
+    `key` is equal for runs of one cell. `turn`: the turn that ran it, or for the person's runs the
+    turn that told it. `number`: for the person's runs, the number in `kernel`. `count`: In [count].
+    `line`: the source's first line. `error`: an exception's name. `tokens`: about how many its full
+    form has.
     """
 
     handle: str
@@ -53,16 +53,17 @@ class RunSummary:
 
     @property
     def label(self) -> str:
-        """How the run is called besides its handle: `run 7, In [12]`, or `turn 3, In [13]`."""
+        """The run's name beside its handle: `run 7, In [12]`, or `turn 3, In [13]`."""
         whose = f"turn {self.turn}" if self.by == "agent" else f"run {self.number}"
         return whose + (f", In [{self.count}]" if self.count is not None else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Many runs in a row that are shown: the handles of the first and the last.
+    """A summary of consecutive runs. `first`, `last`: handles of the first and the last shown.
 
-    `outcomes`: how many ended how, the most first. `bound`: the first names; `more`: not all.
+    `outcomes`: outcomes with their counts, the most frequent first. `bound`: the first names.
+    `more`: there are more names.
     """
 
     first: str
@@ -74,7 +75,7 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class TurnHead:
-    """One turn: its cell's id, its In [count], the first line of what was said."""
+    """One turn: its number, the first line of its prompt, its cell's id, its In [count]."""
 
     turn: int
     line: str
@@ -84,13 +85,13 @@ class TurnHead:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What the person set: keys of runs, or `turn:3`."""
+    """The person's marks: keys of runs, or `turn:3`."""
 
     pinned: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
 
     def marked(self, mark: str, key: str) -> "Marks":
-        """After `pin`, `unpin`, `hide` or `show` of a key."""
+        """The marks after `pin`, `unpin`, `hide` or `show` of a key."""
         match mark:
             case "pin":
                 return Marks(self.pinned | {key}, self.hidden)
@@ -106,7 +107,7 @@ NO_MARKS = Marks()
 
 
 def head_of(line: CellRunLine) -> RunSummary:
-    """The head of a run."""
+    """The summary of the run in a line."""
     run = line.run
     errors = [shown["ename"] for shown in run["outputs"] if shown["output_type"] == "error"]
     return RunSummary(
@@ -127,21 +128,20 @@ def head_of(line: CellRunLine) -> RunSummary:
 
 
 def run_key(source: str, cell: str | None) -> str:
-    """What runs of one cell have in common: its id, or where there is none its source."""
+    """The key that runs of one cell share: the cell's id, or a digest of the source."""
     return cell or blake2b(source.encode(errors="replace"), digest_size=8).hexdigest()
 
 
 def first_line(text: str) -> str:
-    """The first line that says something, bounded."""
+    """The first line that is not blank, bounded."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return line if len(line) <= MAX_FIRST_LINE_CHARS else f"{line[:MAX_FIRST_LINE_CHARS]}…"
 
 
 class RunLog:
-    """All runs of a session in the order they were kept. Adding one costs always the same.
+    """All runs of a session in the order they were kept. Adding one always costs the same.
 
-    `together`: what was put together of many, by where they start and end; of no more use when
-    other cells are hidden.
+    `together`: summaries of ranges of runs, by start and end. They are cleared when marks change.
     """
 
     def __init__(self, heads: Iterable[RunSummary] = (), ended: Iterable[str] = ()) -> None:
@@ -158,7 +158,7 @@ class RunLog:
             self._next.setdefault(handle, HIDDEN)
 
     def add(self, head: RunSummary) -> None:
-        """Add a run; it takes the place of the latest of its cell."""
+        """Add a run. It supersedes the latest run of its cell."""
         earlier = self.latest(head.key)
         self._at[head.handle] = len(self.heads)
         self.heads.append(head)
@@ -169,7 +169,7 @@ class RunLog:
             self._next[earlier], self._before[head.handle] = head.handle, earlier
 
     def end(self, handle: str) -> None:
-        """A run that is hidden took the place of this one."""
+        """Note that a hidden run superseded this one."""
         self._next[handle] = HIDDEN
 
     def latest(self, key: str) -> str | None:
@@ -177,12 +177,12 @@ class RunLog:
         return self._latest.get(key)
 
     def get(self, handle: str | None) -> RunSummary | None:
-        """The run of that handle."""
+        """The run with that handle, or None."""
         at = self._at.get(handle or "")
         return None if at is None else self.heads[at]
 
     def place(self, handle: str) -> int:
-        """How many runs were kept before it. Raises KeyError."""
+        """The number of runs before this one. Raises KeyError."""
         return self._at[handle]
 
     def superseded_by(self, handle: str | None) -> str | None:
@@ -194,16 +194,16 @@ class RunLog:
         return self._before.get(handle)
 
     def numbered(self, kernel: str | None, number: int) -> str | None:
-        """The handle of the person's run of that number in that kernel."""
+        """The handle of the person's run with that number in that kernel."""
         return self._numbered.get((kernel, number))
 
     def versions(self, handle: str) -> tuple[str, ...]:
-        """All runs of its cell, in order."""
+        """The handles of all runs of its cell, in order."""
         head = self.get(handle)
         return tuple(it.handle for it in self.heads if head and it.key == head.key)
 
     def named(self, reference: Reference) -> tuple[RunSummary, ...]:
-        """The runs that are meant; a count, or a run's number, means the latest that had it."""
+        """The runs that a reference names. A count or a run's number names the latest with it."""
         match reference:
             case HandleReference(handle):
                 head = self.get(handle)
@@ -238,7 +238,7 @@ def superseded_turns(turns: Sequence[TurnHead]) -> dict[int, int]:
 
 
 def turns_named(reference: Reference, turns: Sequence[TurnHead]) -> tuple[TurnHead, ...]:
-    """The turns that are meant, the latest last; a count means the latest that had it."""
+    """The turns that a reference names, the latest last. A count names the latest with it."""
     match reference:
         case TurnReference(turn):
             return tuple(it for it in turns if it.turn == turn)

@@ -1,6 +1,6 @@
 """The search index beside a session's record: SQLite FTS5, rebuilt from it when it is missing.
 
-A copy, that may go at any time. Knows no tool, no live session, and not what a person hides.
+It is a copy, which you may delete at any time. Knows no tool, no live session and no marks.
 """
 
 import os
@@ -25,26 +25,26 @@ from .runs import TurnHead
 T = TypeVar("T")
 
 FORMAT = 0x696B0001
-"""Of the file, in its `user_version`; negative where there is no FTS5."""
+"""The format of the file, in its `user_version`. It is negative without FTS5."""
 
 MAX_SEARCHED_CHARS = 200_000
-"""Most characters of one line of the record that are searched: most of its start, and its end."""
+"""Most characters of one line that are searched: most from its start, the rest from its end."""
 
 MAX_QUERY_WORDS, MAX_QUERY_CHARS, CONTEXT_CHARS = 16, 1_000, 240
-"""Most words and characters of a query, and most characters around a match that are shown."""
+"""Most words and characters of a query, and most characters shown around a match."""
 
 MAX_RANKED, MAX_LOOKED_AT = 500, 100
-"""Most matches that are ranked; more are given as they are, the latest first. With enough hits,
-most that are looked at for what they are part of."""
+"""Most matches that are ranked. If there are more, the latest come first. Once there are enough
+hits, most matches that are grouped."""
 
 LOCK_SECONDS = 1.0
-"""Seconds to wait for another process that writes the file."""
+"""Seconds to wait while another process writes the file."""
 
 _BATCH, _MARKED = 500, 4_096
-"""Rows written at once; bytes at both ends of what was read by which a record is known again."""
+"""Rows written at once. Bytes at both ends of the indexed part that identify a record."""
 
 _PREFIX = re.compile(r"\w{2,}\W*$")
-"""The end of a last word that may be the start of a longer one. Of one letter, that is anything."""
+"""The end of a last word that may be the start of a longer one. One letter is too short."""
 
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "%_\\"})
 
@@ -52,7 +52,7 @@ _SPOILED = {
     *(0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT),
     *(sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT),
 }
-"""Errors of a file that may be cured by making it anew; others are of where it lies."""
+"""Errors of a spoiled file, which a new file may mend. Others come from its folder or disk."""
 
 _TABLES = (
     *(f"DROP TABLE IF EXISTS {table}" for table in ("words", "entry", "upto")),
@@ -73,10 +73,10 @@ _SNIPPETS = """SELECT rowid, snippet(words, 0, char(2), char(3), '…', 24) FROM
 
 
 class Row(NamedTuple):
-    """One line of the record: a cell run, what was said, an answer to it, or a text that was kept.
+    """One line of the record: a cell run, a prompt, an answer, or a text that was kept.
 
-    `at`: the byte it begins at. `whose`: of a run, who ran it. `counter`: its cell's In [counter].
-    `gone`: it was taken back. `text`: what is searched; given back only of a text that was kept.
+    `at`: the byte it begins at. `whose`: who made a run. `counter`: its cell's In [counter].
+    `gone`: it was taken back. `text`: to be searched. It is returned only for a kept text.
     """
 
     at: int
@@ -91,9 +91,9 @@ class Row(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """What was found, and what stands around the match, in one line.
+    """A row that was found, and the text around the match in one line.
 
-    `also`: handles of others of the same group that match.
+    `also`: handles of other rows in the same group that match.
     """
 
     row: Row
@@ -102,39 +102,39 @@ class Hit(NamedTuple):
 
 
 Group = Callable[[Row], str | None]
-"""What a row is part of, such as a cell: one hit tells of all its rows. None: it is not shown."""
+"""Returns the group of a row, such as its cell. A group is one hit. None hides the row."""
 
 
 class Index:
-    """Finds words in a record. May be asked in any thread; calls beside each other take turns.
+    """Finds words in a record. Any thread may call it. Concurrent calls take turns.
 
-    All methods first read what is new in the record, and raise RecordError when they cannot.
+    All methods first read the new lines of the record. They raise RecordError when they cannot.
     """
 
     def __init__(self, record: Path) -> None:
-        """Nothing is made or read yet. The file has the record's name, with `.sqlite3`."""
+        """The file has the record's name, with `.sqlite3`. It is made at the first call."""
         self.file = record.with_suffix(".sqlite3")
         self._record = record
         self._lock = Lock()
         self._memory: sqlite3.Connection | None = None
 
     def search(self, query: str, group: Group, most: int) -> list[Hit]:
-        """At most `most` groups that have all words of a query, or else any; the best first."""
+        """At most `most` groups with all words of a query, or else with any, the best first."""
         words = list(dict.fromkeys(_sound(query)[:MAX_QUERY_CHARS].split()))[:MAX_QUERY_WORDS]
         return self._ask(lambda db: _search(db, words, group, most)) if words else []
 
     def turns(self) -> list[TurnHead]:
-        """All turns, in order, those that were taken back among them; without what was said."""
+        """All turns in order, without their prompts. Turns that were taken back are included."""
         sql = "SELECT turn, '', cell, counter FROM entry WHERE kind = 'said' ORDER BY at"
         return self._ask(lambda db: [TurnHead(*found) for found in db.execute(sql)])
 
     def spoken(self, turn: int) -> list[Row]:
-        """What was said in a turn, and the answers."""
+        """The prompt of a turn, and its answers."""
         sql = f"SELECT {_ROW} FROM entry WHERE kind IN ('said', 'answer') AND turn = ? ORDER BY at"
         return self._ask(lambda db: [Row(*found) for found in db.execute(sql, (turn,))])
 
     def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """Ask the file; where there can be none, a copy in memory, for as long as this lives."""
+        """Ask the file. If there can be none, ask a copy in memory that lives as long as this."""
         with self._lock:
             if self._memory is None:
                 try:
@@ -150,12 +150,12 @@ class Index:
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _SPOILED:
                 raise
-        for end in ("", "-journal", "-wal", "-shm"):  # a journal left would be played into the new
+        for end in ("", "-journal", "-wal", "-shm"):  # an old journal would spoil the new file
             self.file.with_name(self.file.name + end).unlink(missing_ok=True)
         return self._ask_once(question)
 
     def _ask_once(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite would ask the umask
+        os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite would use the umask
         with closing(_connect(str(self.file))) as db:
             return _answer(db, self._record, question)
 
@@ -165,7 +165,7 @@ def _connect(to: str) -> sqlite3.Connection:
 
 
 def _answer(db: sqlite3.Connection, record: Path, question: Callable[[sqlite3.Connection], T]) -> T:
-    # A killed kernel loses nothing by this; after a power cut the file may be made anew.
+    # A killed kernel loses nothing by this. After a power cut the file may be made anew.
     db.execute("PRAGMA synchronous = OFF")
     _catch_up(db, record)
     with db:  # one state of the file throughout
@@ -174,7 +174,7 @@ def _answer(db: sqlite3.Connection, record: Path, question: Callable[[sqlite3.Co
 
 
 def _catch_up(db: sqlite3.Connection, record: Path) -> None:
-    """Read what is new in the record; all of it, when what was read is not the start of it."""
+    """Read the new lines of the record, or all lines if the index is of another record."""
     try:
         with record.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
@@ -182,7 +182,7 @@ def _catch_up(db: sqlite3.Connection, record: Path) -> None:
                 return
             with db:
                 db.execute("BEGIN IMMEDIATE")
-                at = _read_upto(db, file, end)  # again: another may have been here
+                at = _read_upto(db, file, end)  # again, because another process may have read it
                 if at is None:
                     _begin(db)
                 at = _take(db, record, at or 0)
@@ -192,7 +192,7 @@ def _catch_up(db: sqlite3.Connection, record: Path) -> None:
 
 
 def _read_upto(db: sqlite3.Connection, file: BinaryIO, end: int) -> int | None:
-    """Up to which byte the record was read; None when it was another, or in another format."""
+    """The byte up to which the record was read. None for another record or another format."""
     form = _form(db)
     if abs(form) != FORMAT or (form < 0 and has_fts5(db)):
         return None
@@ -205,7 +205,7 @@ def _form(db: sqlite3.Connection) -> int:
 
 
 def has_fts5(db: sqlite3.Connection) -> bool:
-    """This SQLite was built with FTS5."""
+    """True if this SQLite was built with FTS5."""
     try:
         db.execute("CREATE VIRTUAL TABLE temp.probe USING fts5(text)")
     except sqlite3.OperationalError:
@@ -215,7 +215,7 @@ def has_fts5(db: sqlite3.Connection) -> bool:
 
 
 def _begin(db: sqlite3.Connection) -> None:
-    """Empty tables, whatever was there."""
+    """Make empty tables in place of all tables."""
     fts5 = has_fts5(db)
     for statement in (*_TABLES, *([_WORDS] if fts5 else [])):
         db.execute(statement)
@@ -223,7 +223,7 @@ def _begin(db: sqlite3.Connection) -> None:
 
 
 def _mark(file: BinaryIO, at: int) -> bytes:
-    """By which the first `at` bytes of a record are known again."""
+    """A digest that identifies the first `at` bytes of a record."""
     file.seek(0)
     head = file.read(min(at, _MARKED))
     file.seek(max(at - _MARKED, 0))
@@ -231,7 +231,7 @@ def _mark(file: BinaryIO, at: int) -> bytes:
 
 
 def _take(db: sqlite3.Connection, record: Path, start: int) -> int:
-    """Take in the record from byte `start` on; up to which byte it was read."""
+    """Index the record from byte `start` on. Returns the byte up to which it was read."""
     at, rows = start, list[Row]()
     turn = db.execute("SELECT max(turn) FROM entry WHERE kind = 'said'").fetchone()[0] or 0
     for at, text in _lines_from(record, start):
@@ -257,7 +257,7 @@ def _take(db: sqlite3.Connection, record: Path, start: int) -> int:
 
 
 def _lines_from(record: Path, at: int) -> Iterator[tuple[int, bytes]]:
-    """The lines from byte `at` on, and where each begins. One without a line end is still torn."""
+    """The lines from byte `at` on, with their start. A torn line, without an end, is left out."""
     with record.open("rb") as file:
         file.seek(at)
         for text in file:
@@ -272,7 +272,7 @@ def _add(db: sqlite3.Connection, rows: list[Row]) -> None:
 
 
 def _row(at: int, line: kinds.RecordLine, turn: int) -> Row | None:
-    """The row of a line that is searched; `turn`: the last before it."""
+    """The row of a line, or None if it is not searched. `turn`: the last turn before it."""
     match line:
         case kinds.TurnLine(turn=said, cell=cell, count=count):
             return Row(at, "said", "", "", said, cell, count, False, _sound(line.said))
@@ -295,9 +295,9 @@ def _row(at: int, line: kinds.RecordLine, turn: int) -> Row | None:
 
 
 def _sound(text: str) -> str:
-    """As much of a text as is searched: a source stands at the start of it, an error at the end.
+    """The searched part of a text: its start, where a source is, and its end, where an error is.
 
-    Without what SQLite cannot take: lone surrogates, and NUL, which would end the text.
+    SQLite cannot take lone surrogates, nor NUL, which would end the text. So they are replaced.
     """
     if len(text) > MAX_SEARCHED_CHARS:
         text = f"{text[: MAX_SEARCHED_CHARS * 3 // 4]}\n{text[-MAX_SEARCHED_CHARS // 4 :]}"
@@ -314,10 +314,10 @@ def _search(db: sqlite3.Connection, words: Sequence[str], group: Group, most: in
 
 
 def _steps(db: sqlite3.Connection, words: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
-    """What has all the words, then any; then what holds them anywhere, also within a word.
+    """Rows with all the words, then with any, then with the words anywhere, also within a word.
 
-    An FTS5 expression, if it is one that finds, and rows, the best first. In quotes nothing is an
-    operator; what is in a word and no part of a token parts its tokens.
+    Each step is an FTS5 expression, or "", and the rows, the best first. The words are quoted, so
+    that none is an operator. Signs within a word split it into tokens.
     """
     fts5 = _form(db) == FORMAT
     if fts5:
@@ -332,13 +332,13 @@ def _steps(db: sqlite3.Connection, words: Sequence[str]) -> Iterator[tuple[str, 
 
 
 def _ranked(db: sqlite3.Connection, match: str) -> list[int]:
-    """The rows it finds, the best first. Words that are in very many tell nothing of any."""
+    """The rows that match, the best first. If there are too many to rank, the latest first."""
     found = _column(db, _MATCHES, match, MAX_RANKED + 1)
     return found[:MAX_RANKED] if len(found) > MAX_RANKED else _column(db, _RANK, match)
 
 
 def _rarest(db: sqlite3.Connection, phrases: Sequence[str]) -> Iterator[str]:
-    """The rarest of them: as many as find no more than is ranked, so that none drowns another."""
+    """The rarest phrases, whose matches together can be ranked. So no phrase drowns another."""
     counts = ((len(_column(db, _MATCHES, phrase, MAX_RANKED + 1)), phrase) for phrase in phrases)
     left = MAX_RANKED
     for count, phrase in sorted(it for it in counts if it[0]):
@@ -348,7 +348,7 @@ def _rarest(db: sqlite3.Connection, phrases: Sequence[str]) -> Iterator[str]:
 
 
 def _containing(db: sqlite3.Connection, words: Sequence[str], operator: str) -> list[int]:
-    """Rows that hold the words anywhere, the latest first."""
+    """Rows with the words anywhere in them, the latest first."""
     like = operator.join(["text LIKE ? ESCAPE '\\'"] * len(words))
     sql = f"SELECT at FROM entry WHERE {like} ORDER BY at DESC LIMIT {MAX_RANKED}"
     return _column(db, sql, *(f"%{word.translate(_ESCAPED)}%" for word in words))
@@ -361,7 +361,7 @@ def _column(db: sqlite3.Connection, sql: str, *values: str | int) -> list[Any]:
 def _grouped(
     db: sqlite3.Connection, found: Sequence[int], group: Group, most: int
 ) -> list[list[Row]]:
-    """The rows that are shown, by group, in order."""
+    """The rows to show, by group, in order."""
     groups: dict[str, list[Row]] = {}
     sql = f"SELECT {_ROW}, CASE kind WHEN 'text' THEN text ELSE '' END FROM entry WHERE at = ?"
     for number, at in enumerate(found):
@@ -376,9 +376,9 @@ def _grouped(
 def _snippets(
     db: sqlite3.Connection, match: str, places: Sequence[int], words: Sequence[str]
 ) -> list[str]:
-    """What stands around a match in each row, in one line."""
+    """The text around a match in each row, in one line."""
     among = f"({', '.join(map(str, places))})"
-    if match:  # once for all: a beginning of many words takes long to find
+    if match:  # one query for all, because the beginning of many words takes long to find
         texts = dict(db.execute(_SNIPPETS + among, (match, min(places))))
         return [_around(texts[at], texts[at].find("\2")) for at in places]
     texts = dict(db.execute(f"SELECT at, text FROM entry WHERE at IN {among}"))

@@ -1,4 +1,4 @@
-"""What of earlier runs still holds: superseded, stale, or hidden by the person. Values only."""
+"""Whether earlier runs still hold, or are superseded, stale or hidden. Values only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from .runs import HIDDEN, NO_MARKS, Marks, RunLog, RunSummary
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """`stale`: handles of runs that read what changed since. `superseded`: turns, by which."""
+    """`stale`: runs that read names which changed later. `superseded`: turns, by the later ones."""
 
     runs: RunLog
     marks: Marks = NO_MARKS
@@ -16,15 +16,15 @@ class Validity:
     superseded: Mapping[int, int] = field(default_factory=dict[int, int])
 
     def hides(self, head: RunSummary) -> bool:
-        """The person hides that run, or the turn that ran it."""
+        """True if the person hides that run, or the turn that ran it."""
         return head.key in self.marks.hidden or (head.by == "agent" and self.hides_turn(head.turn))
 
     def hides_turn(self, turn: int) -> bool:
-        """The person hides that turn."""
+        """True if the person hides that turn."""
         return f"turn:{turn}" in self.marks.hidden
 
     def after(self, handle: str) -> str | None:
-        """What took the place of a run: a later run of its cell, or of the turn that ran it."""
+        """The name of the run that superseded a run, or of the turn that superseded its turn."""
         if later := self.runs.superseded_by(handle):
             head = self.runs.get(later)
             return HIDDEN if head and self.hides(head) else later
@@ -34,11 +34,11 @@ class Validity:
         return None
 
     def mark(self, handle: str) -> str:
-        """What is to be said of a run where it is named; nothing of one that holds."""
+        """The remark after a run's name. It is empty if the run holds."""
         if later := self.after(handle):
             return f" superseded by {later}"
         return " stale" if handle in self.stale else ""
 
     def pins(self, head: RunSummary) -> bool:
-        """The person wants that run whole, and it is the latest of its cell."""
+        """True if the person pinned that run, and it is the latest of its cell."""
         return head.key in self.marks.pinned and not self.runs.superseded_by(head.handle)

@@ -1,1 +1,1 @@
-"""What a tool is, and the tools that need no kernel."""
+"""The type of a tool, and the tools that need no kernel."""

@@ -1,4 +1,4 @@
-"""The tool that reads what was cut from another output, by its lines. Knows no record."""
+"""The tool that reads the left-out lines of another output. Knows no record."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ CONTEXT_LINES = 2
 """Lines shown before and after a match."""
 
 _SAY = 60
-"""Tokens kept for what is said besides the lines."""
+"""Tokens reserved for the text beside the lines."""
 
 
 class ReadOutput(BaseModel):
@@ -38,9 +38,9 @@ class ReadOutput(BaseModel):
 def output_tool(
     outputs: OutputStore, output_tokens: int, hides: Callable[[RunSummary], bool]
 ) -> Tool[ReadOutput]:
-    """`output` over what was kept. `output_tokens`: most of one answer.
+    """The tool `output` over an output store. `output_tokens`: most tokens of one answer.
 
-    `hides`: the person keeps that run from the model.
+    `hides`: true for a run that the person hides from the model.
     """
 
     async def run(_call: ToolCall, arguments: ReadOutput) -> ToolOutput:
@@ -77,7 +77,7 @@ async def _answer(outputs: OutputStore, asked: ReadOutput, limit: int) -> str:
 
 
 def _slice(lines: Lines, handle: str, first: int, last: int, limit: int) -> str:
-    """Lines as they are, as many as fit, and how to get the rest."""
+    """As many lines as fit, as they are, and how to get the rest."""
     end = first
     limit -= estimate(lines.cut(first, first))
     while end < last and (limit := limit - estimate(lines.cut(end + 1, end + 1))) >= 0:
@@ -90,7 +90,7 @@ def _slice(lines: Lines, handle: str, first: int, last: int, limit: int) -> str:
 
 
 def _matches(lines: Lines, numbers: Sequence[int], limit: int) -> list[str]:
-    """Matching lines with their numbers and what is around them, as many as fit."""
+    """As many matching lines as fit, with their numbers and the lines around them."""
     said: list[str] = []
     matching = set(numbers)
     upto = 0
@@ -108,7 +108,7 @@ def _matches(lines: Lines, numbers: Sequence[int], limit: int) -> list[str]:
 
 
 def _group(lines: Lines, number: int, upto: int, matching: set[int]) -> Iterator[str]:
-    """The lines around a match that were not shown with the match before it."""
+    """The lines around a match, without those shown with the match before it."""
     first, last = max(number - CONTEXT_LINES, 1, upto + 1), min(number + CONTEXT_LINES, len(lines))
     if upto and first > upto + 1:
         yield "--"

@@ -1,6 +1,6 @@
 """The tool that runs code in the live namespace.
 
-Knows no shell: the code goes through the `run_code` it is given.
+Knows no shell: the caller's `run_code` runs the code.
 """
 
 from collections.abc import Awaitable, Callable
@@ -39,7 +39,7 @@ RunCode = Callable[[ToolCall, RunCell], Awaitable[CellRun]]
 
 STUCK = (
     "A step did not stop at its time limit.",
-    "What still runs, runs on in this kernel; restart it if you cannot wait. `%agent config"
+    "Its code runs on in this kernel. Restart the kernel if you cannot wait. `%agent config"
     " step_timeout SECONDS` gives steps longer.",
 )
 
@@ -47,9 +47,10 @@ STUCK = (
 def run_cell_tool(
     run_code: RunCode, output_tokens: int, outputs: OutputStore, callable_tools: str = ""
 ) -> Tool[RunCell]:
-    """`run_cell` over a host's way of running code; each run is recorded, by `outputs`.
+    """The tool `run_cell` over a host's `run_code`. `outputs` records each run.
 
-    `output_tokens`: most that the model reads. `callable_tools`: how code calls other tools.
+    `output_tokens`: most tokens that the model reads. `callable_tools`: signatures of tools that
+    code may call.
     """
 
     async def run(call: ToolCall, arguments: RunCell) -> ToolOutput:
@@ -63,8 +64,8 @@ def run_cell_tool(
 
 
 def tell(run: CellRun, output_tokens: int, handle: str) -> ToolOutput:
-    """A cell run in the model's terms.
+    """A cell run as the model reads it.
 
-    `handle`: what the lines of what is left out can be read by.
+    `handle`: names the full text, from which left-out lines can be read.
     """
     return ToolOutput(run_parts(run, output_tokens, handle), run.status)
