@@ -69,7 +69,7 @@ class Settings(BaseModel):
     )
     api_key_command: str | None = Field(None, description="a command that prints its key")
     transport: Literal["auto", "http", "websocket"] = Field(
-        "auto", description="how the server is asked"
+        "auto", description="auto, http or websocket"
     )
     store: bool = Field(False, description="let the provider keep responses, to send it less")
     omit: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
@@ -90,8 +90,8 @@ class Settings(BaseModel):
     step_timeout_max: float = Field(3600, gt=0, description="most seconds a step may ask for")
     undo: bool = Field(True, description="a checkpoint of variables before a turn's first step")
     output_tokens: int = Field(10_000, ge=100, description="most tokens of one tool output")
-    cells_tokens: int = Field(6_000, ge=0, description="most tokens of cells told at once")
-    names_tokens: int = Field(2_000, ge=0, description="most tokens of names told at once")
+    cells_tokens: int = Field(6_000, ge=0, description="most tokens of your cells at once")
+    names_tokens: int = Field(2_000, ge=0, description="most tokens of your variables at once")
     docs_bytes: int = Field(32 * 1024, ge=0, description="most bytes of AGENTS.md files")
     window: int | None = Field(None, ge=1, description="the model's context window, in tokens")
     compact_at: float = Field(0.8, gt=0, le=1, description="part of the window that is too full")
@@ -99,7 +99,7 @@ class Settings(BaseModel):
         "cells",
         description="who compacts: we by cells, the provider when we ask, or in a response",
     )
-    compact_to: float = Field(0.35, gt=0, lt=1, description="part that is left by a compaction")
+    compact_to: float = Field(0.35, gt=0, lt=1, description="part that a compaction leaves")
     price_input: float | None = Field(None, ge=0, description="US$ a million input tokens")
     price_cached: float | None = Field(None, ge=0, description="US$ a million cached input tokens")
     price_output: float | None = Field(None, ge=0, description="US$ a million output tokens")
