@@ -1,4 +1,4 @@
-"""Binds the agent to a shell, and lets go of it. Light: everything else loads at the first use."""
+"""Binds the agent to a shell, and unbinds it. Everything else loads at the first use."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def bind(shell: "Shell") -> None:
-    """Register the magics and the cell transformer; a second call changes nothing."""
+    """Register the magics and the cell transformer. A second call changes nothing."""
     from .magics import register
 
     register(shell)

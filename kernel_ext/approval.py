@@ -1,4 +1,4 @@
-"""Asks the person whether a step may run, through `input()`. Where nobody can answer: no."""
+"""Asks the user through `input()` whether a step may run. Denies it where nobody can answer."""
 
 from ..agent.errors import TurnInterrupted
 from ..agent.protocol.actions import Action, Verdict
@@ -11,7 +11,7 @@ QUESTION = "Run this step? [y]es, [n]o, [a]ll of this turn, [s]top, or what to d
 
 
 def ask_person(shell: Shell, interruption: Interruption) -> Approve:
-    """The `approve` seam of one turn; "all" holds until it ends."""
+    """The `approve` seam of one turn. The answer "all" holds until the turn ends."""
     all_of_this_turn = False
 
     async def approve(_action: Action, _verdict: Verdict) -> Verdict:
@@ -28,7 +28,7 @@ def ask_person(shell: Shell, interruption: Interruption) -> Approve:
 
 
 async def nobody(_action: Action, _verdict: Verdict) -> Verdict:
-    """The `approve` seam where no turn runs."""
+    """The `approve` seam while no turn runs."""
     return Verdict(decision="deny", reason="no turn runs", by="nobody")
 
 

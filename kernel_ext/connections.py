@@ -1,4 +1,4 @@
-"""From settings to a target, and from a target to a client. Keys, counters and scripted servers.
+"""Finds the target for settings and opens its client. Has the keys, counters, scripted servers.
 
 Knows no shell and no conversation.
 """
@@ -26,7 +26,7 @@ UNASKED = Target("none", "http://127.0.0.1:9/v1", "")
 
 
 class Connections:
-    """One shell's ways to its models. `forget_keys`: have keys be asked for anew."""
+    """One shell's connections to its models. `forget_keys` makes it read the keys again."""
 
     def __init__(self) -> None:
         self._keys = Keys(os.environ)
@@ -37,7 +37,7 @@ class Connections:
 
     @property
     def client(self) -> Client | None:
-        """The client in use, once there was a turn."""
+        """The client in use. None before the first turn."""
         return self._client[2] if self._client else None
 
     async def find(self, settings: Settings) -> Target:
@@ -57,7 +57,7 @@ class Connections:
         )
 
     async def found(self, settings: Settings) -> Target | AgentError:
-        """The same, or why there is none."""
+        """The same, or the error that says why there is none."""
         try:
             return await self.find(settings)
         except AgentError as error:
@@ -76,9 +76,9 @@ class Connections:
         return client
 
     def counter(self, target: Target) -> Counter:
-        """Counts as the model does; its tokenizer is loaded in the background, once.
+        """The token counter of the model. Its tokenizer is loaded in the background, once.
 
-        A scripted model has none, and is to give the same notebook each time.
+        A scripted model has no tokenizer: an estimate gives the same notebook each time.
         """
         if target.scripted:
             return Estimate()
@@ -87,9 +87,9 @@ class Connections:
         return self._counter[1]
 
     def close(self) -> None:
-        """Let go of the client and of the servers."""
+        """Close the client and the servers."""
         if self._client is not None:
-            with contextlib.suppress(RuntimeError):  # no event loop runs: the process will end
+            with contextlib.suppress(RuntimeError):  # no event loop runs when the process ends
                 asyncio.get_running_loop().create_task(self._client[2].close())
             self._client = None
         for _, server in self._servers.values():
@@ -98,6 +98,6 @@ class Connections:
 
 
 async def _list_models(target: Target, seconds: float) -> list[str]:
-    """Suspends first: whoever cannot await it ends it before anything is asked."""
+    """List the models. It suspends first: a caller that cannot await ends it before a request."""
     await asyncio.sleep(0)
     return await list_models(target, seconds)

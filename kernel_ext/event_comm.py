@@ -5,7 +5,7 @@ from typing import Any
 from ..agent.protocol.events import Event
 
 EVENT_TARGET = "inkernel.events"
-"""The comm's target. Each message's `data` is one event, as `agent/protocol/events.py` says."""
+"""The comm's target. Each message's `data` is one event of `agent/protocol/events.py`."""
 
 
 class EventComm:

@@ -1,4 +1,4 @@
-"""What shows this shell's output, which cell runs there, and who can answer. Only looks."""
+"""Finds the surface that shows this shell's output, its running cell, and whether it can ask."""
 
 import os
 import sys
@@ -8,11 +8,11 @@ from typing import Any, Literal
 from .shell import Shell
 
 Surface = Literal["terminal", "headless", "notebook", "jupyterlab"]
-"""`headless`: a kernel nobody sits at. `jupyterlab`: one whose front end shows our live view."""
+"""`headless`: a kernel without a user. `jupyterlab`: one whose front end shows our live view."""
 
 
 def find_surface(shell: Shell) -> Surface:
-    """What shows this shell's output just now."""
+    """The surface that shows this shell's output at the moment."""
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
         return "terminal"
@@ -23,13 +23,13 @@ def find_surface(shell: Shell) -> Surface:
 
 
 def can_ask(shell: Shell) -> bool:
-    """A person may answer `input()`."""
+    """Whether someone can answer `input()`."""
     surface = find_surface(shell)
     return sys.stdin.isatty() if surface == "terminal" else surface != "headless"
 
 
 def find_cell(shell: Shell) -> str | None:
-    """The notebook's id of the running cell, when the front end tells (JupyterLab, Notebook 7)."""
+    """The running cell's id in the notebook, if the front end gives it (JupyterLab, Notebook 7)."""
     get_parent = getattr(shell, "get_parent", None)
     if get_parent is None:
         return None
@@ -41,8 +41,8 @@ def find_cell(shell: Shell) -> str | None:
 def find_count(shell: Shell) -> int | None:
     """In [count] of the running cell.
 
-    The shell's own counter is ahead of it since IPython 9; its inputs are stored before a cell runs
-    in every version.
+    The shell's own counter is ahead of it since IPython 9. But every version stores a cell's input
+    before it runs.
     """
     inputs = getattr(shell.history_manager, "input_hist_parsed", None)
     return len(inputs) - 1 if inputs else None

@@ -1,4 +1,4 @@
-"""What a turn sees as it begins: environment, cells, variables, references. Only looks."""
+"""Reads the context of a turn as it begins: environment, cell runs, variables, references."""
 
 import os
 import re
@@ -23,9 +23,9 @@ _REFERENCE = re.compile(r"\$`([^`\n]+)`")
 
 
 class Observer:
-    """Looks at one shell. `told`: what its conversation knows; of another kernel it is no measure.
+    """Observes one shell. `told`: the context that its conversation knows, maybe of a past kernel.
 
-    `_steps`: names that steps of the agent's bound or deleted, by the person's run before them.
+    `_steps`: names that the agent's steps bound or deleted, by the user's cell run before them.
     """
 
     def __init__(self, shell: Shell, log: UserCellLog, user_folder: Path) -> None:
@@ -37,19 +37,19 @@ class Observer:
 
     @property
     def last_run(self) -> int:
-        """The number of the person's last cell run."""
+        """The number of the user's last cell run."""
         return self._log.last
 
     def runs(self) -> tuple[UserCellRun, ...]:
-        """The person's cell runs in this kernel that are kept, in order."""
+        """The user's cell runs in this kernel that are kept, in order."""
         return self._log.since(0)
 
     def note_step(self, run: CellRun) -> None:
-        """A step of the agent's has run."""
+        """Note a step that has run."""
         self._steps.setdefault(self._log.last, set()).update(run.bound, run.deleted)
 
     def prompt(self, text: str, settings: Settings, told: KnownContext) -> Prompt:
-        """What the person said, with what there is to be seen around it."""
+        """The user's prompt, with the context around it."""
         names = dict.fromkeys(_REFERENCE.findall(text))
         namespace = user_names(self._shell) if names else {}
         return Prompt(
@@ -61,12 +61,12 @@ class Observer:
         )
 
     def environment(self, settings: Settings) -> Environment:
-        """Where we are now."""
+        """The present environment."""
         found = find_environment(self._shell, self._user_folder, settings.docs_bytes)
         return replace(found, policy=MEANING[settings.policy])
 
     def variables(self, told: KnownContext) -> Mapping[str, Variable]:
-        """The live names; those of which no change is seen are the very ones that were told."""
+        """The user's live variables. An unchanged one is the same object as in `told`."""
         same = told.kernel == self._kernel
         known = {name: it for name, it in told.names.items() if same and isinstance(it, Variable)}
         return snapshot(user_names(self._shell), known)

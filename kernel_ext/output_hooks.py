@@ -1,6 +1,6 @@
-"""The seven places where a shell lets outputs out, and a sink in front of them. Keeps nothing.
+"""Puts a sink in front of the seven functions by which a shell sends outputs. Keeps nothing.
 
-Attributes that every IPython shell has are patched on the instance: the streams' `write`,
+It patches attributes of instances that every IPython shell has: the streams' `write`,
 `display_pub.publish` and `clear_output`, the hook's `write_format_data` and `write_output_prompt`,
 `_showtraceback`.
 """
@@ -21,13 +21,13 @@ Function = Callable[..., Any]
 
 
 class Update(NamedTuple):
-    """The display under `output.display_id` is this now."""
+    """The display under `output.display_id` becomes this."""
 
     output: DisplayOutput
 
 
 class Clear(NamedTuple):
-    """All that was shown is to go: now, or when the next output comes."""
+    """All outputs shown so far are removed: now, or with `wait` when the next output comes."""
 
     wait: bool = False
 
@@ -35,30 +35,30 @@ class Clear(NamedTuple):
 Change = Output | Update | Clear
 
 ReadChange = Callable[[], Change | None]
-"""Reads a call that shows something; None: it shows a prompt."""
+"""Reads the change from a call that shows something. None: the call shows a prompt."""
 
 
 class Sink(Protocol):
-    """Sees outputs before they are out."""
+    """Receives outputs before they go out."""
 
     def write(self, name: StreamName, original: Function) -> Function:
-        """The stream's `write` from now on."""
+        """The function that replaces the stream's `write`."""
         ...
 
     def show(self, read: ReadChange, original: Callable[[], Any]) -> Any:
-        """Take the change or call the original, which lets it out, or both."""
+        """Take the change, or call the original, which sends it out, or do both."""
         ...
 
 
 class OutputHooks:
-    """In place from `open` to `close`."""
+    """The patches. They are in place from `open` to `close`."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._patches: list[tuple[object, str, object, Function]] = []
 
     def open(self, shell: Shell) -> None:
-        """Put the sink in front of the seven places."""
+        """Patch the seven functions."""
         publisher, hook = shell.display_pub, shell.displayhook
         self._patch(sys.stdout, "write", partial(self._sink.write, "stdout"))
         if sys.stderr is not sys.stdout:
@@ -70,7 +70,7 @@ class OutputHooks:
         self._patch(shell, "_showtraceback", self._shown_as(_failed))
 
     def close(self) -> None:
-        """Take the sink away. A patch that somebody has wrapped meanwhile stays."""
+        """Remove the patches. One that somebody has wrapped meanwhile stays."""
         for owner, name, before, ours in reversed(self._patches):
             if vars(owner).get(name) is not ours:
                 continue
@@ -99,13 +99,13 @@ class OutputHooks:
 
 
 def stream_threads() -> list[threading.Thread]:
-    """The kernel's threads that pass on what subprocesses write."""
+    """The kernel's threads that pass on the output of subprocesses."""
     threads = (getattr(stream, "watch_fd_thread", None) for stream in (sys.stdout, sys.stderr))
     return [thread for thread in threads if thread is not None]
 
 
 def joined(outputs: Iterable[Output]) -> list[Output]:
-    """Neighbours of one stream as one output."""
+    """The outputs, with neighbours of one stream joined into one."""
     found: list[Output] = []
     for name, group in groupby(outputs, _stream_name):
         if name is None:
@@ -142,7 +142,7 @@ def _resulted(format_dict: Any, md_dict: Any = None, *_more: Any) -> Change:
 def _failed(etype: type[BaseException], evalue: BaseException, stb: list[str]) -> Change:
     try:
         message = str(evalue)
-    except Exception:  # the person's own class
+    except Exception:  # the user's own class may fail here
         message = ""
     return ErrorOutput(ename=etype.__name__, evalue=message, traceback=tuple(map(str, stb)))
 

@@ -1,11 +1,11 @@
-"""The parts of IPython's shell this package stands on, typed. IPython itself types few of them."""
+"""Types for the parts of IPython's shell that this package uses. IPython types few of them."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 
 class Result(Protocol):
-    """What `run_cell` gives back."""
+    """The result of `run_cell`."""
 
     error_before_exec: BaseException | None
     error_in_exec: BaseException | None
@@ -64,11 +64,11 @@ class Shell(Protocol):
     def should_run_async(
         self, raw_cell: str, *, transformed_cell: str, preprocessing_exc_tuple: Any
     ) -> bool:
-        """The cell has a top-level `await`."""
+        """Whether the cell has a top-level `await`."""
         ...
 
     def run_cell(self, raw_cell: str, store_history: bool = False) -> Result:
-        """Run a cell without top-level `await`; its errors are shown and returned."""
+        """Run a cell without top-level `await`. Its errors are shown and returned."""
         ...
 
     def run_cell_async(
@@ -83,7 +83,7 @@ class Shell(Protocol):
         ...
 
     def loop_runner(self, coro: Coroutine[Any, Any, None]) -> None:
-        """Run it to its end, on IPython's own event loop. Only where no loop runs."""
+        """Run a coroutine to its end on IPython's own event loop. Only while no loop runs."""
         ...
 
     def set_next_input(self, s: str) -> None:

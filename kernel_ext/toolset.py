@@ -1,4 +1,4 @@
-"""What the agent can do in one turn: the tools over this shell. Knows no loop and no view."""
+"""The tools of the agent in one turn, over this shell. Knows no loop and no view."""
 
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from .tools.step_runner import StepHooks, StepRunner
 def tools_of_turn(
     host: Host, session: Session, here: CurrentNotebook, hooks: StepHooks
 ) -> tuple[Tool[Any], ...]:
-    """The tools, in their order for good."""
+    """The tools of a turn. Their order never changes, for the prompt cache."""
     outputs, limit = session.outputs, session.settings.output_tokens
     names = partial(user_names, host.shell)
     holds = partial(validity, session.conversation, outputs)

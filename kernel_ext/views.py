@@ -1,4 +1,4 @@
-"""Which view shows a turn, by what shows this shell's output. Knows no turn."""
+"""Chooses the view of a turn by the surface that shows this shell's output. Knows no turn."""
 
 from ..agent.config.settings import Settings
 from ..widgets import View, open_view
@@ -7,7 +7,7 @@ from .shell import Shell
 
 
 def view_for(shell: Shell, settings: Settings) -> View:
-    """The view that was chosen, else the one that suits the front end."""
+    """The view that the settings name, else the one that suits the front end."""
     if settings.view != "auto":
         return open_view(settings.view, timing=settings.timing)
     match find_surface(shell):

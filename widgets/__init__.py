@@ -1,4 +1,4 @@
-"""How a turn is shown: in a notebook, live or static, or in a terminal. Knows no turn that runs.
+"""Views of a turn: in a notebook, live or static, or in a terminal. Knows no turn that runs.
 
 Loads nothing until a view is opened.
 """
@@ -15,19 +15,19 @@ class View(Protocol):
     """Shows one turn."""
 
     def show(self, event: "Event") -> None:
-        """Take in what the turn tells."""
+        """Show one event of the turn."""
         ...
 
     def close(self) -> None:
-        """The turn is over, however it ended: leave what stays. Does nothing the second time."""
+        """Leave the final form, however the turn ended. A second call does nothing."""
         ...
 
 
 def open_view(
     kind: Literal["live", "static", "plain"], *, timing: bool = True, rate: float = 20
 ) -> View:
-    """A view for one turn. `live`: a notebook with widgets; `static`: a notebook without; `plain`:
-    a terminal. `timing`: show seconds. `rate`: repaints a second, at most."""
+    """A view for one turn: `live` in a notebook with widgets, `static` in one without, `plain` in
+    a terminal. `timing`: show seconds. `rate`: most repaints a second."""
     match kind:
         case "live":
             from .views.notebook import LiveScreen, NotebookView

@@ -1,1 +1,1 @@
-"""The command `inkernel`: headless turns, notebooks run, the scripted server."""
+"""The command `inkernel`: runs turns and notebooks headless, and serves a scripted model."""

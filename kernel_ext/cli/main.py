@@ -1,4 +1,4 @@
-"""The `inkernel` command: turns without a notebook open. Knows neither the loop nor the kernel."""
+"""The `inkernel` command: turns without an open notebook. Knows neither the loop nor the kernel."""
 
 import argparse
 import asyncio
@@ -22,14 +22,14 @@ SETTING_FLAGS = ("base_url", "model", "policy", "effort")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command. 0: every turn completed; 1: something failed; 2: wrong usage."""
+    """Run the command. Returns 0: every turn completed, 1: something failed, or 2: wrong usage."""
     options = _parser().parse_args(argv)
     try:
         return options.run(options)
     except AgentError as error:
         print(f"{error.message}\n{error.hint}", file=sys.stderr)
         return 2 if isinstance(error, UsageError | SettingsError) else 1
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="inkernel", description="An agent in an IPython kernel.")
     commands = parser.add_subparsers(required=True, metavar="exec | run | serve")
     say = commands.add_parser("exec", help="say something to the agent in a new kernel")
-    say.add_argument("prompt", help="what you want; - reads it from standard input")
+    say.add_argument("prompt", help="your prompt (- reads it from standard input)")
     say.add_argument("--notebook", type=Path, help="execute its cells first")
     say.set_defaults(run=_exec)
     play = commands.add_parser("run", help="execute a notebook with its agent cells")
@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _execute(notebook: "NotebookNode", folder: Path, options: argparse.Namespace) -> int:
-    """Execute, show, and save what came of it even when it failed."""
+    """Execute and show the notebook. Save the result even when it failed."""
     try:
         from .notebook_runner import run_notebook
     except ModuleNotFoundError as error:
@@ -97,7 +97,7 @@ def _execute(notebook: "NotebookNode", folder: Path, options: argparse.Namespace
 
 
 class _Listener:
-    """Shows events as they come, and keeps how the last turn ended."""
+    """Shows events as they come, and keeps the end of the last turn."""
 
     def __init__(self, as_json: bool) -> None:
         self._ended: TurnEnded | None = None
@@ -106,11 +106,11 @@ class _Listener:
 
     @property
     def completed(self) -> bool:
-        """No turn ended early."""
+        """Whether the last turn completed, or there was none."""
         return self._ended is None or self._ended.status == "completed"
 
     def begin(self, source: str) -> None:
-        """A cell begins: an agent's is shown whole, any other by its first line."""
+        """Show that a cell begins: an agent cell in full, any other by its first line."""
         first, _, more = source.strip().partition("\n")
         if first.startswith("%%agent"):
             first, more = source.strip().replace("\n", "\n    "), ""
@@ -118,13 +118,13 @@ class _Listener:
             print(f"\nIn: {first}{' …' if more else ''}", flush=True)
 
     def hear(self, event: Event) -> None:
-        """One event of a turn."""
+        """Show one event of a turn."""
         if isinstance(event, TurnEnded):
             self._ended = event
         self._show(event)
 
     def end(self, failure: str | None) -> None:
-        """The notebook is done; what stopped it is told, as an event too unless a turn did that."""
+        """Print the failure that stopped the notebook. As an event, too, unless a turn sent one."""
         if failure is None:
             return
         if self._json and self.completed:

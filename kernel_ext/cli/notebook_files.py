@@ -1,4 +1,4 @@
-"""Notebook files: read, written, exported. nbformat loads on first use. Runs nothing."""
+"""Reads, writes and exports notebook files. nbformat loads at the first use. Runs nothing."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +12,7 @@ EXTRA = "It comes with an extra: pip install 'inkernel[headless]'."
 
 
 def read_notebook(path: Path) -> "NotebookNode":
-    """The notebook in a file, as format 4. Raises UsageError when there is none."""
+    """The notebook in a file, as format 4. Raises UsageError when it cannot be read."""
     import nbformat
 
     read = cast("Any", nbformat).read
@@ -24,7 +24,7 @@ def read_notebook(path: Path) -> "NotebookNode":
 
 
 def write_notebook(notebook: "NotebookNode", path: Path) -> None:
-    """Write it, and the folders on the way to it."""
+    """Write the notebook, and make the folders above it."""
     import nbformat
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def append_code(notebook: "NotebookNode", source: str, cell_id: str) -> None:
 
 
 def as_html(notebook: "NotebookNode") -> str:
-    """The notebook as a page of its own. Raises UsageError when nbconvert is not installed."""
+    """The notebook as an HTML page. Raises UsageError when nbconvert is not installed."""
     try:
         from nbconvert import HTMLExporter
     except ModuleNotFoundError as error:

@@ -34,9 +34,9 @@ async def run_notebook(
 ) -> str | None:
     """Execute every cell in place, in a kernel whose working directory is `folder`.
 
-    `environ` is added to the kernel's environment; `begin` is told each code cell's source. Wall
-    times are kept out of what is saved, so that two runs give the same notebook. Returns the words
-    of the error that stopped it, or None.
+    `environ` is added to the kernel's environment variables. `begin` gets the source of each code
+    cell. Wall times are not saved, so that two runs give the same notebook. Returns the message of
+    the error that stopped it, or None.
     """
     ours = {f"{PREFIX}TIMING": "false", f"{PREFIX}EVENTS": "true"}
 
@@ -47,7 +47,7 @@ async def run_notebook(
         client = _Client(notebook, folder, Path(private), listen)
         client.on_cell_execute = cell_begins
         try:
-            # What cells print comes as messages; the process itself speaks only when it crashes.
+            # Output of cells comes as messages. The process itself writes only when it crashes.
             await client.async_execute(env={**os.environ, **ours, **environ}, stderr=said)
         except CellExecutionError as error:
             return f"{error.ename}: {error.evalue}"
@@ -58,7 +58,7 @@ async def run_notebook(
 
 
 class _OwnKernel(KernelSpecManager):
-    """Whatever kernel is asked for, it is this interpreter's."""
+    """Gives a kernel of this interpreter, whatever name is asked for."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -66,9 +66,9 @@ class _OwnKernel(KernelSpecManager):
 
 
 class _Client(NotebookClient):
-    """nbclient, with a kernel of our own, SIGINT passed on to it, and an ear for the events.
+    """nbclient with a kernel of our own. It passes SIGINT on to it, and listens to the events.
 
-    `private`: a folder only we can read, for the kernel's connection file and sockets.
+    `private`: a folder that only this user can read, for the kernel's connection file and sockets.
     """
 
     def __init__(self, notebook: NotebookNode, folder: Path, private: Path, listen: Listen) -> None:
@@ -85,7 +85,7 @@ class _Client(NotebookClient):
         self.comm_open_handlers[EVENT_TARGET] = self._open_comm
 
     def create_kernel_manager(self) -> AsyncKernelManager:
-        # TCP would be unencrypted and open to every user of the machine; Windows has no other.
+        # TCP would be unencrypted and open to every user of the machine. Windows has only TCP.
         transport = "tcp" if sys.platform == "win32" else "ipc"
         self.km = AsyncKernelManager(
             kernel_name="python3",
@@ -109,7 +109,7 @@ class _Client(NotebookClient):
         execution_count: int | None = None,
         store_history: bool = True,
     ) -> NotebookNode:
-        # nbclient would count the cells itself: what the kernel says counts the agent's steps, too.
+        # nbclient would count the cells itself. The kernel's count includes the agent's steps.
         return await super().async_execute_cell(cell, cell_index, None, store_history)
 
     def _interrupt(self) -> None:
@@ -126,5 +126,5 @@ class _Comm:
         self._listen = listen
 
     def handle_msg(self, message: dict[str, Any]) -> None:
-        """One event."""
+        """Pass one event on."""
         self._listen(_EVENT.validate_python(message["content"]["data"]))

@@ -21,8 +21,8 @@ KEY = "  %agent config api_key_env {name}\n"
 
 
 def add_to(command: argparse.ArgumentParser) -> None:
-    """The arguments of the command, and what runs it."""
-    command.add_argument("script", type=Path, help="a script file; docs/scripted-model.md")
+    """Add the command's arguments and its function."""
+    command.add_argument("script", type=Path, help="a script file (see docs/scripted-model.md)")
     command.add_argument("--port", type=int, default=0, help="a free one if not given")
     command.add_argument("--host", default=HOST, help=f"the address to listen on ({HOST})")
     command.add_argument("--key-env", metavar="NAME", help="the variable with the key to ask for")
@@ -34,7 +34,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     def log(method: str, path: str, status: int, about: str) -> None:
         _tell(f"{method} {path} {status} {about}".rstrip())
-        server.requests.clear()  # nobody looks at them
+        server.requests.clear()  # nobody reads them
 
     script = load_script(options.script)
     key = _key(options.key_env)
@@ -43,8 +43,8 @@ def _serve(options: argparse.Namespace) -> int:
         server.start()
     except (OSError, OverflowError) as error:
         where = f"{options.host}:{options.port}"
-        hint = "Another --port or --host? Without --port a free one is taken."
-        raise UsageError(f"{where} cannot be listened on: {error}.", hint) from None
+        hint = "Try another --port or --host. Without --port it takes a free one."
+        raise UsageError(f"The server cannot listen on {where}: {error}.", hint) from None
     about = USE.format(server=server, script=options.script, model=script.model)
     try:
         _tell(about + (KEY.format(name=options.key_env) if key else ""))
@@ -57,7 +57,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _tell(text: str) -> None:
-    """Nobody may be listening: the server goes on."""
+    """Print, if standard output still has a reader. Without one the server goes on."""
     with contextlib.suppress(OSError):
         print(text, flush=True)
 

@@ -1,1 +1,1 @@
-"""Running the agent's code as a cell. Knows no turn and no view."""
+"""Runs the agent's code as a cell. Knows no turn and no view."""

@@ -1,7 +1,7 @@
-"""Takes the outputs of steps before they are out, and leads each to its step.
+"""Captures the outputs of steps before they go out, and gives each to its step.
 
-In place for a turn. Outputs of no step, and those that a step's receiver declines, go the usual
-way.
+It is active during a turn. Outputs that belong to no step, or that a step's sink declines, go out
+as usual.
 """
 
 import contextvars
@@ -21,24 +21,24 @@ from ..shell import Shell
 from .step_outputs import StepOutputs
 
 FLUSH_SECONDS = 0.05
-"""Seconds between two looks at what running code has printed."""
+"""Seconds between two flushes of text that running code has printed."""
 
 DRAIN_SECONDS = 0.2
-"""Most seconds a step waits for what its subprocesses wrote."""
+"""Most seconds that a step waits for the output of its subprocesses."""
 
 MAX_NESTING = 100
-"""Levels of a display's data that are kept."""
+"""Levels of a display's data that are kept, at most."""
 
 _step: contextvars.ContextVar[StepOutputs | None] = contextvars.ContextVar("step", default=None)
-"""Whose code runs here. Tasks and callbacks that a step leaves behind inherit it."""
+"""The step whose code runs here. Tasks and callbacks that a step leaves behind inherit it."""
 
 
 class OutputCapture:
-    """Where the outputs of one turn's steps go.
+    """Gives the outputs of one turn to its steps.
 
-    An output is of the step in whose context it is made (so that tasks count), or that started its
-    thread. What subprocesses write comes through a thread of the kernel's: it is of the latest
-    step. What the person's own threads and tasks put out meanwhile is not taken.
+    An output belongs to the step in whose context it is made (so that tasks count), or that started
+    its thread. Subprocesses write through a thread of the kernel, and belong to the latest step.
+    Outputs of the user's own threads and tasks are not captured.
     """
 
     def __init__(self, shell: Shell) -> None:
@@ -61,14 +61,14 @@ class OutputCapture:
 
     @contextmanager
     def step(self, outputs: StepOutputs) -> Generator[None]:
-        """What this context puts out is that step's; a clock gives it while the code computes."""
+        """Capture this context's outputs for a step. A thread flushes while the code computes."""
         stop = threading.Event()
 
         def tick() -> None:
             while not stop.wait(FLUSH_SECONDS):
                 outputs.flush()
 
-        context = contextvars.copy_context()  # so that what is shown goes to this cell
+        context = contextvars.copy_context()  # so that outputs go to this cell
         clock = threading.Thread(target=context.run, args=(tick,), daemon=True)
         clock.name = "inkernel-clock"
         clock.start()
@@ -89,8 +89,8 @@ class OutputCapture:
             outputs.flush()
 
     def _of_step(self) -> StepOutputs | None:
-        """The step whose code runs here, unless what it shows is not its own."""
-        if not self._open:  # somebody has wrapped our patch
+        """The step whose code runs here, unless this thread is showing a captured output."""
+        if not self._open:  # somebody wrapped our patch, so it outlives the turn
             return None
         outputs = _step.get() or self._of_thread()
         return None if outputs is None or outputs.showing else outputs
@@ -109,7 +109,7 @@ class OutputCapture:
         return None
 
     def write(self, name: StreamName, original: Function) -> Function:
-        """A `write` whose texts are the step's; elsewhere it is the original."""
+        """A `write` that captures a step's texts. Other texts go to the original."""
 
         def write(text: str, *args: Any, **kwargs: Any) -> int:
             outputs = self._of_step()
@@ -123,7 +123,7 @@ class OutputCapture:
         return write
 
     def show(self, read: ReadChange, original: Callable[[], Any]) -> Any:
-        """The step takes the change, and a prompt is not shown; elsewhere call the original."""
+        """Give the change to the step, and hide a prompt. Outside of a step, call the original."""
         outputs = self._of_step()
         if outputs is None:
             return original()
@@ -151,7 +151,7 @@ def _hear_subprocesses() -> None:
     over = time.monotonic() + DRAIN_SECONDS
     while any(map(_has_more, watched)) and time.monotonic() < over:
         time.sleep(0.001)
-    time.sleep(0.001)  # what was read is written as soon as its thread has its turn
+    time.sleep(0.001)  # lets the thread that read the text write it
 
 
 def _has_more(pipe: int) -> bool:
@@ -167,9 +167,9 @@ def _readable(output: DisplayOutput) -> DisplayOutput:
 
 
 def _textual(value: Any) -> Any:
-    """Images may still be bytes here; on the wire, and in a notebook, they are base64.
+    """Images may still be bytes here. In messages and in notebooks they are base64.
 
-    What is nested deeper than any plot could be read by nobody further on.
+    Data nested deeper than any plot is replaced, since later code could not read it.
     """
     if isinstance(value, bytes):
         return b64encode(value).decode("ascii")

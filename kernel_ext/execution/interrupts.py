@@ -1,4 +1,4 @@
-"""■ and Ctrl-C: what SIGINT does while a turn waits, and while code runs. Knows no turn.
+"""■ and Ctrl-C: the effect of SIGINT while a turn waits, and while code runs. Knows no turn.
 
 ipykernel's own handler cancels an idle `await` only when the loop next wakes for another reason
 (ipykernel issue 881), and cannot stop synchronous code inside an async cell.
@@ -26,7 +26,7 @@ class Interruption:
 
 @contextmanager
 def cancelled_by_sigint() -> Generator[Interruption]:
-    """SIGINT cancels the current task at once, wherever it awaits. Main thread only."""
+    """SIGINT cancels the current task at once, wherever it awaits. For the main thread only."""
     interruption = Interruption()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
@@ -48,9 +48,9 @@ def cancelled_by_sigint() -> Generator[Interruption]:
 
 @contextmanager
 def raised_by_sigint(interruption: Interruption) -> Generator[None]:
-    """SIGINT raises KeyboardInterrupt in synchronous code. Main thread only; else nothing.
+    """SIGINT raises KeyboardInterrupt in synchronous code. Does nothing on other threads than main.
 
-    Raises it at once when SIGINT came already: the loop has had no chance yet to cancel.
+    Raises it at once when SIGINT came already, since the loop had no chance yet to cancel.
     """
     with _handled_by(signal.default_int_handler):
         if interruption.came:
@@ -62,11 +62,11 @@ def raised_by_sigint(interruption: Interruption) -> Generator[None]:
 def raised_by_sigint_in(
     namespace: Mapping[str, object], cancel: Callable[[], object]
 ) -> Generator[Callable[[], None]]:
-    """SIGINT raises KeyboardInterrupt when code of `namespace` runs just then.
+    """SIGINT raises KeyboardInterrupt if code of `namespace` runs at that moment.
 
-    For cells with a top-level `await`. Else it does what it did before: while the loop waits, that
-    is a cancellation. Gives what stops the code from another thread; where the code waits, by
-    `cancel`, on the loop.
+    For cells with a top-level `await`. If other code runs, the earlier handler is called: while the
+    loop waits, it cancels. Yields a function that stops the code from another thread. Where the
+    code awaits, that function calls `cancel` on the loop.
     """
     before, loop = signal.getsignal(signal.SIGINT), asyncio.get_running_loop()
     handled = is_main_thread()
@@ -94,19 +94,19 @@ def raised_by_sigint_in(
 
 
 def forget_cancellation() -> None:
-    """The cancellation was ours: the task goes on, to tell what happened."""
+    """Undo our own cancellation, so that the task can go on and report what happened."""
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
 
 
 def is_main_thread() -> bool:
-    """Signals reach what runs here."""
+    """Whether this is the main thread, the only one that signals reach."""
     return threading.current_thread() is threading.main_thread()
 
 
 def sigint() -> None:
-    """Send the main thread SIGINT, from another one."""
+    """Send SIGINT to the main thread, from another one."""
     main = threading.main_thread().ident
     if main is not None and hasattr(signal, "pthread_kill"):  # it also ends a system call
         signal.pthread_kill(main, signal.SIGINT)

@@ -22,7 +22,7 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Where the steps of a turn run."""
+    """The shell, the capture and the interruption with which the steps of a turn run."""
 
     shell: Shell
     taps: OutputCapture
@@ -31,10 +31,10 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class CodeStep:
-    """What is run. `mark`: a comment that stands above it in the shell's history.
+    """Code to run. `mark`: a comment above it in the shell's history.
 
-    `take`: receives what it puts out. `seconds`: its time limit, after which it has `grace` seconds
-    to end; when it does not, `report` is called. `lent`: names that are there while it runs.
+    `take` receives its outputs. `seconds`: its time limit, after which it has `grace` seconds to
+    end. If it does not end, `report` is called. `lent`: names that exist while it runs.
     """
 
     code: str
@@ -47,10 +47,10 @@ class CodeStep:
 
 
 async def run_code(host: Host, step: CodeStep) -> CellRun:
-    """Run it on this thread. Its errors are outputs; SIGINT ends it with `interrupted`.
+    """Run a step on this thread. Its errors are outputs. SIGINT ends it as `interrupted`.
 
-    It is in the shell's history under a number of its own; `_` and `_i` stay the person's. What
-    runs on though it was stopped is left alone, where it awaits.
+    It gets a number of its own in the shell's history, but `_` and `_i` stay the user's. Code that
+    awaits and does not stop at the limit is left running.
     """
     shell = host.shell
     outputs = StepOutputs(step.take)
@@ -78,14 +78,14 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
 async def _run(
     host: Host, step: CodeStep, outputs: StepOutputs
 ) -> tuple[BaseException | None, TimeLimit]:
-    """Run it the way the kernel runs cells; the exception that ended it, if any."""
+    """Run the code as the kernel runs cells. Returns the exception that ended it, if any."""
     shell, code = host.shell, step.code
     try:
         cell, failure = shell.transform_cell(code), None
-    except Exception:  # told to the model by run_cell itself, as a syntax error is
+    except Exception:  # run_cell itself shows it, as it shows a syntax error
         cell, failure = code, sys.exc_info()
     if not shell.should_run_async(code, transformed_cell=cell, preprocessing_exc_tuple=failure):
-        stop = sigint if is_main_thread() else _nothing  # else it would hit what runs over there
+        stop = sigint if is_main_thread() else _nothing  # else it would hit the main thread's code
         limit = TimeLimit(step.seconds, stop, step.report, step.grace)
         return _run_sync(host, code, outputs, limit), limit
     run = shell.run_cell_async(code, True, transformed_cell=cell, preprocessing_exc_tuple=failure)
@@ -102,7 +102,7 @@ async def _run(
         await _over(task, given_up)
     if not task.done():
         return None, limit
-    # run_cell_async leaves these to its caller; without them figures are not shown
+    # run_cell_async leaves these to its caller. Without them figures are not shown.
     shell.events.trigger("post_execute")
     shell.events.trigger("post_run_cell", task.result())
     return _error(task.result()), limit
@@ -115,7 +115,7 @@ def _run_sync(
     try:
         with raised_by_sigint(host.interruption), limit, answered(shell, outputs, limit):
             return _error(shell.run_cell(code, store_history=True))
-    except KeyboardInterrupt as interrupt:  # it came just outside the code itself
+    except KeyboardInterrupt as interrupt:  # it came just before or after the code itself
         limit.end()
         return interrupt
 
@@ -125,7 +125,7 @@ def _nothing() -> None:
 
 
 async def _over(task: "asyncio.Task[Result]", given_up: asyncio.Event) -> None:
-    """Until the task is done, or given up. A cancellation of ours is the task's."""
+    """Wait until the task is done or given up. A cancellation of this wait cancels the task."""
     giving_up = asyncio.ensure_future(given_up.wait())
     try:
         while not task.done() and not given_up.is_set():
@@ -139,7 +139,7 @@ async def _over(task: "asyncio.Task[Result]", given_up: asyncio.Event) -> None:
 
 @contextmanager
 def _lent(namespace: dict[str, object], lent: Mapping[str, object]) -> Generator[None]:
-    """Names that are there for a while; the person's own of that name come back."""
+    """Lend names to the namespace for a while. The user's own values come back afterwards."""
     theirs = {name: namespace[name] for name in lent if name in namespace}
     namespace.update(lent)
     try:

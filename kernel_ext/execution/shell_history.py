@@ -1,6 +1,6 @@
 """A step in the shell's own history: `In`, `Out`, `%history`, `%rerun`. Knows no agent.
 
-A step takes a number, as a cell does. What is the person's last input and result stays so.
+A step takes a number, as a cell does. The user's last inputs and results stay the last.
 """
 
 from collections.abc import Callable, Generator
@@ -16,14 +16,14 @@ _INPUTS = ("_i00", "_i", "_ii", "_iii")
 
 @dataclass(slots=True)
 class HistoryEntry:
-    """`count`: the step's number, In [count]; None when it was not kept."""
+    """`count`: the step's number, In [count]. None when it was not stored."""
 
     count: int | None = None
 
 
 @contextmanager
 def in_history(shell: Shell, mark: str) -> Generator[HistoryEntry]:
-    """What runs with `store_history` meanwhile is a step; `mark` stands above it as a comment."""
+    """A run with `store_history` meanwhile counts as a step. `mark` is the comment above it."""
     entry = HistoryEntry()
     history: Any = shell.history_manager
     hook: Any = shell.displayhook
@@ -52,7 +52,7 @@ def in_history(shell: Shell, mark: str) -> Generator[HistoryEntry]:
 
         return update_user_ns
 
-    # IPython 9 counts a cell when it begins; 8 when it has ended, so that one that runs is not yet
+    # IPython 9 counts a cell when it begins. IPython 8 counts it only when it has ended.
     late = hook.prompt_count == shell.execution_count < len(history.input_hist_parsed)
     if late:
         shell.execution_count += 1
@@ -66,9 +66,9 @@ def in_history(shell: Shell, mark: str) -> Generator[HistoryEntry]:
 
 
 def keep_count(shell: Shell, count: int | None) -> None:
-    """Have the cell that runs now shown as In [count], though steps took numbers after it.
+    """Let the running cell be shown as In [count], although steps took later numbers.
 
-    ipykernel replies with the number before the next one, as that stands when the cell has ended.
+    At the end of a cell, ipykernel replies with the number before the next one.
     """
     kernel: Any = getattr(shell, "kernel", None)
     get_parent: Callable[[], dict[str, Any]] | None = getattr(shell, "get_parent", None)

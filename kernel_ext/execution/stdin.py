@@ -1,6 +1,6 @@
-"""`input()` and `getpass()` in a step: asked in the agent's name, refused where nobody can answer.
+"""`input()` and `getpass()` in a step: asked in the agent's name, or refused if nobody can answer.
 
-Knows neither who asks nor what is done with the answer.
+Knows neither the code that asks nor its use of the answer.
 """
 
 import builtins
@@ -18,7 +18,7 @@ ASKS = "The agent's code asks: "
 
 
 class NobodyAnswersError(RuntimeError):
-    """Raised in code that asks where nobody can answer."""
+    """Raised in code that asks when nobody can answer."""
 
     def __init__(self) -> None:
         super().__init__("nobody is there to answer: this runs unattended")
@@ -26,7 +26,7 @@ class NobodyAnswersError(RuntimeError):
 
 @contextmanager
 def answered(shell: Shell, outputs: StepOutputs, limit: TimeLimit) -> Generator[None]:
-    """Meanwhile code asks through us. What the person takes to answer is not the step's time."""
+    """Meanwhile code asks through us. The step's time does not include the wait for an answer."""
 
     def asking(original: Callable[..., str]) -> Callable[..., str]:
         def ask(prompt: object = "", /, *more: Any, **named: Any) -> str:

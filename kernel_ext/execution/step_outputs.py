@@ -1,4 +1,4 @@
-"""What one step put out: collected in order, bounded, given on as it comes. Knows no shell."""
+"""The outputs of one step: collected in order, bounded, passed on as they come. Knows no shell."""
 
 import threading
 from collections.abc import Callable
@@ -10,18 +10,18 @@ from ...agent.text.lines import overwritten
 from ..output_hooks import Change, Clear, Update, joined
 
 MAX_STEP_CHARS = 10_000_000
-"""Characters that one step may print; what comes after is dropped, and that is said."""
+"""Characters that one step may print. Further ones are dropped, with a note."""
 
 MAX_STEP_DISPLAYS = 1_000
-"""Displays that one step may make; what comes after is dropped, and that is said."""
+"""Displays that one step may make. Further ones are dropped, with a note."""
 
 
 OutputSink = Callable[[Change], bool]
-"""Receives each change at once, perhaps on another thread; False leaves it to the cell itself."""
+"""Receives each change at once, perhaps on another thread. False leaves it to the cell itself."""
 
 
 class StepOutputs:
-    """Gives each output to `take`; printed text is gathered until it is flushed."""
+    """Gives each output to `take`. Printed text is gathered until a flush."""
 
     def __init__(self, take: OutputSink) -> None:
         self._take = take
@@ -35,11 +35,11 @@ class StepOutputs:
 
     @property
     def showing(self) -> bool:
-        """What this thread writes is the view's or the cell's own, and not to be taken again."""
+        """Whether outputs of this thread are the view's or the cell's, and must not be captured."""
         return getattr(self._showing, "now", False)
 
     def write(self, name: StreamName, text: str) -> None:
-        """Take printed text, up to the bound."""
+        """Add printed text, up to the limit."""
         with self._lock:
             if name != self._name:
                 self.flush()
@@ -53,7 +53,7 @@ class StepOutputs:
                     )
 
     def add(self, output: Output) -> bool:
-        """Whether it was taken."""
+        """Add an output. Returns whether `take` took it."""
         with self._lock:
             self.flush()
             self._clear_at_last()
@@ -67,7 +67,7 @@ class StepOutputs:
             return self._give(output)
 
     def update(self, output: DisplayOutput) -> bool:
-        """Whether it is of this step. It then takes the place of what it updates."""
+        """Replace the displays with its id. False if this step has none, or `take` declined."""
         with self._lock:
             ours = [n for n, it in enumerate(self._done) if _id(it) == output.display_id]
             for place in ours:
@@ -75,7 +75,7 @@ class StepOutputs:
             return bool(ours) and self._give(Update(output))
 
     def clear(self, wait: bool) -> None:
-        """Forget what was shown: now, or when the next output comes."""
+        """Forget all outputs: now, or when the next output comes."""
         with self._lock:
             self.flush()
             self._clearing = True
@@ -83,7 +83,7 @@ class StepOutputs:
                 self._clear_at_last()
 
     def flush(self) -> None:
-        """Give what was printed since the last time."""
+        """Pass on the text that was printed since the last flush."""
         with self._lock:
             text = "".join(self._text)
             self._text.clear()
@@ -94,7 +94,7 @@ class StepOutputs:
                 self._give(output)
 
     def all(self) -> tuple[Output, ...]:
-        """Every output, neighbours of one stream joined; a progress bar is one line."""
+        """All outputs. Neighbours of one stream are joined, and a progress bar is one line."""
         with self._lock:
             done = joined(self._done)
         return tuple(
@@ -105,7 +105,7 @@ class StepOutputs:
         )
 
     def aside(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call it; what it shows is not taken."""
+        """Call a function without capturing its outputs."""
         self._showing.now = True
         try:
             return function(*args, **kwargs)

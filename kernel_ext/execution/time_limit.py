@@ -1,6 +1,6 @@
-"""The time limit of one step: who is called when it is over. Knows neither code nor signals.
+"""The time limit of one step, and the calls when it is over. Knows neither code nor signals.
 
-A thread watches, since code that computes gives the event loop no chance to.
+A thread watches the time, since code that computes gives the event loop no chance to.
 """
 
 import threading
@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from typing import Self
 
 STOP_GRACE_SECONDS = 10.0
-"""Seconds that code has to end once it was stopped: it may be saving its work."""
+"""Seconds that code has to end once it was stopped, since it may be saving its work."""
 
 
 class TimeLimit:
-    """`stop` is called when `seconds` are over, and again after half of the grace.
+    """Calls `stop` when `seconds` are over, and again after half of the grace.
 
-    `give_up` is called, once, when the code runs on all the same. Both on the watching thread.
+    It calls `give_up` once, when the code still runs after the grace. Both calls come on the
+    watching thread.
     """
 
     def __init__(
@@ -44,14 +45,14 @@ class TimeLimit:
         self._thread.join()
 
     def end(self) -> None:
-        """Nobody is called any more. Also when an interrupt cuts short the leaving of the block."""
+        """Make no more calls. Safe when an interrupt cuts `__exit__` short."""
         self._ended = True
         with self._changed:
             self._changed.notify()
 
     @contextmanager
     def paused(self) -> Generator[None]:
-        """What a person takes to answer does not count."""
+        """The time until the user has answered does not count."""
         self._pause(1)
         try:
             yield
@@ -70,7 +71,7 @@ class TimeLimit:
             call()
 
     def _waited(self, seconds: float) -> bool:
-        """Whether so many seconds have passed, pauses not counted, before the end."""
+        """Wait so many seconds, without pauses. Returns False if the step ended before."""
         with self._changed:
             while seconds > 0 and not self._ended:
                 began, counts = time.monotonic(), not self._paused

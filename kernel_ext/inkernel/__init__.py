@@ -1,6 +1,6 @@
 """inkernel: an agent in your IPython kernel. `%load_ext inkernel`, then `%%agent` in a cell.
 
-The front door only; it imports nothing until asked.
+This is only the front door. It imports nothing until it is called.
 """
 
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ def load_ipython_extension(shell: "InteractiveShell") -> None:
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
-    """Take them back; nothing of ours stays in the shell."""
+    """Remove the magics. Nothing of ours stays in the shell."""
     from inkernel.kernel_ext import unbind
 
     unbind(shell)

@@ -1,1 +1,1 @@
-"""The notebook as a document: the open one in a page, or its file. Knows no tool."""
+"""The notebook as a document: open in a page, or as a file. Knows no tool."""

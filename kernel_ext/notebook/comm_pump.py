@@ -1,7 +1,7 @@
-"""Gives a comm its messages while a cell awaits in ipykernel 6. Knows not what they say.
+"""Delivers messages to a comm while a cell awaits in ipykernel 6. Does not know their content.
 
-ipykernel 6 has one queue for all requests and takes nothing from it before the running cell has
-ended. Later versions hand over comm messages meanwhile: there, nothing is left to do.
+ipykernel 6 has one queue for all requests, and takes nothing from it until the running cell ends.
+Later versions deliver comm messages meanwhile, so that nothing is left to do.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ def needs_pump(kernel: Any) -> bool:
 
 
 def pump(kernel: Any, comm_id: str, deliver: Callable[[Any], None]) -> None:
-    """Deliver what waits for a comm. All else stays in the queue, in order. Main thread only.
+    """Deliver the messages that wait for a comm. All others stay in the queue, in order.
 
-    The kernel's own way is not taken: it would announce another request as the current one, and
-    trigger the shell's hooks in the middle of a cell.
+    For the main thread only. It avoids the kernel's own dispatch, which would announce another
+    request as the current one, and trigger the shell's hooks in the middle of a cell.
     """
     queue, session = kernel.msg_queue, kernel.session
     ours: list[Any] = []
@@ -33,12 +33,12 @@ def pump(kernel: Any, comm_id: str, deliver: Callable[[Any], None]) -> None:
 
 
 def _is_for(comm_id: str, session: Any, item: Any) -> bool:
-    """Only peeks: a session accepts each message once."""
+    """Whether a message is for this comm. It only peeks: a session accepts each message once."""
     try:
         _, _, (frames, *_) = item
         _, parts = session.feed_identities(frames, copy=False)
         message = session.deserialize(parts, content=False, copy=False)
-    except (TypeError, ValueError):  # no message, or a forged one: the kernel's to judge
+    except (TypeError, ValueError):  # no message, or a forged one: the kernel decides
         return False
     if message["header"]["msg_type"] != "comm_msg":
         return False

@@ -1,4 +1,4 @@
-"""The notebook that the agent is in: how it can be read and edited just now. Knows no tool."""
+"""The notebook that the agent is in, and how to read and edit it at the moment. Knows no tool."""
 
 import sys
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ NOT_EDITABLE = (
 
 @dataclass(slots=True)
 class CurrentNotebook:
-    """The notebook of one turn. `cell`: the id of the running cell, where the front end tells.
+    """The notebook of one turn. `cell`: the id of the running cell, if the front end gives it.
 
-    `seen`: sources by cell id, as the model knows them. `last`: the cell it inserted last.
+    `seen`: sources by cell id, as the model knows them. `last`: the cell that it inserted last.
     """
 
     shell: Shell
@@ -44,11 +44,11 @@ class CurrentNotebook:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Its file, where that is known."""
+        """The path of its file, if it is known."""
         return (str(self.path),) if self.path else ()
 
     async def document(self) -> Document | None:
-        """What can be read: the open notebook, else its file; None when there is neither."""
+        """The document to read: the open notebook, else its file. None when there is neither."""
         if not self._asked:
             self._asked = True
             self._live = await connect(self.shell)
@@ -59,21 +59,21 @@ class CurrentNotebook:
         return self._file
 
     async def editable(self) -> Document | None:
-        """What can be edited. A file only where no front end can have it open."""
+        """The document to edit. It is a file only when no front end can have it open."""
         found = await self.document()
         return found if found is self._live or self.surface == "headless" else None
 
     def how(self, document: Document) -> str:
-        """What is read, and how old it is, in words."""
+        """The kind and age of a document, in words."""
         if isinstance(document, FileDocument):
             saved = "edits since then are not in it" if self.surface != "headless" else "the file"
             return f"{self.path} as saved {_ago(document.age())} ago: {saved}"
         return "the open notebook, with edits that are not saved"
 
     def put_next(self, source: str) -> bool:
-        """Have code in a new cell below when this one has ended; whether the front end can.
+        """Put code into a new cell below when this one has ended. False if the front end cannot.
 
-        It can do that with one cell: further code is added to it.
+        It makes only one such cell, so further code is added to it.
         """
         if self.surface == "headless" or (self.surface == "notebook" and _is_colab()):
             return False
@@ -82,15 +82,15 @@ class CurrentNotebook:
         return True
 
     def default_place(self) -> str | Edge:
-        """After what was inserted last, else after the running cell."""
+        """The place after the last inserted cell, else after the running cell."""
         return self.last or self.cell or Edge.END
 
     def know(self, cells: Sequence[LiveCell]) -> None:
-        """The model has read these."""
+        """Note that the model has read these cells."""
         self.seen.update((cell.id, cell.source) for cell in cells)
 
     def close(self) -> None:
-        """Let go of the page."""
+        """Close the connection to the page."""
         if self._live is not None:
             self._live.close()
 
@@ -103,9 +103,9 @@ def current_notebook(shell: Shell, path: str | None) -> CurrentNotebook:
 
 
 def find_cells(cells: Sequence[LiveCell], words: str) -> list[LiveCell]:
-    """The cells a text names: an id or its start, `In [12]`, `#3` (from 1), `#3-#7`.
+    """The cells that a text names: an id or its start, `In [12]`, `#3` (from 1), `#3-#7`.
 
-    Raises DocumentError when there is none, or the start of an id is that of several.
+    Raises DocumentError when there is none, or when several ids begin with it.
     """
     words = words.strip()
     found = _found(cells, words)
@@ -115,7 +115,7 @@ def find_cells(cells: Sequence[LiveCell], words: str) -> list[LiveCell]:
 
 
 def one_cell(cells: Sequence[LiveCell], words: str) -> LiveCell:
-    """The one cell a text names. Raises DocumentError."""
+    """The one cell that a text names. Raises DocumentError."""
     found = find_cells(cells, words)
     if len(found) > 1:
         raise DocumentError("bad request", f"{words!r} names {len(found)} cells: name one.")

@@ -1,4 +1,4 @@
-"""The open notebook, as code reads and edits it. Knows no front end, and no way to reach one."""
+"""The interface by which code reads and edits the open notebook. Knows no front end."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Cause = Literal[
 
 
 class Edge(Enum):
-    """A place among the cells that is after none, or after all of them."""
+    """The place before all cells, or after all cells."""
 
     START = "start"
     END = "end"
@@ -27,7 +27,7 @@ class Edge(Enum):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The notebook as a whole. `dirty`: it has changes that are not saved."""
+    """Facts about the whole notebook. `dirty`: it has changes that are not saved."""
 
     path: str
     dirty: bool
@@ -38,9 +38,9 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class LiveCell:
-    """A cell as the person sees it, saved or not, without its outputs.
+    """A cell as the user sees it, saved or not, without its outputs.
 
-    `running`: it runs or waits to run, as far as the front end tells.
+    `running`: it runs or waits to run, as far as the front end knows.
     """
 
     id: str
@@ -53,9 +53,9 @@ class LiveCell:
 
 @dataclass(frozen=True, slots=True)
 class NewCell:
-    """A cell to be inserted. Outputs, as nbformat has them, and a count are for code alone.
+    """A cell to insert. Only a code cell has outputs, in nbformat's form, and a count.
 
-    Outputs are trusted: they must be what this kernel put out, never what a model wrote.
+    Outputs are trusted: they must come from this kernel, never from a model's text.
     """
 
     kind: CellKind
@@ -66,9 +66,9 @@ class NewCell:
 
 
 class DocumentError(Exception):
-    """What was asked was not done. `present`: the cell's source, when that is the cause.
+    """The document did not do it. `present`: the cell's source, when that is the cause.
 
-    After "no answer" it may have been done all the same, or may be yet: read before you ask again.
+    After "no answer" it may still be done, or has been done: read before you ask again.
     """
 
     def __init__(self, cause: Cause, message: str, present: str | None = None) -> None:
@@ -80,12 +80,12 @@ class DocumentError(Exception):
 class Document(Protocol):
     """The open notebook. Each call ends in bounded time, or raises DocumentError.
 
-    Cells are named by their ids, which stay while the person inserts, moves and edits. An edit is
-    one step of the person's undo history, except of outputs and metadata, which have none.
+    Ids name the cells. They stay the same while the user inserts, moves and edits. An edit is one
+    step of the user's undo history, except of outputs and metadata, which have none.
     """
 
     async def describe(self) -> About:
-        """The notebook as a whole."""
+        """Facts about the whole notebook."""
         ...
 
     async def cells(self) -> tuple[LiveCell, ...]:
@@ -93,11 +93,11 @@ class Document(Protocol):
         ...
 
     async def outputs(self, cell: str) -> list[dict[str, Any]]:
-        """A cell's outputs as nbformat has them; none for text."""
+        """A cell's outputs in nbformat's form. Text cells have none."""
         ...
 
     async def insert(self, after: str | Edge, cells: Sequence[NewCell]) -> tuple[str, ...]:
-        """Insert cells, in order, as one step; their ids."""
+        """Insert cells, in order, as one step. Returns their ids."""
         ...
 
     async def replace(self, cell: str, source: str, expect: str) -> None:
@@ -115,7 +115,7 @@ class Document(Protocol):
     async def set_outputs(
         self, cell: str, outputs: Sequence[Mapping[str, Any]], execution_count: int | None
     ) -> None:
-        """Replace what a code cell that does not run shows, as if it had been run."""
+        """Replace the outputs of a code cell that does not run, as if it had been run."""
         ...
 
     async def set_metadata(self, cell: str, key: str, value: object) -> None:
@@ -123,5 +123,5 @@ class Document(Protocol):
         ...
 
     async def save(self) -> None:
-        """Save the notebook, as the person would. Nothing else here does."""
+        """Save the notebook, as the user would. Nothing else here saves it."""
         ...

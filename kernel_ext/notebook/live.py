@@ -12,20 +12,20 @@ from .document import About, Cause, Document, DocumentError, Edge, LiveCell, New
 from .page import Pages
 
 ANSWER_SECONDS = 5.0
-"""How long a page may take to answer."""
+"""Seconds that a page may take to answer."""
 SAVE_SECONDS = 30.0
 GREET_SECONDS = 2.0
-"""How long a page may take to say that it is there."""
+"""Seconds that a page may take to greet."""
 MOST_BYTES = 2_000_000
-"""Of one call. Jupyter's server drops *all* messages of a kernel that sends more than 1 MB/s for
-3 s (`iopub_data_rate_limit`, `rate_limit_window`)."""
+"""Bytes of one call. Jupyter's server drops *all* messages of a kernel that sends more than 1 MB/s
+for 3 s (`iopub_data_rate_limit`, `rate_limit_window`)."""
 
 
 async def connect(shell: Shell, timeout: float = GREET_SECONDS) -> "LiveDocument | None":
-    """The notebook that the running cell belongs to; None when no page gives access to it.
+    """The notebook of the running cell. None when no page gives access to it.
 
-    Of several pages with that notebook it is the one that ran the cell, and only that one.
-    `timeout`: seconds. Where there can be no page at all, None comes at once. Main thread only.
+    If several pages show that notebook, it is the one that ran the cell. `timeout`: seconds. None
+    comes at once when there can be no page at all. For the main thread only.
     """
     if find_surface(shell) != "jupyterlab" or find_cell(shell) is None:
         return None
@@ -40,9 +40,9 @@ async def connect(shell: Shell, timeout: float = GREET_SECONDS) -> "LiveDocument
 
 
 class LiveDocument(Document):
-    """The document in a page. One that is loaded anew, or another, takes the place of a lost one.
+    """The document in a page. If the page is lost, a reloaded or another page replaces it.
 
-    To be closed with the turn it was made for: the next cell may be another page's.
+    Close it at the end of its turn, since another page may run the next cell.
     """
 
     def __init__(self, pages: Pages, client: str) -> None:
@@ -51,7 +51,7 @@ class LiveDocument(Document):
         self._one_at_a_time = Lock()
 
     def close(self) -> None:
-        """Let go of the page. Further calls fail."""
+        """Close the connection to the page. Further calls fail."""
         self._pages.close()
 
     async def describe(self) -> About:
@@ -91,10 +91,10 @@ class LiveDocument(Document):
         await self._call("save")
 
     async def _call(self, op: str, **args: Any) -> Any:
-        """Ask the page. When it is silent, ask once more where the notebook is open by then.
+        """Ask the page. If it is silent, ask once more, in the page that has the notebook by then.
 
-        What was done the first time is not done twice. But a page may be asking the person whether
-        to save over a file that changed: it is not asked again.
+        The page does nothing twice. A silent page is not asked again to save: it may be asking the
+        user whether to overwrite a file that changed.
         """
         if len(json.dumps(args)) > MOST_BYTES:
             raise DocumentError("too large", f"More than {MOST_BYTES:,} bytes cannot be sent.")
@@ -126,7 +126,7 @@ def _place(after: str | Edge) -> dict[str, str]:
 
 
 def _cell(cell_id: str, cell: NewCell) -> dict[str, Any]:
-    """The cell as nbformat has it, trusted if it is code: as if it had been run here."""
+    """The cell in nbformat's form. A code cell is trusted, as if it had been run here."""
     metadata = {key: value for key, value in cell.metadata.items() if key != "trusted"}
     text = {"id": cell_id, "cell_type": cell.kind, "source": cell.source, "metadata": metadata}
     if cell.kind != "code":
@@ -136,7 +136,7 @@ def _cell(cell_id: str, cell: NewCell) -> dict[str, Any]:
 
 
 def _joined(outputs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Outputs whose streams are one text: the shared model puts commas between several."""
+    """Outputs with each stream as one text, since the shared model joins a list with commas."""
     return [
         {**output, "text": "".join(output["text"])} if "text" in output else dict(output)
         for output in outputs

@@ -1,4 +1,4 @@
-"""What a step put out, as a notebook's cell keeps it. Knows no document."""
+"""The outputs of a step in the form of a notebook file. Knows no document."""
 
 from collections.abc import Iterator
 from typing import Any, assert_never

@@ -1,7 +1,7 @@
-"""The pages that show the notebook: which of them is asked, and what it answers.
+"""Chooses among the pages that show the notebook, and sends calls to one. Knows no operation.
 
-They are reached through a widget nobody sees. Its script, `static/bridge.js`, greets where it is
-within reach of a notebook, and says how messages look. Knows no operation.
+An invisible widget reaches the pages. Its script, `static/bridge.js`, greets from each page with
+a notebook. The script describes the messages.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from ..shell import Shell
 from .comm_pump import needs_pump, pump
 
 SETTLE_SECONDS = 0.5
-"""How long the page that ran the cell may still greet after another page of its notebook did."""
+"""Seconds in which the page that ran the cell may greet after another page of the notebook."""
 _ASK_SECONDS = 0.2
-"""JupyterLab may send a first greeting before the subshell is there that it makes for a comm.
-ipykernel 7.0 to 7.3 read that one after the running cell: pages are asked again."""
+"""JupyterLab may send its first greeting before it has made the comm's subshell. ipykernel 7.0 to
+7.3 read such a greeting only after the running cell, so the pages are asked again."""
 _PUMP_SECONDS = 0.005
 _STATIC = Path(__file__).parent / "static"
 
 
 class Pages:
-    """Pages by their client: the id of a page's session with the kernel.
+    """Pages by their client, which is the id of a page's session with the kernel.
 
-    Made and used on the kernel's own loop, in a cell.
+    Make and use it on the kernel's own loop, in a cell.
     """
 
     def __init__(self, shell: Shell) -> None:
@@ -43,22 +43,22 @@ class Pages:
         self._widget = self._open()
 
     def close(self) -> None:
-        """Take the widget away, here and in every page, for good."""
+        """Remove the widget, here and in every page, for good."""
         self._closed = True
         self._discard()
 
     def _open(self) -> Any:
         widget = _widget_class()()
         widget.on_msg(self._receive)
-        widget.cell = find_cell(self._shell)  # now pages greet: not before they are heard
+        widget.cell = find_cell(self._shell)  # makes pages greet, now that we listen
         return widget
 
     def _discard(self) -> None:
         self._widget.close()
-        self._widget.layout.close()  # made with every widget, closed with none
+        self._widget.layout.close()  # a widget makes its layout, but does not close it
 
     async def choose(self, timeout: float) -> str | None:
-        """The client of the page that ran the cell, else of one that shows that cell."""
+        """The client of the page that ran the cell, else of one that shows the cell."""
         owner = _session(self._shell)
         deadline = self._loop.time() + timeout
         while owner not in self._holds:
@@ -73,7 +73,7 @@ class Pages:
         return owner
 
     async def choose_anew(self, timeout: float) -> str | None:
-        """Choose among the pages that there are now."""
+        """Choose among the pages that are open now."""
         if self._closed:
             return None
         self._discard()
@@ -82,7 +82,7 @@ class Pages:
         return await self.choose(timeout)
 
     async def ask(self, client: str | None, call: Mapping[str, Any], seconds: float) -> Any:
-        """What that page answers; None when it does not in time, at once when none can."""
+        """The page's answer. None if none comes in time, or at once if none can come."""
         if client is None or self._widget.comm is None:  # someone may close all widgets
             return None
         number = next(self._numbers)
@@ -103,7 +103,7 @@ class Pages:
         return future.done()
 
     def _receive(self, _widget: object, content: object, _buffers: object) -> None:
-        """Called on another thread by ipykernel 7.0 to 7.3."""
+        """Pass a message on. ipykernel 7.0 to 7.3 call this on another thread."""
         self._loop.call_soon_threadsafe(self._take, content)
 
     def _take(self, content: object) -> None:
@@ -121,7 +121,7 @@ class Pages:
 
 
 def _session(shell: Shell) -> str | None:
-    """The session of the client that asked for the running cell."""
+    """The session of the client that runs the current cell."""
     get_parent = getattr(shell, "get_parent", None)
     parent: Mapping[str, Any] = (get_parent() if get_parent else None) or {}
     return parent.get("header", {}).get("session")
@@ -129,7 +129,7 @@ def _session(shell: Shell) -> str | None:
 
 @cache
 def _widget_class() -> Any:
-    """The widget. Made on first use: importing anywidget takes a while."""
+    """The widget's class. It is made at the first use, since importing anywidget is slow."""
     import anywidget
     import traitlets
 

@@ -1,6 +1,6 @@
-"""The tool `inspect`: live variables, looked at without running their code.
+"""The tool `inspect`: shows live variables without running their code.
 
-Knows no shell: it is given the names. What a value looks like is decided in `describe`.
+Knows no shell: the host gives it the names. `describe` decides how a value is shown.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from ..values.redact import redacted
 from ..values.watchdog import watching
 
 MAX_LISTED_NAMES, MAX_LISTING_CHARS = 200, 8_000
-"""Names and characters of a listing."""
+"""Names and characters of a listing, at most."""
 MAX_DESCRIBED_CHARS = 16_000
 """Characters after which no further name is described."""
 DESCRIPTION = (
@@ -38,7 +38,7 @@ class Inspect(BaseModel):
 
 
 def inspect_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[Inspect]:
-    """`inspect` over a host's names, which the host has rid of its own. Asked at each call."""
+    """The tool `inspect` over the user's names. It calls `namespace` at each call."""
 
     async def run(_call: ToolCall, arguments: Inspect) -> ToolOutput:
         names = namespace()

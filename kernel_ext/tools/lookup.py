@@ -1,6 +1,6 @@
-"""The tools that look at live objects beside `inspect`: search, source, docs, tables. Run no code.
+"""More tools that read live objects without running code: search, source, docs, tables.
 
-Knows no shell: it is given the names. Values and paths are read as `inspect` reads them.
+Knows no shell: the host gives it the names. It reads values and paths as `inspect` does.
 """
 
 import builtins
@@ -37,17 +37,17 @@ from ..values.watchdog import in_time, watching
 from .table import table_tool
 
 MAX_FOUND, MAX_LISTING_CHARS = 40, 8_000
-"""Names and characters of a listing."""
+"""Names and characters of a listing, at most."""
 MAX_SEARCHED_KEYS = 300
 """Columns, keys or attributes of one value that are searched."""
 MAX_NEAR_NAMES = 5
-"""Names that are only similar, said when few match."""
+"""Similar names that are added when few names match."""
 MAX_SOURCE_LINES, MAX_SOURCE_TEXT_CHARS = 400, 16_000
-"""Lines and characters of source."""
+"""Lines and characters of source, at most."""
 MAX_DOC_TEXT_CHARS = 8_000
-"""Characters of documentation."""
+"""Characters of documentation, at most."""
 MAX_LINE_CHARS = 400
-"""Characters of a line."""
+"""Characters of a line, at most."""
 
 
 class SearchNames(BaseModel):
@@ -80,10 +80,7 @@ class DocsOf(BaseModel):
 
 
 def looking_tools(namespace: Callable[[], Mapping[str, object]]) -> tuple[Tool[Any], ...]:
-    """The read-only tools over a host's names, which the host has rid of its own.
-
-    The names are asked for at each call.
-    """
+    """The read-only tools over the user's names. They call `namespace` at each call."""
 
     async def search(_call: ToolCall, asked: SearchNames) -> ToolOutput:
         with watching():
@@ -124,12 +121,12 @@ def _answer(path: str, names: Mapping[str, object], tell: Callable[[object], str
 
 
 def _known(names: Mapping[str, object]) -> Mapping[str, object]:
-    """With the builtins and the modules that are loaded, where no name hides them."""
+    """The names, with the builtins and the loaded modules that no name hides."""
     return {**modules, **builtins.__dict__, **names}
 
 
 class _Match(NamedTuple):
-    """How well a name matches, least is best, and by what besides the name."""
+    """A matching name. The lowest rank is best. `by`: the match, if it is not in the name."""
 
     rank: int
     name: str
@@ -182,7 +179,7 @@ def _matches(query: str, names: Iterable[tuple[str, object]]) -> Iterator[_Match
 
 
 def _keys(held: Any) -> tuple[str, ...]:
-    """Columns, keys, fields or attributes: those that are plain text, up to `MAX_SEARCHED_KEYS`."""
+    """Columns, keys, fields or attributes that are plain text, up to `MAX_SEARCHED_KEYS`."""
     try:
         texts = (key for key in islice(_labels(held), MAX_SEARCHED_KEYS) if type(key) is str)
         return tuple(key for key in texts if key[:2] != "__")

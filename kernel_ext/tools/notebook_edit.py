@@ -1,6 +1,6 @@
-"""The tool `notebook_edit`: cells of the notebook inserted, changed, deleted, moved, by their ids.
+"""The tool `notebook_edit`: inserts, changes, deletes and moves cells of the notebook.
 
-What was not applied is never told as done; what the person changed meanwhile is never lost.
+It never reports an edit that was not applied, and never loses the user's changes meanwhile.
 """
 
 from collections.abc import Generator, Sequence
@@ -44,7 +44,7 @@ class NotebookEdit(BaseModel):
 
 
 def notebook_edit_tool(here: CurrentNotebook) -> Tool[NotebookEdit]:
-    """`notebook_edit`."""
+    """The tool `notebook_edit`."""
 
     async def run(_call: ToolCall, arguments: NotebookEdit) -> ToolOutput:
         document = await here.editable()
@@ -68,7 +68,7 @@ def notebook_edit_tool(here: CurrentNotebook) -> Tool[NotebookEdit]:
 
 
 def _by_id(before: Sequence[LiveCell], edit: Edit) -> Edit:
-    """The edit with ids for names, as the notebook was before the call. Raises DocumentError."""
+    """The edit with cell ids, found in the notebook before the call. Raises DocumentError."""
     ids = {
         name: one_cell(before, words).id
         for name, words in (("cell", edit.cell), ("after", edit.after))
@@ -113,7 +113,10 @@ async def _replace(here: CurrentNotebook, document: Document, edit: Edit) -> str
 
 
 def _wanted(here: CurrentNotebook, cell: LiveCell, edit: Edit) -> tuple[str, str]:
-    """The source it is to have, and the one it must have until then. Raises DocumentError."""
+    """The new source of a cell, and the source that it must have until then.
+
+    Raises DocumentError.
+    """
     if not edit.old:
         return edit.source, _known(here, cell)
     found = cell.source.count(edit.old)
@@ -132,7 +135,7 @@ def _known(here: CurrentNotebook, cell: LiveCell) -> str:
 
 @contextmanager
 def _learning(here: CurrentNotebook, cell: LiveCell) -> Generator[None]:
-    """A refusal tells the present source: from then on the model knows it."""
+    """Note the present source that a refusal shows, since the model knows it from then on."""
     try:
         yield
     except DocumentError as error:
@@ -150,12 +153,12 @@ def _where(after: str | Edge) -> str:
 
 
 def _refusal(error: DocumentError) -> str:
-    """Why, and the present source."""
+    """The reason, and the present source."""
     return str(error) if error.present is None else f"{error} It is now:\n{fenced(error.present)}"
 
 
 def _without(here: CurrentNotebook, edits: Sequence[Edit]) -> ToolOutput:
-    """Where nothing can be edited, code may still be put into a new cell below."""
+    """The answer where nothing can be edited. Code may still go into a new cell below."""
     if any(edit.op != "insert" or edit.kind != "code" or edit.after for edit in edits):
         return text_output(NOT_EDITABLE, "error")
     if not all(here.put_next(edit.source) for edit in edits):

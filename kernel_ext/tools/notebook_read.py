@@ -1,4 +1,4 @@
-"""The tool `notebook_read`: cells of the notebook, with their outputs, as they are now.
+"""The tool `notebook_read`: shows cells of the notebook as they are now, with their outputs.
 
 Runs nothing and changes nothing.
 """
@@ -24,12 +24,12 @@ DESCRIPTION = (
     "contain it. For what was run, in any version, use recall."
 )
 ID_CHARS = 8
-"""Characters of an id that are told; more where that is not enough."""
+"""Characters of a cell's id in answers to the model."""
 MAX_LISTED_CELLS, MAX_FOUND_CELLS = 400, 20
-"""Most cells of a listing, and of what a query finds."""
+"""Cells of a listing, and of a query's answer, at most."""
 
 KeepWhole = Callable[[str], str]
-"""Keeps a text that was cut, for its handle."""
+"""Keeps a cut text in full, and returns its handle."""
 
 
 class NotebookRead(BaseModel):
@@ -43,7 +43,7 @@ class NotebookRead(BaseModel):
 
 
 def notebook_read_tool(here: CurrentNotebook, limit: int, keep: KeepWhole) -> Tool[NotebookRead]:
-    """`notebook_read`. `limit`: tokens of an output; `keep`: of what is cut, the handle."""
+    """The tool `notebook_read`. `limit`: tokens of an output. `keep`: keeps a text that is cut."""
 
     async def run(_call: ToolCall, arguments: NotebookRead) -> ToolOutput:
         document = await here.document()
@@ -126,7 +126,7 @@ def _with(cells: Sequence[LiveCell], query: str) -> list[LiveCell]:
 
 
 def outputs_of(outputs: Sequence[dict[str, Any]]) -> Iterator[Output]:
-    """nbformat's outputs in our own form; what is none of its kinds is named."""
+    """nbformat's outputs in our own form. Of an unknown kind only the name is shown."""
     for output in outputs:
         match output:
             case {"output_type": "stream", "text": str(text)}:

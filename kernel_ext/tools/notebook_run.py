@@ -1,6 +1,6 @@
-"""The tool `notebook_run`: cells run in the live namespace, their outputs put into them.
+"""The tool `notebook_run`: runs cells in the live namespace, and puts their outputs into them.
 
-Knows no shell: the code goes through the `run_code` it is given.
+Knows no shell: it runs code through the `run_code` that it gets.
 """
 
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ DESCRIPTION = (
 )
 
 RunCellCode = Callable[[ToolCall, RunCell, bool], Awaitable[CellRun]]
-"""Runs code for a call; whether what it puts out is shown in the step."""
+"""Runs code for a call. The flag says whether its outputs are shown in the step."""
 
 
 class NotebookRun(BaseModel):
@@ -43,9 +43,9 @@ class NotebookRun(BaseModel):
 def notebook_run_tool(
     here: CurrentNotebook, run_code: RunCellCode, limit: int, outputs: OutputStore
 ) -> Tool[NotebookRun]:
-    """`notebook_run`; each run is recorded. `limit`: tokens of the whole output.
+    """The tool `notebook_run`. Each run is recorded. `limit`: tokens of the whole output.
 
-    What cells put out stands in the cells; where it cannot, in the step.
+    Outputs are shown in the cells, or in the step if the notebook cannot be edited.
     """
 
     async def run(call: ToolCall, arguments: NotebookRun) -> ToolOutput:
@@ -90,7 +90,7 @@ def _runnable(here: CurrentNotebook, cells: tuple[LiveCell, ...], asked: Noteboo
 
 
 async def _put(document: Document | None, cell: LiveCell, run: CellRun) -> str:
-    """Put the outputs into the cell; what became of that, unless all went well."""
+    """Put the outputs into the cell. Returns the problem in words, or nothing."""
     if document is None:
         return " (the cell itself shows what it showed before: it cannot be edited here)"
     try:

@@ -1,4 +1,4 @@
-"""Runs the code of a turn's calls in this kernel, and shows what it puts out. Knows no tool."""
+"""Runs the code of a turn's calls in this kernel, and shows its outputs. Knows no tool."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ from ..execution.run_code import CodeStep, Host, run_code
 from ..output_hooks import Change, Clear, Update
 
 STILL_RUNS = (
-    "“{}” was stopped at its time limit and still runs: it is in code that cannot be interrupted,"
-    " or does not let itself be. The kernel is kept."
+    "“{}” was stopped at its time limit and still runs: its code cannot be interrupted, or ignores"
+    " the interrupt. The kernel is kept."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class StepHooks:
-    """What the host does before each step, which it is given, and with each that has run."""
+    """The host's functions around a step: `before` gets its code, `after` gets the run."""
 
     before: Callable[[str], object]
     after: Callable[[CellRun], object]
@@ -31,7 +31,7 @@ class StepHooks:
 
 @dataclass(frozen=True, slots=True)
 class StepRunner:
-    """How the tools of one turn run code. `lent`: the tools that code of `run_cell` may await."""
+    """Runs code for the tools of one turn. `lent`: the tools that code of `run_cell` may await."""
 
     host: Host
     session: Session
@@ -50,7 +50,7 @@ class StepRunner:
         shown: bool,
         names: Mapping[str, object] | None = None,
     ) -> CellRun:
-        """Run code. `shown`: in the step; `names`: those that are there while it runs."""
+        """Run code. `shown`: show its outputs in the step. `names`: exist while it runs."""
         settings, title = self.session.settings, " ".join(asked.title.split())
         seconds = asked.timeout or settings.step_timeout
         step = CodeStep(
@@ -68,7 +68,7 @@ class StepRunner:
 
 
 def _take(call: ToolCall, change: Change) -> bool:
-    """Show it in the step; whether that could be done."""
+    """Show a change in the step. False if the view cannot show it."""
     match change:
         case Clear():
             call.show(OutputCleared(call_id=call.id))

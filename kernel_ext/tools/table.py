@@ -1,4 +1,4 @@
-"""The tool `table`: rows of a live table, chosen and filtered without running code."""
+"""The tool `table`: chooses and filters rows of a live table without running code."""
 
 import re
 from array import array
@@ -20,13 +20,13 @@ from ..values.table_filter import Where, WhereError, parse_where
 from ..values.watchdog import watching
 
 MAX_ROWS, MAX_COLUMNS, MAX_ANSWER_CHARS = 50, 20, 12_000
-"""Rows, columns and characters of one answer."""
+"""Rows, columns and characters of one answer, at most."""
 DEFAULT_COLUMNS = 12
-"""Columns shown where none are chosen."""
+"""Columns that are shown when none are chosen."""
 MAX_TABLE_LABELS = 10_000
-"""Labels compared to find a column."""
+"""Labels that are compared to find a column, at most."""
 MAX_FILTERED_ROWS, FILTER_CHUNK_ROWS, FILTER_SECONDS = 5_000_000, 1_000, 0.5
-"""Rows that a filter goes through, at a time, and for how long."""
+"""Rows that a filter reads in all and at a time, and the seconds that it may take."""
 
 
 class TableRows(BaseModel):
@@ -59,18 +59,18 @@ R = TypeVar("R")
 
 
 class _Refusal(Exception):
-    """What is asked for cannot be shown; its text is a sentence."""
+    """The request cannot be met. The text is a whole sentence."""
 
 
 class _Matching(NamedTuple):
-    """Positions of the rows, and how many were looked at."""
+    """The positions of the matching rows, and the number of rows that were tested."""
 
     rows: Sequence[int]
     scanned: int
 
 
 def table_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[TableRows]:
-    """`table` over a host's names, which the host has rid of its own. Asked at each call."""
+    """The tool `table` over the user's names. It calls `namespace` at each call."""
 
     async def run(_call: ToolCall, asked: TableRows) -> ToolOutput:
         path = clip(asked.name, 120)
@@ -87,7 +87,7 @@ def table_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[TableRows]
 
 
 def _read(read: Callable[..., R], *arguments: object) -> R:
-    """What a library has; its failure is told. Raises NoTable."""
+    """Call a library's reader. Raises NoTable, also when the library fails."""
     try:
         return read(*arguments)
     except NoTable:
@@ -200,7 +200,7 @@ def _part(name: str, table: Table) -> Callable[[int, int], Iterable[object]]:
 
 
 def _cut(rows: str) -> slice:
-    """The positions asked for. Raises _Refusal."""
+    """The requested positions as a slice. Raises _Refusal."""
     text = rows.strip().lower()
     if end := re.fullmatch(r"(head|tail)(?:[ :(]*(\d{1,9})\)?)?", text):
         count = min(int(end[2] or 10), MAX_ROWS)

@@ -1,1 +1,1 @@
-"""Variables as they were before a turn. Knows no conversation."""
+"""Undo: brings variables back as they were before a turn. Knows no conversation."""

@@ -1,27 +1,28 @@
-"""Names as they were before a turn, and the way back to them.
+"""Variables as they were before a turn, and the way back to them.
 
-A checkpoint keeps which object each name was bound to, and, for what is changed in place, a copy
-of the process that sleeps until it is asked (`forked`). Undo looks at the objects as they were and,
-in a second copy, as they are (`look`), finds what differs (`differences`), and fills the very
-objects again (`restore`). No code of the person's runs in the live process for it.
+A checkpoint keeps the object that each name was bound to. For changes in place it also keeps a
+sleeping copy of the process (`workers/fork`). Undo scans the objects as they were, in that copy,
+and as they are, in a second copy (`heap_scan`). It finds the differences (`diff`) and fills the
+same objects again (`restore`). None of the user's code runs in the live process for it.
 
-What is not brought back, with a fork:
+A fork does not bring back:
 
-- what functions, classes, modules, loggers and generators hold; what is not memory: files,
-  connections, other processes, a screen, a device; memory shared with a file or another process;
-- library objects that hold an open file, a connection or the like: they stay as they are;
-- objects of extensions that cannot be pickled. Those that can (a tensor, an Arrow table) come back
-  as new objects, also for all that held them among the names;
-- arrays that shared memory with one that has to be made anew share it no longer;
-- what another thread changes while the looks are taken.
+- The content of functions, classes, modules, loggers and generators.
+- Anything outside memory: files, connections, other processes, a screen, a device.
+- Memory shared with a file or another process.
+- Library objects that hold an open file, a connection or the like. They stay as they are.
+- Objects of extensions that cannot be pickled. Those that can (a tensor, an Arrow table) come back
+  as new objects, also within the variables that hold them.
+- Shared memory between an array that has to be made anew and other arrays.
+- Changes that another thread makes during the scans.
 
 A set that was changed and changed back may be reported as changed, as may a string that was
-interned since. Two objects are taken for the same if type, address and content are; if one of the
-person's objects died and another one of its type took its place, that one is filled.
+interned since. Two objects count as the same if type, address and content are the same. If a new
+object of the same type took the address of a dead one, the new one is filled.
 
 Without a fork (`copied`: not Linux, a GPU in use, a build without the GIL, not the main thread)
-only builtin containers, numpy arrays and pandas frames are brought back, and only as many as are
-copied in `COPY_SECONDS` seconds and `COPY_BYTES` bytes.
+only builtin containers, numpy arrays and pandas frames come back. Their copies are limited to
+`COPY_SECONDS` seconds and `COPY_BYTES` bytes.
 """
 
 import sys
@@ -41,11 +42,11 @@ from .restore import Rebuilt
 CheckpointKind = Literal["forked", "copied"]
 
 SCAN_SECONDS = 60.0
-"""The looks may take so long, each."""
+"""Seconds that each scan may take."""
 COPY_SECONDS, COPY_BYTES = 0.25, 32 << 20
 """Seconds and bytes of a checkpoint without a fork."""
 HANG_SECONDS = 5.0
-"""Seconds beyond its limit after which a copy of the process is taken to hang."""
+"""Seconds beyond its limit after which a copy of the process counts as hung."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +55,30 @@ class Changed:
 
     name: str
     same: bool
-    """In the same object; else the name is bound to a new one."""
+    """Whether it is still the same object. Else the name is bound to a new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What an undo did. Each is sorted by name."""
+    """The result of an undo. Each part is sorted by name."""
 
     back: tuple[str, ...] = ()
-    """Bound again to the object they were bound to."""
+    """Names bound again to the object that they were bound to."""
     removed: tuple[str, ...] = ()
     changed_in_place: tuple[Changed, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Not brought back, or only in part, or perhaps not: the reason, in words."""
+    """Names that came back only in part, or not, or perhaps not, each with the reason in words."""
 
 
 class Checkpoint:
-    """Names as they were when it was taken."""
+    """The variables as they were when it was taken."""
 
     def __init__(self, kept: dict[str, object], before: "_Forked | _Copied") -> None:
         self._kept, self._before = kept, before
         self._clones = cloned(kept)
         self.kind: CheckpointKind = before.kind
         self.why = before.why
-        """Why it is no fork, in words."""
+        """The reason why it is no fork, in words."""
         self.pid = before.pid
         """The sleeping copy, if there is one."""
 
@@ -88,10 +89,10 @@ class Checkpoint:
         seconds: float = SCAN_SECONDS,
         most: int = forked.MAX_ANSWER_BYTES,
     ) -> Restored:
-        """Give `namespace` the names and their content back; names of the user's that are new go.
+        """Give `namespace` its old names and their content back, and remove the user's new names.
 
-        Looks take `seconds` each, what comes back has `most` bytes. An interrupt before anything
-        was changed leaves all as it is, and ends the checkpoint.
+        `seconds`: the limit of each scan. `most`: bytes of an answer. An interrupt before the first
+        change leaves everything as it is, and ends the checkpoint.
         """
         try:
             found = self._before.difference(self._kept, seconds, most)
@@ -122,13 +123,13 @@ class Checkpoint:
         )
 
     def drop(self) -> None:
-        """Let go of everything. May be called again."""
+        """Release everything. You may call it again."""
         self._before.drop()
         self._kept.clear()
         self._clones.clear()
 
     def _live(self, found: Difference, seconds: float) -> dict[int, object]:
-        """The objects as they are, by address. Raises Late."""
+        """The objects of the live process, by address. Raises Late."""
         if not found.objects:
             return {}
         live = HeapScan(time.monotonic() + seconds)
@@ -138,7 +139,7 @@ class Checkpoint:
     def _account(
         self, found: Difference, rebuilt: Rebuilt, failed: dict[str, str]
     ) -> Iterable[str]:
-        """The names that have their content again; to `failed` is added what was not made again."""
+        """The names that have their content again. Adds to `failed` what could not be made."""
         if not rebuilt.failed:
             return found.changed
         for reason in sorted({*rebuilt.failed.values()}):
@@ -155,15 +156,15 @@ class Checkpoint:
             return self._kept
 
     def _nothing(self, reason: str) -> Difference:
-        """No look at what may have changed in place."""
+        """The difference when nothing could be compared: every mutable value failed."""
         names = (n for n, v in self._kept.items() if kind_of(type(v)).way not in ("atom", "itself"))
         return Difference({}, {}, (), dict.fromkeys(names, reason))
 
 
 def take(names: Mapping[str, object], fork: bool = True) -> Checkpoint:
-    """A checkpoint of these names, quick: bench/checkpoint.py. On the main thread.
+    """Take a checkpoint of these names, on the main thread. bench/checkpoint.py measures it.
 
-    Without `fork`, or where one is not safe, only small plain values are copied.
+    Without `fork`, or where a fork is not safe, only small plain values are copied.
     """
     kept = dict(names)
     why = unsafe() if fork else "it is switched off"
@@ -176,7 +177,7 @@ def take(names: Mapping[str, object], fork: bool = True) -> Checkpoint:
 
 
 def unsafe() -> str:
-    """Why this process should not be forked; nothing if it may be."""
+    """The reason not to fork this process. Empty if a fork is safe."""
     if sys.platform != "linux":
         return "this system cannot fork safely"
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
@@ -194,7 +195,7 @@ _MISSING = object()
 
 
 class _Forked:
-    """The names as a sleeping copy of the process has them."""
+    """The variables in a sleeping copy of the process."""
 
     kind: CheckpointKind = "forked"
     why = ""
@@ -217,7 +218,7 @@ class _Forked:
         self.pid = self._child.pid
 
     def difference(self, kept: dict[str, object], seconds: float, most: int) -> Difference:
-        """What changed. Raises Unanswered."""
+        """The difference between the copy and now. Raises Unanswered."""
 
         def serve(_: object) -> Now:
             return _look(kept, seconds).now()
@@ -236,7 +237,7 @@ class _Forked:
         return self._child.ask(now, seconds + HANG_SECONDS, most)
 
     def names_of(self, addresses: list[int]) -> Iterable[str]:
-        """The names whose values are made of these objects."""
+        """The names whose values contain these objects."""
         return self._child.ask(addresses, HANG_SECONDS) if addresses else ()
 
     def drop(self) -> None:
@@ -245,7 +246,7 @@ class _Forked:
 
 
 class _Copied:
-    """Copies of what is small and plain."""
+    """Copies of small plain values, within this process."""
 
     kind: CheckpointKind = "copied"
     pid: int | None = None
@@ -257,17 +258,17 @@ class _Copied:
 
     @property
     def alive(self) -> Mapping[int, object]:
-        """The objects it has copies of."""
+        """The objects that it has copies of."""
         return self._look.nodes
 
     def difference(self, kept: dict[str, object], seconds: float, most: int) -> Difference:
-        """What changed, of what was copied."""
+        """The difference between the copies and now."""
         now = HeapScan(time.monotonic() + seconds, sys.maxsize)
         now.add({**kept, "": tuple(self._look.nodes.values())})
         return compare(self._look, now.now())
 
     def names_of(self, addresses: list[int]) -> Iterable[str]:
-        """The names whose values are made of these objects."""
+        """The names whose values contain these objects."""
         return names_of(self._look, addresses)
 
     def drop(self) -> None:

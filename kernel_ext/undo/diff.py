@@ -1,8 +1,8 @@
-"""What changed between a look before and a look now, and the records that bring it back.
+"""Compares two scans, before and now, and gives the records that bring the difference back.
 
-Objects are told apart by their addresses, which a copy of a process shares with it. An object that
-changed is filled again as it is, if it is plain; else a new one takes its place, and whatever held
-it is filled again, too. Knows no namespace: a name is the key of a value.
+An object is identified by its address, which is the same in a copy of the process. A changed
+object that is plain is filled again. Any other is made anew, and the objects that hold it are
+filled again, too. Knows no namespace: a name is the key of a value.
 """
 
 from collections.abc import Collection, Iterable, Set
@@ -15,37 +15,37 @@ from .object_kinds import kind_of
 
 
 class Old(NamedTuple):
-    """An object as it was: to be filled again as it is, or made anew."""
+    """An object as it was. `fill`: the object is filled again. Else a new one is made."""
 
     record: ObjectRecord
     fill: bool
     places: tuple[int, ...]
-    """Which pieces of an array the record's buffers are; a piece that is equal is left out."""
+    """The numbers of the array's pieces in the record's buffers. Equal pieces are left out."""
 
 
 class Difference(NamedTuple):
-    """What brings the values back."""
+    """All that brings the values back."""
 
     objects: dict[int, Old]
     roots: dict[str, bytes]
-    """Names whose value itself is another object now, pickled."""
+    """The old value, pickled, of each name whose value has to be a new object."""
     changed: tuple[str, ...]
     failed: dict[str, str]
 
 
 def compare(look: HeapScan, now: Now) -> Difference:
-    """Compare what was seen before, `look`, to what is seen now."""
+    """Compare the scan from before, `look`, with the scan from now."""
     return _Comparison(look, now).difference()
 
 
 def names_of(look: HeapScan, addresses: Iterable[int]) -> set[str]:
-    """The names whose values are made of these objects, among others."""
+    """The names whose values contain any of these objects."""
     above = _above(look.refs, addresses)
     return {name for name, roots in look.roots.items() if not above.isdisjoint(roots)}
 
 
 class _Comparison:
-    """Two looks, and what is known of each object: whether it is the same, and how to fill it."""
+    """Two scans, and for each object whether it is the same and how it comes back."""
 
     def __init__(self, look: HeapScan, now: Now) -> None:
         self._look, self._now = look, now
@@ -92,7 +92,7 @@ class _Comparison:
         return Difference(objects, roots, tuple(sorted(changed)), failed | self._late)
 
     def _reached(self, barred: Collection[int]) -> Set[int]:
-        """All that may be brought back: what is held only by what is barred is not."""
+        """The objects that may be brought back. One that only barred objects hold may not."""
         look = self._look
         if not (barred or self._late):
             return look.digests.keys()
@@ -120,20 +120,20 @@ class _Comparison:
             self._anew.add(each)
 
     def _is_told(self, each: int, value: object) -> bool:
-        """A change of it would not be seen, and may have been meant."""
+        """Whether it is reported: a change of it could not be seen, and it is a value."""
         kind = self._look.kind(value)
         return each in self._look.opaque and not (kind.seen or kind.part)
 
     def _fillable(self, each: int) -> bool:
         try:
             record = self._look.record(each)
-        except Exception:  # it could be pickled once, but not twice
+        except Exception:  # pickled once, it cannot be pickled a second time
             return False
         before, after = (look.pieces.get(each, (0, ()))[0] for look in (self._look, self._now))
         return record.plain and (record.way != "array" or before == after)  # the same shape
 
     def _spread(self, among: Set[int]) -> None:
-        """What holds an object that is made anew has to hold the new one."""
+        """Add the objects that hold an object made anew, since they have to hold the new one."""
         refs, grown = self._look.refs, bool(self._anew)
         while grown:
             grown = False
@@ -166,9 +166,9 @@ class _Comparison:
 
 
 def _above(refs: dict[int, tuple[int, ...]], below: Iterable[int]) -> set[int]:
-    """These objects and all that hold them, at any depth.
+    """These objects and all objects that hold them, at any depth.
 
-    What holds an object was mostly seen before it, so one pass backwards finds nearly all.
+    A holder was mostly seen before the object it holds, so one pass backwards finds nearly all.
     """
     found, size = {*below}, -1
     while found and len(found) != size:

@@ -1,7 +1,7 @@
-"""A look at many live values: each object they are made of, by its address, with a digest.
+"""Scans many live values: every object that they contain, by its address, with a digest.
 
-Objects are found as the garbage collector finds them, so no code of theirs runs for it. Knows no
-names but as keys. It never changes what it looks at; its time is bounded.
+It finds objects as the garbage collector does, so none of their code runs. Knows names only as
+keys. It never changes an object, and its time is bounded.
 """
 
 import gc
@@ -20,11 +20,11 @@ from .object_data import ObjectRecord, constants, dump, is_mapped, record
 from .object_kinds import ObjectKind, is_users, kind_of, words_for
 
 BATCH_OBJECTS = 20_000
-"""Objects gone into between two looks at the clock."""
+"""Objects that are opened between two checks of the clock."""
 
 
 class Late(BaseException):
-    """Time is up; not an Exception, so that no code of a value's catches it."""
+    """Time is up. It is no Exception, so that no value's code catches it."""
 
 
 class Large(Exception):
@@ -32,7 +32,7 @@ class Large(Exception):
 
 
 class Now(NamedTuple):
-    """A look as it is sent: three columns, the digests of large buffers, the names not reached."""
+    """A scan as it is sent. `pieces`: digests of large buffers. `late`: names that got no time."""
 
     addresses: "array[int]"
     types: "array[int]"
@@ -42,7 +42,7 @@ class Now(NamedTuple):
 
 
 class HeapScan:
-    """What was seen of some values."""
+    """The objects of some values. `room`: bytes of copies; None keeps no copies."""
 
     def __init__(self, until: float, room: int | None = None) -> None:
         self.nodes: dict[int, Any] = {}
@@ -50,7 +50,7 @@ class HeapScan:
         self.pieces: dict[int, tuple[int, tuple[int, ...]]] = {}
         self.refs: dict[int, tuple[int, ...]] = {}
         self.opaque: dict[int, str] = {}
-        """What cannot be taken apart, and may have changed unseen: in words."""
+        """Objects whose content is unknown and may have changed unseen, each with the reason."""
         self.values: Mapping[str, object] = {}
         self.roots: dict[str, tuple[int, ...]] = {}
         self.late: dict[str, str] = {}
@@ -64,7 +64,7 @@ class HeapScan:
         self._namespaces = {id(vars(each)) for each in modules if exactly(each, ModuleType)}
 
     def add(self, names: Mapping[str, object]) -> None:
-        """Look at the values of `names`, the small first; what there is no time for is `late`."""
+        """Scan the values of `names`, small ones first. Names that got no time go to `late`."""
         self.values = names
         over = ""
         for name, value in sorted(names.items(), key=_size):
@@ -77,11 +77,11 @@ class HeapScan:
                 over = "too slow" if isinstance(error, Late) else "too large"
             except Exception as error:
                 self.late[name] = f"cannot be looked into: {type(error).__name__}"
-            if over:  # what it shares with others was not seen whole
+            if over:  # the objects that it shares with others were not all seen
                 self.late[name] = over
 
     def find(self, values: Iterable[object]) -> None:
-        """Find the objects `values` are made of. Raises Late."""
+        """Find all objects that `values` contain. Raises Late."""
         layer: list[object] = []
         self._take(list(values), layer)
         while layer:
@@ -92,7 +92,7 @@ class HeapScan:
             self._take(gc.get_referents(*batch), layer)
 
     def kind(self, value: object) -> ObjectKind:
-        """How `value` is handled, in this look."""
+        """How this scan handles `value`."""
         its: type = type(value)
         kind = self._kinds[id(its)]
         if kind.way == "dict" and id(value) in self._namespaces:
@@ -104,21 +104,21 @@ class HeapScan:
         return kind
 
     def record(self, address: int) -> ObjectRecord:
-        """The object at `address`, taken apart. Raises what its pickling raises."""
+        """The record of the object at `address`. Raises the same errors as its pickling."""
         if self.kept is not None:
             return self.kept[address]
         value = self.nodes[address]
         return record(value, self.kind(value), self.nodes)
 
     def now(self) -> Now:
-        """As it is sent."""
+        """The scan in the form that is sent."""
         addresses = array("Q", self.digests)
         types = array("Q", map(id, map(type, map(self.nodes.__getitem__, addresses))))
         digests = array("q", self.digests.values())
         return Now(addresses, types, digests, self.pieces, tuple(self.late))
 
     def _take(self, found: list[object], layer: list[object]) -> None:
-        """Keep the new of what was found; what is to be gone into is added to `layer`."""
+        """Keep the objects that are new. Add those that have to be opened to `layer`."""
         types = {id(each): each for each in map(type, found)}
         for each in types.keys() - self._kinds.keys():
             kind = self._kinds[each] = kind_of(types[each])
@@ -142,7 +142,7 @@ class HeapScan:
                 layer.append(value)
 
     def _take_elements(self, value: Any, layer: list[object]) -> None:
-        if value.dtype == object:  # the collector knows nothing of arrays
+        if value.dtype == object:  # the collector does not see an array's elements
             self._take(value.ravel().tolist(), layer)
 
     def _record(self, roots: tuple[int, ...]) -> None:
@@ -198,9 +198,9 @@ class HeapScan:
 
     @contextmanager
     def _alarm(self, kind: ObjectKind) -> Generator[None]:
-        """No single object may take more than a fourth of the time that is left.
+        """No single object may take more than a fourth of the remaining time.
 
-        Only in a copy of the process, where nobody else's alarm is disturbed.
+        This works only in a copy of the process, where it disturbs nobody else's alarm.
         """
         if kind.way != "reduced" or self._room is not None:
             yield
@@ -215,15 +215,15 @@ class HeapScan:
 
 
 def holds_a_resource(value: object, look: HeapScan) -> bool:
-    """Whether what holds something opaque is a library's object: a pool, a client.
+    """Whether this holder of an opaque object is a library's object, such as a pool or a client.
 
-    Builtin containers, and objects of the person's own classes, are theirs to be filled.
+    Builtin containers and objects of the user's own classes may be filled.
     """
     return look.kind(value).way == "object" and not is_users(type(value))
 
 
 def _is_copied(value: object) -> bool:
-    """Whether no code but a builtin type's, numpy's or pandas' is needed to copy it."""
+    """Whether only the code of builtin types, numpy or pandas is needed to copy it."""
     kind = type(value)
     package = type_name(kind)[0].partition(".")[0]
     return exactly(value, list, dict, set, bytearray, *_COLLECTIONS) or (
@@ -239,7 +239,7 @@ def _ring(_signum: int, _frame: FrameType | None) -> None:
 
 
 def _progress(value: Any) -> int:
-    """How far a generator is; of others nothing."""
+    """The position of a generator in its code. 0 for other objects."""
     if not exactly(value, GeneratorType, CoroutineType, AsyncGeneratorType):
         return 0
     frames: list[Any] = [getattr(value, f"{kind}_frame", None) for kind in ("gi", "cr", "ag")]
@@ -247,7 +247,7 @@ def _progress(value: Any) -> int:
 
 
 def _size(item: tuple[str, Any]) -> int:
-    """A guess at the work: small containers first, then objects, then what is large."""
+    """A guess at the work, for the order: small containers, then objects, then large values."""
     value = item[1]
     if exactly(value, list, dict, set, tuple):
         return len(value) * 100

@@ -1,7 +1,7 @@
-"""What one live object holds, as data in which other objects are addresses; and the way back.
+"""The content of one live object as data, in which other objects are addresses, and back.
 
-Arrays give their bytes, plain objects what they store, past any method of theirs. Only what just
-its own pickling knows ("reduced") is pickled by it: library code, or an extension's.
+An array gives its bytes. A plain object gives its stored attributes, past any of its methods. Only
+an object of the kind "reduced" uses its own pickling, which is code of a library or extension.
 """
 
 import copyreg
@@ -22,7 +22,7 @@ from ..values.introspect import class_items, dict_items, exactly, mro, own_items
 from .object_kinds import ObjectKind, Way
 
 ARRAY_CHUNK_BYTES = 1 << 20
-"""Bytes of an array that are compared, and sent, as one."""
+"""Bytes of an array that are compared and sent as one piece."""
 
 Bytes = bytes | bytearray | memoryview | pickle.PickleBuffer
 _CONSTANTS = frozenset(map(id, (int, float, str, bytes, bool, complex, type(None))))
@@ -48,7 +48,7 @@ _EXACT = frozenset(map(id, (list, dict, set, bytearray)))
 
 
 class ObjectRecord(NamedTuple):
-    """One object: what makes an empty one like it, and what fills it."""
+    """One object. `shell` makes an empty one of its kind. `data` and `buffers` fill it."""
 
     way: Way
     plain: bool
@@ -60,17 +60,18 @@ class ObjectRecord(NamedTuple):
 
     @property
     def head(self) -> int:
-        """Of all but the buffers; equal for equal content, within a process and its copies."""
+        """A hash of all but the buffers. Equal content gives an equal one, also in a copy of the
+        process."""
         return hash((self.way, self.shell, self.data))
 
     @property
     def pieces(self) -> tuple[int, ...]:
-        """The same of each buffer."""
+        """A hash of each buffer."""
         return tuple(hash(bytes(each)) for each in self.buffers)
 
 
 def constants(value: Any) -> bytes | None:
-    """What an exact list, dict or set of constants holds, in a fast way; None of others."""
+    """The content of an exact list, dict or set of constants, in a fast way. Else None."""
     its: type = type(cast("object", value))
     if its is dict:
         if not _CONSTANTS.issuperset(map(id, map(type, value))):
@@ -84,9 +85,9 @@ def constants(value: Any) -> bytes | None:
 
 
 def record(value: Any, kind: ObjectKind, nodes: Container[int]) -> ObjectRecord:
-    """Take `value` apart; objects at addresses in `nodes` are not gone into.
+    """Take `value` apart. Objects at addresses in `nodes` are not opened.
 
-    Raises what its pickling raises, if only that can take it apart.
+    Raises the same errors as its pickling, if it needs that.
     """
     way = kind.way
     if way == "array":
@@ -94,7 +95,7 @@ def record(value: Any, kind: ObjectKind, nodes: Container[int]) -> ObjectRecord:
     its: type = type(cast("object", value))
     if its is FunctionType and value.__module__ == "__main__" and not value.__closure__:
         return _function(value, nodes)
-    if (new := _NEW.get(id(its))) is not None:  # a lock that is gone was nobody's
+    if (new := _NEW.get(id(its))) is not None:  # nobody held a lock that is gone
         return ObjectRecord(way, False, b"new", pickle.dumps(new), [], ())
     if way in ("reduced", "itself"):
         if kind.plain and kind.shell:
@@ -113,7 +114,7 @@ def record(value: Any, kind: ObjectKind, nodes: Container[int]) -> ObjectRecord:
 def dump(
     value: object, nodes: Container[int], top: int = 0
 ) -> tuple[bytes, list[Bytes], tuple[int, ...]]:
-    """Pickle with addresses for the objects of `nodes`; its large buffers; these addresses."""
+    """A pickle with addresses for the objects of `nodes`, its large buffers, the addresses."""
     file = io.BytesIO()
     pickler = _Pickler(file, nodes, top)
     pickler.dump(value)
@@ -122,7 +123,7 @@ def dump(
 
 
 def load(data: bytes, buffers: Iterable[Bytes], find: Callable[[int], object]) -> Any:
-    """The value of `dump`, or of a list of constants. `find` gives the object of an address."""
+    """The value of a `dump`, or of marshalled constants. `find` gives the object of an address."""
     if data[:1] == b"[":
         return marshal.loads(data), []
     writable = [each if exactly(each, bytearray) else bytearray(each) for each in buffers]
@@ -133,7 +134,7 @@ Extras = tuple[list[tuple[object, object]], dict[int, object]]
 
 
 def extras(value: object) -> Extras:
-    """All that is in its dict, and in its slots: these by number, a name may be there twice."""
+    """The content of its dict and of its slots. Slots have numbers, as a name may occur twice."""
     slots: dict[int, object] = {}
     for i, slot in enumerate(_slots(value)):
         with suppress(AttributeError):  # an empty slot
@@ -142,7 +143,7 @@ def extras(value: object) -> Extras:
 
 
 def set_extras(value: object, held: Extras) -> None:
-    """Give it back what was in its dict and slots, past any method of its class."""
+    """Set its dict and slots to `held`, past any method of its class."""
     own, slots = held
     for i, slot in enumerate(_slots(value)):
         if i in slots:
@@ -164,7 +165,7 @@ def _slots(value: object) -> Iterator[MemberDescriptorType]:
 
 
 def _reduced(value: object) -> tuple[Any, ...]:
-    """What its pickling gives: a function, its arguments, and the state to set."""
+    """The result of its pickling: a function, its arguments, and the state to set."""
     kind: type = type(value)
     registered = copyreg.dispatch_table.get(kind)
     parts = cast("tuple[Any, ...]", registered(value) if registered else value.__reduce_ex__(5))
@@ -239,7 +240,7 @@ def _pieces(plain: Any) -> Iterator[memoryview]:
 
 
 def flat(plain: Any) -> Any:
-    """The bytes of a plain array as they lie, or a copy of them if they lie apart."""
+    """The bytes of a plain array. They are a copy if the array is not contiguous."""
     if plain.flags.f_contiguous and not plain.flags.c_contiguous:
         plain = plain.T
     elif not plain.flags.c_contiguous:
@@ -248,7 +249,7 @@ def flat(plain: Any) -> Any:
 
 
 def is_mapped(array: Any) -> bool:
-    """Whether its memory is a file's, or another process's: a copy of this one shares it."""
+    """Whether its memory belongs to a file or another process, so that a fork would share it."""
     base: Any = array
     for _ in range(20):
         if type(base) is mmap.mmap:

@@ -1,6 +1,6 @@
-"""What kind of object a live value is, by its type alone: how it is taken apart and filled again.
+"""The kind of a live object, by its type alone: how it is taken apart and filled again.
 
-No code of a value or of its class runs here. Knows no names.
+No code of an object or of its class runs here. Knows no names.
 """
 
 import datetime
@@ -16,8 +16,8 @@ from ..values.introspect import class_items, find_item, is_a, label, mro, type_n
 from .polars_frames import NESTED
 
 Way = Literal[
-    "atom",  # cannot change; is written where it is held
-    "through",  # a tuple or frozenset: likewise, but what it holds may change
+    "atom",  # cannot change, so it is written into its holder
+    "through",  # a tuple or frozenset: the same, but its elements may change
     "itself",  # only its identity counts: functions, classes, modules, locks …
     "list",
     "dict",
@@ -26,8 +26,8 @@ Way = Literal[
     "deque",
     "bytes",
     "array",
-    "object",  # its class is Python's: all it stores is in its dict and slots
-    "reduced",  # only its own pickling knows what it holds
+    "object",  # its class is made in Python: all its content is in its dict and slots
+    "reduced",  # only its own pickling knows its content
 ]
 
 
@@ -36,15 +36,15 @@ class ObjectKind(NamedTuple):
 
     way: Way
     plain: bool = False
-    """All it holds is in Python's own places, so that it can be filled again as it is."""
+    """All its content is in Python's own places, so that the same object can be filled again."""
     shell: bool = True
-    """An empty one can be made first, and filled when what it holds is there."""
+    """An empty one can be made first, and filled later."""
     why: str = ""
-    """What it is, in words, if its state cannot be brought back."""
+    """Its kind in words, if its state cannot be brought back."""
     seen: bool = False
-    """Whether a change of that state is seen, at least."""
+    """Whether at least a change of that state is seen."""
     part: bool = False
-    """Of the running process, rather than a value: said only of what a name is bound to."""
+    """Part of the running process rather than a value. Reported only if a name is bound to it."""
 
 
 _ATOM, _ITSELF = ObjectKind("atom"), ObjectKind("itself")
@@ -131,7 +131,7 @@ def kind_of(kind: type) -> ObjectKind:
 
 
 def is_users(kind: type) -> bool:
-    """The class was made in the notebook, or in the terminal."""
+    """Whether the class was made in the notebook, or in the terminal."""
     return type_name(kind)[0] == "__main__"
 
 
@@ -157,7 +157,7 @@ def _is_void(classes: tuple[type, ...], numpy: Any) -> bool:
 
 
 def _made_in_python(kind: type) -> bool:
-    """Made by a `class` statement: beside what its base stores it has a dict and slots alone."""
+    """Made by a `class` statement, so that it adds only a dict and slots to its base."""
     if kind is object or not type.__dict__["__flags__"].__get__(kind) & _HEAP:
         return False
     new = find_item(class_items(kind), "__new__")
@@ -174,7 +174,7 @@ def _pickles_itself(kind: type) -> bool:
 
 
 def words_for(value: object) -> str:
-    """What an object is that cannot be pickled."""
+    """Words for an object that cannot be pickled."""
     io: Any = sys.modules["_io"]
     if is_a(value, io._IOBase):
         return "an open file"

@@ -1,7 +1,7 @@
-"""polars frames and series changed in place, given back without a fork: polars copies on write.
+"""Brings polars frames and series back without a fork, since polars copies on write.
 
-They are asked in the live process alone. In a copy of it polars waits for threads that are not
-there; a clone costs microseconds and shares all memory until it is written to.
+It calls polars only in the live process: in a copy of the process polars waits for threads that
+do not exist there. A clone costs microseconds and shares all memory until one of the two changes.
 """
 
 import sys
@@ -15,7 +15,7 @@ _STORE = {"DataFrame": "_df", "Series": "_s"}
 
 
 def cloned(names: Mapping[str, object]) -> dict[str, object]:
-    """A clone of each value that is just a polars frame or series, and can be given back."""
+    """A clone of each value that is itself a polars frame or series."""
     clones: dict[str, object] = {}
     if "polars" not in sys.modules:
         return clones
@@ -28,7 +28,7 @@ def cloned(names: Mapping[str, object]) -> dict[str, object]:
 
 
 def give_back(names: Mapping[str, object], clones: Mapping[str, object]) -> Iterable[str]:
-    """Give each what its clone holds; the names of those that differed."""
+    """Give each value the content of its clone. Yields the names of those that differed."""
     for name, clone in clones.items():
         value: Any = names[name]
         before: Any = clone
@@ -50,5 +50,5 @@ def _same(one: Any, other: Any) -> bool:
         return False
     try:
         return one.equals(other, null_equal=True)
-    except BaseException:  # columns of Python objects: polars' panics are no Exceptions
+    except BaseException:  # polars' panics, for columns of Python objects, are no Exceptions
         return False

@@ -1,6 +1,6 @@
-"""Gives live objects back what they held. Knows no namespace, and not how a change was found.
+"""Gives live objects their old content back. Knows no namespace, and not how a change was found.
 
-No method of an object's class is called to fill it, save where only its own pickling can make it.
+It fills an object without calling methods of its class, unless only its own pickling can make it.
 """
 
 import copyreg
@@ -24,7 +24,7 @@ _ORDERED: Any = OrderedDict
 
 
 class Rebuilt:
-    """Objects brought back, each under the address it had."""
+    """Objects that come back, each under its old address."""
 
     def __init__(self, live: Mapping[int, object], old: Mapping[int, Old]) -> None:
         self._live, self._old = live, old
@@ -33,7 +33,7 @@ class Rebuilt:
         self.failed: dict[int, str] = {}
 
     def fill(self) -> None:
-        """Bring all of them back; what cannot be is in `failed`, and stays as it is now."""
+        """Bring all objects back. One that cannot come back stays as it is, and is in `failed`."""
         for address in self._order():
             old = self._old[address]
             try:
@@ -44,7 +44,8 @@ class Rebuilt:
                 self.failed[address] = _words(error)
 
     def _order(self) -> list[int]:
-        """What an object holds comes before it: to be made, or hashed, it may need that filled."""
+        """The order of filling. An object comes after its content, which it may need to be made
+        or hashed."""
         order: list[int] = []
         seen: set[int] = set()
         left = [*self._old]
@@ -59,7 +60,7 @@ class Rebuilt:
         return order
 
     def find(self, address: int) -> object:
-        """The object that is, or stands for, the one that was at `address`. Raises LookupError."""
+        """The object that was at `address`, or the new one for it. Raises LookupError."""
         old = self._old.get(address)
         if old is None or old.fill:
             return self._live[address]
@@ -74,7 +75,7 @@ class Rebuilt:
         return made
 
     def root(self, data: bytes) -> object:
-        """The value of a name. Raises what making it raises."""
+        """The value of a name. Raises the errors of making it."""
         return load(data, (), self.find)
 
     def _make(self, record: ObjectRecord) -> object:
@@ -100,7 +101,7 @@ def _words(error: Exception) -> str:
 
 
 def _function(held: Any) -> FunctionType:
-    """A function of the notebook's; its global names are the notebook's."""
+    """A function that the notebook defined. Its globals are the notebook's."""
     code, *rest, module, attributes = held
     made = FunctionType(marshal.loads(code), vars(sys.modules["__main__"]))
     made.__name__, made.__qualname__, made.__defaults__, made.__kwdefaults__ = rest
@@ -153,10 +154,10 @@ def _fill(value: Any, old: Old, held: Any) -> None:
 
 
 def _fill_reduced(value: object, function: Any, arguments: Any, state: Any) -> None:
-    """As unpickling does, but into an object that is there. On failure it is as it was."""
+    """Fill an existing object as unpickling does. On failure it stays as it was."""
     before = extras(value)
     if exactly(state, dict):
-        state = {**state}  # it may be the very dict that is emptied
+        state = {**state}  # it may be the same dict that is emptied below
     try:
         if function is vars(copyreg)["__newobj__"] and len(arguments) == 1:
             set_extras(value, ([], {}))

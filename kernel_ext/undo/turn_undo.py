@@ -1,6 +1,6 @@
-"""Undo of a turn's variables: when a checkpoint is taken, and what giving it back comes to.
+"""Undo of a turn's variables: takes a checkpoint before the first step, and restores it on request.
 
-Knows no magic and no view. How a checkpoint is made: `checkpoint`.
+Knows no magic and no view, and not how a checkpoint is made (`checkpoint`).
 """
 
 import re
@@ -21,7 +21,7 @@ _WORD = re.compile(r"[^\W\d]\w*")
 
 
 class TurnUndo:
-    """The checkpoint of the latest turn that ran code; there is one at a time."""
+    """The checkpoint of the latest turn that ran code. There is one at a time."""
 
     def __init__(self) -> None:
         self._checkpoint: Checkpoint | None = None
@@ -30,11 +30,11 @@ class TurnUndo:
 
     @property
     def turn(self) -> int:
-        """The turn that can be undone; 0: none."""
+        """The turn that can be undone. 0 if there is none."""
         return self._turn if self._checkpoint else 0
 
     def before_step(self, shell: Shell, turn: int, run: int, code: str) -> None:
-        """Before the first step of each turn a checkpoint is taken. `run`: the person's last."""
+        """Take a checkpoint before the first step of a turn. `run`: the user's last cell run."""
         from .checkpoint import take
 
         if self._checkpoint is None or self._turn != turn:
@@ -43,15 +43,14 @@ class TurnUndo:
         self._words.update(_WORD.findall(code))
 
     def mentions(self, name: str) -> bool:
-        """A step of the turn has that word: others it can hardly have changed."""
+        """Whether code of the turn has that word. It can hardly have changed other names."""
         return name in self._words
 
     def undo(self, shell: Shell, since: Sequence[UserCellRun], all_of_it: bool) -> "Restored":
-        """Give back the variables as they were before the turn; it cannot be done again.
+        """Bring the variables back as they were before the turn. This works once.
 
-        `since`: the person's runs in this kernel. Raises UsageError when there is nothing to undo,
-        and when cells of the person's that ran after the turn would be undone with it, unless that
-        is wanted: `all_of_it`.
+        `since`: the user's cell runs in this kernel. Raises UsageError when there is nothing to
+        undo. Also when it would undo cells that the user ran after the turn, unless `all_of_it`.
         """
         if self._checkpoint is None:
             raise UsageError(
@@ -61,8 +60,8 @@ class TurnUndo:
         theirs = [it for it in since if it.number > self._run and _may_change(it, names)]
         if theirs and not all_of_it:
             raise UsageError(
-                f"Since that turn you ran what may have changed variables: {_names(theirs)}.",
-                "`%agent undo --all` takes that back as well.",
+                f"Since that turn you ran cells that may have changed variables: {_names(theirs)}.",
+                "`%agent undo --all` undoes these changes as well.",
             )
         try:
             return self._checkpoint.restore(shell.user_ns, lambda name: name in user_names(shell))
@@ -71,14 +70,14 @@ class TurnUndo:
 
     @property
     def limits(self) -> str:
-        """What cannot be given back by this kind of checkpoint, in words; of a fork nothing."""
+        """The limits of a checkpoint without a fork, in words. Empty for a fork."""
         found = self._checkpoint
         if found is None or found.kind == "forked":
             return ""
         return f"only small plain values changed in place come back: {found.why}"
 
     def drop(self) -> None:
-        """Let go of the checkpoint."""
+        """Drop the checkpoint."""
         if self._checkpoint:
             self._checkpoint.drop()
             self._checkpoint = None
@@ -86,13 +85,13 @@ class TurnUndo:
 
 
 def _may_change(run: UserCellRun, names: Mapping[str, object]) -> bool:
-    """It was seen to, or it read code of the person's own, whose effects are not seen."""
+    """Whether the run changed variables, or used the user's own code, whose effects are unknown."""
     seen = bool(run.bound or run.changed or run.deleted)
     return seen or any(_is_own(names[name]) for name in run.reads if name in names)
 
 
 def _is_own(value: object) -> bool:
-    """A function or class of the notebook, or an object of such a class."""
+    """Whether it is a function or class of the notebook, or an object of such a class."""
     if exactly(value, FunctionType):
         return cast("FunctionType", value).__module__ == "__main__"
     kind = cast("type", value) if is_a(value, type) else type(value)

@@ -1,1 +1,1 @@
-"""Where code runs other than in this process."""
+"""Processes other than this one, in which code runs."""

@@ -1,7 +1,7 @@
-"""A copy of this process that sleeps until it is asked. Knows no names, no kernel, no agent.
+"""A copy of this process that sleeps until it gets a question. Knows no kernel and no agent.
 
 The copy shares all memory until one of the two writes to a page (copy on write). It keeps one end
-of a socket and nothing else: no other descriptor, no handler of a signal, no exit handler.
+of a socket and nothing else: no other file descriptor, no signal handler, no exit handler.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 MAX_ANSWER_BYTES = 2 << 30
-"""Bytes of one answer."""
+"""Bytes of one answer, at most."""
 IO_CHUNK_BYTES = 1 << 20
 """Bytes sent or received at once."""
 
@@ -34,7 +34,7 @@ Serve = Callable[[Any], object]
 
 
 class Unanswered(Exception):
-    """The copy did not answer: it is gone, too slow, or says too much. It is ended. In words."""
+    """The copy did not answer: it is gone, too slow, or its answer is too large. It is ended."""
 
 
 class Forked:
@@ -46,22 +46,22 @@ class Forked:
         self._end = weakref.finalize(self, _end, pid, _pidfd(pid), line, os.getpid())
 
     def ask(self, question: object, seconds: float, most: int = MAX_ANSWER_BYTES) -> Any:
-        """What `serve` of the copy gives for `question`, in `most` bytes. Raises Unanswered.
+        """The answer of the copy's `serve` to `question`, at most `most` bytes. Raises Unanswered.
 
-        An interrupt, too, ends the copy.
+        An interrupt also ends the copy.
         """
         self.post(question, seconds)
         return self.answer(seconds, most)
 
     def post(self, question: object, seconds: float) -> None:
-        """Send a question, for an `answer` later. Raises Unanswered."""
+        """Send a question. Get its answer later with `answer`. Raises Unanswered."""
         until = time.monotonic() + seconds
         with self._ended_by_failure():
             for part in _packed(question):
                 _send(self._line, part, until)
 
     def answer(self, seconds: float, most: int = MAX_ANSWER_BYTES) -> Any:
-        """The next answer. Raises Unanswered; RuntimeError, if `serve` raised."""
+        """The next answer. Raises Unanswered, or RuntimeError if `serve` raised."""
         until = time.monotonic() + seconds
         with self._ended_by_failure():
             answer, error = _receive(self._line, until, most)
@@ -84,25 +84,25 @@ class Forked:
             raise
 
     def end(self) -> None:
-        """End the copy; a thread waits for it, so that it is no zombie. May be called again."""
+        """End the copy. A thread waits for it, so that no zombie stays. You may call it again."""
         self._end()
 
 
 def start(serve: Serve) -> Forked:
-    """Fork. In the copy, `serve` answers what is asked, one question after another.
+    """Fork. In the copy, `serve` answers one question after another.
 
     Call it on the main thread: on Linux the copy dies with the thread that made it. Raises OSError
-    where the system has no room for another process.
+    when the system cannot start another process.
     """
     ours, theirs = socket.socketpair()
     parent = os.getpid()
     try:
         with _signals_blocked() as blocked, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of threads, which the copy does not need
+            warnings.simplefilter("ignore")  # about threads, which the copy does not need
             pid = os.fork()
             if pid == 0:
                 _live(serve, theirs, parent, blocked)
-            return Forked(pid, ours)  # before a pending interrupt is raised: it would be lost
+            return Forked(pid, ours)  # before a pending interrupt, which would lose the copy
     except OSError:
         ours.close()
         raise
@@ -120,9 +120,9 @@ def _signals_blocked() -> Generator[set[signal.Signals | int]]:
 
 
 def _live(serve: Serve, line: socket.socket, parent: int, mask: set[signal.Signals | int]) -> None:
-    """What the copy does, from the fork to its end. It never returns."""
+    """The life of the copy, from the fork to its end. It never returns."""
     try:
-        gc.disable()  # a collection would write to, so copy, every page of the parent's objects
+        gc.disable()  # a collection would write to every page of the parent's objects, and copy it
         gc.freeze()
         _detach(parent)
         _reset_signals(mask)
@@ -141,14 +141,14 @@ def _live(serve: Serve, line: socket.socket, parent: int, mask: set[signal.Signa
             for part in answer:
                 _send(line, part, None)
     finally:
-        os._exit(0)  # no exit handlers, no buffers written that are the parent's
+        os._exit(0)  # without exit handlers, and without writing the parent's buffers
 
 
 def _detach(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-            score.write("1000")  # where memory runs out, it goes before the kernel does
+            score.write("1000")  # when memory runs out, the copy dies before the kernel
     if os.getppid() != parent:
         os._exit(0)
     if "asyncio" in sys.modules:
@@ -161,9 +161,9 @@ def _silent(*_: object) -> None:
 
 
 def _reset_signals(mask: set[signal.Signals | int]) -> None:
-    """No handler of the parent's runs here, and nothing wakes its loop.
+    """Remove the parent's signal handlers and the file descriptor that wakes its loop.
 
-    ■ goes to the whole process group and is ignored. SIGTERM ends the copy, as does SIGKILL.
+    ■ interrupts the whole process group, but the copy ignores it. SIGTERM and SIGKILL end the copy.
     """
     signal.set_wakeup_fd(-1)
     for each in signal.valid_signals():
@@ -176,7 +176,7 @@ def _reset_signals(mask: set[signal.Signals | int]) -> None:
 
 
 def _only(line: socket.socket) -> socket.socket:
-    """Close every descriptor but `line`: what listens in the parent shall not listen here."""
+    """Close every file descriptor but `line`, so that the copy does not listen for the parent."""
     import fcntl
 
     kept = fcntl.fcntl(line.detach(), fcntl.F_DUPFD_CLOEXEC, 10)
@@ -189,7 +189,7 @@ def _only(line: socket.socket) -> socket.socket:
 
 
 def _packed(message: object) -> list[memoryview]:
-    """A message as what is written: the sizes, the pickle, then its buffers without a copy."""
+    """A message in the form that is sent: the sizes, the pickle, then its buffers, not copied."""
     buffers: list[pickle.PickleBuffer] = []
     body = pickle.dumps(message, 5, buffer_callback=buffers.append)
     parts = [memoryview(body), *(each.raw() for each in buffers)]
@@ -231,7 +231,7 @@ def _patience(line: socket.socket, until: float | None) -> None:
 
 
 def _pidfd(pid: int) -> int | None:
-    """Names this very process, also when its number is given to another."""
+    """A handle that means this process, even if its number is used again."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
@@ -239,7 +239,7 @@ def _pidfd(pid: int) -> int | None:
 
 
 def _end(pid: int, pidfd: int | None, line: socket.socket, owner: int) -> None:
-    if os.getpid() != owner:  # another copy of the parent, for which this is not a child
+    if os.getpid() != owner:  # we are another copy of the parent, and it is not our child
         return
     line.close()
     with suppress(ProcessLookupError, PermissionError):
@@ -249,7 +249,7 @@ def _end(pid: int, pidfd: int | None, line: socket.socket, owner: int) -> None:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     if pidfd is not None:
         os.close(pidfd)
-    with suppress(RuntimeError):  # at the interpreter's end; then init waits for it
+    with suppress(RuntimeError):  # at the interpreter's end, when init waits for it
         threading.Thread(target=_reap, args=(pid,), daemon=True).start()
 
 

@@ -1,1 +1,1 @@
-"""What a subcommand shows, and what a person can press. Knows no session."""
+"""The cards that subcommands show. Knows no session."""

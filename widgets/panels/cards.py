@@ -1,4 +1,4 @@
-"""What a subcommand shows: a title and rows, or a text, each as text and as HTML.
+"""Cards that subcommands show: a title with rows or with a text. Each has a text and an HTML form.
 
 Knows no subcommand.
 """
@@ -15,7 +15,7 @@ Rows = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a subcommand shows: a line, and rows of a name and a value."""
+    """A title line, and rows of a name and a value."""
 
     title: str
     rows: Rows = ()
@@ -38,7 +38,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class TextCard:
-    """A line, and a text as it is."""
+    """A title line, and a text shown verbatim."""
 
     title: str
     text: str

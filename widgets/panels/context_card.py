@@ -1,6 +1,6 @@
-"""The card of `%agent context`: what is in the window, by kind and by cell. Only shows.
+"""The card of `%agent context`: the tokens in the window, by kind and by cell.
 
-Knows no session: the figures are added up by the command.
+Knows no session: the command adds up the figures.
 """
 
 import html
@@ -11,26 +11,26 @@ from dataclasses import dataclass
 ENTRY_KINDS = {
     "head": ("instructions and tools", "#6b7280"),
     "instructions": ("AGENTS.md", "#8b5cf6"),
-    "place": ("where we are", "#a78bfa"),
+    "place": ("the environment", "#a78bfa"),
     "digest": ("the digest", "#ec4899"),
     "cells": ("your cells", "#0ea5e9"),
     "names": ("your variables", "#22c55e"),
-    "said": ("you said", "#f59e0b"),
+    "said": ("your prompts", "#f59e0b"),
     "model": ("the model", "#ef4444"),
     "output": ("outputs of steps", "#14b8a6"),
 }
 """Each kind of entry in words, and its colour."""
 
 SHADES = ("#94a3b8", "#cbd5e1")
-"""Of cells beside each other."""
+"""Colours that alternate between neighbouring cells."""
 
 _ROWS = 60
-"""Most cells that are listed: the latest."""
+"""Cells that are listed, at most: the latest."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellRow:
-    """A cell of the person's or a turn, in words, and what it takes."""
+    """A user's cell or a turn, in words, and the tokens that it takes."""
 
     words: str
     tokens: int
@@ -40,8 +40,8 @@ class CellRow:
 class ContextCard:
     """Tokens by kind, and by cell in the order of the window.
 
-    `server`: what the server counts, `exact`: our own count is the model's tokenizer's. `coming`:
-    what the next compaction would do.
+    `server`: the server's count. `exact`: our own count comes from the model's tokenizer. `cached`:
+    the cached part of the last request. `coming`: what the next compaction would do.
     """
 
     kinds: Mapping[str, int]
@@ -61,11 +61,11 @@ class ContextCard:
         return sum(self.kinds.values())
 
     def _title(self) -> str:
-        """By the server's count, where there is one; the rows below are ours."""
+        """It gives the server's count, where there is one. The rows below are our own counts."""
         taken = self.server or self._total
         share = f" of {self.window:,} ({taken / self.window:.0%})" if self.window else ""
         about = "" if self.server or self.exact else "about "
-        whose = f", as the server counts; by our count {self._total:,}" if self.server else ""
+        whose = f", as the server counts (by our count {self._total:,})" if self.server else ""
         cached = f"; {self.cached:.0%} of the last request was cached" if self.cached else ""
         return f"In the window: {about}{taken:,} tokens{share}{whose}{cached}."
 
@@ -82,7 +82,7 @@ class ContextCard:
         return "\n".join([*lines, *([self.coming] if self.coming else [])])
 
     def _listed(self) -> list[CellRow]:
-        """The latest, and before them what the others take together."""
+        """The latest cells, and before them one row that sums up the earlier ones."""
         first = max(0, len(self.cells) - _ROWS)
         earlier = self.cells[:first]
         taken = sum(row.tokens for row in earlier)
@@ -135,7 +135,7 @@ def _bar(segments: str, height: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RawCard:
-    """The next request as it would be sent, readable."""
+    """The next request as it would be sent, in readable form."""
 
     request: bytes
 

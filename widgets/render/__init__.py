@@ -1,1 +1,1 @@
-"""From state to HTML, Markdown and text. Pure; knows no front end."""
+"""Renders state as HTML, Markdown and text. Pure functions that know no front end."""

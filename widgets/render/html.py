@@ -1,8 +1,8 @@
 """Blocks of a turn as HTML, and the bundle a notebook keeps of it.
 
-The HTML stands alone: inline style, `<details>`, images as data, no script and no style sheet, so
-it reads in a saved notebook without a kernel, and where a viewer drops every style. Knows no
-widget, and not how the events came.
+The HTML needs nothing else: it has inline styles, `<details>` and images as data, but no script
+and no style sheet. You can read it in a saved notebook without a kernel, and in a viewer that drops
+every style. Knows no widget, and not how the events came.
 """
 
 from typing import assert_never
@@ -71,8 +71,8 @@ MAX_OPEN_TEXT_LINES = 6
 
 
 def block_html(block: Block, timing: bool, since: int | None = None) -> str:
-    """A block as HTML. `since`: when it began to run or wait, in ms of the epoch, for a view whose
-    script lets a clock run; None where nothing runs."""
+    """A block as HTML. `since`: when it began to run or wait, in ms since the epoch, for a view
+    whose script runs a clock. None: no clock."""
     match block:
         case ReasoningBlock():
             return _details(
@@ -97,12 +97,12 @@ def block_html(block: Block, timing: bool, since: int | None = None) -> str:
 
 
 def header_html(state: TurnState) -> str:
-    """Who answers."""
+    """The line that names the model."""
     return f'<div style="{_MUTED};margin-bottom:.4em">{escape(header_text(state))}</div>'
 
 
 def footer_html(state: TurnState, timing: bool, since: int | None = None) -> str:
-    """How the turn stands; `since`: when it began, as in `block_html`."""
+    """The turn's status line. `since`: when the turn began, as in `block_html`."""
     parts = [escape(part) for part in footer_parts(state, timing)]
     if since is not None and state.ended is None:
         parts.insert(1, _clock(since))
@@ -117,7 +117,7 @@ def turn_html(state: TurnState, blocks: list[str], timing: bool) -> str:
 def bundle(state: TurnState, timing: bool) -> dict[str, str]:
     """The whole turn as a MIME bundle: `text/html`, `text/markdown`, `text/plain`.
 
-    With `timing` False no wall-clock figure is in it: two like runs give the same bytes.
+    With `timing` False it has no wall-clock figure, so two equal runs give the same bytes.
     """
     blocks = [block_html(block, timing) for block in state.blocks]
     return {
@@ -162,7 +162,7 @@ def _outputs_html(step: StepBlock) -> str:
 
 
 def _unfolded(step: StepBlock, code: str | None, told: str) -> bool:
-    """Whether a reader should see what was run or told without asking for it."""
+    """Whether the code or the tool's text is shown without a click."""
     if step.status != "ok":
         return True
     return (

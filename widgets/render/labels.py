@@ -1,4 +1,4 @@
-"""What the views say of a turn, a step, a figure, in words. Knows no markup."""
+"""The words in which views describe a turn, a step or a figure. Knows no markup."""
 
 import json
 from base64 import b64decode
@@ -51,7 +51,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def header_text(state: TurnState) -> str:
-    """Who answers, and whether the words are a script's."""
+    """The model's name, and whether a script plays it."""
     if state.started is None:
         return "agent"
     if state.started.scripted:
@@ -60,12 +60,12 @@ def header_text(state: TurnState) -> str:
 
 
 def footer_text(state: TurnState, timing: bool) -> str:
-    """How the turn stands, on one line."""
+    """The turn's status, on one line."""
     return " · ".join(footer_parts(state, timing))
 
 
 def footer_parts(state: TurnState, timing: bool) -> list[str]:
-    """How the turn stands: status, time when it has ended, steps and samples, tokens, cost."""
+    """The status, the time once the turn has ended, steps and samples, tokens, cost."""
     ended = state.ended
     parts = [ended.status if ended else doing(state)]
     if ended and timing:
@@ -95,7 +95,7 @@ def cost_text(dollars: float) -> str:
 
 
 def doing(state: TurnState) -> str:
-    """What a turn that has not ended is busy with."""
+    """The present activity of a turn that has not ended."""
     for status in ("asking", "running"):
         if any(isinstance(block, StepBlock) and block.status == status for block in state.blocks):
             return _STATUS[status]
@@ -117,7 +117,7 @@ def doing(state: TurnState) -> str:
 
 
 def title_text(step: StepBlock) -> str:
-    """What the step is about: the title its call gives, or the tool's name."""
+    """The step's title: the one that its call gives, or the tool's name."""
     title = step.named.get("title")
     if isinstance(title, str) and title.strip():
         return " ".join(title.split())
@@ -135,19 +135,19 @@ def arguments_text(step: StepBlock) -> str:
 
 
 def objects_text(step: StepBlock) -> str:
-    """Arguments that are lists of objects, such as edits: each with its texts whole."""
+    """Arguments that are lists of objects, such as edits. Their texts are not clipped."""
     items = [item for value in _objects(step).values() for item in value]
     return "\n".join(_object_text(n, item) for n, item in enumerate(items, 1))
 
 
 def _objects(step: StepBlock) -> dict[str, list[Mapping[str, Any]]]:
-    """Only while the arguments are written may a list hold less than objects."""
+    """Arguments that are lists of objects. While they are written, a list may hold other values."""
     lists = {k: cast("list[Any]", v) for k, v in step.named.items() if isinstance(v, list) and v}
     return {k: v for k, v in lists.items() if all(isinstance(item, dict) for item in v)}
 
 
 def _object_text(number: int, item: Mapping[str, Any]) -> str:
-    """Short values in a line, under it each text of several lines or of a source."""
+    """The short values on one line. Below it comes each long text and each source."""
     named = {name: str(value) for name, value in item.items() if value not in ("", None)}
     long = {k: v for k, v in named.items() if "\n" in v or len(v) > 40 or k in ("source", "old")}
     head = f"{number}. {' · '.join(value for name, value in named.items() if name not in long)}"
@@ -163,7 +163,7 @@ def _indented(text: str) -> str:
 
 
 def status_text(step: StepBlock, timing: bool) -> str:
-    """Its number, status unless all went well, verdict unless plainly allowed, seconds."""
+    """Its number, status unless ok, tools called, question or verdict, and seconds."""
     verdict = step.verdict
     parts = ["" if step.count is None else f"In [{step.count}]", _STATUS[step.status]]
     parts += [f"{name} × {count:,}" for name, count in step.called]
@@ -179,12 +179,12 @@ def status_text(step: StepBlock, timing: bool) -> str:
 
 
 def told_text(step: StepBlock) -> str:
-    """What the model was told, where the user has not seen it as outputs already."""
+    """The tool's text for the model, unless the user has seen it as outputs already."""
     return step.told.strip("\n") if step.code is None or not step.ran else ""
 
 
 def hosted_text(block: HostedBlock) -> str:
-    """How far a call at the server is, unless all went well."""
+    """The progress of a call at the server. Empty when it went well."""
     return block.at.replace("_", " ") or _STATUS[block.status]
 
 
@@ -198,7 +198,7 @@ REFUSED = "⊘ The model refused:"
 
 
 def reasoning_title(block: ReasoningBlock) -> str:
-    """`Thought`, with the last heading of its summary when it has any."""
+    """`Thought` or `Thinking`, with the last heading of the summary if there is one."""
     lines = [line.strip() for part in block.parts for line in part.splitlines()]
     headings = [s.strip("*") for s in lines if len(s) > 4 and s[:2] == s[-2:] == "**"]
     word = "Thought" if block.done else "Thinking"
@@ -206,14 +206,14 @@ def reasoning_title(block: ReasoningBlock) -> str:
 
 
 def note_text(note: Note, timing: bool) -> str:
-    """The note with its sign, a retry with its wait while it waits."""
+    """The note with its sign. A retry that still waits has its wait in seconds."""
     first, rest = note_parts(note)
     wait = f" in {seconds_text(note.wait)}" if timing and note.wait is not None else ""
     return first + wait + rest
 
 
 def note_parts(note: Note) -> tuple[str, str]:
-    """What stands before and after the wait."""
+    """The text before the wait, and the text after it."""
     if note.kind == "notice":
         return f"• {note.text}", ""
     verb = "Tried" if note.wait is None else "Trying"
@@ -221,7 +221,7 @@ def note_parts(note: Note) -> tuple[str, str]:
 
 
 def room_text(room: CompactionBlock, timing: bool) -> str:
-    """How it stands with the window, with a sign, on one line."""
+    """The state of a compaction, with a sign, on one line."""
     seconds = seconds_text(room.seconds) if timing and room.seconds is not None else ""
     match room.status:
         case "running":
@@ -243,19 +243,19 @@ def _making_text(room: CompactionBlock) -> str:
 
 
 def _made_text(room: CompactionBlock, seconds: str) -> str:
-    """The digest and its notes are told of only when there is a new one."""
+    """It mentions the digest and its notes only when the window became shorter."""
     if room.after >= room.tokens:
         return "Nothing could be left out."
     took = f" in {seconds}" if seconds else ""
     dropped = " ".join(room.dropped.split())
     what = f" ({dropped})" if dropped not in ("", "nothing") else ""
     made = f"Made room{took}: {room.tokens:,} → {room.after:,} tokens{what}."
-    lack = " The model's notes could not be had; the digest has the rest."
+    lack = " The model gave no notes. The digest has the rest."
     return made + ("" if room.noted else lack)
 
 
 def figure_text(mime: str, payload: str) -> str:
-    """`figure 640×480`; without a size when the header does not give one."""
+    """`figure 640×480`, or `figure` when the header gives no size."""
     try:
         header = b64decode(payload[:32]) if mime == "image/png" else b""
     except ValueError:
@@ -267,7 +267,7 @@ def figure_text(mime: str, payload: str) -> str:
 
 
 def left_out_text(count: int, what: str) -> str:
-    """How much is not shown."""
+    """The line that says how much is not shown."""
     return f"… {count:,} {what} left out …"
 
 
@@ -282,7 +282,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _value(value: object) -> str:
-    """A list of names reads better bare."""
+    """Texts, and lists of texts, are shown without quotes."""
     if isinstance(value, list) and all(isinstance(each, str) for each in value):  # pyright: ignore[reportUnknownVariableType]
         return "[" + ", ".join(value) + "]"  # pyright: ignore[reportUnknownArgumentType]
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What code put out, as HTML, Markdown and plain text. Knows no step and no turn."""
+"""Outputs of code as HTML, Markdown and plain text. Knows no step and no turn."""
 
 import re
 from base64 import b64encode
@@ -21,14 +21,14 @@ _TO_ID = re.compile(r"#([\w-]+)")
 _SCROLL = "margin:.3em 0;overflow:auto;max-height:28em"
 _PRE = f"{MONO};{_SCROLL};white-space:pre-wrap"
 MAX_OPEN_TRACEBACK_LINES = 8
-"""A traceback of more lines is folded but for its message."""
+"""A traceback with more lines is folded, except for its message."""
 
 
 def can_show(data: Mapping[str, Any]) -> bool:
-    """Whether this MIME bundle can be shown here as the user would see it.
+    """Whether a view can show this MIME bundle as the front end would.
 
-    False when it needs the front end itself: widgets, plots that are JSON or JavaScript, HTML that
-    acts or is styled through its own ids, and kinds this module does not know.
+    False for widgets, for plots that are JSON or JavaScript, and for kinds unknown here. False also
+    for HTML with active elements, or with links or styles that use its own ids.
     """
     if any(_is_foreign(mime) for mime in data):
         return False
@@ -39,7 +39,7 @@ def can_show(data: Mapping[str, Any]) -> bool:
 
 
 def output_html(output: Shown, stick: bool) -> str:
-    """The output as HTML. `stick`: more may come, so a live view keeps its end in sight."""
+    """The output as HTML. `stick`: it may grow, so a live view keeps scrolling to its end."""
     match output:
         case StreamText():
             ground = ";background:rgba(219,68,55,.12);padding:.2em .5em"
@@ -57,7 +57,7 @@ def output_html(output: Shown, stick: bool) -> str:
 
 
 def shown_text(output: Shown) -> str:
-    """The output as plain text: figures by their size, errors by their last line."""
+    """The output as plain text. A figure is given by its size, an error by its last line."""
     match output:
         case StreamText():
             cut = left_out_text(output.left_out, "characters") + "\n" if output.left_out else ""
@@ -74,14 +74,14 @@ def shown_text(output: Shown) -> str:
 
 
 def output_markdown(output: Shown) -> str:
-    """The output as Markdown: text in a fence, a figure as a line that says so."""
+    """The output as Markdown: text in a fence, and for a figure a line with its size."""
     if isinstance(output, DisplayOutput) and (kind := _kind(output.data)) in IMAGES:
         return f"*[{_figure(output.data, kind)}]*"
     return fenced(shown_text(output))
 
 
 def split_traceback(output: ErrorOutput) -> tuple[list[str], list[str]]:
-    """The lines to fold and the lines to show: of a long traceback, its message."""
+    """The lines to fold and the lines to show. Of a long traceback only the message is shown."""
     lines = "\n".join(output.traceback or (f"{output.ename}: {output.evalue}",)).split("\n")
     if len(lines) <= MAX_OPEN_TRACEBACK_LINES:
         return [], lines
@@ -91,7 +91,7 @@ def split_traceback(output: ErrorOutput) -> tuple[list[str], list[str]]:
 
 
 def fenced(text: str, language: str = "") -> str:
-    """`text` in a Markdown fence longer than any it holds."""
+    """`text` in a Markdown fence that is longer than any fence in it."""
     longest = max((len(run) for run in re.findall("`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
@@ -171,7 +171,7 @@ def _payload(value: Any, kind: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """A MIME value as text; notebook files may hold it as a list of lines."""
+    """A MIME value as text. A notebook file may hold it as a list of lines."""
     if isinstance(value, list):
         return "".join(map(str, cast("list[object]", value)))
     return value if isinstance(value, str) else str(value)

@@ -1,4 +1,4 @@
-"""A turn in letters alone: as Markdown that loads nothing, and as plain text. Knows no HTML."""
+"""A turn as Markdown that loads nothing, and as plain text. Knows no HTML."""
 
 import re
 from collections.abc import Callable
@@ -160,12 +160,15 @@ def _indented(texts: list[str]) -> list[str]:
 
 
 def _marked(text: str) -> str:
-    """`text` as Markdown that means only its letters."""
+    """`text` with every Markdown character escaped, on one line."""
     return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(printable(text).split()))
 
 
 def _inert(text: str) -> str:
-    """The model's Markdown without images and tags, which a viewer might load; fences are kept."""
+    """The model's Markdown with images and tags escaped, except within fences.
+
+    A viewer might load what they point to.
+    """
     lines = printable(text).split("\n")
     kept = _fenced_lines(text)
     return "\n".join(

@@ -1,8 +1,8 @@
 """Untrusted text to safe HTML: plain, coloured, code, Markdown, HTML. Knows no turn and no event.
 
-What comes out may be set as `innerHTML`: it holds no script, no handler, nothing that loads from
-elsewhere, and every tag it opens it closes. Colours are variables of JupyterLab's theme, with
-fallbacks that read on a light and on a dark ground; where a viewer drops them the text stays.
+You may set the result as `innerHTML`: it has no script and no handler, loads nothing from
+elsewhere, and closes every tag that it opens. Colours are variables of JupyterLab's theme, with
+fallbacks that are legible on light and on dark. A viewer may drop them and still shows the text.
 """
 
 import html
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC, DCS, SOS, PM, APC: titles, links, anything
-    r"|[ -/]*[0-~])?"  # the short ones; or a lone ESC
+    r"|[ -/]*[0-~])?"  # short sequences, or a lone ESC
     r"|\x9b[0-?]*[ -/]*[@-~]"
 )
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -61,7 +61,7 @@ _TOKENS = {
 }
 
 MONO = "font-family:monospace;font-family:var(--jp-code-font-family,monospace);font-size:.92em"
-"""Said twice: a viewer that strips variables keeps the first."""
+"""The font is given twice, since a viewer that strips variables keeps the first."""
 
 _CODE = (
     f"{MONO};margin:.3em 0 .5em;padding:.5em .8em;background:rgba(128,128,128,.09);"
@@ -78,8 +78,8 @@ _DECLARATION = re.compile(
 
 
 def printable(text: str) -> str:
-    """`text` without what acts or deceives: escape sequences and control characters are gone,
-    direction overrides and lone surrogates are replaced by �. Tabs and line ends stay."""
+    """`text` without escape sequences and control characters, except tabs and line ends. Direction
+    overrides and lone surrogates become �."""
     return _DECEIVING.sub("\ufffd", _UNSEEN.sub("", _ESCAPES.sub("", text)))
 
 
@@ -89,7 +89,7 @@ def escape(text: str) -> str:
 
 
 def ansi_lines(text: str) -> list[str]:
-    """The lines of `text` as HTML, its colours as spans; each line stands alone."""
+    """The lines of `text` as HTML, its colours as spans. No span crosses a line end."""
     lines: list[str] = []
     style: Mapping[str, str] = {}
     for line in text.split("\n"):
@@ -104,13 +104,13 @@ def ansi_lines(text: str) -> list[str]:
 
 
 def code_html(code: str, growing: bool = False) -> str:
-    """Python code as a coloured block. `growing`: a live view keeps its end in sight."""
+    """Python code as a coloured block. `growing`: a live view keeps scrolling to its end."""
     stick = " data-stick" if growing else ""
     return f'<pre style="{_CODE};white-space:pre"{stick}>{_coloured(code)}</pre>'
 
 
 def text_html(text: str) -> str:
-    """Plain text as a block like that of code."""
+    """Plain text as a block that looks like a code block."""
     return f'<pre style="{_CODE};white-space:pre-wrap">{escape(text)}</pre>'
 
 
@@ -124,13 +124,13 @@ def _coloured(code: str) -> str:
 
 
 def markdown_html(text: str) -> str:
-    """CommonMark with tables as HTML; HTML in it is shown as text, remote images as their words."""
+    """CommonMark with tables, as HTML. HTML in it is shown as text, a remote image as its words."""
     return clean_html(_markdown().render(printable(text)))
 
 
 def clean_html(markup: str) -> str:
-    """HTML without what acts: scripts, handlers, forms, frames, styles that cover the page, images
-    from elsewhere, links that are no web or mail address. Tags are balanced."""
+    """HTML without scripts, handlers, forms, frames, styles that could cover the page, images from
+    elsewhere, and links other than to a web or mail address. Tags are balanced."""
     import nh3
 
     return nh3.clean(
@@ -143,7 +143,7 @@ def clean_html(markup: str) -> str:
 
 
 def link_html(words: str, url: str) -> str:
-    """The words, as a link with the host it leads to where `url` is a web address."""
+    """The words. Where `url` is a web address, they are a link, and its host is shown."""
     host = web_host(url)
     if not host:
         return escape(words)
@@ -152,7 +152,7 @@ def link_html(words: str, url: str) -> str:
 
 
 def web_host(url: str) -> str:
-    """The host of a web address; empty when `url` is none."""
+    """The host of a web address. Empty when `url` is none."""
     try:
         parts = urlsplit(printable(url))
     except ValueError:
@@ -220,7 +220,7 @@ def _restyled(style: Mapping[str, str], codes: str) -> Mapping[str, str]:
 
 
 def _extended(numbers: Iterator[int]) -> str:
-    """The colour named by what follows a 38 or 48."""
+    """The colour given by the numbers after a 38 or 48."""
     if next(numbers, 5) == 2:
         return "#" + "".join(f"{next(numbers, 0) & 255:02x}" for _ in range(3))
     index = next(numbers, 0) & 255

@@ -1,1 +1,1 @@
-"""What is shown of a turn, folded from its events. Pure; knows no markup."""
+"""The state that views show, folded from a turn's events. Pure functions that know no markup."""

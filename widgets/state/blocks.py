@@ -1,4 +1,4 @@
-"""The blocks a turn is shown as: frozen values. Knows neither events nor markup."""
+"""The blocks that show a turn, as frozen values. Knows neither events nor markup."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from ...agent.protocol.actions import Verdict
 from .outputs import Shown
 
 Status = Literal["writing", "ready", "asking", "running", "ok", "error", "denied", "interrupted"]
-"""A call being written, complete, put to a person, running; then how it ended."""
+"""A call is being written, ready, waiting for the user's answer, or running. Then how it ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningBlock:
-    """The reasoning summary, by paragraphs. `done`: its item has come."""
+    """The reasoning summary, by paragraphs. `done`: its item has arrived."""
 
     parts: tuple[str, ...] = ()
     done: bool = False
@@ -23,7 +23,7 @@ class ReasoningBlock:
 
 @dataclass(frozen=True, slots=True)
 class AnswerSource:
-    """What an answer rests on. `url` is untrusted, and empty for a file that has none."""
+    """A source that an answer cites. `url` is untrusted, and empty for a file."""
 
     title: str
     url: str = ""
@@ -31,7 +31,7 @@ class AnswerSource:
 
 @dataclass(frozen=True, slots=True)
 class AnswerBlock:
-    """What the model says. `done`: its item has come. `refused`: it will not do what was asked."""
+    """The model's text. `done`: its item has arrived. `refused`: the model refuses the request."""
 
     text: str = ""
     done: bool = False
@@ -41,10 +41,10 @@ class AnswerBlock:
 
 @dataclass(frozen=True, slots=True)
 class StepBlock:
-    """A tool call and what came of it.
+    """A tool call and its result.
 
     `arguments`: JSON text, unfinished while `status` is `writing`. `ran`: the tool was started.
-    `asked`: why a person is asked. `told`: what the model was told. `left_out`: outputs not kept.
+    `asked`: why the user is asked. `told`: the text for the model. `left_out`: outputs not kept.
     `count`: In [count] of a cell run. `called`: tools that its code called, and how often.
     """
 
@@ -64,7 +64,7 @@ class StepBlock:
 
     @property
     def named(self) -> Mapping[str, Any]:
-        """The arguments by name, as far as they are written."""
+        """The arguments by name, as far as they have been written."""
         try:
             value = from_json(self.arguments, allow_partial="trailing-strings")
         except ValueError:
@@ -73,7 +73,7 @@ class StepBlock:
 
     @property
     def code(self) -> str | None:
-        """The code it runs; None for a tool that runs none."""
+        """The code that it runs. None for a tool that runs none."""
         code = self.named.get("code")
         return code if isinstance(code, str) else None
 
@@ -90,10 +90,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class CompactionBlock:
-    """The model's window made shorter: from `tokens`, of `window` where that is known, to `after`.
+    """A compaction of the model's window from `tokens` to `after` tokens. `window`: its size.
 
-    `overflow`: the server had found the request too long. `dropped`: what became of what went.
-    `noted`: the model has notes of it. `seconds`: how long it took, or takes so far.
+    `overflow`: the server had found the request too long. `dropped`: what was left out, in words.
+    `noted`: the model wrote notes. `seconds`: how long it took, or takes so far.
     """
 
     tokens: int
@@ -108,8 +108,8 @@ class CompactionBlock:
 
 @dataclass(frozen=True, slots=True)
 class HostedBlock:
-    """What ran at the model's server. `kind`: its item's type; `at`: the server's word for how far
-    it is. `code`: what ran, in Python; `told`: other text, both ways."""
+    """A call that ran at the model's server. `kind`: its item's type. `at`: the server's word for
+    its progress. `code`: Python that ran. `told`: other text, of the call or its result."""
 
     item_id: str
     kind: str

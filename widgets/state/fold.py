@@ -1,4 +1,4 @@
-"""What is shown of a turn, folded from its events. Knows no HTML, no terminal, no clock."""
+"""Folds a turn's events into the state that views show. Knows no HTML, no terminal, no clock."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ B = TypeVar("B", ReasoningBlock, AnswerBlock, StepBlock, HostedBlock, Compaction
 
 @dataclass(frozen=True, slots=True)
 class TurnState:
-    """All that is shown of a turn. A block that did not change stays the same object."""
+    """All that views show of a turn. A block that did not change stays the same object."""
 
     started: events.TurnStarted | None = None
     blocks: tuple[Block, ...] = ()
@@ -129,7 +129,7 @@ def _fold_call(state: TurnState, event: events.CallEvent) -> TurnState:
 
 
 def _of_call(step: StepBlock, event: events.ApprovalNeeded | events.ToolStarted) -> StepBlock:
-    """The step with what it calls; the model's own writing is kept as it is."""
+    """The step with its tool and arguments. Arguments that the model wrote stay as they are."""
     arguments = step.arguments or json.dumps(event.arguments, default=str)
     return replace(step, tool=event.name or step.tool, arguments=arguments)
 
@@ -183,20 +183,20 @@ def _made_room(state: TurnState, event: events.Compacted) -> TurnState:
 
 
 def _taken_back(state: TurnState) -> TurnState:
-    """Without what the broken sample had half said: its deltas whose item never came."""
+    """The state without the broken sample's open blocks: deltas whose item never arrived."""
     blocks = tuple(_waited(block) for block in state.blocks if not _is_open(block))
     return replace(state, blocks=blocks)
 
 
 def _going_on(state: TurnState) -> TurnState:
-    """What waited, if anything did, is over: a sample goes on. An open block says it long does."""
+    """Ends any wait, since a sample goes on. An open last block means that it already ended."""
     if state.blocks and _is_open(state.blocks[-1]):
         return state
     return replace(state, blocks=tuple(map(_waited, state.blocks)))
 
 
 def _waited(block: Block) -> Block:
-    """The block when it waits no more."""
+    """The block after its wait has ended."""
     if isinstance(block, Note) and block.wait is not None:
         return replace(block, wait=None)
     return replace(block, status="interrupted") if _makes_room(block) else block
@@ -245,7 +245,7 @@ def _is_open(block: Block) -> bool:
 
 
 def _sealed(block: Block) -> Block:
-    """The block when nothing more of its item can come."""
+    """The block when no more deltas of its item can arrive."""
     if not _is_open(block):
         return block
     match block:
@@ -262,14 +262,14 @@ def _sealed(block: Block) -> Block:
 
 
 def _abandoned(block: Block) -> Block:
-    """The block when the turn is over."""
+    """The block after the end of the turn."""
     if isinstance(block, StepBlock) and block.status in ("ready", "asking", "running"):
         return replace(block, status="interrupted")
     return block
 
 
 def _last(state: TurnState, wanted: Callable[[Block], bool], new: B) -> tuple[int, B]:
-    """The last block that is wanted, with its place; or `new`, with the place after the last."""
+    """The last wanted block and its index. If there is none, `new` and the index after the last."""
     for at in range(len(state.blocks) - 1, -1, -1):
         if wanted(state.blocks[at]):
             return at, cast("B", state.blocks[at])

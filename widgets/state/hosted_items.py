@@ -1,6 +1,6 @@
-"""What ran at the model's server, and what an answer rests on, read from items of every kind.
+"""Reads calls that ran at the model's server, and the sources of answers, from items.
 
-Servers differ in what they tell: whatever is missing or odd is left out. Knows no markup.
+Servers differ in their fields. Missing or odd ones are left out. Knows no markup.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,16 +13,16 @@ from .blocks import AnswerSource, HostedBlock
 from .outputs import Shown, with_output
 
 MAX_IMAGE_CHARS = 8_000_000
-"""Characters of base64 an image may have to be shown."""
+"""Base64 characters of an image. A larger one is not shown."""
 
 MAX_TEXT_CHARS = 200_000
-"""Characters of a call's code or text that are shown."""
+"""Characters of a call's code or text that are shown, at most."""
 
 MAX_SOURCES = 50
-"""Sources shown below one answer or call."""
+"""Sources shown below one answer or call, at most."""
 
 _LINE = 300
-"""Characters of a source's title."""
+"""Characters of a source's title, at most."""
 
 _TITLES = {
     "web_search_call": "Web search",
@@ -44,12 +44,12 @@ Fields = Mapping[str, Any]
 
 
 def call_title(kind: str) -> str:
-    """What a call of this kind is called."""
+    """The title of a call of this kind."""
     return _TITLES.get(kind) or kind.replace("_", " ").capitalize()
 
 
 def hosted_of(item: HostedCall) -> HostedBlock:
-    """The block that a finished call, or its result, is."""
+    """The block of a finished call, or of its result."""
     fields = item.model_extra or {}
     failed = item.status in ("failed", "incomplete") or bool(fields.get("error"))
     block = HostedBlock(
@@ -68,13 +68,13 @@ def refuses(message: Message) -> bool:
 
 
 def sources_of(message: Message) -> tuple[AnswerSource, ...]:
-    """What the message's annotations cite, each once."""
+    """The sources that the message's annotations cite, each once."""
     parts = () if isinstance(message.content, str) else message.content
     return _once(_cited(_dict(each)) for part in parts for each in _list(part.annotations))
 
 
 def _cited(annotation: Fields) -> AnswerSource:
-    """An annotation flat, as in the Responses API, or with its fields under its type's name."""
+    """Reads an annotation: flat, as in the Responses API, or with its fields under its type."""
     fields = _dict(annotation.get(_str(annotation.get("type")))) or annotation
     url = _str(fields.get("url"))
     return AnswerSource(_str(fields.get("title")) or _file(fields) or url, url)
@@ -142,7 +142,7 @@ def _remote_tool(block: HostedBlock, fields: Fields) -> HostedBlock:
 
 
 def _asked(block: HostedBlock, fields: Fields) -> HostedBlock:
-    """Nobody is there to allow it: the seam `approve` is for what runs here."""
+    """Nobody can allow it: the seam `approve` is only for calls that run here."""
     return replace(_remote_tool(block, fields), status="denied", at="not answered")
 
 
@@ -201,7 +201,7 @@ _READERS: dict[str, Callable[[HostedBlock, Fields], HostedBlock]] = {
 
 
 def _inline_image(url: str) -> dict[str, str]:
-    """An image that is in a `data:` URL, as a MIME bundle; empty when it is none, or too large."""
+    """The image of a `data:` URL, as a MIME bundle. Empty when it is none, or too large."""
     head, _, payload = url.partition(";base64,")
     kind = head.removeprefix("data:")
     known = kind in ("image/png", "image/jpeg", "image/webp", "image/gif")
@@ -216,7 +216,7 @@ def _shown(outputs: Iterable[Output]) -> tuple[Shown, ...]:
 
 
 def _once(sources: Iterable[AnswerSource]) -> tuple[AnswerSource, ...]:
-    """Each source that has a title, once, as many as are shown."""
+    """The sources that have a title, each once, up to `MAX_SOURCES`."""
     short = (AnswerSource(each.title[:_LINE], each.url) for each in sources if each.title)
     return tuple(dict.fromkeys(short))[:MAX_SOURCES]
 

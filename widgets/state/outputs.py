@@ -1,4 +1,4 @@
-"""What a step keeps of the outputs of its code: in order, and bounded. Knows no step."""
+"""The outputs that a step's block keeps, in order and bounded. Knows no step."""
 
 from dataclasses import dataclass
 from typing import Literal, assert_never
@@ -7,10 +7,10 @@ from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOu
 from ...agent.text.lines import overwritten
 
 MAX_STREAM_CHARS = 200_000
-"""Characters a stream may hold; when it grows beyond, its last three quarters are kept."""
+"""Characters that a stream may hold. When it has more, the last three quarters are kept."""
 
 MAX_OUTPUTS = 500
-"""Outputs a step may hold; when there are more, the last four fifths are kept."""
+"""Outputs that a step may hold. When there are more, the last four fifths are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ Shown = StreamText | DisplayOutput | ErrorOutput
 
 
 def with_output(outputs: tuple[Shown, ...], new: Output) -> tuple[tuple[Shown, ...], int]:
-    """The outputs with `new` added, and how many had to go."""
+    """The outputs with `new` added, and how many were dropped for it."""
     match new:
         case StreamOutput():
             outputs = _streamed(outputs, new)
@@ -39,7 +39,7 @@ def with_output(outputs: tuple[Shown, ...], new: Output) -> tuple[tuple[Shown, .
 
 
 def with_update(outputs: tuple[Shown, ...], new: DisplayOutput) -> tuple[Shown, ...]:
-    """The outputs with `new` in place of what was displayed under the same id."""
+    """The outputs with `new` in place of the display that has the same id."""
     return tuple(
         new if isinstance(it, DisplayOutput) and it.display_id == new.display_id else it
         for it in outputs
@@ -47,7 +47,7 @@ def with_update(outputs: tuple[Shown, ...], new: DisplayOutput) -> tuple[Shown, 
 
 
 def _streamed(outputs: tuple[Shown, ...], new: StreamOutput) -> tuple[Shown, ...]:
-    """What a stream writes goes on where it stopped, if nothing else came in between."""
+    """A stream continues its last output, if no other output came in between."""
     stream = StreamText(new.name, "")
     if outputs and isinstance(last := outputs[-1], StreamText) and last.name == new.name:
         outputs, stream = outputs[:-1], last

@@ -1,1 +1,1 @@
-"""Where a turn is shown: a notebook, a terminal. Knows no turn that runs."""
+"""The views of a turn: in a notebook and in a terminal. Knows no turn that runs."""

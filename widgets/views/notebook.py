@@ -1,4 +1,4 @@
-"""A turn in a notebook: painted while it runs, then left as a static form. Knows no loop."""
+"""A turn in a notebook: repainted while it runs, then left as static output. Knows no loop."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -32,26 +32,25 @@ _STATIC = Path(__file__).parent / "static"
 
 
 class Screen(Protocol):
-    """Where a running turn is painted."""
+    """The place where a running turn is painted."""
 
     def paint(self, state: TurnState) -> int:
         """Show `state`; return how many characters were sent."""
         ...
 
     def tick(self, state: TurnState) -> float | None:
-        """Seconds until the screen is to be painted though nothing happens; None for never."""
+        """Seconds until the next repaint if no event comes. None: no repaint."""
         ...
 
     def leave(self, state: TurnState) -> None:
-        """Show the form that stays."""
+        """Show the final form."""
         ...
 
 
 class NotebookView:
     """A view of one turn on a screen, repainted at most `rate` times a second.
 
-    What a reader waits for (a step or a wait starts or ends, a question, the end) is painted at
-    once.
+    It paints at once when a step or a wait starts or ends, at a question, and at the turn's end.
     """
 
     def __init__(self, screen: Screen, *, rate: float = 20, clock: Clock = time) -> None:
@@ -62,7 +61,7 @@ class NotebookView:
         self._pace = Pace(self._paint, rate, clock)
 
     def show(self, event: Event) -> None:
-        """Take an event in. Safe from code the agent runs, and from that code's threads."""
+        """Show one event. You may call it from the agent's code, and from that code's threads."""
         with self._pace.lock:
             if self._closed:
                 return
@@ -74,7 +73,7 @@ class NotebookView:
             self._pace.ask(at_once=isinstance(event, _AT_ONCE), loop_is_free=not self._running)
 
     def close(self) -> None:
-        """Leave the static form. Further calls, and further events, do nothing."""
+        """Leave the static form. Later calls and events do nothing."""
         with self._pace.lock:
             self._pace.stop()
             if self._state is not None and not self._closed:
@@ -82,7 +81,7 @@ class NotebookView:
                 self._screen.leave(self._state)
 
     def _paint(self) -> int:
-        if self._state is None or self._closed:  # a thread may come too late
+        if self._state is None or self._closed:  # a thread may call after the end
             return 0
         sent = self._screen.paint(self._state)
         if (seconds := self._screen.tick(self._state)) is not None:
@@ -91,7 +90,7 @@ class NotebookView:
 
 
 class LiveScreen:
-    """A widget that is sent each block only when it changed; its script keeps the clocks."""
+    """A widget that receives each block only when it changed. Its script runs the clocks."""
 
     def __init__(self, *, timing: bool = True, clock: Clock = time) -> None:
         self._timing = timing
@@ -102,7 +101,7 @@ class LiveScreen:
         self._since: dict[str, int] = {}
 
     def paint(self, state: TurnState) -> int:
-        """Send what changed, in one message."""
+        """Send the changes, in one message."""
         now = round(self._clock.time() * 1000)
         began = self._since.setdefault("", now)
         painted: dict[str, Any] = {} if self._widget is None else self._widget.painted
@@ -119,7 +118,7 @@ class LiveScreen:
         return sum(len(value) for value in changed.values() if isinstance(value, str))
 
     def tick(self, state: TurnState) -> float | None:
-        """Never: its script does."""
+        """Never, since the widget's script counts the seconds."""
         return None
 
     def leave(self, state: TurnState) -> None:
@@ -127,10 +126,10 @@ class LiveScreen:
         self._output.show(bundle(state, self._timing), metadata(state, self._timing))
         if self._widget is not None:
             self._widget.close()
-            self._widget.layout.close()  # made with every widget, closed with none
+            self._widget.layout.close()  # a widget makes its layout, but does not close it
 
     def _blocks(self, state: TurnState, now: int) -> Mapping[str, str]:
-        """The blocks that are not the object last drawn at their place, as HTML by key."""
+        """The blocks that changed since they were drawn, as HTML by key."""
         fresh: dict[str, str] = {}
         for at, block in enumerate(state.blocks):
             if at < len(self._drawn) and self._drawn[at] is block:
@@ -151,7 +150,7 @@ class LiveScreen:
 
 
 class StaticScreen:
-    """One HTML output, replaced as a whole: for front ends that show no widgets."""
+    """One HTML output that is replaced as a whole, for front ends that show no widgets."""
 
     def __init__(self, *, timing: bool = True, clock: Clock = time) -> None:
         self._timing = timing
@@ -161,7 +160,7 @@ class StaticScreen:
         self._wait: tuple[Note | CompactionBlock, float] = Note("retry", ""), 0.0
 
     def paint(self, state: TurnState) -> int:
-        """Publish the whole turn; blocks that did not change are not rendered again."""
+        """Publish the whole turn. Blocks that did not change are not rendered again."""
         known = {id(block): markup for block, markup in self._drawn}
         self._drawn = tuple(
             (block, known.get(id(block)) or block_html(block, self._timing))
@@ -175,11 +174,11 @@ class StaticScreen:
         return len(whole)
 
     def tick(self, state: TurnState) -> float | None:
-        """Each second while something waits."""
+        """Every second while something waits."""
         return 1.0 if self._timing and _waiting(state) else None
 
     def _ticked(self, block: Note | CompactionBlock) -> Note | CompactionBlock:
-        """The block with the wait that is left, or with the whole seconds that have passed."""
+        """The block with its remaining wait, or with the whole seconds that have passed."""
         now = self._clock.monotonic()
         if self._wait[0] is not block:
             self._wait = block, now
@@ -194,7 +193,7 @@ class StaticScreen:
 
 
 def _waiting(state: TurnState) -> Note | CompactionBlock | None:
-    """The retry that waits, or the room that is being made, if that is what goes on."""
+    """The last block, if it is a retry that waits or a compaction that runs."""
     match state.blocks[-1:]:
         case (Note(wait=float()) | CompactionBlock(status="running") as block,):
             return block
@@ -203,10 +202,10 @@ def _waiting(state: TurnState) -> Note | CompactionBlock | None:
 
 
 class _Output:
-    """One output of the running cell, that can be replaced.
+    """One output of the running cell, which can be replaced.
 
-    Keeps the shell's publisher as it was found: code whose outputs are captured may run when the
-    view is painted, and the view is none of its outputs.
+    It keeps the shell's publisher from the beginning. Outputs of a step may be captured when the
+    view is painted, and the view is not one of them.
     """
 
     def __init__(self) -> None:
@@ -219,7 +218,7 @@ class _Output:
         self._there = False
 
     def show(self, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-        """Show `data`, in the place of what was shown."""
+        """Show `data` in place of what was shown before."""
         self._publish(
             data=dict(data),
             metadata=dict(metadata),
@@ -231,12 +230,12 @@ class _Output:
 
 @cache
 def _widget_class() -> Any:
-    """The widget. Made on first use: importing anywidget takes a while."""
+    """The widget's class. It is made at the first use, since importing anywidget is slow."""
     import anywidget
 
     class TurnWidget(anywidget.AnyWidget):
-        """What is painted is state beside the traits: a page that joins late gets all of it, and
-        an update sends only the keys it names."""
+        """The painted HTML is state beside the traits. A page that joins late gets all of it, and
+        an update sends only the keys that it names."""
 
         _esm = (_STATIC / "turn.js").read_text("utf-8")
         _css = (_STATIC / "turn.css").read_text("utf-8")
@@ -253,7 +252,7 @@ def _widget_class() -> Any:
             self.painted |= changed
             for at in range(self.painted["count"], len(self.painted)):
                 self.painted.pop(f"b{at}", None)
-            if self.comm is not None:  # someone closed all widgets
+            if self.comm is not None:  # None when someone closed all widgets
                 self.comm.send({"method": "update", "state": changed, "buffer_paths": []})
 
     return TurnWidget

@@ -1,4 +1,4 @@
-"""A turn in a terminal, printed as it comes. Knows no notebook, and asks nothing."""
+"""Prints a turn in a terminal as its events come. Knows no notebook, and asks nothing."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -46,10 +46,10 @@ _DIM, _BOLD, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
 
 class PlainView:
-    """Prints a turn through `write`, lines of its own at most `width` wide.
+    """Prints a turn through `write`. Its own lines are at most `width` wide.
 
-    Of what the model and its tools say, only letters are printed: no control character but tab and
-    line end, and colours only those of the code's own output, with `colour`.
+    Text of the model and of tools is printed without control characters, except tab and line end.
+    With `colour`, the code's own output keeps its colours.
     """
 
     def __init__(
@@ -79,13 +79,13 @@ class PlainView:
             self._step(event, before.blocks)
 
     def take(self, event: events.Event) -> None:
-        """Print nothing of `event`, since another line shows it: `doing`."""
+        """Take in `event` without printing it, since the line with `doing` shows it."""
         self._state = fold(self._state, event)
         self._fresh_line()
 
     @property
     def doing(self) -> str:
-        """What the turn is busy with; leaves room on its line for the seconds."""
+        """The turn's present activity. It leaves room on its line for the seconds."""
         match self._state.blocks[-1:]:
             case (CompactionBlock(status="running") as room,):
                 return clip(room_text(room, self._timing), self._width - len(" · 59 min 59 s"))
@@ -94,11 +94,11 @@ class PlainView:
 
     @property
     def at_line_start(self) -> bool:
-        """Nothing stands on the line yet."""
+        """Whether the present line is empty."""
         return not self._mid_line
 
     def close(self) -> None:
-        """End the line that was begun."""
+        """End the present line if it is not empty."""
         self._fresh_line()
 
     def _turn(self, event: events.TurnEvent) -> None:
@@ -126,10 +126,10 @@ class PlainView:
             case events.ItemDone():
                 self._item(before)
             case _:
-                pass  # seen once its item is whole
+                pass  # printed when the item is complete
 
     def _item(self, before: tuple[Block, ...]) -> None:
-        """The whole item, or what its deltas have not brought."""
+        """Print the item, or the part of it that its deltas did not bring."""
         pairs = list(zip_longest(before, self._state.blocks))
         old, new = next((pair for pair in reversed(pairs) if pair[0] is not pair[1]), (None, None))
         match new:
@@ -150,7 +150,7 @@ class PlainView:
         self._fresh_line()
 
     def _after(self, said: AnswerBlock) -> None:
-        """What is known of an answer only when it is whole."""
+        """Print the refusal and the sources, which only a complete answer has."""
         if said.refused:
             self._line(REFUSED.rstrip(":"), _DIM)
         self._sources(said.sources)
@@ -226,7 +226,7 @@ class PlainView:
                 assert_never(output)
 
     def _own(self, text: str) -> str:
-        """The text of the user's own code, which may have colours."""
+        """Output of code, which may have colours."""
         if not self._colour or "\x1b" not in text:
             return printable(text)
         pieces = _COLOUR.split(text)
@@ -244,7 +244,7 @@ class PlainView:
         self._line(room_text(next(rooms), self._timing), _DIM)
 
     def _stream(self, kind: str, text: str, style: str = "") -> None:
-        """More of a text that is still coming; another kind of text begins on a line of its own."""
+        """Print more of a text that is still coming. Another kind of text begins on a new line."""
         if self._streaming != kind:
             self._gap()
         self._streaming = kind
@@ -271,7 +271,7 @@ class PlainView:
 
 
 def _broken_off(state: TurnState) -> bool:
-    """Whether the turn ended while room was made."""
+    """Whether the turn ended during a compaction."""
     match state.blocks[-1:]:
         case (CompactionBlock(status="interrupted"),):
             return True

@@ -1,4 +1,4 @@
-"""When to paint: at once, or soon, but never so often that painting is felt. Knows no view."""
+"""Decides when to paint: at once, or soon, but rarely enough to cost little. Knows no view."""
 
 import asyncio
 import contextvars
@@ -11,7 +11,7 @@ _SHARE = 0.2
 
 
 class Clock(Protocol):
-    """The two clocks of the module `time`, or a stand-in's."""
+    """The two clocks of the module `time`, or of a fake in a test."""
 
     def monotonic(self) -> float: ...
     def time(self) -> float: ...
@@ -20,9 +20,9 @@ class Clock(Protocol):
 class Pace:
     """Calls `paint`, which returns how many characters it sent, at most `rate` times a second.
 
-    A paint that was slow or large is followed by a longer pause, so that painting takes at most a
-    fifth of the time and 2 MB a second. `lock` is held while painting; hold it to change what is
-    painted, since agent code may print from threads and a paint put off may run in one.
+    A longer pause follows a slow or large paint, so that painting takes at most a fifth of the time
+    and 2 MB a second. Hold `lock` while you change what is painted: agent code may print from
+    threads, and a paint that was put off may run in one. `lock` is held while painting.
     """
 
     def __init__(self, paint: Callable[[], int], rate: float, clock: Clock) -> None:
@@ -36,10 +36,10 @@ class Pace:
         self._painting = False
 
     def ask(self, *, at_once: bool, loop_is_free: bool) -> None:
-        """Paint now if it is time or must be; else once, when the pause is over.
+        """Paint now if `at_once` or if the pause is over. Else paint once, after the pause.
 
-        `loop_is_free`: the event loop of this thread will get to it. When not, a thread does it;
-        when there is no loop at all, the next call does.
+        `loop_is_free`: this thread's event loop can do that. If it is not free, a thread does it.
+        If there is no loop, the next call does it.
         """
         with self.lock:
             late = self._due - self._clock.monotonic()
@@ -49,12 +49,13 @@ class Pace:
                 self._forget = self._by_loop(late) if loop_is_free else self._by_thread(late)
 
     def again(self, seconds: float) -> None:
-        """Paint then, if nothing is painted before and an event loop runs: a clock ticks."""
+        """Paint after so many seconds, for a clock. Only if an event loop runs, and unless
+        something is painted before."""
         with self.lock:
             self._untick = self._by_loop(seconds)
 
     def stop(self) -> None:
-        """Paint nothing that was put off, and no tick."""
+        """Cancel a paint that was put off, and the tick."""
         with self.lock:
             for cancel in filter(None, (self._forget, self._untick)):
                 cancel()
@@ -63,7 +64,7 @@ class Pace:
     def _paint_now(self) -> None:
         with self.lock:
             self.stop()
-            if self._painting:  # what is being sent made code print, which made this call
+            if self._painting:  # painting made code print, and its output asked for this paint
                 return
             self._painting = True
             began = self._clock.monotonic()

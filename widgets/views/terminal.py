@@ -1,4 +1,4 @@
-"""The view on a terminal: plain, with a line that counts the seconds of each wait."""
+"""The view in a terminal: plain, with a line that counts the seconds of each wait."""
 
 import sys
 import threading
@@ -25,7 +25,7 @@ _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 
 
 def on_terminal(*, timing: bool = True) -> "PlainView | WaitingView":
-    """A view on standard output as it is now; what captures it later captures nothing of this."""
+    """A view on the present standard output. A later capture of outputs does not get its text."""
     write, flush, seen = sys.stdout.write, sys.stdout.flush, sys.stdout.isatty()
 
     def put(text: str) -> None:
@@ -37,7 +37,7 @@ def on_terminal(*, timing: bool = True) -> "PlainView | WaitingView":
 
 
 class WaitingView:
-    """A plain view whose waits are seen. The line is gone before anything else is printed."""
+    """A plain view with a line for waits. The line is erased before anything else is printed."""
 
     def __init__(
         self, view: PlainView, put: Callable[[str], None], tick: float = COUNT_SECONDS
@@ -52,7 +52,7 @@ class WaitingView:
         self._there = False
 
     def show(self, event: Event) -> None:
-        """Print what `event` adds; then, when a wait begins, begin to count."""
+        """Print what `event` adds. When a wait begins, start to count."""
         silent = isinstance(event, SampleStarted | CallDelta | HostedProgress)  # prints nothing
         with self._lock:
             if silent and self._timer is not None and self._until is None:
@@ -61,7 +61,7 @@ class WaitingView:
             self._stop()
             waits = isinstance(event, Retrying | Compacting)
             if isinstance(event, Compacting):
-                self._view.take(event)  # its line is ours: what was made of it takes its place
+                self._view.take(event)  # our line shows it, until `Compacted` prints the result
             else:
                 self._view.show(event)
             if (silent or waits) and self._view.at_line_start:
@@ -70,7 +70,7 @@ class WaitingView:
                 self._count()
 
     def close(self) -> None:
-        """Erase the line; end the view's own."""
+        """Erase the line, and end the view's own line."""
         with self._lock:
             self._stop()
             self._view.close()
@@ -82,7 +82,7 @@ class WaitingView:
 
     def _print(self) -> None:
         with self._lock:
-            if self._timer is threading.current_thread():  # else it was stopped just now
+            if self._timer is threading.current_thread():  # else it has just been stopped
                 self._put(f"{_ERASE}{_DIM}{self._waiting()}{_RESET}")
                 self._there = True
                 self._count()

@@ -1,7 +1,7 @@
 // Reads and edits the notebook whose widget manager made this widget, as the kernel asks. Shows
-// nothing. What is sent, in JSON:
-//   from here  {hello: {client, holds}}                 when asked to; holds: the running cell
-//   to here    {to: client, call, op, args}             of several pages only that one answers
+// nothing. The messages, in JSON:
+//   from here  {hello: {client, holds}}                 on request; holds: has the running cell
+//   to here    {to: client, call, op, args}             only that client's page answers
 //   from here  {client, call, ok} or {client, call, error: {cause, message, present}}
 
 const MOST = 3_000_000; // characters of an answer; servers close a WebSocket at 10 MiB
@@ -35,15 +35,15 @@ function resting(cell) {
     throw new Refusal("running", "The cell runs, or waits to run.");
 }
 
-// An edit that is undone alone, not with what was typed just before or after it.
+// Makes an edit that can be undone alone, without text typed just before or after it.
 function step(shared, edit) {
   shared.undoManager?.stopCapturing();
   edit();
   shared.undoManager?.stopCapturing();
 }
 
-// Where two texts differ, so that cursors and selections elsewhere stay: [start, end, new text].
-// A pair of surrogates is never split.
+// The range where two texts differ: [start, end, new text]. Only it is changed, so that cursors and
+// selections elsewhere stay. A pair of surrogates is never split.
 function difference(old, next) {
   const shorter = Math.min(old.length, next.length);
   let start = 0;
@@ -82,7 +82,7 @@ const READS = {
 };
 
 const EDITS = {
-  // Cells that are there already are left: the kernel may ask twice.
+  // Cells that exist already are left alone, since the kernel may ask twice.
   insert({ notebook }, { cells, ...where }) {
     const known = new Set(notebook.cells.map((cell) => cell.getId()));
     const fresh = cells.filter((cell) => !known.has(cell.id));
@@ -112,7 +112,7 @@ const EDITS = {
     if (to !== from) step(notebook, () => notebook.moveCell(from, to));
   },
 
-  // Trusted like a cell the person ran, but never what was there before.
+  // Trusted like a cell that the user ran. Earlier outputs do not become trusted.
   set_outputs({ context, notebook }, { id, outputs, execution_count }) {
     const at = find(notebook, id);
     const cell = notebook.cells[at];
@@ -153,7 +153,7 @@ async function answer(here, { op, args }) {
 async function initialize({ model }) {
   const context = model.widget_manager?.context;
   const notebook = context?.model?.sharedModel;
-  if (!notebook?.insertCells) return; // no notebook within reach: be silent
+  if (!notebook?.insertCells) return; // no notebook here, so do not greet
   await context.ready;
   const client = context.sessionContext?.session?.kernel?.clientId ?? String(Math.random());
   model.on("msg:custom", async (message) => {

@@ -91,7 +91,7 @@ def test_what_the_persons_own_code_may_have_changed_unseen_is_not_undone_unasked
     kernel = changed(own, "kept.append(0)")
     kernel.run(cell)
     refused = kernel.run("%agent undo")
-    assert refused.status == "error" and "you ran what may have changed" in refused.evalue
+    assert refused.status == "error" and "you ran cells that may have changed" in refused.evalue
     assert kernel.run("kept").text == "[0, 1]"
     kernel.run("len(kept)")  # of the person's, and changes nothing
     assert "before turn 1" in kernel.run("%agent undo --all").text

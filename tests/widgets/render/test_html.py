@@ -248,8 +248,7 @@ NOTHING = "• Nothing could be left out."
         ),
         (
             CompactionBlock(9, 8, False, "ok", 5, "1 run", noted=False),
-            "• Made room: 9 → 5 tokens (1 run)."
-            " The model's notes could not be had; the digest has the rest.",
+            "• Made room: 9 → 5 tokens (1 run). The model gave no notes. The digest has the rest.",
         ),
         (CompactionBlock(9, 8, False, "ok", 9, "nothing", seconds=2), NOTHING),
         (CompactionBlock(9, 8, False, "ok", 11, "nothing", noted=False), NOTHING),

@@ -1,6 +1,6 @@
 // Paints a turn that grows. The kernel sends each block as HTML under a key of its own (b0, b1, …)
-// and only when it changed; here the page is changed in place, so that what a reader unfolded,
-// selected or scrolled stays. Clocks and countdowns run here, since the kernel may be computing.
+// and only when it changed. The page is changed in place, so that a reader's folds, selection and
+// scroll position stay. Clocks and countdowns run here, since the kernel may be computing.
 
 function text(seconds) {
   if (seconds < 10) return seconds.toFixed(1) + " s";
@@ -9,7 +9,7 @@ function text(seconds) {
   return (minutes ? minutes + " min " : "") + (whole % 60) + " s";
 }
 
-// Makes the node `old` of the page what `next` is. `chosen`: what a reader folded or unfolded.
+// Makes the page's node `old` equal to `next`. `chosen`: nodes that a reader folded or unfolded.
 function become(old, next, chosen) {
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.data !== next.data) old.data = next.data;
@@ -92,8 +92,8 @@ function render({ model, el }) {
   root.addEventListener("click", choose);
   model.on("change", paint);
   model.on("comm_live_update", stop);
-  // The end of a turn closes the widget after its output was replaced by the form that stays. A
-  // page that was loaded in between is not told of the replacement: there the last state stays.
+  // The end of a turn replaces the output by its final form, and then closes the widget. A page that
+  // was loaded in between does not learn of the replacement, so the last state stays there.
   model.on("destroy", () => el.after(root));
   paint();
   return stop;
