@@ -1,7 +1,7 @@
-"""What the log of the person's cells adds to a cell, and to a print. `make bench`.
+"""Measures the time that the log of user cells adds to a cell, and to a print. `make bench`.
 
-Cells run by turns without and with the log, in a shell with 10,000 live names; what they print goes
-to memory. Prints medians, and the median of the differences. The target is 1 ms a cell.
+Cells run alternately without and with the log, in a shell with 10,000 live names. They print to
+memory. Prints medians, and the median of the differences. The target is 1 ms a cell.
 """
 
 import io
@@ -63,7 +63,7 @@ def alternate(log: UserCellLog, shell: InteractiveShell, source: str, runs: int)
 
 
 def seconds(shell: InteractiveShell, source: str) -> float:
-    """Of one cell."""
+    """Seconds of one cell."""
     sys.stdout, before = io.StringIO(), sys.stdout
     started = time.perf_counter()
     shell.run_cell(source, store_history=True)

@@ -1,8 +1,8 @@
-"""What a checkpoint takes, sleeping and asked. `python bench/checkpoint.py`.
+"""Measures a checkpoint: to take it, to keep it, and to undo with it. `python bench/checkpoint.py`.
 
-Each namespace is made in a process of its own. Taking is the median of `TAKEN`; the target is
-50 ms. The copy's memory is what the system counts for it once it sleeps: RSS counts shared pages
-whole, PSS by half. Undo is asked once, after one element was changed.
+Each namespace is made in a process of its own. The time to take one is the median of `TAKEN`; the
+target is 50 ms. The memory of the sleeping copy comes from the system: RSS counts shared pages in
+full, PSS by half. Undo runs once, after one element was changed.
 """
 
 import ctypes
@@ -71,7 +71,7 @@ def resident(pid: int | str, what: str) -> float:
 
 
 def took_ms(run: Callable[[], Any]) -> tuple[float, Any]:
-    """Milliseconds, and what it gave."""
+    """Milliseconds, and the result."""
     started = time.perf_counter()
     value = run()
     return (time.perf_counter() - started) * 1e3, value

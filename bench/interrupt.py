@@ -1,7 +1,7 @@
-"""How long after an interrupt the kernel is free again, in three places. `make bench`.
+"""Measures the time from an interrupt until the kernel is free again. `make bench`.
 
-A real ipykernel, the scripted model over HTTP; from the interrupt request to the cell's `idle`.
-The target is 300 ms.
+It uses a real ipykernel and the scripted model over HTTP, and interrupts in three places. It counts
+from the interrupt request to the cell's `idle`. The target is 300 ms.
 """
 
 import json
@@ -36,7 +36,7 @@ Wait = Callable[[BlockingKernelClient, str], None]
 
 
 def shown(client: BlockingKernelClient, message_id: str) -> None:
-    """The view shows what the step printed."""
+    """Wait until the view shows the step's output."""
     while True:
         message = client.get_iopub_msg(timeout=30)
         ours = message["parent_header"].get("msg_id") == message_id
@@ -45,14 +45,14 @@ def shown(client: BlockingKernelClient, message_id: str) -> None:
 
 
 def sampling(client: BlockingKernelClient, message_id: str) -> None:
-    """The view is there, and the request has left."""
+    """Wait until the view is shown and the request was sent."""
     while client.get_iopub_msg(timeout=30)["msg_type"] != "display_data":
         pass
     time.sleep(0.3)
 
 
 def asked(client: BlockingKernelClient, message_id: str) -> None:
-    """The person is being asked."""
+    """Wait until the user is asked."""
     client.get_stdin_msg(timeout=30)
 
 
@@ -87,7 +87,7 @@ def measure(script: str, flags: str, wait: Wait, folder: Path) -> list[float]:
 def interrupt(
     manager: KernelManager, client: BlockingKernelClient, flags: str, wait: Wait
 ) -> float:
-    """One turn, interrupted."""
+    """Interrupt one turn."""
     message_id = client.execute(f"%%agent --new {flags}\nGo.", allow_stdin=True)
     wait(client, message_id)
     started = time.perf_counter()

@@ -1,7 +1,7 @@
-"""What a snapshot of the live names takes, at 10,000 names. `python bench/names.py`.
+"""Measures a snapshot of 10,000 live names. `python bench/names.py`.
 
-Of 100 names 82 are scalars, 16 small containers, one a function and one an instance; 50 more are
-frames and arrays of 100,000 rows. Prints medians over the runs; the target is 5 ms when little
+Of 100 names 82 are scalars, 16 small containers, one a function and one an instance. 50 more are
+frames and arrays of 100,000 rows. Prints medians over the runs. The target is 5 ms when little
 changed.
 """
 
@@ -20,7 +20,7 @@ TARGET_MS = 5.0
 
 
 class Thing:
-    """An instance of a class of the person's."""
+    """A class of the user."""
 
     def __init__(self, number: int) -> None:
         self.number, self.parts = number, [number]

@@ -1,7 +1,8 @@
-"""What one cell of a large notebook's file takes. `python bench/notebook_file.py`.
+"""Measures reads and edits of one cell in a large notebook file. `python bench/notebook_file.py`.
 
-2,000 cells with 50 MB of outputs: printed lines, images, tables of HTML. Read one cell, list all
-sources, edit one cell and write. In the layout that Jupyter writes, and on one line. Medians.
+The file has 2,000 cells with 50 MB of outputs: printed lines, images, tables of HTML. It reads one
+cell, lists all sources, and edits one cell and writes. It measures Jupyter's layout, and a file
+on one line. Prints medians.
 """
 
 import base64
@@ -37,7 +38,7 @@ def output(n: int, chance: random.Random) -> dict[str, Any]:
 
 
 def notebook() -> dict[str, Any]:
-    """The whole of it, as JSON has it."""
+    """The whole notebook, as JSON values."""
     chance = random.Random(1)
     cells = [
         {
@@ -64,7 +65,7 @@ def times(work: Callable[[], object]) -> list[float]:
 
 
 def peak(work: Callable[[], object]) -> float:
-    """MB that Python had at most while it worked, beyond what it had before."""
+    """The peak of Python's memory during the work, in MB above the level before."""
     tracemalloc.start()
     work()
     most = tracemalloc.get_traced_memory()[1] / 1e6
@@ -94,7 +95,7 @@ def measure(path: Path) -> None:
 
 
 def main() -> None:
-    """Write it in two layouts; measure both."""
+    """Write the notebook in two layouts, and measure both."""
     made = notebook()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.ipynb"

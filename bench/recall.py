@@ -1,6 +1,6 @@
-"""What finding a cell run again takes, in a session of 10,000 runs. `python bench/recall.py`.
+"""Measures searches for a cell run in a session of 10,000 runs. `python bench/recall.py`.
 
-Runs of about 1 KB: building the index, catching up with one run, searching. Prints medians.
+The runs have about 1 KB. It builds the index, adds one run, and searches. Prints medians.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ QUERIES = {
 
 
 def run_number(n: int, chance: random.Random) -> CellRun:
-    """A run that reads a file and prints a table; every tenth fails."""
+    """A run that reads a file and prints a table. Every tenth run fails."""
     names = chance.choices(WORDS, k=12)
     code = "".join(f"{name} = frame_{n}.groupby('{name}').agg(mean)\n" for name in names[:6])
     source = (
@@ -76,7 +76,7 @@ def milliseconds(work: Callable[[], object], before: Callable[[], object] = int)
 
 
 def group(row: Row) -> str:
-    """Every row for itself."""
+    """A group of its own for every row."""
     return str(row.at)
 
 

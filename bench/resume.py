@@ -1,6 +1,7 @@
-"""What resuming a long session takes, and reading its outputs. `python bench/resume.py`.
+"""Measures how long it takes to resume a long session and read its outputs.
 
-1,000 turns with 2,000 cell runs, 60 MB, in 1 s; then one output of 10 MB. Prints medians.
+`python bench/resume.py`. The session has 1,000 turns with 2,000 cell runs, 60 MB; the target is
+1 s. Then it reads one output of 10 MB. Prints medians.
 """
 
 import asyncio

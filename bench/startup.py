@@ -1,7 +1,7 @@
-"""What `%load_ext inkernel` adds to a bare kernel, and the first `%%agent` after it. `make bench`.
+"""Measures what `%load_ext inkernel` and the first `%%agent` add to a bare kernel. `make bench`.
 
-Each run is a new process with ipykernel's own shell in it, as a kernel has it when the first cell
-comes. Prints medians over the runs; the target is 150 ms.
+Each run is a new process with ipykernel's own shell in the state before the first cell. Prints
+medians over the runs. The target is 150 ms.
 """
 
 import json

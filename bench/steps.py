@@ -1,6 +1,7 @@
-"""What a step adds to its code, and what a tool call from code takes. `python bench/steps.py`.
+"""Measures what a step adds to its code, and a tool call from code. `python bench/steps.py`.
 
-In a real shell of this process; medians. The code itself (`a = 1`) is run beside, as a cell.
+It uses a real shell in this process, and prints medians. For comparison the code itself (`a = 1`)
+runs as a cell.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ def median_ms(work: Callable[[], object], runs: int = RUNS) -> float:
 
 
 async def refuse(_action: Any, _verdict: Verdict) -> Verdict:
-    """Nobody is asked here."""
+    """The `approve` seam, which nothing here calls."""
     raise NotImplementedError
 
 

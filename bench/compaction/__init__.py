@@ -1,1 +1,1 @@
-"""What a shortened conversation keeps and costs: planted facts, growth, the prompt cache."""
+"""Measures what a compaction keeps and costs: planted facts, growth, the prompt cache."""

@@ -1,4 +1,4 @@
-"""What a shortened conversation keeps and costs; writes the page's tables.
+"""Measures what a compaction keeps and costs, and writes the tables of the docs page.
 
 python -m bench.compaction [--quick] [--json FILE] [--write]
 """
@@ -22,7 +22,7 @@ CACHE_TURNS, QUICK_CACHE_TURNS = 300, 60
 
 
 def main() -> int:
-    """Run; 0."""
+    """Run the bench. Returns 0."""
     parser = argparse.ArgumentParser(prog="python -m bench.compaction", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer turns, in half a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was seen")

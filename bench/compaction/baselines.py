@@ -1,9 +1,10 @@
 """Two other ways to make a window shorter, over the same items. Pure.
 
-`codex_way`: as openai/codex does it locally (rust-v0.149.0, codex-rs/core/src/compact.rs): when the
-window is 90 % full the history becomes the recent real messages of the user (newest first, up to
-20,000 tokens at four bytes each, the one that crosses cut in its middle, text only) and one user
-message with a summary. `truncated`: the oldest items go until the rest fits.
+`codex_way` does it as openai/codex does locally (rust-v0.149.0, codex-rs/core/src/compact.rs). When
+the window is 90 % full, the history becomes the user's recent messages and a user message with a
+summary. It takes the newest messages first, text only, up to 20,000 tokens at four bytes each. The
+one that crosses the limit is cut in its middle. `truncated` drops the oldest items until the rest
+fits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,11 +19,11 @@ from inkernel.agent.protocol.verbatim_json import loads
 from .notetaker import take_notes
 
 FULL = 0.9
-"""Part of the window."""
+"""Part of the window at which it compacts."""
 USERS = 20_000
 """Tokens of the user's messages that are kept, four bytes each."""
 PREFIX = "A summary of what came before:"
-"""Begins the summary's message; Codex's own is some eighty tokens long."""
+"""The beginning of the summary's message. Codex's own has about eighty tokens."""
 
 
 def codex_way(entries: Sequence[Entry], window: int, fixed: int) -> list[Entry]:
@@ -40,7 +41,7 @@ def codex_way(entries: Sequence[Entry], window: int, fixed: int) -> list[Entry]:
 
 
 def truncated(entries: Sequence[Entry], window: int, fixed: int) -> list[Entry]:
-    """The latest items that fit; a call and its output go together."""
+    """The latest items that fit. A call and its output are dropped together."""
     left, kept = window - fixed, list[Entry]()
     for unit in reversed(units_of(entries)):
         left -= tokens_of(unit)
@@ -51,7 +52,7 @@ def truncated(entries: Sequence[Entry], window: int, fixed: int) -> list[Entry]:
 
 
 def _compacted(history: Sequence[Entry]) -> Iterator[Entry]:
-    """What stays: where we are, the user's words, a summary by the one note-taker."""
+    """The items that stay: environment, the user's messages, a summary by the same note-taker."""
     for kind in ("instructions", "place"):
         yield from [entry for entry in history if entry.kind == kind][-1:]
     items: list[Any] = [loads(entry.item.wire) for entry in history]

@@ -1,9 +1,9 @@
-"""What of a long session's input is not in the provider's cache, beside the least that can be.
+"""Compares a long session's input that misses the provider's cache with the least possible.
 
-A real server (the scripted one) counts, with a cache that knows prompts by blocks of 128 tokens.
-Least: every block that is new is read once; after a compaction the new window is, but for the head:
-instructions, tools, and where we are, up to the digest. A digest that begins as the one before it
-did is better than that: then the ratio falls, and may be below 1. Notes are no part of the least.
+The scripted server counts, with a cache that knows prompts by blocks of 128 tokens. In the least
+case each new block misses once. After a compaction the new window misses, except for its head:
+instructions, tools and environment, up to the digest. A digest that begins like the previous one
+does better than that: the ratio falls, and may be below 1. The least does not include notes.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ def measure_cache(turns: int, transport: Way, background: bool) -> dict[str, Any
 
 
 def _script(turns: Sequence[Turn]) -> Script:
-    """Each turn a step and an answer; and notes, whenever they are asked for."""
+    """A step and an answer in each turn, and notes at each request for them."""
     played = [
         {
             "response": [
@@ -94,7 +94,7 @@ async def _told(session: Session, teller: Teller, story: Sequence[Turn]) -> list
 
 
 def _reckoned(session: Session, compactions: Sequence[Compacted]) -> dict[str, Any]:
-    """From the record: what each request had and what of it was cached; and the least."""
+    """The input of each request and its cached part, from the record, and the least."""
     read = uncached = least = before = 0
     fresh = True
     head = _head(session) // BLOCK * BLOCK
@@ -122,7 +122,7 @@ def _reckoned(session: Session, compactions: Sequence[Compacted]) -> dict[str, A
 
 
 def _head(session: Session) -> int:
-    """Tokens, as the server counts, of a prompt up to its digest: no compaction changes these."""
+    """Tokens of a prompt up to its digest, as the server counts. No compaction changes them."""
     fields = loads(b"{" + session.fields() + b"}")
     standing = takewhile(lambda entry: entry.kind != "digest", session.conversation.history.entries)
     items = [loads(entry.item.wire) for entry in standing]

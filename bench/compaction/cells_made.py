@@ -1,6 +1,6 @@
-"""Cell runs as people of data make them: small sources, tables, figures, errors. Pure.
+"""Makes cell runs like those of data work: small sources, tables, figures, errors. Pure.
 
-Those that a fact is planted in come with it, and with the words of one who looks for it.
+A run with a planted fact comes with the fact, and with words to search for it.
 """
 
 import struct
@@ -56,7 +56,7 @@ TOWNS = [
 YEARS = range(2001, 2020)
 
 Planted = tuple[CellRun, str, str]
-"""A run, what is planted in it, and the words of one who looks for it."""
+"""A run, the fact planted in it, and words to search for it."""
 
 
 def drawn(chance: Random) -> tuple[str, int]:
@@ -81,7 +81,7 @@ def an_offset(town: str, year: int, chance: Random) -> Planted:
 
 
 def a_deep_value(town: str, year: int, chance: Random) -> Planted:
-    """A long listing with one line that matters, about its middle: too long to be told whole."""
+    """A listing with one line that matters in its middle. The model gets it only in part."""
     frame = f"{town}_{year}"
     lines = _listing(frame, chance.randrange(140, 260), chance)
     told = f"gauge G-{chance.randrange(1_000, 9_999)} reads {chance.uniform(300, 900):.1f} mm"
@@ -93,7 +93,7 @@ def a_deep_value(town: str, year: int, chance: Random) -> Planted:
 
 
 def a_name(town: str, year: int, chance: Random) -> Planted:
-    """A name that is bound, and a comment that says what for."""
+    """A name that is bound, with a comment that says its purpose."""
     name = f"wet_{town[:3]}_{chance.randrange(100, 999)}"
     source = (
         f"# days above the wet limit, {town.title()} {year}\n"
@@ -142,7 +142,7 @@ def an_error(town: str, year: int, chance: Random) -> Planted:
 
 
 def a_cell(chance: Random, figure: bool = False) -> CellRun:
-    """Any other run; what it is about, others are about, too."""
+    """Any other run. Its towns and years occur in other runs, too."""
     town, year = drawn(chance)
     frame = f"{town}_{year}"
     if figure:

@@ -1,6 +1,6 @@
-"""A session of thousands of cells: does the work of a turn stay the same, does all still fit?
+"""Measures a session of thousands of cells: does a turn's work stay equal, does all still fit?
 
-The person runs ten cells a turn, the model one step. No server: what is timed is the client alone.
+The user runs ten cells a turn, and the model one step. There is no server: it times the client.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ def _names(story: Sequence[Turn]) -> Iterator[tuple[str, Variable]]:
 
 
 def _tenths(seconds: Sequence[float], compacting: set[int]) -> dict[str, float]:
-    """Medians of the first and last tenth, and with a compaction the means of these tenths."""
+    """For the first and the last tenth: the median without compactions, and the mean with them."""
     tenth = max(1, len(seconds) // 10)
     numbered = list(enumerate(seconds, 1))
     found: dict[str, float] = {}

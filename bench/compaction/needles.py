@@ -1,7 +1,7 @@
-"""What of 500 cells is left: planted facts after many compactions, ours beside two baselines.
+"""Looks for facts planted in 500 cells after many compactions: ours, and two baselines.
 
-One session, told once to the engine; the baselines get the very items that it made. A fact is in
-the window when its text stands there to the letter; it is brought back when `recall` gives it so.
+It plays one session to the engine once. The baselines get the same items. A fact is in the window
+when its exact text is there. It comes back when `recall` gives its exact text.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from .story import OF_TURNS, Needle, make_story
 TURNS, CELLS = 100, 4
 WINDOW = 32_000
 TRIES = 4
-"""Most calls of `recall` for one fact: the first, then the best that it names, one at a time."""
+"""Most calls of `recall` for one fact: the first, then its best results, one at a time."""
 
 WAYS = ("ours", "codex", "truncation")
 
@@ -42,7 +42,7 @@ _NAMED = re.compile(r"\bout-\d+\b|\bturn \d+\b")
 
 @dataclass(frozen=True)
 class Back:
-    """A fact brought back. `tokens`: of all calls and what they gave; None: it did not come."""
+    """A fact that came back. `tokens`: of all calls and their outputs. None: it did not come."""
 
     tokens: int | None
     calls: int
@@ -50,10 +50,10 @@ class Back:
 
 @dataclass(frozen=True)
 class Found:
-    """One fact, at the end. `named`: how the window names where it stands, if it does.
+    """One fact, at the end. `named`: how the window names its run or turn, if it does.
 
-    `whole`: of each way, whether it stands in the window; `current`: in a line that does not say
-    that it was superseded. `by_name`, `by_query`: bringing it back.
+    `whole`: for each way, whether the window has its text. `current`: the text is in a line that
+    does not say that it was superseded. `by_name`, `by_query`: the result of recalling it.
     """
 
     kind: str
@@ -114,7 +114,7 @@ def appended(record: Path) -> Iterator[Entry]:
 
 
 def text_of(entries: Sequence[Entry]) -> str:
-    """All that a model reads of a window's items."""
+    """All text of a window's items that a model reads."""
     return "\n".join(chain.from_iterable(texts_of(loads(entry.item.wire)) for entry in entries))
 
 
@@ -138,7 +138,7 @@ def _as_current(text: str, window: str) -> bool:
 
 
 def name_of(needle: Needle, session: Session) -> str:
-    """The handle of the run that it stands in, or its turn."""
+    """The handle of the fact's run, or its turn."""
     if needle.kind in OF_TURNS or needle.run is None:
         return f"turn {needle.turn}"
     runs = session.outputs.runs
@@ -159,7 +159,7 @@ def _how_named(name: str, needle: Needle, window: str) -> str:
 
 
 async def _bring_back(session: Session, needle: Needle, asked: dict[str, Any], tries: int) -> Back:
-    """Call `recall`; then, one at a time, what its answers name, the first first."""
+    """Call `recall`. Then recall the handles of its answers, one at a time, in their order."""
     tool = find_tool(session.tools, "recall")
     assert tool is not None
     waiting, seen, tokens = [asked], set[str](), 0

@@ -1,7 +1,7 @@
-"""A mechanical note-taker, the same for all ways of shortening. Pure; knows only what it is given.
+"""A mechanical note-taker, the same for all ways of compaction. Pure.
 
-It reads the items of a request and takes over, word for word, what is marked by plain words
-(`Task:`, `Plan:`, `Decision:`, `mean of x is 3.2 mm`), the newest first, up to a number of words.
+It reads the items of a request and copies the sentences that plain words mark (`Task:`, `Plan:`,
+`Decision:`, `mean of x is 3.2 mm`). It takes the newest first, up to a number of words.
 """
 
 import json
@@ -37,7 +37,7 @@ class Noted:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was noted: each part with the newest first."""
+    """The notes. Each part has the newest first."""
 
     task: tuple[Noted, ...]
     plan: tuple[Noted, ...]
@@ -61,7 +61,7 @@ class Summary:
 
 
 def take_notes(items: Sequence[Item], words: int) -> Summary:
-    """The task and open plan items, then decisions and facts as they come, the newest first.
+    """The task and open plan items, then decisions and facts, the newest first.
 
     At most so many words in all.
     """
@@ -89,7 +89,7 @@ def take_notes(items: Sequence[Item], words: int) -> Summary:
 
 
 def texts_of(item: Item) -> Iterator[str]:
-    """What a model reads of an item: texts, and the values of a call's arguments."""
+    """The parts of an item that a model reads: texts, and the values of a call's arguments."""
     if item["type"] == "function_call":
         yield from (str(value) for value in json.loads(item["arguments"]).values())
         return
@@ -102,7 +102,7 @@ def texts_of(item: Item) -> Iterator[str]:
 
 
 def _newest_first(items: Sequence[Item]) -> Iterator[Noted]:
-    """Items from the last; within one, as it stands: a digest has the newest first."""
+    """Sentences of the last item first. Within an item they keep their order, as in a digest."""
     for item in reversed(items):
         for text in texts_of(item):
             yield from _noted(text)

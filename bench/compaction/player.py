@@ -1,7 +1,7 @@
-"""Tells a story to a session: the person's cells and words, a model that plays its part. No server.
+"""Plays a story to a session: the user's cells and prompts, and a played model. No server.
 
-The model's answers and the outputs of its steps are the story's; its notes are a note-taker's.
-Requests are counted by the engine's own estimate, as the server's count.
+The story has the model's answers and the outputs of its steps. A note-taker writes its notes. The
+engine's own estimate counts the requests in place of a server.
 """
 
 import asyncio
@@ -50,9 +50,9 @@ KERNEL = "kernel-1"
 SESSION = "65f1c000-0123456789"
 OUTPUT_TOKENS = 10_000
 ASKED = b"about to be shortened"
-"""By this a request for notes is known; no story has it."""
+"""Words that identify a request for notes. No story has them."""
 _ENDING = 4_000
-"""Bytes of a request in which that stands."""
+"""Bytes at the end of a request that have these words."""
 
 _IMAGE = re.compile(rb"data:image/png;base64,[A-Za-z0-9+/=]+")
 
@@ -61,7 +61,7 @@ NoteTaker = Callable[[Sequence[Any]], str]
 
 
 class Hands:
-    """Runs the steps of a story: what they put out is told there. `spent`: seconds, not ours."""
+    """Runs the steps of a story, which gives their outputs. `spent`: seconds that are not ours."""
 
     def __init__(self) -> None:
         self.spent = 0.0
@@ -72,14 +72,14 @@ class Hands:
         self._runs.extend(turn.steps)
 
     async def run_code(self, _call: ToolCall, _step: RunCell) -> CellRun:
-        """What the story says the step put out."""
+        """The run of the step, with its outputs as in the story."""
         return self._runs.popleft()
 
 
 class Model(Hands):
     """Plays a turn's steps and its answer. `sizes`: tokens of each request, as a server counts.
 
-    `notes`: how many requests were for notes. `spent`: seconds in here, which are not the client's.
+    `notes`: number of requests for notes. `spent`: seconds in here, which are not the client's.
     """
 
     def __init__(self, take_notes: NoteTaker) -> None:
@@ -102,7 +102,7 @@ class Model(Hands):
 
     async def sample(self, request: Request) -> AsyncGenerator[SamplePart]:
         """One response."""
-        await asyncio.sleep(0)  # as a network would, it lets others go on
+        await asyncio.sleep(0)  # lets other tasks go on, as a network would
         started = time.perf_counter()
         items = bytes(request.items[: request.end])
         size = counted(request.fields, items)
@@ -131,7 +131,7 @@ def said_by_model(text: str) -> Item:
 
 @dataclass
 class Told:
-    """What came of a turn. `seconds`: of the client alone. `samples`: with the rewrites before."""
+    """The result of a turn. `seconds`: of the client alone. `samples`: with the rewrites before."""
 
     seconds: float = 0.0
     samples: list[tuple[int, Usage]] = field(default_factory=list[tuple[int, Usage]])
@@ -139,7 +139,7 @@ class Told:
 
 
 class Teller:
-    """A session, and what its host sees: the person's runs and the live names."""
+    """A session, and the user's runs and live names that its host sees."""
 
     def __init__(self, session: Session, names: dict[str, Variable], hands: Hands) -> None:
         self.session = session
@@ -149,7 +149,7 @@ class Teller:
         self._shown = 0
 
     async def tell(self, turn: Turn) -> Told:
-        """One turn: the person's cells, what they say, all that follows."""
+        """Play one turn: the user's cells, the prompt, and all that follows."""
         self._hands.prepare(turn)
         said, told = self._said(turn), Told()
         started, apart = time.perf_counter(), self._hands.spent
@@ -195,7 +195,7 @@ class Teller:
 
 @dataclass(frozen=True)
 class Seams:
-    """Who answers, beside the conversation too, and who runs code."""
+    """The model, for the conversation and beside it, and the runner of code."""
 
     sample: Sample
     aside: Sample | None
@@ -205,7 +205,7 @@ class Seams:
 def session_in(
     folder: Path, target: Target, settings: Settings, seams: Seams, names: dict[str, Variable]
 ) -> Session:
-    """A session with a kernel's tools, its record in `folder`. `names`: live, as they become."""
+    """A session with a kernel's tools and its record in `folder`. `names`: changed as it plays."""
     record = Record(folder / "session.jsonl")
     record.append(SessionLine(session=SESSION, cwd=str(folder)))
     outputs, conversation = OutputStore(record), Conversation()
@@ -225,7 +225,7 @@ def session_in(
 
 
 def played(folder: Path, model: Model, window: int, names: dict[str, Variable]) -> Session:
-    """A session with a model that is played, and asked for notes in the background."""
+    """A session with a played model, which gets requests for notes in the background."""
     target = Target("fake", "http://127.0.0.1:9/v1", "fake-1")
     seams = Seams(model.sample, model.sample, model)
     return session_in(folder, target, Settings(window=window), seams, names)

@@ -1,4 +1,4 @@
-"""The figures as Markdown: what was measured, beside its target. Only words."""
+"""Writes the figures as Markdown, each beside its target."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ OF_INTENT = ("task", "decision of the person", "decision of the model", "open pl
 
 
 def needles(found: Mapping[str, Any]) -> str:
-    """What became of the planted facts."""
+    """The table of the planted facts."""
     facts: Sequence[Mapping[str, Any]] = found["needles"]
     kinds = list(dict.fromkeys(fact["kind"] for fact in facts))
     lines = [_line(kind, [it for it in facts if it["kind"] == kind]) for kind in kinds]
@@ -49,7 +49,7 @@ def needles(found: Mapping[str, Any]) -> str:
 
 
 def growth(found: Mapping[str, Any]) -> str:
-    """A session of thousands of cells."""
+    """The table of a session of thousands of cells."""
     ms, search = found["ms of a turn"], found["search ms"]
     first, last = ms["first tenth, median"], ms["last tenth, median"]
     many, more = (ms[f"{part} tenth, mean with compactions"] for part in ("first", "last"))
@@ -68,7 +68,7 @@ def growth(found: Mapping[str, Any]) -> str:
 
 
 def cache(found: Sequence[Mapping[str, Any]]) -> str:
-    """What was not in the cache, beside the least."""
+    """The table of input that missed the cache, beside the least possible."""
     lines = [
         [
             it["transport"],
@@ -99,7 +99,7 @@ def _line(title: str, facts: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _cheapest(fact: Mapping[str, Any]) -> int | None:
-    """By name where the window names it, else by query; None: it did not come."""
+    """The tokens to recall it, by name where the window names it, else by query. None: lost."""
     tried = [fact["by_name"], fact["by_query"]]
     costs = [back["tokens"] for back in tried if back and back["tokens"] is not None]
     return costs[0] if costs else None

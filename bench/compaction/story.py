@@ -1,6 +1,6 @@
-"""A made-up session of data-science cells, with facts planted in it. Pure: same size, same story.
+"""A made-up session of data-science cells, with planted facts. Pure: same size, same story.
 
-Towns, gauges and years; every planted fact has namesakes among the cells around it.
+It is about towns, gauges and years. Cells around a planted fact have similar names and numbers.
 """
 
 from collections import defaultdict
@@ -47,12 +47,12 @@ COUNTS: dict[Kind, int] = {
     "decision of the model": 12,
     "open plan item": 4,
 }
-"""How many of each are planted; the task is one more."""
+"""The number of planted facts of each kind, besides the task."""
 
 OF_TURNS: frozenset[Kind] = frozenset(
     {"decision of the person", "decision of the model", "open plan item", "task"}
 )
-"""Kinds that stand in what was said or answered."""
+"""Kinds that are planted in prompts or answers."""
 
 LATER = 12
 """Turns after which a cell runs again."""
@@ -65,7 +65,7 @@ TASK = (
 
 @dataclass(frozen=True)
 class Cell:
-    """A run of the person's. `cell`: its notebook id; runs of one cell share it."""
+    """A user's cell run. `cell`: its notebook id, which runs of one cell share."""
 
     cell: str
     run: CellRun
@@ -73,7 +73,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Turn:
-    """What the person ran, then said; the model's steps, then its answer."""
+    """The user's cells and prompt, the model's steps and its answer."""
 
     cells: tuple[Cell, ...]
     said: str
@@ -83,9 +83,9 @@ class Turn:
 
 @dataclass(frozen=True)
 class Needle:
-    """A planted fact: `text` is looked for to the letter; `query`: words that an asker would know.
+    """A planted fact. `text`: the exact text to find. `query`: words that a searcher would know.
 
-    `turn`: from 1. `run`: which run of the turn, its steps after its cells; None where it was said.
+    `turn`: from 1. `run`: number of the turn's run, steps after cells. None: in prompt or answer.
     """
 
     kind: Kind
@@ -110,7 +110,7 @@ class Story:
 
 @dataclass
 class _Draft:
-    """What is put into one turn before the rest of it is filled."""
+    """The needles of one turn, before the rest of it is filled."""
 
     runs: list[tuple[str, CellRun, Needle | None]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -118,9 +118,9 @@ class _Draft:
 
 
 def make_story(turns: int, cells: int, figures: bool = True, planted: bool = True) -> Story:
-    """So many turns, each with so many cells of the person's and one step of the model's.
+    """So many turns, each with so many cells of the user and one step of the model.
 
-    `figures`: some cells show one. `planted`: needles are put in.
+    `figures`: some cells show one. `planted`: the story has needles.
     """
     chance = Random(turns * 1_000 + cells)
     drafts: dict[int, _Draft] = defaultdict(_Draft)
@@ -134,7 +134,7 @@ def make_story(turns: int, cells: int, figures: bool = True, planted: bool = Tru
 
 
 def _plant(drafts: dict[int, _Draft], turns: int, chance: Random) -> Iterator[Needle]:
-    """Put needles into drafts; those of turns are given back, the others stand beside their run."""
+    """Put needles into drafts: those of runs beside their run. Yields those of turns."""
     places = iter(chance.sample([(town, year) for town in TOWNS for year in range(2001, 2020)], 90))
     makers: dict[Kind, Callable[[str, int, Random], tuple[CellRun, str, str]]] = {
         "value printed": a_mean,
@@ -161,7 +161,7 @@ def _plant(drafts: dict[int, _Draft], turns: int, chance: Random) -> Iterator[Ne
 def _planted_words(
     drafts: dict[int, _Draft], turns: int, places: Iterator[tuple[str, int]]
 ) -> Iterator[Needle]:
-    """What is said and answered."""
+    """The prompts and answers with needles."""
     drafts[1].said.append(f"{TASK}.")
     yield Needle("task", TASK, "task gauges drifted", 1)
     for number in _spread(COUNTS["decision of the person"], turns):
@@ -212,7 +212,7 @@ def _filled(
 def _with_the_step_last(
     runs: Sequence[tuple[str, CellRun, Needle | None]],
 ) -> list[tuple[str, CellRun, Needle | None]]:
-    """The model's step is one that is no cell of the notebook."""
+    """Put a run that is no cell of the notebook last, as the model's step."""
     free = (at for at, (cell, _, _) in enumerate(runs) if not cell)
     last = max(free, default=len(runs) - 1)
     return [*runs[:last], *runs[last + 1 :], runs[last]]

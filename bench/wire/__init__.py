@@ -1,1 +1,1 @@
-"""What a turn costs on the wire: a measuring server, and the clients that are compared."""
+"""Measures the cost of a turn's requests: a measuring server, and the clients to compare."""

@@ -32,7 +32,7 @@ print(json.dumps(found))
 
 
 def main() -> int:
-    """Run; 1 when a case failed."""
+    """Run the bench. Returns 1 when a case failed, else 0."""
     parser = argparse.ArgumentParser(prog="python -m bench.wire", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small and once, in half a minute")
     parser.add_argument("--peers", metavar="PYTHON", help="the interpreter that has the peers")
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def run(quick: bool, python: str | None) -> Results:
-    """All cases, and the floor with our head, which is known only then."""
+    """Run all cases, then the floor with the head that ours sent."""
     pythons = {"peers": python, "floor": python} if python else {}
     with serving(pythons) as bench:
         wanted = cases.quick_cases() if quick else cases.cases(peers=python is not None)
@@ -70,7 +70,7 @@ def run(quick: bool, python: str | None) -> Results:
 
 
 def beside(figures: Figures) -> tuple[str, str]:
-    """The peers."""
+    """The table of the peers, and a sentence about the SDK's helper."""
     helper = (
         f"`responses.stream()` of the SDK reads {figures.helper} of a stream of"
         f" {cases.HELPER_STREAM:,} deltas; it copies its whole text at each of them."
@@ -79,7 +79,7 @@ def beside(figures: Figures) -> tuple[str, str]:
 
 
 def machine(python: str | None) -> str:
-    """Where and when, with which versions, and how busy the machine is before we start."""
+    """The machine, the date, the versions, and the machine's load before we start."""
     call = [python or sys.executable, "-c", VERSIONS, *PACKAGES]
     here = [sys.executable, *call[1:]]
     found: dict[str, str] = {}

@@ -1,6 +1,6 @@
-"""The libraries that carry inkernel's requests, alone: the same small request, nothing read in it.
+"""Times inkernel's HTTP and WebSocket libraries alone, with one small request and no parsing.
 
-What they cost no loop on top of them can get below.
+No loop on top of them can cost less.
 """
 
 import asyncio

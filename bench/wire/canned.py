@@ -1,7 +1,7 @@
-"""What the measuring server says: whole responses, made once, as they go out. Does no I/O.
+"""The responses of the measuring server, made once, as the bytes to send. Does no I/O.
 
-Every response is valid by Open Responses 2026-04-24 and streams through the `openai` SDK. The
-number of a response stands as `@@@@@` in its bytes until it is sent.
+Every response is valid by Open Responses 2026-04-24 and streams through the `openai` SDK. Its bytes
+have `@@@@@` in place of its number until it is sent.
 """
 
 import json
@@ -15,7 +15,7 @@ TOOL = "look"
 NUMBER = b"@@@@@"
 ANSWER = "Done: every step was taken."
 DELTA = " and the rain of that week, measured in the yard,"
-"""One delta of the long stream; its event has about 200 bytes."""
+"""One delta of the long stream. Its event has about 200 bytes."""
 EVENTS_A_WRITE = 300
 """Events of the long stream in one write and one HTTP chunk: about 64 KB."""
 
@@ -58,7 +58,7 @@ def call_events() -> list[Event]:
 
 
 def message_events(deltas: list[str]) -> list[Event]:
-    """A response that says something, in so many deltas."""
+    """A response with a message, in so many deltas."""
     at = {"item_id": f"msg_{NUMBER.decode()}", "output_index": 0}
     place = {**at, "content_index": 0}
     text = "".join(deltas)
@@ -100,7 +100,7 @@ def websocket_response(events: list[Event]) -> bytes:
 
 
 def http_writes(events: list[Event], each: bool) -> list[bytes]:
-    """A long answer in several writes; `each`: every event is a chunk of its own."""
+    """A long answer in several writes. `each`: every event is a chunk of its own."""
     writes = [SSE_HEAD]
     for start in range(0, len(events), EVENTS_A_WRITE):
         some = events[start : start + EVENTS_A_WRITE]

@@ -1,4 +1,4 @@
-"""What is run: every case of the bench, and the few of the quick one. Plain data."""
+"""The cases of the bench, and the few of the quick one. Plain data."""
 
 from .measure import Case
 
@@ -6,7 +6,7 @@ TRANSPORTS = ("http", "websocket")
 STEPS = (10, 50, 200, 2000)
 PEERS = ("sdk", "agents")
 PEER_STEPS = (10, 50, 200)
-"""A peer's turn costs the square of its steps: 2,000 would take the most of an hour."""
+"""A peer's turn costs the square of its steps. 2,000 steps would take most of an hour."""
 STREAM, HELPER_STREAM = 100_000, 10_000
 """Deltas. The SDK's helper copies its whole text at every delta, so it gets a tenth."""
 QUICK_STEPS, QUICK_STREAM = (10, 40), 2_000
@@ -15,7 +15,7 @@ DROPPED = 20
 
 
 def cases(peers: bool) -> list[Case]:
-    """All of them, so that what is compared runs side by side."""
+    """All cases, in an order that runs compared ones side by side."""
     turns = [
         Case(client, transport, f"steps.{steps}", rounds=5 if steps < 200 else 3)
         for steps in STEPS
@@ -27,7 +27,7 @@ def cases(peers: bool) -> list[Case]:
 
 
 def quick_cases() -> list[Case]:
-    """Everything of ours and the floor's, small and once."""
+    """All cases of ours and of the floor, small and once."""
     turns = [
         Case(client, transport, f"steps.{steps}", rounds=1)
         for steps in QUICK_STEPS
@@ -64,7 +64,7 @@ def alone(steps: int, rounds: int = 3) -> list[Case]:
 
 
 def once(steps: int, rounds: int = 3) -> list[Case]:
-    """What is counted rather than timed, and what a lost connection costs."""
+    """Cases that are counted rather than timed, and the cost of a lost connection."""
     memory = [Case("memory", transport, f"steps.{steps}", rounds=1) for transport in TRANSPORTS]
     kept = [Case("ours", transport, f"steps.{steps}.keep", rounds=1) for transport in TRANSPORTS]
     lost = [

@@ -1,4 +1,4 @@
-"""From what was seen to the figures and their ratios. Does no I/O; medians of runs throughout."""
+"""Computes the figures and their ratios, all as medians of runs. Does no I/O."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ TITLES = {"http": "HTTP", "websocket": "WebSocket"}
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table of targets. `bound`: the target; `least`: it is one from below."""
+    """One line of the table of targets. `bound`: the target. `least`: it is a minimum."""
 
     what: str
     ours: str
@@ -27,7 +27,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Whether the target is met; nothing where there is none."""
+        """Whether the target is met, in words. Empty where there is none."""
         if self.bound is None:
             return ""
         return "met" if (self.value >= self.bound) == self.least else "**missed**"
@@ -41,21 +41,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Figures:
-    """The runs of each case, and what can be asked of them."""
+    """The runs of each case, and the figures from them."""
 
     results: Results
 
     def of(self, key: str, figure: Callable[[Run], float]) -> float | None:
-        """The median of a figure over the runs of a case; None when there are none."""
+        """The median of a figure over the runs of a case. None when there are none."""
         runs = self.results.get(key)
         return median(map(figure, runs)) if runs else None
 
     def turnaround(self, client: str, transport: str, steps: int) -> float | None:
-        """Milliseconds."""
+        """The median turnaround, in milliseconds."""
         return self.of(f"{client} {transport} steps.{steps}", turnaround)
 
     def rows(self, steps: Sequence[int], stream: int) -> list[Row]:
-        """The table: our figures, those they are held against, and the targets."""
+        """The table: our figures, the figures to compare with, and the targets."""
         long = [number for number in steps if number >= 200] or [steps[-1]]
         counted = next(key for key in self.results if key.endswith(".keep")).split(".")[1]
         found = [
@@ -190,12 +190,12 @@ def drift(run: Run) -> float:
 
 
 def sent(run: Run) -> float:
-    """Bytes that came, heads and frames included."""
+    """Bytes that the server received, with heads and frames."""
     return sum(run["sizes"])
 
 
 def uncached(bodies: Sequence[str]) -> int:
-    """Characters no cache of prefixes can know: in each request, what follows the last one's."""
+    """Characters that no prefix cache can have: those that differ from the previous request."""
     total, last = 0, ""
     for body in bodies:
         total += len(body) - common(last, body)
@@ -204,7 +204,7 @@ def uncached(bodies: Sequence[str]) -> int:
 
 
 def common(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
+    """The length of the common prefix of two texts."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -220,10 +220,10 @@ def head_of(run: Run) -> str:
 
 
 def megabytes(size: float) -> str:
-    """Bytes, for people."""
+    """Bytes in readable form."""
     return f"{size / 1e6:.2f} MB"
 
 
 def thousands(number: float) -> str:
-    """Events a second, for people."""
+    """Events a second in readable form."""
     return f"{number / 1000:,.0f}k/s"

@@ -1,4 +1,4 @@
-"""The floor: the least Python that runs the loop. Stores nothing, guards nothing, shows nothing.
+"""The floor: the least Python that runs the loop. Stores, checks and shows nothing.
 
 A raw socket, orjson, items kept as bytes. One request's body is one append and one copy.
 """
@@ -26,7 +26,7 @@ LEAST_HEAD: dict[str, Any] = {
 
 
 class Transport(Protocol):
-    """Sends what a request consists of, gives the data of each event of its answer."""
+    """Sends a request, and yields the data of each event of its answer."""
 
     def exchange(self, new: bytes, previous: str | None) -> Iterator[bytes]:
         """`new`: the items that were not sent yet, joined by commas."""
@@ -77,7 +77,7 @@ class WebSocket:
 
 
 def turn(transport: Transport, output: Callable[[Any], str]) -> int:
-    """The loop; the number of tool calls that were answered."""
+    """Run the loop. Returns the number of tool calls that it answered."""
     new, previous, answered = orjson.dumps({"role": "user", "content": SAID}), None, 0
     while True:
         items: list[bytes] = []
@@ -101,7 +101,7 @@ def turn(transport: Transport, output: Callable[[Any], str]) -> int:
 
 
 class Small(BaseModel):
-    """The little of an event that a typed reader must know."""
+    """The few fields of an event that a typed reader must know."""
 
     type: str
     sequence_number: int
@@ -109,7 +109,7 @@ class Small(BaseModel):
 
 
 def read(transport: Transport, parse: Callable[[bytes], Any]) -> dict[str, float]:
-    """A response, each event parsed and nothing done with it; the second of two."""
+    """Time a response, with each event parsed but not used. It is the second of two."""
     said, took = orjson.dumps({"role": "user", "content": SAID}), 0.0
     for previous in (None, "resp_00001"):
         started = time.perf_counter()
@@ -151,7 +151,7 @@ def _read_head(file: BinaryIO) -> None:
 
 
 def open_transport(job: Job) -> Transport:
-    """Connected, with the head that the job asks for."""
+    """A connected transport, with the head that the job asks for."""
     head = orjson.loads(job.head) if job.head else LEAST_HEAD
     return (Http if job.transport == "http" else WebSocket)(job.url, head)
 

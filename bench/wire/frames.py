@@ -1,4 +1,4 @@
-"""WebSocket frames (RFC 6455), the little of them that server and floor need. Does no I/O."""
+"""The part of WebSocket frames (RFC 6455) that the server and the floor need. Does no I/O."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def frame(opcode: int, payload: bytes, mask: bool = False) -> bytes:
-    """One whole frame; a client masks."""
+    """One whole frame. A client sets `mask`."""
     head = bytearray([0x80 | opcode])
     bit, size = 0x80 * mask, len(payload)
     if size < 126:
@@ -27,7 +27,7 @@ def frame(opcode: int, payload: bytes, mask: bool = False) -> bytes:
 
 
 def masked(payload: bytes, key: bytes) -> bytes:
-    """`payload` with its mask put on, or taken off."""
+    """`payload` with its mask applied or removed."""
     size = len(payload)
     keys = key * (size // 4 + 1)
     number = int.from_bytes(payload, "big") ^ int.from_bytes(keys[:size], "big")

@@ -1,4 +1,4 @@
-"""What a client's process is asked for, and the words it is given. Imports no client."""
+"""The job of a client's process, and its form on the command line. Imports no client."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 SAID = "Do the steps."
 OUTPUT = ("2026-03-01 12:00 rain 3.2 mm, wind 4 m/s from the west, no frost\n" * 32)[:2048]
-"""What the tool gives: 2 KB."""
+"""The tool's output: 2 KB."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Job:
 
     @property
     def words(self) -> str:
-        """As an argument of the command line."""
+        """The job as an argument of the command line."""
         return json.dumps(asdict(self))
 
 

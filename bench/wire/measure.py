@@ -1,4 +1,4 @@
-"""Runs the cases, each in a process of its own, in turn and again. Knows no figure's meaning."""
+"""Runs the cases in rounds, each in a process of its own. Knows no figure's meaning."""
 
 import json
 import os
@@ -15,16 +15,16 @@ from .job import Job
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 300
-"""Seconds one case may take."""
+"""Seconds that one case may take."""
 
 _open = build_opener(ProxyHandler({})).open
 
 
 @dataclass(frozen=True)
 class Case:
-    """One client doing one work by one plan of the server, so many times.
+    """One client that does one work by one plan of the server, so many times.
 
-    `head`: the fields it is to send, as JSON, where it does not make its own.
+    `head`: the fields to send, as JSON, if the client does not make its own.
     """
 
     client: str
@@ -36,7 +36,7 @@ class Case:
 
     @property
     def key(self) -> str:
-        """Its name in the results."""
+        """The name of the case in the results."""
         head = " same head" if self.head else ""
         return f"{self.client} {self.work} {self.transport} {self.plan}{head}"
 
@@ -47,7 +47,7 @@ class Case:
 
 
 Results = dict[str, list[dict[str, Any]]]
-"""Of each case, by its key: what the server and the client saw, run by run."""
+"""The measurements of server and client for each run, by the key of the case."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Bench:
     pythons: dict[str, str]
 
     def run(self, case: Case) -> dict[str, Any]:
-        """One run of one case. Raises RuntimeError with what its process said when it failed."""
+        """One run of one case. If it fails, raises RuntimeError with the output of its process."""
         address = f"http://127.0.0.1:{self.port}/run/{case.plan}"
         _get(address)
         job = Job(f"{address}/v1", case.transport, case.work, case.count, case.head)
@@ -96,9 +96,9 @@ def serving(pythons: dict[str, str]) -> Iterator[Bench]:
 
 
 def measure(bench: Bench, cases: Sequence[Case]) -> Results:
-    """Run all cases once, then those again that want it: what disturbs one disturbs all.
+    """Run all cases in rounds, so that a disturbance affects all of them.
 
-    A case that fails is told of and left out.
+    A case that fails is reported and left out.
     """
     results: Results = {case.key: [] for case in cases}
     for number in range(max(case.rounds for case in cases)):
@@ -113,7 +113,7 @@ def measure(bench: Bench, cases: Sequence[Case]) -> Results:
 
 
 def _environment() -> dict[str, str]:
-    """Without what would slow imports, reach another server, or report to one."""
+    """The environment without anything that slows imports, or leads requests elsewhere."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("INKERNEL_", "OPENAI_"))}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**kept, "NO_PROXY": "127.0.0.1", "OPENAI_AGENTS_DISABLE_TRACING": "1"}

@@ -1,4 +1,4 @@
-"""What a turn of ours adds to the memory of a bare kernel, at its peak. A process of its own."""
+"""Measures the peak memory that a turn of ours adds to a bare kernel, in its own process."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def peak() -> float:
-    """The most memory this process has had resident, in MB."""
+    """The peak of this process's resident memory, in MB."""
     if _STATUS.exists():  # getrusage counts what the parent had when it started us
         lines = _STATUS.read_text().splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))

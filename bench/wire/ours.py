@@ -1,7 +1,7 @@
-"""inkernel's own loop: storage, policy and record on, display off. Composed as a kernel does it.
+"""inkernel's own loop, composed as in a kernel: storage, policy and record on, display off.
 
-The tool is the cheapest there is: it gives a text. `run_cell` and `inspect` stand beside it, so
-that the head is the one a kernel sends.
+Its tool is the cheapest possible: it returns a text. `run_cell` and `inspect` are there only so
+that the head is the same as a kernel's.
 """
 
 import asyncio
@@ -97,7 +97,7 @@ async def session_for(job: Job, taken: Taken, folder: Path) -> AsyncGenerator[Se
 
 
 async def run(job: Job, folder: Path) -> dict[str, Any]:
-    """One turn, and what came of it; of `loop`, the second of two: the first one connects."""
+    """Run one turn. For `loop` it measures the second of two, since the first one connects."""
     taken, took, status = Taken(), 0.0, ""
     async with session_for(job, taken, folder) as session:
         for _ in range(2 if job.work == "loop" else 1):
@@ -116,7 +116,7 @@ async def run(job: Job, folder: Path) -> dict[str, Any]:
 
 
 async def read(job: Job, folder: Path) -> dict[str, Any]:
-    """A response read by the client alone, to its typed parts; the second of two."""
+    """Time a response that the client alone reads to typed parts. It is the second of two."""
     took = 0.0
     async with session_for(job, Taken(), folder) as session:
         session.begin(Prompt(SAID, Snapshot(PLACE)))

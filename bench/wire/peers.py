@@ -1,7 +1,7 @@
 """The peers: a loop on the `openai` SDK, as its guides write it, and `openai-agents`.
 
-Runs in an environment of its own: `requirements.txt`. Words: `sdk`, `agents` turn; `create`,
-`helper` read one response through the SDK.
+Runs in an environment of its own: `requirements.txt`. The works `sdk` and `agents` run a turn.
+`create` and `helper` read one response through the SDK.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ SCHEMA = {"type": "object", "properties": {"what": {"type": "string"}}, "require
 
 
 def sdk(job: Job) -> dict[str, Any]:
-    """The input list grows, and is sent again."""
+    """Run the loop with an input list that grows, and is sent in full each time."""
     from openai import OpenAI
 
     client = OpenAI(base_url=job.url, api_key="none")
@@ -45,7 +45,7 @@ def sdk(job: Job) -> dict[str, Any]:
 
 
 async def agents(job: Job) -> dict[str, Any]:
-    """One agent with one tool, streamed; tracing off."""
+    """Run one agent with one tool, streamed, without tracing."""
     from agents import Agent, Runner, function_tool, set_default_openai_client, set_tracing_disabled
     from openai import AsyncOpenAI
 
@@ -68,7 +68,7 @@ async def agents(job: Job) -> dict[str, Any]:
 
 
 def create(job: Job) -> dict[str, Any]:
-    """`responses.create(stream=True)`: typed events, nothing gathered; the second of two."""
+    """Time `responses.create(stream=True)`: typed events, not gathered. It is the second of two."""
     from openai import OpenAI
 
     client, took = OpenAI(base_url=job.url, api_key="none"), 0.0
@@ -81,7 +81,7 @@ def create(job: Job) -> dict[str, Any]:
 
 
 def helper(job: Job) -> dict[str, Any]:
-    """`responses.stream()`: typed events, gathered to a response; the second of two."""
+    """Time `responses.stream()`: typed events, gathered to a response. It is the second of two."""
     from openai import OpenAI
 
     client, took = OpenAI(base_url=job.url, api_key="none"), 0.0

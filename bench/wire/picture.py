@@ -1,6 +1,6 @@
-"""The picture: turnaround against steps, both logarithmic, as SVG. Does no I/O.
+"""Draws turnaround against steps, both logarithmic, as SVG. Does no I/O.
 
-No background, middle tones: it is read on a light page and on a dark one.
+It has no background and middle tones, so that you can read it on a light and on a dark page.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +71,7 @@ def _decade(value: float, down: bool) -> int:
 
 
 def _apart(places: Mapping[str, float], gap: float = 17) -> dict[str, float]:
-    """Labels moved down until none lies on another."""
+    """Labels moved down until none covers another."""
     found: dict[str, float] = {}
     last = float("-inf")
     for name, place in sorted(places.items(), key=lambda pair: pair[1]):

@@ -1,4 +1,4 @@
-"""From figures to text: the table for a terminal and for the page, and the page's own numbers."""
+"""Writes figures as text: the table for a terminal and for the page, and the page's numbers."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ MARKS = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.DOTALL)
 
 
 def table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, padded to be read as it is."""
+    """A Markdown table, padded to be readable as text."""
     widths = [max(len(line[i]) for line in (columns, *lines)) for i in range(len(columns))]
     rule = ["-" * width for width in widths]
     padded = [
@@ -69,6 +69,6 @@ def lines_of(figures: Figures, steps: Sequence[int]) -> Mapping[str, list[tuple[
 
 
 def put_into(page: Path, text: str) -> None:
-    """Replace what stands between the page's marks."""
+    """Replace the text between the page's marks."""
     old = page.read_text(encoding="utf-8")
     page.write_text(MARKS.sub(lambda mark: f"{mark[1]}{text}\n{mark[2]}", old), encoding="utf-8")

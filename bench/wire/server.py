@@ -1,16 +1,16 @@
-"""The measuring server: canned responses, and when and how much each request came. Reads no JSON.
+"""The measuring server. Sends canned responses, and notes time and size of requests, unread.
 
-A process of its own: `python -m bench.wire.server` prints its port. A client's base URL is
-`http://127.0.0.1:PORT/NAME/PLAN/v1`; GET `/NAME/PLAN` before the run makes its answers, and after
-it gives the figures, and frees them. PLAN is one of
+It is a process of its own: `python -m bench.wire.server` prints its port. A client's base URL is
+`http://127.0.0.1:PORT/NAME/PLAN/v1`. GET `/NAME/PLAN` before the run makes its answers. After the
+run the same GET returns the figures, and frees them. PLAN is one of
 
     steps.200          199 calls of the tool, then a message; `.keep` after it keeps the requests
     steps.20.drop.5    the connection breaks in the middle of the 5th response
     steps.20.cut.5     ... when its call is complete, and the response is not
     stream.100000      one message in so many deltas; `.each` after it sends each as a chunk
 
-The clock of a response is read just before its last write; that of a request just after its last
-byte was read. Between them lies what the client does, and two system calls of ours.
+The time of a response is taken just before its last write, and that of a request just after its
+last byte was read. Between them the client works, and we make two system calls.
 """
 
 import json
@@ -33,7 +33,7 @@ _KEY = re.compile(rb"\r\nsec-websocket-key: *(\S+)", re.IGNORECASE)
 
 @dataclass
 class Run:
-    """One client's run: its plan, and what was seen of it."""
+    """One client's run: its plan, and its measurements."""
 
     kind: str
     count: int
@@ -57,25 +57,25 @@ class Run:
 
     @property
     def keeps(self) -> bool:
-        """The requests themselves are kept."""
+        """Whether the requests themselves are kept."""
         return self.option == "keep"
 
     def came(self, size: int, body: bytes) -> None:
-        """A request was read: now."""
+        """Note a request that was read just now."""
         self.read.append(perf_counter_ns())
         self.sizes.append(size)
         if self.keeps:
             self.bodies.append(body)
 
     def breaks(self) -> bool:
-        """This response is the one that is broken off, once."""
+        """Whether this response is the one to break off, once."""
         if self.broken or self.option not in ("drop", "cut") or self.answered + 1 != self.at:
             return False
         self.broken = True
         return True
 
     def figures(self) -> dict[str, Any]:
-        """All that was seen; times in nanoseconds, sizes in bytes."""
+        """All measurements, times in nanoseconds and sizes in bytes."""
         pairs = zip(self.written, self.read[1:], strict=False)
         return {
             "requests": len(self.read),
@@ -87,7 +87,7 @@ class Run:
 
 
 class Peer:
-    """One connection: what is left in its buffer, and how many bytes came."""
+    """One connection: the rest in its buffer, and the number of bytes received."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -102,7 +102,7 @@ class Peer:
         return b"".join(lines) and b"\r\n" + b"".join(lines)
 
     def body(self, size: int, keep: bool) -> bytes:
-        """Read `size` bytes, into nowhere unless they are to be kept."""
+        """Read `size` bytes, and drop them unless `keep`."""
         if keep:
             return self.file.read(size)
         view = memoryview(self.scratch)
@@ -112,7 +112,7 @@ class Peer:
 
 
 class Server:
-    """All runs, and the port they come to."""
+    """All runs, and their port."""
 
     def __init__(self) -> None:
         self.runs: dict[str, Run] = {}
@@ -120,7 +120,7 @@ class Server:
         self.port: int = self.listening.getsockname()[1]
 
     def serve(self) -> None:
-        """Accept for ever; a thread a connection."""
+        """Accept connections for ever, with one thread for each."""
         while True:
             sock, _ = self.listening.accept()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -251,7 +251,7 @@ def long_answer(deltas: int, transport: str, each: bool) -> list[bytes]:
 
 
 def numbered(response: bytes, number: int) -> bytes:
-    """The response with its number in it; of the same length for every number."""
+    """The response with its number in it. Its length is the same for every number."""
     return response.replace(canned.NUMBER, b"%05d" % number)
 
 
