@@ -1,4 +1,4 @@
-"""Where this shell is: folder, time, versions, notebook; and the person's names. Only looks."""
+"""Where this shell is: folder, time, versions, notebook. Only looks."""
 
 import os
 import platform
@@ -39,18 +39,6 @@ def find_notebook(shell: Shell) -> str | None:
     path: object = shell.user_ns.get("__vsc_ipynb_file__")
     path = path or os.environ.get("JPY_SESSION_NAME")
     return path if isinstance(path, str) and path.endswith(".ipynb") else None
-
-
-def user_names(shell: Shell) -> dict[str, object]:
-    """The names that are the user's: neither IPython's own nor with an underscore."""
-    hidden: Mapping[str, object] = shell.user_ns_hidden
-    return {
-        name: value
-        for name, value in shell.user_ns.items()
-        if type(name) is str
-        and not name.startswith("_")
-        and not (name in hidden and hidden[name] is value)
-    }
 
 
 def _imported(modules: Mapping[str, ModuleType]) -> dict[str, str]:

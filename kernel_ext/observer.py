@@ -12,10 +12,11 @@ from ..agent.protocol.actions import MEANING
 from ..agent.protocol.cells import CellRun
 from ..agent.protocol.observed import UserCellRun, Variable, find_stale
 from ..agent.session import Prompt
-from .environment import find_environment, user_names
+from .environment import find_environment
 from .frontend import find_cell, find_count
 from .shell import Shell
 from .user_cells.log import UserCellLog
+from .user_names import user_names
 from .values.paths import reference
 from .values.snapshot import snapshot
 

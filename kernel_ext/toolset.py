@@ -9,7 +9,6 @@ from ..agent.tools.output import output_tool
 from ..agent.tools.recall import recall_tool
 from ..agent.tools.run_cell import run_cell_tool
 from ..agent.tools.tool import Tool
-from .environment import user_names
 from .execution.run_code import Host
 from .notebook.current import CurrentNotebook
 from .tools.inspect import inspect_tool
@@ -18,6 +17,7 @@ from .tools.notebook_edit import notebook_edit_tool
 from .tools.notebook_read import notebook_read_tool
 from .tools.notebook_run import notebook_run_tool
 from .tools.step_runner import StepHooks, StepRunner
+from .user_names import user_names
 
 
 def tools_of_turn(

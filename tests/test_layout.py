@@ -31,7 +31,15 @@ ROOMS = {
     ),
     "widgets": ("state", "render", "views", "panels", "__init__"),
     "kernel_ext": (
-        *("shell", "frontend", "environment", "input_transform", "values", "output_hooks"),
+        *(
+            "shell",
+            "user_names",
+            "frontend",
+            "environment",
+            "input_transform",
+            "values",
+            "output_hooks",
+        ),
         *(
             "user_cells",
             "execution",

@@ -10,6 +10,7 @@ from typing import Literal
 
 from ...agent.protocol.cells import CellRun
 from ..shell import Result, Shell
+from ..user_names import is_public, user_names
 from .capture import OutputCapture
 from .interrupts import Interruption, is_main_thread, raised_by_sigint, raised_by_sigint_in, sigint
 from .shell_history import in_history
@@ -54,20 +55,23 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
     """
     shell = host.shell
     outputs = StepOutputs(step.take)
-    with _lent(shell.user_ns, step.lent or {}):
-        before = dict(shell.user_ns)
-        started = time.monotonic()
-        with in_history(shell, step.mark) as entry, host.taps.step(outputs):
-            error, limit = await _run(host, step, outputs)
-        names = shell.user_ns
-        bound = [n for n, v in names.items() if before.get(n, _MISSING) is not v and _is_users(n)]
-        deleted = [n for n in before if n not in names and _is_users(n)]
+    names, lent = shell.user_ns, step.lent or {}
+    before = names.copy()
+    started = time.monotonic()
+    with (
+        _lent(names, lent),
+        _lent(shell.user_ns_hidden, lent),
+        in_history(shell, step.mark) as entry,
+        host.taps.step(outputs),
+    ):
+        error, limit = await _run(host, step, outputs)
+    bound = {name: held for name, held in names.items() if before.get(name, _MISSING) is not held}
     return CellRun(
         source=step.code,
         status="error" if limit.over else _status(error),
         outputs=outputs.all(),
-        bound=tuple(sorted(bound)),
-        deleted=tuple(sorted(deleted)),
+        bound=tuple(sorted(user_names(shell, bound))),
+        deleted=tuple(sorted(filter(is_public, before.keys() - names.keys()))),
         seconds=time.monotonic() - started,
         count=entry.count,
         limit=float(step.seconds) if limit.over else None,
@@ -139,7 +143,7 @@ async def _over(task: "asyncio.Task[Result]", given_up: asyncio.Event) -> None:
 
 @contextmanager
 def _lent(namespace: dict[str, object], lent: Mapping[str, object]) -> Generator[None]:
-    """Lend names to the namespace for a while. The user's own values come back afterwards."""
+    """Lend names to a namespace for a while. Other values of that name come back afterwards."""
     theirs = {name: namespace[name] for name in lent if name in namespace}
     namespace.update(lent)
     try:
@@ -160,7 +164,3 @@ def _status(error: BaseException | None) -> Literal["ok", "error", "interrupted"
         return "ok"
     interrupts = KeyboardInterrupt | asyncio.CancelledError
     return "interrupted" if isinstance(error, interrupts) else "error"
-
-
-def _is_users(name: str) -> bool:
-    return not name.startswith("_")

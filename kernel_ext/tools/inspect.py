@@ -12,7 +12,7 @@ from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..values.adapter import Refused
 from ..values.describe import MAX_DEPTH, brief, describe
 from ..values.introspect import clip, find_item, is_a, own_items
-from ..values.paths import follow, is_public, unknown
+from ..values.paths import follow, unknown
 from ..values.redact import redacted
 from ..values.watchdog import watching
 
@@ -73,13 +73,12 @@ def _look(arguments: Inspect, names: Mapping[str, object]) -> ToolOutput:
 
 
 def _listing(names: Mapping[str, object]) -> str:
-    public = [(name, held) for name, held in names.items() if is_public(name)]
-    modules = [(name, held) for name, held in public if is_a(held, ModuleType)]
-    others = [(name, held) for name, held in public if not is_a(held, ModuleType)]
-    if not public:
+    modules = [(name, held) for name, held in names.items() if is_a(held, ModuleType)]
+    others = [(name, held) for name, held in names.items() if not is_a(held, ModuleType)]
+    if not names:
         return "The live namespace has no names of the user's."
     lines = [
-        f"{len(public):,} names"
+        f"{len(names):,} names"
         + (", the first of them:" if len(others) > MAX_LISTED_NAMES else ":")
     ]
     if modules:

@@ -30,7 +30,7 @@ from ..values.introspect import (
     tuple_elements,
 )
 from ..values.libraries import known_exactly
-from ..values.paths import MAX_PATH_CHARS, follow_code, is_public
+from ..values.paths import MAX_PATH_CHARS, follow_code
 from ..values.redact import redacted, without_passwords
 from ..values.source import FoundSource, NoSource, find_docs, find_source
 from ..values.watchdog import in_time, watching
@@ -136,18 +136,16 @@ class _Match(NamedTuple):
 
 def _search(asked: SearchNames, names: Mapping[str, object]) -> str:
     query, kind = asked.query.strip().lower(), (asked.kind or "").strip().lower()
-    public = [(name, held) for name, held in names.items() if is_public(name)]
-    of_kind = [(name, held) for name, held in public if not kind or _is_kind(held, kind)]
-    matches = sorted(_matches(query, of_kind), key=lambda match: match.rank)
+    of_kind = {name: held for name, held in names.items() if not kind or _is_kind(held, kind)}
+    matches = sorted(_matches(query, of_kind.items()), key=lambda match: match.rank)
     if len(matches) < MAX_NEAR_NAMES:
-        held = {name: value for name, value in of_kind}
         found = {match.name for match in matches}
-        near = get_close_matches(asked.query, held, MAX_NEAR_NAMES, 0.6) if query else []
-        matches += [_Match(9, name, held[name], "similar") for name in near if name not in found]
+        near = get_close_matches(asked.query, of_kind, MAX_NEAR_NAMES, 0.6) if query else []
+        matches += [_Match(9, name, of_kind[name], "similar") for name in near if name not in found]
     what = f"{clip(asked.query)!r}" + (f" of kind {clip(asked.kind)!r}" if kind else "")
     if not matches:
-        return f"Of {len(of_kind) if kind else len(public):,} names none matches {what}."
-    lines = [f"{len(matches):,} of {len(public):,} names match {what}:"]
+        return f"Of {len(of_kind):,} names none matches {what}."
+    lines = [f"{len(matches):,} of {len(names):,} names match {what}:"]
     room = MAX_LISTING_CHARS - len(lines[0])
     for shown, match in enumerate(matches):
         by = f" ({match.by})" if match.by else ""

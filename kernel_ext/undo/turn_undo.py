@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 from ...agent.errors import UsageError
 from ...agent.protocol.observed import UserCellRun
-from ..environment import user_names
 from ..shell import Shell
+from ..user_names import user_names
 from ..values.introspect import class_items, exactly, find_item, is_a
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class TurnUndo:
                 "`%agent undo --all` undoes these changes as well.",
             )
         try:
-            return self._checkpoint.restore(shell.user_ns, lambda name: name in user_names(shell))
+            return self._checkpoint.restore(shell.user_ns, user_names(shell).__contains__)
         finally:
             self.drop()
 

@@ -7,7 +7,7 @@ loads with the first cell. Knows nothing of what is told of it.
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, compress, islice, repeat
 from operator import is_not
@@ -116,30 +116,32 @@ class UserCellLog:
         )
 
     def _begin(self, shell: Shell, source: str) -> None:
+        from ..user_names import user_names
         from ..values.fingerprint import fingerprint
         from .tap import OutputTap
 
         names = shell.user_ns
         before = names.copy()  # unlike dict(names), quick also when names were deleted
         found = dict.fromkeys(_IDENTIFIER.findall(source[:MAX_SOURCE_CHARS]))
-        mentioned = {name: id(names[name]) for name in found if name in names}
+        live = {name: names[name] for name in found if name in names}
+        mentioned = {name: id(value) for name, value in live.items()}
         before.update(mentioned)
-        theirs = (
-            name for name in mentioned if _is_users(name) and name not in shell.user_ns_hidden
-        )
-        evidence = {name: fingerprint(names[name]) for name in islice(theirs, MAX_COMPARED)}
+        theirs = islice(user_names(shell, live).items(), MAX_COMPARED)
+        evidence = {name: fingerprint(value) for name, value in theirs}
         self._running = _Running(
             OutputTap(self._give_up), before, mentioned, evidence, perf_counter()
         )
         self._running.tee.open(shell)
 
     def _end(self, shell: Shell, running: _Running, info: Any, result: Any) -> None:
+        from ..user_names import is_public, user_names
         from .runs import UserCellRuns, UserRun
 
         seconds = perf_counter() - running.started
         if self._runs is None:
             self._runs = UserCellRuns(shell.transform_cell)
-        bound, deleted = _differences(running, shell.user_ns)
+        names = shell.user_ns
+        bound, deleted = _differences(running, names)
         self._runs.append(
             UserRun(
                 cell=getattr(info, "cell_id", None),
@@ -148,9 +150,9 @@ class UserCellLog:
                 code=getattr(info, "transformed_cell", None),
                 status=_status(result),
                 shown=running.tee.shown(),
-                bound=_sorted(bound),
-                changed=_sorted(_changed(running, shell.user_ns)),
-                deleted=_sorted(deleted),
+                bound=tuple(sorted(user_names(shell, {name: names[name] for name in bound}))),
+                changed=tuple(sorted(_changed(running, names))),
+                deleted=tuple(sorted(filter(is_public, deleted))),
                 seconds=seconds,
             )
         )
@@ -204,11 +206,3 @@ def _status(result: Any) -> Literal["ok", "error", "interrupted"]:
     from asyncio import CancelledError
 
     return "interrupted" if isinstance(error, KeyboardInterrupt | CancelledError) else "error"
-
-
-def _sorted(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(filter(_is_users, names)))
-
-
-def _is_users(name: object) -> bool:
-    return isinstance(name, str) and not name.startswith("_")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType
 
+from ..user_names import is_public
+
 _LOADS = {"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"}
 _STORES = {"STORE_NAME", "STORE_GLOBAL"}
 _COMPREHENSIONS = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
@@ -44,7 +46,7 @@ def reads(code: str, transform: Callable[[str], str]) -> tuple[str, ...]:
             except Exception:  # anybody may add transformers
                 continue
             found.update(set(reads(inner, transform)) - names.bound)
-    return tuple(sorted(name for name in found - _NOT_THEIRS if not name.startswith("_")))
+    return tuple(sorted(filter(is_public, found - _NOT_THEIRS)))
 
 
 def _names(source: str) -> _Names:

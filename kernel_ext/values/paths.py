@@ -16,6 +16,7 @@ from types import (
 )
 from typing import Any, cast
 
+from ..user_names import is_public
 from .adapter import NoKey, Refused, demand
 from .describe import brief, describe
 from .introspect import (
@@ -46,11 +47,6 @@ def reference(name: str, namespace: Mapping[str, object]) -> str:
     if name not in namespace:
         return unknown(name, namespace)
     return f"`{clip(name)}` in the live namespace:\n{describe(redacted(name, namespace[name]), 1)}"
-
-
-def is_public(name: object) -> bool:
-    """Whether a key of a namespace is a name, and not a hidden one."""
-    return type(name) is str and name[:1] != "_"
 
 
 def unknown(name: str, names: Mapping[str, object]) -> str:

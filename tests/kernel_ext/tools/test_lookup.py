@@ -70,7 +70,6 @@ class TestSearch:
             "best_price": 3,
             "price": 2,
             "priced": 4,
-            "_price": 5,
         }
         assert look("search_names", live, query="PRICE").text == (
             "5 of 5 names match 'PRICE':\nprice: 2\npriced: 4\nbest_price: 3\n"

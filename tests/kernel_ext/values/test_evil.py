@@ -16,9 +16,9 @@ import pytest
 
 from inkernel.agent.protocol.observed import Variable
 from inkernel.agent.tools.tool import ToolCall
-from inkernel.kernel_ext.environment import user_names
 from inkernel.kernel_ext.tools.inspect import inspect_tool
 from inkernel.kernel_ext.tools.lookup import looking_tools
+from inkernel.kernel_ext.user_names import user_names
 from inkernel.kernel_ext.values.fingerprint import fingerprint
 from inkernel.kernel_ext.values.paths import reference
 from inkernel.kernel_ext.values.snapshot import snapshot
@@ -132,9 +132,9 @@ def test_names_that_are_no_identifiers_are_told_as_plain_text(name: str) -> None
 def test_names_that_are_no_texts_are_left_out() -> None:
     names: Any = {1: 2, ("a",): 3, type("Text", (str,), {})("held"): 4, None: 5, "x": 6}
     shell: Any = types.SimpleNamespace(user_ns=names, user_ns_hidden={})
-    assert user_names(shell) == {"x": 6}
-    assert list(snapshot(names, {})) == ["x"]
-    for tool in (inspect_tool(lambda: names), *looking_tools(lambda: names)):
+    theirs = user_names(shell)
+    assert theirs == {"x": 6} and list(snapshot(theirs, {})) == ["x"]
+    for tool in (inspect_tool(lambda: theirs), *looking_tools(lambda: theirs)):
         for arguments in ({}, {"names": ["y"]}, {"object": "y"}, {"name": "y"}, {"query": "x"}):
             try:
                 asked = tool.arguments(**arguments)
