@@ -61,7 +61,7 @@ class Settings(BaseModel):
 
     model: str | None = Field(None, description="a model name, `provider:name`, or `scripted:FILE`")
     base_url: Annotated[str, AfterValidator(_address)] | None = Field(
-        None, description="a Responses server, up to and with its /v1"
+        None, description="a Responses server, with its /v1"
     )
     provider: str | None = Field(None, description="the kind of server: openai, azure, vllm …")
     api_key_env: Annotated[str, AfterValidator(_variable)] | None = Field(

@@ -110,7 +110,7 @@ def broken(server: str, heard: bool) -> StreamBrokenError:
         )
     return StreamBrokenError(
         f"{server} closed the connection without an answer.",
-        "Run the cell again. If it stays so, look at base_url: http or https?",
+        "Run the cell again. If that does not help, check base_url: http or https?",
     )
 
 
@@ -172,7 +172,7 @@ def _by_code(said: _Said, answer: ServerAnswer) -> ModelError | None:
     if said.code in _QUOTA:
         return QuotaError(
             f"{answer.server} refuses: the account has no quota left. {said.text}".strip(),
-            "Look at the account's plan and billing, or choose another model: `%agent model`.",
+            "Check the account's plan and billing, or choose another model: `%agent model`.",
         )
     if said.code in _BUSY:
         return _rate_limit(answer, said.text)
@@ -188,7 +188,7 @@ def _by_code(said: _Said, answer: ServerAnswer) -> ModelError | None:
     if said.code in _OVERFLOW or (answer.status in _REFUSING and _OVERFLOW_WORDS.search(said.text)):
         return ContextLengthError(
             f"The conversation no longer fits the window of {answer.model}: {said.text}",
-            "Start afresh with `%agent new`, or choose a model with a larger window.",
+            "Start a new session with `%agent new`, or choose a model with a larger window.",
         )
     return None
 
@@ -209,7 +209,7 @@ def _by_status(answer: ServerAnswer, words: str) -> ModelError:
         )
     return RequestRefusedError(
         f"{server} refused the request (HTTP {status}).{words}",
-        "`%agent config` shows the settings it was made with.",
+        "`%agent config` shows the settings of the request.",
     )
 
 
@@ -246,7 +246,7 @@ def _not_the_api(answer: ServerAnswer) -> ModelError:
     kind = answer.headers.get("content-type", "no content type").partition(";")[0]
     return ProtocolError(
         f"{answer.server} answered HTTP {answer.status} with {kind}, not with a response.",
-        "base_url must be that of a Responses API, up to and with its /v1.",
+        "base_url must be the address of a Responses API, with its /v1.",
     )
 
 

@@ -145,7 +145,7 @@ def _checked(value: str, source: str) -> Key:
     if value and value.isascii() and value.isprintable():
         return Key(value, source)
     what = "holds characters no key has" if value else "holds no key"
-    raise AuthError(f"{source} {what}.", "Set it anew, or choose another model: `%agent model`.")
+    raise AuthError(f"{source} {what}.", "Set it again, or choose another model: `%agent model`.")
 
 
 def _why(error: Exception) -> str:

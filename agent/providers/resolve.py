@@ -176,7 +176,7 @@ async def _at(
     if not provider.base_url:
         raise SettingsError(
             f"{provider.name} has no address of its own.",
-            "Name yours, up to and with its /v1: `%agent config base_url URL`.",
+            "Give the address of yours, with its /v1: `%agent config base_url URL`.",
         )
     key = None if provider in LOCAL else await _key(provider, keys)
     target = Target(
@@ -223,7 +223,7 @@ def _no_model(model: str | None) -> NoModelError:
     return NoModelError(
         f"{wanted}: nothing is configured, OPENAI_API_KEY is not set, and no local server answers"
         f" ({ports}).",
-        "Set OPENAI_API_KEY; or start a local server, such as Ollama; or name any Responses server:"
+        "Set OPENAI_API_KEY, start a local server such as Ollama, or name any Responses server:"
         " `%agent config base_url URL` and `%agent model NAME`. To see a turn without a model,"
         " run the demo: `make demo` in a clone of the repository.",
     )

@@ -157,13 +157,12 @@ def _open(target: Target, connect: float) -> httpx.AsyncClient:
     except OSError as error:
         raise SettingsError(
             f"The certificates of the environment cannot be read: {error.strerror or 'no reason'}.",
-            "Look at SSL_CERT_FILE and SSL_CERT_DIR.",
+            "Check SSL_CERT_FILE and SSL_CERT_DIR.",
         ) from None
     except (ImportError, ValueError):  # their text may show the proxy's password
         raise SettingsError(
             "The proxy of the environment cannot be used.",
-            "Look at HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; one with socks:// needs the package"
-            " socksio.",
+            "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY. A socks:// proxy needs socksio.",
         ) from None
 
 
@@ -197,7 +196,7 @@ def _uncompressed(response: httpx.Response, target: Target) -> httpx.Response:
         return response
     raise ProtocolError(
         f"{target.server} sent an answer compressed with {coding[:20]!r}, unasked.",
-        "A proxy between may do that: ask the server itself.",
+        "A proxy in between may do that. Connect to the server itself.",
     )
 
 
@@ -239,5 +238,5 @@ def _names(body: bytes, target: Target) -> list[str]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ProtocolError(
             f"{target.server} does not list models as the API does.",
-            "base_url must be that of a Responses API, up to and with its /v1.",
+            "base_url must be the address of a Responses API, with its /v1.",
         ) from None

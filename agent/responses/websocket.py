@@ -165,7 +165,7 @@ class WebSocket:
         if code in _REFUSED:
             return RequestRefusedError(
                 f"{server} refused the request (WebSocket close code {code}).{said}",
-                "`%agent config` shows the settings it was made with.",
+                "`%agent config` shows the settings of the request.",
             )
         error = broken(server, heard)
         return StreamBrokenError(f"{error.message}{said}", error.hint)
