@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from ..config.extras import install_command
 from ..errors import AuthError, UsageError
 
 SERVICE = "inkernel"
@@ -69,7 +70,7 @@ def keep_in_keyring(provider: str, value: str) -> None:
     except ModuleNotFoundError:
         raise UsageError(
             "The package keyring stores keys, and it is not installed.",
-            "pip install 'inkernel[keyring]', or use a variable or api_key_command.",
+            f"{install_command('keyring')}, or use a variable or api_key_command.",
         ) from None
     try:
         if value:

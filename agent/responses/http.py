@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import httpx
 
+from ..config.extras import install_command
 from ..config.settings import Settings
 from ..errors import ModelError, ProtocolError, SettingsError, UnreachableError
 from ..protocol.failures import SHOWS_ITSELF, ServerAnswer, broken, error_of, not_connected
@@ -206,7 +207,7 @@ def _compressed(body: bytes) -> bytes:
     except ModuleNotFoundError:
         raise SettingsError(
             "The setting compress needs the package zstandard.",
-            "pip install 'inkernel[zstd]', or `%agent config compress false`.",
+            f"{install_command('zstd')}, or `%agent config compress false`.",
         ) from None
     return zstandard.compress(body)
 

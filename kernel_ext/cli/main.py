@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...agent.config.extras import install_command
 from ...agent.config.settings import PREFIX, Settings
 from ...agent.errors import AgentError, SettingsError, UsageError
 from ...agent.protocol.events import Event, TurnEnded, Usage
 from . import serve
-from .notebook_files import EXTRA, append_code, as_html, new_notebook, read_notebook, write_notebook
+from .notebook_files import append_code, as_html, new_notebook, read_notebook, write_notebook
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -81,7 +82,9 @@ def _execute(notebook: "NotebookNode", folder: Path, options: argparse.Namespace
     try:
         from .notebook_runner import run_notebook
     except ModuleNotFoundError as error:
-        raise UsageError(f"This needs the package {error.name}.", EXTRA) from None
+        raise UsageError(
+            f"This needs the package {error.name}.", install_command("headless")
+        ) from None
     given = {name: getattr(options, name) for name in SETTING_FLAGS}
     environ = {f"{PREFIX}{name.upper()}": value for name, value in given.items() if value}
     listener = _Listener(options.json)

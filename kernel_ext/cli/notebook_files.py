@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ...agent.config.extras import install_command
 from ...agent.errors import UsageError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-EXTRA = "It comes with an extra: pip install 'inkernel[headless]'."
 
 
 def read_notebook(path: Path) -> "NotebookNode":
@@ -51,6 +50,8 @@ def as_html(notebook: "NotebookNode") -> str:
     try:
         from nbconvert import HTMLExporter
     except ModuleNotFoundError as error:
-        raise UsageError(f"HTML needs the package {error.name}.", EXTRA) from None
+        raise UsageError(
+            f"HTML needs the package {error.name}.", install_command("headless")
+        ) from None
     body, _resources = cast("Any", HTMLExporter()).from_notebook_node(notebook)
     return body
