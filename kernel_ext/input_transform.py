@@ -1,95 +1,180 @@
 """Rewrites `%%agent` cells, and `%agent` lines that stand alone, to an awaited call. Pure text.
 
 Magics cannot be awaited (IPython 9.18), so the cell itself becomes an `await`; then the turn runs
-on the kernel's own event loop. Knows nothing of what the magic does.
+on the kernel's own event loop. Where nothing awaits it, it is a plain call. Knows nothing of what
+the magic does.
 """
 
+import copy
 import inspect
 import re
+import tokenize
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, cast
+
+from IPython.core import inputtransformer2
 
 from ..agent.errors import UsageError
-from .shell import Shell
+from .shell import Shell, awaits_on_asyncio, loop_runs
 
-_CELL = re.compile(r"%%agent(?=\s|$)(.*)", re.DOTALL)
-_LINE = re.compile(r"([ \t]*)%agent(?=\s|$)(.*)", re.DOTALL)
-_INDENT = re.compile(r"[ \t]*")
-_MAGIC_CALLS = {"run_line_magic", "run_cell_magic"}
+_CELL = re.compile(r"\s*%%agent(?=\s|$)(.*)", re.DOTALL)
+_OURS = re.compile(r"%%?agent(?=\s|$)")
+_BARE = re.compile(r"agent(?=\s|$)")
+_INDENTS = {tokenize.INDENT, tokenize.DEDENT}
+_EMPTY = {tokenize.COMMENT, tokenize.NL}
+_MAGICS = {"run_line_magic": "%", "run_cell_magic": "%%"}
 
 
-class InputTransform:
-    """The transformer of one shell."""
+@dataclass(frozen=True)
+class CellTransform:
+    """Of `%%agent` cells. The first of all transforms: the prompt stays as it was typed."""
+
+    shell: Shell
 
     # IPython asks its transforms whether a cell is complete, unless they declare side effects;
     # then the untouched `%%agent` line is seen as a cell magic, which a blank line ends.
     has_side_effects = True
 
-    def __init__(self, shell: Shell) -> None:
-        self._shell = shell
-
     def __call__(self, lines: list[str]) -> list[str]:
-        """The cell's lines, rewritten when they are the agent's."""
-        if not any("%agent" in line for line in lines):  # nearly every cell
+        """The cell's lines, rewritten when they are the agent's. Raises UsageError."""
+        first = next((n for n, line in enumerate(lines) if line.strip()), 0)
+        match = _CELL.match("".join(lines[first : first + 1]))
+        if not match:
             return lines
-        return transform(lines, self._shell.autoawait and not _within_a_magic())
-
-
-def transform(lines: list[str], awaits: bool = True) -> list[str]:
-    """The cell's lines (each with its end), rewritten when they are the agent's.
-
-    `awaits`: whoever runs the cell awaits it. Raises UsageError when `%%agent` stands below the
-    first line: IPython would only report that the syntax is invalid.
-    """
-    first = next((n for n, line in enumerate(lines) if line.strip()), 0)
-    if match := _CELL.match("".join(lines[first : first + 1])):
         body = "".join(lines[first + 1 :])
         # run_cell_magic refuses an empty body before we can say what is missing.
-        return [f"await {_call('cell', match[1].strip(), body or chr(10))}\n"]
-    if not lines or lines[first].startswith("%%"):
-        return lines
-    found = _INDENT.match(lines[first])  # IPython takes the first line's indent off the others
-    indent = found[0] if awaits and found else None
-    return [_plain(line, lines[:number], indent) for number, line in enumerate(lines)]
+        call = _call("cell", match[1].strip(), body or "\n")
+        if _is_awaited(self.shell):
+            return [f"await {call}\n"]
+        if loop_runs():
+            raise cannot_wait("%%agent", self.shell)
+        return [f"{call}\n"]
 
 
-def _plain(line: str, above: list[str], indent: str | None) -> str:
-    """The line; awaited when it is a statement of the cell itself, indented by `indent`.
+@dataclass(frozen=True)
+class LineTransform:
+    """Of `%agent` lines. IPython's own way through the tokens tells them from strings."""
 
-    Elsewhere `%agent …?` is a call, for it would be a plea for help on its last word.
-    """
-    below, ours = _CELL.match(line), _LINE.match(line)
-    if not (below or ours) or _in_string(above):
-        return line
-    if ours and ours[1] == indent and not _goes_on(above):
-        return f"{indent}await {_call('cell', ours[2].strip(), None)}\n"
-    if ours:
-        asks = ours[2].rstrip().endswith("?")
-        return f"{ours[1]}{_call('line', ours[2].strip())}\n" if asks else line
-    raise UsageError(
-        f"%%agent stands on line {len(above) + 1} of the cell.",
-        "It must be the first line: move what is above it to a cell of its own.",
-    )
+    shell: Shell
+
+    has_side_effects = True  # an error of ours is none of syntax
+
+    def __call__(self, lines: list[str]) -> list[str]:
+        """The cell's lines, rewritten where they are the agent's. Raises UsageError."""
+        if len(lines) == 1 and _BARE.match(lines[0]) and self._is_automagic(lines[0]):
+            lines = [f"%{lines[0]}"]
+        if not any("%agent" in line for line in lines):  # nearly every cell
+            return lines
+        manager = copy.copy(self.shell.input_transformer_manager)
+        finder = _Finder(_is_awaited(self.shell))
+        manager.token_transformers = [finder, *manager.token_transformers]
+        return manager.do_token_transforms(lines)
+
+    def _is_automagic(self, line: str) -> bool:
+        meant = self.shell.prefilter_manager.prefilter_lines(line)
+        return meant.startswith("get_ipython().run_line_magic('agent',")
+
+
+@dataclass(frozen=True)
+class _Finder:
+    """`awaits`: whoever runs the cell awaits it."""
+
+    awaits: bool
+
+    def find(self, tokens_by_line: list[list[tokenize.TokenInfo]]) -> "_Line | None":
+        """The first line of the agent's; IPython asks again once that is rewritten."""
+        blocks, opens = [self.awaits], self.awaits
+        for tokens in tokens_by_line:
+            indents = list(takewhile(lambda token: token.type in _INDENTS, tokens))
+            for token in indents:
+                blocks.append(opens) if token.type == tokenize.INDENT else blocks.pop()
+            words = tokens[len(indents) :]
+            if not words or words[0].type in _EMPTY:
+                continue
+            if _OURS.match(words[0].line, words[0].start[1]):
+                return _Line(words[0].start, blocks[-1])
+            opens = _awaits_within(words, blocks[-1])
+        return None
+
+
+class _Line(inputtransformer2.TokenTransformBase):
+    """One `%agent` line."""
+
+    priority = 1  # before help: `%agent …?` is no plea for help on its last word
+
+    def __init__(self, start: tuple[int, int], awaited: bool) -> None:
+        super().__init__(start)
+        self._row, self._column = start[0] - 1, start[1]
+        self._awaited = awaited
+
+    def transform(self, lines: list[str]) -> list[str]:
+        """All the lines, with the call in place of this one. Raises UsageError for `%%agent`."""
+        row, column = self._row, self._column
+        ipython = cast("Any", inputtransformer2)
+        end: int = ipython.find_end_of_continued_line(lines, row)
+        text: str = ipython.assemble_continued_line(lines, (row, column), end)
+        if text.startswith("%%"):
+            raise UsageError(
+                "%%agent must be the first line of a cell.",
+                "Move what is above it to a cell of its own.",
+            )
+        said = text.removeprefix("%agent").strip()
+        # A line that is awaited is a cell that is None, as IPython has it.
+        call = f"await {_call('cell', said, None)}" if self._awaited else _call("line", said)
+        return [*lines[:row], f"{lines[row][:column]}{call}\n", *lines[end + 1 :]]
+
+
+def cannot_wait(what: str, shell: Shell) -> UsageError:
+    """Says why nothing is awaited here, and what to do about it."""
+    if magic := _outer_magic():
+        why, hint = f"nothing can wait within {magic}", "Give it a cell of its own."
+    elif not awaits_on_asyncio(shell):
+        why, hint = "`%autoawait` is not set to asyncio", "Run `%autoawait asyncio` first."
+    else:
+        why = "nothing awaits this code"
+        hint = "Write it on a line of its own, outside of functions or in an `async def`."
+    return UsageError(f"{what} has to wait for an answer, and {why}.", hint)
 
 
 def _call(kind: str, *arguments: str | None) -> str:
-    """A call of the magic. A line that is awaited is a cell that is None, as IPython has it."""
     quoted = ", ".join(map(repr, ("agent", *arguments)))
     return f"get_ipython().run_{kind}_magic({quoted})"
 
 
-def _in_string(above: list[str]) -> bool:
-    """What follows these lines stands in a triple-quoted string."""
-    return any("".join(above).count(quotes) % 2 for quotes in ('"""', "'''"))
+def _awaits_within(words: list[tokenize.TokenInfo], here: bool) -> bool:
+    """A block that begins with these words may await; `here`: the code around it may."""
+    match [token.string for token in words[:2]]:
+        case ["async", "def"]:
+            return True
+        case ["def" | "class", *_]:
+            return False
+        case _:
+            return here
 
 
-def _goes_on(above: list[str]) -> bool:
-    """The line above goes on in the next one."""
-    return bool(above) and above[-1].rstrip("\r\n").endswith("\\")
+def _is_awaited(shell: Shell) -> bool:
+    """Whoever has the cell transformed awaits it.
+
+    That is a coroutine, or the shell itself where no loop runs yet. A magic such as `%%time` awaits
+    nothing.
+    """
+    frame = inspect.currentframe()
+    while frame and frame.f_code.co_name != "transform_cell":
+        frame = frame.f_back
+    while frame and frame.f_code.co_name == "transform_cell":
+        frame = frame.f_back
+    if frame is None or not awaits_on_asyncio(shell):
+        return False
+    is_coroutine = bool(frame.f_code.co_flags & inspect.CO_COROUTINE)
+    return is_coroutine or (frame.f_code.co_name == "_run_cell" and not loop_runs())
 
 
-def _within_a_magic() -> bool:
-    """Another magic runs this code, such as `%%time` or `%%capture`: none of them awaits it."""
+def _outer_magic() -> str | None:
+    """The magic that runs this code, such as `%%time`."""
     frame = inspect.currentframe()
     while frame := frame and frame.f_back:
-        if frame.f_code.co_name in _MAGIC_CALLS:
-            return True
-    return False
+        sign = _MAGICS.get(frame.f_code.co_name)
+        if sign and (name := frame.f_locals.get("magic_name", "agent")) != "agent":
+            return f"{sign}{name}"
+    return None

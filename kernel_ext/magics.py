@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import no_var_expand
 
 from ..agent.errors import UsageError
-from .input_transform import InputTransform
-from .shell import Shell
+from .input_transform import CellTransform, LineTransform
+from .shell import Shell, loop_runs, run_to_end
 from .user_cells.log import UserCellLog
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ class AgentMagics:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._agent: KernelAgent | None = None
-        self.transform = InputTransform(shell)
+        self.cells = CellTransform(shell)
+        self.lines = LineTransform(shell)
         self.log = UserCellLog()
 
     @property
@@ -95,7 +96,7 @@ class AgentMagics:
         return self._agent
 
     @no_var_expand
-    def say(self, line: str, cell: str | None) -> Coroutine[Any, Any, None]:
+    def say(self, line: str, cell: str | None) -> Coroutine[Any, Any, None] | None:
         """Say something to the agent; it works in this kernel and answers below the cell.
 
             %%agent [-m MODEL] [--new] [--policy auto|ask|deny] [--effort LEVEL] [a short prompt]
@@ -103,6 +104,10 @@ class AgentMagics:
 
         `%agent help` lists the rest.
         """
+        said = self._said(line, cell)
+        return said if loop_runs() else run_to_end(said)
+
+    def _said(self, line: str, cell: str | None) -> Coroutine[Any, Any, None]:
         if cell is None:  # an `%agent` line that is awaited
             from .commands.dispatch import run_command
 
@@ -116,8 +121,6 @@ class AgentMagics:
             )
         if parsed.digest:
             return self._edit_digest(text)
-        if not self._shell.autoawait:
-            raise UsageError("%%agent needs IPython's autoawait.", "Turn it on: `%autoawait on`.")
         return self.agent.ask(text, parsed.settings, parsed.new)
 
     async def _edit_digest(self, text: str) -> None:
@@ -146,7 +149,8 @@ def register(shell: Shell) -> None:
         magics = AgentMagics(shell)
         shell.register_magic_function(magics.say, "cell", MAGIC_NAME)
         shell.register_magic_function(magics.manage, "line", MAGIC_NAME)
-        shell.input_transformer_manager.cleanup_transforms.insert(0, magics.transform)
+        shell.input_transformer_manager.cleanup_transforms.insert(0, magics.cells)
+        shell.input_transformer_manager.line_transforms.append(magics.lines)
         magics.log.attach(shell)
 
 
@@ -156,7 +160,8 @@ def unregister(shell: Shell) -> None:
     if magics is None:
         return
     magics.close()
-    shell.input_transformer_manager.cleanup_transforms.remove(magics.transform)
+    shell.input_transformer_manager.cleanup_transforms.remove(magics.cells)
+    shell.input_transformer_manager.line_transforms.remove(magics.lines)
     for kind in ("cell", "line"):
         del shell.magics_manager.magics[kind][MAGIC_NAME]
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from IPython.core.async_helpers import get_asyncio_loop
+
 
 class Result(Protocol):
     """The result of `run_cell`."""
@@ -31,6 +33,20 @@ class Transforms(Protocol):
     """The shell's input transformer manager."""
 
     cleanup_transforms: list[Callable[[list[str]], list[str]]]
+    line_transforms: list[Callable[[list[str]], list[str]]]
+    token_transformers: list[object]
+
+    def do_token_transforms(self, lines: list[str]) -> list[str]:
+        """Have each of `token_transformers` rewrite what it finds, the first place first."""
+        ...
+
+
+class Prefilter(Protocol):
+    """What makes automagic of cells of one line."""
+
+    def prefilter_lines(self, lines: str) -> str:
+        """The line as Python."""
+        ...
 
 
 class MagicsRegistry(Protocol):
@@ -45,12 +61,15 @@ class Shell(Protocol):
     user_ns: dict[str, object]
     user_ns_hidden: dict[str, object]
     autoawait: bool
+    loop_runner: object
+    loop_runner_map: dict[str, tuple[object, bool]]
     execution_count: int
     history_manager: object
     display_pub: object
     displayhook: object
     events: Events
     input_transformer_manager: Transforms
+    prefilter_manager: Prefilter
     magics_manager: MagicsRegistry
 
     def register_magic_function(self, func: object, magic_kind: str, magic_name: str) -> None:
@@ -82,10 +101,27 @@ class Shell(Protocol):
         """Run a cell with top-level `await`. Fires `pre_run_cell`, but no hook after the run."""
         ...
 
-    def loop_runner(self, coro: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine to its end on IPython's own event loop. Only while no loop runs."""
-        ...
-
     def set_next_input(self, s: str) -> None:
         """Put a text into a new cell below, or at the next prompt."""
         ...
+
+
+def awaits_on_asyncio(shell: Shell) -> bool:
+    """Its cells may await, on asyncio's event loop."""
+    return shell.autoawait and shell.loop_runner is shell.loop_runner_map["asyncio"][0]
+
+
+def loop_runs() -> bool:
+    """An event loop runs in this thread, so that none other can."""
+    import asyncio  # later than with the extension
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine on IPython's own event loop. Only while no loop runs."""
+    get_asyncio_loop().run_until_complete(coroutine)

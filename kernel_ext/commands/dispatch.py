@@ -16,6 +16,8 @@ from ..execution.interrupts import (
     raised_by_sigint,
 )
 from ..host import KernelAgent
+from ..input_transform import cannot_wait
+from ..shell import Shell, loop_runs, run_to_end
 from . import keys, model, notebook, sessions, settings, status, undo, window
 from .command import AnyCard, Command
 
@@ -41,14 +43,12 @@ def run_unawaited(agent: KernelAgent, line: str) -> None:
 
     Where no event loop runs, as in a terminal, all of them can be waited for.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        agent.shell.loop_runner(run_command(agent, line))
+    if not loop_runs():
+        run_to_end(run_command(agent, line))
         return
     given = _begin(agent, line)
     if isinstance(given, Coroutine):
-        given = _without_waiting(given, line, agent.shell.autoawait)
+        given = _without_waiting(given, line, agent.shell)
     show_card(given)
 
 
@@ -71,16 +71,13 @@ def _begin(agent: KernelAgent, line: str) -> AnyCard | Coroutine[Any, Any, AnyCa
     return command.run(agent, rest.strip().rstrip("?").strip())
 
 
-def _without_waiting(coming: Coroutine[Any, Any, AnyCard], line: str, autoawait: bool) -> AnyCard:
+def _without_waiting(coming: Coroutine[Any, Any, AnyCard], line: str, shell: Shell) -> AnyCard:
     try:
         coming.send(None)
     except StopIteration as end:
         return end.value
     coming.close()
-    raise UsageError(
-        f"`%agent {line.strip() or 'status'}` has to wait for an answer, which it cannot here.",
-        "Write it on a line of its own." if autoawait else "Turn autoawait on: `%autoawait on`.",
-    )
+    raise cannot_wait(f"`%agent {line.strip() or 'status'}`", shell)
 
 
 def help_(_agent: KernelAgent, _rest: str) -> Card:

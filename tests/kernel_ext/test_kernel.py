@@ -277,7 +277,7 @@ def test_a_corrupt_record_is_named_with_its_line(agent, tmp_path):
     [
         ("%%agent", "nothing to do"),
         ("%%agent --modle x\nGo.", "Did you mean --model"),
-        ("x = 1\n%%agent\nGo.", "line 2"),
+        ("x = 1\n%%agent\nGo.", "first line of a cell"),
         ("%agent staus", "Did you mean status"),
         ("%agent config polcy ask", "Did you mean policy"),
         ("%agent config max_samples many", "max_samples"),

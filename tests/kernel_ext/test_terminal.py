@@ -188,3 +188,14 @@ def test_live_objects_are_looked_at_in_a_terminal(terminal):
     output = json.loads(server.requests[1])["input"][-1]["output"]
     assert "2 of" in output and "# the mean" in output and "1 of 2 rows match" in output
     assert "number of items" in output
+
+
+@pytest.mark.parametrize("setting", ["asyncio", "off", "trio"])
+def test_a_terminal_waits_for_agent_lines_and_cells_everywhere(terminal, tmp_path, setting):
+    ipython, _ = terminal('[[turn]]\n[[turn.response]]\nsay = "Hello."\n')
+    (tmp_path / "cell.ipy").write_text("%%agent\nHi.\n")
+    ipython.run(f"%autoawait {setting}")
+    for line in ("%agent models", "agent models", "%time %agent models", "x = %agent models"):
+        assert "lists 1" in ipython.run(line)
+    assert "lists 1" in ipython.run("get_ipython().run_line_magic('agent', 'models')")
+    assert "Hello." in ipython.run(f"%run {tmp_path}/cell.ipy")

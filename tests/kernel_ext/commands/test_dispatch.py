@@ -1,6 +1,8 @@
-"""`%agent` lines where nobody awaits them: in blocks, assignments, functions, other magics."""
+"""`%agent` lines where nobody awaits them, and where the cell waits for them."""
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 pytestmark = pytest.mark.kernel
 
@@ -19,17 +21,73 @@ def test_what_needs_no_wait_works_where_nobody_awaits_it(agent):
     assert "no turns yet" in kernel.run("get_ipython().run_line_magic('agent', 'history')").text
 
 
-@pytest.mark.parametrize("cell", ["if True:\n    %agent models", "x = %agent models"])
-def test_what_must_wait_says_where_to_write_it_and_loses_nothing(agent, cell):
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "x = 1\n%agent models",
+        "if True:\n    %agent models",
+        "for _ in range(1):\n    try:\n        %agent models\n    finally:\n        pass",
+        "async def ask():\n    %agent models\nawait ask()",
+        "agent models",
+        "await get_ipython().run_cell_magic('agent', 'models', None)",
+    ],
+)
+def test_a_line_is_waited_for_where_the_cell_can_wait(agent, cell):
+    kernel, _ = agent(SCRIPT)
+    assert "lists 1" in kernel.run(cell).text
+
+
+def test_a_turn_runs_in_a_block_and_its_output_is_captured(agent):
+    kernel, _ = agent(SCRIPT)
+    kernel.run("1 / 0")
+    ran = kernel.run(
+        "from IPython.utils.capture import capture_output\n"
+        "with capture_output() as out:\n    %agent fix"
+    )
+    assert ran.status == "ok" and not ran.text
+    assert "Hello." in kernel.run("out.show()").text
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [
+        ("def f():\n    %agent models\nf()", "nothing awaits this code"),
+        ("x = %agent models", "nothing awaits this code"),
+        ("get_ipython().run_line_magic('agent', 'models')", "nothing awaits this code"),
+        ("%%time\n%agent models", "nothing can wait within %%time"),
+        ("%%time\n%%agent\nHi.", "nothing can wait within %%time"),
+        ("%prun %agent models", "nothing can wait within %prun"),
+        ("%run lines.ipy", "nothing can wait within %run"),
+        ("%run cells.ipynb", "nothing can wait within %run"),
+    ],
+)
+def test_what_must_wait_says_why_it_cannot_and_loses_nothing(agent, tmp_path, cell, why):
+    cells = [new_code_cell(source) for source in ("ran = 1", "%agent history", "%%agent\nHi.")]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "cells.ipynb")
+    (tmp_path / "lines.ipy").write_text("%agent history\n%agent models\n")
     kernel, server = agent(SCRIPT)
     ran = kernel.run(cell)
-    assert ran.ename == "UsageError" and "Write it on a line of its own." in ran.traceback
-    assert not ran.text and not server.requests
-    assert "lists 1" in kernel.run("x = 1\n%agent models").text
+    assert ran.ename == "UsageError" and why in ran.traceback and "→" in ran.traceback
+    assert "lists 1" not in ran.text and not server.requests
+    assert ("no turns yet" in ran.text) == cell.startswith("%run")
+    assert "lists 1" in kernel.run("%agent models").text
 
 
-def test_without_autoawait_what_needs_no_wait_works(agent):
+@pytest.mark.parametrize("cell", ["%agent models", "%%agent\nHi."])
+def test_under_capture_the_reason_is_shown_all_the_same(agent, cell):
     kernel, _ = agent(SCRIPT)
-    kernel.run("%autoawait off")
-    assert "no turns yet" in kernel.run("%agent history").text
-    assert "%autoawait on" in kernel.run("%agent models").traceback
+    (shown,) = kernel.run(f"%%capture out\n{cell}").outputs
+    assert "nothing can wait within %%capture" in shown["evalue"]
+
+
+@pytest.mark.parametrize("setting", ["off", "sync", "trio"])
+def test_without_autoawait_what_needs_no_wait_works(agent, setting):
+    kernel, server = agent(SCRIPT)
+    kernel.run(f"%autoawait {setting}")
+    assert "no turns yet" in kernel.run("if True:\n    %agent history").text
+    for cell in ("%agent models", "%%agent\nHi."):
+        ran = kernel.run(cell)
+        assert ran.ename == "UsageError" and "Run `%autoawait asyncio` first" in ran.traceback
+    assert not server.requests
+    kernel.run("%autoawait asyncio")
+    assert "Hello." in kernel.run("%%agent\nHi.").text
