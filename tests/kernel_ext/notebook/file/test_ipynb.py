@@ -157,7 +157,7 @@ def edit_file(path, edits):
 
 # -- the notebooks at hand ----------------------------------------------------------------------
 
-PLACES = [*map(Path, site.getsitepackages()), Path(__file__).parents[3] / "notebooks"]
+PLACES = [*map(Path, site.getsitepackages()), Path(__file__).parents[4] / "notebooks"]
 AT_HAND = sorted(path for place in PLACES for path in place.rglob("*.ipynb"))
 
 
