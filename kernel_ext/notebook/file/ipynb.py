@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from ....agent.errors import UsageError
-from .scan import Layout, Located, locate, object_at
+from .scan import Layout, Located, locate
 
 CellKind = Literal["code", "markdown", "raw"]
 CELL_KINDS: tuple[CellKind, ...] = ("code", "markdown", "raw")
@@ -71,7 +71,6 @@ class Ipynb:
 
     nbformat: int
     nbformat_minor: int
-    language: str | None
     cells: tuple[Cell, ...]
     layout: Layout = field(repr=False)
     data: bytes = field(repr=False, compare=False)
@@ -129,7 +128,7 @@ def parse_ipynb(data: bytes, proven: bool = False) -> Ipynb:
     elif not _begins(body, layout.notebook, "cells", b"["):
         raise UsageError("It has no cells: a notebook has a list of them.")
     cells = _cells(body, layout, minor if major == MAJOR else 0)
-    return Ipynb(major, minor, _language(body, layout), cells, layout, data, body)
+    return Ipynb(major, minor, cells, layout, data, body)
 
 
 def _version(data: bytes, layout: Layout, key: str) -> int:
@@ -222,18 +221,6 @@ def _source(body: bytes, place: Located, at: int) -> str:
     if not all(isinstance(line, str) for line in lines):
         raise UsageError(f"Cell {at}'s source is neither text nor lines of text.")
     return "".join(lines)
-
-
-def _language(body: bytes, layout: Layout) -> str | None:
-    if not _begins(body, layout.notebook, "metadata", b"{"):
-        return None
-    parts = object_at(body, layout.notebook.members["metadata"].start)
-    for part, key in (("language_info", "name"), ("kernelspec", "language")):
-        said = _value(body, parts, part)
-        name = cast("dict[str, Any]", said).get(key) if isinstance(said, dict) else None
-        if isinstance(name, str):
-            return name
-    return None
 
 
 def _value(body: bytes, place: Located, key: str) -> Any:

@@ -82,14 +82,14 @@ def by_tokens(data: bytes) -> Layout:
     if data[start : start + 1] != b"{":
         raise _no_object(data, start)
     cells: list[Located] = []
-    notebook = object_at(data, start, cells)
+    notebook = _object_at(data, start, cells)
     rest = _spaces(data, notebook.end)
     if rest < len(data):
         raise _broken(data, rest, "something follows its end")
     return Layout(notebook, tuple(cells))
 
 
-def object_at(data: bytes, start: int, cells: list[Located] | None = None) -> Located:
+def _object_at(data: bytes, start: int, cells: list[Located] | None = None) -> Located:
     """The members of the object whose brace is at `start`. Raises UsageError.
 
     With `cells`, the object is a notebook's, and they are filled in on the way.
@@ -127,7 +127,7 @@ def _cells_end(data: bytes, at: int, cells: list[Located]) -> int:
         at = _spaces(data, at)
         if data[at : at + 1] != b"{":
             raise _broken(data, at, "a cell is no object")
-        cells.append(object_at(data, at))
+        cells.append(_object_at(data, at))
         end = cells[-1].end
         closed = _NEXT.match(data, end)
         if closed is None or closed[1] == b"}":

@@ -304,11 +304,9 @@ def test_a_write_that_fails_leaves_the_file_as_it_is(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_language_and_an_unknown_cell_are_told():
-    spec = {"kernelspec": {"name": "ir", "display_name": "R", "language": "R"}}
-    read = parse_ipynb(jupyters(three_cells(), metadata=spec))
-    assert (read.language, read.nbformat, read.nbformat_minor) == ("R", 4, 5)
-    assert parse_ipynb(GOOD).language is None
+def test_the_format_and_an_unknown_cell_are_told():
+    read = parse_ipynb(GOOD)
+    assert (read.nbformat, read.nbformat_minor) == (4, 5)
     for which in (3, -1, "gone"):
         with pytest.raises(UsageError):
             read.cell(which)
