@@ -79,13 +79,13 @@ async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
     except (AgentError, asyncio.CancelledError) as caught:
         error = caught
     except BaseException:  # a bug, or the host has left
-        session.close_open_calls()
+        session.journal.close_open_calls()
         raise
     try:
-        session.close_open_calls()
+        session.journal.close_open_calls()
         ended = _ended(session, tally, error)
-        session.record.append(EndedLine(**ended.model_dump(exclude={"event"})))
-        session.record.sync()
+        session.journal.write(EndedLine(**ended.model_dump(exclude={"event"})))
+        session.journal.record.sync()
     except RecordError as caught:
         error = error or caught
         ended = _ended(session, tally, error)
@@ -159,7 +159,7 @@ async def _attempt(
     started = time.monotonic()
     pending: list[Item] = []
     yield SampleStarted(sample=tally.samples, size=request.size)
-    async with aclosing(session.sample(request)) as parts:
+    async with aclosing(session.seams.sample(request)) as parts:
         async for part in parts:
             match part:
                 case Reasoning():  # kept with what follows it: alone, a server refuses it
@@ -168,7 +168,7 @@ async def _attempt(
                     done = (*pending, part)
                     pending.clear()
                     for item in done:  # all of them before a host may leave
-                        session.commit(item)
+                        session.journal.commit(item)
                     for item in done:
                         yield ItemDone(item=item)
                     for event in await _taken(part, calls, tally):
@@ -198,12 +198,10 @@ def _count(session: Session, tally: _Tally, usage: Usage | None, request: Reques
     if usage is None:
         return
     tally.usage += usage
+    session.journal.write(SampleLine(sample=tally.samples, usage=usage.model_dump()))
     conversation = session.conversation
-    conversation.usage += usage
-    conversation.last = usage
     counted = estimate(read_by_model(request.fields)) + conversation.history.tokens
     conversation.counted = Corrected(usage.input + usage.output, counted)
-    session.record.append(SampleLine(sample=tally.samples, usage=usage.model_dump()))
 
 
 def _ended(

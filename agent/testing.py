@@ -10,7 +10,7 @@ from .protocol.actions import Action, Verdict
 from .protocol.cells import CellRun, StreamOutput
 from .responses.request import Request
 from .responses.stream import SamplePart
-from .session import Approve, Sample
+from .seams import Approve, Sample
 from .tools.run_cell import RunCell, RunCode
 from .tools.tool import ToolCall
 

@@ -16,11 +16,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from inkernel.agent.config.settings import Settings
+from inkernel.agent.conversation.journal import Journal
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
+from inkernel.agent.conversation.state import Conversation
 from inkernel.agent.dispatch.from_code import AGENT_TOOLS, lend
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.providers.resolve import Target
+from inkernel.agent.seams import Seams
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
 from inkernel.agent.tools.tool import Tool, ToolCall
@@ -51,9 +54,8 @@ def session_in(folder: Path) -> Session:
     """A session with a record, and nothing else."""
     record = Record(folder / "session.jsonl")
     target = Target("none", "http://127.0.0.1:9/v1", "m")
-    return Session(
-        "s", Settings(), target, (), play([]), refuse, record=record, outputs=OutputStore(record)
-    )
+    seams, journal = Seams(play([]), refuse), Journal(record, Conversation())
+    return Session("s", Settings(), target, (), seams, journal, OutputStore(record))
 
 
 def main() -> None:
@@ -79,7 +81,7 @@ def main() -> None:
         with lend(session, tools, ToolCall("call_1")) as functions:
             took = median_ms(lambda: run(code, lent={AGENT_TOOLS: functions}), 9) - bare
         print(f"{CALLS} tool calls in one step: {took:.1f} ms (target {TARGET_MS})")
-        session.record.close()
+        session.journal.record.close()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from ..agent.errors import TurnInterrupted
 from ..agent.protocol.actions import Action, Verdict
-from ..agent.session import Approve
+from ..agent.seams import Approve
 from .execution.interrupts import Interruption, raised_by_sigint
 from .frontend import can_ask
 from .shell import Shell

@@ -11,17 +11,20 @@ from typing import Any
 import platformdirs
 
 from ..agent.config.settings import Chosen, Layer, Settings, choose, read_layers
+from ..agent.conversation.journal import Journal
 from ..agent.conversation.output_store import OutputStore
 from ..agent.conversation.record import Record
 from ..agent.conversation.resume import resume
 from ..agent.conversation.runs import RunLog
+from ..agent.conversation.state import Conversation
 from ..agent.errors import AuthError, TurnInterrupted, UsageError
 from ..agent.loop import turn
 from ..agent.protocol.events import Event, Usage
 from ..agent.protocol.record_lines import SessionLine
 from ..agent.responses.client import Client
 from ..agent.responses.request import Request, read_by_model
-from ..agent.session import Conversation, Session, conversation_of, new_session_id, record_path
+from ..agent.seams import Seams
+from ..agent.session import Session, new_session_id, record_path
 from ..agent.text.tokens import estimate
 from .approval import ask_person, nobody
 from .connections import UNASKED, Connections
@@ -129,15 +132,16 @@ class KernelAgent:
             settings=settings,
             target=client.target,
             tools=(),
-            sample=client.sample,
-            approve=nobody,
-            record=self._open_record(settings),
+            seams=Seams(
+                sample=client.sample,
+                approve=nobody,
+                aside=client.aside,
+                compact=client.compact,
+                environment=lambda: self._observer.environment(settings),
+                variables=lambda: self._observer.variables(self._conversation.told),
+            ),
+            journal=Journal(self._open_record(settings), self._conversation),
             outputs=self._open_outputs(settings),
-            conversation=self._conversation,
-            look=lambda: self._observer.environment(settings),
-            live=lambda: self._observer.variables(self._conversation.told),
-            aside=client.aside,
-            compact=client.compact,
         )
 
     def session_now(self) -> Session:
@@ -169,7 +173,7 @@ class KernelAgent:
         resumed, record = resume(path), Record(path)
         self.new()
         self._session_id = resumed.session
-        self._conversation = conversation_of(resumed)
+        self._conversation = resumed.conversation
         self._record = record
         runs = RunLog(resumed.runs, resumed.ended)
         self._outputs = OutputStore(self._record, resumed.outputs, runs)
@@ -177,7 +181,7 @@ class KernelAgent:
     def reread(self) -> None:
         """Have the conversation as the record tells it. Raises RecordError."""
         if self._record is not None:
-            self._conversation = conversation_of(resume(self._record.path))
+            self._conversation = resume(self._record.path).conversation
 
     # --- a turn -------------------------------------------------------------------------------
 
@@ -221,8 +225,7 @@ class KernelAgent:
         settings = self.choose(more).settings
         client = await self._connect(settings)
         view = view_for(self.shell, settings)
-        approve = ask_person(self.shell, interruption)
-        session = replace(self.session(settings, client), approve=approve)
+        session = self.session(settings, client)
         said = self._observer.prompt(text, settings, self._conversation.told)
         here = current_notebook(self.shell, said.seen.environment.notebook)
 
@@ -241,7 +244,9 @@ class KernelAgent:
             with OutputCapture(self.shell) as taps:
                 host = Host(self.shell, taps, interruption)
                 tools = tools_of_turn(host, session, here, hooks)
-                session = replace(session, tools=tools, show=show)
+                approve = ask_person(self.shell, interruption)
+                seams = replace(session.seams, approve=approve, show=show)
+                session = replace(session, tools=tools, seams=seams)
                 self.fields = session.fields()
                 async with contextlib.aclosing(turn(session, said)) as events:
                     async for event in events:

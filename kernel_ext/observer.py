@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..agent.config.settings import Settings
-from ..agent.context.changes import Environment, KnownContext, Snapshot
+from ..agent.context.changes import Environment, Snapshot
+from ..agent.conversation.state import KnownContext
 from ..agent.protocol.actions import MEANING
 from ..agent.protocol.cells import CellRun
 from ..agent.protocol.observed import UserCellRun, Variable, find_stale

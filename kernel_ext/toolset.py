@@ -3,8 +3,9 @@
 from functools import partial
 from typing import Any
 
+from ..agent.conversation.validity import validity
 from ..agent.dispatch.from_code import stubs
-from ..agent.session import Session, validity
+from ..agent.session import Session
 from ..agent.tools.output import output_tool
 from ..agent.tools.recall import recall_tool
 from ..agent.tools.run_cell import run_cell_tool
@@ -26,14 +27,14 @@ def tools_of_turn(
     """The tools of a turn. Their order never changes, for the prompt cache."""
     outputs, limit = session.outputs, session.settings.output_tokens
     names = partial(user_names, host.shell)
-    holds = partial(validity, session.conversation, outputs)
+    holds = partial(validity, session.conversation, outputs.runs)
     lent = (
         inspect_tool(names),
         *looking_tools(names),
         notebook_read_tool(here, limit, outputs.keep),
         notebook_edit_tool(here),
         output_tool(outputs, limit, lambda head: holds().hides(head)),
-        recall_tool(outputs, session.record, limit, holds),
+        recall_tool(outputs, session.journal.record, limit, holds),
     )
     runner = StepRunner(host, session, hooks, lent)
     return (

@@ -12,13 +12,16 @@ from hypothesis import HealthCheck, settings
 
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.context.changes import Environment
+from inkernel.agent.conversation.journal import Journal
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
+from inkernel.agent.conversation.state import Conversation
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.scripted.script import load_script
 from inkernel.agent.scripted.server import ScriptedServer
-from inkernel.agent.session import Approve, Sample, Session
+from inkernel.agent.seams import Approve, Sample, Seams
+from inkernel.agent.session import Session
 from inkernel.agent.testing import answer
 from inkernel.agent.tools.tool import Tool
 
@@ -91,9 +94,8 @@ def session_for(tmp_path: Path) -> Iterator[Callable[..., Session]]:
                 settings=Settings(**choices),
                 target=target or Target("fake", "http://127.0.0.1:9/v1", "fake-1"),
                 tools=tools,
-                sample=sample,
-                approve=approve or answer(Verdict(decision="deny", reason="nobody", by="nobody")),
-                record=record,
+                seams=Seams(sample, approve or answer(Verdict(decision="deny", reason="nobody"))),
+                journal=Journal(record, Conversation()),
                 outputs=OutputStore(record),
             )
 

@@ -26,7 +26,7 @@ ONLY_IN = {
 ROOMS = {
     "agent": (
         *("errors", "protocol", "text", "config", "providers", "conversation", "responses"),
-        *("tools", "permissions", "context", "session", "dispatch", "compaction", "loop"),
+        *("tools", "permissions", "context", "seams", "session", "dispatch", "compaction", "loop"),
         *("scripted", "testing", "__init__"),
     ),
     "widgets": ("state", "render", "views", "panels", "__init__"),
@@ -146,6 +146,13 @@ def test_widgets_know_the_protocol_alone(path: Path):
 @each(SOURCES)
 def test_a_room_imports_only_from_rooms_before_it(path: Path):
     assert not upward(path)
+
+
+def test_a_record_is_written_in_three_files():
+    """By the journal, with the history; by the output store; and its first line where it opens."""
+    writers = {name_of(path) for path in SOURCES if "record.append(" in path.read_text("utf-8")}
+    conversation = {"agent/conversation/journal.py", "agent/conversation/output_store.py"}
+    assert writers == {*conversation, "kernel_ext/host.py"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -8,19 +8,20 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Literal
 
-from ..conversation.history import Entry
-from ..conversation.notes import NOT_NOTED, Noted, Notes
-from ..errors import ContextLengthError, ModelError
+from ..conversation.history import Entry, OpaqueStart
+from ..conversation.notes import NOT_NOTED, Noted
+from ..conversation.state import Conversation
+from ..errors import ContextLengthError
 from ..protocol.events import Compacted, Compacting, Event, Notice
-from ..protocol.observed import Variable
-from ..protocol.record_lines import NotesLine
-from ..responses.provider_compaction import Sealed, latest_seal
-from ..responses.request import Request, read_by_model
-from ..session import Conversation, Session, validity
+from ..responses.provider_compaction import Sealed
+from ..responses.request import read_by_model
+from ..session import Session
 from ..text.tokens import estimate
 from .budget import Why, WindowBudget, budget_or_size, full_share, target, window_budget
+from .inputs import compaction_input
 from .note_taking import look_ahead, prepared_notes, ready_notes, take_notes
-from .shorten import CompactedWindow, CompactionInput, shorten
+from .provider import ask_provider, prune
+from .shorten import CompactedWindow, shorten
 
 RETRY_SHARE = 0.05
 """Part of the window that must come before another compaction is tried that was in vain."""
@@ -43,7 +44,7 @@ async def make_room(session: Session, fields: bytes) -> AsyncGenerator[Event]:
             f" the window of {session.target.model} has {room.window:,}.",
             "Choose a model with a larger window, or say how large: `%agent config window N`.",
         )
-    _prune(session, room)
+    prune(session, room)
     conversation = session.conversation
     if (
         conversation.history.tokens >= room.holds(full_share(session))
@@ -78,34 +79,6 @@ async def overflowed(
         raise error
 
 
-def _prune(session: Session, room: WindowBudget) -> None:
-    """After the server compacted within a response: what it stands for need not be sent again."""
-    history = session.conversation.history
-    at = latest_seal(history.entries, history.seal.count if history.seal else 0)
-    if at is None:
-        return
-    local = history.local[: at - len(history.entries)]
-    done = shorten(
-        local, compaction_input(session), target(session, room, "full"), session.outputs.keep
-    )
-    session.seal(history.entries[at:], 1, "server", done.entries, done.digest)
-
-
-def compaction_input(session: Session, notes: Notes | None = None) -> CompactionInput:
-    """What is known beside the window, for a digest. Tells no one."""
-    conversation = session.conversation
-    live = session.live() if session.live else conversation.told.names
-    return CompactionInput(
-        validity=validity(conversation, session.outputs),
-        turn=conversation.turns,
-        turns=conversation.heads,
-        facts=conversation.told.facts,
-        names=[seen.line for seen in live.values() if isinstance(seen, Variable)],
-        notes=notes,
-        digest=conversation.digest,
-    )
-
-
 async def compact_now(session: Session, fields: bytes) -> AsyncGenerator[Event]:
     """Make the window shorter because the person asks for it."""
     async for event in _compact(session, fields, budget_or_size(session, fields), "asked"):
@@ -137,14 +110,15 @@ async def _compact(
     before = conversation.size(room.fixed)
     yield Compacting(tokens=before, window=room.window, overflow=why == "overflow")
     goal = target(session, room, why)
-    sealed, failed = await _sealed(session, fields)
+    sealed, failed = await ask_provider(session, fields)
     noted = NOT_NOTED if sealed else await _notes_for(session, fields, room, goal)
     about = compaction_input(session, noted.notes)
     done = shorten(conversation.history.local, about, goal, session.outputs.keep)
     shorter = sealed is not None or done.tokens < conversation.history.tokens * WORTHWHILE_SHARE
     if sealed:
         entries = [Entry(item, conversation.turns, None, "digest") for item in sealed.items]
-        session.seal(entries, len(entries), why, done.entries, done.digest)
+        opaque = OpaqueStart(session.target.provider, len(entries), done.entries)
+        session.journal.rewrite(entries, why, done.digest, opaque)
     elif shorter:
         _replace_window(session, done, why)
     after = conversation.size(room.fixed)
@@ -174,21 +148,6 @@ async def _compact(
         )
 
 
-async def _sealed(session: Session, fields: bytes) -> tuple[Sealed | None, str]:
-    """The provider's own compaction, where it is wanted and can be had; else why not."""
-    asked = session.settings.compaction == "provider"
-    if not asked or session.compact is None or not session.target.traits.compact:
-        return None, ""
-    try:
-        conversation = session.conversation
-        sealed = await session.compact(Request.of(fields, conversation.history.wire))
-        conversation.usage += sealed.usage
-        session.record.append(NotesLine(usage=sealed.usage.model_dump()))
-        return sealed, ""
-    except ModelError as error:
-        return None, f"The provider's compaction failed, so ours took its place: {error.message}"
-
-
 def _what(sealed: Sealed | None, done: CompactedWindow, shorter: bool) -> str:
     if sealed:
         return "the provider's compaction; ours is kept beside it"
@@ -198,9 +157,9 @@ def _what(sealed: Sealed | None, done: CompactedWindow, shorter: bool) -> str:
 def _replace_window(session: Session, done: CompactedWindow, why: Why) -> None:
     """Have the shorter window, and know the names as its digest tells them."""
     conversation = session.conversation
-    session.rewrite(done.entries, why, done.digest)
-    if session.live:
-        session.know(replace(conversation.told, names=session.live()))
+    session.journal.rewrite(done.entries, why, done.digest)
+    if variables := session.seams.variables:
+        session.journal.know(replace(conversation.told, names=variables()))
 
 
 async def _notes_for(session: Session, fields: bytes, room: WindowBudget, goal: int) -> Noted:

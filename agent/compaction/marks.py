@@ -11,13 +11,14 @@ from ..conversation.digest import Digest, edited_digest
 from ..conversation.history import Entry
 from ..conversation.references import HANDLE, HandleRange, HandleReference, parse_reference
 from ..conversation.runs import RunSummary, TurnHead, turns_named
+from ..conversation.validity import validity
 from ..errors import UsageError
 from ..protocol.items import Message, message, text_part
 from ..protocol.observed import Variable
 from ..protocol.record_lines import MarkLine, RewindLine
-from ..session import Session, validity
+from ..session import Session
 from .budget import target_of
-from .compact import compaction_input
+from .inputs import compaction_input
 from .shorten import rebuild
 
 
@@ -88,7 +89,7 @@ def conceal(session: Session, fields: bytes) -> None:
     digest = conversation.digest and _without(conversation.digest, turns, handles)
     done = rebuild(kept, replace(about, digest=digest), target_of(session, fields))
     if len(kept) < len(conversation.history.local) or (digest and done.digest.text != digest.text):
-        session.rewrite(done.entries, "hidden", done.digest)
+        session.journal.rewrite(done.entries, "hidden", done.digest)
 
 
 def show(session: Session, cells: Named) -> None:
@@ -97,11 +98,11 @@ def show(session: Session, cells: Named) -> None:
     turns = {head.turn for head in cells.turns}
     runs = session.outputs.runs
     heads = [head for head in runs.heads if head.by == "agent" and head.turn in turns]
-    holds = validity(session.conversation, session.outputs)
+    holds = validity(session.conversation, session.outputs.runs)
     for head in (*cells.runs, *heads):
         run = session.outputs.run(head.handle)
         item = told_again(head, run, holds.after(head.handle))
-        session.commit(item, "cells", head.handle)
+        session.journal.commit(item, "cells", head.handle)
 
 
 def edit(session: Session, text: str) -> Digest:
@@ -116,7 +117,7 @@ def edit(session: Session, text: str) -> Digest:
         else entry
         for entry in conversation.history.local
     ]
-    session.rewrite(entries, "edited", digest)
+    session.journal.rewrite(entries, "edited", digest)
     return digest
 
 
@@ -131,8 +132,8 @@ def go_back(session: Session, cells: Named) -> TurnHead:
             "Name the cell that said something to it, or `turn 3`.",
         )
     turn = cells.turns[-1]
-    session.close_open_calls()
-    session.record.append(RewindLine(turn=turn.turn))
+    session.journal.close_open_calls()
+    session.journal.write(RewindLine(turn=turn.turn))
     return turn
 
 
@@ -140,14 +141,12 @@ def forget_names(session: Session, names: Iterable[str]) -> None:
     """What the model knows of these no longer holds: the next turn tells what became of them."""
     told = session.conversation.told
     unknown = {name: Variable(name, "", "undone:") for name in names}
-    session.know(replace(told, names={**told.names, **unknown}))
+    session.journal.know(replace(told, names={**told.names, **unknown}))
 
 
 def _mark(session: Session, cells: Named, mark: str) -> None:
-    conversation = session.conversation
     for key in cells.keys:
-        session.record.append(MarkLine(mark=mark, key=key))
-        conversation.marks = conversation.marks.marked(mark, key)
+        session.journal.write(MarkLine(mark=mark, key=key))
     session.outputs.runs.together.clear()
 
 

@@ -9,13 +9,15 @@ from importlib.resources import files
 
 from ..conversation.history import Entry
 from ..conversation.notes import MAX_NOTE_WORDS, Noted, Notes, Preparation, read_notes
+from ..conversation.state import Conversation
 from ..errors import ModelError
 from ..protocol.events import Usage
 from ..protocol.items import Item, Message, message, text_part
 from ..protocol.record_lines import NotesLine
 from ..responses.request import Request
 from ..responses.stream import ResponseDone
-from ..session import Conversation, Sample, Session
+from ..seams import Sample
+from ..session import Session
 from ..text.tokens import estimate
 from .budget import NOTES_SHARE, WindowBudget, full_share, window_budget
 from .units import tokens_of, units_of
@@ -28,7 +30,7 @@ def look_ahead(session: Session, fields: bytes) -> None:
     """Begin to make notes for the next compaction, when it is near and they are not being made."""
     conversation, room = session.conversation, window_budget(session, fields)
     near = room and conversation.history.tokens >= room.holds(full_share(session) * NOTES_SHARE)
-    ours = session.settings.compaction == "cells" and session.aside is not None
+    ours = session.settings.compaction == "cells" and session.seams.aside is not None
     if room is None or not near or not ours:
         return
     if conversation.preparing and conversation.preparing.rewrites == conversation.history.rewrites:
@@ -57,10 +59,10 @@ async def take_notes(session: Session, fields: bytes, room: WindowBudget) -> Not
     items = bytearray(b",".join([*(entry.item.wire for entry in entries), asking().wire]))
     notes, usage = None, Usage()
     if entries:
-        notes, usage = await _ask(session.aside or session.sample, Request.of(fields, items))
-    conversation.usage += usage
+        sample = session.seams.aside or session.seams.sample
+        notes, usage = await _ask(sample, Request.of(fields, items))
     told = notes and notes.model_dump()
-    session.record.append(NotesLine(entries=len(entries), usage=usage.model_dump(), notes=told))
+    session.journal.write(NotesLine(entries=len(entries), usage=usage.model_dump(), notes=told))
     return Noted(notes, usage)
 
 

@@ -7,15 +7,15 @@ told again. Knows neither the shell that takes the snapshot nor the conversation
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 from ..config.project import Doc
 from ..conversation.output_store import KeptRun
+from ..conversation.state import KnownContext, ToldName
 from ..protocol.items import Message, message, text_part
 from ..protocol.observed import Stale, UserCellRun, Variable
-from ..protocol.record_lines import ToldLine
 from .cells import HiddenRuns, tell_cells
-from .variables import ToldName, name_digest, tell_names
+from .variables import tell_names
 
 ContextKind = Literal["instructions", "place", "cells", "names"]
 
@@ -49,49 +49,6 @@ class Snapshot:
     cells: tuple[UserCellRun, ...] = ()
     last: int = 0
     stale: Stale = ()
-
-
-@dataclass(frozen=True, slots=True)
-class KnownContext:
-    """What the model knows of all this."""
-
-    facts: Mapping[str, str] = field(default_factory=dict[str, str])
-    docs: tuple[str, ...] = ()
-    kernel: str = ""
-    names: Mapping[str, ToldName] = field(default_factory=dict[str, ToldName])
-    run: int = 0
-    stale: tuple[str, ...] = ()
-
-    def changes(self, later: "KnownContext") -> ToldLine:
-        """What `later` knows besides, for the record: of names only those that differ."""
-        new = {
-            name: name_digest(seen)
-            for name, seen in later.names.items()
-            if self.names.get(name) is not seen
-        }
-        return ToldLine(
-            facts=later.facts,
-            docs=later.docs,
-            kernel=later.kernel,
-            names=new,
-            gone=[name for name in self.names if name not in later.names],
-            run=later.run,
-            stale=later.stale,
-        )
-
-    def changed_by(self, line: ToldLine) -> Self:
-        """The reverse: what is known after a line that `changes` made."""
-        gone = set(line.gone)
-        kept = {name: digest for name, digest in self.names.items() if name not in gone}
-        return replace(
-            self,
-            facts=dict(line.facts),
-            docs=tuple(line.docs),
-            kernel=line.kernel,
-            names={**kept, **line.names},
-            run=line.run,
-            stale=tuple(line.stale),
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,12 @@
 """The text for the model about live variables: new, rebound, changed or gone. Pure."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ..conversation.state import ToldName, name_digest
 from ..protocol.observed import Variable
 from ..text.tokens import estimate
 
 NEW_KERNEL = "This is a new kernel: of the earlier variables nothing is left but what is listed."
-
-
-ToldName = Variable | str
-"""A variable that the model knows. Read back from a record, it is the digest of its line."""
-
-
-def name_digest(told: ToldName) -> str:
-    """The digest of a known variable, for the record."""
-    if isinstance(told, str):
-        return told
-    return hashlib.blake2b(told.line.encode(errors="replace"), digest_size=6).hexdigest()
 
 
 def tell_names(

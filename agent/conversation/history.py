@@ -40,6 +40,18 @@ Numbered = tuple[int, Entry]
 
 
 @dataclass(frozen=True, slots=True)
+class OpaqueStart:
+    """Of a new window, the first `count` entries can only be read by the provider `by`.
+
+    `local`: the entries that those stand for, kept beside them.
+    """
+
+    by: str
+    count: int
+    local: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
 class OpaquePrefix:
     """Only the provider `by` can read the first `count` entries. Others get `local`."""
 
@@ -70,16 +82,9 @@ class History:
         return self.made - 1
 
     def rewrite(
-        self,
-        entries: Sequence[Entry],
-        by: str = "",
-        count: int = 0,
-        local: Sequence[Entry] = (),
+        self, entries: Sequence[Entry], opaque: OpaqueStart | None = None
     ) -> list[Numbered]:
-        """Replace the window with these. Old entries keep their numbers. Returns the new ones.
-
-        `by`: the only provider that can read the first `count`. `local` then replaces those.
-        """
+        """Replace the window with these. Old entries keep their numbers. Returns the new ones."""
         numbers = {id(entry): n for n, entry in zip(self.numbers, self.entries, strict=True)}
         numbers |= {id(entry): n for n, entry in (self.seal.local if self.seal else ())}
         new: list[Numbered] = []
@@ -91,7 +96,8 @@ class History:
             return n, entry
 
         window = [numbered(entry) for entry in entries]
-        self.seal = OpaquePrefix(by, count, tuple(map(numbered, local))) if by else None
+        local = tuple(map(numbered, opaque.local)) if opaque else ()
+        self.seal = OpaquePrefix(opaque.by, opaque.count, local) if opaque else None
         self.rewrites += 1
         self._begin(window)
         return new

@@ -5,17 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..protocol.events import Usage
 from ..protocol.items import FunctionCallOutput, Item, Message, Reasoning
 from ..protocol.record_lines import (
     CellRunLine,
     ItemLine,
-    MarkLine,
-    NotesLine,
     OutputLine,
     RecordLine,
     RewindLine,
-    SampleLine,
     SessionLine,
     SupersededLine,
     ToldLine,
@@ -25,28 +21,20 @@ from ..protocol.record_lines import (
 from .digest import Digest
 from .history import Entry, History, Numbered, OpaquePrefix
 from .record import BAD_LINE, bad_line, read_lines
-from .runs import NO_MARKS, Marks, RunSummary, TurnHead, first_line, head_of
+from .runs import RunSummary, head_of
+from .state import Conversation
 
 
 @dataclass(slots=True)
 class Resumed:
-    """What a session needs to go on. `told`: the lines of kind `told`, in order.
+    """All that a session needs to go on. Calls that a crash left open have no output yet.
 
     `outputs`: the byte at which the line of each handle begins; `runs`: the heads of those that are
-    runs, and `ended`: handles whose place a hidden run took. Calls that a crash left open are
-    `history.open_calls`.
+    runs, and `ended`: handles whose place a hidden run took.
     """
 
     session: str
-    history: History = field(default_factory=History)
-    turns: int = 0
-    heads: list[TurnHead] = field(default_factory=list[TurnHead])
-    cell: str | None = None
-    told: list[ToldLine] = field(default_factory=list[ToldLine])
-    usage: Usage = field(default_factory=Usage)
-    last: Usage | None = None
-    digest: Digest | None = None
-    marks: Marks = NO_MARKS
+    conversation: Conversation = field(default_factory=Conversation)
     outputs: dict[str, int] = field(default_factory=dict[str, int])
     runs: list[RunSummary] = field(default_factory=list[RunSummary])
     ended: list[str] = field(default_factory=list[str])
@@ -80,6 +68,7 @@ class _Replay:
     def __init__(self, session: str) -> None:
         self.resumed = Resumed(session)
         self._lines: dict[int, tuple[ItemLine, str | None]] = {}
+        self._told: list[ToldLine] = []
         self._digest: Mapping[str, Any] | None = None
         self.window: list[int] = []
         self._seal: _Sealed | None = None
@@ -92,18 +81,25 @@ class _Replay:
         match line:
             case ItemLine():
                 self._item(line)
-            case TurnLine():
-                self._turn(line)
             case ToldLine():
-                resumed.told.append(line)
-            case SampleLine() | NotesLine():
-                self._usage(line)
+                self._told.append(line)
+            case WindowLine():
+                self.window = _numbers(line.entries)
+                sealed = (line.sealed or 0, _numbers(line.local or ()))
+                self._seal = _Sealed(line.by, *sealed) if line.by else None
+                self._digest = line.digest
             case OutputLine() | CellRunLine() if line.handle:
                 resumed.outputs[line.handle] = at
                 if isinstance(line, CellRunLine):
                     resumed.runs.append(head_of(line))
+            case SupersededLine():
+                resumed.ended.append(line.handle)
+            case SessionLine():
+                resumed.session = line.session
+            case RewindLine():
+                self._rewind(self._marks[line.turn])
             case _:
-                self._changed(line)
+                self._follow(line)
 
     def finish(self) -> Resumed:
         """All that was read."""
@@ -113,9 +109,12 @@ class _Replay:
             count = self._seal.count
             seal = OpaquePrefix(self._seal.by, count, tuple(self._numbered(self._seal.local)))
         window = [*numbered[:count], *_sendable(numbered[count:])]
-        self.resumed.history = History(window, self._made, seal)
+        conversation = self.resumed.conversation
+        conversation.history = History(window, self._made, seal)
+        for line in self._told:
+            conversation.told = conversation.told.changed_by(line)
         if self._digest:
-            self.resumed.digest = Digest.model_validate(self._digest)
+            conversation.digest = Digest.model_validate(self._digest)
         return self.resumed
 
     def _numbered(self, numbers: list[int]) -> list[Numbered]:
@@ -123,55 +122,30 @@ class _Replay:
 
     def _item(self, line: ItemLine) -> None:
         n = self._made if line.n is None else line.n
-        self._lines[n] = (line, line.cell if line.cell != "" else self.resumed.cell)
+        self._lines[n] = (line, line.cell if line.cell != "" else self.resumed.conversation.cell)
         self._made = n + 1
         if not line.apart:
             self.window.append(n)
 
-    def _turn(self, line: TurnLine) -> None:
-        resumed = self.resumed
-        self._marks[line.turn] = _Mark(
-            self.window,
-            len(self.window),
-            self._seal,
-            len(resumed.told),
-            len(resumed.heads),
-            resumed.cell,
-            self._digest,
-        )
-        resumed.turns, resumed.cell = line.turn, line.cell
-        resumed.heads.append(TurnHead(line.turn, first_line(line.said), line.cell, line.count))
-
-    def _usage(self, line: SampleLine | NotesLine) -> None:
-        used = Usage(**line.usage)
-        self.resumed.usage += used
-        if isinstance(line, SampleLine):
-            self.resumed.last = used
-
-    def _changed(self, line: RecordLine) -> None:
-        resumed = self.resumed
-        match line:
-            case WindowLine():
-                self.window = _numbers(line.entries)
-                sealed = (line.sealed or 0, _numbers(line.local or ()))
-                self._seal = _Sealed(line.by, *sealed) if line.by else None
-                self._digest = line.digest
-            case RewindLine():
-                self._rewind(self._marks[line.turn])
-            case MarkLine():
-                resumed.marks = resumed.marks.marked(line.mark, line.key)
-            case SupersededLine():
-                resumed.ended.append(line.handle)
-            case SessionLine():
-                resumed.session = line.session
-            case _:
-                pass
+    def _follow(self, line: RecordLine) -> None:
+        conversation = self.resumed.conversation
+        if isinstance(line, TurnLine):
+            self._marks[line.turn] = _Mark(
+                self.window,
+                len(self.window),
+                self._seal,
+                len(self._told),
+                len(conversation.heads),
+                conversation.cell,
+                self._digest,
+            )
+        conversation.follow(line)
 
     def _rewind(self, mark: _Mark) -> None:
-        resumed = self.resumed
+        conversation = self.resumed.conversation
         self.window, self._seal = mark.window[: mark.length], mark.seal
-        del resumed.told[mark.told :], resumed.heads[mark.heads :]
-        resumed.cell, resumed.last, self._digest = mark.cell, None, mark.digest
+        del self._told[mark.told :], conversation.heads[mark.heads :]
+        conversation.cell, conversation.last, self._digest = mark.cell, None, mark.digest
 
 
 def resume(path: Path) -> Resumed:

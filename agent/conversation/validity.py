@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .runs import HIDDEN, NO_MARKS, Marks, RunLog, RunSummary
+from .runs import HIDDEN, NO_MARKS, Marks, RunLog, RunSummary, superseded_turns
+from .state import Conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,13 @@ class Validity:
     def pins(self, head: RunSummary) -> bool:
         """True if the person pinned that run, and it is the latest of its cell."""
         return head.key in self.marks.pinned and not self.runs.superseded_by(head.handle)
+
+
+def validity(conversation: Conversation, runs: RunLog) -> Validity:
+    """What of the runs so far still holds. Stale runs are those seen to be so in this kernel."""
+    labels = {label for label, _ in conversation.stale}
+    heads, kernel = runs.heads if labels else (), conversation.told.kernel
+    stale = (it.handle for it in heads if it.kernel == kernel and it.label in labels)
+    return Validity(
+        runs, conversation.marks, frozenset(stale), superseded_turns(conversation.heads)
+    )

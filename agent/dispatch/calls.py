@@ -83,7 +83,7 @@ class Calls:
 
     def _commit(self, call: PendingCall, output: ToolOutput) -> ToolEnded:
         call_id = call.item.call_id
-        self.session.commit(call_output(call_id, output.parts), run=output.run)
+        self.session.journal.commit(call_output(call_id, output.parts), run=output.run)
         return call.gated.ended(output) if call.gated else tool_ended(call_id, output)
 
 
@@ -107,5 +107,5 @@ def _read(session: Session, item: FunctionCall) -> PendingCall:
     arguments = read_arguments(tool, item)
     if isinstance(arguments, ToolOutput):
         return PendingCall(item, None, arguments)
-    call = ToolCall(item.call_id, session.show)
+    call = ToolCall(item.call_id, session.seams.show)
     return PendingCall(item, GatedCall(session, call, tool, arguments))

@@ -56,7 +56,7 @@ class _Lender:
             status=output.status,
             text=output.text,
         )
-        self.session.record.append(line)
+        self.session.journal.write(line)
         if isinstance(gated, ToolOutput) or gated.action.reads_only:
             call.show(ToolCalled(call_id=self.step.id, name=tool.name, status=output.status))
         else:

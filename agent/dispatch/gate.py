@@ -43,9 +43,9 @@ class GatedCall:
             yield ApprovalNeeded(
                 call_id=call_id, reason=verdict.reason, name=name, arguments=arguments
             )
-            verdict = await self.session.approve(self.action, verdict)
+            verdict = await self.session.seams.approve(self.action, verdict)
         line = VerdictLine(call_id=call_id, tool=name, **verdict.model_dump())
-        self.session.record.append(line)
+        self.session.journal.write(line)
         self.verdict = verdict
         yield VerdictGiven(call_id=call_id, verdict=verdict)
         if verdict.decision == "allow":

@@ -28,7 +28,7 @@ from inkernel.agent.session import Session
 
 from .cells_made import a_cell
 from .growth import CELLS
-from .player import Hands, Seams, Teller, session_in
+from .player import Actors, Hands, Teller, session_in
 from .story import Cell, Turn
 
 WINDOW, BLOCK = 32_000, 128
@@ -75,11 +75,11 @@ async def _measure(folder: Path, count: int, transport: Way, background: bool) -
         settings = Settings(window=WINDOW, transport=transport)
         target = Target("fake", server.base_url, "scripted", traits=traits)
         client = Client(target, settings)
-        seams = Seams(client.sample, client.aside if background else None, hands)
-        session = session_in(folder, target, settings, seams, names)
+        actors = Actors(client.sample, client.aside if background else None, hands)
+        session = session_in(folder, target, settings, actors, names)
         compactions = await _told(session, Teller(session, names, hands), story)
         await client.close()
-    session.record.close()
+    session.journal.record.close()
     return {"transport": transport, "background": background, **_reckoned(session, compactions)}
 
 
@@ -98,7 +98,7 @@ def _reckoned(session: Session, compactions: Sequence[Compacted]) -> dict[str, A
     read = uncached = least = before = 0
     fresh = True
     head = _head(session) // BLOCK * BLOCK
-    for line in session.record.path.read_bytes().splitlines():
+    for line in session.journal.record.path.read_bytes().splitlines():
         value = loads(line)
         if value["kind"] == "window":
             fresh = True

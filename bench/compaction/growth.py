@@ -56,11 +56,11 @@ async def _measure(folder: Path, turns: int) -> dict[str, Any]:
         seconds.append(told.seconds)
         compacted += [(number, it.before, it.after) for it in told.compactions]
     searches = await _searches(session)
-    session.record.close()
+    session.journal.record.close()
     began = time.perf_counter()
-    found = resume(session.record.path)
+    found = resume(session.journal.record.path)
     took = time.perf_counter() - began
-    assert bytes(found.history.wire) == bytes(session.conversation.history.wire)
+    assert bytes(found.conversation.history.wire) == bytes(session.conversation.history.wire)
     digest = session.conversation.digest
     return {
         "turns": turns,
@@ -72,7 +72,7 @@ async def _measure(folder: Path, turns: int) -> dict[str, Any]:
         "digest bytes": len(digest.text) if digest else 0,
         "search ms": searches,
         "resume s": took,
-        "record MB": session.record.path.stat().st_size / 1e6,
+        "record MB": session.journal.record.path.stat().st_size / 1e6,
         "names": len(names),
     }
 

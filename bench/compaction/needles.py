@@ -80,7 +80,7 @@ async def _measure(folder: Path) -> dict[str, Any]:
     teller = Teller(session, names, model)
     compactions = [it for turn in story.turns for it in (await teller.tell(turn)).compactions]
     fixed = estimate(session.fields())
-    entries = list(appended(session.record.path))
+    entries = list(appended(session.journal.record.path))
     windows = {
         "ours": session.conversation.history.entries,
         "codex": codex_way(entries, WINDOW, fixed),
@@ -88,7 +88,7 @@ async def _measure(folder: Path) -> dict[str, Any]:
     }
     texts = {way: text_of(kept) for way, kept in windows.items()}
     found = [await _found(needle, session, texts) for needle in story.needles]
-    session.record.close()
+    session.journal.record.close()
     return {
         "cells": story.cells,
         "window": WINDOW,

@@ -17,9 +17,11 @@ from typing import Any
 
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.context.changes import Environment, Snapshot
+from inkernel.agent.conversation.journal import Journal
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
-from inkernel.agent.conversation.validity import Validity
+from inkernel.agent.conversation.state import Conversation
+from inkernel.agent.conversation.validity import Validity, validity
 from inkernel.agent.loop import turn as run_turn
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.cells import CellRun
@@ -31,7 +33,8 @@ from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.request import Request
 from inkernel.agent.responses.stream import ResponseDone, SamplePart
-from inkernel.agent.session import Conversation, Prompt, Sample, Session, validity
+from inkernel.agent.seams import Sample, Seams
+from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import answer
 from inkernel.agent.text.images import image_tokens
 from inkernel.agent.text.tokens import estimate
@@ -194,7 +197,7 @@ class Teller:
 
 
 @dataclass(frozen=True)
-class Seams:
+class Actors:
     """The model, for the conversation and beside it, and the runner of code."""
 
     sample: Sample
@@ -203,7 +206,7 @@ class Seams:
 
 
 def session_in(
-    folder: Path, target: Target, settings: Settings, seams: Seams, names: dict[str, Variable]
+    folder: Path, target: Target, settings: Settings, actors: Actors, names: dict[str, Variable]
 ) -> Session:
     """A session with a kernel's tools and its record in `folder`. `names`: changed as it plays."""
     record = Record(folder / "session.jsonl")
@@ -213,22 +216,23 @@ def session_in(
         id=SESSION,
         settings=settings,
         target=target,
-        tools=tools(record, outputs, conversation, seams.hands),
-        sample=seams.sample,
-        approve=answer(Verdict(decision="deny", reason="nobody", by="nobody")),
-        record=record,
+        tools=tools(record, outputs, conversation, actors.hands),
+        seams=Seams(
+            actors.sample,
+            answer(Verdict(decision="deny", reason="nobody")),
+            aside=actors.aside,
+            variables=lambda: dict(names),
+        ),
+        journal=Journal(record, conversation),
         outputs=outputs,
-        conversation=conversation,
-        live=lambda: dict(names),
-        aside=seams.aside,
     )
 
 
 def played(folder: Path, model: Model, window: int, names: dict[str, Variable]) -> Session:
     """A session with a played model, which gets requests for notes in the background."""
     target = Target("fake", "http://127.0.0.1:9/v1", "fake-1")
-    seams = Seams(model.sample, model.sample, model)
-    return session_in(folder, target, Settings(window=window), seams, names)
+    actors = Actors(model.sample, model.sample, model)
+    return session_in(folder, target, Settings(window=window), actors, names)
 
 
 def tools(
@@ -237,7 +241,7 @@ def tools(
     """Those of a kernel."""
 
     def holds() -> Validity:
-        return validity(conversation, outputs)
+        return validity(conversation, outputs.runs)
 
     return (
         run_cell_tool(hands.run_code, OUTPUT_TOKENS, outputs),

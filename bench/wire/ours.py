@@ -18,8 +18,10 @@ from pydantic import BaseModel
 
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.context.changes import Environment, Snapshot
+from inkernel.agent.conversation.journal import Journal
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
+from inkernel.agent.conversation.state import Conversation
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.cells import CellRun
@@ -28,6 +30,7 @@ from inkernel.agent.providers.pricing import preload
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.client import Client
 from inkernel.agent.responses.request import Request
+from inkernel.agent.seams import Seams
 from inkernel.agent.session import Prompt, Session, new_session_id
 from inkernel.agent.testing import answer
 from inkernel.agent.tools.output import output_tool
@@ -86,9 +89,8 @@ async def session_for(job: Job, taken: Taken, folder: Path) -> AsyncGenerator[Se
             settings=settings,
             target=client.target,
             tools=tools(taken, outputs),
-            sample=client.sample,
-            approve=answer(Verdict(decision="deny", reason="nobody", by="nobody")),
-            record=record,
+            seams=Seams(client.sample, answer(Verdict(decision="deny", reason="nobody"))),
+            journal=Journal(record, Conversation()),
             outputs=outputs,
         )
     finally:
@@ -123,7 +125,7 @@ async def read(job: Job, folder: Path) -> dict[str, Any]:
         request = Request.of(session.fields(), session.conversation.history.wire)
         for _ in range(2):
             started = time.perf_counter()
-            async with aclosing(session.sample(request)) as parts:
+            async with aclosing(session.seams.sample(request)) as parts:
                 async for _part in parts:
                     pass
             took = time.perf_counter() - started

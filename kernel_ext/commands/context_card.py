@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from ...agent.conversation.history import Entry, item_tokens
 from ...agent.conversation.runs import TurnHead
-from ...agent.conversation.validity import Validity
+from ...agent.conversation.validity import Validity, validity
 from ...agent.protocol.items import FunctionCallOutput
 from ...agent.responses.request import read_by_model
-from ...agent.session import Session, validity
+from ...agent.session import Session
 from ...agent.text.tokens import Counter, estimate
 from ...widgets.panels.context_card import ENTRY_KINDS, CellRow, ContextCard
 
@@ -38,7 +38,7 @@ def context_card(
         kinds[entry.kind] += counting.of(entry)
         if entry.kind in ("cells", "said", "model", "output"):
             cells.setdefault(_cell_of(entry), []).append(entry)
-    last, holds = conversation.last, validity(conversation, session.outputs)
+    last, holds = conversation.last, validity(conversation, session.outputs.runs)
     counts = {head.turn: head for head in conversation.heads}
     rows = (_row(entries, holds, counts, counting) for entries in cells.values())
     return ContextCard(

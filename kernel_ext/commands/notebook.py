@@ -30,7 +30,7 @@ EXPLAIN = (
 async def keep(agent: KernelAgent, rest: str) -> Card:
     """Insert the cells, or put the code into a new one."""
     session = agent.session_now()
-    turn = last_turn(session.record.path)
+    turn = last_turn(session.journal.record.path)
     if turn is None:
         raise UsageError("There is no turn to keep yet.", "It begins with the first %%agent.")
     chosen = _chosen(turn, rest)

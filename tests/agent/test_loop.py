@@ -40,7 +40,8 @@ from inkernel.agent.protocol.items import parse_item
 from inkernel.agent.responses import retry
 from inkernel.agent.responses.request import Request
 from inkernel.agent.responses.stream import ResponseDone, SamplePart
-from inkernel.agent.session import Prompt, Sample, Session
+from inkernel.agent.seams import Sample
+from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import play
 
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
@@ -118,7 +119,7 @@ async def test_every_item_is_in_the_record_as_it_is_in_the_history(
 ):
     session = session_for(play([[THOUGHT, call("t", "a"), USED], [say("Yes."), END]]), tool("t"))
     await run(session)
-    lines = [it.value for it in read_lines(session.record.path)]
+    lines = [it.value for it in read_lines(session.journal.record.path)]
     assert [line["item"] for line in lines if line["kind"] == "item"] == wires(session)
     assert [line["kind"] for line in lines if line["kind"] != "item"] == [
         *("turn", "told", "sample", "verdict", "ended")
@@ -284,7 +285,7 @@ async def test_a_failed_turn_says_why_raises_and_the_next_goes_on(
     assert error is failure
     ended = last(events)
     assert (ended.status, ended.error, ended.hint) == ("failed", "No.", "Do.")
-    assert [it.value for it in read_lines(session.record.path)][-1]["error"] == "No."
+    assert [it.value for it in read_lines(session.journal.record.path)][-1]["error"] == "No."
     events, error = await run(session)
     assert error is None
     assert last(events).answer == "Yes."

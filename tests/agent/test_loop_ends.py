@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from inkernel.agent.context.changes import Environment, Snapshot
+from inkernel.agent.conversation.journal import INTERRUPTED
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.errors import RecordError, ServerFaultError
 from inkernel.agent.loop import turn
@@ -19,7 +20,7 @@ from inkernel.agent.protocol.events import Event, TurnEnded
 from inkernel.agent.protocol.items import parse_item
 from inkernel.agent.responses.request import Request
 from inkernel.agent.responses.stream import ResponseDone, SamplePart
-from inkernel.agent.session import INTERRUPTED, Prompt, Session
+from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import play
 
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
@@ -161,7 +162,7 @@ async def test_a_disk_that_is_full_ends_the_turn_as_failed(
 ):
     session = session_for(play([[call("t", "a"), call("t", "b"), END]]), tool("t"))
     full = Record(Path("/dev/full"))
-    events, error = await run(replace(session, record=full))
+    events, error = await run(replace(session, journal=replace(session.journal, record=full)))
     full.close()
     assert isinstance(error, RecordError)
     assert last(events).status == "failed"

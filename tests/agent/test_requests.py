@@ -25,7 +25,7 @@ from inkernel.agent.protocol.items import Item, call_output, parse_item, text_pa
 from inkernel.agent.protocol.observed import UserCellRun, Variable
 from inkernel.agent.responses.request import Request
 from inkernel.agent.responses.stream import ResponseDone, SamplePart
-from inkernel.agent.session import Prompt, Session, conversation_of
+from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import play
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
@@ -112,7 +112,7 @@ def golden(name: str, session: Session) -> None:
 
 def answered(session: Session, text: str) -> None:
     part = {"type": "output_text", "text": text}
-    session.commit(parse_item({"type": "message", "role": "assistant", "content": [part]}))
+    session.journal.commit(parse_item({"type": "message", "role": "assistant", "content": [part]}))
 
 
 @pytest.fixture
@@ -153,11 +153,11 @@ def test_settings_and_place_change(session: Session, place: Environment):
 
 def test_instructions_change_while_the_turn_runs(session: Session, place: Environment):
     now = replace(place, docs=(DOC,))
-    session = replace(session, look=lambda: now)
+    session = replace(session, seams=replace(session.seams, environment=lambda: now))
     session.begin(Prompt("Go.", Snapshot(now)))
     call = {"type": "function_call", "call_id": "c", "name": "run_cell", "arguments": "{}"}
-    session.commit(parse_item(call))
-    session.commit(call_output("c", [text_part("ok")]))
+    session.journal.commit(parse_item(call))
+    session.journal.commit(call_output("c", [text_part("ok")]))
     session.refresh()
     round_too = replace(DOC, text="Use metric units. Round.\n")
     now = replace(place, docs=(round_too,), packages={"numpy": "2.1"})
@@ -265,9 +265,11 @@ async def test_a_rewind_and_a_resume_after_a_compaction(conversation):
     await say(session, "Plot it, please. " + "By month, please. " * 80, count=6)
     assert session.conversation.digest is not None
     go_back(session, named(session, "turn 3"))
-    found = resume(session.record.path)
-    outputs = OutputStore(session.record, found.outputs, RunLog(found.runs, found.ended))
-    again = replace(session, conversation=conversation_of(found), outputs=outputs)
+    found = resume(session.journal.record.path)
+    outputs = OutputStore(session.journal.record, found.outputs, RunLog(found.runs, found.ended))
+    again = replace(
+        session, journal=replace(session.journal, conversation=found.conversation), outputs=outputs
+    )
     golden("rewind", again)
     wide = again.settings.model_copy(update={"window": 100_000})
     again = replace(again, settings=wide)
@@ -279,9 +281,11 @@ async def test_a_resumed_session_sends_what_the_live_one_would(conversation):
     answers = [step("c1", "mean(rain)"), said("Some rain.")]
     session, say = conversation(*answers)
     await say(session, "How much rain fell?", LOAD, LOOK, count=3)
-    found = resume(session.record.path)
-    outputs = OutputStore(session.record, found.outputs, RunLog(found.runs, found.ended))
-    again = replace(session, conversation=conversation_of(found), outputs=outputs)
+    found = resume(session.journal.record.path)
+    outputs = OutputStore(session.journal.record, found.outputs, RunLog(found.runs, found.ended))
+    again = replace(
+        session, journal=replace(session.journal, conversation=found.conversation), outputs=outputs
+    )
     assert rendered(again) == rendered(session)
     again.begin(Prompt("And now?", Snapshot(PLACE_ELSEWHERE, "k2", NAMES, (AGAIN,), 4)))
     golden("resume", again)

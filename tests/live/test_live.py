@@ -109,7 +109,7 @@ async def test_a_call_is_run_and_its_output_is_answered(live, session_at, say):
     assert events[-1].answer == "It is 42." and events[-1].samples == 2
     asked, answered = ["message"] * 2, ["function_call", "function_call_output", "message"]
     assert kinds(session) == asked + answered
-    lines = [json.loads(line) for line in session.record.path.read_text().splitlines()]
+    lines = [json.loads(line) for line in session.journal.record.path.read_text().splitlines()]
     assert [line["item"]["type"] for line in lines if "item" in line] == kinds(session)
 
 

@@ -114,7 +114,8 @@ async def test_notes_are_made_beside_the_conversation_before_they_are_needed(
     session_for: Callable[..., Session], run: Run
 ):
     model = Model()
-    session = replace(session_for(model.sample, window=WINDOW), aside=model.aside)
+    session = session_for(model.sample, window=WINDOW)
+    session = replace(session, seams=replace(session.seams, aside=model.aside))
     asked, done = 0, list[Compacted]()
     while not done:
         events, _ = await run(session, "And then?")
@@ -220,7 +221,7 @@ async def test_what_can_hardly_be_made_shorter_is_said_once_and_not_tried_at_eac
         play([*steps, [said("Done."), ResponseDone(None)]]), tool("look", None, True)
     )
     settings = session.settings.model_copy(update={"window": WINDOW})
-    session = replace(session, settings=settings, aside=Model().aside)
+    session = replace(session, settings=settings, seams=replace(session.seams, aside=Model().aside))
     events, error = await run(session, LONG * 4 + "word " * 200)
     assert error is None
     assert len(only(events, Compacted)) == 1
@@ -231,12 +232,12 @@ async def test_a_preview_changes_nothing(session_for: Callable[..., Session], ru
     model = Model()
     session = session_for(model.sample, window=100_000)
     await turns(session, run, 4)
-    record = session.record.path.read_bytes()
+    record = session.journal.record.path.read_bytes()
     wire, asked = bytes(session.conversation.history.wire), len(model.asked)
     done = preview(session, session.fields(), "asked")
     assert done.tokens < session.conversation.history.tokens
     assert bytes(session.conversation.history.wire) == wire and len(model.asked) == asked
-    assert session.record.path.read_bytes() == record
+    assert session.journal.record.path.read_bytes() == record
 
 
 @pytest.mark.parametrize(("at", "to"), [(0.5, 0.2), (0.9, 0.5)])

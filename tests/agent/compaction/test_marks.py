@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,12 @@ from inkernel.agent.compaction.marks import conceal, edit, go_back, hide, named,
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.conversation.history import Entry
+from inkernel.agent.conversation.journal import Journal
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.runs import RunLog
+from inkernel.agent.conversation.state import Conversation
 from inkernel.agent.errors import ServerFaultError, UsageError
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.actions import Verdict
@@ -36,7 +37,8 @@ from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.request import Request
 from inkernel.agent.responses.stream import ResponseDone, SamplePart
-from inkernel.agent.session import Prompt, Session, conversation_of
+from inkernel.agent.seams import Seams
+from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import answer
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
@@ -118,19 +120,21 @@ class Conversations(RuleBasedStateMachine):
         self.secret: set[str] = set()
         record = Record(self.folder / "s.jsonl")
         record.append(OtherLine("session", {"session": "s", "cwd": "/"}))
-        self.session = self._session(record, OutputStore(record))
+        self.session = self._session(record, OutputStore(record), Conversation())
 
-    def _session(self, record: Record, outputs: OutputStore) -> Session:
+    def _session(self, record: Record, outputs: OutputStore, conversation: Conversation) -> Session:
         return Session(
             id="s",
             settings=Settings(window=WINDOW, output_tokens=600),
             target=Target("fake", "http://127.0.0.1:9/v1", "fake-1"),
             tools=(run_cell_tool(run_code, 600, outputs),),
-            sample=self.model.sample,
-            approve=answer(Verdict(decision="deny", reason="nobody", by="nobody")),
-            record=record,
+            seams=Seams(
+                self.model.sample,
+                answer(Verdict(decision="deny", reason="nobody")),
+                variables=lambda: dict(self.names),
+            ),
+            journal=Journal(record, conversation),
             outputs=outputs,
-            live=lambda: dict(self.names),
         )
 
     @property
@@ -205,12 +209,11 @@ class Conversations(RuleBasedStateMachine):
 
     @rule()
     def resume(self) -> None:
-        self.session.record.close()
+        self.session.journal.record.close()
         record = Record(self.folder / "s.jsonl")
         found = resume(record.path)
         outputs = OutputStore(record, found.outputs, RunLog(found.runs, found.ended))
-        session = self._session(record, outputs)
-        self.session = replace(session, conversation=conversation_of(found))
+        self.session = self._session(record, outputs, found.conversation)
 
     @precondition(lambda self: self.session.outputs.runs.heads)
     @rule(data=st.data(), mark=st.sampled_from(["pin", "unpin", "show"]))
@@ -241,13 +244,19 @@ class Conversations(RuleBasedStateMachine):
 
     @invariant()
     def the_record_tells_the_window_to_the_byte(self) -> None:
-        lived, found = self.session.conversation, resume(self.session.record.path)
-        assert bytes(found.history.wire) == bytes(lived.history.wire)
-        assert found.history.numbers == lived.history.numbers
-        assert found.history.made == lived.history.made
-        assert [e.run for e in found.history.entries] == [e.run for e in lived.history.entries]
-        assert (found.digest, found.marks) == (lived.digest, lived.marks)
-        assert (found.turns, found.heads, found.usage) == (lived.turns, lived.heads, lived.usage)
+        lived, found = self.session.conversation, resume(self.session.journal.record.path)
+        assert bytes(found.conversation.history.wire) == bytes(lived.history.wire)
+        assert found.conversation.history.numbers == lived.history.numbers
+        assert found.conversation.history.made == lived.history.made
+        assert [e.run for e in found.conversation.history.entries] == [
+            e.run for e in lived.history.entries
+        ]
+        assert (found.conversation.digest, found.conversation.marks) == (lived.digest, lived.marks)
+        assert (found.conversation.turns, found.conversation.heads, found.conversation.usage) == (
+            lived.turns,
+            lived.heads,
+            lived.usage,
+        )
         assert found.runs == self.session.outputs.runs.heads
 
     @invariant()
@@ -303,7 +312,7 @@ class Conversations(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "session"):
-            self.session.record.close()
+            self.session.journal.record.close()
             shutil.rmtree(self.folder)
 
 

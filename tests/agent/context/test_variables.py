@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.context.changes import KnownContext
-from inkernel.agent.context.variables import NEW_KERNEL, ToldName, name_digest, tell_names
+from inkernel.agent.context.variables import NEW_KERNEL, tell_names
+from inkernel.agent.conversation.state import KnownContext, ToldName, name_digest
 from inkernel.agent.protocol.observed import Variable
 
 MANY = 10_000

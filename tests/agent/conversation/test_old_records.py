@@ -18,7 +18,6 @@ from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.runs import RunLog
 from inkernel.agent.conversation.search_index import Index
-from inkernel.agent.session import conversation_of
 from inkernel.agent.text.truncation import full_text
 from inkernel.kernel_ext.commands.last_turn import last_turn
 from inkernel.kernel_ext.commands.sessions import turn_rows
@@ -42,7 +41,7 @@ def entries(numbered: list[Numbered]) -> list[list[Any]]:
 def state(path: Path) -> dict[str, Any]:
     """All that a session goes on with."""
     resumed = resume(path)
-    found = conversation_of(resumed)
+    found = resumed.conversation
     seal = found.history.seal
     return {
         "session": resumed.session,

@@ -15,17 +15,20 @@ from hypothesis import strategies as st
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.conversation.history import History
+from inkernel.agent.conversation.journal import INTERRUPTED, Journal
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.runs import RunLog
+from inkernel.agent.conversation.state import Conversation
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.items import FunctionCall, call_output, message, parse_item, text_part
 from inkernel.agent.protocol.record_lines import OtherLine
 from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.session import INTERRUPTED, Prompt, Session, conversation_of
+from inkernel.agent.seams import Seams
+from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import answer, play
 
 TEXT = st.text(max_size=40) | st.sampled_from(
@@ -63,18 +66,19 @@ def session_on(record: Record) -> Session:
         settings=Settings(),
         target=Target("fake", "http://127.0.0.1:9/v1", "fake-1"),
         tools=(),
-        sample=play([]),
-        approve=NOBODY,
-        record=record,
+        seams=Seams(play([]), NOBODY),
+        journal=Journal(record, Conversation()),
         outputs=OutputStore(record),
     )
 
 
 def resumed_session(session: Session) -> Session:
     """The session as its record tells it."""
-    found = resume(session.record.path)
-    outputs = OutputStore(session.record, found.outputs, RunLog(found.runs, found.ended))
-    return replace(session, conversation=conversation_of(found), outputs=outputs)
+    found = resume(session.journal.record.path)
+    outputs = OutputStore(session.journal.record, found.outputs, RunLog(found.runs, found.ended))
+    return replace(
+        session, journal=replace(session.journal, conversation=found.conversation), outputs=outputs
+    )
 
 
 @contextmanager
@@ -95,26 +99,28 @@ def do(session: Session, outputs: OutputStore, op: tuple[Any, ...]) -> None:
         case ("turn", said, cell, cwd):
             session.begin(Prompt(said, Snapshot(replace(PLACE, cwd=cwd)), cell=cell))
         case ("text", text):
-            session.commit(message("assistant", {"type": "output_text", "text": text}))
+            session.journal.commit(message("assistant", {"type": "output_text", "text": text}))
         case ("wire", wire):
-            session.commit(parse_item(loads(wire), wire))
+            session.journal.commit(parse_item(loads(wire), wire))
             if b"reasoning" in wire:  # never committed alone
-                session.commit(message("assistant", {"type": "output_text", "text": "so"}))
+                session.journal.commit(message("assistant", {"type": "output_text", "text": "so"}))
         case ("call", call_id, text):
             arguments = json.dumps({"code": text})
             fields = {"type": "function_call", "call_id": call_id, "name": "t"}
-            session.commit(parse_item({**fields, "arguments": arguments}))
+            session.journal.commit(parse_item({**fields, "arguments": arguments}))
         case ("answer", call_id, text):
-            session.commit(call_output(call_id, [text_part(text)]))
+            session.journal.commit(call_output(call_id, [text_part(text)]))
         case ("sample", tokens):
             usage = {"input": tokens, "cached": 1, "output": 2, "reasoning": 0}
-            session.record.append(OtherLine("sample", {"sample": 1, "usage": usage}))
+            session.journal.record.append(OtherLine("sample", {"sample": 1, "usage": usage}))
         case ("keep", text):
             outputs.keep(text)
         case ("unknown", text):
-            session.record.append(OtherLine("later", {"to": text, "item": {"type": "message"}}))
+            session.journal.record.append(
+                OtherLine("later", {"to": text, "item": {"type": "message"}})
+            )
         case _:
-            session.close_open_calls()
+            session.journal.close_open_calls()
 
 
 def same(resumed: History, lived: History) -> None:
@@ -133,17 +139,17 @@ def test_what_is_resumed_is_what_was_lived(ops: list[tuple[Any, ...]]):
     with new_session() as (session, outputs):
         for op in ops:
             do(session, outputs, op)
-        resumed = resume(session.record.path)
+        resumed = resume(session.journal.record.path)
         lived = session.conversation
-        same(resumed.history, lived.history)
-        assert (resumed.session, resumed.turns, resumed.cell) == (
+        same(resumed.conversation.history, lived.history)
+        assert (resumed.session, resumed.conversation.turns, resumed.conversation.cell) == (
             session.id,
             lived.turns,
             lived.cell,
         )
-        assert resumed.usage.input == sum(op[1] for op in ops if op[0] == "sample")
-        assert (resumed.last is None) == (not any(op[0] == "sample" for op in ops))
-        again = OutputStore(session.record, resumed.outputs)
+        assert resumed.conversation.usage.input == sum(op[1] for op in ops if op[0] == "sample")
+        assert (resumed.conversation.last is None) == (not any(op[0] == "sample" for op in ops))
+        again = OutputStore(session.journal.record, resumed.outputs)
         assert [again.lines(handle).text for handle in again.handles] == [
             op[1] for op in ops if op[0] == "keep"
         ]
@@ -162,7 +168,9 @@ def test_a_session_may_be_resumed_at_any_point_and_go_on(
             do(session, outputs, op)
         for op in (*before, *after):
             do(unbroken, its_outputs, op)
-        same(resume(session.record.path).history, unbroken.conversation.history)
+        same(
+            resume(session.journal.record.path).conversation.history, unbroken.conversation.history
+        )
         assert outputs.handles == its_outputs.handles
 
 
@@ -173,19 +181,19 @@ def test_cut_off_at_any_byte_it_is_a_beginning_that_can_go_on(
     with new_session() as (session, outputs):
         for op in ops:
             do(session, outputs, op)
-        whole, path = session.record.path.read_bytes(), session.record.path
+        whole, path = session.journal.record.path.read_bytes(), session.journal.record.path
         size = int(len(whole) * part)
         path.write_bytes(whole[:size])
-        session.record.close()
+        session.journal.record.close()
         resumed = resume(path)
-        wire = bytes(resumed.history.wire)
+        wire = bytes(resumed.conversation.history.wire)
         lived = bytes(session.conversation.history.wire)
         assert not wire or f"{lived.decode()},".startswith(f"{wire.decode()},")
         record = Record(path)
-        going_on = replace(session, record=record, conversation=conversation_of(resumed))
-        going_on.close_open_calls()
+        going_on = replace(session, journal=Journal(record, resumed.conversation))
+        going_on.journal.close_open_calls()
         going_on.begin(Prompt("go on", Snapshot(PLACE)))
-        same(resume(path).history, going_on.conversation.history)
+        same(resume(path).conversation.history, going_on.conversation.history)
         assert going_on.conversation.history.open_calls == ()
         record.close()
 
@@ -196,11 +204,11 @@ def test_calls_that_a_crash_left_open_are_named_and_can_be_answered(tmp_path: Pa
     for op in (("turn", "go", "cell-1", "/rain"), ("call", "c1", "a"), ("call", "c2", "b")):
         do(session, outputs, op)
     do(session, outputs, ("answer", "c1", "done"))
-    resumed = resume(session.record.path)
-    assert [call.call_id for call in resumed.history.open_calls] == ["c2"]
-    session = replace(session, conversation=conversation_of(resumed))
-    session.close_open_calls()
-    last = resume(session.record.path).history.entries[-1]
+    resumed = resume(session.journal.record.path)
+    assert [call.call_id for call in resumed.conversation.history.open_calls] == ["c2"]
+    session = replace(session, journal=replace(session.journal, conversation=resumed.conversation))
+    session.journal.close_open_calls()
+    last = resume(session.journal.record.path).conversation.history.entries[-1]
     assert last.item.model_dump()["output"] == INTERRUPTED
     assert (last.turn, last.cell, last.kind) == (1, "cell-1", "output")
 
@@ -212,21 +220,21 @@ def test_reasoning_that_a_crash_cut_off_from_what_followed_is_left_out_for_good(
     for op in (("turn", "go", None, "/rain"), ("call", "c1", "a")):
         do(session, outputs, op)
     before = bytes(session.conversation.history.wire)
-    session.commit(thought)
-    resumed = resume(session.record.path)
-    assert bytes(resumed.history.wire) == before
-    session = replace(session, conversation=conversation_of(resumed))
+    session.journal.commit(thought)
+    resumed = resume(session.journal.record.path)
+    assert bytes(resumed.conversation.history.wire) == before
+    session = replace(session, journal=replace(session.journal, conversation=resumed.conversation))
     for op in (("close",), ("turn", "again", None, "/rain")):
         do(session, outputs, op)
-    same(resume(session.record.path).history, session.conversation.history)
+    same(resume(session.journal.record.path).conversation.history, session.conversation.history)
     assert thought not in [entry.item for entry in session.conversation.history.entries]
 
 
 def test_what_was_told_is_not_told_again_after_a_resume(tmp_path: Path):
     session = session_on(Record(tmp_path / "s.jsonl"))
     session.begin(Prompt("one", Snapshot(PLACE)))
-    resumed = resume(session.record.path)
-    session = replace(session, conversation=conversation_of(resumed))
+    resumed = resume(session.journal.record.path)
+    session = replace(session, journal=replace(session.journal, conversation=resumed.conversation))
     before = len(session.conversation.history.entries)
     session.begin(Prompt("two", Snapshot(PLACE)))
     assert [entry.kind for entry in session.conversation.history.entries[before:]] == ["said"]
@@ -242,7 +250,7 @@ def test_a_record_without_cells_and_handles_is_read_as_one_of_its_time(tmp_path:
     path = tmp_path / "s.jsonl"
     path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
     resumed = resume(path)
-    (entry,) = resumed.history.entries
+    (entry,) = resumed.conversation.history.entries
     assert (entry.turn, entry.cell) == (1, "cell-1")
     assert resumed.outputs == {}
 
@@ -274,5 +282,5 @@ def test_a_session_that_is_not_there_is_an_error(tmp_path: Path):
 def test_a_call_is_a_call_again(tmp_path: Path):
     session = session_on(Record(tmp_path / "s.jsonl"))
     do(session, session.outputs, ("call", "c1", "\ud800"))
-    (entry,) = resume(session.record.path).history.entries
+    (entry,) = resume(session.journal.record.path).conversation.history.entries
     assert isinstance(entry.item, FunctionCall) and entry.item.call_id == "c1"

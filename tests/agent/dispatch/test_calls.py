@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from inkernel.agent.conversation.journal import INTERRUPTED
 from inkernel.agent.conversation.record import read_lines
 from inkernel.agent.dispatch.gate import GatedCall
 from inkernel.agent.errors import RecordError, TurnInterrupted
@@ -21,7 +22,7 @@ from inkernel.agent.protocol.events import (
 from inkernel.agent.protocol.items import FunctionCallOutput, Item
 from inkernel.agent.responses.request import Request
 from inkernel.agent.responses.stream import ResponseDone, SamplePart
-from inkernel.agent.session import INTERRUPTED, Session
+from inkernel.agent.session import Session
 from inkernel.agent.testing import answer, play
 from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, text_output
 
@@ -207,7 +208,9 @@ async def test_a_person_who_is_asked_decides(
     assert error is None
     assert [type(event) for event in of_call(events, "a")] == kinds
     assert outputs(session) == [("a", text)]
-    (line,) = [it.value for it in read_lines(session.record.path) if it.value["kind"] == "verdict"]
+    (line,) = [
+        it.value for it in read_lines(session.journal.record.path) if it.value["kind"] == "verdict"
+    ]
     assert {key: line[key] for key in ("call_id", "tool", "decision", "reason", "by")} == {
         "call_id": "a",
         "tool": "t",
@@ -240,7 +243,9 @@ async def test_every_call_that_runs_has_its_verdict_in_the_record(
     session, events, _ = await calls(
         items, tool("read", reads_only=True), tool("write"), policy=policy
     )
-    lines = [it.value for it in read_lines(session.record.path) if it.value["kind"] == "verdict"]
+    lines = [
+        it.value for it in read_lines(session.journal.record.path) if it.value["kind"] == "verdict"
+    ]
     assert [line["call_id"] for line in lines] == ["a", "b"]
     judged = [event for event in events if isinstance(event, VerdictGiven)]
     assert [e.verdict.decision for e in judged] == [line["decision"] for line in lines]
@@ -254,7 +259,9 @@ async def test_nothing_runs_before_its_verdict_is_in_the_record(
 
     async def look(call_id: str, word: str) -> str:
         lines = [
-            it.value for it in read_lines(session.record.path) if it.value["kind"] == "verdict"
+            it.value
+            for it in read_lines(session.journal.record.path)
+            if it.value["kind"] == "verdict"
         ]
         judged.append([line["call_id"] for line in lines])
         return word
@@ -277,7 +284,7 @@ async def test_a_call_whose_verdict_cannot_be_recorded_does_not_run(
         raise AssertionError("it ran")
 
     session, one = session_for(play([])), tool("t", never, reads_only)
-    monkeypatch.setattr(session.record, "append", full)
+    monkeypatch.setattr(session.journal.record, "append", full)
     gated = GatedCall(session, ToolCall("a"), one, one.arguments())
     with pytest.raises(RecordError):
         async for _ in gated.admit():

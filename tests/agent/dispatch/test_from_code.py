@@ -27,7 +27,7 @@ def lent(
     def start(*tools: Tool[Any], approve: Any = None, **choices: Any) -> Any:
         session = session_for(play([]), **choices)
         if approve is not None:
-            session = replace(session, approve=approve)
+            session = replace(session, seams=replace(session.seams, approve=approve))
         events: list[Event] = []
         loan = lend(session, tools, ToolCall("call_7", events.append))
         functions = stack.enter_context(loan)
@@ -38,7 +38,7 @@ def lent(
 
 
 def lines(session: Session, kind: str) -> list[dict[str, Any]]:
-    text = session.record.path.read_text(encoding="utf-8")
+    text = session.journal.record.path.read_text(encoding="utf-8")
     return [line for line in map(json.loads, text.splitlines()) if line["kind"] == kind]
 
 

@@ -168,7 +168,9 @@ async def test_a_turn_that_meets_a_fault_says_so_and_the_next_goes_on(
     assert isinstance(events[-1], TurnEnded)
     assert (events[-1].status, events[-1].error) == ("failed", error.message)
     kept = bytes(session.conversation.history.wire)
-    patient = replace(session, sample=client_for(session.target).sample)
+    patient = replace(
+        session, seams=replace(session.seams, sample=client_for(session.target).sample)
+    )
     events, error = await run(patient, "Is it now?")
     assert error is None
     assert isinstance(events[-1], TurnEnded)

@@ -22,7 +22,7 @@ from inkernel.agent.responses.client import Client
 from inkernel.agent.responses.provider_compaction import compact_body, read_sealed
 from inkernel.agent.responses.request import Request
 from inkernel.agent.scripted.server import ScriptedServer
-from inkernel.agent.session import Session, conversation_of
+from inkernel.agent.session import Session
 from inkernel.agent.tools.tool import Tool
 
 TURN = """
@@ -53,7 +53,8 @@ def live(
         client = client_for(target, **choices)
         look = tool("look", reads_only=True)
         session = session_for(client.sample, look, target=target, **choices)
-        return replace(session, aside=client.aside, compact=client.compact), server
+        seams = replace(session.seams, aside=client.aside, compact=client.compact)
+        return replace(session, seams=seams), server
 
     return start
 
@@ -106,15 +107,19 @@ async def test_a_resumed_session_has_both(live, run: Run):
     session, _ = live(compaction="provider", window=5_000, transport="http")
     for n in range(6):
         await run(session, f"Question {n}?")
-    lived, found = session.conversation.history, resume(session.record.path)
-    assert bytes(found.history.wire) == bytes(lived.wire)
-    assert found.history.seal == lived.seal
-    assert found.history.local == lived.local
-    assert found.usage == session.conversation.usage
-    outputs = OutputStore(session.record, found.outputs, RunLog(found.runs, found.ended))
-    again = replace(session, conversation=conversation_of(found), outputs=outputs)
+    lived, found = session.conversation.history, resume(session.journal.record.path)
+    assert bytes(found.conversation.history.wire) == bytes(lived.wire)
+    assert found.conversation.history.seal == lived.seal
+    assert found.conversation.history.local == lived.local
+    assert found.conversation.usage == session.conversation.usage
+    outputs = OutputStore(session.journal.record, found.outputs, RunLog(found.runs, found.ended))
+    again = replace(
+        session, journal=replace(session.journal, conversation=found.conversation), outputs=outputs
+    )
     assert (await run(again, "Go on?"))[1] is None
-    assert bytes(resume(session.record.path).history.wire) == bytes(again.conversation.history.wire)
+    assert bytes(resume(session.journal.record.path).conversation.history.wire) == bytes(
+        again.conversation.history.wire
+    )
 
 
 async def test_when_the_provider_fails_ours_takes_its_place_and_says_so(live, run: Run):
@@ -146,7 +151,9 @@ async def test_the_server_compacts_within_a_response(live, run: Run):
     conversation = session.conversation
     assert conversation.history.seal is not None and conversation.history.seal.count == 1
     assert conversation.digest is not None and "Question 0?" in conversation.digest.text
-    assert bytes(resume(session.record.path).history.wire) == bytes(conversation.history.wire)
+    assert bytes(resume(session.journal.record.path).conversation.history.wire) == bytes(
+        conversation.history.wire
+    )
 
 
 async def test_a_compaction_of_ours_on_top_of_one_of_the_provider_stands_for_both(live, run: Run):

@@ -1,0 +1,117 @@
+"""Writes history and record together, so that a session can go on from its record at any byte.
+
+Knows no model and no tool.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from ..protocol.items import FunctionCallOutput, Item, call_output, sendable, text_part
+from ..protocol.record_lines import ItemLine, RecordLine, WindowLine
+from .digest import Digest
+from .history import Entry, EntryKind, OpaqueStart
+from .record import Record
+from .state import Conversation, KnownContext
+
+INTERRUPTED = "Not finished: the turn ended here. What ran before may have had its effect."
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The one writer of a conversation. Each method raises RecordError when the disk refuses.
+
+    The conversation has the change even then; a record that lacks it is only shorter.
+    """
+
+    record: Record
+    conversation: Conversation
+
+    def write(self, line: RecordLine) -> None:
+        """Have a line in the record, and what it means in the conversation."""
+        self.conversation.follow(line)
+        self.record.append(line)
+
+    def commit(self, item: Item, kind: EntryKind = "model", run: str | None = None) -> None:
+        """Add an item to the window, for good. `run`: the handle of the cell run it describes."""
+        item = sendable(item)
+        if isinstance(item, FunctionCallOutput):
+            kind = "output"
+        self._append([Entry(item, self.conversation.turns, self.conversation.cell, kind, run)])
+
+    def close_open_calls(self) -> None:
+        """Answer every call that has no output, so that the conversation can go on."""
+        turn, cell = self.conversation.turns, self.conversation.cell
+        parts = [text_part(INTERRUPTED)]
+        calls = self.conversation.history.open_calls
+        outputs = [call_output(call.call_id, parts) for call in calls]
+        self._append([Entry(output, turn, cell, "output") for output in outputs])
+
+    def know(self, known: KnownContext) -> None:
+        """Replace what the model knows of its context."""
+        conversation = self.conversation
+        if known != conversation.told:
+            self.record.append(conversation.told.changes(known))
+            conversation.told = known
+
+    def rewrite(
+        self,
+        entries: Sequence[Entry],
+        why: str,
+        digest: Digest | None,
+        opaque: OpaqueStart | None = None,
+    ) -> None:
+        """Replace the whole window. The provider's cache breaks once.
+
+        `digest` is that of the new window, or of the entries that its opaque start stands for.
+        """
+        conversation, history = self.conversation, self.conversation.history
+        before = history.tokens
+        for numbered in history.rewrite(entries, opaque):
+            self._write(*numbered, apart=True)
+        conversation.digest = digest
+        seal = history.seal
+        self.record.append(
+            WindowLine(
+                why=why,
+                before=before,
+                after=history.tokens,
+                entries=list(_spans(history.numbers)),
+                digest=digest.model_dump() if digest else None,
+                by=seal.by if seal else None,
+                sealed=seal.count if seal else None,
+                local=list(_spans([n for n, _ in seal.local])) if seal else None,
+            )
+        )
+
+    def unseal(self, provider: str) -> None:
+        """Replace a start that only another provider can read by the entries it stands for."""
+        history = self.conversation.history
+        if history.seal and history.seal.by != provider:
+            self.rewrite(history.local, "provider", self.conversation.digest)
+
+    def _append(self, entries: Sequence[Entry]) -> None:
+        """All go into the window before any is written: a full disk leaves no call open."""
+        history = self.conversation.history
+        for numbered in [(history.append(entry), entry) for entry in entries]:
+            self._write(*numbered)
+
+    def _write(self, n: int, entry: Entry, apart: bool = False) -> None:
+        self.record.append(
+            ItemLine(
+                n=n,
+                turn=entry.turn,
+                cell=entry.cell,
+                about=entry.kind,
+                run=entry.run,
+                apart=apart,
+                wire=entry.item.wire,
+            )
+        )
+
+
+def _spans(numbers: Sequence[int]) -> Iterator[list[int]]:
+    """First and last of each row of numbers that follow each other."""
+    for _, row in groupby(enumerate(numbers), lambda it: it[1] - it[0]):
+        members = [n for _, n in row]
+        yield [members[0], members[-1]]

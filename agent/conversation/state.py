@@ -1,0 +1,121 @@
+"""The part of a session that grows: its window, its turns, what the model knows. Knows no disk."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from ..protocol.events import Usage
+from ..protocol.observed import Stale, Variable
+from ..protocol.record_lines import MarkLine, NotesLine, RecordLine, SampleLine, ToldLine, TurnLine
+from ..text.tokens import Corrected
+from .digest import Digest
+from .history import History
+from .notes import Preparation
+from .runs import NO_MARKS, Marks, TurnHead, first_line
+
+ToldName = Variable | str
+"""A variable that the model knows. Read back from a record, it is the digest of its line."""
+
+
+def name_digest(told: ToldName) -> str:
+    """The digest of a known variable, for the record."""
+    if isinstance(told, str):
+        return told
+    return hashlib.blake2b(told.line.encode(errors="replace"), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContext:
+    """All that the model knows of its environment, the variables and your cell runs.
+
+    `run`: the number of the last cell run; `stale`: labels of runs known to be stale.
+    """
+
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    docs: tuple[str, ...] = ()
+    kernel: str = ""
+    names: Mapping[str, ToldName] = field(default_factory=dict[str, ToldName])
+    run: int = 0
+    stale: tuple[str, ...] = ()
+
+    def changes(self, later: "KnownContext") -> ToldLine:
+        """A line with all that `later` knows; of the variables only those that differ."""
+        new = {
+            name: name_digest(seen)
+            for name, seen in later.names.items()
+            if self.names.get(name) is not seen
+        }
+        return ToldLine(
+            facts=later.facts,
+            docs=later.docs,
+            kernel=later.kernel,
+            names=new,
+            gone=[name for name in self.names if name not in later.names],
+            run=later.run,
+            stale=later.stale,
+        )
+
+    def changed_by(self, line: ToldLine) -> Self:
+        """The reverse: the context after a line that `changes` made."""
+        gone = set(line.gone)
+        kept = {name: digest for name, digest in self.names.items() if name not in gone}
+        return replace(
+            self,
+            facts=dict(line.facts),
+            docs=tuple(line.docs),
+            kernel=line.kernel,
+            names={**kept, **line.names},
+            run=line.run,
+            stale=tuple(line.stale),
+        )
+
+
+@dataclass(slots=True)
+class Conversation:
+    """The state between turns. `cell`: the cell of the turn that runs, or ran last.
+
+    `turns` counts all there were; `heads` are those that were not taken back. `counted`: the last
+    request as the server counted it, and as we did. `window`: the largest the model's can be, as a
+    server showed by refusing a request. `stale`: as last seen. `stuck`: our tokens up to which
+    another compaction would be in vain. `preparing`: notes on their way.
+    """
+
+    history: History = field(default_factory=History)
+    told: KnownContext = field(default_factory=KnownContext)
+    turns: int = 0
+    heads: list[TurnHead] = field(default_factory=list[TurnHead])
+    cell: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    last: Usage | None = None
+    counted: Corrected | None = None
+    digest: Digest | None = None
+    marks: Marks = NO_MARKS
+    stale: Stale = ()
+    window: int | None = None
+    stuck: int = 0
+    preparing: Preparation | None = None
+
+    def size(self, fixed: int) -> int:
+        """Tokens of the next request as the server would count; `fixed`: ours of its fields."""
+        counted = fixed + self.history.tokens
+        return self.counted.total(counted) if self.counted else counted
+
+    def follow(self, line: RecordLine) -> None:
+        """Take over a turn, a usage or a mark from a line, whether just made or read back.
+
+        The journal and `resume` look after items, the window and the known context.
+        """
+        match line:
+            case TurnLine():
+                self.turns, self.cell = line.turn, line.cell
+                self.heads.append(TurnHead(line.turn, first_line(line.said), line.cell, line.count))
+            case SampleLine() | NotesLine():
+                used = Usage(**line.usage)
+                self.usage += used
+                if isinstance(line, SampleLine):
+                    self.last = used
+            case MarkLine():
+                self.marks = self.marks.marked(line.mark, line.key)
+            case _:
+                pass

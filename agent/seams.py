@@ -1,0 +1,43 @@
+"""The seams: the callables through which a session reaches the world. Knows no host.
+
+`run_code`, the seam of code, is in `tools/run_cell`: only tools run code.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from .context.changes import Environment
+from .protocol.actions import Action, Verdict
+from .protocol.events import Notice
+from .protocol.observed import Variable
+from .responses.provider_compaction import Sealed
+from .responses.request import Request
+from .responses.stream import SamplePart
+from .tools.tool import Show, show_nothing
+
+Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
+"""Send a request, yield what comes. The real one is `Client.sample`."""
+
+Compact = Callable[[Request], Awaitable[Sealed]]
+"""Have the provider compact the input of a request. Raises a ModelError."""
+
+Approve = Callable[[Action, Verdict], Awaitable[Verdict]]
+"""Ask a person; the verdict that comes back is `allow` or `deny`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """The ways of one session to the world. None: the host has no such thing.
+
+    `aside` asks the same model beside the conversation; without it, `sample` does. `compact` asks
+    the provider for its own compaction. `environment` and `variables` look at them as they are now.
+    `show` shows at once what code puts out while it runs.
+    """
+
+    sample: Sample
+    approve: Approve
+    aside: Sample | None = None
+    compact: Compact | None = None
+    environment: Callable[[], Environment] | None = None
+    variables: Callable[[], Mapping[str, Variable]] | None = None
+    show: Show = show_nothing

@@ -1,0 +1,78 @@
+"""The journal: one change, the same in the conversation and in its record."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from inkernel.agent.conversation.digest import Digest
+from inkernel.agent.conversation.history import Entry, OpaqueStart
+from inkernel.agent.conversation.journal import Journal
+from inkernel.agent.conversation.record import Record
+from inkernel.agent.conversation.resume import resume
+from inkernel.agent.conversation.state import Conversation, KnownContext
+from inkernel.agent.errors import RecordError
+from inkernel.agent.protocol.items import message, parse_item, text_part
+from inkernel.agent.protocol.record_lines import MarkLine, NotesLine, SampleLine, TurnLine
+
+OPEN = {"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"}
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    journal = Journal(Record(tmp_path / "s.jsonl"), Conversation())
+    journal.write(TurnLine(turn=1, cell="a", count=3, said="Go."))
+    journal.commit(message("user", text_part("Go.")), "said")
+    return journal
+
+
+def assert_recorded(journal: Journal) -> None:
+    """A session that resumes has the very same conversation."""
+    live, read = journal.conversation, resume(journal.record.path).conversation
+    for field in fields(Conversation):
+        if field.name != "history":
+            assert getattr(read, field.name) == getattr(live, field.name), field.name
+    for name in ("wire", "numbers", "made", "tokens", "seal", "entries", "open_calls"):
+        assert getattr(read.history, name) == getattr(live.history, name), name
+
+
+def test_each_change_is_in_the_record(journal: Journal):
+    assert_recorded(journal)
+    journal.write(SampleLine(sample=1, usage={"input": 5, "output": 2}))
+    journal.write(NotesLine(usage={"input": 7}))
+    journal.write(MarkLine(mark="pin", key="turn:1"))
+    assert_recorded(journal)
+    assert journal.conversation.usage.input == 12
+    journal.know(KnownContext(facts={"cwd": "/rain"}, kernel="k", names={"rain": "digest"}))
+    assert_recorded(journal)
+    journal.commit(parse_item(OPEN))
+    journal.close_open_calls()
+    assert_recorded(journal)
+    assert journal.conversation.history.open_calls == ()
+
+
+def test_a_window_that_one_provider_can_read_is_unsealed_for_another(journal: Journal):
+    local = list(journal.conversation.history.entries)
+    sealed = Entry(parse_item({"type": "compaction", "encrypted_content": "x"}), 1, None, "digest")
+    journal.rewrite([sealed], "full", Digest(text="all"), OpaqueStart("openai", 1, local))
+    assert_recorded(journal)
+    journal.unseal("openai")
+    assert journal.conversation.history.entries == [sealed]
+    journal.unseal("another")
+    assert journal.conversation.history.entries == local
+    assert_recorded(journal)
+
+
+def test_a_line_that_says_the_context_is_known_is_written_once(journal: Journal):
+    size = journal.record.path.stat().st_size
+    journal.know(journal.conversation.told)
+    assert journal.record.path.stat().st_size == size
+
+
+def test_when_the_record_cannot_be_written_every_call_is_answered_all_the_same(journal: Journal):
+    journal.record.close()
+    with pytest.raises(RecordError):
+        journal.commit(parse_item(OPEN))
+    with pytest.raises(RecordError):
+        journal.close_open_calls()
+    assert journal.conversation.history.open_calls == ()
