@@ -1,6 +1,6 @@
-"""What ran and was put out, in full, under handles. The texts are in the record, not in memory.
+"""The output store: runs and texts in full, by handle. They are in the record, not in memory.
 
-Knows no tool. `out-1`, `out-2` … in the order they were kept: the same after a resume.
+Knows no tool. Handles are `out-1`, `out-2` … in the order of keeping, the same after a resume.
 """
 
 import json
@@ -24,7 +24,7 @@ _RUNS = TypeAdapter(CellRun)
 
 
 class KeptRun(NamedTuple):
-    """A run of the person's that was kept. `supersedes`: the handle of the one before it."""
+    """A run of the person's that is kept. `supersedes`: the handle of the run before it."""
 
     handle: str
     run: UserCellRun
@@ -32,7 +32,7 @@ class KeptRun(NamedTuple):
 
 
 class OutputStore:
-    """Where in the record the text of each handle is, and which runs there were."""
+    """The positions in the record of each handle's text, and the log of runs."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class OutputStore:
     ) -> None:
         """`places`: the byte at which the line of each handle begins, in a resumed record.
 
-        `runs`: those that are in it.
+        `runs`: the runs in that record.
         """
         self.runs = RunLog() if runs is None else runs
         self._record = record
@@ -55,11 +55,11 @@ class OutputStore:
         return tuple(self._places)
 
     def begin(self, turn: int, cell: str | None) -> None:
-        """What is kept from now on belongs to that turn, and to its cell."""
+        """Begin a turn. Runs and texts from now on belong to it and its cell."""
         self._turn, self._cell = turn, cell
 
     def keep(self, text: str, turn: int | None = None) -> str:
-        """Keep a text, of the present turn or another; its handle. Raises RecordError."""
+        """Keep a text of the present turn or another. Returns its handle. Raises RecordError."""
         handle = self._next()
         of_turn = self._turn if turn is None else turn
         line = OutputLine(turn=of_turn, handle=handle, text=text)
@@ -67,15 +67,15 @@ class OutputStore:
         return handle
 
     def keep_run(self, call_id: str, run: CellRun, ran: str | None = None) -> str:
-        """Record a run of the agent's, outputs in full; its handle. Raises RecordError.
+        """Record a run of the agent's with full outputs. Returns its handle. Raises RecordError.
 
-        `ran`: the id of the notebook's cell that it ran; it takes the place of earlier runs of it.
+        `ran`: the id of the notebook's cell that it ran. It supersedes earlier runs of that.
         """
         where = {"turn": self._turn, "cell": self._cell}
         return self._keep(run, by="agent", **where, call_id=call_id, ran=ran or None).handle
 
     def keep_seen(self, run: UserCellRun, kernel: str = "") -> KeptRun:
-        """Record a run of the person's, outputs as far as the host has them, once.
+        """Record a run of the person's once, with the outputs that the host has.
 
         Raises RecordError.
         """
@@ -96,7 +96,7 @@ class OutputStore:
         return KeptRun(head.handle, run, self.runs.supersedes(head.handle))
 
     def supersede(self, run: UserCellRun) -> str | None:
-        """The handle whose place a hidden run takes, if there is one. Raises RecordError."""
+        """Let a hidden run supersede the latest of its cell. Returns that. Raises RecordError."""
         earlier = self.runs.latest(run_key(run.source, run.cell))
         if earlier is None or self.runs.superseded_by(earlier):
             return None
@@ -105,17 +105,17 @@ class OutputStore:
         return earlier
 
     def lines(self, handle: str) -> Lines:
-        """The full form. Raises KeyError for a handle that is not there, RecordError."""
+        """The full form. Raises KeyError for an unknown handle, and RecordError."""
         line = self.line(handle)
         return Lines(line.text if isinstance(line, OutputLine) else full_text(run_of(line)))
 
     def run(self, handle: str) -> CellRun:
-        """The run of a handle that is one's. Raises KeyError, RecordError."""
+        """The run with that handle. Raises KeyError, RecordError."""
         line = self.line(handle)
         return run_of(cast("CellRunLine", line))
 
     def line(self, handle: str) -> CellRunLine | OutputLine:
-        """The record's line. Raises KeyError for a handle that is not there, RecordError."""
+        """The record's line. Raises KeyError for an unknown handle, and RecordError."""
         line = self._record.line_at(self._places[handle])
         if isinstance(line, CellRunLine | OutputLine) and line.handle == handle:
             return line
@@ -143,7 +143,7 @@ def _values(run: CellRun) -> dict[str, Any]:
 
 
 def _flat(output: Output) -> Output:
-    """A display with texts for what is nested in it."""
+    """A display with nested values as texts."""
     if not isinstance(output, DisplayOutput):
         return output
     data = {kind: _text(value) for kind, value in output.data.items()}

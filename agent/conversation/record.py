@@ -1,6 +1,6 @@
 """The session's log on disk: JSON lines, append-only, flushed at each line. Knows no live session.
 
-Kinds of line are those of `protocol/record_lines`, each with `at`: seconds since the epoch.
+The kinds of lines are in `protocol/record_lines`. Each has `at`, in seconds since the epoch.
 """
 
 import contextlib
@@ -24,14 +24,14 @@ except ImportError:  # Windows
 
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 BAD_LINE = (AttributeError, KeyError, TypeError, ValueError)
-"""What reading a line raises that is JSON and no line of ours."""
+"""The errors of reading a line that is JSON but none of ours."""
 
 
 class Record:
     """One file, open for appending by its owner alone (0600)."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file; a last line cut off by a crash is removed.
+        """Open or make the file. A last line that a crash cut off is removed.
 
         Raises RecordError, also while another kernel writes to it.
         """
@@ -45,7 +45,7 @@ class Record:
             raise _unwritable(path, error) from None
 
     def append(self, line: RecordLine) -> int:
-        """Write one line; the byte it begins at. Raises RecordError when the disk refuses it."""
+        """Write one line. Returns the byte at which it begins. Raises RecordError."""
         text = dumps({"at": round(time.time(), 3), "kind": line.kind, **line.values()})
         if isinstance(line, ItemLine):
             text = text[:-1] + b',"item":' + line.wire + b"}"
@@ -64,21 +64,21 @@ class Record:
         raise RecordError(f"{self.path}, byte {at}: not a line of a session record.")
 
     def sync(self) -> None:
-        """Wait until what was written is on the disk. Raises RecordError."""
+        """Wait until all lines are on the disk. Raises RecordError."""
         try:
             os.fsync(self._file)
         except OSError as error:
             raise _unwritable(self.path, error) from None
 
     def close(self) -> None:
-        """Close the file; nothing can be appended after."""
-        if fcntl is not None:  # a process that was forked may hold the file, and the lock
+        """Close the file. Nothing can be appended after that."""
+        if fcntl is not None:  # a forked process may hold the file and the lock
             with contextlib.suppress(OSError):
                 fcntl.flock(self._file, fcntl.LOCK_UN)
         os.close(self._file)
 
     def _own(self) -> None:
-        """Two that append to one session would spoil it. Where files have no locks, trust."""
+        """Lock the file, because a second writer would spoil it. Some systems have no locks."""
         if fcntl is None:
             return
         try:
@@ -118,25 +118,25 @@ class Record:
         return os.lseek(self._file, 0, os.SEEK_CUR) - len(line) - 1
 
     def _take_back(self, written: int) -> None:
-        """Remove the start of a line that did not fit, lest the next one be torn by it."""
+        """Remove the start of a line that did not fit, so that the next line is whole."""
         with contextlib.suppress(OSError):
             os.ftruncate(self._file, os.fstat(self._file).st_size - written)
 
 
 class StoredLine(NamedTuple):
-    """One line: the byte it begins at, its text, its value."""
+    """One line: the byte at which it begins, its text, its JSON value."""
 
     at: int
     text: bytes
     value: dict[str, Any]
 
     def line(self) -> RecordLine:
-        """What it says. Raises the errors of `BAD_LINE`."""
+        """The line as a value of its kind. Raises the errors of `BAD_LINE`."""
         return line_of(self.value, self.text)
 
 
 def stored_line(at: int, text: bytes) -> StoredLine:
-    """The line of a text that begins at byte `at`. Raises ValueError."""
+    """The line with that text, which begins at byte `at`. Raises ValueError."""
     value = _value(text)
     if value is None:
         raise ValueError("not a line of a session record")
@@ -144,7 +144,7 @@ def stored_line(at: int, text: bytes) -> StoredLine:
 
 
 def read_record(path: Path) -> Iterator[tuple[int, RecordLine]]:
-    """The lines of a session's log, each with the byte it begins at. Raises RecordError."""
+    """The lines of a session's log, each with the byte at which it begins. Raises RecordError."""
     for number, stored in enumerate(read_lines(path), 1):
         try:
             yield stored.at, stored.line()
@@ -153,9 +153,9 @@ def read_record(path: Path) -> Iterator[tuple[int, RecordLine]]:
 
 
 def read_lines(path: Path) -> Iterator[StoredLine]:
-    """The lines of a session's log. A last line cut off by a crash is left out.
+    """The lines of a session's log. A last line that a crash cut off is left out.
 
-    Raises RecordError naming file and line for anything else that is not a line of ours.
+    Raises RecordError naming file and line for any other line that is none of ours.
     """
     at = 0
     try:
@@ -167,7 +167,7 @@ def read_lines(path: Path) -> Iterator[StoredLine]:
                 elif text.endswith(b"\n"):
                     raise RecordError(
                         f"{path}, line {number}: not a line of a session record.",
-                        "Remove that line, or the file; other sessions are not touched by it.",
+                        "Remove that line, or the file. Other sessions do not need it.",
                     )
                 at += len(text)
     except OSError as error:
@@ -177,7 +177,7 @@ def read_lines(path: Path) -> Iterator[StoredLine]:
 def _value(line: bytes) -> dict[str, Any] | None:
     try:
         value = from_json(line)
-    except ValueError:  # perhaps only a lone surrogate, or deep: slower, and takes both
+    except ValueError:  # perhaps a lone surrogate, or deep nesting: json is slower, and reads both
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):
@@ -186,10 +186,10 @@ def _value(line: bytes) -> dict[str, Any] | None:
 
 
 def bad_line(path: Path, number: int, kind: object) -> RecordError:
-    """The error for a line that is JSON, and says nothing that can be."""
+    """The error for a line that is JSON but does not fit its kind."""
     return RecordError(
         f"{path}, line {number}: a line of kind {kind!r} cannot be read.",
-        "Remove that line, or begin anew: `%agent new`.",
+        "Remove that line, or start a new session: `%agent new`.",
     )
 
 
@@ -200,5 +200,5 @@ def _unreadable(path: Path, error: OSError) -> RecordError:
 def _unwritable(path: Path, error: OSError) -> RecordError:
     return RecordError(
         f"The session record {path} cannot be written: {error.strerror}.",
-        "Free or name a folder that can: `%agent config data_dir FOLDER`.",
+        "Free some space, or name another folder: `%agent config data_dir FOLDER`.",
     )

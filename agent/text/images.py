@@ -1,4 +1,4 @@
-"""What an image costs, and how it is made to cost no more than it must. Knows no conversation.
+"""The cost of an image in tokens, and how to make it smaller. Knows no conversation.
 
 Sizes are read from the file's header. Limits and prices: OpenAI's guide "Images and vision",
 https://developers.openai.com/api/docs/guides/images-vision (its edition of October 2026).
@@ -21,14 +21,14 @@ MAX_BASE64 = 5 * 1024 * 1024
 
 _PATCH = 32
 _MOST_PATCHES = 30_000
-"""An image of more patches is refused by the API, and the request with it."""
+"""The API refuses an image of more patches, and the request with it."""
 _MOST_PIXELS = 64_000_000
-"""A larger image is not opened here: it would take a quarter of a gigabyte."""
+"""A larger image is not opened here, because it would take a quarter of a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """An image is scaled down until its sides and its patches (32 × 32 pixels) are within these."""
+    """An image is scaled down until its sides and patches (32 × 32 pixels) are within these."""
 
     side: int
     patches: int = _MOST_PATCHES
@@ -37,12 +37,12 @@ class Limits:
 _SMALL, _HIGH, _WIDE = Limits(512), Limits(2_048, 2_500), Limits(65_535)
 
 SENT = _HIGH
-"""What an image is resized to before it is sent: what every current model looks at in full."""
+"""The limits of an image that is sent. Every current model sees it at this size in full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patches:
-    """So many hundredths of a token for each patch, within the limits of the `detail` asked for."""
+    """`hundredths` of a token for each patch, within the limits of the requested `detail`."""
 
     hundredths: int = 120
     low: Limits = _HIGH
@@ -57,7 +57,7 @@ class Patches:
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """`base` tokens, and `tile` for each 512 × 512 pixels of the image, its short side 768."""
+    """`base` tokens, and `tile` for each 512 × 512 pixels, after scaling its short side to 768."""
 
     base: int
     tile: int
@@ -96,20 +96,20 @@ _RULES: Mapping[str, Patches | Tiles] = {
     "o4-mini": _same(172, 1_536),
 }
 _OTHERS = Patches()
-"""Models not in the list, other makers' too."""
+"""The rule for all other models."""
 
 
 def image_tokens(image_url: str, model: str, detail: str = "auto") -> int:
-    """What the image in a `data:` URL costs for `model`.
+    """The cost of the image in a `data:` URL for `model`.
 
-    One whose size cannot be read is taken for 1,024 × 1,024 pixels.
+    An image whose size cannot be read counts as 1,024 × 1,024 pixels.
     """
     encoded = image_url.partition(";base64,")[2]
     return _rule(model).tokens(image_size(_start(encoded)) or (1_024, 1_024), detail)
 
 
 def _rule(model: str) -> Patches | Tiles:
-    """The rule for a model: of its name, or of the longest part of the name that has one."""
+    """The rule for a model: for its name, or for the longest beginning of it that has one."""
     name = model.rpartition("/")[2]
     while name and name not in _RULES:
         name = name.rpartition("-")[0]
@@ -128,7 +128,7 @@ def _start(encoded: str) -> bytes:
 
 
 def fitted(size: Size, limits: Limits) -> Size:
-    """The size an image is scaled down to by the guide's rule; never up."""
+    """The size to which an image is scaled down by the guide's rule. It never grows."""
     width, height = size = _scaled(size, min(1.0, limits.side / max(size)))
     if _patches(size) <= limits.patches:
         return size
@@ -140,7 +140,7 @@ def fitted(size: Size, limits: Limits) -> Size:
 
 
 def _scaled(size: Size, factor: float) -> Size:
-    # The nudge keeps 1,056 from becoming 1,055 by what a float leaves out.
+    # The nudge keeps a rounding error from making 1,055 of 1,056.
     return max(1, floor(size[0] * factor + 1e-6)), max(1, floor(size[1] * factor + 1e-6))
 
 
@@ -149,7 +149,7 @@ def _patches(size: Size) -> int:
 
 
 def image_size(data: bytes) -> Size | None:
-    """Width and height from the header of a PNG, JPEG, GIF or WebP file; None for anything else."""
+    """Width and height from the header of a PNG, JPEG, GIF or WebP file. None for other files."""
     try:
         size = _read_size(data)
     except (struct.error, IndexError):
@@ -170,7 +170,7 @@ def _read_size(data: bytes) -> Size | None:
 
 
 def _jpeg_size(data: bytes) -> Size | None:
-    """From the first start-of-frame segment; the ones before it are stepped over."""
+    """The size in the first start-of-frame segment."""
     at = 2
     while data[at] == 0xFF:
         marker = data[at + 1]
@@ -196,9 +196,9 @@ def _webp_size(data: bytes) -> Size | None:
 
 
 def image_or_words(mime: str, encoded: str) -> dict[str, str]:
-    """The part that shows the model an image (`encoded`: base64), made smaller where it must be.
+    """The content part for an image (`encoded`: base64), made smaller if it must be.
 
-    Where it cannot be sent, a part that says so. Smaller needs Pillow (the extra `images`).
+    If it cannot be sent, a text says so. Making it smaller needs Pillow (the extra `images`).
     """
     encoded = encoded.replace("\n", "")
     size = image_size(_start(encoded))
@@ -228,7 +228,7 @@ def _left_out(mime: str, why: str) -> dict[str, str]:
 def _smaller(encoded: str, size: Size) -> tuple[str, str]:
     """MIME type and base64 of the image within `SENT` and `MAX_BASE64`.
 
-    Raises ImportError without Pillow, and OSError, ValueError or SyntaxError where it cannot.
+    Raises ImportError without Pillow, and OSError, ValueError or SyntaxError when it fails.
     """
     if size[0] * size[1] > _MOST_PIXELS:
         raise ValueError("too many pixels")

@@ -1,6 +1,6 @@
 """The tool that brings back cell runs and turns as they were, by name or by words in them.
 
-Knows neither SQL nor the window: what is found and named is read from the record.
+Knows neither SQL nor the window. It reads all texts from the record.
 """
 
 import asyncio
@@ -41,16 +41,16 @@ DESCRIPTION = (
     "conversation was shortened. Name them, or search in all that ran, was said and answered."
 )
 MAX_HITS, MAX_VERSIONS = 10, 12
-"""Most lines that a search gives, and most other versions that are named: the latest."""
+"""Most lines of a search, and most other versions that are named, the latest."""
 
 MIN_RUN_TOKENS = 400
-"""Fewest tokens that a run is worth telling in; of more runs the rest are only counted."""
+"""Fewest tokens worth giving a run. If there are too many runs for that, the rest are counted."""
 
 _SAY, _HEAD, _FENCE = 60, 200, 16
-"""Tokens kept for what is said besides, most of what stands before a source, and of fences."""
+"""Tokens reserved for remarks, most tokens of a run's head, and tokens of fences."""
 
 _OTHERS, _NEAR = 10, 200
-"""Most names that are said not to be there, or hidden; of so many runs some are suggested."""
+"""Most unknown or hidden names in an answer, and latest runs among which to suggest a name."""
 
 
 class Recall(BaseModel):
@@ -68,7 +68,7 @@ class Recall(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What there is, and what of it still holds."""
+    """The runs and the record, the index, and which runs still hold."""
 
     outputs: OutputStore
     record: Record
@@ -82,12 +82,12 @@ class _View:
         return self.searched
 
     def hides_text(self, text: str) -> bool:
-        """A text that was kept names the runs it was of, if any."""
+        """True if a kept text names a run that is hidden."""
         heads = map(self.outputs.runs.get, set(HANDLE.findall(text)))
         return any(head and self.holds.hides(head) for head in heads)
 
     def group(self, row: "Row") -> str | None:
-        """What a row of the index is shown with; None when it is not."""
+        """The group of a row of the index, or None when it is hidden."""
         if row.kind == "run":
             head = self.outputs.runs.get(row.handle)
             return None if head is None or self.holds.hides(head) else head.key
@@ -99,7 +99,7 @@ class _View:
 
 
 class _Part(NamedTuple):
-    """A text between fences. `cut`: as much of it as some tokens hold."""
+    """A text between fences. `cut`: returns the text in so many tokens."""
 
     title: str
     text: str
@@ -116,7 +116,7 @@ class _Part(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """One run, turn or text."""
+    """One run, turn or text to show."""
 
     head: str
     parts: tuple[_Part, ...]
@@ -137,7 +137,7 @@ class _Block(NamedTuple):
 
 @dataclass(slots=True)
 class _Found:
-    """What names stand for, in order and once each, and what is to be said of the other names."""
+    """The blocks that names mean, in order and once each, and remarks on the other names."""
 
     blocks: dict[str, Callable[[], _Block]] = field(default_factory=dict[str, Callable[[], _Block]])
     said: list[str] = field(default_factory=list[str])
@@ -149,9 +149,9 @@ def recall_tool(
     output_tokens: int,
     holds: Callable[[], Validity],
 ) -> Tool[Recall]:
-    """`recall` over a session's record. `output_tokens`: most of one answer.
+    """The tool `recall` over a session's record. `output_tokens`: most tokens of one answer.
 
-    `holds`: what of it still does, and what the person hides: of that nothing is told.
+    `holds`: which runs still hold, and which the person hides. Hidden runs are never shown.
     """
     limit = max(output_tokens - _SAY, MIN_RUN_TOKENS)
     index = _index(record)
@@ -205,7 +205,7 @@ def _named(view: _View, cells: Sequence[str]) -> _Found:
 
 
 def _name(view: _View, words: str, turns: Sequence[TurnHead], found: _Found) -> None:
-    """Add what one name stands for."""
+    """Add the blocks that one name means, or a remark on it."""
     runs, reference = view.outputs.runs, parse_reference(words)
     heads, spoken = runs.named(reference), turns_named(reference, turns)
     heads = heads or tuple(it for turn in spoken for it in runs.named(TurnReference(turn.turn)))
@@ -255,7 +255,7 @@ def _run_block(view: _View, head: RunSummary) -> _Block:
 
 
 def _run_head(view: _View, head: RunSummary, figures: int) -> Iterator[str]:
-    """First that it is old, if it is; then what it is."""
+    """The lines above a run: whether it is old, and then its label and facts."""
     if later := view.holds.after(head.handle):
         yield f"{head.handle} is superseded by {later}: what follows is old"
     if head.handle in view.holds.stale:
@@ -281,7 +281,7 @@ def _run_head(view: _View, head: RunSummary, figures: int) -> Iterator[str]:
 
 
 def _source_cut(text: str, start: int, handle: str, limit: int) -> str:
-    """The source at the end of a run's full form, by whose lines `output` reads what is cut."""
+    """The source, cut. Its marks number lines as in the run's full form, which `output` reads."""
     spans = ends(text, start, len(text), limit - MARK_TOKENS)
     return with_gaps(Lines(text), [(0, start), *spans], handle)[start:]
 
@@ -320,7 +320,7 @@ def _text_block(handle: str, text: str) -> _Block:
 
 
 def _whole(view: _View, row: "Row", limit: int) -> list[str]:
-    """What the only hit is of, if it fits."""
+    """The block of the only hit, if it fits."""
     head = view.outputs.runs.get(row.handle)
     if head:
         block = _run_block(view, head)
@@ -332,7 +332,7 @@ def _whole(view: _View, row: "Row", limit: int) -> list[str]:
 
 
 def _blocks_told(made: Mapping[str, Callable[[], _Block]], limit: int) -> list[str]:
-    """As many as are worth telling in what there is, in fair shares."""
+    """As many blocks as there are tokens for, in fair shares."""
     most = max(1, limit // MIN_RUN_TOKENS)
     blocks = [make() for make in list(made.values())[:most]]
     shares = _shares([block.cost for block in blocks], limit)
@@ -368,7 +368,7 @@ def _hit_line(view: _View, hit: "Hit") -> str:
 
 
 def _shares(costs: Sequence[int], limit: int) -> list[int]:
-    """`limit` in fair shares; what one does not need goes to the others."""
+    """`limit` in fair shares. Tokens that one does not need go to the others."""
     shares = [0] * len(costs)
     for left, at in enumerate(sorted(range(len(costs)), key=lambda at: costs[at])):
         shares[at] = max(min(costs[at], limit // (len(costs) - left)), 0)
