@@ -57,7 +57,7 @@ ROOMS = {
 """Each folder's rooms, lowest first: a room imports only from rooms before it, and from itself."""
 SAME = {
     *("CellKind", "COMMANDS", "DESCRIPTION", "HOST", "MAX_LINE_CHARS", "MAX_LISTING_CHARS", "Rows"),
-    *("clip", "fenced", "hide", "pin", "resume", "show"),
+    *("clip", "hide", "pin", "resume", "show"),
 }
 """Public names of two files that mean the same: of a tool its description, of a command its act."""
 MOST_LINES = 400

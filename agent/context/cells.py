@@ -14,8 +14,9 @@ from ..protocol.items import Message, message, text_part
 from ..protocol.observed import Stale, UserCellRun
 from ..text.cell_output import images_of
 from ..text.images import image_or_words
+from ..text.lines import fenced
 from ..text.tokens import cut_middle, estimate
-from ..text.truncation import fenced, fit, run_parts_of
+from ..text.truncation import fit, run_parts_of
 
 MAX_SOURCE_TOKENS, MAX_OUTPUT_TOKENS = 1_000, 1_000
 """Most tokens of one cell's source, and of its outputs."""

@@ -3,6 +3,7 @@
 Knows neither what the text is nor where it is kept.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 
@@ -110,3 +111,9 @@ def overwritten(old: str, new: str) -> str:
     at = old.rfind("\n") + 1
     lines = (old[at:] + new).split("\n")
     return old[:at] + "\n".join(line[line.rstrip("\r").rfind("\r") + 1 :] for line in lines)
+
+
+def fenced(text: str, language: str = "") -> str:
+    """The text in a Markdown fence longer than any that it holds."""
+    fence = "`" * (1 + max(map(len, re.findall("`{3,}", text)), default=2))
+    return f"{fence}{language}\n{text}\n{fence}"

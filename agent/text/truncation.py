@@ -1,6 +1,5 @@
 """The output of a cell run as parts of text, and how they share a budget. Knows no record."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -136,9 +135,3 @@ def _data_text(data: Mapping[str, Any]) -> str:
         if isinstance(data.get(kind), str):
             return data[kind]
     return f"[{', '.join(sorted(data))}]"
-
-
-def fenced(text: str, language: str = "") -> str:
-    """The text between fences that are longer than any in it."""
-    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`{3,}", text)), default=0))
-    return f"{fence}{language}\n{text}\n{fence}"

@@ -28,9 +28,9 @@ from ..errors import RecordError
 from ..protocol.items import Message, parse_item
 from ..protocol.record_lines import ItemLine, TurnLine
 from ..text.cell_output import images_of
-from ..text.lines import MARK_TOKENS, Lines, ends, with_gaps
+from ..text.lines import MARK_TOKENS, Lines, ends, fenced, with_gaps
 from ..text.tokens import cut_middle, estimate
-from ..text.truncation import OutputPart, fenced, fit, full_text, run_parts_of, whole
+from ..text.truncation import OutputPart, fit, full_text, run_parts_of, whole
 from .tool import Tool, ToolCall, ToolOutput, always, text_output
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ...agent.text.truncation import fenced
+from ...agent.text.lines import fenced
 from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..notebook.current import NOT_EDITABLE, CurrentNotebook, new_cell, one_cell
 from ..notebook.document import Document, DocumentError, Edge, LiveCell

@@ -12,8 +12,9 @@ from ...agent.conversation.runs import first_line
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ...agent.protocol.items import text_part
 from ...agent.text.cell_output import MAX_SENT_IMAGES, figures
+from ...agent.text.lines import fenced
 from ...agent.text.tokens import cut_middle, estimate
-from ...agent.text.truncation import OutputPart, fenced, fit, output_part, whole
+from ...agent.text.truncation import OutputPart, fit, output_part, whole
 from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..notebook.current import NO_NOTEBOOK, CurrentNotebook, find_cells
 from ..notebook.document import Document, DocumentError, LiveCell

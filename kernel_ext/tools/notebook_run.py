@@ -3,7 +3,6 @@
 Knows no shell: it runs code through the `run_code` that it gets.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +11,9 @@ from pydantic import BaseModel, Field
 from ...agent.conversation.output_store import OutputStore
 from ...agent.errors import TurnLimited
 from ...agent.protocol.cells import CellRun
-from ...agent.protocol.events import OutputShown
+from ...agent.protocol.events import Event, Notice, OutputShown
 from ...agent.protocol.items import text_part
-from ...agent.tools.run_cell import STUCK, RunCell, tell
+from ...agent.tools.run_cell import STUCK, RunCell, RunCode, tell
 from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..notebook.current import NO_NOTEBOOK, CurrentNotebook, find_cells
 from ..notebook.document import Document, DocumentError, LiveCell
@@ -27,9 +26,6 @@ DESCRIPTION = (
     "what run_cell would for each."
 )
 
-RunCellCode = Callable[[ToolCall, RunCell, bool], Awaitable[CellRun]]
-"""Runs code for a call. The flag says whether its outputs are shown in the step."""
-
 
 class NotebookRun(BaseModel):
     """What to run."""
@@ -41,7 +37,7 @@ class NotebookRun(BaseModel):
 
 
 def notebook_run_tool(
-    here: CurrentNotebook, run_code: RunCellCode, limit: int, outputs: OutputStore
+    here: CurrentNotebook, run_code: RunCode, limit: int, outputs: OutputStore
 ) -> Tool[NotebookRun]:
     """The tool `notebook_run`. Each run is recorded. `limit`: tokens of the whole output.
 
@@ -61,7 +57,7 @@ def notebook_run_tool(
         last = text_output("")
         for cell in cells:
             step = RunCell(title=_title(cell), code=cell.source, timeout=arguments.timeout)
-            done = await run_code(call, step, editable is None)
+            done = await run_code(call if editable is None else _quiet(call), step)
             handle = outputs.keep_run(call.id, done, cell.id)
             shown = await _put(editable, cell, done)
             if shown and editable:
@@ -77,6 +73,16 @@ def notebook_run_tool(
 
     touches = always("run_code", "edit_notebook", paths=here.paths)
     return Tool("notebook_run", DESCRIPTION, NotebookRun, run, touches)
+
+
+def _quiet(call: ToolCall) -> ToolCall:
+    """The call, of which only notices are shown: what a cell puts out, it shows itself."""
+
+    def show(event: Event) -> None:
+        if isinstance(event, Notice):
+            call.show(event)
+
+    return replace(call, show=show)
 
 
 def _runnable(here: CurrentNotebook, cells: tuple[LiveCell, ...], asked: NotebookRun) -> list[Any]:

@@ -1,7 +1,7 @@
 """Runs the code of a turn's calls in this kernel, and shows its outputs. Knows no tool."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from ...agent.protocol.cells import CellRun, DisplayOutput
 from ...agent.protocol.events import Notice, OutputCleared, OutputShown, OutputUpdated
 from ...agent.session import Session
 from ...agent.tools.run_cell import RunCell
-from ...agent.tools.tool import Tool, ToolCall, show_nothing
+from ...agent.tools.tool import Tool, ToolCall
 from ...widgets.render.outputs import can_show
 from ..execution.run_code import CodeStep, Host, run_code
 from ..output_hooks import Change, Clear, Update
@@ -41,22 +41,18 @@ class StepRunner:
     async def run_lending(self, call: ToolCall, asked: RunCell) -> CellRun:
         """Run code that may await other tools."""
         with lend(self.session, self.lent, call) as functions:
-            return await self.run(call, asked, True, {AGENT_TOOLS: functions})
+            return await self.run(call, asked, {AGENT_TOOLS: functions})
 
     async def run(
-        self,
-        call: ToolCall,
-        asked: RunCell,
-        shown: bool,
-        names: Mapping[str, object] | None = None,
+        self, call: ToolCall, asked: RunCell, names: Mapping[str, object] | None = None
     ) -> CellRun:
-        """Run code. `shown`: show its outputs in the step. `names`: exist while it runs."""
+        """Run code. `names`: exist while it runs."""
         settings, title = self.session.settings, " ".join(asked.title.split())
         seconds = asked.timeout or settings.step_timeout
         step = CodeStep(
             code=asked.code,
             mark=f"agent, turn {self.session.conversation.turns}: {title}",
-            take=partial(_take, call if shown else replace(call, show=show_nothing)),
+            take=partial(_take, call),
             seconds=min(seconds, max(settings.step_timeout, settings.step_timeout_max)),
             report=partial(call.show, Notice(text=STILL_RUNS.format(title))),
             lent=names,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, assert_never, cast
 
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput
+from ...agent.text.lines import fenced
 from ..state.outputs import Shown, StreamText
 from .labels import figure_text, left_out_text
 from .sanitize import MONO, ansi_lines, clean_html, escape, markdown_html, printable
@@ -88,13 +89,6 @@ def split_traceback(output: ErrorOutput) -> tuple[list[str], list[str]]:
     starts = [at for at, line in enumerate(lines) if printable(line).startswith(output.ename)]
     start = starts[-1] if starts else len(lines) - MAX_OPEN_TRACEBACK_LINES
     return lines[:start], lines[start:]
-
-
-def fenced(text: str, language: str = "") -> str:
-    """`text` in a Markdown fence that is longer than any fence in it."""
-    longest = max((len(run) for run in re.findall("`{3,}", text)), default=2)
-    fence = "`" * (longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def _display_html(output: DisplayOutput) -> str:

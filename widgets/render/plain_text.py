@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import assert_never
 from urllib.parse import quote
 
+from ...agent.text.lines import fenced
 from ..state.blocks import (
     AnswerBlock,
     AnswerSource,
@@ -33,7 +34,7 @@ from .labels import (
     title_text,
     told_text,
 )
-from .outputs import fenced, output_markdown, shown_text
+from .outputs import output_markdown, shown_text
 from .sanitize import printable, web_host
 
 _IN_URLS = "%/:=&?~#+!$,;'@*()[]"

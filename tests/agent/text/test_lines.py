@@ -5,8 +5,9 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
-from inkernel.agent.text.lines import FOLD_CHARS, MARK_TOKENS, Lines, ends, with_gaps
+from inkernel.agent.text.lines import FOLD_CHARS, MARK_TOKENS, Lines, ends, fenced, with_gaps
 from inkernel.agent.text.tokens import estimate
 
 LINE = st.one_of(
@@ -70,3 +71,10 @@ def test_what_is_left_out_is_exactly_what_the_marked_lines_hold(text: str, limit
     missing = lines.cut(int(mark[1]), int(mark[2]))
     assert text.startswith(head) and text.endswith(tail)
     assert text[len(head) : len(text) - len(tail)].strip("\n") in missing
+
+
+@given(st.text(alphabet="`~a\n", max_size=40))
+def test_no_text_ends_its_markdown_fence(text: str):
+    (token,) = MarkdownIt("commonmark").parse(fenced(text))
+    assert token.type == "fence"
+    assert token.content == (text + "\n" if text else "\n")

@@ -14,7 +14,7 @@ from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput
 from inkernel.agent.protocol.events import Compacted, Compacting, Event, TurnEnded, Usage
 from inkernel.widgets.render.html import block_html, bundle, can_show, metadata
-from inkernel.widgets.render.outputs import fenced, output_html, output_markdown, shown_text
+from inkernel.widgets.render.outputs import output_html, output_markdown, shown_text
 from inkernel.widgets.render.sanitize import ansi_lines, clean_html, markdown_html, printable
 from inkernel.widgets.state.blocks import (
     AnswerBlock,
@@ -426,15 +426,6 @@ def test_what_the_notebook_shows_itself_is_named() -> None:
     output = DisplayOutput(data={"application/vnd.plotly.v1+json": {}, "text/html": "<b>1</b>"})
     said = "[application/vnd.plotly.v1+json: shown by the notebook itself]"
     assert read(output_html(output, stick=False)) == said
-
-
-@given(st.text(alphabet="`~a\n", max_size=40))
-def test_no_text_ends_its_markdown_fence(text: str) -> None:
-    from markdown_it import MarkdownIt
-
-    (token,) = MarkdownIt("commonmark").parse(fenced(text))
-    assert token.type == "fence"
-    assert token.content == (text + "\n" if text else "\n")
 
 
 def test_a_turn_without_any_event_of_its_own_renders() -> None:
