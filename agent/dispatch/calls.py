@@ -15,7 +15,7 @@ from ..protocol.events import Event, ToolEnded
 from ..protocol.items import FunctionCall, call_output
 from ..session import Session
 from ..tools.tool import ToolCall, ToolOutput, find_tool, read_arguments, text_output
-from .gate import GatedCall, tool_ended
+from .gate import GatedCall, JudgedCall, tool_ended
 
 
 @dataclass(slots=True)
@@ -27,15 +27,10 @@ class PendingCall:
     output: ToolOutput | None = None
     task: "asyncio.Task[ToolOutput] | None" = None
 
-    @property
-    def reads(self) -> bool:
-        """It changes nothing."""
-        return self.gated is None or self.gated.action.reads_only
-
 
 def at_once(calls: Iterable[PendingCall]) -> Iterable[PendingCall]:
     """Those that may run now, beside each other: all that come before the first change."""
-    return takewhile(lambda call: call.reads, calls)
+    return takewhile(lambda call: call.gated is None or call.gated.only_looks, calls)
 
 
 @dataclass(slots=True)
@@ -63,9 +58,11 @@ class Calls:
             if call.task is not None:
                 call.output = await call.task
             elif call.gated is not None:  # not in a task: live code may be interrupted
-                async for event in call.gated.admit():
-                    yield event
-                call.output = await call.gated.run()
+                async for it in call.gated.admit():
+                    if isinstance(it, JudgedCall):
+                        call.output = await it.run()
+                    else:
+                        yield it
             assert call.output is not None
             yield self._commit(call, call.output)
             if call.output.ends is not None:
@@ -82,18 +79,19 @@ class Calls:
                 call.task.cancel()
 
     def _commit(self, call: PendingCall, output: ToolOutput) -> ToolEnded:
-        call_id = call.item.call_id
-        self.session.journal.commit(call_output(call_id, output.parts), run=output.run)
-        return call.gated.ended(output) if call.gated else tool_ended(call_id, output)
+        self.session.journal.commit(call_output(call.item.call_id, output.parts), run=output.run)
+        return tool_ended(call.item.call_id, output)
 
 
 async def _start(calls: Iterable[PendingCall]) -> AsyncGenerator[Event]:
     """Start those that were not started yet."""
     for call in calls:
         if call.gated is not None and call.task is None:
-            async for event in call.gated.admit():
-                yield event
-            call.task = asyncio.ensure_future(call.gated.run())
+            async for it in call.gated.admit():
+                if isinstance(it, JudgedCall):
+                    call.task = asyncio.ensure_future(it.run())
+                else:
+                    yield it
 
 
 def _read(session: Session, item: FunctionCall) -> PendingCall:

@@ -16,7 +16,7 @@ from ..protocol.events import ToolCalled
 from ..protocol.record_lines import LentCallLine
 from ..session import Session
 from ..tools.tool import Tool, ToolCall, ToolOutput, problems, text_output
-from .gate import GatedCall
+from .gate import GatedCall, JudgedCall, tool_ended
 
 AGENT_TOOLS = "agent_tools"
 
@@ -57,10 +57,10 @@ class _Lender:
             text=output.text,
         )
         self.session.journal.write(line)
-        if isinstance(gated, ToolOutput) or gated.action.reads_only:
+        if isinstance(gated, ToolOutput) or gated.only_looks:
             call.show(ToolCalled(call_id=self.step.id, name=tool.name, status=output.status))
         else:
-            call.show(gated.ended(output))
+            call.show(tool_ended(call.id, output))
         if output.status != "ok":
             raise ToolCallError(output.text)
         return output.text
@@ -77,10 +77,14 @@ class _Lender:
         return GatedCall(self.session, call, tool, arguments)
 
     async def _output(self, gated: GatedCall) -> ToolOutput:
-        async for event in gated.admit():
-            if not gated.action.reads_only:
-                gated.call.show(event)
-        return await gated.run()
+        output = None
+        async for it in gated.admit():
+            if isinstance(it, JudgedCall):
+                output = await it.run()
+            elif not gated.only_looks:
+                gated.call.show(it)
+        assert output is not None
+        return output
 
 
 class _Call(Awaitable[str]):

@@ -26,7 +26,7 @@ class ToolOutput:
     """What the model is told: content parts (`input_text`, `input_image`), and how it went.
 
     `run`: the handle of the cell run that it tells; `count`: its In [count]. `ends`: the error that
-    ends the turn once the output is recorded.
+    ends the turn once the output is recorded. `started`: when the call began to run, by the gate.
     """
 
     parts: tuple[dict[str, str], ...]
@@ -34,6 +34,7 @@ class ToolOutput:
     run: str | None = None
     count: int | None = None
     ends: AgentError | None = None
+    started: float | None = None
 
     @property
     def text(self) -> str:

@@ -1,15 +1,17 @@
 """Calls: judged, run in their order, answered in theirs."""
 
+import ast
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from inkernel.agent.conversation.journal import INTERRUPTED
 from inkernel.agent.conversation.record import read_lines
-from inkernel.agent.dispatch.gate import GatedCall
+from inkernel.agent.dispatch.gate import GatedCall, JudgedCall
 from inkernel.agent.errors import RecordError, TurnInterrupted
 from inkernel.agent.protocol.actions import Action, Verdict
 from inkernel.agent.protocol.events import (
@@ -287,9 +289,21 @@ async def test_a_call_whose_verdict_cannot_be_recorded_does_not_run(
     monkeypatch.setattr(session.journal.record, "append", full)
     gated = GatedCall(session, ToolCall("a"), one, one.arguments())
     with pytest.raises(RecordError):
-        async for _ in gated.admit():
-            pass
-    assert (await gated.run()).status == "denied"
+        async for it in gated.admit():
+            assert not isinstance(it, JudgedCall)
+
+
+def test_only_the_gate_runs_a_tool_and_makes_the_call_that_can():
+    root = Path(__file__).parents[3]
+    sources = [path for folder in ("agent", "kernel_ext") for path in (root / folder).rglob("*.py")]
+    made = [
+        (path.name, name)
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Call)
+        and (name := ast.unparse(node.func)).endswith(("JudgedCall", "tool.run"))
+    ]
+    assert made == [("gate.py", "JudgedCall"), ("gate.py", "gated.tool.run")]
 
 
 async def test_a_person_who_is_asked_about_a_call_sees_its_tool_and_arguments(
