@@ -1,11 +1,12 @@
 """The lines of a session's record, one frozen class a kind. Knows no file, and no session.
 
 `kind` is the name of the class on disk. A field that is None is left out there if `optional` names
-it. `upgrade` reads older lines, which have no version.
+it. A field that another version may lack has a default; a session cannot go on without the others.
+`upgrade` reads older lines, which have no version.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, ClassVar, Self
 
@@ -60,9 +61,9 @@ class TurnLine(_Line):
 
     kind: ClassVar[str] = "turn"
     turn: int
-    cell: str | None
-    count: int | None
-    said: str
+    cell: str | None = None
+    count: int | None = None
+    said: str = ""
     provider: str = ""
     model: str = ""
     policy: str = ""
@@ -73,13 +74,13 @@ class ToldLine(_Line):
     """The context that the model knows from here on. `names`: only those that changed."""
 
     kind: ClassVar[str] = "told"
-    facts: Mapping[str, str]
-    docs: Sequence[str]
-    kernel: str
-    names: Mapping[str, Any]
-    gone: Sequence[str]
-    run: int
-    stale: Sequence[str]
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    docs: Sequence[str] = ()
+    kernel: str = ""
+    names: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    gone: Sequence[str] = ()
+    run: int = 0
+    stale: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,16 +104,9 @@ class ItemLine(_Line):
         """The line, with the item's own text."""
         if not isinstance(value["item"]["type"], str):
             raise ValueError("an item without a type")
-        return cls(
-            v=value["v"],
-            n=value["n"],
-            turn=value["turn"],
-            cell=value["cell"],
-            about=value["about"],
-            run=value.get("run"),
-            apart=value.get("apart", False),
-            wire=text.partition(_ITEM)[2].rstrip()[:-1],
-        )
+        own: dict[str, Any] = {name: value[name] for name in _names(cls) if name in value}
+        own["wire"] = text.partition(_ITEM)[2].rstrip()[:-1]
+        return cls(**own)
 
     def values(self) -> dict[str, Any]:
         """The values to write, without the item."""
@@ -163,8 +157,8 @@ class CellRunLine(_Line):
         {"number", "kernel", "changed", "reads", "call_id", "ran"}
     )
     by: Any
-    turn: int | None
-    cell: str | None
+    turn: int | None = None
+    cell: str | None = None
     number: int | None = None
     kernel: str | None = None
     changed: Sequence[str] | None = None
@@ -172,7 +166,7 @@ class CellRunLine(_Line):
     call_id: str | None = None
     ran: str | None = None
     handle: str
-    tokens: int
+    tokens: int = 0
     run: Mapping[str, Any]
 
     @classmethod
@@ -193,7 +187,7 @@ class OutputLine(_Line):
     """Another text that is kept under a handle. `turn`: as in a `cell_run` line."""
 
     kind: ClassVar[str] = "output"
-    turn: int | None
+    turn: int | None = None
     handle: str
     text: str
 
@@ -212,7 +206,7 @@ class SampleLine(_Line):
 
     kind: ClassVar[str] = "sample"
     sample: int = 0
-    usage: Mapping[str, int]
+    usage: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,12 +214,12 @@ class EndedLine(_Line):
     """A turn is over."""
 
     kind: ClassVar[str] = "ended"
-    status: str
+    status: str = ""
     answer: str = ""
-    usage: Mapping[str, int]
+    usage: Mapping[str, int] = field(default_factory=dict[str, int])
     cost: float | None = None
     seconds: float = 0.0
-    samples: int
+    samples: int = 0
     error: str | None = None
     hint: str | None = None
 
@@ -274,7 +268,7 @@ class NotesLine(_Line):
     kind: ClassVar[str] = "notes"
     optional: ClassVar[frozenset[str]] = frozenset({"entries"})
     entries: int | None = None
-    usage: Mapping[str, int]
+    usage: Mapping[str, int] = field(default_factory=dict[str, int])
     notes: Mapping[str, Any] | None = None
 
 
@@ -310,12 +304,7 @@ KnownLine = (
 RecordLine = KnownLine | OtherLine
 
 _KINDS: dict[object, type[KnownLine]] = {it.kind: it for it in KnownLine.__args__}
-_BEFORE_VERSIONS: dict[str, dict[str, Any]] = {
-    "item": {"n": None, "cell": "", "about": "model"},
-    "turn": {"cell": None, "count": None, "said": ""},
-    "cell_run": {"by": "agent", "turn": None, "cell": None, "handle": "", "tokens": 0},
-    "output": {"turn": None, "handle": "", "text": ""},
-}
+_BEFORE_VERSIONS = {"cell_run": {"by": "agent", "handle": ""}, "output": {"handle": "", "text": ""}}
 """By kind, the values that lines without a version may leave out."""
 
 

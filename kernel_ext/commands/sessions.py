@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...agent.conversation.record import read_record
 from ...agent.errors import UsageError
+from ...agent.protocol.events import Usage
 from ...agent.protocol.record_lines import EndedLine, TurnLine
 from ...widgets.panels.cards import Card, Rows
 from ..host import KernelAgent
@@ -84,8 +85,8 @@ def turn_rows(path: Path) -> Rows:
 
 
 def _ending(line: EndedLine) -> str:
-    tokens = line.usage
-    samples = f"{line.samples} samples, {tokens['input']:,} tokens in, {tokens['output']:,} out"
+    used = Usage(**line.usage)
+    samples = f"{line.samples} samples, {used.input:,} tokens in, {used.output:,} out"
     return f"{line.status}: {samples}" + (f"; {line.error}" if line.error else "")
 
 

@@ -87,6 +87,7 @@ def plain(value: object) -> Any:
 def test_they_have_every_kind_of_line():
     lines = [json.loads(line) for path in OLD for line in path.read_bytes().splitlines()]
     assert {line["kind"] for line in lines} == KINDS
+    assert {line["kind"] for line in lines if line.get("v") == 1} == KINDS
 
 
 @pytest.mark.parametrize("path", OLD, ids=lambda path: path.stem)
@@ -95,3 +96,24 @@ def test_they_are_read_as_the_version_that_wrote_them_read_them(path: Path, tmp_
     before = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert plain(state(record)) == before["state"]
     assert plain(told(record)) == before["told"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *('{"kind":"ended","v":2}', '{"kind":"sample","v":2}', '{"kind":"notes","v":2}'),
+        *('{"kind":"told","v":2}', '{"kind":"verdict","v":2}', '{"kind":"lent_call","v":2}'),
+        '{"kind":"item","v":2,"turn":1,"item":{"type":"message","role":"user","content":"a"}}',
+        '{"kind":"cell_run","v":2,"by":"agent","handle":"out-1","source":"","status":"ok","outputs":[]}',
+        '{"kind":"output","v":2,"handle":"out-1","text":"a"}',
+    ],
+)
+def test_a_line_of_another_version_may_lack_what_a_session_can_do_without(
+    line: str, tmp_path: Path
+):
+    path = tmp_path / "s.jsonl"
+    path.write_text(
+        f'{{"kind":"session","v":2,"session":"s"}}\n{{"kind":"turn","v":2,"turn":1}}\n{line}\n'
+    )
+    assert resume(path).conversation.turns == 1
+    assert told(path)["turns"] == [{"turn": 1, "line": "", "cell": None, "count": None}]
