@@ -7,35 +7,9 @@ every style. Knows no widget, and not how the events came.
 
 from typing import assert_never
 
-from ..state.blocks import (
-    AnswerBlock,
-    AnswerSource,
-    Block,
-    CompactionBlock,
-    HostedBlock,
-    Note,
-    ReasoningBlock,
-    StepBlock,
-)
+from ..state import blocks
 from ..state.fold import TurnState
-from .labels import (
-    GLYPHS,
-    REFUSED,
-    arguments_text,
-    clip,
-    footer_parts,
-    header_text,
-    hosted_text,
-    left_out_text,
-    note_parts,
-    note_text,
-    objects_text,
-    reasoning_title,
-    room_text,
-    status_text,
-    title_text,
-    told_text,
-)
+from . import labels
 from .outputs import can_show, output_html
 from .plain_text import turn_markdown, turn_text
 from .sanitize import code_html, escape, link_html, markdown_html, text_html
@@ -70,27 +44,27 @@ MAX_OPEN_TEXT_LINES = 6
 """Lines of a tool's text that stay unfolded."""
 
 
-def block_html(block: Block, timing: bool, since: int | None = None) -> str:
+def block_html(block: blocks.Block, timing: bool, since: int | None = None) -> str:
     """A block as HTML. `since`: when it began to run or wait, in ms since the epoch, for a view
     whose script runs a clock. None: no clock."""
     match block:
-        case ReasoningBlock():
+        case blocks.ReasoningBlock():
             return _details(
-                f'<span style="{_MUTED}">{escape(reasoning_title(block))}</span>',
+                f'<span style="{_MUTED}">{escape(labels.reasoning_title(block))}</span>',
                 f'<div style="{_MUTED};padding-left:1em">'
                 + "".join(map(markdown_html, block.parts))
                 + "</div>",
                 unfolded=False,
             )
-        case AnswerBlock():
+        case blocks.AnswerBlock():
             return _said_html(block)
-        case StepBlock():
+        case blocks.StepBlock():
             return _step_html(block, timing, since)
-        case HostedBlock():
+        case blocks.HostedBlock():
             return _hosted_html(block)
-        case Note():
+        case blocks.Note():
             return _note_html(block, timing, since)
-        case CompactionBlock():
+        case blocks.CompactionBlock():
             return _room_html(block, timing, since)
         case _:
             assert_never(block)
@@ -98,20 +72,20 @@ def block_html(block: Block, timing: bool, since: int | None = None) -> str:
 
 def header_html(state: TurnState) -> str:
     """The line that names the model."""
-    return f'<div style="{_MUTED};margin-bottom:.4em">{escape(header_text(state))}</div>'
+    return f'<div style="{_MUTED};margin-bottom:.4em">{escape(labels.header_text(state))}</div>'
 
 
 def footer_html(state: TurnState, timing: bool, since: int | None = None) -> str:
     """The turn's status line. `since`: when the turn began, as in `block_html`."""
-    parts = [escape(part) for part in footer_parts(state, timing)]
+    parts = [escape(part) for part in labels.footer_parts(state, timing)]
     if since is not None and state.ended is None:
         parts.insert(1, _clock(since))
     return f'<div style="{_MUTED};margin-top:.6em">{" · ".join(parts)}</div>'
 
 
-def turn_html(state: TurnState, blocks: list[str], timing: bool) -> str:
+def turn_html(state: TurnState, rendered: list[str], timing: bool) -> str:
     """The whole turn from its rendered blocks."""
-    return "".join(["<div>", header_html(state), *blocks, footer_html(state, timing), "</div>"])
+    return "".join(["<div>", header_html(state), *rendered, footer_html(state, timing), "</div>"])
 
 
 def bundle(state: TurnState, timing: bool) -> dict[str, str]:
@@ -119,9 +93,9 @@ def bundle(state: TurnState, timing: bool) -> dict[str, str]:
 
     With `timing` False it has no wall-clock figure, so two equal runs give the same bytes.
     """
-    blocks = [block_html(block, timing) for block in state.blocks]
+    rendered = [block_html(block, timing) for block in state.blocks]
     return {
-        "text/html": turn_html(state, blocks, timing),
+        "text/html": turn_html(state, rendered, timing),
         "text/markdown": turn_markdown(state, timing),
         "text/plain": turn_text(state, timing),
     }
@@ -138,30 +112,30 @@ def metadata(state: TurnState, timing: bool) -> dict[str, object]:
     return {"inkernel": facts}
 
 
-def _step_html(step: StepBlock, timing: bool, since: int | None) -> str:
-    code, told = step.code, told_text(step)
-    title = f"<b>{escape(title_text(step))}</b>"
-    if code is None:
-        title += f" <code>{escape(arguments_text(step))}</code>" if arguments_text(step) else ""
-    aside = escape(status_text(step, timing))
+def _step_html(step: blocks.StepBlock, timing: bool, since: int | None) -> str:
+    code, told = step.code, labels.told_text(step)
+    title = f"<b>{escape(labels.title_text(step))}</b>"
+    if code is None and (arguments := labels.arguments_text(step)):
+        title += f" <code>{escape(arguments)}</code>"
+    aside = escape(labels.status_text(step, timing))
     if since is not None and step.status == "running":
         aside += f" {_clock(since)}"
     aside = f' <span style="{_MUTED}">{aside}</span>' if aside else ""
     body = code_html(code.rstrip(), step.status == "writing") if code else ""
-    body += "".join(text_html(text) for text in (objects_text(step), told) if text)
+    body += "".join(text_html(text) for text in (labels.objects_text(step), told) if text)
     line = f"{_sign(step.status)} {title}{aside}"
     unfolded = _unfolded(step, code, told)
     return _framed(step.status, _folding(line, body, unfolded) + _outputs_html(step))
 
 
-def _outputs_html(step: StepBlock) -> str:
-    cut = left_out_text(step.left_out, "outputs")
+def _outputs_html(step: blocks.StepBlock) -> str:
+    cut = labels.left_out_text(step.left_out, "outputs")
     parts = [f'<div style="{_MUTED}">{cut}</div>'] if step.left_out else []
     growing = step.status == "running"
     return "".join([*parts, *(output_html(output, growing) for output in step.outputs)])
 
 
-def _unfolded(step: StepBlock, code: str | None, told: str) -> bool:
+def _unfolded(step: blocks.StepBlock, code: str | None, told: str) -> bool:
     """Whether the code or the tool's text is shown without a click."""
     if step.status != "ok":
         return True
@@ -172,10 +146,10 @@ def _unfolded(step: StepBlock, code: str | None, told: str) -> bool:
     )
 
 
-def _hosted_html(block: HostedBlock) -> str:
-    detail = f" <code>{escape(clip(block.detail, 120))}</code>" if block.detail else ""
-    aside = hosted_text(block)
-    line = f"{_sign(block.status)} <b>{escape(clip(block.title, 120))}</b>{detail}" + (
+def _hosted_html(block: blocks.HostedBlock) -> str:
+    detail = f" <code>{escape(labels.clip(block.detail, 120))}</code>" if block.detail else ""
+    aside = labels.hosted_text(block)
+    line = f"{_sign(block.status)} <b>{escape(labels.clip(block.title, 120))}</b>{detail}" + (
         f' <span style="{_MUTED}">{escape(aside)}</span>' if aside else ""
     )
     running = block.status == "running"
@@ -188,13 +162,13 @@ def _hosted_html(block: HostedBlock) -> str:
     return _framed(block.status, _folding(line, body, unfolded) + outputs)
 
 
-def _said_html(block: AnswerBlock) -> str:
-    mark = f'<div style="color:{_AMBER}">{REFUSED}</div>' if block.refused else ""
+def _said_html(block: blocks.AnswerBlock) -> str:
+    mark = f'<div style="color:{_AMBER}">{labels.REFUSED}</div>' if block.refused else ""
     text = markdown_html(block.text)
     return f'<div style="margin:.5em 0">{mark}{text}{_sources_html(block.sources)}</div>'
 
 
-def _sources_html(sources: tuple[AnswerSource, ...]) -> str:
+def _sources_html(sources: tuple[blocks.AnswerSource, ...]) -> str:
     items = "".join(f"<li>{link_html(source.title, source.url)}</li>" for source in sources)
     return f'<ol style="{_MUTED};margin:.3em 0">{items}</ol>' if items else ""
 
@@ -206,26 +180,26 @@ def _framed(status: str, inside: str) -> str:
 
 def _sign(status: str) -> str:
     tint = _GREEN if status == "ok" else _COLOURS[status]
-    return f'<span style="color:{tint}">{GLYPHS[status]}</span>'
+    return f'<span style="color:{tint}">{labels.GLYPHS[status]}</span>'
 
 
 def _folding(line: str, body: str, unfolded: bool) -> str:
     return _details(line, body, unfolded) if body else f"<div>{line}</div>"
 
 
-def _note_html(note: Note, timing: bool, since: int | None) -> str:
-    text = escape(note_text(note, timing))
+def _note_html(note: blocks.Note, timing: bool, since: int | None) -> str:
+    text = escape(labels.note_text(note, timing))
     if note.wait is None:
         return f'<div style="{_MUTED};margin:.5em 0">{text}</div>'
     if since is not None:
         until = since + round(note.wait * 1000)
-        first, rest = map(escape, note_parts(note))
+        first, rest = map(escape, labels.note_parts(note))
         text = f'{first} <span data-until="{until}"></span>{rest}'
     return f'<div style="color:{_AMBER};margin:.5em 0">{text}</div>'
 
 
-def _room_html(room: CompactionBlock, timing: bool, since: int | None) -> str:
-    text = escape(room_text(room, timing))
+def _room_html(room: blocks.CompactionBlock, timing: bool, since: int | None) -> str:
+    text = escape(labels.room_text(room, timing))
     if room.status != "running":
         return f'<div style="{_MUTED};margin:.5em 0">{text}</div>'
     clock = f" · {_clock(since)}" if since is not None else ""

@@ -6,34 +6,9 @@ from typing import assert_never
 from urllib.parse import quote
 
 from ...agent.text.lines import fenced
-from ..state.blocks import (
-    AnswerBlock,
-    AnswerSource,
-    Block,
-    CompactionBlock,
-    HostedBlock,
-    Note,
-    ReasoningBlock,
-    StepBlock,
-)
+from ..state import blocks
 from ..state.fold import TurnState
-from .labels import (
-    GLYPHS,
-    REFUSED,
-    arguments_text,
-    clip,
-    footer_text,
-    header_text,
-    hosted_text,
-    note_text,
-    objects_text,
-    reasoning_title,
-    room_text,
-    source_text,
-    status_text,
-    title_text,
-    told_text,
-)
+from . import labels
 from .outputs import output_markdown, shown_text
 from .sanitize import printable, web_host
 
@@ -53,78 +28,85 @@ def turn_text(state: TurnState, timing: bool) -> str:
 def _joined(
     state: TurnState,
     timing: bool,
-    block_form: Callable[[Block, bool], str],
+    block_form: Callable[[blocks.Block, bool], str],
     line_form: Callable[[str], str],
 ) -> str:
-    parts = [line_form(header_text(state))]
+    parts = [line_form(labels.header_text(state))]
     parts += [block_form(block, timing) for block in state.blocks]
-    return "\n\n".join([*parts, line_form(footer_text(state, timing))])
+    return "\n\n".join([*parts, line_form(labels.footer_text(state, timing))])
 
 
-def _block_markdown(block: Block, timing: bool) -> str:
+def _block_markdown(block: blocks.Block, timing: bool) -> str:
     match block:
-        case ReasoningBlock():
-            text = "\n\n".join([f"*{_marked(reasoning_title(block))}*", *map(_inert, block.parts)])
+        case blocks.ReasoningBlock():
+            title = _marked(labels.reasoning_title(block))
+            text = "\n\n".join([f"*{title}*", *map(_inert, block.parts)])
             return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
-        case AnswerBlock():
-            parts = [REFUSED * block.refused, _inert(block.text), _sources_markdown(block.sources)]
+        case blocks.AnswerBlock():
+            refused = labels.REFUSED * block.refused
+            parts = [refused, _inert(block.text), _sources_markdown(block.sources)]
             return "\n\n".join(filter(None, parts))
-        case StepBlock():
+        case blocks.StepBlock():
             return _step_markdown(block, timing)
-        case HostedBlock():
+        case blocks.HostedBlock():
             return _hosted_markdown(block)
-        case Note():
-            return _marked(note_text(block, timing))
-        case CompactionBlock():
-            return _marked(room_text(block, timing))
+        case blocks.Note():
+            return _marked(labels.note_text(block, timing))
+        case blocks.CompactionBlock():
+            return _marked(labels.room_text(block, timing))
         case _:
             assert_never(block)
 
 
-def _step_markdown(step: StepBlock, timing: bool) -> str:
-    aside = status_text(step, timing)
-    words = ("" if step.code else arguments_text(step), aside)
-    line = [f"**{GLYPHS[step.status]} {_marked(title_text(step))}**", *map(_marked, words)]
+def _step_markdown(step: blocks.StepBlock, timing: bool) -> str:
+    aside = labels.status_text(step, timing)
+    words = ("" if step.code else labels.arguments_text(step), aside)
+    title = f"**{labels.GLYPHS[step.status]} {_marked(labels.title_text(step))}**"
+    line = [title, *map(_marked, words)]
     parts = [" · ".join(word for word in line if word)]
     if step.code is not None:
         parts.append(fenced(printable(step.code).rstrip(), "python"))
-    if objects := printable(objects_text(step)):
+    if objects := printable(labels.objects_text(step)):
         parts.append(fenced(objects))
-    if told := printable(told_text(step)):
+    if told := printable(labels.told_text(step)):
         parts.append(fenced(told))
     return "\n\n".join([*parts, *map(output_markdown, step.outputs)])
 
 
-def _block_text(block: Block, timing: bool) -> str:
+def _block_text(block: blocks.Block, timing: bool) -> str:
     match block:
-        case ReasoningBlock():
-            return printable("\n".join([reasoning_title(block), *block.parts]))
-        case AnswerBlock():
-            lines = [REFUSED] * block.refused
+        case blocks.ReasoningBlock():
+            return printable("\n".join([labels.reasoning_title(block), *block.parts]))
+        case blocks.AnswerBlock():
+            lines = [labels.REFUSED] * block.refused
             return "\n".join([*lines, printable(block.text), *sources_lines(block.sources)])
-        case StepBlock():
+        case blocks.StepBlock():
             return _step_text(block, timing)
-        case HostedBlock():
+        case blocks.HostedBlock():
             return _hosted_text(block)
-        case Note():
-            return printable(note_text(block, timing))
-        case CompactionBlock():
-            return printable(room_text(block, timing))
+        case blocks.Note():
+            return printable(labels.note_text(block, timing))
+        case blocks.CompactionBlock():
+            return printable(labels.room_text(block, timing))
         case _:
             assert_never(block)
 
 
-def _step_text(step: StepBlock, timing: bool) -> str:
-    words = (title_text(step), "" if step.code else arguments_text(step), status_text(step, timing))
-    line = f"{GLYPHS[step.status]} " + " · ".join(word for word in words if word)
+def _step_text(step: blocks.StepBlock, timing: bool) -> str:
+    words = (
+        labels.title_text(step),
+        "" if step.code else labels.arguments_text(step),
+        labels.status_text(step, timing),
+    )
+    line = f"{labels.GLYPHS[step.status]} " + " · ".join(word for word in words if word)
     body = [step.code.rstrip()] if step.code else []
-    body += [text for text in (objects_text(step), told_text(step)) if text]
+    body += [text for text in (labels.objects_text(step), labels.told_text(step)) if text]
     return "\n".join([printable(line), *_indented(body), *map(shown_text, step.outputs)])
 
 
-def _hosted_markdown(block: HostedBlock) -> str:
-    line = [f"**{GLYPHS[block.status]} {_marked(clip(block.title, 120))}**"]
-    line += map(_marked, (clip(block.detail, 120), hosted_text(block)))
+def _hosted_markdown(block: blocks.HostedBlock) -> str:
+    line = [f"**{labels.GLYPHS[block.status]} {_marked(labels.clip(block.title, 120))}**"]
+    line += map(_marked, (labels.clip(block.detail, 120), labels.hosted_text(block)))
     parts = [" · ".join(word for word in line if word)]
     parts += [fenced(printable(block.code).rstrip(), "python")] if block.code else []
     parts += [fenced(printable(block.told).strip("\n"))] if block.told else []
@@ -132,24 +114,29 @@ def _hosted_markdown(block: HostedBlock) -> str:
     return "\n\n".join(filter(None, [*parts, _sources_markdown(block.sources)]))
 
 
-def _hosted_text(block: HostedBlock) -> str:
-    words = (clip(block.title, 120), clip(block.detail, 120), hosted_text(block))
-    line = f"{GLYPHS[block.status]} " + " · ".join(word for word in words if word)
+def _hosted_text(block: blocks.HostedBlock) -> str:
+    words = (
+        labels.clip(block.title, 120),
+        labels.clip(block.detail, 120),
+        labels.hosted_text(block),
+    )
+    line = f"{labels.GLYPHS[block.status]} " + " · ".join(word for word in words if word)
     body = [text.strip("\n") for text in (block.code, block.told) if text]
     outputs = map(shown_text, block.outputs)
     return "\n".join([printable(line), *_indented(body), *outputs, *sources_lines(block.sources)])
 
 
-def sources_lines(sources: tuple[AnswerSource, ...]) -> list[str]:
+def sources_lines(sources: tuple[blocks.AnswerSource, ...]) -> list[str]:
     """The sources as numbered lines."""
-    return [f"[{at}] {printable(source_text(source))}" for at, source in enumerate(sources, 1)]
+    texts = map(printable, map(labels.source_text, sources))
+    return [f"[{at}] {text}" for at, text in enumerate(texts, 1)]
 
 
-def _sources_markdown(sources: tuple[AnswerSource, ...]) -> str:
+def _sources_markdown(sources: tuple[blocks.AnswerSource, ...]) -> str:
     return "\n".join(f"{at}. {_link(source)}" for at, source in enumerate(sources, 1))
 
 
-def _link(source: AnswerSource) -> str:
+def _link(source: blocks.AnswerSource) -> str:
     words = _marked(source.title)
     if not web_host(source.url):
         return words

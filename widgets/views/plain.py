@@ -8,36 +8,11 @@ from typing import assert_never
 from ...agent.protocol import events
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ...agent.text.lines import overwritten
-from ..render.labels import (
-    GLYPHS,
-    REFUSED,
-    arguments_text,
-    clip,
-    doing,
-    footer_text,
-    header_text,
-    hosted_text,
-    left_out_text,
-    note_text,
-    objects_text,
-    room_text,
-    status_text,
-    title_text,
-    told_text,
-)
+from ..render import labels
 from ..render.outputs import shown_text, split_traceback
 from ..render.plain_text import sources_lines
 from ..render.sanitize import printable
-from ..state.blocks import (
-    AnswerBlock,
-    AnswerSource,
-    Block,
-    CompactionBlock,
-    HostedBlock,
-    Note,
-    ReasoningBlock,
-    StepBlock,
-)
+from ..state import blocks
 from ..state.fold import TurnState, fold
 
 _COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
@@ -87,10 +62,11 @@ class PlainView:
     def doing(self) -> str:
         """The turn's present activity. It leaves room on its line for the seconds."""
         match self._state.blocks[-1:]:
-            case (CompactionBlock(status="running") as room,):
-                return clip(room_text(room, self._timing), self._width - len(" · 59 min 59 s"))
+            case (blocks.CompactionBlock(status="running") as room,):
+                text = labels.room_text(room, self._timing)
+                return labels.clip(text, self._width - len(" · 59 min 59 s"))
             case _:
-                return doing(self._state)
+                return labels.doing(self._state)
 
     @property
     def at_line_start(self) -> bool:
@@ -104,7 +80,7 @@ class PlainView:
     def _turn(self, event: events.TurnEvent) -> None:
         match event:
             case events.TurnStarted():
-                self._line(header_text(self._state), _DIM)
+                self._line(labels.header_text(self._state), _DIM)
             case events.Retrying() | events.Notice():
                 self._note(self._state.blocks[-1])
             case events.Compacting() | events.Compacted():
@@ -113,11 +89,11 @@ class PlainView:
                 if _broken_off(self._state):
                     self._room()
                 self._gap()
-                self._line(footer_text(self._state, self._timing), _DIM)
+                self._line(labels.footer_text(self._state, self._timing), _DIM)
             case _:
                 assert_never(event)
 
-    def _sample(self, event: events.SampleEvent, before: tuple[Block, ...]) -> None:
+    def _sample(self, event: events.SampleEvent, before: tuple[blocks.Block, ...]) -> None:
         match event:
             case events.ReasoningDelta():
                 self._stream(f"reasoning {event.part}", event.text, _DIM)
@@ -128,60 +104,61 @@ class PlainView:
             case _:
                 pass  # printed when the item is complete
 
-    def _item(self, before: tuple[Block, ...]) -> None:
+    def _item(self, before: tuple[blocks.Block, ...]) -> None:
         """Print the item, or the part of it that its deltas did not bring."""
         pairs = list(zip_longest(before, self._state.blocks))
         old, new = next((pair for pair in reversed(pairs) if pair[0] is not pair[1]), (None, None))
         match new:
-            case AnswerBlock(text=text):
-                said = old.text if isinstance(old, AnswerBlock) else ""
+            case blocks.AnswerBlock(text=text):
+                said = old.text if isinstance(old, blocks.AnswerBlock) else ""
                 self._stream("text", text.removeprefix(said))
                 self._after(new)
-            case ReasoningBlock(parts=parts) if old is None:
+            case blocks.ReasoningBlock(parts=parts) if old is None:
                 self._stream("reasoning", "\n\n".join(parts), _DIM)
-            case StepBlock():
+            case blocks.StepBlock():
                 self._call(new)
-            case HostedBlock():
+            case blocks.HostedBlock():
                 self._hosted(new)
-            case Note():
+            case blocks.Note():
                 self._note(new)
             case _:
                 return
         self._fresh_line()
 
-    def _after(self, said: AnswerBlock) -> None:
+    def _after(self, said: blocks.AnswerBlock) -> None:
         """Print the refusal and the sources, which only a complete answer has."""
         if said.refused:
-            self._line(REFUSED.rstrip(":"), _DIM)
+            self._line(labels.REFUSED.rstrip(":"), _DIM)
         self._sources(said.sources)
 
-    def _sources(self, sources: tuple[AnswerSource, ...]) -> None:
+    def _sources(self, sources: tuple[blocks.AnswerSource, ...]) -> None:
         for line in sources_lines(sources):
             self._line(line, _DIM)
 
-    def _hosted(self, block: HostedBlock) -> None:
-        words = (block.title, block.detail, hosted_text(block))
+    def _hosted(self, block: blocks.HostedBlock) -> None:
+        words = (block.title, block.detail, labels.hosted_text(block))
         self._gap()
-        self._line(clip(f"{GLYPHS[block.status]} " + " · ".join(filter(None, words)), self._width))
+        line = f"{labels.GLYPHS[block.status]} " + " · ".join(filter(None, words))
+        self._line(labels.clip(line, self._width))
         for text in filter(None, (block.code, block.told)):
             self._line(_shortened(text))
         for output in block.outputs:
             self._line(shown_text(output))
         self._sources(block.sources)
 
-    def _call(self, step: StepBlock) -> None:
-        words = (title_text(step), "" if step.code else arguments_text(step))
+    def _call(self, step: blocks.StepBlock) -> None:
+        words = (labels.title_text(step), "" if step.code else labels.arguments_text(step))
         self._gap()
-        self._line(clip("▸ " + " · ".join(filter(None, words)), self._width), _BOLD)
-        if text := step.code or objects_text(step):
+        self._line(labels.clip("▸ " + " · ".join(filter(None, words)), self._width), _BOLD)
+        if text := step.code or labels.objects_text(step):
             self._line(_indented(text.rstrip()))
 
-    def _step(self, event: events.CallEvent, before: Sequence[Block]) -> None:
+    def _step(self, event: events.CallEvent, before: Sequence[blocks.Block]) -> None:
         match event:
             case events.ApprovalNeeded():
                 if event.name and len(self._state.blocks) > len(before):  # a call from code
                     self._call(self._find_step(event.call_id))
-                self._line(f"{GLYPHS['asking']} {event.reason}")
+                self._line(f"{labels.GLYPHS['asking']} {event.reason}")
             case events.OutputShown() | events.OutputUpdated():
                 self._output(event.output)
             case events.ToolEnded():
@@ -198,13 +175,13 @@ class PlainView:
 
     def _ended(self, event: events.ToolEnded) -> None:
         step = self._find_step(event.call_id)
-        if told := told_text(step):
+        if told := labels.told_text(step):
             self._line(_shortened(told))
-        if said := status_text(step, self._timing):
-            self._line(clip(f"  {GLYPHS[step.status]} {said}", self._width), _DIM)
+        if said := labels.status_text(step, self._timing):
+            self._line(labels.clip(f"  {labels.GLYPHS[step.status]} {said}", self._width), _DIM)
 
-    def _find_step(self, call_id: str) -> StepBlock:
-        steps = (block for block in reversed(self._state.blocks) if isinstance(block, StepBlock))
+    def _find_step(self, call_id: str) -> blocks.StepBlock:
+        steps = (it for it in reversed(self._state.blocks) if isinstance(it, blocks.StepBlock))
         return next(step for step in steps if step.call_id == call_id)
 
     def _output(self, output: Output) -> None:
@@ -217,7 +194,7 @@ class PlainView:
             case ErrorOutput():
                 folded, lines = split_traceback(output)
                 if folded:
-                    self._line(left_out_text(len(folded), "lines of traceback"), _DIM)
+                    self._line(labels.left_out_text(len(folded), "lines of traceback"), _DIM)
                 self._fresh_line()
                 self._put(self._own("\n".join(lines)) + "\n")
             case DisplayOutput():
@@ -233,15 +210,14 @@ class PlainView:
         pieces[::2] = map(printable, pieces[::2])
         return "".join(pieces) + _RESET
 
-    def _note(self, note: Block) -> None:
-        if isinstance(note, Note):
-            self._line(note_text(note, self._timing), _DIM)
+    def _note(self, note: blocks.Block) -> None:
+        if isinstance(note, blocks.Note):
+            self._line(labels.note_text(note, self._timing), _DIM)
 
     def _room(self) -> None:
-        rooms = (
-            block for block in reversed(self._state.blocks) if isinstance(block, CompactionBlock)
-        )
-        self._line(room_text(next(rooms), self._timing), _DIM)
+        shown = reversed(self._state.blocks)
+        rooms = (it for it in shown if isinstance(it, blocks.CompactionBlock))
+        self._line(labels.room_text(next(rooms), self._timing), _DIM)
 
     def _stream(self, kind: str, text: str, style: str = "") -> None:
         """Print more of a text that is still coming. Another kind of text begins on a new line."""
@@ -273,7 +249,7 @@ class PlainView:
 def _broken_off(state: TurnState) -> bool:
     """Whether the turn ended during a compaction."""
     match state.blocks[-1:]:
-        case (CompactionBlock(status="interrupted"),):
+        case (blocks.CompactionBlock(status="interrupted"),):
             return True
         case _:
             return False
@@ -285,5 +261,5 @@ def _indented(text: str) -> str:
 
 def _shortened(text: str) -> str:
     lines = text.strip("\n").split("\n")
-    more = [left_out_text(len(lines) - _TOLD_LINES, "lines")] * (len(lines) > _TOLD_LINES)
+    more = [labels.left_out_text(len(lines) - _TOLD_LINES, "lines")] * (len(lines) > _TOLD_LINES)
     return _indented("\n".join(lines[:_TOLD_LINES] + more))
