@@ -1,4 +1,4 @@
-"""A real ipykernel in a process of its own, driven as a front end drives it."""
+"""A shell of this process, and a real ipykernel in its own, driven as a front end drives it."""
 
 import os
 import time
@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.testing.globalipapp import start_ipython
 from jupyter_client.manager import KernelManager
 
 PATIENCE = 60
@@ -139,6 +141,15 @@ class Kernel:
 
 
 @pytest.fixture
+def shell() -> Iterator[InteractiveShell]:
+    """The shell of this process, emptied."""
+    shell = start_ipython() or InteractiveShell.instance()
+    shell.reset(new_session=False)
+    yield shell
+    shell.reset(new_session=False)
+
+
+@pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Callable[..., Kernel]]:
     """Starts kernels in `tmp_path`, with more environment; they are stopped at the end."""
     kernels: list[Kernel] = []
@@ -153,11 +164,16 @@ def kernel(tmp_path: Path) -> Iterator[Callable[..., Kernel]]:
 
 
 @pytest.fixture
-def agent(kernel: Callable[..., Any], scripted: Callable[[str], Any]):
-    """Starts a kernel with the extension loaded, and the scripted server it talks to."""
+def agent(
+    request: pytest.FixtureRequest, kernel: Callable[..., Any], scripted: Callable[[str], Any]
+):
+    """Starts a kernel with the extension loaded, and the scripted server it talks to.
 
-    def start(script: str, **environ: str):
-        server = scripted(script)
+    Without a script it is the `SCRIPT` of the test's file.
+    """
+
+    def start(script: str | None = None, **environ: str):
+        server = scripted(script or request.module.SCRIPT)
         running = kernel(
             INKERNEL_BASE_URL=server.base_url, INKERNEL_MODEL="scripted/test", **environ
         )

@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -11,20 +9,7 @@ pytestmark = pytest.mark.kernel
 
 LOAD = "%load_ext inkernel"
 TURN = '[[turn]]\n[[turn.response]]\nsay = "Yes."\n'
-
-
-@pytest.fixture
-def agent(kernel: Callable[..., Any], scripted: Callable[[str], Any]):
-    """Starts a kernel with the extension loaded, and the scripted server it talks to."""
-
-    def start(script: str = TURN * 5, **environ: str):
-        server = scripted(script)
-        address = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted/test"}
-        running = kernel(**address, **environ)
-        assert running.run(LOAD).status == "ok"
-        return running, server
-
-    return start
+SCRIPT = TURN * 5
 
 
 def told(body: bytes, tag: str) -> list[str]:

@@ -35,23 +35,10 @@ QUICKSTART = {
 ASK: dict[str, Any] = {"model": "m", "input": "Which month was wettest?", "stream": True}
 
 
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    yield
-    errors = [log for log in caplog.get_records("call") if log.levelname == "ERROR"]
-    assert errors == []
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[ScriptedServer]:
     with ScriptedServer(Script.model_validate(QUICKSTART)) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: ScriptedServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.base_url, timeout=30) as connected:
-        yield connected
 
 
 def serving(key: str | None = None, pace: float = 0, **response: Any) -> ScriptedServer:

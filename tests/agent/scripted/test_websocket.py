@@ -35,12 +35,6 @@ fault = { FAULT }
 """
 
 
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    yield
-    assert [log for log in caplog.get_records("call") if log.levelname == "ERROR"] == []
-
-
 def opened(server: ScriptedServer, key: str | None = None) -> ClientConnection:
     headers = {"authorization": f"Bearer {key}"} if key else None
     url = f"ws{server.base_url.removeprefix('http')}/responses"

@@ -1,14 +1,12 @@
 """What a person does to the window, in a real kernel: compact, digest, pin, hide, show, rewind."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.kernel
 
-LOAD = "%load_ext inkernel"
 NOTES = json.dumps(
     {
         "state": "Rain is loaded; the plot is missing.",
@@ -33,20 +31,6 @@ on = 'about to be shortened'
 [[turn.response]]
 say = '''{NOTES}'''
 """
-
-
-@pytest.fixture
-def agent(kernel: Callable[..., Any], scripted: Callable[[str], Any]):
-    """Starts a kernel with the extension loaded, and the scripted server it talks to."""
-
-    def start(script: str = SCRIPT, **environ: str):
-        server = scripted(script)
-        address = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted/test"}
-        running = kernel(**address, **environ)
-        assert running.run(LOAD).status == "ok"
-        return running, server
-
-    return start
 
 
 def sent(server: Any) -> list[str]:

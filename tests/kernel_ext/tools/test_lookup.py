@@ -7,6 +7,7 @@ import linecache
 import sys
 import textwrap
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.testing.globalipapp import start_ipython
 
 from inkernel.agent.tools.tool import ToolCall, ToolOutput
 from inkernel.kernel_ext.tools.lookup import (
@@ -42,17 +42,14 @@ def docs(path: str, /, **names: object) -> str:
 
 
 @pytest.fixture
-def cell() -> Any:
+def cell(shell: InteractiveShell) -> Callable[[str], Names]:
     """Runs code as a cell of a shell; what it defines."""
-    shell = start_ipython() or InteractiveShell.instance()
-    shell.reset(new_session=False)
 
     def run(code: str) -> Names:
         assert shell.run_cell(textwrap.dedent(code)).success
         return {k: v for k, v in shell.user_ns.items() if k[:1] != "_"}
 
-    yield run
-    shell.reset(new_session=False)
+    return run
 
 
 def test_the_tools_only_read_and_tell_their_arguments() -> None:

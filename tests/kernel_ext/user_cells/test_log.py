@@ -17,7 +17,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.testing.globalipapp import start_ipython
 
 from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.protocol.observed import UserCellRun
@@ -28,14 +27,6 @@ from inkernel.kernel_ext.user_cells import buffer as kept
 from inkernel.kernel_ext.user_cells import runs as cell_runs
 from inkernel.kernel_ext.user_cells import tap as tee
 from inkernel.kernel_ext.user_cells.log import UserCellLog
-
-
-@pytest.fixture
-def shell() -> Iterator[InteractiveShell]:
-    shell = start_ipython() or InteractiveShell.instance()
-    shell.reset(new_session=False)
-    yield shell
-    shell.reset(new_session=False)
 
 
 @pytest.fixture
