@@ -7,7 +7,7 @@ It patches attributes of instances that every IPython shell has: the streams' `w
 
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableSequence
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
@@ -113,6 +113,15 @@ def joined(outputs: Iterable[Output]) -> list[Output]:
         else:
             text = "".join(each.text for each in group if isinstance(each, StreamOutput))
             found.append(StreamOutput(name=name, text=text))
+    return found
+
+
+def put_update(outputs: MutableSequence[Output], new: DisplayOutput) -> bool:
+    """Put it in the place of each display under its id; whether there is any."""
+    found = False
+    for place, it in enumerate(outputs):
+        if isinstance(it, DisplayOutput) and it.display_id == new.display_id is not None:
+            outputs[place], found = new, True
     return found
 
 

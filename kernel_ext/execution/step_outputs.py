@@ -7,7 +7,7 @@ from typing import Any
 
 from ...agent.protocol.cells import DisplayOutput, Output, StreamName, StreamOutput
 from ...agent.text.lines import overwritten
-from ..output_hooks import Change, Clear, Update, joined
+from ..output_hooks import Change, Clear, Update, joined, put_update
 
 MAX_STEP_CHARS = 10_000_000
 """Characters that one step may print. Further ones are dropped, with a note."""
@@ -69,10 +69,7 @@ class StepOutputs:
     def update(self, output: DisplayOutput) -> bool:
         """Replace the displays with its id. False if this step has none, or `take` declined."""
         with self._lock:
-            ours = [n for n, it in enumerate(self._done) if _id(it) == output.display_id]
-            for place in ours:
-                self._done[place] = output
-            return bool(ours) and self._give(Update(output))
+            return put_update(self._done, output) and self._give(Update(output))
 
     def clear(self, wait: bool) -> None:
         """Forget all outputs: now, or when the next output comes."""
@@ -120,7 +117,3 @@ class StepOutputs:
 
     def _give(self, change: Change) -> bool:
         return self.aside(self._take, change)
-
-
-def _id(output: Output) -> str | None:
-    return output.display_id if isinstance(output, DisplayOutput) else None

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
-from ..output_hooks import joined
+from ..output_hooks import joined, put_update
 
 MAX_RUN_CHARS = 200_000
 """Characters kept of one run: the first half and the last half of what it showed."""
@@ -50,13 +50,9 @@ class OutputBuffer:
     def update(self, output: DisplayOutput) -> None:
         """Replace what this run displayed under the same id; another run's display is not ours."""
         self._clear_at_last()
-        if output.display_id is None:
-            return
-        data = _bounded_display(output).data
+        output = _bounded_display(output)
         for outputs in (self._head, self._tail):
-            for place, each in enumerate(outputs):
-                if isinstance(each, DisplayOutput) and each.display_id == output.display_id:
-                    outputs[place] = replace(each, data=data)
+            put_update(outputs, output)
         self._tail_size = sum(map(size, self._tail))
         self._drop_images()
 

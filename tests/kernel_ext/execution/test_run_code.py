@@ -7,12 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.testing.globalipapp import start_ipython
 
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
 from inkernel.kernel_ext.execution.capture import OutputCapture
@@ -20,14 +18,6 @@ from inkernel.kernel_ext.execution.interrupts import Interruption
 from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
 from inkernel.kernel_ext.execution.step_outputs import MAX_STEP_DISPLAYS, OutputSink
 from inkernel.kernel_ext.output_hooks import Change, Clear, Update
-
-
-@pytest.fixture
-def shell() -> Iterator[InteractiveShell]:
-    shell = start_ipython() or InteractiveShell.instance()
-    shell.reset(new_session=False)
-    yield shell
-    shell.reset(new_session=False)
 
 
 def take_all(_change: Change) -> bool:
@@ -237,6 +227,11 @@ def test_an_updated_display_is_told_as_it_is_at_last(run):
         "'second'",
         "'third'",
     ]
+
+
+def test_an_update_under_no_id_replaces_nothing(run):
+    ran = run("print('kept')\nget_ipython().display_pub.publish({'text/plain': ''}, update=True)")
+    assert ran.outputs == (StreamOutput(name="stdout", text="kept\n"),)
 
 
 def test_a_progress_bar_is_told_as_one_line(run):
