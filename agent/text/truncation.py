@@ -80,7 +80,7 @@ def fit(pieces: Sequence[OutputPart], limit: int, handle: str) -> str:
     costs = [estimate(text[region.start : region.end]) for region in regions]
     weights = [max(len(regions) - 1, 1) if region.error else 1 for region in regions]
     spans: list[Span] = []
-    for region, cost, share in zip(regions, costs, _shares(costs, weights, limit), strict=True):
+    for region, cost, share in zip(regions, costs, fair_shares(costs, limit, weights), strict=True):
         spans += _told(text, region, share if share >= cost else share - MARK_TOKENS)
     return with_gaps(Lines(text), spans, handle)
 
@@ -112,12 +112,15 @@ def _merged(regions: Sequence[_Region]) -> Iterator[_Region]:
         yield _Region(0, last.end, error=False)
 
 
-def _shares(costs: Sequence[int], weights: Sequence[int], limit: int) -> list[int]:
-    """`limit` in fair shares by weight. Tokens that one part does not need go to the others."""
+def fair_shares(
+    costs: Sequence[int], limit: int, weights: Sequence[int] | None = None
+) -> list[int]:
+    """`limit` in fair shares, by weight. Tokens that one part does not need go to the others."""
     shares = [0] * len(costs)
+    weights = weights or [1] * len(costs)
     weight = sum(weights)
     for at in sorted(range(len(costs)), key=lambda at: costs[at] / weights[at]):
-        shares[at] = min(costs[at], limit * weights[at] // weight)
+        shares[at] = max(min(costs[at], limit * weights[at] // weight), 0)
         limit -= shares[at]
         weight -= weights[at]
     return shares

@@ -30,7 +30,7 @@ from ..protocol.record_lines import ItemLine, TurnLine
 from ..text.cell_output import images_of
 from ..text.lines import MARK_TOKENS, Lines, ends, fenced, with_gaps
 from ..text.tokens import cut_middle, estimate
-from ..text.truncation import OutputPart, fit, full_text, run_parts_of, whole
+from ..text.truncation import OutputPart, fair_shares, fit, full_text, run_parts_of, whole
 from .tool import Tool, ToolCall, ToolOutput, always, text_output
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class _Block(NamedTuple):
         return self.fixed + sum(part.cost for part in self.parts)
 
     def told(self, limit: int) -> str:
-        shares = _shares([part.cost for part in self.parts], limit - self.fixed)
+        shares = fair_shares([part.cost for part in self.parts], limit - self.fixed)
         parts = (part.told(share) for part, share in zip(self.parts, shares, strict=True))
         return "\n".join([self.head, *parts])
 
@@ -335,7 +335,7 @@ def _blocks_told(made: Mapping[str, Callable[[], _Block]], limit: int) -> list[s
     """As many blocks as there are tokens for, in fair shares."""
     most = max(1, limit // MIN_RUN_TOKENS)
     blocks = [make() for make in list(made.values())[:most]]
-    shares = _shares([block.cost for block in blocks], limit)
+    shares = fair_shares([block.cost for block in blocks], limit)
     said = [block.told(share) for block, share in zip(blocks, shares, strict=True)]
     if rest := list(made)[most:]:
         said.append(f"[{len(rest):,} more did not fit, from {rest[0]} to {rest[-1]}: ask anew]")
@@ -365,12 +365,3 @@ def _hit_line(view: _View, hit: "Hit") -> str:
     else:
         what = f"turn {row.turn}, {'said by the person' if row.kind == 'said' else 'answered'}"
     return " ".join(f"- {what}{'; taken back' if row.gone else ''}: {hit.snippet}".split())
-
-
-def _shares(costs: Sequence[int], limit: int) -> list[int]:
-    """`limit` in fair shares. Tokens that one does not need go to the others."""
-    shares = [0] * len(costs)
-    for left, at in enumerate(sorted(range(len(costs)), key=lambda at: costs[at])):
-        shares[at] = max(min(costs[at], limit // (len(costs) - left)), 0)
-        limit -= shares[at]
-    return shares
