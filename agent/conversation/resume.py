@@ -1,9 +1,8 @@
 """A session as its record tells it, to go on from. Knows no live session."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..protocol.items import FunctionCallOutput, Item, Message, Reasoning
 from ..protocol.record_lines import (
@@ -59,7 +58,7 @@ class _Mark:
     told: int
     heads: int
     cell: str | None
-    digest: Mapping[str, Any] | None
+    digest: Digest | None
 
 
 class _Replay:
@@ -69,7 +68,7 @@ class _Replay:
         self.resumed = Resumed(session)
         self._lines: dict[int, tuple[ItemLine, str | None]] = {}
         self._told: list[ToldLine] = []
-        self._digest: Mapping[str, Any] | None = None
+        self._digest: Digest | None = None
         self.window: list[int] = []
         self._seal: _Sealed | None = None
         self._marks: dict[int, _Mark] = {}
@@ -87,7 +86,7 @@ class _Replay:
                 self.window = _numbers(line.entries)
                 sealed = (line.sealed or 0, _numbers(line.local or ()))
                 self._seal = _Sealed(line.by, *sealed) if line.by else None
-                self._digest = line.digest
+                self._digest = Digest.model_validate(line.digest) if line.digest else None
             case OutputLine() | CellRunLine() if line.handle:
                 resumed.outputs[line.handle] = at
                 if isinstance(line, CellRunLine):
@@ -113,8 +112,7 @@ class _Replay:
         conversation.history = History(window, self._made, seal)
         for line in self._told:
             conversation.told = conversation.told.changed_by(line)
-        if self._digest:
-            conversation.digest = Digest.model_validate(self._digest)
+        conversation.digest = self._digest
         return self.resumed
 
     def _numbered(self, numbers: list[int]) -> list[Numbered]:

@@ -267,6 +267,7 @@ def test_a_record_without_cells_and_handles_is_read_as_one_of_its_time(tmp_path:
         '{"kind":"output","v":1,"text":"a"}',
         '{"kind":"cell_run","v":1,"by":"agent","source":"1","status":"ok","outputs":[]}',
         '{"kind":"window","v":1,"digest":null}',
+        '{"kind":"window","v":1,"entries":[],"digest":{"text":3}}',
         '{"kind":"rewind","v":1}',
         '{"kind":"mark","v":1,"mark":"pin"}',
         '{"kind":"sample","usage":[]}',
