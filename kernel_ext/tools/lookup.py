@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from itertools import islice
 from sys import modules
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -17,18 +17,7 @@ from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..values.adapter import Refused
 from ..values.adapters.evidence import is_scalar
 from ..values.describe import brief, short
-from ..values.introspect import (
-    class_items,
-    clip,
-    dict_items,
-    exactly,
-    find_item,
-    is_a,
-    label,
-    mro,
-    stored,
-    tuple_elements,
-)
+from ..values.introspect import clip, dict_items, is_a, label, mro, named_fields, stored
 from ..values.libraries import known_exactly
 from ..values.paths import MAX_PATH_CHARS, follow_code
 from ..values.redact import redacted, without_passwords
@@ -193,10 +182,7 @@ def _labels(held: Any) -> Iterator[object]:
     if is_a(held, dict):
         return (key for key, _ in islice(dict_items(held), MAX_SEARCHED_KEYS))
     if is_a(held, tuple):
-        fields = (
-            find_item(class_items(base), "_fields") for base in mro(type(cast("object", held)))
-        )
-        return tuple_elements(next((each for each in fields if exactly(each, tuple)), ()))
+        return (name for name, _ in named_fields(held) or ())
     plain = not any(is_a(held, kind) for kind in (type, FunctionType, ModuleType))
     return (key for key, _ in islice(stored(held), MAX_SEARCHED_KEYS)) if plain else iter(())
 

@@ -2,6 +2,7 @@
 
 It calls polars only in the live process: in a copy of the process polars waits for threads that
 do not exist there. A clone costs microseconds and shares all memory until one of the two changes.
+It is apart from `values/adapters/polars`, which only reads. This file holds clones and writes.
 """
 
 import sys

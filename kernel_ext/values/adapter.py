@@ -5,19 +5,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
-from .introspect import at_home, type_name, type_words
+from .introspect import at_home, exactly, type_name
 
 ShowValue = Callable[[object], str]
 """One short, bounded, inert text for a value inside another; never raises."""
 ReadingEntry = str | tuple[str, object]
 """A finished line, or a label and the live value that belongs behind it."""
 
-FIRST_VALUES = 6
-"""Values shown in a line."""
+FIRST_VALUES, MAX_LINE_CHARS = 6, 200
+"""Values shown in a line, and its characters."""
 MAX_LISTED = 20
 """Columns, variables or parameters that a description lists."""
-
-
 FOREIGN = object()
 """Stands, in a comparison, for a value whose own code might run."""
 
@@ -30,14 +28,19 @@ class Reading(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """The library class nearest to a type. `exact`: it is the type itself, not a subclass of it."""
+    """The library class nearest to a type. `exact`: it is the type itself, not a subclass of it.
+
+    `title`: the library and its class, of a subclass its own name, too.
+    """
 
     package: str
     name: str
     exact: bool
+    title: str
 
 
-class Column(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Column:
     """`at`: the value of a row, `part`: those of rows `i` to `j`, for comparisons; `nulls`: counts.
 
     They are None where reading might run foreign code, or takes too long.
@@ -50,7 +53,8 @@ class Column(NamedTuple):
     nulls: Callable[[], int] | None = None
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Table:
     """`title` in words; `label(i)` and `column(i)` of one column, `row(i)` the label of a row."""
 
     title: str
@@ -84,12 +88,6 @@ def is_own_zone(zone: object) -> bool:
     return zone is None or is_own(zone, "datetime", "zoneinfo", "pytz", "dateutil")
 
 
-def library_title(value: object, source: Origin) -> str:
-    """The library and its class; of a subclass its own name, too."""
-    name = f"{source.package} {source.name}"
-    return name if source.exact else f"{type_words(value)} ({name})"
-
-
 def first_texts(parts: Iterable[str], most: int = FIRST_VALUES) -> str:
     """The first of them, and a sign that there are more."""
     few = list(islice(parts, most + 1))
@@ -111,20 +109,19 @@ def only_column(
     title: str, height: int, column: Column, row: Callable[[int], object] = int
 ) -> Table:
     """A table of one column."""
-
-    def label(_: int) -> object:
-        return column.label
-
-    def only(_: int) -> Column:
-        return column
-
-    return Table(title, height, 1, label, only, row)
+    return Table(title, height, 1, lambda _: column.label, lambda _: column, row)
 
 
 def plain_item(value: Any, key: object, name: str, plain: bool) -> object:
     """`value[key]`, where that is a view. Raises Refused where it is not `plain`."""
     demand(plain, f"subscripts a {name} by more than positions, slices or a name")
     return value[key]
+
+
+def frame_item(value: Any, key: Any, name: str, single: Mapping[str, type]) -> object:
+    """As `plain_item`, by a slice without a step, or the type of key that `single` has for it."""
+    kind, whole = single.get(name), exactly(key, slice) and key.step is None
+    return plain_item(value, key, name, kind is not None and (whole or exactly(key, kind)))
 
 
 def _no_reading(value: object, source: Origin, show: ShowValue) -> Reading | None:

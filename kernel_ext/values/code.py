@@ -6,31 +6,26 @@ Each reader takes a value of just its type, and `show` for what is inside it.
 from collections.abc import Iterable, Iterator
 from inspect import CO_VARARGS, CO_VARKEYWORDS
 from itertools import islice
+from re import sub
 from sys import version_info
-from types import (
-    FunctionType,
-    GenericAlias,
-    MethodType,
-    ModuleType,
-    NoneType,
-    TracebackType,
-    UnionType,
-)
+from types import FunctionType, GenericAlias, MethodType, ModuleType, NoneType, UnionType
 from typing import Any
 
 from .adapter import FIRST_VALUES, Reading, ReadingEntry, ShowValue
 from .introspect import (
     MAX_SCANNED,
+    c_member,
+    class_item,
     class_items,
     clip,
+    defaults,
     dict_items,
     exactly,
-    find_item,
     is_a,
     label,
     mro,
     own_items,
-    tuple_elements,
+    peek,
     type_name,
     type_words,
 )
@@ -51,7 +46,7 @@ def read_function(value: FunctionType, show: ShowValue) -> Reading:
     def entries() -> Iterator[ReadingEntry]:
         yield from _doc(value.__doc__)
         yield f"{clip(code.co_filename, 120)}:{code.co_firstlineno}"
-        wrapped = find_item(own_items(value), "__wrapped__")
+        wrapped = peek(value, "__wrapped__")
         if wrapped is not None:
             yield "wraps ", wrapped
 
@@ -64,14 +59,12 @@ def parameters(function: FunctionType, show: ShowValue) -> str:
     code, names = function.__code__, function.__code__.co_varnames
     count, only = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
     # from 3.14 on, asking for annotations runs them
-    notes = _pairs(None if version_info >= (3, 14) else function.__annotations__)
-    values = () if function.__defaults__ is None else tuple(tuple_elements(function.__defaults__))
-    last = zip(reversed(names[:count]), reversed(values), strict=False)
-    given = [*last, *_pairs(function.__kwdefaults__)]
-    defaults = [(name, redacted(name, held)) for name, held in given]
+    noted = None if version_info >= (3, 14) else function.__annotations__
+    notes = list(islice(dict_items(noted), MAX_SCANNED))
+    given = [(name, redacted(name, held)) for name, held in defaults(function)]
 
     def one(name: str) -> str:
-        return name + _said(": ", notes, name, _annotation) + _said(" = ", defaults, name, show)
+        return name + _said(": ", notes, name, _annotation) + _said(" = ", given, name, show)
 
     parts = [one(name) for name in names[:count]]
     if code.co_posonlyargcount:
@@ -85,11 +78,7 @@ def parameters(function: FunctionType, show: ShowValue) -> str:
     return ", ".join(parts)
 
 
-def _pairs(held: Any) -> list[tuple[object, object]]:
-    return [] if held is None else list(islice(dict_items(held), MAX_SCANNED))
-
-
-def _said(before: str, pairs: list[tuple[object, object]], name: str, tell: ShowValue) -> str:
+def _said(before: str, pairs: Iterable[tuple[object, object]], name: str, tell: ShowValue) -> str:
     told = (tell(held) for key, held in pairs if type(key) is str and key == name)
     return next((before + text for text in told), "")
 
@@ -114,9 +103,14 @@ def read_method(value: MethodType, show: ShowValue) -> Reading:
     return Reading(f"method of {type_words(value.__self__)}: {show(held)}", iter([("", held)]))
 
 
+def c_parameters(signature: str | None) -> str:
+    """The parentheses of a text signature, without what a call does not give."""
+    return sub(r"\$(module|self|type)(, )?", "", signature or "") or "(…)"
+
+
 def read_builtin_function(value: Any, show: ShowValue) -> Reading:
-    text: str = (value.__text_signature__ or "(…)").replace("$module, ", "").replace("$self, ", "")
-    return Reading(f"builtin function {clip(value.__name__)}{clip(text)}", _doc(value.__doc__))
+    text = clip(c_parameters(value.__text_signature__))
+    return Reading(f"builtin function {clip(value.__name__)}{text}", _doc(value.__doc__))
 
 
 def read_generator(value: Any, show: ShowValue) -> Reading:
@@ -126,8 +120,7 @@ def read_generator(value: Any, show: ShowValue) -> Reading:
 
 def read_module(value: ModuleType, show: ShowValue) -> Reading:
     name, version, file, text = (
-        find_item(own_items(value), key)
-        for key in ("__name__", "__version__", "__file__", "__doc__")
+        peek(value, key) for key in ("__name__", "__version__", "__file__", "__doc__")
     )
 
     def entries() -> Iterator[ReadingEntry]:
@@ -146,10 +139,10 @@ def _public(pairs: Iterable[tuple[object, object]]) -> str:
 
 def read_class_(value: Any, show: ShowValue) -> Reading:
     bases = ", ".join(label(base) for base in mro(value)[1:-1][:FIRST_VALUES])
-    start = find_item(class_items(value), "__init__")
+    start = class_item(value, "__init__")
 
     def entries() -> Iterator[ReadingEntry]:
-        yield from _doc(find_item(class_items(value), "__doc__"))
+        yield from _doc(class_item(value, "__doc__"))
         if type(start) is FunctionType:
             yield "", start
         yield f"names {_public(class_items(value))}"
@@ -159,11 +152,10 @@ def read_class_(value: Any, show: ShowValue) -> Reading:
 
 def read_exception(value: object, show: ShowValue) -> Reading:
     def held(name: str) -> Any:
-        slot: Any = find_item(class_items(BaseException), name)
-        return slot.__get__(value)
+        return c_member(value, BaseException, name)
 
     def entries() -> Iterator[ReadingEntry]:
-        trace: TracebackType | None = held("__traceback__")
+        trace = held("__traceback__")
         for _ in range(MAX_SCANNED):
             if trace is not None and trace.tb_next is not None:
                 trace = trace.tb_next

@@ -14,18 +14,11 @@ from decimal import Decimal
 from enum import Enum
 from functools import partial
 from itertools import islice
-from types import (
-    BuiltinFunctionType,
-    FunctionType,
-    GeneratorType,
-    MethodType,
-    ModuleType,
-    NoneType,
-)
+from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType, NoneType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from .adapter import FIRST_VALUES, Reading, ReadingEntry, ShowValue
+from .adapter import FIRST_VALUES, MAX_LINE_CHARS, Reading, ReadingEntry, ShowValue, first_texts
 from .code import (
     read_builtin_function,
     read_class_,
@@ -37,17 +30,15 @@ from .code import (
 )
 from .introspect import (
     MAX_SCANNED,
-    class_items,
+    c_member,
     clip,
     dict_items,
-    exactly,
-    find_item,
     is_a,
     label,
     mro,
-    own_items,
+    named_fields,
+    peek,
     stored,
-    tuple_elements,
     type_words,
 )
 from .libraries import known, known_exactly
@@ -55,8 +46,6 @@ from .plugins import read_plugged
 from .redact import Redacted, redacted, without_passwords
 from .watchdog import LOOK_SECONDS, check, in_time
 
-MAX_LINE_CHARS = 200
-"""Characters of a line."""
 MAX_DESCRIPTION_CHARS = 4_000
 """Characters of a description."""
 MAX_ENTRIES = 20
@@ -75,7 +64,7 @@ def brief(value: object) -> str:
 
     Shows up to `FIRST_VALUES` values and, within each, up to `FIRST_VALUES` more.
     """
-    return in_time(_line, value, _slow)
+    return in_time(partial(_head, inner=1), value, _slow)
 
 
 def short(value: object) -> str:
@@ -91,11 +80,9 @@ def describe(value: object, depth: int = 1) -> str:
     lines: list[str] = []
 
     def look(value: object) -> None:
-        lines.append(_line(value))
-        room, cut = (
-            MAX_DESCRIPTION_CHARS - len(lines[0]),
-            f"  … more, cut at {MAX_DESCRIPTION_CHARS:,} characters",
-        )
+        lines.append(_head(value, 1))
+        room = MAX_DESCRIPTION_CHARS - len(lines[0])
+        cut = f"  … more, cut at {MAX_DESCRIPTION_CHARS:,} characters"
         for line in _lines(value, min(depth, MAX_DEPTH), "  "):
             room -= len(line) + 1
             if room < max(len(cut), len(REST)) + 1:
@@ -107,10 +94,6 @@ def describe(value: object, depth: int = 1) -> str:
 
     in_time(look, value, otherwise)
     return "\n".join(lines)
-
-
-def _line(value: object) -> str:
-    return _head(value, 1)
 
 
 def _slow(value: object) -> str:
@@ -158,7 +141,7 @@ def _reading(value: object, inner: int) -> Reading:
     if is_a(value, BaseException):
         return read_exception(value, show)
     if is_a(value, Enum):
-        name, held = (find_item(own_items(value), key) for key in ("_name_", "_value_"))
+        name, held = (peek(value, key) for key in ("_name_", "_value_"))
         return Reading(f"{label(kind)}.{clip(name)} = {show(held)}")
     for base in mro(kind):
         # only a plain metaclass is sure not to define __hash__
@@ -176,12 +159,9 @@ def _attributes(title: str, pairs: Iterable[tuple[object, object]], show: ShowVa
     seen = list(islice(pairs, MAX_SCANNED))
     shown = [(name, held) for name, held in seen if clip(name)[:1] != "_"] or seen
     shown = [(name, redacted(name, held)) for name, held in shown]
-    first = ", ".join(f"{clip(name)}={show(held)}" for name, held in shown[:FIRST_VALUES])
-    head = f"{title}: {first}" if first else title
+    first = first_texts(f"{clip(name)}={show(held)}" for name, held in shown)
     entries = ((f".{clip(name)} = ", held) for name, held in shown[:MAX_ENTRIES])
-    return Reading(
-        head + (", …" if len(shown) > FIRST_VALUES else ""), _and_more(entries, len(shown))
-    )
+    return Reading(f"{title}: {first}" if first else title, _and_more(entries, len(shown)))
 
 
 def _and_more(entries: Iterable[ReadingEntry], size: int) -> Iterator[ReadingEntry]:
@@ -193,9 +173,8 @@ def _and_more(entries: Iterable[ReadingEntry], size: int) -> Iterator[ReadingEnt
 def _items(base: Any, marks: str, value: object, show: ShowValue) -> Reading:
     size: int = base.__len__(value)
     first: list[object] = list(islice(base.__iter__(value), MAX_ENTRIES))
-    shown = ", ".join(map(show, first[:FIRST_VALUES])) + (", …" if size > FIRST_VALUES else "")
     bare = size <= FIRST_VALUES and (base is list or (size > 1 and base in (tuple, set)))
-    head = f"{marks[0]}{shown}{marks[1]}"
+    head = f"{marks[0]}{first_texts(map(show, first))}{marks[1]}"
     entries = ((f"[{i}] " if marks != "{}" else "· ", held) for i, held in enumerate(first))
     return Reading(
         head if bare else f"{base.__name__} of {size:,} {head}", _and_more(entries, size)
@@ -203,18 +182,15 @@ def _items(base: Any, marks: str, value: object, show: ShowValue) -> Reading:
 
 
 def _tuple(value: tuple[object, ...], show: ShowValue) -> Reading:
-    names = (find_item(class_items(base), "_fields") for base in mro(type(value)))
-    fields: Any = next((each for each in names if exactly(each, tuple)), None)
-    if fields is None:
-        return _items(tuple, "()", value, show)
-    return _attributes("fields", zip(fields, tuple_elements(value), strict=False), show)
+    fields = named_fields(value)
+    return _attributes("fields", fields, show) if fields else _items(tuple, "()", value, show)
 
 
 def _dict(value: Any, show: ShowValue) -> Reading:
     size = len(dict_items(value))
     first = [(key, redacted(key, held)) for key, held in islice(dict_items(value), MAX_ENTRIES)]
-    shown = ", ".join(f"{show(key)}: {show(held)}" for key, held in first[:FIRST_VALUES])
-    head = f"{{{shown}}}" if size <= FIRST_VALUES else f"dict of {size:,} {{{shown}, …}}"
+    shown = first_texts(f"{show(key)}: {show(held)}" for key, held in first)
+    head = f"{{{shown}}}" if size <= FIRST_VALUES else f"dict of {size:,} {{{shown}}}"
     return Reading(head, _and_more(((f"{show(key)}: ", held) for key, held in first), size))
 
 
@@ -239,9 +215,8 @@ def _number(value: int, show: ShowValue) -> Reading:
 
 def _decimal(value: Decimal, show: ShowValue) -> Reading:
     size = Decimal.__sizeof__(value)
-    return Reading(
-        f"Decimal {Decimal.__str__(value) if size <= MAX_LINE_CHARS else f'of {size:,} bytes'}"
-    )
+    text = Decimal.__str__(value) if size <= MAX_LINE_CHARS else f"of {size:,} bytes"
+    return Reading(f"Decimal {text}")
 
 
 def _datetime(value: datetime, show: ShowValue) -> Reading:
@@ -256,13 +231,10 @@ def _time(value: time, show: ShowValue) -> Reading:
 
 
 def _zone(base: type, value: object, show: ShowValue) -> str:
-    zone: Any = find_item(class_items(base), "tzinfo")
-    held = zone.__get__(value)
-    if held is None:
-        return ""
-    return (
-        f" {clip(find_item(stored(held), 'key'))}" if type(held) is ZoneInfo else f" {show(held)}"
-    )
+    zone = c_member(value, base, "tzinfo")
+    if type(zone) is ZoneInfo:
+        return f" {clip(c_member(zone, ZoneInfo, 'key'))}"
+    return "" if zone is None else f" {show(zone)}"
 
 
 def _plain(text: Callable[[Any], str]) -> Callable[[Any, ShowValue], Reading]:

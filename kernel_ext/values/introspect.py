@@ -6,7 +6,8 @@ in a dict may run a foreign key's `__eq__`.
 
 import sys
 from collections.abc import ItemsView, Iterable, Iterator
-from types import GetSetDescriptorType, MemberDescriptorType, ModuleType
+from itertools import islice
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any, cast
 
 MAX_SCANNED = 200
@@ -36,6 +37,16 @@ def mro(kind: type) -> tuple[type, ...]:
 def class_items(kind: type) -> Iterable[tuple[object, object]]:
     """What the class itself stores; no metaclass is asked."""
     return _TYPE["__dict__"].__get__(kind).items()
+
+
+def class_item(kind: type, name: str) -> Any:
+    """What the class itself stores under the name, or None."""
+    return find_item(class_items(kind), name)
+
+
+def c_member(value: object, base: type, name: str) -> Any:
+    """A member of C that `base` declares, past what a subclass says."""
+    return class_item(base, name).__get__(value, type(value))
 
 
 def is_a(value: object, base: type) -> bool:
@@ -82,13 +93,11 @@ def find_item(pairs: Iterable[tuple[object, object]], name: str) -> object:
 
 
 def dict_items(held: Any) -> ItemsView[object, object]:
-    """The items a dict, or what a subclass of it, stores."""
-    return dict.items(held)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-
-
-def items_of(held: object) -> Iterable[tuple[object, object]]:
-    """The items of a dict; none of anything else."""
-    return dict_items(held) if is_a(held, dict) else ()
+    """The items a dict, or what a subclass of it, stores; none of anything else."""
+    try:
+        return dict.items(held)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    except TypeError:
+        return dict[object, object]().items()
 
 
 def own_items(value: object) -> Iterable[tuple[object, object]]:
@@ -125,6 +134,23 @@ def at_home(kind: type) -> bool:
     module, name = type_name(kind)
     home = sys.modules.get(module)
     return type(home) is ModuleType and home.__dict__.get(name) is kind
+
+
+def defaults(function: FunctionType) -> list[tuple[str, object]]:
+    """The defaults of its parameters: those by position, the last first, then those by name."""
+    names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    held = function.__defaults__
+    given = () if held is None else reversed([*tuple_elements(held)])
+    named = islice(dict_items(function.__kwdefaults__), MAX_SCANNED)
+    last = zip(reversed(names), given, strict=False)
+    return [*last, *((name, each) for name, each in named if type(name) is str)]
+
+
+def named_fields(value: object) -> Iterable[tuple[object, object]] | None:
+    """The fields of a named tuple; None of another tuple."""
+    held = (class_item(base, "_fields") for base in mro(type(value)))
+    names = next((each for each in held if exactly(each, tuple)), None)
+    return None if names is None else zip(names, tuple_elements(value), strict=False)
 
 
 def tuple_elements(held: Any) -> Iterator[object]:

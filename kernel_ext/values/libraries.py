@@ -16,7 +16,7 @@ from .adapters.sklearn import SKLEARN
 from .adapters.stdlib import STDLIB
 from .adapters.torch import TORCH
 from .adapters.xarray import XARRAY
-from .introspect import at_home, mro, type_name
+from .introspect import at_home, label, mro, type_name
 from .plugins import plugged_adapter
 
 ADAPTERS = (
@@ -44,7 +44,9 @@ def known(value: object) -> tuple[Adapter, Origin] | None:
         adapter = adapter_of(base)
         if adapter:
             module, name = type_name(base)
-            return adapter, Origin(module.partition(".")[0], name, base is kind)
+            package, exact = module.partition(".")[0], base is kind
+            title = f"{package} {name}" if exact else f"{label(kind)} ({package} {name})"
+            return adapter, Origin(package, name, exact, title)
     return None
 
 

@@ -8,12 +8,7 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
-from types import (
-    FunctionType,
-    GetSetDescriptorType,
-    MemberDescriptorType,
-    NoneType,
-)
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, NoneType
 from typing import Any, cast
 
 from ..user_names import is_public

@@ -17,15 +17,13 @@ from itertools import islice
 from time import perf_counter
 from typing import Any, TypeVar
 
-from .adapter import MAX_LISTED, Adapter, Origin, Reading, ReadingEntry, ShowValue
+from .adapter import MAX_LINE_CHARS, MAX_LISTED, Adapter, Origin, Reading, ReadingEntry, ShowValue
 from .introspect import clip, type_words
 from .watchdog import TooSlow, lent, unhurried
 
 GROUP = "inkernel.readers"
 READER_SECONDS = 0.1
 """A reader that takes longer is asked no more."""
-MAX_LINE_CHARS = 200
-"""Characters of a line."""
 
 T = TypeVar("T")
 

@@ -32,9 +32,11 @@ from types import (
 from typing import Any, NamedTuple, cast
 
 from .adapter import ShowValue, is_own
-from .code import parameters
+from .code import c_parameters, parameters
 from .introspect import (
     MAX_SCANNED,
+    c_member,
+    class_item,
     class_items,
     clip,
     dict_items,
@@ -43,7 +45,7 @@ from .introspect import (
     is_a,
     label,
     mro,
-    own_items,
+    peek,
     type_name,
     type_words,
 )
@@ -102,16 +104,17 @@ def find_source(value: object) -> FoundSource:
 def find_docs(value: object, show: ShowValue) -> tuple[str, str]:
     """The signature, or what it is an instance of, and the docstring; empty where there is none."""
     if is_a(value, property):
-        return f"property {_property_name(value)}", _text(_slot(value, property, "__doc__"))
+        getter = c_member(value, property, "fget")
+        name = clip(getter.__name__) if exactly(getter, FunctionType) else "(unnamed)"
+        return f"property {name}", _text(c_member(value, property, "__doc__"))
     held, _ = _unwrapped(value)
     if exactly(held, FunctionType):
         return f"{clip(held.__name__)}({parameters(held, show)})", _text(held.__doc__)
     if exactly(held, *_IN_C):
-        text = getattr(held, "__text_signature__", None) or ""
-        return f"{clip(held.__name__)}{_arguments(text)}", _text(held.__doc__)
+        signature = c_parameters(getattr(held, "__text_signature__", None))
+        return f"{clip(held.__name__)}{signature}", _text(held.__doc__)
     if is_a(held, ModuleType):
-        own = list(islice(own_items(held), MAX_SCANNED))
-        return f"module {clip(find_item(own, '__name__'))}", _text(find_item(own, "__doc__"))
+        return f"module {clip(peek(held, '__name__'))}", _text(peek(held, "__doc__"))
     if is_a(held, type):
         return _class_signature(held, show), _class_doc(held)
     if is_own(held, "numpy") and type_words(held) == "numpy.ufunc":
@@ -137,20 +140,14 @@ def _inner(held: Any) -> Any:
     if exactly(held, MethodType, staticmethod, classmethod):
         return held.__func__
     if is_a(held, property):
-        return _slot(held, property, "fget")
+        return c_member(held, property, "fget")
     if is_a(held, partial):
-        return _slot(held, partial, "func")
+        return c_member(held, partial, "func")
     if exactly(held, cached_property):
-        return find_item(own_items(held), "func")
+        return peek(held, "func")
     if exactly(held, FunctionType) or type_words(held) == "functools._lru_cache_wrapper":
-        return find_item(own_items(held), "__wrapped__")
+        return peek(held, "__wrapped__")
     return None
-
-
-def _slot(held: object, base: type, name: str) -> Any:
-    """A member of C that `base` declares, past what a subclass says."""
-    member: Any = find_item(class_items(base), name)
-    return member.__get__(held, type(held))
 
 
 def _code(held: Any) -> CodeType | None:
@@ -178,7 +175,7 @@ def _function_source(code: CodeType, held: Any) -> FoundSource:
 
 
 def _module_source(module: Any) -> FoundSource:
-    name, file = (find_item(own_items(module), key) for key in ("__name__", "__file__"))
+    name, file = (peek(module, key) for key in ("__name__", "__file__"))
     if not exactly(file, str):
         raise NoSource(f"is the module {clip(name)}, which has no file.")
     return FoundSource(f"module {clip(name)}", _place(file), _lines(file))
@@ -189,7 +186,7 @@ def _class_source(kind: type) -> FoundSource:
         raise NoSource(f"is of the class {label(kind)}, written in C: it has no Python source.")
     name = type_name(kind)[1].rpartition(".")[2]
     start = re.compile(rf"(\s*)class\s+{re.escape(name)}\b")
-    stored: Any = find_item(class_items(kind), "__firstlineno__")
+    stored = class_item(kind, "__firstlineno__")
     for file, before in _class_files(kind):
         try:
             lines = _lines(file)
@@ -197,7 +194,9 @@ def _class_source(kind: type) -> FoundSource:
             continue
         at = [i for i, line in enumerate(lines[:before], 1) if start.match(line)]
         if at:
-            first = _decorated(lines, at[-1])
+            first = at[-1]
+            while first > 1 and lines[first - 2].lstrip().startswith("@"):
+                first -= 1
             if exactly(stored, int) and 0 < stored <= at[-1]:
                 first = stored
             return FoundSource(f"class {label(kind)}", _place(file), _block(lines, first), first)
@@ -214,16 +213,10 @@ def _class_files(kind: type) -> Iterator[tuple[Any, int | None]]:
     yield from ((file, before) for file, before in files.items() if file != "<string>")
     home = modules.get(module)
     if type(home) is ModuleType:
-        yield find_item(own_items(home), "__file__"), None
+        yield peek(home, "__file__"), None
     if module == "__main__":
         cells = (file for file in reversed(linecache.cache) if _is_cell(file))
         yield from ((file, None) for file in islice(cells, MAX_SEARCHED_CELLS))
-
-
-def _decorated(lines: list[str], first: int) -> int:
-    while first > 1 and lines[first - 2].lstrip().startswith("@"):
-        first -= 1
-    return first
 
 
 def _block(lines: list[str], first: int) -> list[str]:
@@ -266,26 +259,16 @@ def _text(doc: Any) -> str:
     return cleandoc(str.__getitem__(doc, slice(MAX_DOC_CHARS))) if is_a(doc, str) else ""
 
 
-def _arguments(text: str) -> str:
-    return re.sub(r"\$(module|self|type)(, )?", "", text) or "(…)"
-
-
-def _property_name(held: object) -> str:
-    getter = _slot(held, property, "fget")
-    return clip(getter.__name__) if exactly(getter, FunctionType) else "(unnamed)"
-
-
 def _class_signature(kind: type, show: ShowValue) -> str:
     for base in mro(kind):
         for name in ("__init__", "__new__"):
-            made: Any = find_item(class_items(base), name)
+            made = class_item(base, name)
             made = made.__func__ if exactly(made, staticmethod) else made
             if exactly(made, FunctionType):
                 return f"{label(kind)}({parameters(made, show)})"
-    text = type.__dict__["__text_signature__"].__get__(kind)
-    return f"{label(kind)}{_arguments(text or '')}"
+    return f"{label(kind)}{c_parameters(type.__dict__['__text_signature__'].__get__(kind))}"
 
 
 def _class_doc(kind: type) -> str:
-    docs = (find_item(class_items(base), "__doc__") for base in mro(kind)[:-1])
+    docs = (class_item(base, "__doc__") for base in mro(kind)[:-1])
     return next((_text(doc) for doc in docs if is_a(doc, str)), "")

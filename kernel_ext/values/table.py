@@ -4,7 +4,6 @@ Only exact types of the libraries are read, and of their columns those with the 
 dtypes. Nothing lazy is computed.
 """
 
-from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -81,16 +80,10 @@ def _rows(rows: Any) -> Table:
     def column(i: int) -> Column:
         def at(row: int) -> object:
             held = rows[row]
-            return (
-                find_item(islice(dict_items(held), MAX_COLUMN_KEYS), names[i])
-                if exactly(held, dict)
-                else None
-            )
+            pairs = dict_items(held) if exactly(held, dict) else ()
+            return find_item(islice(pairs, MAX_COLUMN_KEYS), names[i])
 
-        def part(start: int, end: int) -> Iterable[object]:
-            return map(at, range(start, end))
-
-        return Column(names[i], "any", at, part)
+        return Column(names[i], "any", at, lambda start, end: map(at, range(start, end)))
 
     return Table(f"{type_words(rows)} of dicts", len(rows), len(names), names.__getitem__, column)
 
@@ -105,17 +98,10 @@ def _columns(held: Any) -> Table:
     def column(i: int) -> Column:
         array = arrays[i]
         if exactly(array, list, tuple):
-
-            def part(i: int, j: int) -> Any:
-                return array[i:j]
-
-            return Column(pairs[i][0], "any", array.__getitem__, part)
+            return Column(pairs[i][0], "any", array.__getitem__, lambda i, j: array[i:j])
         return Column(pairs[i][0], str(array.dtype), partial(element, array), partial(cut, array))
 
-    def label(i: int) -> object:
-        return pairs[i][0]
-
-    return Table("dict of lists", heights.pop(), len(pairs), label, column)
+    return Table("dict of lists", heights.pop(), len(pairs), lambda i: pairs[i][0], column)
 
 
 def _is_list(held: Any) -> bool:

@@ -35,28 +35,13 @@ _AGAIN = 0.005
 MAY_END = frozenset(
     f"inkernel.kernel_ext.{name}"
     for name in (
-        "values.adapter",
-        "values.adapters.arrow",
-        "values.adapters.dask",
-        "values.adapters.databases",
-        "values.adapters.evidence",
-        "values.adapters.numpy",
-        "values.adapters.pandas",
-        "values.adapters.pictures",
-        "values.adapters.polars",
-        "values.adapters.sklearn",
-        "values.adapters.stdlib",
-        "values.adapters.tables",
-        "values.adapters.torch",
-        "values.adapters.xarray",
-        "values.code",
-        "values.describe",
-        "values.fingerprint",
-        "values.introspect",
-        "values.libraries",
-        "values.plugins",
-        "values.redact",
-        "tools.lookup",
+        *("values.adapter", "values.code", "values.describe", "values.fingerprint"),
+        *("values.introspect", "values.libraries", "values.plugins", "values.redact"),
+        *("values.adapters.arrow", "values.adapters.dask", "values.adapters.databases"),
+        *("values.adapters.evidence", "values.adapters.numpy", "values.adapters.pandas"),
+        *("values.adapters.pictures", "values.adapters.polars", "values.adapters.sklearn"),
+        *("values.adapters.stdlib", "values.adapters.tables", "values.adapters.torch"),
+        *("values.adapters.xarray", "tools.lookup"),
     )
 )
 """The modules whose code may be left by an exception from anywhere."""

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from ..adapter import Adapter, Origin, Reading, ShowValue, is_own, library_title, shape_text
+from ..adapter import Adapter, Origin, Reading, ShowValue, is_own, shape_text
 from ..introspect import peek
 
 
 def _reading(value: Any, source: Origin, show: ShowValue) -> Reading | None:
-    """What it is and how it is cut, by what is stored; it is not computed."""
-    title = f"{library_title(value, source)}, not computed"
+    title = f"{source.title}, not computed"
     if source.exact and source.name == "Array":
         return Reading(
             f"{title}: {shape_text(value.shape)} {value.dtype} in {value.npartitions:,} chunks"

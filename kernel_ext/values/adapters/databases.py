@@ -4,41 +4,36 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, cast
 
-from ..adapter import Adapter, Origin, Reading, ShowValue, first_texts, is_own, library_title
+from ..adapter import Adapter, Origin, Reading, ShowValue, first_texts, is_own
 from ..introspect import MAX_SCANNED, clip, exactly, find_item, peek, stored, tuple_elements
 
 
 def _relation(value: Any, source: Origin, show: ShowValue) -> Reading | None:
     """A relation's columns, as they were bound. It is not executed: its length is unknown."""
     if source.name != "DuckDBPyRelation":
-        return Reading(library_title(value, source)) if source.name.startswith("DuckDB") else None
+        return Reading(source.title) if source.name.startswith("DuckDB") else None
     schema: Any = find_item(stored(value), "_schema")
     if schema is None and source.exact and source.package == "_duckdb":  # before 2.0
         schema = value.columns, value.types
     if not exactly(schema, tuple):
-        return Reading(f"{library_title(value, source)}, not executed")
+        return Reading(f"{source.title}, not executed")
     columns: Iterator[tuple[object, object]] = zip(*cast("tuple[Any, Any]", schema), strict=False)
     texts = [f"{clip(name)} {kind}" for name, kind in islice(columns, MAX_SCANNED)]
-    head = f"{library_title(value, source)}, not executed: {first_texts(texts)}"
+    head = f"{source.title}, not executed: {first_texts(texts)}"
     return Reading(head, iter([", ".join(texts)]))
-
-
-def _fingerprint(value: object, base: type) -> object:
-    return 0
 
 
 def _connection(value: Any, source: Origin, show: ShowValue) -> Reading | None:
     """An engine, connection or URL: what it leads to, without password or options."""
-    title = library_title(value, source)
     if source.name == "URL":
-        return Reading(f"{title} {_url(value, show)}")
+        return Reading(f"{source.title} {_url(value)}")
     held = list(islice(stored(value), MAX_SCANNED))
     engines = [value, find_item(held, "engine"), find_item(held, "sync_engine")]
     url = next((each for each in (peek(e, "url") for e in engines) if each is not None), None)
-    return Reading(f"{title} {_url(url, show)}") if is_own(url, "sqlalchemy") else None
+    return Reading(f"{source.title} {_url(url)}") if is_own(url, "sqlalchemy") else None
 
 
-def _url(url: Any, show: ShowValue) -> str:
+def _url(url: Any) -> str:
     parts: tuple[Any, ...] = tuple(tuple_elements(url))
     driver, user, password, host, port, database, query = parts
     who = f"{clip(user)}{':***' if password is not None else ''}@" if user is not None else ""
@@ -48,6 +43,9 @@ def _url(url: Any, show: ShowValue) -> str:
 
 
 DUCKDB = Adapter(
-    packages=("duckdb", "_duckdb"), reading=_relation, fingerprint=_fingerprint, lazy=("*",)
+    packages=("duckdb", "_duckdb"),
+    reading=_relation,
+    fingerprint=lambda value, kind: 0,
+    lazy=("*",),
 )
 SQLALCHEMY = Adapter(packages=("sqlalchemy",), reading=_connection, lazy=("*",))

@@ -57,10 +57,6 @@ def _text(value: Any) -> object:
     )
 
 
-def _itself(value: object) -> object:
-    return value
-
-
 def token(value: Any) -> object:
     """An element: a scalar's value, else identity, and of a builtin container its length."""
     kind: type = type(cast("object", value))
@@ -170,9 +166,8 @@ _SCALARS: dict[type, Callable[[Any], object]] = {
     bool: id,
     NoneType: id,
     complex: repr,
-    date: _itself,
-    timedelta: _itself,
     Decimal: str,
+    **dict.fromkeys((date, timedelta), lambda value: value),
 }
 """By value: bound again to an equal one, a name is not seen to have changed."""
 

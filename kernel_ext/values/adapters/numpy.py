@@ -17,14 +17,13 @@ from ..adapter import (
     ReadingEntry,
     ShowValue,
     Table,
+    first_texts,
     is_own,
-    library_title,
     plain_item,
     shape_text,
 )
 from ..introspect import clip, exactly, is_a, own_items, stored, tuple_elements
 from .evidence import array, attributes
-from .tables import first_values
 
 RANGE_SIZE = 1_000_000
 """Minimum and maximum of an array are computed up to this many elements."""
@@ -53,18 +52,17 @@ def cut(array: Any, i: int, j: int) -> Iterable[object]:
     return held.tolist()
 
 
-def is_cut(key: object) -> bool:
-    """Whether a constant subscript takes a view of an array."""
+def array_item(kind: str, value: Any, key: object, name: str) -> object:
+    """As `plain_item`, where a subscript takes a view of an array; `kind`: its class."""
     parts = tuple_elements(key) if exactly(key, tuple) else (key,)
-    return all(exactly(each, int, slice, NoneType, EllipsisType) for each in parts)
+    is_cut = all(exactly(each, int, slice, NoneType, EllipsisType) for each in parts)
+    return plain_item(value, key, name, name == kind and is_cut)
 
 
 def _reading(value: Any, source: Origin, show: ShowValue) -> Reading | None:
     numpy: Any = sys.modules["numpy"]
     if is_a(value, numpy.ndarray):
-        return _read_array(
-            numpy.ndarray.view(value, numpy.ndarray), library_title(value, source), show
-        )
+        return _read_array(numpy.ndarray.view(value, numpy.ndarray), source.title, show)
     if not source.exact:
         return None
     if is_a(value, numpy.dtype):
@@ -93,7 +91,7 @@ def _read_array(array: Any, title: str, show: ShowValue) -> Reading:
             yield f"min {low!r}, max {high!r}" + (f", {nan:,} nan" if nan else "")
 
     head = f"{title} {shape_text(array.shape)} {_dtype(array.dtype)}: "
-    return Reading(head + first_values(len(values), lambda i: show(values[i])), entries())
+    return Reading(head + first_texts(map(show, values)), entries())
 
 
 def _fingerprint(value: Any, base: type) -> object:
@@ -129,10 +127,6 @@ def _labels(value: Any, name: str) -> Iterable[object]:
     return (value.dtype.names or ()) if name == "ndarray" else ()
 
 
-def _item(value: Any, key: object, name: str) -> object:
-    return plain_item(value, key, name, name == "ndarray" and is_cut(key))
-
-
 def _scalar(value: Any) -> object:
     if not (is_a(value, sys.modules["numpy"].generic) and value.dtype.kind in "biufUM"):
         return FOREIGN
@@ -149,6 +143,6 @@ NUMPY = Adapter(
     attributes={
         "ndarray": frozenset(("shape", "dtype", "size", "ndim", "nbytes", "strides", "T")),
     },
-    item=_item,
+    item=partial(array_item, "ndarray"),
     scalar=_scalar,
 )

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -19,7 +20,6 @@ from ..adapter import (
     demand,
     is_own,
     is_own_zone,
-    library_title,
     only_column,
     plain_item,
 )
@@ -68,7 +68,7 @@ def _backing(held: Any, i: int = 0) -> object:
 
 
 def _reading(value: Any, source: Origin, show: ShowValue) -> Reading | None:
-    title, name = library_title(value, source), source.name
+    title, name = source.title, source.name
     if name in ("DataFrame", "Series"):
         held = value if source.exact else _as_own(value, name)
         return None if held is None else _read_held(held, title, name, show)
@@ -77,7 +77,7 @@ def _reading(value: Any, source: Origin, show: ShowValue) -> Reading | None:
     if _is_index(value):
         if not _is_plain(value):
             return Reading(f"{title} of a foreign type (not read)")
-        column = _column(None, value)._replace(nulls=None)
+        column = replace(_column(None, value), nulls=None)
         return read_column(only_column(title, len(value), column), show)
     if name in ("NaTType", "NAType"):
         return Reading(name.removesuffix("Type"))
@@ -100,9 +100,8 @@ def _read_held(held: Any, title: str, name: str, show: ShowValue) -> Reading:
     if not all(map(_is_plain, held.axes)):
         return Reading(f"{title} with labels of a foreign type (not read)")
     if name == "Series":
-        table = only_column(title, len(held), _column_of(held), partial(element, held.index))
-        return read_column(table, show)
-    head, entries = read_table(_frame(held)._replace(title=title), show)
+        return read_column(replace(_series(held, None), title=title), show)
+    head, entries = read_table(replace(_frame(held), title=title), show)
     return Reading(head, chain([("index: ", held.index)], entries))
 
 
@@ -131,21 +130,17 @@ def _frame(frame: Any) -> Table:
     return Table("pandas DataFrame", height, width, labels, column, rows)
 
 
-def _series(series: Any) -> Table:
+def _series(series: Any, unnamed: object = "value") -> Table:
     _demand_labels(series.axes)
-    name = "value" if series.name is None else series.name
-    column = _column_of(series)._replace(label=name)
+    array = _backing(series)
+    name = unnamed if series.name is None else unboxed(series.name)
+    column = _column(name, series.array if _is_plain(array) else array)
     return only_column("pandas Series", len(series), column, partial(element, series.index))
 
 
 def _demand_labels(axes: Iterable[object]) -> None:
     if not all(map(_is_plain, axes)):
         raise NoTable("has labels of a foreign type, whose code might run; use run_cell.")
-
-
-def _column_of(series: Any) -> Column:
-    array = _backing(series)
-    return _column(unboxed(series.name), series.array if _is_plain(array) else array)
 
 
 def _column(label: object, array: Any) -> Column:

@@ -4,29 +4,26 @@ from collections import Counter
 from itertools import islice
 from typing import Any, cast
 
-from ..adapter import Adapter, Origin, Reading, ShowValue, library_title
+from ..adapter import Adapter, Origin, Reading, ShowValue
 from ..introspect import exactly, peek, type_words
 
 
 def _drawing(value: Any, source: Origin, show: ShowValue) -> Reading | None:
-    title = library_title(value, source)
     axes, artists = (cast("list[object]", peek(value, key)) for key in ("_localaxes", "_children"))
     if exactly(axes, list):
-        return Reading(f"{title} with {len(axes)} axes", (("axes ", each) for each in axes))
+        return Reading(f"{source.title} with {len(axes)} axes", (("axes ", each) for each in axes))
     if not exactly(artists, list):
         return None
     texts = {"title": ("title",), "x": ("xaxis", "label"), "y": ("yaxis", "label")}
     words = ", ".join(f"{n} {show(peek(value, *path, '_text'))}" for n, path in texts.items())
     counts = Counter(map(type_words, islice(artists, 1_000)))
     kinds = ", ".join(f"{n} {kind.rpartition('.')[2]}" for kind, n in counts.items())
-    return Reading(f"{title} {words}; {kinds}")
+    return Reading(f"{source.title} {words}; {kinds}")
 
 
 def _image(value: Any, source: Origin, show: ShowValue) -> Reading | None:
-    size = peek(value, "_size")
-    return Reading(
-        f"{library_title(value, source)} size {show(size)} mode {show(peek(value, '_mode'))}"
-    )
+    size, mode = (show(peek(value, key)) for key in ("_size", "_mode"))
+    return Reading(f"{source.title} size {size} mode {mode}")
 
 
 MATPLOTLIB = Adapter(packages=("matplotlib",), reading=_drawing)

@@ -1,6 +1,7 @@
 """Frames and series of polars: read column by column; a LazyFrame is not computed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from ..adapter import (
@@ -10,12 +11,11 @@ from ..adapter import (
     Reading,
     ShowValue,
     Table,
+    frame_item,
     is_own,
-    library_title,
     only_column,
-    plain_item,
 )
-from ..introspect import exactly, stored, type_words
+from ..introspect import stored, type_words
 from .evidence import attributes, token
 from .tables import read_column, read_table
 
@@ -25,13 +25,9 @@ SAMPLED_FRAME_CELLS = 8
 
 def _reading(value: Any, source: Origin, show: ShowValue) -> Reading | None:
     if source.name == "LazyFrame":
-        return Reading(f"{library_title(value, source)}, not computed")
+        return Reading(f"{source.title}, not computed")
     if source.exact and source.name == "DataFrame":
-
-        def column(i: int) -> Column:
-            return _column(value.to_series(i))
-
-        return read_table(_frame(value)._replace(column=column), show)
+        return read_table(_frame(value, _column), show)
     if source.exact and source.name == "Series":
         return read_column(only_column("polars Series", len(value), _column(value)), show)
     return None
@@ -42,11 +38,13 @@ def _column(series: Any) -> Column:
     if not is_own(dtype, "polars"):
         return Column(series.name, type_words(dtype))
 
-    def part(i: int, j: int) -> Any:
-        return series[i:j].to_list()
-
-    compared = None if dtype.is_nested() else part
-    return Column(series.name, str(dtype), series.__getitem__, compared, series.null_count)
+    return Column(
+        series.name,
+        str(dtype),
+        at=series.__getitem__,
+        part=None if dtype.is_nested() else lambda i, j: series[i:j].to_list(),
+        nulls=series.null_count,
+    )
 
 
 def _plain_column(series: Any) -> Column:
@@ -56,13 +54,9 @@ def _plain_column(series: Any) -> Column:
     return Column(series.name, type_words(series.dtype)) if hidden else column
 
 
-def _frame(frame: Any) -> Table:
-    names = frame.columns
-
-    def column(i: int) -> Column:
-        return _plain_column(frame.to_series(i))
-
-    return Table("polars DataFrame", frame.height, frame.width, names.__getitem__, column)
+def _frame(frame: Any, read: Callable[[Any], Column] = _plain_column) -> Table:
+    label, size = frame.columns.__getitem__, (frame.height, frame.width)
+    return Table("polars DataFrame", *size, label, lambda i: read(frame.to_series(i)))
 
 
 def _series(series: Any) -> Table:
@@ -92,12 +86,6 @@ def _labels(value: Any, name: str) -> Iterable[object]:
     return value.columns if name == "DataFrame" else ()
 
 
-def _item(value: Any, key: Any, name: str) -> object:
-    whole = exactly(key, slice) and key.step is None
-    single = {"DataFrame": str, "Series": int}.get(name)
-    return plain_item(value, key, name, single is not None and (whole or exactly(key, single)))
-
-
 POLARS = Adapter(
     packages=("polars",),
     reading=_reading,
@@ -109,5 +97,5 @@ POLARS = Adapter(
         "DataFrame": frozenset(("columns", "dtypes", "shape", "schema", "height", "width")),
         "Series": frozenset(("name", "dtype", "shape")),
     },
-    item=_item,
+    item=partial(frame_item, single={"DataFrame": str, "Series": int}),
 )

@@ -1,32 +1,10 @@
 """Estimators of scikit-learn: by their stored parameters; none is asked for them."""
 
-from collections.abc import Iterator
 from itertools import islice
 from types import FunctionType
-from typing import Any
 
-from ..adapter import (
-    FIRST_VALUES,
-    MAX_LISTED,
-    Adapter,
-    Origin,
-    Reading,
-    ReadingEntry,
-    ShowValue,
-    library_title,
-)
-from ..introspect import (
-    MAX_SCANNED,
-    at_home,
-    class_items,
-    clip,
-    exactly,
-    find_item,
-    items_of,
-    mro,
-    own_items,
-    tuple_elements,
-)
+from ..adapter import FIRST_VALUES, MAX_LISTED, Adapter, Origin, Reading, ShowValue
+from ..introspect import MAX_SCANNED, at_home, class_item, clip, defaults, exactly, mro, own_items
 from ..redact import redacted
 
 
@@ -37,32 +15,17 @@ def _reading(value: object, source: Origin, show: ShowValue) -> Reading | None:
     items = [(n, each) for n, each in islice(own_items(value), MAX_SCANNED) if type(n) is str]
     held = [(clip(n), redacted(n, each)) for n, each in items]
     fitted = [(name, each) for name, each in held if name[-1:] == "_" and name[:1] != "_"]
-    usual = dict(_defaults(value))
+    starts = (class_item(base, "__init__") for base in mro(type(value)))
+    start = next((each for each in starts if exactly(each, FunctionType)), None)
+    usual = dict(defaults(start)) if start else {}
     own = [(n, each) for n, each in held if n[-1:] != "_" and n[:1] != "_"]
     other = [(n, each) for n, each in own if n not in usual or not _equal(usual[n], each)]
 
-    state = "fitted" if fitted else "not fitted"
-    parts = ", ".join(
-        f"{n}={show(each)}" for n, each in (*other[:FIRST_VALUES], *fitted[:FIRST_VALUES])
-    )
-    entries: Iterator[ReadingEntry] = (
-        (f".{name} = ", each) for name, each in [*own, *fitted][:MAX_LISTED]
-    )
-    return Reading(
-        f"{library_title(value, source)}, {state}" + (f": {parts}" if parts else ""), entries
-    )
-
-
-def _defaults(value: object) -> Iterator[tuple[str, object]]:
-    for base in mro(type(value)):
-        start: Any = find_item(class_items(base), "__init__")
-        if type(start) is FunctionType:
-            code = start.__code__
-            given = [] if start.__defaults__ is None else list(tuple_elements(start.__defaults__))
-            names = code.co_varnames[: code.co_argcount]
-            yield from zip(reversed(names), reversed(given), strict=False)
-            yield from ((n, d) for n, d in items_of(start.__kwdefaults__) if type(n) is str)
-            return
+    head = f"{source.title}, {'fitted' if fitted else 'not fitted'}"
+    shown = (*other[:FIRST_VALUES], *fitted[:FIRST_VALUES])
+    if shown:
+        head += f": {', '.join(f'{n}={show(each)}' for n, each in shown)}"
+    return Reading(head, ((f".{n} = ", each) for n, each in [*own, *fitted][:MAX_LISTED]))
 
 
 def _equal(one: object, other: object) -> bool:

@@ -14,13 +14,10 @@ def _reading(value: Any, source: Origin, show: ShowValue) -> Reading | None:
 
 
 def _environment(value: object) -> Reading:
-    names = [_decoded(name) for name, _ in islice(dict_items(peek(value, "_data")), MAX_SCANNED)]
+    held = (name for name, _ in islice(dict_items(peek(value, "_data")), MAX_SCANNED))
+    names = [clip(n.decode("utf-8", "replace") if type(n) is bytes else n) for n in held]
     head = f"environment of {len(names):,} variables (values hidden): {first_texts(names)}"
     return Reading(head, iter([", ".join(names)]))
-
-
-def _decoded(name: object) -> str:
-    return clip(name.decode("utf-8", "replace") if type(name) is bytes else name)
 
 
 STDLIB = Adapter(packages=("pathlib", "os"), reading=_reading)

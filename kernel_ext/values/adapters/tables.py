@@ -1,21 +1,14 @@
-"""How a table, a column and the first values of anything read. Knows no library."""
+"""How a table and a column read. Knows no library."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from ..adapter import FIRST_VALUES, Column, Reading, ReadingEntry, ShowValue, Table, shape_text
+from ..adapter import Column, Reading, ReadingEntry, ShowValue, Table, first_texts, shape_text
 from ..introspect import clip
 
 SHOWN_COLUMNS, SHOWN_ROWS = 24, 5
 """Columns and rows of a table that are shown."""
 NULL_ROWS = 200_000
 """Nulls are counted up to this many rows."""
-
-
-def first_values(size: int, text: Callable[[int], str]) -> str:
-    """Texts of the first values, and a sign that there are more."""
-    return ", ".join(map(text, range(min(size, FIRST_VALUES)))) + (
-        ", …" if size > FIRST_VALUES else ""
-    )
 
 
 def read_table(table: Table, show: ShowValue) -> Reading:
@@ -36,13 +29,8 @@ def read_table(table: Table, show: ShowValue) -> Reading:
         for row in range(min(rows, SHOWN_ROWS)):
             yield f"row {show(table.row(row))}: {' | '.join(cells(c, row) for c in columns[:8])}"
 
-    def heading(i: int) -> str:
-        each = column(i)
-        return f"{show(each.label)} {each.dtype}"
-
-    return Reading(
-        f"{table.title} {shape_text((rows, width))}: {first_values(width, heading)}", entries()
-    )
+    heads = first_texts(f"{show(each.label)} {each.dtype}" for each in map(column, range(width)))
+    return Reading(f"{table.title} {shape_text((rows, width))}: {heads}", entries())
 
 
 def read_column(table: Table, show: ShowValue) -> Reading:
@@ -59,4 +47,4 @@ def read_column(table: Table, show: ShowValue) -> Reading:
             yield f"{column.nulls():,} null"
         yield from ((f"{show(table.row(i))}: ", at(i)) for i in range(min(rows, 2 * SHOWN_ROWS)))
 
-    return Reading(head + first_values(rows, lambda i: show(at(i))), entries())
+    return Reading(head + first_texts(show(at(i)) for i in range(rows)), entries())

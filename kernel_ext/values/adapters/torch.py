@@ -1,6 +1,7 @@
 """Tensors and modules of torch: nothing is copied from a device."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -10,28 +11,25 @@ from ..adapter import (
     Origin,
     Reading,
     ShowValue,
+    first_texts,
     is_own,
-    library_title,
-    plain_item,
     shape_text,
 )
-from ..introspect import find_item, items_of, own_items
+from ..introspect import dict_items, find_item, own_items
 from .evidence import MAX_ELEMENTS, attributes, token
-from .numpy import is_cut
-from .tables import first_values
+from .numpy import array_item
 
 
 def _reading(value: Any, source: Origin, show: ShowValue) -> Reading | None:
     if not source.exact or source.name not in ("Tensor", "Parameter"):
         return None
-    head = f"{library_title(value, source)} {shape_text(value.shape)} {value.dtype}"
-    head += f" on {value.device.type}"
+    head = f"{source.title} {shape_text(value.shape)} {value.dtype} on {value.device.type}"
     head += ", requires grad" if value.requires_grad else ""
     near = value.device.type == "cpu" and str(value.layout) == "torch.strided"
     if not (near and value.is_contiguous()):  # reading values would copy them all, or wait
         return Reading(head)
     values = value.detach().view(-1)[: FIRST_VALUES + 1].tolist()
-    return Reading(f"{head}: {first_values(len(values), lambda i: show(values[i]))}")
+    return Reading(f"{head}: {first_texts(map(show, values))}")
 
 
 def _fingerprint(value: Any, base: type) -> object:
@@ -43,14 +41,10 @@ def _fingerprint(value: Any, base: type) -> object:
 
 def _versions(own: list[tuple[object, object]], room: int) -> Iterator[object]:
     """The versions of a module's parameters, its submodules' too; `room` of each at most."""
-    for _, tensor in islice(items_of(find_item(own, "_parameters")), room):
+    for _, tensor in islice(dict_items(find_item(own, "_parameters")), room):
         yield getattr(tensor, "_version", 0) if is_own(tensor, "torch") else id(tensor)
-    for _, module in islice(items_of(find_item(own, "_modules")), room // 2):
+    for _, module in islice(dict_items(find_item(own, "_modules")), room // 2):
         yield from _versions(list(islice(own_items(module), MAX_ELEMENTS)), room // 2)
-
-
-def _item(value: Any, key: object, name: str) -> object:
-    return plain_item(value, key, name, name == "Tensor" and is_cut(key))
 
 
 TORCH = Adapter(
@@ -58,5 +52,5 @@ TORCH = Adapter(
     reading=_reading,
     fingerprint=_fingerprint,
     attributes={"Tensor": frozenset(("shape", "dtype", "device", "ndim", "requires_grad"))},
-    item=_item,
+    item=partial(array_item, "Tensor"),
 )

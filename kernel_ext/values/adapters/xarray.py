@@ -13,15 +13,14 @@ from ..adapter import (
     ShowValue,
     first_texts,
     is_own,
-    library_title,
     shape_text,
 )
 from ..introspect import (
     MAX_SCANNED,
     clip,
+    dict_items,
     exactly,
     find_item,
-    items_of,
     stored,
     tuple_elements,
     type_words,
@@ -32,14 +31,14 @@ from .evidence import MAX_ARRAYS, MAX_ELEMENTS, array, attributes, is_array
 def _reading(value: object, source: Origin, show: ShowValue) -> Reading | None:
     """Dimensions, variables and dtypes; values only where they are numpy's, in memory."""
     held = list(islice(stored(value), MAX_SCANNED))
-    title = library_title(value, source)
+    title = source.title
     if source.name == "DataArray":
         of = find_item(held, "_variable")
         name = find_item(held, "_name")
         called = "" if name is None else f" {show(name)}"
         return Reading(f"{title}{called} {_variable(of, show, True)}", _variables(held, show))
     if source.name == "Dataset":
-        variables = items_of(find_item(held, "_variables"))
+        variables = dict_items(find_item(held, "_variables"))
         texts = (f"{show(name)} {_variable(each, show)}" for name, each in variables)
         return Reading(f"{title}: {first_texts(texts)}", _variables(held, show))
     known = source.name in ("Variable", "IndexVariable")
@@ -48,7 +47,7 @@ def _reading(value: object, source: Origin, show: ShowValue) -> Reading | None:
 
 def _variables(held: list[tuple[object, object]], show: ShowValue) -> Iterator[ReadingEntry]:
     for kind in ("_variables", "_coords"):
-        for name, each in islice(items_of(find_item(held, kind)), MAX_LISTED):
+        for name, each in islice(dict_items(find_item(held, kind)), MAX_LISTED):
             yield f"{show(name)}: {_variable(each, show, True)}"
 
 
@@ -66,7 +65,7 @@ def _fingerprint(value: Any, base: type) -> object:
     held = list(islice(stored(value), MAX_ELEMENTS))
     variables = [find_item(held, "_variable")]
     for name in ("_variables", "_coords"):
-        variables += [each for _, each in islice(items_of(find_item(held, name)), MAX_ELEMENTS)]
+        variables += [each for _, each in islice(dict_items(find_item(held, name)), MAX_ELEMENTS)]
     data = [find_item(stored(each), "_data") for each in variables]
     return attributes(held), *map(id, data), *map(array, filter(is_array, data[:MAX_ARRAYS]))
 
