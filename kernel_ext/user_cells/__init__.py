@@ -1,1 +1,1 @@
-"""The person's own cell runs. Light: it loads with the extension."""
+"""The user's own cell runs. It loads with the extension, so it imports little."""

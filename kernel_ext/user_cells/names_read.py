@@ -1,4 +1,4 @@
-"""Which names of the namespace a cell's code reads. Pure text; runs nothing."""
+"""Finds the names of the namespace that a cell's code reads. Runs nothing."""
 
 import ast
 import builtins
@@ -16,14 +16,14 @@ _LOADS = {"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"}
 _STORES = {"STORE_NAME", "STORE_GLOBAL"}
 _COMPREHENSIONS = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
 _MAGICS = {"time", "timeit", "capture", "prun", "memit", "mprun", "lprun"}
-"""Magics whose text is Python, behind their options."""
+"""Magics whose text after the options is Python."""
 _OPTIONS = re.compile(r"(?:\s*-\w+(?:\s*[\d.]+)?)*\s*")
 _NOT_THEIRS = {*dir(builtins), "get_ipython", "display", "In", "Out", "exit", "quit"}
 
 
 @dataclass(slots=True)
 class _Names:
-    """What code loads before it binds it, what its functions load, what it binds."""
+    """Names that code loads before it binds them, that its functions load, and that it binds."""
 
     read: set[str] = field(default_factory=set[str])
     later: set[str] = field(default_factory=set[str])
@@ -31,10 +31,10 @@ class _Names:
 
 
 def reads(code: str, transform: Callable[[str], str]) -> tuple[str, ...]:
-    """Names that `code`, a transformed cell, loads before it binds them; sorted.
+    """Names that `code`, a transformed cell, loads before it binds them, sorted.
 
-    A function's body is taken to run when the cell ends. Python in magics counts, too, after
-    `transform`; what files, shells and `eval` read is not seen. None, if it does not compile.
+    A function's body counts as if it ran at the cell's end. Python in magics counts, too, after
+    `transform`. Names read by files, shells and `eval` are unknown. () if it does not compile.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -43,7 +43,7 @@ def reads(code: str, transform: Callable[[str], str]) -> tuple[str, ...]:
         for text in _in_magics(code):
             try:
                 inner = transform(text)
-            except Exception:  # anybody may add transformers
+            except Exception:  # the user may have added transformers
                 continue
             found.update(set(reads(inner, transform)) - names.bound)
     return tuple(sorted(filter(is_public, found - _NOT_THEIRS)))
@@ -58,7 +58,7 @@ def _names(source: str) -> _Names:
 
 
 def _loaded(code: CodeType) -> _Names:
-    """The compiler has found out what is local."""
+    """The names in compiled code, in which the compiler has already resolved locals."""
     names = _Names()
     for step in dis.get_instructions(code):
         if step.opname in _LOADS and step.argval not in names.bound:
@@ -91,7 +91,7 @@ def _in_magics(code: str) -> Iterator[str]:
                 func=ast.Attribute(attr="run_line_magic" | "run_cell_magic"),
                 args=[ast.Constant(value=magic), *texts],
             ) if magic in _MAGICS:
-                for text in texts[magic == "capture" :]:  # its line names the result
+                for text in texts[magic == "capture" :]:  # the line of %%capture names its result
                     if isinstance(text, ast.Constant) and isinstance(text.value, str):
                         yield _OPTIONS.sub("", text.value, count=1)
             case _:

@@ -1,4 +1,4 @@
-"""The person's cell runs in order, bounded. Knows neither how they were seen nor who is told."""
+"""Keeps the user's cell runs, in order and bounded. Knows neither the log nor any reader."""
 
 import re
 from base64 import b64encode
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from ...agent.protocol.observed import UserCellRun
 
 MAX_RUNS = 1_000
-"""Runs that are kept."""
+"""Runs that are kept, at most."""
 MAX_ALL_CHARS = 20_000_000
-"""Characters of the outputs of all runs; the oldest runs lose theirs first."""
+"""Characters of the outputs of all runs. The oldest runs lose theirs first."""
 MAX_ALL_IMAGE_BYTES = 8_000_000
-"""Bytes, or characters of base64, of the images of all runs; the oldest go first."""
+"""Bytes or base64 characters of the images of all runs. The oldest go first."""
 
 _NOT_KEPT = StreamOutput(name="stdout", text="[what this run showed is not kept]")
 _HIDE = re.compile(r"\s*#\s*agent:\s*hide\b")
@@ -26,7 +26,7 @@ _HIDE = re.compile(r"\s*#\s*agent:\s*hide\b")
 
 @dataclass(slots=True)
 class UserRun:
-    """A run that is over, as in `UserCellRun`. `code`: the transformed cell, if the shell tells."""
+    """A run that is over, as in `UserCellRun`. `code`: the transformed cell, if it is known."""
 
     cell: str | None
     count: int | None
@@ -40,7 +40,7 @@ class UserRun:
     seconds: float = 0.0
     number: int = 0
     supersedes: int | None = None
-    reads: tuple[str, ...] | None = None  # found when first asked for
+    reads: tuple[str, ...] | None = None  # computed at the first use
     text: int = 0
     images: int = 0
 
@@ -51,7 +51,7 @@ class UserRun:
 
 
 class UserCellRuns:
-    """The last runs. `transform`: from a cell as typed to Python."""
+    """The last runs. `transform` makes Python of a cell as typed."""
 
     def __init__(self, transform: Callable[[str], str]) -> None:
         self.last = 0
@@ -61,7 +61,7 @@ class UserCellRuns:
         self._text = self._images = 0
 
     def append(self, run: UserRun) -> None:
-        """Number the run and keep it; let go of what is too old or too much."""
+        """Number the run and keep it. Drops runs and outputs beyond the limits."""
         self.last += 1
         run.number, run.supersedes = self.last, self._latest.get(run.key)
         self._latest[run.key] = run.number
@@ -79,7 +79,7 @@ class UserCellRuns:
             self._measure(old)
 
     def since(self, number: int) -> "tuple[UserCellRun, ...]":
-        """Those after that number that are kept."""
+        """The kept runs after that number."""
         return tuple(self._seen(run) for run in self._runs if run.number > number)
 
     def _measure(self, run: UserRun) -> None:
@@ -122,7 +122,7 @@ class UserCellRuns:
 
 
 def _output(shown: Output) -> Output:
-    """With images as base64, and without its id for updates: there are no more."""
+    """The output with images as base64, and without its display id, as no update can come."""
     if not isinstance(shown, DisplayOutput):
         return shown
     data = {kind: _textual(value) for kind, value in shown.data.items()}

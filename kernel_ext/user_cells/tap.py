@@ -1,4 +1,4 @@
-"""Copies what a cell shows as it passes, and changes nothing of it. Knows neither cell nor log."""
+"""Copies the outputs of a cell as they pass, without changing them. Knows neither cell nor log."""
 
 import threading
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from ..shell import Shell
 from .buffer import OutputBuffer
 
 MAX_GATHERED_WRITES = 4_000
-"""Writes that are gathered before they are sorted into what is kept."""
+"""Writes that are gathered before they go into the buffer."""
 LONG_WRITE_CHARS = 1_000
-"""Characters of a write that is sorted in at once."""
+"""Characters. A longer write goes into the buffer at once."""
 
 
 class OutputTap:
-    """In place from `open` to `close`. `on_bug` is called while an exception of ours is handled.
+    """Active from `open` to `close`. `on_bug` is called while it handles an exception of ours.
 
-    What threads older than the tap show belongs to the cells that started them.
+    Outputs of threads older than the tap belong to the cells that started them.
     """
 
     def __init__(self, on_bug: Callable[[], None]) -> None:
@@ -33,26 +33,26 @@ class OutputTap:
         self._hooks = OutputHooks(self)
 
     def open(self, shell: Shell) -> None:
-        """See what passes from now on."""
+        """Copy outputs from now on."""
         self._open = True
         self._hooks.open(shell)
 
     def close(self) -> None:
-        """See nothing more, also where somebody has wrapped our patch."""
+        """Copy nothing more, even if somebody has wrapped our patch."""
         self._open = False
         self._hooks.close()
 
     def shown(self) -> list[Output]:
-        """What passed."""
+        """The copied outputs."""
         self._sort()
         return self._kept.all()
 
     def write(self, name: StreamName, original: Function) -> Function:
-        """A `write` that gathers what it has written."""
+        """A `write` that also gathers its text."""
         printed, deaf = self._printed, self._deaf
 
         def write(text: str, *args: Any, **kwargs: Any) -> Any:
-            # print gives the text alone, and passing on nothing costs as much as all the rest
+            # print gives the text alone, and passing empty arguments would double the cost
             more = args or kwargs
             written = original(text, *args, **kwargs) if more else original(text)
             if get_ident() not in deaf:
@@ -66,7 +66,7 @@ class OutputTap:
         return write
 
     def show(self, read: ReadChange, original: Callable[[], Any]) -> Any:
-        """Let the call do its work unheard (in a terminal it prints), then keep its output."""
+        """Call the original without copying its prints (in a terminal). Then keep the output."""
         thread = get_ident()
         if not self._open or thread in self._deaf:
             return original()
@@ -79,8 +79,8 @@ class OutputTap:
         return done
 
     def _guarded(self, take: Function, *args: Any) -> None:
-        """The cell goes on, whatever happens to us."""
-        if not self._open:  # a patch that somebody keeps
+        """Run our own code so that the cell goes on after a bug in it."""
+        if not self._open:  # somebody keeps our patch
             self._printed.clear()
             return
         try:
@@ -115,6 +115,6 @@ class OutputTap:
 
 
 def _older_threads() -> set[int]:
-    """Threads that run already, but for this one and those that read what programs write."""
+    """The running threads, without this one and those that read the output of subprocesses."""
     heard = {get_ident(), *(thread.ident for thread in stream_threads())}
     return {thread.ident for thread in threading.enumerate() if thread.ident} - heard
