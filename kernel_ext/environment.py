@@ -1,4 +1,4 @@
-"""Where this shell is: folder, time, versions, notebook. Only looks."""
+"""Finds the environment of this shell: folder, time, versions, notebook."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ PACKAGES = (
 
 
 def find_environment(shell: Shell, user_folder: Path, docs_bytes: int) -> Environment:
-    """The snapshot a turn starts with."""
+    """The environment at the start of a turn."""
     now = datetime.now().astimezone()
     cwd = Path.cwd()
     return Environment(
@@ -35,7 +35,7 @@ def find_environment(shell: Shell, user_folder: Path, docs_bytes: int) -> Enviro
 
 
 def find_notebook(shell: Shell) -> str | None:
-    """Where the notebook is: VS Code's name, else that of the server's session at its start."""
+    """The notebook's path: from VS Code, else from the server's session at the kernel's start."""
     path: object = shell.user_ns.get("__vsc_ipynb_file__")
     path = path or os.environ.get("JPY_SESSION_NAME")
     return path if isinstance(path, str) and path.endswith(".ipynb") else None

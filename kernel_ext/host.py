@@ -1,4 +1,4 @@
-"""The one place where a shell, a session and a view are put together."""
+"""Puts a shell, a session and a view together. Nothing else does."""
 
 import asyncio
 import contextlib
@@ -47,9 +47,9 @@ _TYPED = "typed in this session"
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The session in figures. `turns`: all there were; `left`: those not taken back.
+    """The session in figures. `turns`: all turns so far. `left`: those not taken back.
 
-    `tokens`: of the next request, as the server counts where it was `counted`, else estimated.
+    `tokens`: of the next request, by the server's count if `counted`, else estimated.
     """
 
     session_id: str
@@ -63,9 +63,9 @@ class Overview:
 
 
 class KernelAgent:
-    """A shell's conversation, and what the user chose for it.
+    """A shell's conversation, and the settings that the user typed for it.
 
-    `fields`: the fixed part of the last turn's requests; empty before the first.
+    `fields`: the fixed part of the last turn's requests. Empty before the first turn.
     """
 
     def __init__(self, shell: Shell, log: UserCellLog) -> None:
@@ -87,19 +87,19 @@ class KernelAgent:
     # --- settings -----------------------------------------------------------------------------
 
     def choose(self, more: Mapping[str, Any] | None = None) -> Chosen:
-        """The settings now, `more` on top. Raises SettingsError."""
+        """The present settings, with `more` on top. Raises SettingsError."""
         layers = read_layers(Path.cwd(), self.user_folder, os.environ)
         typed = [Layer(_TYPED, self._typed), Layer("the %%agent line", more or {})]
         return choose([*layers, *typed])
 
     def set(self, key: str, value: str) -> None:
-        """Set it for this session, unless that would not do. Raises SettingsError."""
+        """Set one for this session. Raises SettingsError if it does not exist or fit."""
         typed = {**self._typed, key: value}
         choose([Layer(_TYPED, typed)])
         self._typed = typed
 
     def sessions_folder(self) -> Path:
-        """Where the records of sessions are."""
+        """The folder of the sessions' records."""
         return _data_folder(self.choose().settings) / "sessions"
 
     # --- the conversation ---------------------------------------------------------------------
@@ -120,13 +120,13 @@ class KernelAgent:
         )
 
     def next_request(self) -> bytes:
-        """The next request so far. Raises UsageError before the first."""
+        """The next request so far. Raises UsageError before the first turn."""
         if not self.fields:
             raise UsageError("There is no request yet.", "It begins with the first %%agent.")
         return Request.of(self.fields, self._conversation.history.wire).wire(b"")
 
     def session(self, settings: Settings, client: Client) -> Session:
-        """The session as it stands, without the tools of a turn. Raises RecordError."""
+        """The present session, without the tools of a turn. Raises RecordError."""
         return Session(
             id=self._session_id,
             settings=settings,
@@ -145,7 +145,7 @@ class KernelAgent:
         )
 
     def session_now(self) -> Session:
-        """The session between two turns; it asks nothing. Raises UsageError, RecordError."""
+        """The session between two turns, which sends no request. Raises UsageError, RecordError."""
         self.refuse_while_running()
         if not self._conversation.history.entries:
             raise UsageError("There is no conversation yet.", "It begins with the first %%agent.")
@@ -153,7 +153,7 @@ class KernelAgent:
         return self.session(settings, self.connections.client or Client(UNASKED, settings))
 
     def new(self) -> None:
-        """Forget the conversation; the next turn begins a session with a record of its own.
+        """Forget the conversation. The next turn begins a session with a record of its own.
 
         Raises UsageError while a turn runs: agent code cannot cut off its own record.
         """
@@ -179,14 +179,14 @@ class KernelAgent:
         self._outputs = OutputStore(self._record, resumed.outputs, runs)
 
     def reread(self) -> None:
-        """Have the conversation as the record tells it. Raises RecordError."""
+        """Read the conversation from the record again. Raises RecordError."""
         if self._record is not None:
             self._conversation = resume(self._record.path).conversation
 
     # --- a turn -------------------------------------------------------------------------------
 
     async def ask(self, text: str, more: Mapping[str, Any], new: bool) -> None:
-        """One turn, shown below the cell. Raises the AgentError that ended it early."""
+        """Run one turn and show it below the cell. Raises the AgentError that ended it early."""
         self.refuse_while_running()
         if new:
             self.new()
@@ -206,14 +206,14 @@ class KernelAgent:
             self._running = False
 
     def refuse_while_running(self) -> None:
-        """Raises UsageError while a turn runs: what it stands on must not change."""
+        """Raises UsageError while a turn runs, since its session must not change."""
         if self._running:
             raise UsageError(
                 "A turn is already running in this kernel.", "Wait for it, or stop it."
             )
 
     def close(self) -> None:
-        """Let go of the record, the connections, the servers and the mirror."""
+        """Close the record, the connections, the servers and the comm. Drop the checkpoint."""
         self.new()
         self.connections.close()
         self._mirror.close()

@@ -1,8 +1,8 @@
-"""Rewrites `%%agent` cells, and `%agent` lines that stand alone, to an awaited call. Pure text.
+"""Rewrites `%%agent` cells and `%agent` statements into an awaited call. It only changes text.
 
-Magics cannot be awaited (IPython 9.18), so the cell itself becomes an `await`; then the turn runs
-on the kernel's own event loop. Where nothing awaits it, it is a plain call. Knows nothing of what
-the magic does.
+Magics cannot be awaited (IPython 9.18), so the cell itself becomes an `await`. Then the turn runs
+on the kernel's own event loop. Where nothing awaits it, it becomes a plain call. Knows nothing of
+the magic's work.
 """
 
 import copy
@@ -28,16 +28,16 @@ _MAGICS = {"run_line_magic": "%", "run_cell_magic": "%%"}
 
 @dataclass(frozen=True)
 class CellTransform:
-    """Of `%%agent` cells. The first of all transforms: the prompt stays as it was typed."""
+    """Rewrites `%%agent` cells. It is the first of all transforms, so no other changes a prompt."""
 
     shell: Shell
 
-    # IPython asks its transforms whether a cell is complete, unless they declare side effects;
-    # then the untouched `%%agent` line is seen as a cell magic, which a blank line ends.
+    # IPython runs its transforms to see whether a cell is complete, unless they declare side
+    # effects. Then it sees the original `%%agent` line as a cell magic, which a blank line ends.
     has_side_effects = True
 
     def __call__(self, lines: list[str]) -> list[str]:
-        """The cell's lines, rewritten when they are the agent's. Raises UsageError."""
+        """The cell's lines, rewritten if they are the agent's. Raises UsageError."""
         first = next((n for n, line in enumerate(lines) if line.strip()), 0)
         match = _CELL.match("".join(lines[first : first + 1]))
         if not match:
@@ -54,14 +54,14 @@ class CellTransform:
 
 @dataclass(frozen=True)
 class LineTransform:
-    """Of `%agent` lines. IPython's own way through the tokens tells them from strings."""
+    """Rewrites `%agent` lines. IPython's own tokens show which are not in a string."""
 
     shell: Shell
 
-    has_side_effects = True  # an error of ours is none of syntax
+    has_side_effects = True  # so that IPython does not take our errors for syntax errors
 
     def __call__(self, lines: list[str]) -> list[str]:
-        """The cell's lines, rewritten where they are the agent's. Raises UsageError."""
+        """The cell's lines, with those of the agent rewritten. Raises UsageError."""
         if len(lines) == 1 and _BARE.match(lines[0]) and self._is_automagic(lines[0]):
             lines = [f"%{lines[0]}"]
         if not any("%agent" in line for line in lines):  # nearly every cell
@@ -78,12 +78,12 @@ class LineTransform:
 
 @dataclass(frozen=True)
 class _Finder:
-    """`awaits`: whoever runs the cell awaits it."""
+    """Finds the agent's lines. `awaits`: the cell's runner awaits it."""
 
     awaits: bool
 
     def find(self, tokens_by_line: list[list[tokenize.TokenInfo]]) -> "_Line | None":
-        """The first line of the agent's; IPython asks again once that is rewritten."""
+        """The agent's first line. IPython calls this again once that line is rewritten."""
         blocks, opens = [self.awaits], self.awaits
         for tokens in tokens_by_line:
             indents = list(takewhile(lambda token: token.type in _INDENTS, tokens))
@@ -101,7 +101,7 @@ class _Finder:
 class _Line(inputtransformer2.TokenTransformBase):
     """One `%agent` line."""
 
-    priority = 1  # before help: `%agent …?` is no plea for help on its last word
+    priority = 1  # before IPython's help, which `%agent …?` would show on its last word
 
     def __init__(self, start: tuple[int, int], awaited: bool) -> None:
         super().__init__(start)
@@ -120,13 +120,13 @@ class _Line(inputtransformer2.TokenTransformBase):
                 "Move what is above it to a cell of its own.",
             )
         said = text.removeprefix("%agent").strip()
-        # A line that is awaited is a cell that is None, as IPython has it.
+        # For IPython, an awaited line is a cell magic whose cell is None.
         call = f"await {_call('cell', said, None)}" if self._awaited else _call("line", said)
         return [*lines[:row], f"{lines[row][:column]}{call}\n", *lines[end + 1 :]]
 
 
 def cannot_wait(what: str, shell: Shell) -> UsageError:
-    """Says why nothing is awaited here, and what to do about it."""
+    """The error that says why nothing can be awaited here, and how to change that."""
     if magic := _outer_magic():
         why, hint = f"nothing can wait within {magic}", "Give it a cell of its own."
     elif not awaits_on_asyncio(shell):
@@ -143,7 +143,7 @@ def _call(kind: str, *arguments: str | None) -> str:
 
 
 def _awaits_within(words: list[tokenize.TokenInfo], here: bool) -> bool:
-    """A block that begins with these words may await; `here`: the code around it may."""
+    """Whether a block that begins with these words may await. `here`: the code around it may."""
     match [token.string for token in words[:2]]:
         case ["async", "def"]:
             return True
@@ -154,10 +154,9 @@ def _awaits_within(words: list[tokenize.TokenInfo], here: bool) -> bool:
 
 
 def _is_awaited(shell: Shell) -> bool:
-    """Whoever has the cell transformed awaits it.
+    """Whether the caller that transforms the cell awaits it.
 
-    That is a coroutine, or the shell itself where no loop runs yet. A magic such as `%%time` awaits
-    nothing.
+    A coroutine does, or the shell itself if no loop runs yet. A magic such as `%%time` does not.
     """
     frame = inspect.currentframe()
     while frame and frame.f_code.co_name != "transform_cell":

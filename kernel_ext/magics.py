@@ -1,6 +1,6 @@
-"""The magics `%%agent` (say something) and `%agent` (all else). Parses the line, never the text.
+"""The magics `%%agent` (a prompt) and `%agent` (all else). Parses the first line, never the text.
 
-Loads with the extension, so it imports nothing heavy; the agent comes with the first use.
+It loads with the extension, so it imports nothing heavy. The agent loads at the first use.
 """
 
 from collections.abc import Coroutine
@@ -25,7 +25,7 @@ CELL_FLAGS = {"-m": "model", "--model": "model", "--policy": "policy", "--effort
 class AgentLine:
     """The first line of a `%%agent` cell: settings for this turn, and perhaps a short prompt.
 
-    `digest`: the cell says nothing; its text is the digest from now on.
+    `digest`: the cell is no prompt. Its text becomes the digest.
     """
 
     settings: dict[str, str]
@@ -35,9 +35,9 @@ class AgentLine:
 
 
 def parse_line(line: str) -> AgentLine:
-    """Flags first, then text, which is kept as it stands; `--` ends the flags.
+    """Parse flags, and then a text that stays as it is. `--` ends the flags.
 
-    Raises UsageError for a flag that does not exist or lacks its value.
+    Raises UsageError for an unknown flag, or one without its value.
     """
     settings: dict[str, str] = {}
     new = digest = False
@@ -77,7 +77,7 @@ def _unknown_flag(name: str) -> UsageError:
 
 
 class AgentMagics:
-    """Both magics of one shell, and its agent once there is one."""
+    """Both magics of one shell, and its agent once it is made."""
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
@@ -88,7 +88,7 @@ class AgentMagics:
 
     @property
     def agent(self) -> "KernelAgent":
-        """The shell's agent, made at the first use."""
+        """The shell's agent. It is made at the first use."""
         if self._agent is None:
             from .host import KernelAgent
 
@@ -97,7 +97,7 @@ class AgentMagics:
 
     @no_var_expand
     def say(self, line: str, cell: str | None) -> Coroutine[Any, Any, None] | None:
-        """Say something to the agent; it works in this kernel and answers below the cell.
+        """Give the agent a prompt. It works in this kernel and answers below the cell.
 
             %%agent [-m MODEL] [--new] [--policy auto|ask|deny] [--effort LEVEL] [a short prompt]
             the prompt, as long as you like; $`name` attaches a description of a variable
@@ -108,7 +108,7 @@ class AgentMagics:
         return said if loop_runs() else run_to_end(said)
 
     def _said(self, line: str, cell: str | None) -> Coroutine[Any, Any, None]:
-        if cell is None:  # an `%agent` line that is awaited
+        if cell is None:  # an awaited `%agent` line
             from .commands.dispatch import run_command
 
             return run_command(self.agent, line)
@@ -131,13 +131,13 @@ class AgentMagics:
 
     @no_var_expand
     def manage(self, line: str) -> None:
-        """Show and change how the agent works: `%agent help` lists what there is."""
+        """Show and change how the agent works. `%agent help` lists the subcommands."""
         from .commands.dispatch import run_unawaited
 
         run_unawaited(self.agent, line)
 
     def close(self) -> None:
-        """Let go of the session and of what it started."""
+        """Close the session, and stop what it started."""
         self.log.detach()
         if self._agent is not None:
             self._agent.close()
@@ -155,7 +155,7 @@ def register(shell: Shell) -> None:
 
 
 def unregister(shell: Shell) -> None:
-    """Take both back, and close the session."""
+    """Remove both, and close the session."""
     magics = _registered(shell)
     if magics is None:
         return

@@ -117,7 +117,7 @@ def joined(outputs: Iterable[Output]) -> list[Output]:
 
 
 def put_update(outputs: MutableSequence[Output], new: DisplayOutput) -> bool:
-    """Put it in the place of each display under its id; whether there is any."""
+    """Replace each display that has its id. Returns whether there is any."""
     found = False
     for place, it in enumerate(outputs):
         if isinstance(it, DisplayOutput) and it.display_id == new.display_id is not None:

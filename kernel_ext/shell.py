@@ -37,12 +37,12 @@ class Transforms(Protocol):
     token_transformers: list[object]
 
     def do_token_transforms(self, lines: list[str]) -> list[str]:
-        """Have each of `token_transformers` rewrite what it finds, the first place first."""
+        """Let each of `token_transformers` rewrite what it finds, from the top."""
         ...
 
 
 class Prefilter(Protocol):
-    """What makes automagic of cells of one line."""
+    """The shell's manager of automagic in cells of one line."""
 
     def prefilter_lines(self, lines: str) -> str:
         """The line as Python."""
@@ -107,13 +107,13 @@ class Shell(Protocol):
 
 
 def awaits_on_asyncio(shell: Shell) -> bool:
-    """Its cells may await, on asyncio's event loop."""
+    """Whether its cells may await, on asyncio's event loop."""
     return shell.autoawait and shell.loop_runner is shell.loop_runner_map["asyncio"][0]
 
 
 def loop_runs() -> bool:
-    """An event loop runs in this thread, so that none other can."""
-    import asyncio  # later than with the extension
+    """Whether an event loop runs in this thread, so that no other can."""
+    import asyncio  # not yet when the extension loads
 
     try:
         asyncio.get_running_loop()

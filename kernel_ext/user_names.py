@@ -1,7 +1,7 @@
-"""Which live names are the person's: the one place that decides it. Knows no value.
+"""Decides which live names are the user's. Nothing else does. Knows no value.
 
 They are the names that IPython's `%who` lists. A name with a leading underscore is not among them.
-Nor is one that IPython, a startup file or a step put there, until the person binds it anew.
+Nor is one that IPython, a startup file or a step made, until the user binds it anew.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _ABSENT = object()
 
 
 def user_names(shell: Shell, names: Mapping[Any, object] | None = None) -> dict[str, object]:
-    """The person's among all live names, or among `names`, with their values."""
+    """The user's names among all live names, or among `names`, with their values."""
     hidden: Mapping[str, object] = shell.user_ns_hidden
     return {
         name: value
@@ -23,5 +23,5 @@ def user_names(shell: Shell, names: Mapping[Any, object] | None = None) -> dict[
 
 
 def is_public(name: object) -> bool:
-    """A plain text without a leading underscore: all that a name without a value can tell."""
+    """Whether it is a plain text without a leading underscore. It cannot know more of a name."""
     return type(name) is str and name[:1] != "_"

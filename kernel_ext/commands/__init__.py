@@ -1,1 +1,1 @@
-"""`%agent …`: one file a noun. Knows the host's public methods only."""
+"""The subcommands of `%agent`, one file for each subject. Knows only the host's public methods."""

@@ -1,4 +1,4 @@
-"""One subcommand of `%agent`: its name, its usage, and what it does. Knows none of them."""
+"""The type of a subcommand of `%agent`. Knows none of them."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ AnyCard = Card | TextCard | ContextCard | RawCard | None
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`run` gets the rest of the line. It gives a card, or a coroutine that does where it waits.
+    """`run` gets the rest of the line. It returns a card, or a coroutine of one if it has to wait.
 
-    The coroutine suspends first before it begins anything: there it ends where nobody awaits it.
+    The coroutine suspends before it begins anything. A caller that cannot await ends it there.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The figures of `%agent context`: what is in the window, by kind and by cell. Only adds up."""
+"""Adds up the figures of `%agent context`: the tokens in the window, by kind and by cell."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _SAID = 60
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """How tokens are counted: by the model's tokenizer where it is at hand."""
+    """Counts tokens, with the model's tokenizer if it is available."""
 
     counter: Counter
     model: str
@@ -30,7 +30,7 @@ class Counting:
 def context_card(
     session: Session, fields: bytes, counting: Counting, coming: str = ""
 ) -> ContextCard:
-    """What a conversation and the fixed `fields` of its requests come to."""
+    """The card of a conversation and of the fixed `fields` of its requests."""
     conversation = session.conversation
     kinds = dict.fromkeys(ENTRY_KINDS, 0) | {"head": counting.counter.count(read_by_model(fields))}
     cells: dict[str, list[Entry]] = {}
@@ -53,9 +53,9 @@ def context_card(
 
 
 def _cell_of(entry: Entry) -> str:
-    """Equal for entries of one cell: a run of the person's, or a turn."""
+    """A key that is equal for entries of one cell: a user's run, or a turn."""
     if entry.kind == "cells":
-        return entry.run or f"told in turn {entry.turn}"
+        return entry.run or f"cells of turn {entry.turn}"
     return f"turn {entry.turn}"
 
 
@@ -66,7 +66,7 @@ def _row(
     if first.kind == "cells":
         head = holds.runs.get(first.run)
         if head is None:
-            return CellRow(f"told of cells in turn {first.turn}", tokens)
+            return CellRow(f"cells listed in turn {first.turn}", tokens)
         marks = ", pinned" if holds.pins(head) else ""
         mark = holds.mark(head.handle)
         marks += f",{mark}" if mark else ""

@@ -1,4 +1,4 @@
-"""`%agent …`: finds the subcommand that a line names, and shows what it gives."""
+"""Finds the subcommand that an `%agent` line names, runs it, and shows its card."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -23,7 +23,7 @@ from .command import AnyCard, Command
 
 
 async def run_command(agent: KernelAgent, line: str) -> None:
-    """Do what the line says and show it. Raises UsageError for what is not known."""
+    """Run the line's subcommand and show its card. Raises UsageError for an unknown one."""
     with raised_by_sigint(Interruption()):  # SIGINT would only cancel, once it waits
         given = _begin(agent, line)
     if isinstance(given, Coroutine):
@@ -39,9 +39,9 @@ async def run_command(agent: KernelAgent, line: str) -> None:
 
 
 def run_unawaited(agent: KernelAgent, line: str) -> None:
-    """The same in synchronous code, as far as that needs no wait. Raises UsageError where it does.
+    """The same from synchronous code. Raises UsageError if the subcommand has to wait.
 
-    Where no event loop runs, as in a terminal, all of them can be waited for.
+    If no event loop runs, as in a terminal, it can wait.
     """
     if not loop_runs():
         run_to_end(run_command(agent, line))
@@ -53,14 +53,14 @@ def run_unawaited(agent: KernelAgent, line: str) -> None:
 
 
 def show_card(card: AnyCard) -> None:
-    """Display it below the cell."""
+    """Display a card below the cell."""
     if card is not None:
         cast("Any", IPython.display).display(card.bundle(), raw=True)
 
 
 def _begin(agent: KernelAgent, line: str) -> AnyCard | Coroutine[Any, Any, AnyCard]:
     name, _, rest = line.strip().partition(" ")
-    name = name.rstrip("?") or "status"  # `%agent status?` asks the same
+    name = name.rstrip("?") or "status"  # `%agent status?` means the same
     command = next((it for it in COMMANDS if it.name == name), None)
     if command is None:
         known = [it.name for it in COMMANDS]
@@ -81,7 +81,7 @@ def _without_waiting(coming: Coroutine[Any, Any, AnyCard], line: str, shell: She
 
 
 def help_(_agent: KernelAgent, _rest: str) -> Card:
-    """Every subcommand."""
+    """The list of all subcommands."""
     rows = [(f"%agent {command.name}", command.usage) for command in COMMANDS]
     say = ("%%agent", "[-m MODEL] [--new] [--policy auto|ask|deny] [--effort LEVEL] [prompt] …")
     return Card("$`name` in a prompt attaches a description of that variable.", [say, *rows])

@@ -1,4 +1,4 @@
-"""`%agent key`: a key goes into the system's keyring."""
+"""`%agent key`: puts a key into the system's keyring."""
 
 import getpass
 
@@ -12,9 +12,11 @@ from .command import Command
 
 
 def key(agent: KernelAgent, rest: str) -> Card:
-    """Ask for it, and keep it."""
+    """Ask for a key, and keep it."""
     if not can_ask(agent.shell):
-        raise UsageError("Nobody can be asked for a key here.", "Use a variable or a command.")
+        raise UsageError(
+            "Nobody can type a key here.", "Set a variable or a command that gives the key."
+        )
     provider = rest or chosen_name(agent.choose().settings)
     keep_in_keyring(provider, getpass.getpass(f"Key for {provider} (empty: remove): ").strip())
     agent.connections.forget_keys()
@@ -24,7 +26,7 @@ def key(agent: KernelAgent, rest: str) -> Card:
 COMMANDS = (
     Command(
         "key",
-        "[PROVIDER] — keep a key in the system's keyring; it is asked for, never typed in a cell",
+        "[PROVIDER] — ask for a key and keep it in the system's keyring, never in a cell",
         key,
     ),
 )

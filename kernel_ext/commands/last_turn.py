@@ -1,4 +1,4 @@
-"""One turn as the session's record tells it: what was said, steps, verdicts, answer. Only reads."""
+"""Reads one turn from the session's record: its prompt, steps, verdicts and answer."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from ...agent.protocol.record_lines import CellRunLine, EndedLine, RecordLine, T
 
 @dataclass(frozen=True, slots=True)
 class PastStep:
-    """A step that ran: its run, its handle, the verdict on it. `ran`: the cell that it ran."""
+    """A step that ran, with its handle and its verdict. `ran`: the notebook cell that it ran."""
 
     run: CellRun
     handle: str
@@ -24,7 +24,7 @@ class PastStep:
 
 @dataclass(frozen=True, slots=True)
 class PastTurn:
-    """`ended`: None of a turn that has not."""
+    """A turn from the record. `ended`: None if it has not ended."""
 
     session: str
     opening: TurnLine
@@ -33,11 +33,11 @@ class PastTurn:
 
     @property
     def answer(self) -> str:
-        """What the model said last."""
+        """The model's last answer."""
         return self.ended.answer.strip() if self.ended else ""
 
     def provenance(self, source: str, step: PastStep | None = None) -> dict[str, Any]:
-        """Where a cell with this source comes from, for its metadata. Same turn, same value."""
+        """The origin of a cell with this source, for its metadata. Same turn, same value."""
         usage: Mapping[str, int] = self.ended.usage if self.ended else {}
         facts: dict[str, Any] = {
             "session": self.session,
@@ -56,7 +56,7 @@ class PastTurn:
 
 
 def last_turn(path: Path) -> PastTurn | None:
-    """The last turn that has begun; None when there was none. Raises RecordError."""
+    """The last turn that has begun. None if there was none. Raises RecordError."""
     opening, lines = None, list[RecordLine]()
     for _, line in read_record(path):
         if isinstance(line, TurnLine):

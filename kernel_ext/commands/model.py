@@ -1,4 +1,4 @@
-"""`%agent model`, `models`: which model the next turn asks, and which there are."""
+"""`%agent model` and `models`: the model of the next turn, and the list of the server's models."""
 
 import asyncio
 
@@ -12,29 +12,29 @@ from .command import Command
 
 
 async def model(agent: KernelAgent, rest: str) -> Card:
-    """Show it; or choose it first."""
+    """Show the model. With a name, choose that one first."""
     more = {"model": rest} if rest else {}
     found = await agent.connections.found(agent.choose(more).settings)
-    if rest:  # only now: where it cannot wait, nothing is set
+    if rest:  # only now, so that nothing is set where it cannot wait
         agent.set("model", rest)
     rows = [("model", model_row(found))]
     if isinstance(found, Target):
         rows.append(("server can", _traits_row(found.traits)))
-    return Card("The next turn asks:", rows)
+    return Card("The model of the next turn:", rows)
 
 
 async def models(agent: KernelAgent, _rest: str) -> Card:
-    """Ask the server."""
+    """Ask the server for its models."""
     settings = agent.choose().settings
     await asyncio.sleep(0)
     target = await agent.connections.find(settings)
     listed = sorted(await list_models(target, settings.connect_timeout))
     rows = [("→" if name == target.model else "", name) for name in listed]
-    return Card(f"{target.server} lists {len(rows)}; `%agent model NAME` chooses one.", rows)
+    return Card(f"{target.server} lists {len(rows)}. `%agent model NAME` chooses one.", rows)
 
 
 def model_row(found: Target | AgentError) -> str:
-    """The model and its server in a line, or why there is none."""
+    """The model and its server on one line, or the reason why there is none."""
     if isinstance(found, AgentError):
         return str(found)
     if found.scripted:
@@ -50,7 +50,7 @@ def _traits_row(traits: Capabilities) -> str:
         ("encrypted reasoning", traits.encrypted),
     )
     can = [name for name, does in known if does]
-    return ", ".join([*can, *traits.hosted]) or "what Open Responses asks of every server"
+    return ", ".join([*can, *traits.hosted]) or "only what Open Responses requires"
 
 
 COMMANDS = (

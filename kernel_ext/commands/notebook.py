@@ -1,4 +1,4 @@
-"""`%agent keep`, `fix`, `explain`: they work on the notebook, and are awaited."""
+"""`%agent keep`, `fix`, `explain`: subcommands that work on the notebook. They are awaited."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,16 +28,16 @@ EXPLAIN = (
 
 
 async def keep(agent: KernelAgent, rest: str) -> Card:
-    """Insert the cells, or put the code into a new one."""
+    """Insert the last turn's cells, or put its code into a new cell."""
     session = agent.session_now()
     turn = last_turn(session.journal.record.path)
     if turn is None:
-        raise UsageError("There is no turn to keep yet.", "It begins with the first %%agent.")
+        raise UsageError("There is no turn to keep yet.", "The first %%agent cell begins one.")
     chosen = _chosen(turn, rest)
     cells = [*map(lambda step: _code_cell(turn, step), chosen), *_answer_cell(turn)]
     if not cells:
         raise UsageError(
-            "The last turn ran no step that worked, and said nothing.",
+            "The last turn has no step that worked, and no answer.",
             "`%agent keep 1` keeps a step that failed.",
         )
     await asyncio.sleep(0)
@@ -56,7 +56,7 @@ async def keep(agent: KernelAgent, rest: str) -> Card:
 
 
 async def fix(agent: KernelAgent, _rest: str) -> Card | None:
-    """A turn about the last cell that failed."""
+    """Run a turn about the last cell that failed."""
     runs = [run for run in agent.runs() if not run.hidden]
     failed = next((run for run in reversed(runs) if run.status == "error"), None)
     if failed is None:
@@ -66,7 +66,7 @@ async def fix(agent: KernelAgent, _rest: str) -> Card | None:
 
 
 async def explain(agent: KernelAgent, rest: str) -> Card | None:
-    """A turn about one cell."""
+    """Run a turn about one cell."""
     if not rest:
         raise UsageError("Which cell?", "For example: `%agent explain In [12]`.")
     reference = parse_reference(rest)
@@ -85,7 +85,7 @@ async def explain(agent: KernelAgent, rest: str) -> Card | None:
 
 
 def _ran(agent: KernelAgent, words: str) -> str:
-    """The source of the latest run that is called so. Raises UsageError."""
+    """The source of the latest run of this name. Raises UsageError."""
     for run in reversed(agent.runs()):
         if words in (f"In [{run.count}]", run.cell) and not run.hidden:
             return run.source
@@ -93,12 +93,12 @@ def _ran(agent: KernelAgent, words: str) -> str:
 
 
 def _chosen(turn: PastTurn, words: str) -> list[PastStep]:
-    """The steps by number from 1; without, those that worked and are no cell already."""
+    """The steps by number from 1. Without numbers, those that worked and are not yet a cell."""
     if not words:
         return [step for step in turn.steps if step.run.status == "ok" and not step.ran]
     numbers = [int(word) for word in words.replace(",", " ").split() if word.isdecimal()]
     if len(numbers) != len(words.replace(",", " ").split()):
-        raise UsageError(f"{words!r} names no steps.", "Their numbers, such as `%agent keep 1 3`.")
+        raise UsageError(f"{words!r} names no steps.", "Give numbers, such as `%agent keep 1 3`.")
     if wrong := [n for n in numbers if not 1 <= n <= len(turn.steps)]:
         raise UsageError(f"The last turn has {len(turn.steps)} step(s), and no step {wrong[0]}.")
     return [turn.steps[n - 1] for n in numbers]
@@ -122,12 +122,12 @@ def _answer_cell(turn: PastTurn) -> list[NewCell]:
 
 
 def _as_next_cell(agent: KernelAgent, steps: Sequence[PastStep]) -> Card:
-    """Where the notebook cannot be edited, the code goes into one new cell, as far as it can be."""
+    """Put the code into one new cell, where the notebook cannot be edited."""
     if not steps:
-        return Card("This front end lets nobody insert cells, and the turn ran no step to keep.")
+        return Card("This front end cannot insert cells, and the turn ran no step to keep.")
     agent.shell.set_next_input("\n\n".join(step.run.source for step in steps))
     return Card(
-        f"The code of {len(steps)} step(s) is in one new cell: this front end lets nobody insert"
+        f"The code of {len(steps)} step(s) is in one new cell, since this front end cannot insert"
         " more. Their outputs and the answer stay where they are."
     )
 
@@ -149,13 +149,13 @@ def _error(run: UserCellRun) -> str:
 COMMANDS = (
     Command(
         "keep",
-        "[STEPS] — the last turn's steps and answer as cells below; STEPS as 2 3, else what worked",
+        "[STEPS] — keep the last turn's answer and steps (as 2 3, else what worked) as cells",
         keep,
     ),
-    Command("fix", "— explain and repair the last cell of yours that failed", fix),
+    Command("fix", "— explain and repair your last cell that failed", fix),
     Command(
         "explain",
-        "CELL — say what a cell of the notebook does; CELL as In [12], #3 or the start of its id",
+        "CELL — explain a cell of the notebook, given as In [12], #3 or the start of its id",
         explain,
     ),
 )

@@ -1,4 +1,4 @@
-"""`%agent new`, `resume`, `history`: sessions, as their records tell them."""
+"""`%agent new`, `resume`, `history`: sessions and their records."""
 
 import time
 from pathlib import Path
@@ -13,22 +13,22 @@ from .command import Command
 
 
 def new(agent: KernelAgent, _rest: str) -> Card:
-    """Begin another session."""
+    """Begin a new session."""
     turns = agent.overview.turns
     agent.new()
     session = agent.overview.session_id
-    return Card(f"A new session begins: {session}. ({turns} turns are in the old record.)")
+    return Card(f"A new session begins: {session}. The old record has {turns} turns.")
 
 
 def resume(agent: KernelAgent, rest: str) -> Card:
-    """Go on from a record."""
+    """Continue the session of a record."""
     path = find_session(agent.sessions_folder(), rest, agent.overview.session_id)
     agent.resume(path)
     now = agent.overview
     rows = turn_rows(path)[-1:]
     return Card(
         f"Session {now.session_id} goes on: {now.turns} turns, "
-        f"{now.items} items. Variables are as this kernel has them.",
+        f"{now.items} items. Your variables stay as they are in this kernel.",
         rows,
     )
 
@@ -50,7 +50,7 @@ def history(agent: KernelAgent, rest: str) -> Card:
 
 
 def find_session(folder: Path, name: str, present: str) -> Path:
-    """The record of the session called `name`; without one, of the latest but the `present`.
+    """The record of the session called `name`. Without a name, the latest but the `present`.
 
     Raises UsageError when there is none.
     """
@@ -58,20 +58,20 @@ def find_session(folder: Path, name: str, present: str) -> Path:
     others = [path for path in found if name or path.stem != present]
     if not others:
         raise UsageError(
-            f"There is no session {name!r} in {folder}." if name else f"There is none in {folder}.",
+            f"There is no session {f'{name!r} ' if name else ''}in {folder}.",
             "`%agent history all` lists them.",
         )
     return others[-1]
 
 
 def session_row(path: Path) -> tuple[str, str]:
-    """A session in a line: its name, when it was last written to, its size."""
+    """A session on one line: its name, the time of its last entry, its size."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
     return path.stem, f"{when}, {path.stat().st_size / 1024:,.0f} KiB"
 
 
 def turn_rows(path: Path) -> Rows:
-    """One row a turn: what was said, and how it ended."""
+    """One row for each turn: the prompt, and how it ended."""
     said: dict[int, str] = {}
     ended: dict[int, str] = {}
     turn = 0
@@ -91,9 +91,9 @@ def _ending(line: EndedLine) -> str:
 
 
 COMMANDS = (
-    Command("new", "forget the conversation, keep the variables; the old record stays", new),
+    Command("new", "forget the conversation; the variables and the old record stay", new),
     Command(
-        "resume", "[SESSION] — go on from a session's record, the latest without a name", resume
+        "resume", "[SESSION] — continue a session from its record: the latest, or by name", resume
     ),
     Command(
         "history",

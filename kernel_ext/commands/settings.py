@@ -1,4 +1,4 @@
-"""`%agent config`: the settings, and where each comes from."""
+"""`%agent config`: the settings, and the origin of each."""
 
 from ...agent.config.settings import Settings, nearest
 from ...agent.errors import UsageError
@@ -8,7 +8,7 @@ from .command import Command
 
 
 def config(agent: KernelAgent, rest: str) -> Card:
-    """Show them all, or one of them; set that first where a value is given."""
+    """Show all settings or one of them. With a value, set it first."""
     key, _, value = rest.partition(" ")
     if value:
         agent.set(key, value.strip())

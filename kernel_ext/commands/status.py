@@ -1,4 +1,4 @@
-"""`%agent`: the session in figures."""
+"""`%agent`: the session at a glance."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from .model import model_row
 
 
 async def status(agent: KernelAgent, _rest: str) -> Card:
-    """What there is to know at a glance."""
+    """The card of the session: model, tokens, cost, files."""
     settings = agent.choose().settings
     found = await agent.connections.found(settings)
     now, client = agent.overview, agent.connections.client

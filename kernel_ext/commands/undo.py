@@ -1,4 +1,4 @@
-"""`%agent undo`: the variables as they were before the last turn."""
+"""`%agent undo`: brings the variables back as they were before the last turn."""
 
 from IPython.display import clear_output
 
@@ -10,13 +10,13 @@ from .command import Command
 
 
 def undo(agent: KernelAgent, rest: str) -> Card:
-    """Give the variables back."""
+    """Bring the variables back, and show what changed."""
     agent.refuse_while_running()
     if rest not in ("", "--all"):
-        raise UsageError(f"%agent undo has no option {rest!r}.", "There is --all.")
+        raise UsageError(f"%agent undo has no option {rest!r}.", "You can use --all.")
     turn, limits = agent.undo.turn, agent.undo.limits
     mentioned = set(filter(agent.undo.mentions, agent.shell.user_ns))
-    print("Looking at what the turn changed …", flush=True)
+    print("Finding what the turn changed …", flush=True)
     done = agent.undo.undo(agent.shell, agent.runs(), rest == "--all")
     clear_output(wait=True)
     failed = {name: why for name, why in done.failed.items() if name in mentioned}
@@ -30,14 +30,14 @@ def undo(agent: KernelAgent, rest: str) -> Card:
         ("changed in place", ", ".join(changed)),
         ("removed", ", ".join(done.removed)),
         ("not brought back", "; ".join(f"{name}: {why}" for name, why in failed.items())),
-        ("cannot be looked into", ", ".join(name for name in done.failed if name not in failed)),
+        ("cannot be read", ", ".join(name for name in done.failed if name not in failed)),
         ("note", limits),
     )
     told = [(name, value) for name, value in rows if value]
     if not told:
         return Card(f"Turn {turn} had changed none of your variables.")
     return Card(
-        f"Your variables are as they were before turn {turn}. Files are as they are;"
+        f"Your variables are as they were before turn {turn}. Files are unchanged."
         " `%agent rewind` takes the conversation back, too.",
         told,
     )
@@ -46,7 +46,7 @@ def undo(agent: KernelAgent, rest: str) -> Card:
 COMMANDS = (
     Command(
         "undo",
-        "[--all] — your variables as they were before the last turn that ran code, in place too",
+        "[--all] — bring your variables back as they were before the last turn that ran code",
         undo,
     ),
 )

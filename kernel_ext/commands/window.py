@@ -1,4 +1,4 @@
-"""`%agent context`, `compact`, `digest`, `pin` …: the model's window, seen and changed."""
+"""`%agent context`, `compact`, `digest`, `pin` …: shows and changes the model's window."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -24,16 +24,16 @@ from .command import Command
 from .context_card import Counting, context_card
 
 EDIT = "%%agent --digest"
-"""The first line of a cell whose text takes the place of the digest."""
+"""The first line of a cell whose text replaces the digest."""
 
 
 async def context(agent: KernelAgent, rest: str) -> ContextCard | RawCard | Card:
-    """The window's figures, or its bytes."""
+    """Show the window's figures, or the next request."""
     settings = agent.choose().settings
     if rest == "--raw":
         return RawCard(agent.next_request())
     if not agent.overview.items:
-        return Card("Nothing is in the model's window yet: it begins with the first %%agent.")
+        return Card("The model's window is empty. The first %%agent cell fills it.")
     found = await agent.connections.found(settings)
     target = found if isinstance(found, Target) else UNASKED
     session = agent.session(settings, Client(target, settings))
@@ -43,7 +43,7 @@ async def context(agent: KernelAgent, rest: str) -> ContextCard | RawCard | Card
 
 
 async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
-    """Do it, or only show what it would come to."""
+    """Compact the window, or only show the result."""
     session = agent.session_now()
     fields = agent.fields or session.fields()
     if rest == "--preview":
@@ -55,7 +55,7 @@ async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
         )
         return TextCard(title, done.digest.text)
     if rest:
-        raise UsageError(f"%agent compact has no option {rest!r}.", "There is --preview.")
+        raise UsageError(f"%agent compact has no option {rest!r}.", "You can use --preview.")
     settings = agent.choose().settings
     await asyncio.sleep(0)
     print("Asking the model for notes …", flush=True)
@@ -64,13 +64,13 @@ async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
         ended = await _last(compact_now(agent.session(settings, client), fields))
     finally:
         await client.close()
-    clear_output(wait=True)  # what was waited for is there
+    clear_output(wait=True)  # the wait is over
     if ended.after >= ended.before:
         return Card(f"Nothing could be left out of {ended.before:,} tokens.")
     whose = {
         "model": "new",
-        "earlier": "those there were",
-        "none": "none: the model gave none",
+        "earlier": "the earlier ones",
+        "none": "none, as the model gave none",
         "unasked": "not needed yet",
     }
     return Card(
@@ -84,12 +84,12 @@ async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
 
 
 def next_compaction(session: Session, fields: bytes) -> str:
-    """When the next compaction comes and what it would leave out, in a line or two."""
+    """A line or two on when the next compaction comes, and what it would leave out."""
     room, conversation = window_budget(session, fields), session.conversation
     if room is None:
         return (
-            "Nobody knows the model's window: a compaction comes when the server refuses a request"
-            " as too long. `%agent config window N` says how large it is."
+            "The size of the model's window is unknown. A compaction comes when the server refuses"
+            " a request as too long. `%agent config window N` sets the size."
         )
     full = session.settings.compact_at
     left = int((room.holds(full) - conversation.history.tokens) * room.factor)
@@ -99,35 +99,35 @@ def next_compaction(session: Session, fields: bytes) -> str:
 
 
 def digest(agent: KernelAgent, rest: str) -> TextCard | Card:
-    """Show it, or put it into a new cell."""
+    """Show the digest, or put it into a new cell."""
     found = agent.session_now().conversation.digest
     if found is None:
-        return Card("There is no digest yet: all of the conversation is in the window.")
+        return Card("There is no digest yet. The whole conversation is in the window.")
     if rest == "--edit":
         agent.shell.set_next_input(f"{EDIT}\n{found.text}")
-        return Card("The digest is in a new cell below: change it there and run that cell.")
-    return TextCard("What stands for the earlier conversation:", found.text)
+        return Card("The digest is in a new cell below. Change it there and run that cell.")
+    return TextCard("The digest replaces the earlier conversation:", found.text)
 
 
 def edit_digest(agent: KernelAgent, text: str) -> Card:
-    """Have the text of a `%%agent --digest` cell in place of the digest."""
+    """Replace the digest by the text of a `%%agent --digest` cell."""
     changed = edit(agent.session_now(), text)
     return Card(
-        "The digest is as you wrote it from the next request on.",
+        "From the next request on, the digest is as you wrote it.",
         [("sections taken over", "State, Plan, Decisions, Facts, and your own" if changed else "")],
     )
 
 
 def pin(agent: KernelAgent, rest: str) -> Card:
-    """Compactions leave the cell alone."""
+    """Pin a cell, so that compactions do not change it."""
     session = agent.session_now()
     cells = named(session, rest)
     pin_cells(session, cells)
-    return Card(f"Pinned: {cells.label}. `%agent unpin` lets go of it.")
+    return Card(f"Pinned: {cells.label}. `%agent unpin` undoes this.")
 
 
 def unpin(agent: KernelAgent, rest: str) -> Card:
-    """Compactions may have the cell again."""
+    """Unpin a cell, so that compactions may shorten it again."""
     session = agent.session_now()
     cells = named(session, rest)
     pin_cells(session, cells, pinned=False)
@@ -135,22 +135,22 @@ def unpin(agent: KernelAgent, rest: str) -> Card:
 
 
 def hide(agent: KernelAgent, rest: str) -> Card:
-    """The model sees the cell no longer."""
+    """Hide a cell from the model."""
     session = agent.session_now()
     cells = named(session, rest)
     hide_cells(session, cells, agent.fields or session.fields())
     return Card(
-        f"Hidden from the next request on: {cells.label}. What was sent was sent.",
-        [("undo", f"%agent show {rest}"), ("variables", "as before: hide tells less of cells")],
+        f"Hidden from the next request on: {cells.label}. Earlier requests had it.",
+        [("undo", f"%agent show {rest}"), ("variables", "not hidden: hide is only for cells")],
     )
 
 
 def show(agent: KernelAgent, rest: str) -> Card:
-    """The model has the cell whole again."""
+    """Show the model the whole cell again."""
     session = agent.session_now()
     cells = named(session, rest)
     show_cells(session, cells)
-    return Card(f"The model has it whole from the next request on: {cells.label}.")
+    return Card(f"From the next request on, the model has it whole: {cells.label}.")
 
 
 def rewind(agent: KernelAgent, rest: str) -> Card:
@@ -163,7 +163,7 @@ def rewind(agent: KernelAgent, rest: str) -> Card:
     left = agent.overview.left
     return Card(
         f"Back to before turn {turn.turn} ({turn.line}): {left} turn(s) remain in the conversation."
-        " Variables and files are as they are; the record keeps what was taken back."
+        " Variables and files are unchanged. The record keeps the turns that were taken back."
     )
 
 
@@ -175,34 +175,34 @@ async def _last(events: AsyncGenerator[Event]) -> Compacted:
 COMMANDS = (
     Command(
         "context",
-        "[--raw] — what is in the model's window, by kind and by cell; the exact next request",
+        "[--raw] — show the model's window, by kind and by cell, or the exact next request",
         context,
     ),
     Command(
         "compact",
-        "[--preview] — make the window shorter now; or only show what that would come to",
+        "[--preview] — make the window shorter now, or only show the result",
         compact,
     ),
     Command(
         "digest",
-        "[--edit] — what stands for the earlier conversation; or edit it in a new cell",
+        "[--edit] — show what replaces the earlier conversation, or edit it in a new cell",
         digest,
     ),
     Command(
         "pin",
-        "CELL — keep a cell whole through compactions; CELL as 12, out-7, turn 3 or an id",
+        "CELL — keep a cell whole through compactions, given as 12, out-7, turn 3 or an id",
         pin,
     ),
-    Command("unpin", "CELL — let compactions have it again", unpin),
+    Command("unpin", "CELL — let compactions shorten it again", unpin),
     Command(
         "hide",
-        "CELL — take a cell, or a turn, away from the model: window, digest and recall",
+        "CELL — hide a cell or a turn from the model: from window, digest and recall",
         hide,
     ),
     Command("show", "CELL — bring a cell back whole, hidden or compacted", show),
     Command(
         "rewind",
-        "CELL — go back to before that cell's turn: the conversation only, not your variables",
+        "CELL — take the conversation back to before that cell's turn, but not your variables",
         rewind,
     ),
 )

@@ -76,7 +76,7 @@ def notebook_run_tool(
 
 
 def _quiet(call: ToolCall) -> ToolCall:
-    """The call, of which only notices are shown: what a cell puts out, it shows itself."""
+    """The call, but only its notices are shown. A cell shows its outputs itself."""
 
     def show(event: Event) -> None:
         if isinstance(event, Notice):

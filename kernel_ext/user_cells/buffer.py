@@ -1,6 +1,6 @@
-"""The outputs of one cell run, in order and bounded. Knows neither shell nor model.
+"""Keeps the outputs of one cell run, in order and bounded. Knows neither shell nor model.
 
-Images are bytes, or base64 already.
+Images are bytes or base64.
 """
 
 from collections import deque
@@ -12,26 +12,26 @@ from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOu
 from ..output_hooks import joined, put_update
 
 MAX_RUN_CHARS = 200_000
-"""Characters kept of one run: the first half and the last half of what it showed."""
+"""Characters kept of one run. Half of them are its first, half its last."""
 MAX_VALUE_CHARS = 50_000
-"""Characters kept of the text of one display, or of one traceback."""
+"""Characters kept of the text of one display or of one traceback, at most."""
 MAX_RUN_IMAGE_BYTES = 4_000_000
-"""Bytes, or characters of base64, kept of one run's images: the newest."""
+"""Bytes or base64 characters kept of one run's images. The newest ones stay."""
 OUTPUT_COST_CHARS = 200
-"""Characters that any output counts as beside its text, so that their number is bounded too."""
+"""Characters that each output counts besides its text, so that their number is bounded, too."""
 
 _HALF = MAX_RUN_CHARS // 2
 
 
 class OutputBuffer:
-    """Outputs as a front end has them at the end: cleared and updated ones are not there."""
+    """Outputs as a front end shows them at the end, without cleared and updated ones."""
 
     def __init__(self) -> None:
         self._clearing = False
         self._forget()
 
     def add(self, output: Output) -> None:
-        """Keep an output, as far as the bounds allow."""
+        """Keep an output, as far as the limits allow."""
         self._clear_at_last()
         room = 0 if self._tail else max(0, _HALF - self._head_size)
         if isinstance(output, StreamOutput):
@@ -48,7 +48,7 @@ class OutputBuffer:
         self._drop_images()
 
     def update(self, output: DisplayOutput) -> None:
-        """Replace what this run displayed under the same id; another run's display is not ours."""
+        """Replace the displays of this run with the same id. Those of other runs are not here."""
         self._clear_at_last()
         output = _bounded_display(output)
         for outputs in (self._head, self._tail):
@@ -57,13 +57,13 @@ class OutputBuffer:
         self._drop_images()
 
     def clear(self, wait: bool) -> None:
-        """Forget what was shown: now, or when the next output comes."""
+        """Forget all outputs: now, or when the next output comes."""
         self._clearing = True
         if not wait:
             self._clear_at_last()
 
     def all(self) -> list[Output]:
-        """Every output kept, neighbours of one stream joined; what is missing is said."""
+        """The kept outputs, with neighbours of one stream joined, and a note if any is missing."""
         note = f"\n[… {self._lost:,} characters or outputs are not kept …]\n"
         missing = [StreamOutput(name="stdout", text=note)] if self._lost else []
         return joined([*self._head, *missing, *self._tail])
@@ -100,7 +100,7 @@ class OutputBuffer:
 
 
 def size(output: Output) -> int:
-    """What an output counts as in the bounds, in characters; images are counted apart."""
+    """The characters that an output counts in the limits. Images are counted separately."""
     match output:
         case StreamOutput():
             return OUTPUT_COST_CHARS + len(output.text)
@@ -112,14 +112,14 @@ def size(output: Output) -> int:
 
 
 def image_bytes(output: Output) -> int:
-    """Bytes, or characters of base64, of an output's images."""
+    """Bytes or base64 characters of an output's images."""
     if not isinstance(output, DisplayOutput):
         return 0
     return sum(len(value) for kind, value in output.data.items() if _is_image(kind))
 
 
 def drop_images(outputs: MutableSequence[Output], most: int) -> int:
-    """Of the images keep the newest that fit in `most`; how much room is left."""
+    """Keep the newest images that fit in `most`. Returns the room that is left."""
     for place in reversed(range(len(outputs))):
         output = outputs[place]
         most -= image_bytes(output)
@@ -140,7 +140,7 @@ def _bounded(output: DisplayOutput | ErrorOutput) -> DisplayOutput | ErrorOutput
 
 
 def _bounded_display(output: DisplayOutput) -> DisplayOutput:
-    """Its texts share the bound, the plain one first; what is neither text nor image is named."""
+    """A display whose texts share the limit, plain text first. Other data is emptied."""
     data: dict[str, Any] = {}
     room = MAX_VALUE_CHARS
     for kind in sorted(output.data, key="text/plain".__ne__):

@@ -1,7 +1,7 @@
-"""Sees the cells the person runs: what they show, and what they do to the namespace.
+"""Logs the cells that the user runs: their outputs, and their changes of the namespace.
 
-Loads with the extension, so that earlier cells are known to the first turn; what it needs of ours
-loads with the first cell. Knows nothing of what is told of it.
+It loads with the extension, so that the first turn knows earlier cells. Its own imports load with
+the first cell. It does not know what the model learns of the log.
 """
 
 import re
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .tap import OutputTap
 
 MAX_SOURCE_CHARS = 100_000
-"""Characters of a cell that are searched for names."""
+"""Characters of a cell that are searched for names, at most."""
 MAX_COMPARED = 32
-"""Names of one cell that are compared for a change in place."""
+"""Names of one cell that are compared for a change in place, at most."""
 
 _AGENTS_CELL = re.compile(r"\s*%%agent(?:\s|$)")
 _AGENTS_LINE = re.compile(r"\s*(?:%agent(?:\s.*)?|#.*)?")
@@ -35,9 +35,10 @@ _ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """A run of the person's that has begun: identities of names it mentions, evidence of some.
+    """A user's run that has begun: identities of the names in it, and evidence of some.
 
-    `before` is the namespace, but without the values of these: what a cell lets go of must go.
+    `before` is the namespace, but without the values of these names: a cell must be able to free
+    them.
     """
 
     tee: "OutputTap"
@@ -48,31 +49,31 @@ class _Running:
 
 
 class UserCellLog:
-    """The person's runs in one shell. What the agent runs, and what front ends ask, is left out.
+    """The user's runs in one shell, without runs of the agent and requests of front ends.
 
-    A bug here never reaches a cell: it is printed once, and the log lets go of the shell.
+    A bug here never reaches a cell: it is printed once, and the log detaches from the shell.
     """
 
     def __init__(self) -> None:
         self._shell: Shell | None = None
         self._thread = 0
-        self._outer: Any = None  # the running cell that runs in no other, whosever it is
+        self._outer: Any = None  # the outermost running cell, of the user or the agent
         self._running: _Running | None = None
         self._runs: UserCellRuns | None = None
 
     @property
     def last(self) -> int:
-        """The number of the latest run that is over; 0: there was none."""
+        """The number of the latest run that is over. 0 if there was none."""
         return self._runs.last if self._runs else 0
 
     def attach(self, shell: Shell) -> None:
-        """See every cell that starts from now on, on this thread."""
+        """Log every cell that starts from now on, on this thread."""
         self._shell, self._thread = shell, get_ident()
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
 
     def detach(self) -> None:
-        """See nothing more; what was seen stays. Of a log that is not attached: nothing."""
+        """Log nothing more. The runs so far stay. Does nothing if it is not attached."""
         if self._shell is None:
             return
         self._shell.events.unregister("pre_run_cell", self._before)
@@ -82,7 +83,7 @@ class UserCellLog:
             running.tee.close()
 
     def since(self, number: int) -> "tuple[UserCellRun, ...]":
-        """The runs after that number that are kept; a running cell is not among them."""
+        """The kept runs after that number, without a running cell."""
         return self._runs.since(number) if self._runs else ()
 
     def _before(self, info: Any) -> None:
@@ -121,7 +122,7 @@ class UserCellLog:
         from .tap import OutputTap
 
         names = shell.user_ns
-        before = names.copy()  # unlike dict(names), quick also when names were deleted
+        before = names.copy()  # also quick after names were deleted, unlike dict(names)
         found = dict.fromkeys(_IDENTIFIER.findall(source[:MAX_SOURCE_CHARS]))
         live = {name: names[name] for name in found if name in names}
         mentioned = {name: id(value) for name, value in live.items()}
@@ -159,7 +160,7 @@ class UserCellLog:
 
 
 def _is_agents(source: str) -> bool:
-    """A cell that says something to the agent, or does nothing but manage it."""
+    """Whether a cell is a prompt to the agent, or only has `%agent` lines."""
     if "%agent" not in source:
         return False
     lines = source.splitlines()
@@ -167,7 +168,7 @@ def _is_agents(source: str) -> bool:
 
 
 def _ends(info: Any, result: Any) -> bool:
-    """The result is of that cell. Interrupted, a shell may have none, or make one anew."""
+    """Whether the result is of that cell. An interrupted shell may have none, or a new one."""
     if result is None or result.info is info:
         return True
     return (result.info.raw_cell, result.info.store_history) == (info.raw_cell, info.store_history)
@@ -176,7 +177,7 @@ def _ends(info: Any, result: Any) -> bool:
 def _differences(running: _Running, names: Mapping[str, object]) -> tuple[list[str], list[str]]:
     """Names bound to another object than before, and names that are gone."""
     before = running.before
-    if list(names)[: len(before)] == list(before):  # nothing was deleted: side by side is quicker
+    if list(names)[: len(before)] == list(before):  # nothing was deleted, so pairs are quicker
         held = chain(before.values(), repeat(_ABSENT))
     else:
         held = map(before.get, names, repeat(_ABSENT))
@@ -187,7 +188,7 @@ def _differences(running: _Running, names: Mapping[str, object]) -> tuple[list[s
 
 
 def _changed(running: _Running, names: Mapping[str, object]) -> Iterator[str]:
-    """Names that the cell mentions, of an object that is the same and not as it was."""
+    """Names in the cell that are bound to the same object, whose content changed."""
     from ..values.fingerprint import fingerprint
 
     for name, evidence in running.evidence.items():

@@ -1,1 +1,1 @@
-"""Live values, looked at without running their code. Knows no kernel and no turn."""
+"""Reads live values without running their code. Knows no kernel and no turn."""

@@ -1,4 +1,4 @@
-"""The questions that a library's adapter answers, and what it answers with. Knows no library."""
+"""The interface of a library's adapter, and the types of its answers. Knows no library."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,29 +8,29 @@ from typing import Any, NamedTuple
 from .introspect import at_home, exactly, type_name
 
 ShowValue = Callable[[object], str]
-"""One short, bounded, inert text for a value inside another; never raises."""
+"""Gives one short, bounded text for a value inside another. Never raises."""
 ReadingEntry = str | tuple[str, object]
-"""A finished line, or a label and the live value that belongs behind it."""
+"""A finished line, or a label and the live value to show after it."""
 
 FIRST_VALUES, MAX_LINE_CHARS = 6, 200
-"""Values shown in a line, and its characters."""
+"""Values shown in a line, and characters of a line, at most."""
 MAX_LISTED = 20
-"""Columns, variables or parameters that a description lists."""
+"""Columns, variables or parameters that a description lists, at most."""
 FOREIGN = object()
-"""Stands, in a comparison, for a value whose own code might run."""
+"""Replaces, in a comparison, a value whose own code might run."""
 
 
 class Reading(NamedTuple):
-    """What was seen: one line, and further entries that cost nothing until they are asked for."""
+    """A value in words: one line, and further entries that are made only when they are read."""
 
     head: str
     entries: Iterator[ReadingEntry] = iter(())
 
 
 class Origin(NamedTuple):
-    """The library class nearest to a type. `exact`: it is the type itself, not a subclass of it.
+    """The nearest library class of a type. `exact`: the type is that class, not a subclass.
 
-    `title`: the library and its class, of a subclass its own name, too.
+    `title`: the library and its class. For a subclass, also its own name.
     """
 
     package: str
@@ -41,9 +41,9 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`at`: the value of a row, `part`: those of rows `i` to `j`, for comparisons; `nulls`: counts.
+    """A column. `at(row)` gives a value, `part(i, j)` the values of rows to compare.
 
-    They are None where reading might run foreign code, or takes too long.
+    `nulls()` counts missing values. Each is None if reading might run foreign code or is too slow.
     """
 
     label: object
@@ -55,7 +55,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`title` in words; `label(i)` and `column(i)` of one column, `row(i)` the label of a row."""
+    """A table. `label(i)` and `column(i)` give a column, `row(i)` gives the label of a row."""
 
     title: str
     height: int
@@ -66,41 +66,41 @@ class Table:
 
 
 class NoTable(Exception):
-    """The value is no table, or none that is read here; its text is the rest of a sentence."""
+    """The value is no table, or none that we read. The text is the rest of a sentence."""
 
 
 class Refused(Exception):
-    """A path that is not followed; its text is the rest of a sentence that names the path."""
+    """A path is not followed. The text is the rest of a sentence that names the path."""
 
 
 class NoKey(Exception):
-    """A key leads to nothing; its text is the rest of a sentence that says where it is not."""
+    """A key is not found. The text is the rest of a sentence that says where."""
 
 
 def is_own(value: object, *packages: str) -> bool:
-    """Whether it is of just such a package's own class."""
+    """Whether its type is one of these packages' own classes."""
     kind = type(value)
     return type_name(kind)[0].partition(".")[0] in packages and at_home(kind)
 
 
 def is_own_zone(zone: object) -> bool:
-    """Whether a time zone is none, or of a library that is known; another runs its own code."""
+    """Whether a time zone is None or of a known library. Any other would run its own code."""
     return zone is None or is_own(zone, "datetime", "zoneinfo", "pytz", "dateutil")
 
 
 def first_texts(parts: Iterable[str], most: int = FIRST_VALUES) -> str:
-    """The first of them, and a sign that there are more."""
+    """The first texts, and a sign if there are more."""
     few = list(islice(parts, most + 1))
     return ", ".join(few[:most]) + (", …" if len(few) > most else "")
 
 
 def shape_text(sides: Iterable[float]) -> str:
-    """The sides as one says them; () without any."""
+    """The shape as in `3 × 4`. () if there are no sides."""
     return " × ".join(f"{side:,}" for side in sides) or "()"
 
 
 def demand(met: bool, otherwise: str) -> None:
-    """Raises Refused, with the way out, where a condition is not met."""
+    """Raises Refused, with a hint, if a condition is not met."""
     if not met:
         raise Refused(f"{otherwise}; use run_cell.")
 
@@ -113,13 +113,13 @@ def only_column(
 
 
 def plain_item(value: Any, key: object, name: str, plain: bool) -> object:
-    """`value[key]`, where that is a view. Raises Refused where it is not `plain`."""
+    """`value[key]`, if the caller says that it is `plain`. Else raises Refused."""
     demand(plain, f"subscripts a {name} by more than positions, slices or a name")
     return value[key]
 
 
 def frame_item(value: Any, key: Any, name: str, single: Mapping[str, type]) -> object:
-    """As `plain_item`, by a slice without a step, or the type of key that `single` has for it."""
+    """Like `plain_item`, by a slice without a step, or by a key of the type that `single` gives."""
     kind, whole = single.get(name), exactly(key, slice) and key.step is None
     return plain_item(value, key, name, kind is not None and (whole or exactly(key, kind)))
 
@@ -142,31 +142,31 @@ def _foreign(value: object) -> object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """What is known of the values of a library. An answer that is missing is the general one.
+    """The functions that read the values of a library. Each has a general default.
 
-    All but `reading` and `fingerprint` are asked of a value of just the library's type, whose name
-    they are given; those two of a subclass, too.
+    `reading` and `fingerprint` also get values of subclasses. The others get only values of the
+    library's own types, and the type's name.
     """
 
     packages: tuple[str, ...]
     """The first parts of the names of its modules."""
     reading: Callable[[Any, Origin, ShowValue], Reading | None] = _no_reading
-    """What it looks like; None if that is not known."""
+    """The value in words. None if the adapter does not know it."""
     fingerprint: Callable[[Any, type], object] | None = None
-    """Numbers and plain text that change as it does; the type is the one that is known."""
+    """Numbers and plain text that change when the value does. The type is the library's."""
     tables: Mapping[str, Callable[[Any], Table]] = field(default_factory=dict[str, Any])
-    """By a class's name: its rows and columns. Raises NoTable."""
+    """The value as a table, by the name of its class. Raises NoTable."""
     lazy: tuple[str, ...] = ()
-    """Classes that stand for data which is not computed; `*` for all."""
+    """Classes of data that is not computed yet. `*` means all."""
     labels: Callable[[Any, str], Iterable[object]] = _no_labels
     """The names of its columns or fields."""
     attributes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, Any])
-    """By a class's name: attributes that are O(1), or O(columns), and copy no data."""
+    """Attributes that take O(1) or O(columns) and copy no data, by the name of the class."""
     attribute: Callable[[Any, str], object] = getattr
-    """One of these. Raises Refused."""
+    """The value of one of these attributes. Raises Refused."""
     dotted: tuple[str, ...] = ()
-    """Classes whose items are attributes, too."""
+    """Classes whose items are also attributes."""
     item: Callable[[Any, Any, str], object] = _no_item
-    """What a constant key or a slice leads to, without a copy of much. Raises Refused."""
+    """The item of a constant key or a slice, without a large copy. Raises Refused."""
     scalar: Callable[[Any], object] = _foreign
-    """A single value for comparisons: None if it is missing, FOREIGN if its code might run."""
+    """A single value to compare: None if it is missing, FOREIGN if its code might run."""

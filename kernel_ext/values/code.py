@@ -1,6 +1,6 @@
 """Reads functions, classes, modules, generators and exceptions. Runs none of them.
 
-Each reader takes a value of just its type, and `show` for what is inside it.
+Each reader gets a value of exactly its type, and `show` for the values inside it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ from .introspect import (
 from .redact import redacted
 
 MAX_SHOWN_DOC_CHARS = 4_000
-"""Characters of a docstring that are looked at."""
+"""Characters of a docstring that are read."""
 
 
 def _doc(text: object) -> Iterator[str]:
@@ -55,10 +55,10 @@ def read_function(value: FunctionType, show: ShowValue) -> Reading:
 
 
 def parameters(function: FunctionType, show: ShowValue) -> str:
-    """What stands between the parentheses of its signature."""
+    """The text between the parentheses of its signature."""
     code, names = function.__code__, function.__code__.co_varnames
     count, only = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
-    # from 3.14 on, asking for annotations runs them
+    # since Python 3.14, reading annotations runs their code
     noted = None if version_info >= (3, 14) else function.__annotations__
     notes = list(islice(dict_items(noted), MAX_SCANNED))
     given = [(name, redacted(name, held)) for name, held in defaults(function)]
@@ -104,7 +104,7 @@ def read_method(value: MethodType, show: ShowValue) -> Reading:
 
 
 def c_parameters(signature: str | None) -> str:
-    """The parentheses of a text signature, without what a call does not give."""
+    """The parentheses of a text signature, without parameters that a call does not give."""
     return sub(r"\$(module|self|type)(, )?", "", signature or "") or "(…)"
 
 

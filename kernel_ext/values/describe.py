@@ -1,10 +1,10 @@
-"""What a live object looks like in bounded, inert text, seen without its code. Knows no tool.
+"""Describes a live object in bounded, inert text, without running its code. Knows no tool.
 
-No `__repr__`, `__str__`, `__len__`, `__eq__`, `__hash__`, `__getattr__`, `__class__` or property of
-a user's class is run, nothing lazy is computed, no iterator is advanced. A subclass of a builtin is
-read by the builtin's own methods. Work is bounded by what is shown, not by the size of the data;
-the passes over data that there are, and their bounds, are in `adapters`. What takes too long all
-the same is ended by the `watchdog`.
+It runs no `__repr__`, `__str__`, `__len__`, `__eq__`, `__hash__`, `__getattr__`, `__class__` or
+property of a user's class. It computes nothing lazy and advances no iterator. It reads a subclass
+of a builtin by the builtin's own methods. The work depends on what is shown, not on the size of the
+data. The few passes over data, and their limits, are in `adapters`. The `watchdog` ends a
+description that takes too long.
 """
 
 from collections import deque
@@ -47,15 +47,15 @@ from .redact import Redacted, redacted, without_passwords
 from .watchdog import LOOK_SECONDS, check, in_time
 
 MAX_DESCRIPTION_CHARS = 4_000
-"""Characters of a description."""
+"""Characters of a description, at most."""
 MAX_ENTRIES = 20
-"""Entries of a container or instance that a description shows."""
+"""Entries of a container or instance that a description shows, at most."""
 MAX_HEAD_CHARS = 150
-"""Characters of a str or bytes in a line."""
+"""Characters of a str or bytes in a line, at most."""
 MAX_DEPTH = 3
-"""The deepest that a description goes."""
+"""Levels of a description, at most."""
 TOO_SLOW = f"too slow to describe (over {LOOK_SECONDS * 1000:.0f} ms)"
-"""Said behind the type of a value that the watchdog ended the look at."""
+"""Follows the type of a value whose description the watchdog ended."""
 REST = f"  … the rest is {TOO_SLOW}"
 
 
@@ -68,12 +68,12 @@ def brief(value: object) -> str:
 
 
 def short(value: object) -> str:
-    """At most 60 characters, for a value among others: a scalar itself, else type and size."""
+    """At most 60 characters for a value among others: a scalar's value, else type and size."""
     return in_time(partial(_head, inner=0), value, _slow)
 
 
 def describe(value: object, depth: int = 1) -> str:
-    """`brief`, and below it what `value` holds: at most `MAX_DESCRIPTION_CHARS` characters in all.
+    """`brief`, and below it the content of `value`: at most `MAX_DESCRIPTION_CHARS` in all.
 
     `depth` levels of entries (0 to `MAX_DEPTH`), up to `MAX_ENTRIES` of each. Never raises.
     """
@@ -116,7 +116,7 @@ def _lines(value: object, depth: int, indent: str) -> Iterator[str]:
 
 
 def _head(value: object, inner: int) -> str:
-    """A line with values nested `inner` deep; below 0 only scalars show more than their type."""
+    """A line with values nested `inner` levels deep. Below 0, only scalars show their value."""
     check()
     kind = type(value)
     if inner < 0 and not (type(kind) is type and kind in _SCALARS):

@@ -1,25 +1,25 @@
 """Cheap evidence that a live value changed in place, without its code. Knows no names.
 
-It reads
+It reads:
 
-- of a builtin container: its length and up to `MAX_ELEMENTS` elements, first, last and evenly
-  between, by value where they are scalars, by identity and length otherwise;
-- of an array: shape, dtype, memory and bytes; above `MAX_WHOLE_BYTES` a sample of them;
-- of a frame: its blocks or columns, in the same way;
-- of a tensor: its version;
-- of an instance: up to `MAX_ELEMENTS` attributes, and up to `MAX_ARRAYS` arrays among them.
+- Of a builtin container, its length and up to `MAX_ELEMENTS` elements: first, last, and evenly
+  between. Scalars count by value, other elements by identity and length.
+- Of an array, shape, dtype, memory and bytes. Above `MAX_WHOLE_BYTES`, a sample of the bytes.
+- Of a frame, its blocks or columns, in the same way.
+- Of a tensor, its version.
+- Of an instance, up to `MAX_ELEMENTS` attributes, and up to `MAX_ARRAYS` arrays among them.
 
-So **no change is seen**
+So it **misses a change**:
 
-- between the samples: one element of a large container, a few of a large array or table;
-- two levels down: `a[0][0] = 1`, `a.b.c = 1`, unless it changes a length;
-- in what is not stored in Python: files, connections, foreign objects of C, memory-mapped arrays;
-- in the order of an OrderedDict, in the attributes of a class or a module;
-- that is undone before the next look, or whose new objects lie where the old ones lay;
-- between numbers that are equal (0.0 and -0.0), or in a hash of 64 bits by accident.
+- Between the samples: one element of a large container, a few of a large array or table.
+- Two levels down: `a[0][0] = 1`, `a.b.c = 1`, unless it changes a length.
+- Outside Python's storage: in files, connections, foreign objects of C, memory-mapped arrays.
+- In the order of an OrderedDict, and in the attributes of a class or a module.
+- That is undone before the next reading, or whose new objects have the addresses of the old ones.
+- Between equal numbers (0.0 and -0.0), or if two 64-bit hashes are equal by accident.
 
-And a change may be reported that is only one of layout: a table that joined its blocks, an instance
-that cached a result. Evidence holds identities, so it is compared within one process only.
+It may also report a change of layout alone: a table that joined its blocks, an instance that cached
+a result. Evidence has identities, so you can compare it only within one process.
 """
 
 from typing import Any
@@ -30,11 +30,11 @@ from .libraries import adapter_of
 
 
 def fingerprint(value: object) -> str:
-    """Short text; if it is equal to an earlier one of the same name, no change was seen.
+    """A short text. If it equals an earlier one of the same name, no change was seen.
 
-    Of a scalar it is the value's, and has no colon. Else the part before the colon is the object's
-    identity, the part behind it what it holds. Never raises; tens of microseconds. No text of the
-    value's is in it, only salted hashes.
+    For a scalar it is made from the value, and has no colon. Else the part before the colon is the
+    object's identity, and the rest is its type and content. Never raises. Takes tens of
+    microseconds. It has only salted hashes, and no text of the value.
     """
     kind: type = type(value)
     try:
@@ -46,12 +46,12 @@ def fingerprint(value: object) -> str:
 
 
 def identity(value: object) -> str:
-    """The fingerprint of what cannot be looked into: which object it is, of which type."""
+    """The fingerprint of a value that cannot be read: only its identity and its type."""
     return f"{id(value):x}:{id(type(value)):x}"
 
 
 def _content(value: Any, kind: type) -> object:
-    """What a fingerprint is the hash of: nested tuples of numbers and plain text."""
+    """The data that a fingerprint hashes: nested tuples of numbers and plain text."""
     if type(kind) is type:
         read = CONTAINERS.get(kind) or CODE.get(kind)
         if read:

@@ -1,7 +1,7 @@
-"""What an object stores, read without running its code. Knows no library.
+"""Reads the stored attributes of an object without running its code. Knows no library.
 
-Types are compared by `is`: a metaclass may define `__eq__`. Names are found by scanning: a lookup
-in a dict may run a foreign key's `__eq__`.
+It compares types by `is`, since a metaclass may define `__eq__`. It finds names by scanning, since
+a lookup in a dict may run a foreign key's `__eq__`.
 """
 
 import sys
@@ -11,15 +11,15 @@ from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, Modu
 from typing import Any, cast
 
 MAX_SCANNED = 200
-"""Stored attributes looked at, to find public ones."""
+"""Stored attributes that are read to find public ones, at most."""
 
 _TYPE = type.__dict__
 
 
 def clip(text: object, limit: int = 80) -> str:
-    """A str, or what a subclass of it stores, as printable text on one line; else a question mark.
+    """A str, also of a subclass, as printable text on one line. Else a question mark.
 
-    At most `limit` characters, and work in proportion to that; control characters are escaped.
+    It has at most `limit` characters, and takes work in proportion. Control characters are escaped.
     """
     if not is_a(text, str):
         return "?"
@@ -30,44 +30,44 @@ def clip(text: object, limit: int = 80) -> str:
 
 
 def mro(kind: type) -> tuple[type, ...]:
-    """The classes `kind` inherits from, itself first; no metaclass is asked."""
+    """The classes that `kind` inherits from, itself first. Runs no metaclass."""
     return _TYPE["__mro__"].__get__(kind)
 
 
 def class_items(kind: type) -> Iterable[tuple[object, object]]:
-    """What the class itself stores; no metaclass is asked."""
+    """The attributes that the class itself stores. Runs no metaclass."""
     return _TYPE["__dict__"].__get__(kind).items()
 
 
 def class_item(kind: type, name: str) -> Any:
-    """What the class itself stores under the name, or None."""
+    """The value that the class itself stores under the name, or None."""
     return find_item(class_items(kind), name)
 
 
 def c_member(value: object, base: type, name: str) -> Any:
-    """A member of C that `base` declares, past what a subclass says."""
+    """A C member that `base` declares, past any override of a subclass."""
     return class_item(base, name).__get__(value, type(value))
 
 
 def is_a(value: object, base: type) -> bool:
-    """`isinstance` that asks neither `__class__` nor a metaclass."""
+    """Like `isinstance`, but reads no `__class__` and runs no metaclass."""
     return any(each is base for each in mro(type(value)))
 
 
 def exactly(value: object, *kinds: Any) -> bool:
-    """Whether its type is one of `kinds`; `in` would ask a metaclass for equality."""
+    """Whether its type is one of `kinds`. `in` could run a metaclass's `__eq__`."""
     return any(type(value) is each for each in kinds)
 
 
 def is_same(one: Any, constant: Any) -> bool:
-    """Equal and of the same exact types: Python's own `==` might run a foreign `__eq__`."""
+    """Whether both are equal and of the same type. `==` alone might run a foreign `__eq__`."""
     if exactly(one, tuple) and exactly(constant, tuple):
         return len(one) == len(constant) and all(map(is_same, one, constant))
     return type(one) is type(constant) and one == constant
 
 
 def type_name(kind: type) -> tuple[str, str]:
-    """Module and qualified name; a question mark for what is not a plain string."""
+    """Module and qualified name. A question mark replaces one that is not a plain string."""
     try:
         module = _TYPE["__module__"].__get__(kind)
     except AttributeError:  # it was deleted
@@ -77,7 +77,7 @@ def type_name(kind: type) -> tuple[str, str]:
 
 
 def label(kind: type) -> str:
-    """The type as one would write it: builtins and the notebook's own classes without a module."""
+    """The type's name, with its module unless it is a builtin or a class of the notebook."""
     module, name = type_name(kind)
     return clip(name if module in ("builtins", "__main__") else f"{clip(module)}.{clip(name)}", 100)
 
@@ -93,7 +93,7 @@ def find_item(pairs: Iterable[tuple[object, object]], name: str) -> object:
 
 
 def dict_items(held: Any) -> ItemsView[object, object]:
-    """The items a dict, or what a subclass of it, stores; none of anything else."""
+    """The stored items of a dict, also of a subclass. Any other object has none."""
     try:
         return dict.items(held)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     except TypeError:
@@ -101,8 +101,8 @@ def dict_items(held: Any) -> ItemsView[object, object]:
 
 
 def own_items(value: object) -> Iterable[tuple[object, object]]:
-    """What the instance's dict holds, past any property or `__getattribute__`; () without one."""
-    for base in mro(type(value))[-2::-1]:  # the slot is where a dict came in, mostly far down
+    """The items of the instance's dict, past any property or `__getattribute__`. () without one."""
+    for base in mro(type(value))[-2::-1]:  # mostly a far base has the slot
         slot = find_item(class_items(base), "__dict__")
         if type(slot) is GetSetDescriptorType or type(slot) is MemberDescriptorType:
             return dict_items(slot.__get__(value, type(value)))
@@ -110,7 +110,7 @@ def own_items(value: object) -> Iterable[tuple[object, object]]:
 
 
 def stored(value: object) -> Iterator[tuple[object, object]]:
-    """All an instance stores: its dict, then its filled slots. A property stores nothing."""
+    """All stored attributes of an instance: its dict, then its filled slots. No properties."""
     yield from own_items(value)
     for base in mro(type(value)):
         for name, member in class_items(base):
@@ -123,21 +123,21 @@ def stored(value: object) -> Iterator[tuple[object, object]]:
 
 
 def peek(value: object, *path: str) -> object:
-    """The value at the end of a path of stored attributes; None where it breaks off."""
+    """The value at the end of a path of stored attributes. None if one is missing."""
     for name in path:
         value = find_item(own_items(value), name)
     return value
 
 
 def at_home(kind: type) -> bool:
-    """The module it names as its home holds this very class: it is what it says it is."""
+    """Whether the module that the class names as its own really has this class."""
     module, name = type_name(kind)
     home = sys.modules.get(module)
     return type(home) is ModuleType and home.__dict__.get(name) is kind
 
 
 def defaults(function: FunctionType) -> list[tuple[str, object]]:
-    """The defaults of its parameters: those by position, the last first, then those by name."""
+    """The defaults of its parameters: positional ones, the last first, then keyword-only ones."""
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     held = function.__defaults__
     given = () if held is None else reversed([*tuple_elements(held)])
@@ -147,12 +147,12 @@ def defaults(function: FunctionType) -> list[tuple[str, object]]:
 
 
 def named_fields(value: object) -> Iterable[tuple[object, object]] | None:
-    """The fields of a named tuple; None of another tuple."""
+    """The fields of a named tuple. None for any other tuple."""
     held = (class_item(base, "_fields") for base in mro(type(value)))
     names = next((each for each in held if exactly(each, tuple)), None)
     return None if names is None else zip(names, tuple_elements(value), strict=False)
 
 
 def tuple_elements(held: Any) -> Iterator[object]:
-    """The elements of a tuple, whatever its subclass says."""
+    """The elements of a tuple, past any method of a subclass."""
     return tuple.__iter__(held)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

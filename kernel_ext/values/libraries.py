@@ -1,7 +1,7 @@
-"""The libraries that are known, and which of them a value is of. Imports none of them.
+"""Finds the adapter of a value among the known libraries. Imports none of them.
 
-A class is a library's own only if the module it names as its home holds that very class, so a
-look-alike is an ordinary instance.
+A class is a library's own only if the module that it names really has this class. A look-alike is
+an ordinary instance.
 """
 
 from .adapter import Adapter, Origin
@@ -24,12 +24,12 @@ ADAPTERS = (
     *(STDLIB, TORCH, XARRAY),
 )
 _NOBODYS = ("builtins", "__main__")
-"""The home of what no adapter can have."""
+"""Packages whose classes belong to no adapter."""
 _BY_PACKAGE = {package: adapter for adapter in ADAPTERS for package in adapter.packages}
 
 
 def adapter_of(kind: type) -> Adapter | None:
-    """The adapter of the library that a class is of, if it is what it says it is."""
+    """The adapter of a class's library, if the class really is the library's."""
     package = type_name(kind)[0].partition(".")[0]
     adapter = _BY_PACKAGE.get(package)
     if package in _NOBODYS or not at_home(kind):
@@ -38,7 +38,7 @@ def adapter_of(kind: type) -> Adapter | None:
 
 
 def known(value: object) -> tuple[Adapter, Origin] | None:
-    """The nearest class of `value` that a library here has, and that library's adapter."""
+    """The nearest class of `value` that belongs to a known library, and the library's adapter."""
     kind = type(value)
     for base in mro(kind):
         adapter = adapter_of(base)
@@ -51,7 +51,7 @@ def known(value: object) -> tuple[Adapter, Origin] | None:
 
 
 def known_exactly(value: object) -> tuple[Adapter, str] | None:
-    """The adapter of just the value's type, and the type's name."""
+    """The adapter of the value's exact type, and the type's name."""
     kind = type(value)
     adapter = adapter_of(kind)
     return (adapter, type_name(kind)[1]) if adapter else None

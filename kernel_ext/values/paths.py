@@ -1,6 +1,6 @@
-"""From a path such as `df['a'][:5]` to a live value, without running the person's code.
+"""Follows a path such as `df['a'][:5]` to a live value, without running the user's code.
 
-Knows no shell: it is given the names. What a value looks like is decided in `describe`.
+Knows no shell: the caller gives the names. `describe` decides how a value is shown.
 """
 
 import ast
@@ -30,22 +30,22 @@ from .libraries import known_exactly
 from .redact import redacted
 
 MAX_PATH_CHARS = 500
-"""Characters of an expression."""
+"""Characters of an expression, at most."""
 MAX_KEYS = 100_000
-"""Keys of a dict compared to find one."""
+"""Keys of a dict that are compared to find one, at most."""
 MAX_SLICE = 1_000_000
-"""Elements that a slice of a builtin sequence may copy."""
+"""Elements that a slice of a builtin sequence may copy, at most."""
 
 
 def reference(name: str, namespace: Mapping[str, object]) -> str:
-    """What is attached for a ``$`name` `` in a prompt: the value's description, or its lack."""
+    """The text attached for a ``$`name` `` in a prompt: the value, or that it is not defined."""
     if name not in namespace:
         return unknown(name, namespace)
     return f"`{clip(name)}` in the live namespace:\n{describe(redacted(name, namespace[name]), 1)}"
 
 
 def unknown(name: str, names: Mapping[str, object]) -> str:
-    """A sentence that there is no such name, and which are near."""
+    """A sentence that says that there is no such name, and gives near ones."""
     near = get_close_matches(name[:80], filter(is_public, names), 3)
     nearest = f"; the nearest names are {', '.join(map(clip, near))}" if near else ""
     return f"`{clip(name)}` is not defined in the live namespace{nearest}."
@@ -54,14 +54,14 @@ def unknown(name: str, names: Mapping[str, object]) -> str:
 def follow(path: str, names: Mapping[str, object]) -> object:
     """The value at the end of a path of names, attributes, constant subscripts and slices.
 
-    Nothing of the user's runs: attributes are stored ones, or known to be harmless on a library's
-    own type; subscripts work on exact builtin and library types. Raises Refused for all else.
+    It runs none of the user's code. Attributes are stored ones, or known to be harmless on a
+    library's own type. Subscripts need exact builtin or library types. Else raises Refused.
     """
     return _followed(path, lambda node: _resolve(node, names))
 
 
 def follow_code(path: str, names: Mapping[str, object]) -> object:
-    """As `follow`, but its last attribute is what is stored: also a property or a method of C.
+    """Like `follow`, but the last attribute is read as stored, such as a property or a C method.
 
     Raises Refused.
     """
@@ -142,7 +142,7 @@ def _defines(value: object, name: str) -> bool:
 
 
 def _places(value: object, name: str) -> tuple[list[Any], list[Any]]:
-    """What the instance stores under the name, and what its classes do."""
+    """The values stored under the name, on the instance and on its classes."""
     is_class = is_a(value, type)
     lineage: tuple[type, ...] = mro(cast("type", value)) if is_class else mro(type(value))
     own = [] if is_class else list(_held(own_items(value), name))
@@ -150,7 +150,7 @@ def _places(value: object, name: str) -> tuple[list[Any], list[Any]]:
 
 
 def _member(value: object, name: str) -> object:
-    """What is stored under the name, on the instance or its class, as it is."""
+    """The value stored under the name, on the instance or its class, without computing it."""
     own, declared = _places(value, name)
     computed = [each for each in declared[:1] if _defines(each, "__set__")]
     found = [*computed, *own, *declared]
@@ -158,7 +158,7 @@ def _member(value: object, name: str) -> object:
 
 
 def _stored_attribute(value: object, name: str) -> object:
-    """As stored on the instance or its class. Raises Refused where code would compute it."""
+    """The value stored on the instance or its class. Raises Refused if code would compute it."""
     is_class = is_a(value, type)
     own, declared = _places(value, name)
     for member in declared[:1]:

@@ -1,13 +1,13 @@
-"""Adapters and readers that other packages bring, by the entry point group `inkernel.readers`.
+"""Adapters and readers of other packages, from the entry point group `inkernel.readers`.
 
-An entry point names an `Adapter`, or a function `value -> str | None`: one line for a value it
-knows, None for any other. An adapter is asked for the classes of its packages that no adapter here
-has; a function only for an instance that nobody else knows. They run on the main thread, and what
-they run is their own affair: they should neither compute, connect nor call a foreign method. They
-are loaded when the first such value is looked at. One that fails to load or raises is named in the
-line it would have given. One that the watchdog had to end, or that took longer than
-`READER_SECONDS`, is not asked for a line again in this process; one that stays in C for good can
-only be interrupted.
+An entry point names an `Adapter`, or a function `value -> str | None`. The function gives one line
+for a value that it knows, else None. An adapter serves the classes of its packages that no adapter
+here has. A function is called only for an instance that nothing else knows.
+
+They run on the main thread, and may run any code. But they should neither compute, connect nor call
+a foreign method. They load when the first such value is described. If one fails to load or raises,
+its line names it. One that took longer than `READER_SECONDS`, or that the watchdog ended, is not
+called again in this process. One that never returns from C can only be interrupted.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,21 +23,21 @@ from .watchdog import TooSlow, lent, unhurried
 
 GROUP = "inkernel.readers"
 READER_SECONDS = 0.1
-"""A reader that takes longer is asked no more."""
+"""Seconds that a reader may take. A slower one is not called again."""
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class PluggedReader:
-    """A named function or adapter; `fault`: why it is not asked."""
+    """A named function or adapter. `fault`: the reason why it is not called."""
 
     name: str
     read: Callable[[Any], object] | Adapter
     fault: str = ""
 
     def line(self, value: object) -> str | None:
-        """What a function says of the value, or that it failed; None if it does not know it."""
+        """The function's line for the value, or that it failed. None if it does not know it."""
         read = self.read
         if isinstance(read, Adapter):
             return None
@@ -45,7 +45,7 @@ class PluggedReader:
         return None if text is None else clip(text, MAX_LINE_CHARS)
 
     def adapter(self, package: str) -> Adapter | None:
-        """Itself, if it is an adapter for such a package, and may be ended in what it runs."""
+        """The adapter, if it serves such a package. The watchdog may end its functions."""
         given = self.read
         if not isinstance(given, Adapter) or package not in given.packages:
             return None
@@ -101,7 +101,7 @@ def _failing(error: Exception) -> Callable[[object], object]:
 
 @cache
 def plugged_readers() -> tuple[PluggedReader, ...]:
-    """Those of the installed packages, by name; loaded once."""
+    """The readers of the installed packages, sorted by name and loaded once."""
     with unhurried():
         return tuple(_load())
 

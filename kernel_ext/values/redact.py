@@ -1,9 +1,9 @@
-"""What is not shown, whoever asks: values that are called secrets. Runs no value.
+"""Hides values whose names say that they are secret, from everybody. Runs no code of a value.
 
-A name whose last word is key, token, secret, password, passphrase or credentials hides the text,
-bytes or number it holds, and of a builtin container all but its size; so do api_keys and
-access_tokens. A variable, an attribute, an entry of a dict and a default of a function are names.
-In any text shown, and in URLs, the password of `scheme://user:password@host` is hidden.
+A name is secret if its last word is key, token, secret, password, passphrase or credentials. So are
+api_keys and access_tokens. Its text, bytes or number is hidden, and of a builtin container all but
+the size. Names are those of variables, attributes, entries of dicts and defaults of functions. In
+any text shown, and in URLs, the password of `scheme://user:password@host` is hidden.
 """
 
 import re
@@ -23,19 +23,19 @@ _PASSWORD = re.compile(r"(://[^/\s:@'\"]*:)[^/\s@'\"]+@")
 _PASSWORD_BYTES = re.compile(_PASSWORD.pattern.encode())
 
 MAX_NAME_END_CHARS = 60
-"""Characters of a name that are looked at, its last."""
+"""Characters at the end of a name that are read."""
 _MASKED = (str, bytes, bytearray, int, float, list, tuple, set, dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """Stands for a value that is not shown: `text` is all that is said of it."""
+    """Replaces a value that is not shown. `text` is all that is shown of it."""
 
     text: str
 
 
 def redacted(name: object, value: Any) -> object:
-    """The value, or what stands for it because of what it is called."""
+    """The value, or its replacement if its name is secret."""
     if not exactly(value, *_MASKED) or not is_secret(name):
         return value
     size = "" if exactly(value, int, float) else f" of {len(value):,}"
@@ -43,7 +43,7 @@ def redacted(name: object, value: Any) -> object:
 
 
 def is_secret(name: object) -> bool:
-    """Whether what is called so is hidden."""
+    """Whether a value of this name is hidden."""
     text = name.decode("latin-1") if type(name) is bytes else name
     return type(text) is str and bool(_SECRET.search(_CAMEL.sub("_", text[-MAX_NAME_END_CHARS:])))
 

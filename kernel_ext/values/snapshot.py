@@ -1,6 +1,6 @@
-"""The live names in a line each, and the evidence of them. Knows no shell, calls no value.
+"""A line for each live name, and its evidence. Knows no shell, and runs no code of a value.
 
-A snapshot costs little where little changed: a line is made only for a name whose evidence is new.
+A snapshot costs little if little changed: it makes a line only for a name whose evidence is new.
 """
 
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ from .redact import redacted
 from .watchdog import in_time, watching
 
 MAX_NEW_LINES = 1_000
-"""Names a snapshot makes whole lines for; of further new ones only the type is said."""
+"""New names that get whole lines in a snapshot. Further ones get only their type."""
 MAX_NAME_CHARS = 100
-"""Characters of a name that are shown."""
+"""Characters of a name that are shown, at most."""
 MAX_CONSTANT_BYTES = 300
-"""Bytes of a constant that is kept for a faster look."""
+"""Bytes of a constant that is kept for a faster comparison, at most."""
 
 
 class _Copy(NamedTuple):
-    """Of a list, set or dict of constants: where it lies, and what it held."""
+    """The address and the old content of a list, set or dict of constants."""
 
     kind: type
     address: int
@@ -34,9 +34,10 @@ class _Copy(NamedTuple):
 
 
 class _Kept(Variable):
-    """With constants, by which a look at the same value is faster; nothing else is kept alive.
+    """A variable with kept constants, which make a comparison with the same value faster.
 
-    They are the value itself, if it is a scalar or a tuple of such, or a copy of what it held.
+    They are the value itself, if it is a scalar or a tuple of scalars, or a copy of its content.
+    Nothing else is kept alive.
     """
 
     __slots__ = ("constants",)
@@ -44,16 +45,16 @@ class _Kept(Variable):
 
 
 class _Slow(Variable):
-    """Of a value that took too long: while it is the same object, it is not looked at again."""
+    """A variable whose value took too long. The same object is not read again."""
 
     __slots__ = ()
 
 
 def snapshot(names: Mapping[str, object], told: Mapping[str, Variable]) -> dict[str, Variable]:
-    """Each name as it is now: the very `Variable` of `told` where no change was seen.
+    """Each name as it is now. An unchanged one is the same `Variable` object as in `told`.
 
-    `names` are the person's, `told` is an earlier snapshot of this kernel.
-    Runs no code of a value and never raises. Time: bench/names.py.
+    `names` are the user's, `told` is an earlier snapshot of this kernel. Runs no code of a value
+    and never raises. bench/names.py measures its time.
     """
     with watching():
         return _snapshot(names, told)
@@ -62,7 +63,7 @@ def snapshot(names: Mapping[str, object], told: Mapping[str, Variable]) -> dict[
 def _snapshot(names: Mapping[str, object], told: Mapping[str, Variable]) -> dict[str, Variable]:
     found: dict[str, Variable] = {}
     new: list[tuple[str, object, str]] = []
-    # two tuples, not one of pairs: 10,000 new objects would start the garbage collector
+    # two tuples, since 10,000 new pairs would start the garbage collector
     for name, value in zip(tuple(names), tuple(names.values()), strict=False):
         seen = told.get(name)
         if type(seen) is _Kept:
@@ -87,7 +88,7 @@ def _snapshot(names: Mapping[str, object], told: Mapping[str, Variable]) -> dict
 
 
 def _seen(line: str, name: str, value: object, evidence: str) -> Variable:
-    if " " not in evidence or line.endswith(TOO_SLOW):  # of the object alone, not of what it holds
+    if " " not in evidence or line.endswith(TOO_SLOW):  # the evidence does not cover the content
         return _Slow(name, line, identity(value))
     constants = _constants(value)
     if constants is _NOTHING:
@@ -98,9 +99,9 @@ def _seen(line: str, name: str, value: object, evidence: str) -> Variable:
 
 
 def _constants(value: Any) -> object:
-    """The value, if it cannot change; a copy of what can; or `_NOTHING`, if it holds other things.
+    """The value if it is constant, a copy of its constants, or `_NOTHING` if it has other content.
 
-    They take part by identity: as long as one is kept, no other object has its address.
+    Constants are compared by identity: while one is kept, no other object has its address.
     """
     kind: type = type(cast("object", value))
     if _is_constant(value):

@@ -1,7 +1,7 @@
-"""Where the Python source of a live object is, and what its documentation says. Runs none of it.
+"""Finds the Python source and the documentation of a live object. Runs none of its code.
 
-Source is read from the files and cells that Python itself remembers (`linecache`, in which IPython
-keeps every cell that ran) and found by text alone: nothing is imported, no loader is asked.
+It reads source from files, and from the cells that Python remembers (`linecache`, in which IPython
+keeps every cell that ran). It searches the text alone: it imports nothing and calls no loader.
 """
 
 import linecache
@@ -51,13 +51,13 @@ from .introspect import (
 )
 
 MAX_FILE_BYTES = 5_000_000
-"""Bytes of a file that is read for source."""
+"""Bytes of a file that is read for source, at most."""
 MAX_SEARCHED_CELLS = 200
 """Cells that are searched for a class, the latest first."""
 MAX_WRAPPERS = 20
-"""Wrappers around a function that are looked through."""
+"""Wrappers around a function that are removed, at most."""
 MAX_DOC_CHARS = 50_000
-"""Characters of a docstring that are looked at."""
+"""Characters of a docstring that are read."""
 
 _IN_C = (
     *(BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType, MethodWrapperType),
@@ -67,9 +67,9 @@ _HEAP_TYPE = 1 << 9
 
 
 class FoundSource(NamedTuple):
-    """`what` it is and `place`, in words; its lines, and the number of the first, from 1.
+    """The kind (`what`) and `place` in words, the lines, and the number of the `first`, from 1.
 
-    `note`: what else there is to be said.
+    `note`: a further remark.
     """
 
     what: str
@@ -80,7 +80,7 @@ class FoundSource(NamedTuple):
 
 
 class NoSource(Exception):
-    """There is none to be had; its text says why, as the rest of a sentence."""
+    """There is no source. The text gives the reason, as the rest of a sentence."""
 
 
 def find_source(value: object) -> FoundSource:
@@ -102,7 +102,7 @@ def find_source(value: object) -> FoundSource:
 
 
 def find_docs(value: object, show: ShowValue) -> tuple[str, str]:
-    """The signature, or what it is an instance of, and the docstring; empty where there is none."""
+    """The signature or the instance's class, and the docstring. Empty if there is none."""
     if is_a(value, property):
         getter = c_member(value, property, "fget")
         name = clip(getter.__name__) if exactly(getter, FunctionType) else "(unnamed)"
@@ -124,7 +124,7 @@ def find_docs(value: object, show: ShowValue) -> tuple[str, str]:
 
 
 def _unwrapped(value: Any) -> tuple[Any, str]:
-    """The function below decorators, methods and partials, as far as it is stored, and a note."""
+    """The function inside decorators, methods and partials, as far as it is stored, and a note."""
     held, note = value, ""
     for _ in range(MAX_WRAPPERS):
         inner = _inner(held)
@@ -204,7 +204,7 @@ def _class_source(kind: type) -> FoundSource:
 
 
 def _class_files(kind: type) -> Iterator[tuple[Any, int | None]]:
-    """Where it may be written, and a line that it begins before."""
+    """Files that may define it, each with a line before which it begins."""
     module, name = type_name(kind)
     held = (each for _, each in islice(class_items(kind), MAX_SCANNED))
     codes = [each.__code__ for each in held if type(each) is FunctionType]
@@ -231,7 +231,7 @@ def _lines(file: Any) -> list[str]:
     if not exactly(file, str):
         raise NoSource("is of no file.")
     held: Any = linecache.cache.get(file)
-    if held is not None and len(held) == 4:  # an entry of one has a loader, which may be anyone's
+    if held is not None and len(held) == 4:  # an entry of length 1 has a foreign loader
         return held[2]
     if _is_cell(file):
         raise NoSource("was defined in a notebook cell whose source is not kept any more.")

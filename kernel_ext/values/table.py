@@ -1,7 +1,7 @@
-"""Frames, arrays and plain rows as one kind of table, read cell by cell. Runs no user code.
+"""Reads frames, arrays and plain rows as one kind of table, cell by cell. Runs no user code.
 
-Only exact types of the libraries are read, and of their columns those with the library's own
-dtypes. Nothing lazy is computed.
+It reads only exact types of the libraries, and only columns with the library's own dtypes. It
+computes nothing lazy.
 """
 
 from datetime import date, datetime, timedelta
@@ -19,13 +19,13 @@ from .introspect import dict_items, exactly, find_item, type_words
 from .libraries import known, known_exactly
 
 SAMPLED_ROWS = 100
-"""Rows of a list of dicts in which its columns are looked for."""
+"""Rows of a list of dicts that are searched for its columns."""
 MAX_COLUMN_KEYS = 1_000
-"""Keys of a dict that are taken for columns."""
+"""Keys of a dict that are read as columns, at most."""
 
 
 def table_of(value: Any) -> Table:
-    """The value as a table. Raises NoTable, and what the library raises."""
+    """The value as a table. Raises NoTable, and any error of the library."""
     found = known(value)
     if found:
         adapter, source = found
@@ -45,12 +45,12 @@ def table_of(value: Any) -> Table:
 
 
 def label_text(label: object) -> str:
-    """How a column is called: its label if that is a text, else what is shown of it."""
+    """The name of a column: its label if that is a text, else the label in words."""
     return label if type(label) is str else short(label)
 
 
 def plain(value: Any) -> object:
-    """A value for comparisons: None if it is missing, FOREIGN if its own code might run."""
+    """A value to compare: None if it is missing, FOREIGN if its own code might run."""
     kind = type(cast("object", value))
     if kind is float:
         return None if value != value else value

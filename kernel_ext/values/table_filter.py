@@ -1,8 +1,8 @@
-"""A filter on rows in a part of Python, read here and never run as code. Knows no table.
+"""A filter on rows in a small part of Python's syntax, which never runs as code. Knows no table.
 
-Columns (in backticks where they are no plain word), texts, numbers, True, False and None; `== != <
-<= > >=`, `in`, `not in`, `is None`, `is not None`; and, or, not, parentheses. A comparison with a
-missing value is false, as is one of things that do not compare.
+It has columns (in backticks if they are no plain word), texts, numbers, True, False and None. It
+compares by `== != < <= > >=`, `in`, `not in`, `is None`, `is not None`, and joins by and, or, not,
+parentheses. A comparison is false if a value is missing, or if the values cannot be compared.
 """
 
 import ast
@@ -19,22 +19,22 @@ from .adapter import FOREIGN
 from .introspect import clip, is_a
 
 MAX_FILTER_CHARS, MAX_FILTER_NODES = 1_000, 200
-"""Characters and parts of a filter."""
+"""Characters and parts of a filter, at most."""
 
 Values = Mapping[str, Sequence[object]]
-"""For each column a value a row: None where it is missing, `FOREIGN` where it is not looked at."""
+"""For each column, one value for each row: None if it is missing, `FOREIGN` if it is not read."""
 Test = Callable[[Values, int], Sequence[bool]]
-"""For each of so many rows whether it matches."""
+"""Says for each of so many rows whether it matches."""
 _Side = Callable[[Values, int], Iterable[Any]]
-"""For each of so many rows the value on one side of a comparison."""
+"""Gives for each of so many rows the value on one side of a comparison."""
 
 
 class WhereError(ValueError):
-    """A filter that is not understood; its text is a sentence."""
+    """A filter cannot be understood. The text is a whole sentence."""
 
 
 class Where(NamedTuple):
-    """The columns a filter names, and its test."""
+    """The columns that a filter names, and its test."""
 
     columns: tuple[str, ...]
     test: Test
@@ -49,7 +49,7 @@ _PART = re.compile(
     r"""|\b(?:null|none|true|false|contains|NULL|NONE|TRUE|FALSE|CONTAINS|AND|OR|NOT|IN|IS)\b)""",
     re.DOTALL,
 )
-"""Texts, which are left alone; columns in backticks; spellings of other languages."""
+"""Finds texts, which stay as they are, columns in backticks, and spellings of other languages."""
 _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -81,7 +81,7 @@ def parse_where(text: str) -> Where:
 
 
 def _parsed(text: str) -> ast.expr:
-    """Its syntax tree, in which each name is a column's."""
+    """The filter's syntax tree. Each name in it is a column's."""
     columns: dict[str, str] = {}
 
     def ours(part: re.Match[str]) -> str:
@@ -94,7 +94,7 @@ def _parsed(text: str) -> ast.expr:
         columns[name] = part["column"]
         return name
 
-    with warnings.catch_warnings():  # of an escape in a text that Python does not know
+    with warnings.catch_warnings():  # about unknown escapes in a text
         warnings.simplefilter("ignore")
         tree = ast.parse(f"({_PART.sub(ours, text)}\n)", mode="eval").body
     for node in ast.walk(tree):
@@ -175,7 +175,7 @@ def _holds(compare: Callable[[Any, Any], Any], left: Any, right: Any) -> bool:
 
 
 def _alike(left: Any, right: Any) -> tuple[Any, Any]:
-    """A text beside a date is read as one, in the date's own zone."""
+    """Both sides of a comparison. A text beside a date is read as a date, in the date's zone."""
     if type(right) is str and is_a(left, date):
         return left, _moment(right, left)
     if type(left) is str and is_a(right, date):

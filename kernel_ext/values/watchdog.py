@@ -1,12 +1,14 @@
 """Ends a look at a value that takes too long. Knows no reader and no value.
 
-`in_time` gives a look `LOOK_SECONDS` seconds. After them `TooSlow` is raised: by `check`, which the
-steps of a description call, and, for what never comes to a step, by a timer (SIGALRM). It raises
-only while our own code runs, or a reader that was plugged in and installed code it calls: never in
-an import, in the person's own code (a `__del__` may run at any time), or in a library that a reader
-of ours called, whose return it awaits. There is no timer on another thread than the main one, on
-Windows, or where the person has a timer or a handler of their own: there `check` is all. Nothing
-ends one long call into C.
+`in_time` gives a look `LOOK_SECONDS` seconds. Then `TooSlow` is raised: by `check`, which the steps
+of a description call, or by a timer (SIGALRM), for code that never comes to a step.
+
+The timer raises only in our own code, or in a plugged reader and the installed code that it calls.
+It never raises in an import, in the user's own code (a `__del__` may run at any time), or in a
+library that our reader called.
+
+There is no timer on other threads than main, on Windows, or if the user has a timer or handler of
+their own. Then only `check` works. Nothing ends one long call into C.
 """
 
 import signal
@@ -25,12 +27,12 @@ from typing import TypeVar
 LOOK_SECONDS = 0.05
 """Seconds that a look may take."""
 LOOK_GRACE_SECONDS = 0.01
-"""The last of them: they begin when it is noticed that the others are over.
+"""The last part of them. It begins when the watchdog notices that the first part is over.
 
-So a look is not ended because another thread, the machine or the garbage collector kept it waiting.
+So a look does not end because another thread, the machine or the garbage collector delayed it.
 """
 _AGAIN = 0.005
-"""Seconds until the timer looks again, where it could not raise."""
+"""Seconds until the timer tries again, if it could not raise."""
 
 MAY_END = frozenset(
     f"inkernel.kernel_ext.{name}"
@@ -44,19 +46,19 @@ MAY_END = frozenset(
         *("values.adapters.xarray", "tools.lookup"),
     )
 )
-"""The modules whose code may be left by an exception from anywhere."""
+"""Modules whose code an exception may leave at any point."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class TooSlow(BaseException):
-    """The look took too long. No Exception: no reader should take it for a failure of its own."""
+    """The look took too long. It is no Exception, so that no reader handles it as its own."""
 
 
 @dataclass(slots=True)
 class _Look:
-    """`until`: the time of `perf_counter` at which the grace, or after it the look, is over."""
+    """`until`: the `perf_counter` time when the grace begins or, once `warned`, the look ends."""
 
     until: float
     warned: bool = False
@@ -76,7 +78,7 @@ _WATCHED: ContextVar[bool] = ContextVar("watched", default=False)
 
 
 def in_time(look: Callable[[T], R], value: T, otherwise: Callable[[T], R]) -> R:
-    """`look(value)`; where that takes too long, it is ended and `otherwise(value)` is returned."""
+    """Returns `look(value)`. If that takes too long, ends it and returns `otherwise(value)`."""
     if not _WATCHED.get():
         with watching():
             return in_time(look, value, otherwise)
@@ -91,7 +93,7 @@ def in_time(look: Callable[[T], R], value: T, otherwise: Callable[[T], R]) -> R:
 
 
 def check() -> None:
-    """Raises TooSlow when the look that is under way takes too long."""
+    """Raises TooSlow when the present look takes too long."""
     look = _LOOK.get()
     if look is not None and look.is_late():
         raise TooSlow
@@ -99,7 +101,7 @@ def check() -> None:
 
 @contextmanager
 def watching() -> Generator[None]:
-    """One timer for all looks within; without it each sets up its own. Leaves none behind."""
+    """Use one timer for all looks within. Without it, each sets its own. Leaves none behind."""
     free, token = _is_free(), _WATCHED.set(True)
     try:
         if free:
@@ -115,7 +117,7 @@ def watching() -> Generator[None]:
 
 @contextmanager
 def unhurried() -> Generator[None]:
-    """What is done within is not counted: the import of a reader, once."""
+    """Do not count the time within, such as the one import of a reader."""
     look = _LOOK.get()
     if look is None:
         yield
@@ -128,19 +130,19 @@ def unhurried() -> Generator[None]:
 
 
 def lent(read: Callable[..., R], *asked: object) -> R:
-    """`read(*asked)`, where `read` is not ours and may be ended in the midst of what it calls."""
-    _installed()  # not for the first time in a signal handler
+    """Returns `read(*asked)`. `read` is not ours, and may be ended within code that it calls."""
+    _installed()  # so that its first call is not in a signal handler
     return read(*asked)
 
 
 def _is_free() -> bool:
-    """Whether a timer can be set, and disturbs none of the person's."""
+    """Whether a timer can be set without disturbing one of the user's."""
     if threading.current_thread() is not threading.main_thread():
         return False
     if not hasattr(signal, "setitimer"):
         return False
     handler = signal.getsignal(signal.SIGALRM)
-    unused = handler is signal.SIG_DFL or handler is _ring  # another's `==` is not to be asked
+    unused = handler is signal.SIG_DFL or handler is _ring  # `==` might run the user's code
     blocked = signal.SIGALRM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     return unused and not blocked and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
@@ -155,7 +157,7 @@ def _ring(_signum: int, frame: FrameType | None) -> None:
 
 
 def _may_end(frame: FrameType | None) -> bool:
-    """Whether all that runs within `in_time` may be left by an exception from anywhere."""
+    """Whether an exception may leave all code within `in_time` at this point."""
     inner: list[FrameType] = []
     while frame is not None and frame.f_code is not in_time.__code__:
         if frame.f_code is lent.__code__:
@@ -169,7 +171,7 @@ def _may_end(frame: FrameType | None) -> bool:
 
 
 def _is_readers(frames: list[FrameType]) -> bool:
-    """Of a plugged reader, the last of them, and of installed code; no finalizer."""
+    """Whether all frames are of a plugged reader (the last one) or installed code. No finalizer."""
     home = [dirname(each.f_code.co_filename) for each in frames[-1:]]
     folders = tuple(filter(None, (*home, *_installed())))
     return all(

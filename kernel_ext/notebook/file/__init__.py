@@ -1,1 +1,1 @@
-"""A notebook's file: its cells are edited, and every other byte is left as it is."""
+"""A notebook's file. Edits change its cells, and leave every other byte as it is."""

@@ -1,4 +1,4 @@
-"""A notebook's file as a document, for when no front end has it open. Knows no front end."""
+"""A notebook's file as a document, if no front end has it open. Knows no front end."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from .ipynb import Ipynb, made_id, outputs, read_ipynb, write_ipynb
 
 
 class FileDocument(Document):
-    """A file that has changed is read anew; each edit is written at once, whole or not at all."""
+    """It reads a changed file again. It writes each edit at once, completely or not at all."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -86,10 +86,10 @@ class FileDocument(Document):
         raise DocumentError("bad request", "Metadata of a cell in a file is not edited.")
 
     async def save(self) -> None:
-        """Nothing: every edit is saved."""
+        """Do nothing, since every edit is saved."""
 
     def _expected(self, cell: str, expect: str) -> str:
-        """Raises DocumentError with the present source, when that is another."""
+        """Returns `expect`. Raises DocumentError with the present source if that is different."""
         try:
             present = self._read().cell(cell).source
         except UsageError as error:

@@ -1,7 +1,7 @@
-"""Edits of a notebook's cells: all or none, and no other byte. Reads and writes no file.
+"""Edits a notebook's cells: all edits or none, and no other byte. Reads and writes no file.
 
-Edits are made one after the other, each to what those before it left. Two that would undo one
-another are refused. What is new is written as the file is: its indentation, its line ends.
+Each edit applies to the result of those before it. Two that would undo one another are refused. New
+text has the file's own indentation and line ends.
 """
 
 import json
@@ -14,12 +14,12 @@ from .ipynb import MINOR, Cell, CellKind, Ipynb, encoded, made_id, no_such_cell,
 from .scan import Located
 
 AT_END: Final = "<end>"
-"""Says `after` the last cell. No id: angle brackets are not allowed in one."""
+"""As `after`, it means the last cell. It cannot be an id, which has no angle brackets."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewFileCell:
-    """A cell to be made. Without an `id` it gets one that follows from its place and source."""
+    """A cell to make. Without an `id` it gets one computed from its place and source."""
 
     kind: CellKind
     source: str
@@ -31,7 +31,7 @@ class NewFileCell:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """New cells, after the one with this id; None: at the start; AT_END: at the end."""
+    """Insert cells after the one with this id. None: at the start. AT_END: at the end."""
 
     after: str | None
     cells: tuple[NewFileCell, ...]
@@ -39,9 +39,9 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Another source. If it differs, a code cell's outputs and execution_count go.
+    """Replace the source. If it differs, a code cell loses its outputs and execution_count.
 
-    `expect`: the source that the caller saw; when it is another by now, that is refused.
+    `expect`: the source that the caller saw. The edit is refused if the source has changed.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """The cell goes; `expect` as in Replace."""
+    """Delete the cell. `expect` as in Replace."""
 
     id: str
     expect: str | None = None
@@ -59,7 +59,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """The cell goes after the one with the id `after`; None and AT_END as in Insert."""
+    """Move the cell after the one with the id `after`. None and AT_END as in Insert."""
 
     id: str
     after: str | None
@@ -67,7 +67,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class SetOutputs:
-    """What a run of a code cell came to, as nbformat has it in memory."""
+    """Set the outputs and count of a code cell, in nbformat's form in memory."""
 
     id: str
     outputs: tuple[Mapping[str, Any], ...]
@@ -79,7 +79,7 @@ ByteRun = bytes | memoryview
 
 
 class _Patch(NamedTuple):
-    """Other bytes for those from `start` to `end`."""
+    """Replaces the bytes from `start` to `end` by `pieces`."""
 
     start: int
     end: int
@@ -88,7 +88,7 @@ class _Patch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A cell on its way: from the file, with other values, or new; `done` are the edits it had."""
+    """A cell during the edits: from the file, maybe with new values, or new. `done`: its edits."""
 
     id: str
     cell: Cell | None = None
@@ -98,7 +98,7 @@ class _Slot:
 
 
 class _Style(NamedTuple):
-    """How the file is written: None as `indent` is all on one line. `base` indents a cell."""
+    """The file's layout. `indent`: None if all is on one line. `base`: indentation of a cell."""
 
     newline: str
     indent: str | None
@@ -107,26 +107,26 @@ class _Style(NamedTuple):
     colon: str
 
     def text(self, value: Any, base: str) -> bytes:
-        """A value's JSON, keys sorted as nbformat does. Raises UsageError when it is none."""
+        """A value as JSON, with sorted keys as in nbformat. Raises UsageError if it is not JSON."""
         signs = (self.comma if self.indent is None else ",", self.colon)
         try:
             text = json.dumps(
                 value, indent=self.indent, separators=signs, sort_keys=True, ensure_ascii=False
             )
         except (TypeError, ValueError, RecursionError) as error:
-            raise UsageError(f"What is to be written is no JSON: {error}.") from None
+            raise UsageError(f"A new value is not valid JSON: {error}.") from None
         return encoded(text if self.indent is None else text.replace("\n", self.newline + base))
 
     def line(self, base: str) -> bytes:
-        """A new line with its indentation."""
+        """A line end, and the indentation of the next line."""
         return b"" if self.indent is None else (self.newline + base).encode()
 
 
 def edited_notebook(data: bytes, edits: Sequence[FileEdit]) -> bytes:
-    """The file with all edits made, in format 4.5 or a later 4.x it was in. Raises UsageError.
+    """The file after all edits, in format 4.5 or its own later 4.x. Raises UsageError.
 
-    Cells that are not named keep their bytes, but for an id that they did not have; of a file of
-    format 2 or 3, which is converted, their content.
+    Cells without an edit keep their bytes, but get an id if they had none. A file of format 2 or 3
+    is converted, so its cells keep only their content.
     """
     if not edits:
         return data
@@ -172,7 +172,7 @@ _AGAINST: dict[type[FileEdit], tuple[type[FileEdit], ...]] = {
     Replace: (Insert, Replace, SetOutputs),
     SetOutputs: (Insert, SetOutputs),
 }
-"""Which edits of a cell may not follow which others of it."""
+"""For each edit, the earlier edits of the same cell that it may not follow."""
 
 
 def _find(slots: list[_Slot], cell_id: str, edit: FileEdit | None = None) -> int:
@@ -185,7 +185,7 @@ def _find(slots: list[_Slot], cell_id: str, edit: FileEdit | None = None) -> int
                 first, second = other.__name__, type(edit).__name__
                 raise UsageError(
                     f"Two edits of the cell {cell_id!r} conflict: {second} after {first}.",
-                    "Nothing was changed. Say in one edit what it is to become.",
+                    "Nothing was changed. Use a single edit for it.",
                 )
     return found[0]
 
@@ -200,7 +200,7 @@ def _expect(cell: Cell | None, expect: str | None) -> None:
     if cell and expect is not None and cell.source != expect:
         raise UsageError(
             f"The cell {cell.id!r} is not as you saw it. Its source is now:\n{cell.source}",
-            "Nothing was changed. Look at it, and edit it as it is.",
+            "Nothing was changed. Read it, and edit the present source.",
         )
 
 
@@ -245,7 +245,7 @@ def _new_slots(
 
 
 def _checked(cell: NewFileCell, what: str) -> Any:
-    """The cell as nbformat writes it. Raises UsageError when it is not as the format says."""
+    """The cell as nbformat writes it. Raises UsageError if it is not valid."""
     import nbformat
     from nbformat.v4 import rwbase
 
@@ -262,12 +262,12 @@ def _checked(cell: NewFileCell, what: str) -> Any:
         tools.validate(made.cells[0], ref=f"{cell.kind}_cell", version=4, version_minor=MINOR)
     except nbformat.ValidationError as error:
         reason = str(error).partition("\n")[0][:300]
-        raise UsageError(f"{what} is not as the format says: {reason}") from None
+        raise UsageError(f"{what} does not follow the notebook format: {reason}") from None
     return cast("Any", rwbase).split_lines(made).cells[0]
 
 
 def _member(body: bytes, place: Located, key: str, text: bytes, style: _Style) -> _Patch:
-    """Another value; or the whole member, before the first whose name is greater."""
+    """Replaces a member's value, or adds the member before the first with a greater name."""
     known = place.members.get(key)
     if known:
         return _Patch(known.start, known.end, (text,))
@@ -288,7 +288,7 @@ def _space_before(body: bytes, at: int) -> bytes:
 
 
 def _bytes(slot: _Slot, style: _Style) -> Iterable[ByteRun]:
-    """The cell's, with its id in them."""
+    """The bytes of a cell, with its id in them."""
     cell = slot.cell
     if cell is None:
         return [slot.new]
@@ -310,7 +310,7 @@ def _patched(body: bytes, start: int, end: int, patches: Iterable[_Patch]) -> It
 
 
 def _array(notebook: Ipynb, slots: list[_Slot], style: _Style) -> _Patch:
-    """The list of cells; what stands between two that stay neighbours stays."""
+    """Replaces the list of cells. The bytes between two cells that stay neighbours stay."""
     body, cells = notebook.body, notebook.cells
     place = notebook.layout.notebook.members["cells"]
     if not slots:

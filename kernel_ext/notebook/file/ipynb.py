@@ -1,7 +1,7 @@
-"""A notebook's file as text: its cells, read one by one, and written whole. Knows no edits.
+"""Reads a notebook's file cell by cell, and writes it as a whole. Knows no edits.
 
-What is read stays bytes until it is asked for: outputs that nobody looks at become no objects. The
-file is read, not mapped: a mapped file that somebody shortens would end the kernel.
+Parts stay bytes until someone uses them, so unused outputs never become objects. The file is read,
+not mapped, since a mapped file that somebody shortens would end the kernel.
 """
 
 import hashlib
@@ -22,16 +22,15 @@ CellKind = Literal["code", "markdown", "raw"]
 CELL_KINDS: tuple[CellKind, ...] = ("code", "markdown", "raw")
 MAJOR, MINOR = 4, 5
 PROVEN_SIZE = 4_000_000
-"""Bytes up to which reading looks whether all of a file is JSON: some 15 ms."""
+"""Bytes of a file. A smaller one is fully checked to be JSON when it is read, in about 15 ms."""
 _VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: where its bytes are in `body`, and what they say, decoded when it is asked for.
+    """One cell: the place of its bytes in `body`, and its content, which is decoded on demand.
 
-    `id` is the one in the file; where there is none, one that the same position, kind and source
-    always give.
+    `id` is the one in the file. If there is none, it follows from position, kind and source.
     """
 
     at: int
@@ -42,31 +41,31 @@ class Cell:
 
     @property
     def span(self) -> tuple[int, int]:
-        """The cell's first byte, and the one behind its last."""
+        """The positions of the cell's first byte, and of the byte after its last."""
         return self.place.start, self.place.end
 
     @property
     def source(self) -> str:
-        """Its text. Raises UsageError when there is none."""
+        """The cell's text. Raises UsageError if it has none."""
         return _source(self.body, self.place, self.at)
 
     @property
     def execution_count(self) -> int | None:
-        """The number of its run, of a code cell that ran."""
+        """The number of its run. None for a cell that did not run, or is no code."""
         number = _value(self.body, self.place, "execution_count")
         return number if type(number) is int else None
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What else is kept of it."""
+        """The cell's metadata."""
         return _value(self.body, self.place, "metadata") or {}
 
 
 @dataclass(frozen=True, slots=True)
 class Ipynb:
-    """A notebook. `data` is the file's bytes; `body` the bytes that spans are in.
+    """A notebook. `data`: the file's bytes. `body`: the bytes that spans refer to.
 
-    The two are one, unless the file is of format 2 or 3: then `body` is what it was converted to.
+    Both are the same, unless the file is of format 2 or 3. Then `body` is the converted notebook.
     """
 
     nbformat: int
@@ -77,7 +76,7 @@ class Ipynb:
     body: bytes = field(repr=False, compare=False)
 
     def cell(self, which: str | int) -> Cell:
-        """By its id, or its position from 0. Raises UsageError when there is none, or several."""
+        """The cell with this id, or at this position from 0. Raises UsageError if not just one."""
         if isinstance(which, int):
             if 0 <= which < len(self.cells):
                 return self.cells[which]
@@ -89,21 +88,21 @@ class Ipynb:
 
 
 def no_such_cell(cell_id: str, found: int) -> UsageError:
-    """Of an id that no cell has, or more than one."""
+    """The error for an id that no cell has, or several have."""
     if found:
-        hint = "Save it in Jupyter: that gives each cell an id of its own."
+        hint = "Save it in Jupyter, which gives each cell an id of its own."
         return UsageError(f"{found} cells have the id {cell_id!r}.", hint)
     return UsageError(f"No cell has the id {cell_id!r}.")
 
 
 def outputs(cell: Cell) -> tuple[dict[str, Any], ...]:
-    """A code cell's outputs, as nbformat has them in memory: texts whole, not as lists of lines."""
+    """A code cell's outputs in nbformat's form in memory, with whole texts, not lists of lines."""
     found = cast("list[Any]", _value(cell.body, cell.place, "outputs") or [])
     return tuple(_joined(output) for output in found)
 
 
 def read_ipynb(path: Path) -> Ipynb:
-    """The notebook in a file. Raises UsageError: what is wrong with the file, in a sentence."""
+    """The notebook in a file. Raises UsageError with a sentence that says what is wrong."""
     try:
         return parse_ipynb(path.read_bytes())
     except OSError as error:
@@ -115,8 +114,8 @@ def read_ipynb(path: Path) -> Ipynb:
 def parse_ipynb(data: bytes, proven: bool = False) -> Ipynb:
     """A notebook of format 2 to 4 from a file's bytes. Raises UsageError.
 
-    `proven`, and of a file up to PROVEN_SIZE always, all of it is known to be JSON; of a larger one
-    what stands within outputs is looked at when they are asked for.
+    With `proven`, or up to PROVEN_SIZE bytes, it checks that the whole file is JSON. In a larger
+    file, the content of outputs is checked only when they are read.
     """
     proven = proven or len(data) <= PROVEN_SIZE
     layout = locate(data, proven)
@@ -126,7 +125,7 @@ def parse_ipynb(data: bytes, proven: bool = False) -> Ipynb:
         body = _converted(data)
         layout = locate(body, proven)
     elif not _begins(body, layout.notebook, "cells", b"["):
-        raise UsageError("It has no cells: a notebook has a list of them.")
+        raise UsageError("It has no list of cells, which every notebook has.")
     cells = _cells(body, layout, minor if major == MAJOR else 0)
     return Ipynb(major, minor, cells, layout, data, body)
 
@@ -136,14 +135,14 @@ def _version(data: bytes, layout: Layout, key: str) -> int:
     if key == "nbformat_minor":
         return number if type(number) is int else 0
     if type(number) is not int:
-        raise UsageError("It is JSON, but no notebook: it does not say its format (nbformat).")
+        raise UsageError("It is JSON, but no notebook: it has no format number (nbformat).")
     if not 2 <= number <= MAJOR:
-        raise UsageError(f"It is a notebook of format {number}; what can be read is 2 to {MAJOR}.")
+        raise UsageError(f"It is a notebook of format {number}. Only 2 to {MAJOR} can be read.")
     return number
 
 
 def _converted(data: bytes) -> bytes:
-    """Format 4 without ids: nbformat makes them by chance, and ours must be the same each time."""
+    """The file in format 4, without nbformat's random ids: ours must be the same each time."""
     import nbformat
     from nbformat import reader, v4
 
@@ -160,7 +159,7 @@ def _converted(data: bytes) -> bytes:
 
 
 def encoded(text: str) -> bytes:
-    """JSON as UTF-8; half a surrogate pair, which UTF-8 does not have, as JSON's escape."""
+    """JSON as UTF-8. A lone surrogate, which UTF-8 does not have, becomes a JSON escape."""
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -184,7 +183,7 @@ def _cells(body: bytes, layout: Layout, minor: int) -> tuple[Cell, ...]:
 
 
 def made_id(content: str, taken: set[str]) -> str:
-    """Eight hexadecimal digits that follow from the content and are not taken."""
+    """An id of eight hexadecimal digits, computed from the content and not taken yet."""
     names = (
         hashlib.blake2b(f"{n}:{content}".encode("utf-8", "surrogatepass"), digest_size=4)
         for n in count()
@@ -198,15 +197,15 @@ def _begins(body: bytes, place: Located, key: str, signs: bytes | tuple[bytes, .
 
 
 def _kind(body: bytes, place: Located, at: int) -> CellKind:
-    """A cell's, of which all is looked at that reading it stands on."""
+    """A cell's kind. It also checks the other members that reading the cell needs."""
     kind = _value(body, place, "cell_type")
     if kind not in CELL_KINDS:
-        raise UsageError(f"Cell {at} is of no known kind: its cell_type is {kind!r}.")
+        raise UsageError(f"Cell {at} is of an unknown kind: its cell_type is {kind!r}.")
     if not _begins(body, place, "source", (b'"', b"[")):
         raise UsageError(f"Cell {at} has no source.")
     for key, begin in (("metadata", b"{"), ("outputs", b"[")):
         if key in place.members and not _begins(body, place, key, begin):
-            raise UsageError(f"Cell {at} is not as the format says: its {key}.")
+            raise UsageError(f"Cell {at} has an invalid member: its {key}.")
     return kind
 
 
@@ -224,7 +223,7 @@ def _source(body: bytes, place: Located, at: int) -> str:
 
 
 def _value(body: bytes, place: Located, key: str) -> Any:
-    """A member's value; None when there is none."""
+    """A member's value. None if there is none."""
     member = place.members.get(key)
     if member is None:
         return None
@@ -255,26 +254,26 @@ def _text(kind: str, value: Any) -> Any:
 
 
 def write_ipynb(path: Path, before: bytes, after: bytes) -> None:
-    """Put `after` in the place of `before`, whole or not at all. Raises UsageError.
+    """Replace `before` by `after`, completely or not at all. Raises UsageError.
 
-    Refused when the file is not `before` any more. Permissions stay; a link's target is written.
+    It refuses if the file is not `before` any more. Permissions stay, and links are followed.
     """
     target = Path(os.path.realpath(path))
     try:
         if not _holds(target, before):
             raise UsageError(
-                f"{path} was saved by somebody else meanwhile: nothing was written.",
+                f"{path} was saved by somebody else meanwhile. Nothing was written.",
                 "Read it again.",
             )
         if not os.access(target, os.W_OK):
-            raise UsageError(f"{path} is read-only: nothing was written.")
+            raise UsageError(f"{path} is read-only. Nothing was written.")
         _replace(target, after)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    """Whether the file is this, a piece at a time."""
+    """Whether the file has exactly this content. It reads a piece at a time."""
     at = 0
     with path.open("rb") as file:
         while piece := file.read(1 << 20):

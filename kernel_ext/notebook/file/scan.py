@@ -1,9 +1,9 @@
-"""Where the parts of a notebook's text are, in bytes. Knows JSON and its layouts, not cells.
+"""Finds the byte positions of a notebook's parts. Knows JSON and its layouts, not cells.
 
-Two ways to one answer. `by_lines` reads the layout that Jupyter writes: one indentation, a line for
-each member; a newline cannot occur within a JSON string, so that a line's indentation says how deep
-it is, and outputs are passed over at 2 GB/s. `by_tokens` reads JSON of any layout, at 300 MB/s.
-Neither looks into outputs: `locate` can prove that all is JSON, a cell at a time, keeping nothing.
+There are two ways. `by_lines` reads Jupyter's layout: one indentation, and a line for each member.
+A JSON string has no line end, so that a line's indentation gives its depth. It skips outputs at
+2 GB/s. `by_tokens` reads JSON of any layout, at 300 MB/s. Neither reads into outputs. `locate` can
+prove that all is JSON, one cell at a time, and keeps nothing of it.
 """
 
 import json
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from ....agent.errors import UsageError
 
 _SPACE = rb"[ \t\r\n]*+"
-# A quote behind one backslash goes on, one behind none or two ends a string; behind more, it takes
-# the other pattern. Written so, because `[^"]` is ten times as fast as `[^"\\]`.
+# A quote after one backslash is part of the string. After none or two it ends the string. After
+# more, the other pattern decides. `[^"]` is used since it is ten times as fast as `[^"\\]`.
 _QUICK = rb'"[^"]*+(?:(?<=[^\\]\\)"[^"]*+)*+"(?:(?<!\\")|(?<=[^\\]\\\\"))'
 _ANY = rb'"(?:[^"\\]|\\.)*+"'
 _STRING = b"(?:" + _QUICK + b"|" + _ANY + b")"
@@ -33,7 +33,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Member(NamedTuple):
-    """Where one `"key": value` is: the key's first byte, the value's first, the one behind it."""
+    """The place of one `"key": value`: first byte of the key, first of the value, its end."""
 
     at: int
     start: int
@@ -41,7 +41,7 @@ class Member(NamedTuple):
 
 
 class Located(NamedTuple):
-    """Where an object is, and its members; of a key that occurs twice the last, as in Python."""
+    """The place of an object, and its members. Of a key that occurs twice it has the last."""
 
     start: int
     end: int
@@ -56,10 +56,10 @@ class Layout(NamedTuple):
 
 
 def locate(data: bytes, proven: bool) -> Layout:
-    """Where all parts are. Raises UsageError when `data` is no JSON object, or a cell is none.
+    """Find all parts. Raises UsageError if `data` is no JSON object, or a cell is none.
 
-    Unless `proven`, what stands within values is not looked at, and a text that only looks as
-    Jupyter writes it, which no writer makes, is taken at its word.
+    Unless `proven`, it does not read into values. Then it trusts a text that only looks like
+    Jupyter's layout, which no program writes.
     """
     lines = by_lines(data)
     values = (value for cell in lines.cells for value in cell.members.values()) if lines else ()
@@ -77,7 +77,7 @@ def locate(data: bytes, proven: bool) -> Layout:
 
 
 def by_tokens(data: bytes) -> Layout:
-    """JSON of any layout."""
+    """The parts of JSON in any layout."""
     start = _spaces(data, len(BOM) if data.startswith(BOM) else 0)
     if data[start : start + 1] != b"{":
         raise _no_object(data, start)
@@ -92,7 +92,7 @@ def by_tokens(data: bytes) -> Layout:
 def _object_at(data: bytes, start: int, cells: list[Located] | None = None) -> Located:
     """The members of the object whose brace is at `start`. Raises UsageError.
 
-    With `cells`, the object is a notebook's, and they are filled in on the way.
+    With `cells`, the object is a notebook's, and its cells are added to them.
     """
     members: dict[str, Member] = {}
     at = start + 1
@@ -170,7 +170,7 @@ def _key(data: bytes, key: re.Match[bytes]) -> str:
 
 
 class _Lines(NamedTuple):
-    """What lines look like, one level deep: a member, its value's end, its object's end."""
+    """Patterns of lines at one depth: a member, the end of its value, the end of its object."""
 
     member: re.Pattern[bytes]
     ends: dict[bytes, re.Pattern[bytes]]
@@ -183,16 +183,16 @@ def _lines(newline: bytes, indent: bytes, level: int) -> _Lines:
     begin = re.escape(newline + indent * level)
     scalar = _STRING + b"|" + _WORD + rb"|\[\]|\{\}"
     member = begin + rb'"(\w+)": (?:([\[{])(?=\r?\n)|(?:' + scalar + rb")(?=,?\r?\n))"
-    # Of literal bytes only: such a search is twice as fast as `bytes.find` (CPython 3.11).
+    # A pattern of literal bytes is searched twice as fast as by `bytes.find` (CPython 3.11).
     ends = {b"[": re.compile(begin + rb"\]"), b"{": re.compile(begin + rb"\}")}
     close = newline + indent * (level - 1) + b"}"
     return _Lines(re.compile(member, re.DOTALL), ends, re.compile(rb",(?=\r?\n)"), close)
 
 
 def by_lines(data: bytes) -> Layout | None:
-    """The layout that Jupyter writes, of any indentation; None when it is another.
+    """The parts of Jupyter's layout, of any indentation. None if the layout is different.
 
-    It is right when each value is JSON: one that is not closed where it seems to be is none.
+    The result is right if each value is JSON. A value that does not end where it seems is not.
     """
     head = _HEAD.match(data)
     if head is None:
@@ -250,7 +250,7 @@ def _by_lines(
 
 
 def _fault(data: bytes, notebook: Located, more: Iterable[Located | Member]) -> UsageError | None:
-    """What is no JSON: part by part, so that no more than one is held at a time."""
+    """The first part that is no JSON, as an error. Only one part is in memory at a time."""
     parts = [member for key, member in notebook.members.items() if key != "cells"]
     for part in (*parts, *more):
         text = data[part.start : part.end]
@@ -269,9 +269,9 @@ def _fault(data: bytes, notebook: Located, more: Iterable[Located | Member]) -> 
 
 
 def _is_plain(text: bytes) -> bool:
-    """A first answer for an object, or a list of objects; its no is no verdict.
+    """Whether an object, or a list of objects, is surely JSON. False proves nothing.
 
-    Five times as fast as Python's reader, and it keeps nothing of what it reads.
+    It is five times as fast as Python's reader, and keeps nothing of the text.
     """
     grammar = _grammars().get(text[:1])
     try:
@@ -304,8 +304,8 @@ def _broken(data: bytes, at: int, what: str) -> UsageError:
     if at >= len(data.rstrip()):
         line = data.rstrip().count(b"\n") + 1
         return UsageError(
-            f"It is not valid JSON: it breaks off in line {line}, its last, "
-            "or a quote or bracket before is not closed."
+            f"It is not valid JSON: it breaks off in its last line, {line}, "
+            "or a quote or bracket is not closed."
         )
     line = data.count(b"\n", 0, at) + 1
     return UsageError(f"It is not valid JSON: {what} (line {line}).")

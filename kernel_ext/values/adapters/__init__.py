@@ -1,1 +1,1 @@
-"""One file a library: how its values are read, compared and followed, without a person's code."""
+"""One adapter for each library. It reads values of the library without running the user's code."""

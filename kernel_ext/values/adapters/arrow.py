@@ -1,4 +1,4 @@
-"""Tables, arrays and data sets of PyArrow: a data set is not read."""
+"""Reads tables and arrays of PyArrow. Of a data set it reads only the schema."""
 
 import sys
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What dask stands for: read by what is stored, never computed."""
+"""Reads stored facts about dask collections. Never computes one."""
 
 from typing import Any
 

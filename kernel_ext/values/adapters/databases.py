@@ -1,4 +1,4 @@
-"""DuckDB and SQLAlchemy: a relation is not executed; of a connection no password is shown."""
+"""Reads DuckDB relations without executing them, and SQLAlchemy connections without passwords."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -9,7 +9,7 @@ from ..introspect import MAX_SCANNED, clip, exactly, find_item, peek, stored, tu
 
 
 def _relation(value: Any, source: Origin, show: ShowValue) -> Reading | None:
-    """A relation's columns, as they were bound. It is not executed: its length is unknown."""
+    """A relation's bound columns. It is not executed, so its length is unknown."""
     if source.name != "DuckDBPyRelation":
         return Reading(source.title) if source.name.startswith("DuckDB") else None
     schema: Any = find_item(stored(value), "_schema")
@@ -24,7 +24,7 @@ def _relation(value: Any, source: Origin, show: ShowValue) -> Reading | None:
 
 
 def _connection(value: Any, source: Origin, show: ShowValue) -> Reading | None:
-    """An engine, connection or URL: what it leads to, without password or options."""
+    """The address of an engine, connection or URL, without password and options."""
     if source.name == "URL":
         return Reading(f"{source.title} {_url(value)}")
     held = list(islice(stored(value), MAX_SCANNED))

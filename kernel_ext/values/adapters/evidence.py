@@ -1,4 +1,4 @@
-"""The pieces of which fingerprints are made: scalars, containers, attributes, arrays in memory."""
+"""The parts of fingerprints: scalars, containers, attributes, arrays in memory."""
 
 import sys
 from collections import deque
@@ -12,27 +12,27 @@ from typing import Any, cast
 from ..introspect import dict_items
 
 MAX_ELEMENTS = 32
-"""Elements of a container, attributes of an instance and blocks of a table that are looked at."""
+"""Elements of a container, attributes of an instance and blocks of a table that are read."""
 MAX_WHOLE_BYTES, SAMPLE_BYTES = 4_096, 1_024
-"""An array of up to so many bytes is hashed whole; of a larger one so many bytes, all over it."""
+"""An array up to `MAX_WHOLE_BYTES` is hashed whole. Of a larger one, a sample is hashed."""
 MAX_ARRAYS = 4
-"""Arrays in one table or instance that are sampled."""
+"""Arrays in one table or instance that are sampled, at most."""
 MAX_SCALAR_CHARS = 10_000
-"""Characters, or bits of a number, up to which a scalar is compared by value."""
+"""Characters, or bits of a number. A larger scalar is not compared by its full value."""
 
 
 def is_scalar(kind: type) -> bool:
-    """Whether values of just this type are compared by value."""
+    """Whether values of exactly this type are compared by value."""
     return type(kind) is type and kind in _SCALARS  # another metaclass may define __hash__
 
 
 def is_builtin(kind: type) -> bool:
-    """Whether it is just a builtin type, of which a fingerprint takes no more than microseconds."""
+    """Whether it is a builtin type, whose fingerprint takes only microseconds."""
     return type(kind) is type and kind in _BUILTINS
 
 
 def _number(value: Any) -> object:
-    # hash(-1) is hash(-2), so of negative numbers the positive is taken, in a tuple
+    # hash(-1) equals hash(-2), so a negative number becomes its positive in a tuple
     return value if not value < 0 else (-value,)
 
 
@@ -48,7 +48,7 @@ def _float(value: float) -> object:
 
 
 def _text(value: Any) -> object:
-    # the hash of an empty text is that of 0, the hash of bytes that of the same str
+    # an empty text has the hash of 0, and bytes have the hash of the same str
     mark = type(value) is bytes, len(value)
     return (
         (mark, value)
@@ -58,7 +58,7 @@ def _text(value: Any) -> object:
 
 
 def token(value: Any) -> object:
-    """An element: a scalar's value, else identity, and of a builtin container its length."""
+    """The evidence of an element: a scalar's value, else its identity, and a container's length."""
     kind: type = type(cast("object", value))
     if type(kind) is not type:
         return id(value)
@@ -102,7 +102,7 @@ def _unordered(base: Any) -> Callable[[Any], object]:
 
 def _deque(value: Any) -> object:
     size, at = _DEQUE.__len__(value), _DEQUE.__getitem__
-    ends = range(max(size - MAX_ELEMENTS // 2, 0), size)  # a negative one would ask for __len__
+    ends = range(max(size - MAX_ELEMENTS // 2, 0), size)  # a negative index would call __len__
     return _unordered(_DEQUE)(value), *(token(at(value, i)) for i in ends)
 
 
@@ -124,20 +124,20 @@ def _function(value: Any) -> object:
 
 
 def attributes(pairs: Iterable[tuple[object, object]]) -> object:
-    """Of what an instance stores, and of the arrays among it."""
+    """The evidence of an instance's attributes, and of the arrays among them."""
     held = list(islice(pairs, MAX_ELEMENTS))
     arrays = islice((each for _, each in held if is_array(each)), MAX_ARRAYS)
     return tuple(map(_pair, held)), *map(array, arrays)
 
 
 def is_array(value: object) -> bool:
-    """Whether it is of just numpy's array."""
+    """Whether it is exactly a numpy array."""
     numpy: Any = sys.modules.get("numpy")
     return numpy is not None and type(value) is numpy.ndarray
 
 
 def array(held: Any) -> object:
-    """Of an exact numpy array. An array of objects holds, and shows, their addresses."""
+    """The evidence of a numpy array. An array of objects is compared by their addresses."""
     where: object = held.__array_interface__["data"][0]
     return where, id(held.dtype), held.shape, held.strides, _sampled(held)
 
@@ -169,7 +169,7 @@ _SCALARS: dict[type, Callable[[Any], object]] = {
     Decimal: str,
     **dict.fromkeys((date, timedelta), lambda value: value),
 }
-"""By value: bound again to an equal one, a name is not seen to have changed."""
+"""Types compared by value: a name that is bound again to an equal value has not changed."""
 
 CONTAINERS: dict[type, Callable[[Any], object]] = {
     list: _sequence(list),

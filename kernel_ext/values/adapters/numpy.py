@@ -1,4 +1,4 @@
-"""Arrays and scalars of numpy: read in place, never copied whole."""
+"""Reads arrays and scalars of numpy in place. Never copies a whole array."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -26,9 +26,9 @@ from ..introspect import clip, exactly, is_a, own_items, stored, tuple_elements
 from .evidence import array, attributes
 
 RANGE_SIZE = 1_000_000
-"""Minimum and maximum of an array are computed up to this many elements."""
+"""Elements of an array. Of a larger one, minimum and maximum are not computed."""
 MAX_FIELDS = 1_000
-"""Fields of a record that are taken for columns."""
+"""Fields of a record that are shown as columns, at most."""
 
 
 def element(array: Any, i: int) -> object:
@@ -37,7 +37,7 @@ def element(array: Any, i: int) -> object:
 
 
 def unboxed(held: Any) -> object:
-    """numpy's numbers as Python's, also in a tuple; all else as it is."""
+    """numpy's numbers as Python's, also in a tuple. Other values stay as they are."""
     if exactly(held, tuple):
         return tuple(map(unboxed, held))
     scalar = is_own(held, "numpy") and is_a(held, sys.modules["numpy"].generic)
@@ -53,7 +53,7 @@ def cut(array: Any, i: int, j: int) -> Iterable[object]:
 
 
 def array_item(kind: str, value: Any, key: object, name: str) -> object:
-    """As `plain_item`, where a subscript takes a view of an array; `kind`: its class."""
+    """Like `plain_item`, if the subscript gives a view of an array. `kind`: its class."""
     parts = tuple_elements(key) if exactly(key, tuple) else (key,)
     is_cut = all(exactly(each, int, slice, NoneType, EllipsisType) for each in parts)
     return plain_item(value, key, name, name == kind and is_cut)
@@ -74,7 +74,7 @@ def _reading(value: Any, source: Origin, show: ShowValue) -> Reading | None:
 
 
 def _dtype(dtype: Any) -> str:
-    # the text of a structured type has its titles in it, which may be any object
+    # the text of a structured type includes its titles, which may be any object
     return str(dtype) if dtype.names is None else f"record of {', '.join(map(clip, dtype.names))}"
 
 

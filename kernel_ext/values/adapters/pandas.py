@@ -1,4 +1,4 @@
-"""Frames, series and indexes of pandas: what they store, below all code of a foreign type."""
+"""Reads the storage of pandas frames, series and indexes, without code of a foreign type."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -29,15 +29,15 @@ from .numpy import cut, element, unboxed
 from .tables import NULL_ROWS, read_column, read_table
 
 MAX_LABELS = 10_000
-"""Labels of an axis compared to find one."""
+"""Labels of an axis that are compared to find one, at most."""
 MAX_TURNED_CELLS = 100_000
-"""Cells of a frame that is turned by its `T`."""
+"""Cells of a frame that may be transposed by its `T`."""
 NULL_OBJECT_ROWS = 10_000
-"""Nulls in a column of Python objects are counted up to this many rows."""
+"""Rows of a column of Python objects. In a longer one, nulls are not counted."""
 
 
 def _is_index(value: object) -> bool:
-    """Whether it is of pandas' own Index or a subclass."""
+    """Whether it is a pandas Index, or of a subclass."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and is_a(value, pandas.Index)
 
@@ -45,7 +45,7 @@ def _is_index(value: object) -> bool:
 def _is_plain(array: Any) -> bool:
     """Whether dtype and elements of an array or index can be read without foreign code.
 
-    It has to be numpy's or pandas' own, down to a time zone and the levels of a MultiIndex.
+    It must be numpy's or pandas' own, including a time zone and the levels of a MultiIndex.
     """
     if not is_own(array, "pandas", "numpy"):
         return False
@@ -57,9 +57,9 @@ def _is_plain(array: Any) -> bool:
 
 
 def _backing(held: Any, i: int = 0) -> object:
-    """What an Index, a Series or column `i` of a DataFrame stores, as it is.
+    """The stored array of an Index, a Series or column `i` of a DataFrame.
 
-    pandas' public ways there make a view or a Series of it, which runs a foreign array's code.
+    pandas' public functions would make a view or a Series, which runs a foreign array's code.
     """
     if _is_index(held):
         return held._data
@@ -87,7 +87,7 @@ def _reading(value: Any, source: Origin, show: ShowValue) -> Reading | None:
 
 
 def _as_own(value: object, name: str) -> object:
-    """Of a subclass: pandas' own type over the same memory."""
+    """A subclass's value as pandas' own type, over the same memory."""
     blocks: Any = peek(value, "_mgr")
     if not is_own(blocks, "pandas"):
         return None
@@ -111,7 +111,7 @@ def _nulls(array: Any) -> Callable[[], int] | None:
     if not (is_own(values, "numpy") and values.dtype.kind == "O"):
         return (lambda: int(array.isna().sum())) if len(array) <= NULL_ROWS else None
 
-    def null(held: object) -> bool:  # isna would ask each object for its class
+    def null(held: object) -> bool:  # isna would read each object's __class__
         missing = held is None or held is pandas.NA or held is pandas.NaT
         return missing or (type(held) is float and held != held)
 
@@ -154,7 +154,7 @@ def _column(label: object, array: Any) -> Column:
 def _fingerprint(value: Any, base: type) -> object:
     manager: Any = _got(value, "_mgr")
     if not is_own(manager, "pandas"):
-        # an index changes its name alone; what else it stores is a cache
+        # only the name of an index can change; the rest of its storage is a cache
         return id(_got(value, "_name")) if _is_index(value) else attributes(stored(value))
     axes, blocks = manager.axes, manager.blocks
     held = [block.values for block in blocks[:MAX_ELEMENTS]]
@@ -164,12 +164,12 @@ def _fingerprint(value: Any, base: type) -> object:
 
 
 def _got(held: object, name: str) -> object:
-    """An attribute, as the library's own class has it; of any other, as it is stored."""
+    """An attribute: by `getattr` for pandas' own classes, else as it is stored."""
     return getattr(held, name, None) if is_own(held, "pandas") else peek(held, name)
 
 
 def _sampled(held: Any) -> object:
-    """The memory below one column or block of pandas: numpy's, or what holds it."""
+    """The evidence of one column or block: numpy's memory, or the objects that hold it."""
     if is_array(held):
         return array(held)
     parts = [_got(held, name) for name in ("_ndarray", "_data", "_mask", "_pa_array")]

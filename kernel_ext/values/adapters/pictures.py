@@ -1,4 +1,4 @@
-"""Figures and axes of matplotlib, images of Pillow: nothing is drawn, no pixel is loaded."""
+"""Reads figures of matplotlib and images of Pillow. Draws nothing and loads no pixel."""
 
 from collections import Counter
 from itertools import islice

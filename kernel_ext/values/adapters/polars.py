@@ -1,4 +1,4 @@
-"""Frames and series of polars: read column by column; a LazyFrame is not computed."""
+"""Reads frames and series of polars column by column. Does not compute a LazyFrame."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -20,7 +20,7 @@ from .evidence import attributes, token
 from .tables import read_column, read_table
 
 SAMPLED_FRAME_CELLS = 8
-"""Rows, and columns, of a frame that a fingerprint looks at."""
+"""Rows of a frame that a fingerprint reads. It reads twice as many columns."""
 
 
 def _reading(value: Any, source: Origin, show: ShowValue) -> Reading | None:
@@ -48,7 +48,7 @@ def _column(series: Any) -> Column:
 
 
 def _plain_column(series: Any) -> Column:
-    """Without a column of Python objects, which is not shown in a table."""
+    """A column of a table. One of Python objects has no values, since they are not shown."""
     column = _column(series)
     hidden = column.at and series.dtype.is_object()
     return Column(series.name, type_words(series.dtype)) if hidden else column

@@ -1,4 +1,4 @@
-"""Estimators of scikit-learn: by their stored parameters; none is asked for them."""
+"""Reads the stored parameters of scikit-learn estimators, without calling their methods."""
 
 from itertools import islice
 from types import FunctionType
@@ -9,7 +9,7 @@ from ..redact import redacted
 
 
 def _reading(value: object, source: Origin, show: ShowValue) -> Reading | None:
-    """An estimator: whether it is fitted, and the parameters that are not at their default."""
+    """Whether an estimator is fitted, and its parameters that differ from the default."""
     if not any(base.__name__ == "BaseEstimator" for base in mro(type(value)) if at_home(base)):
         return None
     items = [(n, each) for n, each in islice(own_items(value), MAX_SCANNED) if type(n) is str]

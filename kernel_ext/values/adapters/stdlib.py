@@ -1,4 +1,4 @@
-"""Paths and the environment, of Python's own library: of the environment the names alone."""
+"""Reads paths and `os.environ` of the standard library. Of the latter it shows only names."""
 
 from itertools import islice
 from typing import Any

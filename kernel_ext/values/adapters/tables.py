@@ -1,4 +1,4 @@
-"""How a table and a column read. Knows no library."""
+"""Words for a table and for a column. Knows no library."""
 
 from collections.abc import Iterator
 
@@ -6,13 +6,13 @@ from ..adapter import Column, Reading, ReadingEntry, ShowValue, Table, first_tex
 from ..introspect import clip
 
 SHOWN_COLUMNS, SHOWN_ROWS = 24, 5
-"""Columns and rows of a table that are shown."""
+"""Columns and rows of a table that are shown, at most."""
 NULL_ROWS = 200_000
-"""Nulls are counted up to this many rows."""
+"""Rows of a column. In a longer one, nulls are not counted."""
 
 
 def read_table(table: Table, show: ShowValue) -> Reading:
-    """Its columns, with nulls and samples, and its first rows."""
+    """A table's columns, with nulls and samples, and its first rows."""
     rows, width, column = table.height, table.width, table.column
 
     def cells(column: Column, *rows: int) -> str:
@@ -34,7 +34,7 @@ def read_table(table: Table, show: ShowValue) -> Reading:
 
 
 def read_column(table: Table, show: ShowValue) -> Reading:
-    """The only column of a table: nulls and first values."""
+    """A table of one column: its nulls and first values."""
     column, rows = table.column(0), table.height
     name = "" if column.label is None else f" {show(column.label)}"
     head = f"{table.title}{name} of {rows:,} {column.dtype}: "

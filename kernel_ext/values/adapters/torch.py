@@ -1,4 +1,4 @@
-"""Tensors and modules of torch: nothing is copied from a device."""
+"""Reads tensors and modules of torch. Copies nothing from a device."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -40,7 +40,7 @@ def _fingerprint(value: Any, base: type) -> object:
 
 
 def _versions(own: list[tuple[object, object]], room: int) -> Iterator[object]:
-    """The versions of a module's parameters, its submodules' too; `room` of each at most."""
+    """The versions of a module's parameters and of its submodules'. `room`: most parameters."""
     for _, tensor in islice(dict_items(find_item(own, "_parameters")), room):
         yield getattr(tensor, "_version", 0) if is_own(tensor, "torch") else id(tensor)
     for _, module in islice(dict_items(find_item(own, "_modules")), room // 2):

@@ -1,4 +1,4 @@
-"""Labelled arrays of xarray: values only where they are numpy's, in memory."""
+"""Reads labelled arrays of xarray. Shows values only if they are numpy's, in memory."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -29,7 +29,7 @@ from .evidence import MAX_ARRAYS, MAX_ELEMENTS, array, attributes, is_array
 
 
 def _reading(value: object, source: Origin, show: ShowValue) -> Reading | None:
-    """Dimensions, variables and dtypes; values only where they are numpy's, in memory."""
+    """Dimensions, variables and dtypes. Values only if they are numpy's, in memory."""
     held = list(islice(stored(value), MAX_SCANNED))
     title = source.title
     if source.name == "DataArray":
