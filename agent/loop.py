@@ -1,6 +1,6 @@
-"""One turn, from what the person said to the answer. This is the loop; there is no second one.
+"""One turn, from the prompt to the answer. This is the loop, and there is no second one.
 
-Knows no transport, no shell and no screen: it reads from the session's seams and yields events.
+Knows no transport, no shell and no screen. It calls the session's seams and yields events.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ from .text.tokens import Corrected, estimate
 
 @dataclass(slots=True)
 class _Tally:
-    """What a turn has come to so far."""
+    """The sums of a turn so far."""
 
     started: float = field(default_factory=time.monotonic)
     samples: int = 0
@@ -54,10 +54,10 @@ class _Tally:
 
 
 async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
-    """Run one turn; the last event is always `TurnEnded`.
+    """Run one turn. The last event is always `TurnEnded`.
 
-    Raises, after it, the AgentError that ended the turn early, and CancelledError when the task
-    was cancelled. However it ends, every call in the history has an output.
+    After it, raises the AgentError that ended the turn early, or CancelledError when the task was
+    cancelled. However the turn ends, every call in the history has an output.
     """
     tally = _Tally()
     error: AgentError | asyncio.CancelledError | None = None
@@ -95,7 +95,7 @@ async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
 
 
 async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
-    """Sample and answer calls until a response makes none."""
+    """Sample and answer calls until a response has none."""
     fields = session.fields()
     while tally.samples < session.settings.max_samples:
         calls = Calls(session)
@@ -125,7 +125,7 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
 async def _sample(
     session: Session, fields: bytes, calls: Calls, tally: _Tally
 ) -> AsyncGenerator[Event]:
-    """One sample, tried again while that may help and nothing was asked for yet."""
+    """One sample. It is tried again while that may help and the model has made no call yet."""
     tally.samples += 1
     attempts, attempt, compacted = session.settings.max_attempts, 0, False
     while True:
@@ -144,7 +144,7 @@ async def _sample(
                 async for event in events:
                     yield _tallied(event, tally)
         except ModelError as error:
-            if calls.calls and error.retryable:  # what was asked for is answered; then we go on
+            if calls.calls and error.retryable:  # answer these calls, and then go on
                 return
             wait = retry.wait_before(error, attempt, attempts, random.random())
             if wait is None:
@@ -162,12 +162,12 @@ async def _attempt(
     async with aclosing(session.seams.sample(request)) as parts:
         async for part in parts:
             match part:
-                case Reasoning():  # kept with what follows it: alone, a server refuses it
+                case Reasoning():  # kept with the item after it, because a server refuses it alone
                     pending.append(part)
                 case Item():
                     done = (*pending, part)
                     pending.clear()
-                    for item in done:  # all of them before a host may leave
+                    for item in done:  # commit all before a host may leave
                         session.journal.commit(item)
                     for item in done:
                         yield ItemDone(item=item)
@@ -188,7 +188,7 @@ async def _taken(item: Item, calls: Calls, tally: _Tally) -> list[Event]:
 
 
 def _tallied(event: Event, tally: _Tally) -> Event:
-    """What notes took is a part of what the turn took."""
+    """Adds the tokens of notes to those of the turn."""
     if isinstance(event, Compacted):
         tally.usage += event.usage
     return event

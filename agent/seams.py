@@ -16,22 +16,22 @@ from .responses.stream import SamplePart
 from .tools.tool import Show, show_nothing
 
 Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
-"""Send a request, yield what comes. The real one is `Client.sample`."""
+"""Send a request, and yield the parts of the response. The real one is `Client.sample`."""
 
 Compact = Callable[[Request], Awaitable[Sealed]]
 """Have the provider compact the input of a request. Raises a ModelError."""
 
 Approve = Callable[[Action, Verdict], Awaitable[Verdict]]
-"""Ask a person; the verdict that comes back is `allow` or `deny`."""
+"""Ask a person. The verdict that comes back is `allow` or `deny`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seams:
     """The ways of one session to the world. None: the host has no such thing.
 
-    `aside` asks the same model beside the conversation; without it, `sample` does. `compact` asks
-    the provider for its own compaction. `environment` and `variables` look at them as they are now.
-    `show` shows at once what code puts out while it runs.
+    `aside` asks the same model beside the conversation. Without it, `sample` does. `compact` asks
+    the provider for its own compaction. `environment` and `variables` return their present state.
+    `show` shows events of running code at once.
     """
 
     sample: Sample

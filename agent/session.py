@@ -1,4 +1,4 @@
-"""What lasts between turns, put together, and how a turn begins.
+"""The session, which lasts between turns, and how a turn begins.
 
 Knows neither how a turn runs nor who hosts it.
 """
@@ -65,7 +65,7 @@ class Session:
 
     @property
     def conversation(self) -> Conversation:
-        """The state between turns; only the journal changes what the record has of it."""
+        """The state between turns. Only the journal changes the parts that the record has."""
         return self.journal.conversation
 
     def fields(self) -> bytes:
@@ -73,7 +73,7 @@ class Session:
         return make_fields(self.target, self.settings, self.tools, self.id)
 
     def begin(self, said: Prompt) -> list[str]:
-        """Open a turn: first the changes around it, then the prompt. Returns texts of notices."""
+        """Begin a turn: append the changed context, then the prompt. Returns texts of notices."""
         conversation, journal = self.conversation, self.journal
         journal.close_open_calls()  # of a kernel that died in a turn
         journal.unseal(self.target.provider)
@@ -106,25 +106,25 @@ class Session:
         return [f"{path} is longer than docs_bytes allows: its end is left out." for path in cut]
 
     def refresh(self) -> None:
-        """Tell what changed in the environment while the turn runs."""
+        """Append the changes of the environment while the turn runs."""
         if self.seams.environment is not None:
-            # What a turn imports is its own doing: the next one is told.
+            # The turn itself knows what it imports. The next one gets the new versions.
             known, later = self.conversation.told, frozenset({"imported"})
             self._tell(*environment_difference(known, self.seams.environment(), later))
 
     def _earlier(self, cell: str | None) -> int | None:
-        """The turn before this one that the same cell made."""
+        """The earlier turn of the same cell, if there is one."""
         heads = self.conversation.heads[:-1]
         return next((it.turn for it in reversed(heads) if cell and it.cell == cell), None)
 
     def _tell(self, items: list[ContextItem], known: KnownContext) -> None:
-        """Append context, and only then record that the model knows it."""
+        """Append context items, and only then record that the model knows them."""
         for told in items:
             self.journal.commit(told.item, told.kind, told.run)
         self.journal.know(known)
 
     def _kept(self, runs: Sequence[UserCellRun], kernel: str) -> Cells:
-        """Your cell runs in the record, but for those that you hide."""
+        """Record your cell runs, without those that you hide."""
         marked = self.conversation.marks.hidden
         hides = [run.hidden or run_key(run.source, run.cell) in marked for run in runs]
         hidden = [run for run, hide in zip(runs, hides, strict=True) if hide]
@@ -135,11 +135,11 @@ class Session:
 
 
 def new_session_id() -> str:
-    """Unique, and in order of time: seconds and 40 random bits, in hexadecimal."""
+    """A unique id in order of time: seconds and 40 random bits, in hexadecimal."""
     return f"{int(time.time()):x}-{secrets.token_hex(5)}"
 
 
 def record_path(folder: Path, session_id: str) -> Path:
-    """Where a session's record lies under `folder`."""
+    """The path of a session's record under `folder`."""
     day = time.strftime("%Y-%m", time.localtime(int(session_id.partition("-")[0], 16)))
     return folder / "sessions" / day / f"{session_id}.jsonl"

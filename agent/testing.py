@@ -1,6 +1,6 @@
-"""Stand-ins for the three seams, for tests of what is built on a session. They touch no world.
+"""Fakes of three seams, for tests of code that builds on a session. They do no I/O.
 
-The scripted model (`scripted/`) stands in for a whole server instead.
+The scripted model (`scripted/`) replaces a whole server instead.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
@@ -16,7 +16,7 @@ from .tools.tool import ToolCall
 
 
 def play(responses: Iterable[Iterable[SamplePart | ModelError]]) -> Sample:
-    """A `sample` that plays one response a request; an error in it is raised at its place."""
+    """A `sample` that plays one response a request. It raises an error at its position in it."""
     rest: Iterator[Iterable[SamplePart | ModelError]] = iter(responses)
 
     async def sample(_request: Request) -> AsyncGenerator[SamplePart]:
@@ -29,7 +29,7 @@ def play(responses: Iterable[Iterable[SamplePart | ModelError]]) -> Sample:
 
 
 def answer(verdict: Verdict) -> Approve:
-    """An `approve` that always says the same."""
+    """An `approve` that always gives the same verdict."""
 
     async def approve(_action: Action, _verdict: Verdict) -> Verdict:
         return verdict
@@ -38,7 +38,7 @@ def answer(verdict: Verdict) -> Approve:
 
 
 def repeat_code() -> RunCode:
-    """A `run_code` that runs nothing: its output is the code itself."""
+    """A `run_code` that runs nothing. Its output is the code itself."""
 
     async def run_code(_call: ToolCall, step: RunCell) -> CellRun:
         shown = StreamOutput(name="stdout", text=step.code)

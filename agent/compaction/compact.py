@@ -1,6 +1,6 @@
-"""Making room in the window in time: before a sample, after a refusal, or when a person asks.
+"""Compacts the window: before a sample, after a refusal, or when you ask.
 
-Knows no transport. What goes and what stays is decided in `compaction`.
+Knows no transport. `shorten` decides which entries go and which stay.
 """
 
 import time
@@ -24,16 +24,16 @@ from .provider import ask_provider, prune
 from .shorten import CompactedWindow, shorten
 
 RETRY_SHARE = 0.05
-"""Part of the window that must come before another compaction is tried that was in vain."""
+"""Part of the window that must be added before we try again after a useless compaction."""
 
 WORTHWHILE_SHARE = 0.9
-"""A window that would not become shorter than this part of itself is left as it is."""
+"""A compaction that leaves more than this part of the history is not done."""
 
 
 async def make_room(session: Session, fields: bytes) -> AsyncGenerator[Event]:
-    """Before a sample: make the window shorter if it is too full; prepare that if it soon will be.
+    """Before a sample, compact the window if it is too full, or prepare that if it soon will be.
 
-    Raises ContextLengthError when what cannot be left out is more than the window.
+    Raises ContextLengthError when the parts that cannot be left out exceed the window.
     """
     room = window_budget(session, fields)
     if room is None:
@@ -42,7 +42,7 @@ async def make_room(session: Session, fields: bytes) -> AsyncGenerator[Event]:
         raise ContextLengthError(
             f"Instructions and tools alone take about {room.fixed:,} tokens;"
             f" the window of {session.target.model} has {room.window:,}.",
-            "Choose a model with a larger window, or say how large: `%agent config window N`.",
+            "Choose a model with a larger window, or set its size: `%agent config window N`.",
         )
     prune(session, room)
     conversation = session.conversation
@@ -59,9 +59,9 @@ async def make_room(session: Session, fields: bytes) -> AsyncGenerator[Event]:
 async def overflowed(
     session: Session, fields: bytes, error: ContextLengthError
 ) -> AsyncGenerator[Event]:
-    """After the server refused a request as too long. Raises that error if nothing can be done.
+    """Compact after the server refused a request as too long. Raises that error if it cannot.
 
-    Where nobody knows the model's window, it is smaller than what was refused: that is kept.
+    The size of the refused request is kept as most tokens of the model's window.
     """
     conversation = session.conversation
     before, window, size = (
@@ -80,13 +80,13 @@ async def overflowed(
 
 
 async def compact_now(session: Session, fields: bytes) -> AsyncGenerator[Event]:
-    """Make the window shorter because the person asks for it."""
+    """Compact the window because you ask for it."""
     async for event in _compact(session, fields, budget_or_size(session, fields), "asked"):
         yield event
 
 
 def preview(session: Session, fields: bytes, why: Why = "full") -> CompactedWindow:
-    """What a compaction now would come to, with the notes that are there. Changes nothing."""
+    """The window after a compaction now, with the notes that are ready. Changes nothing."""
     conversation = session.conversation
     goal = target(session, budget_or_size(session, fields), why)
     return shorten(
@@ -98,14 +98,14 @@ def preview(session: Session, fields: bytes, why: Why = "full") -> CompactedWind
 
 
 def _unkept(_text: str, _turn: int) -> str:
-    """Stands for the handle of a text that would be kept."""
+    """A placeholder for the handle of a text that a compaction would keep."""
     return "out-…"
 
 
 async def _compact(
     session: Session, fields: bytes, room: WindowBudget, why: Why
 ) -> AsyncGenerator[Event]:
-    """Make the window shorter, once."""
+    """Compact the window, once."""
     conversation, started = session.conversation, time.monotonic()
     before = conversation.size(room.fixed)
     yield Compacting(tokens=before, window=room.window, overflow=why == "overflow")
@@ -144,7 +144,7 @@ async def _compact(
     if conversation.history.tokens >= room.holds(1.0):
         raise ContextLengthError(
             _why_not(room, conversation),
-            "Say it in fewer words, unpin cells, or begin anew: `%agent new`.",
+            "Say it in fewer words, unpin cells, or start a new session: `%agent new`.",
         )
 
 
@@ -155,7 +155,7 @@ def _what(sealed: Sealed | None, done: CompactedWindow, shorter: bool) -> str:
 
 
 def _replace_window(session: Session, done: CompactedWindow, why: Why) -> None:
-    """Have the shorter window, and know the names as its digest tells them."""
+    """Replace the window, and note that the model knows the variables in its digest."""
     conversation = session.conversation
     session.journal.rewrite(done.entries, why, done.digest)
     if variables := session.seams.variables:
@@ -163,7 +163,7 @@ def _replace_window(session: Session, done: CompactedWindow, why: Why) -> None:
 
 
 async def _notes_for(session: Session, fields: bytes, room: WindowBudget, goal: int) -> Noted:
-    """The notes that were prepared; else they are made now, if only the digest will tell of it."""
+    """The prepared notes, or else new ones. Without folded units there are none."""
     if noted := await prepared_notes(session):
         return noted
     if not shorten(
@@ -184,5 +184,5 @@ def _whose(noted: Noted, done: CompactedWindow) -> Literal["model", "earlier", "
 def _why_not(room: WindowBudget, conversation: Conversation) -> str:
     return (
         f"The conversation takes {conversation.size(room.fixed):,} of {room.window:,} tokens and"
-        " cannot be made shorter: what was said last, the last step and pinned cells stay whole."
+        " cannot be made shorter: the last prompt, the last step and pinned cells stay whole."
     )

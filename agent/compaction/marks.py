@@ -1,6 +1,6 @@
-"""What the person does to the window: pin, hide and bring back cells, edit the digest, go back.
+"""The person's changes of the window: pin, hide and bring back cells, edit the digest, go back.
 
-All of it is in the record. Knows no shell; shows nothing.
+The record has all of them. Knows no shell, and shows nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,20 +24,20 @@ from .shorten import rebuild
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a text names: runs, or turns of the agent's. `keys`: what marks of them go by."""
+    """The runs, or turns of the agent, that a text names. `keys`: the keys for their marks."""
 
     runs: tuple[RunSummary, ...] = ()
     turns: tuple[TurnHead, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Once each."""
+        """Each key once."""
         turns = [f"turn:{head.turn}" for head in self.turns]
         return tuple(dict.fromkeys([*(head.key for head in self.runs), *turns]))
 
     @property
     def label(self) -> str:
-        """In words."""
+        """The runs and turns in words."""
         runs = [f"{head.handle} ({head.label})" for head in self.runs]
         return ", ".join([*runs, *(f"turn {head.turn}" for head in self.turns)])
 
@@ -45,7 +45,7 @@ class Named:
 def named(session: Session, words: str) -> Named:
     """The cells that `words` name: `12` or `In [12]`, `out-7`, `turn 3`, a notebook cell's id.
 
-    A count names what had it last: a run of the person's, or a turn. Raises UsageError.
+    A count names the latest run of the person or turn that had it. Raises UsageError.
     """
     reference = parse_reference(words)
     runs = session.outputs.runs.named(reference)
@@ -70,13 +70,13 @@ def pin(session: Session, cells: Named, pinned: bool = True) -> None:
 
 
 def hide(session: Session, cells: Named, fields: bytes) -> None:
-    """Take cells out of the window, the digest and all that can be recalled."""
+    """Take cells out of the window and the digest, and hide them from `recall`."""
     _mark(session, cells, "hide")
     conceal(session, fields)
 
 
 def conceal(session: Session, fields: bytes) -> None:
-    """Take what the person hides out of the window, where any of it is there."""
+    """Take hidden cells out of the window, if any are in it."""
     conversation = session.conversation
     if not conversation.marks.hidden:
         return
@@ -93,7 +93,7 @@ def conceal(session: Session, fields: bytes) -> None:
 
 
 def show(session: Session, cells: Named) -> None:
-    """Tell the model runs whole, again; they are hidden no longer."""
+    """Show runs to the model again, whole. They are no longer hidden."""
     _mark(session, cells, "show")
     turns = {head.turn for head in cells.turns}
     runs = session.outputs.runs
@@ -106,7 +106,7 @@ def show(session: Session, cells: Named) -> None:
 
 
 def edit(session: Session, text: str) -> Digest:
-    """Have the text in place of the digest's. Raises UsageError when there is no digest."""
+    """Replace the text of the digest. Raises UsageError when there is no digest."""
     conversation = session.conversation
     if conversation.digest is None:
         raise UsageError("There is no digest yet.", "`%agent compact` makes one.")
@@ -122,14 +122,14 @@ def edit(session: Session, text: str) -> Digest:
 
 
 def go_back(session: Session, cells: Named) -> TurnHead:
-    """Write that the conversation is as it was before a turn; it is to be read anew, and concealed.
+    """Record that the conversation is again as before a turn. Returns that turn.
 
-    Raises UsageError when no turn is named.
+    The caller reads the record anew and calls `conceal`. Raises UsageError when no turn is named.
     """
     if not cells.turns:
         raise UsageError(
             f"{cells.label} is no turn of the agent's.",
-            "Name the cell that said something to it, or `turn 3`.",
+            "Name a cell with %%agent, or `turn 3`.",
         )
     turn = cells.turns[-1]
     session.journal.close_open_calls()
@@ -138,7 +138,7 @@ def go_back(session: Session, cells: Named) -> TurnHead:
 
 
 def forget_names(session: Session, names: Iterable[str]) -> None:
-    """What the model knows of these no longer holds: the next turn tells what became of them."""
+    """Note that the model's knowledge of these is out of date. The next turn tells it anew."""
     told = session.conversation.told
     unknown = {name: Variable(name, "", "undone:") for name in names}
     session.journal.know(replace(told, names={**told.names, **unknown}))
@@ -151,7 +151,7 @@ def _mark(session: Session, cells: Named, mark: str) -> None:
 
 
 def _is_of(entry: Entry, turns: set[int], handles: set[str]) -> bool:
-    """It tells of what is hidden. What was told of the place in that turn is not a part of it."""
+    """True if the entry shows a hidden run or turn. The environment of that turn does not count."""
     if entry.kind != "cells":
         return entry.turn in turns and entry.kind in ("said", "model", "output")
     if entry.run is None and isinstance(entry.item, Message):  # a line each of several runs
@@ -160,7 +160,7 @@ def _is_of(entry: Entry, turns: set[int], handles: set[str]) -> bool:
 
 
 def _without(digest: Digest, turns: set[int], handles: set[str]) -> Digest:
-    """Without what rests on them."""
+    """The digest without notes and turns that rest on these."""
 
     def kept(sources: Sequence[str]) -> bool:
         return not handles.intersection(sources)

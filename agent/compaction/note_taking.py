@@ -1,6 +1,6 @@
-"""Notes made in good time: in the background while there is room, or when they are needed.
+"""Takes notes in the background while there is room, or at once when they are needed.
 
-Asks through the session's seams; knows no transport, and not what becomes of notes.
+Asks through the session's seams. Knows no transport, and no digest.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from .budget import NOTES_SHARE, WindowBudget, full_share, window_budget
 from .units import tokens_of, units_of
 
 NOTES_SECONDS = 90.0
-"""Seconds that notes may take; after that the digest does without."""
+"""Seconds that notes may take. After that the digest has none."""
 
 
 def look_ahead(session: Session, fields: bytes) -> None:
-    """Begin to make notes for the next compaction, when it is near and they are not being made."""
+    """Begin notes for the next compaction, if it is near and they are not begun yet."""
     conversation, room = session.conversation, window_budget(session, fields)
     near = room and conversation.history.tokens >= room.holds(full_share(session) * NOTES_SHARE)
     ours = session.settings.compaction == "cells" and session.seams.aside is not None
@@ -40,7 +40,7 @@ def look_ahead(session: Session, fields: bytes) -> None:
 
 
 async def prepared_notes(session: Session) -> Noted | None:
-    """The notes that were begun for this window, once they are made; None when there are none."""
+    """The notes that were begun for this window, once they are made. None without any."""
     conversation = session.conversation
     begun = conversation.preparing
     if begun is None or begun.rewrites != conversation.history.rewrites:
@@ -82,7 +82,7 @@ async def _ask(sample: Sample, request: Request) -> tuple[Notes | None, Usage]:
 
 
 def _answered(conversation: Conversation, room: WindowBudget) -> list[Entry]:
-    """The window up to what the model last answered, or less: what a server has in its cache."""
+    """The window up to the model's last answer, or less. A server has that in its cache."""
     units = units_of(conversation.history.entries)
     while units and units[-1][0].kind != "model":
         units.pop()
@@ -97,7 +97,7 @@ def _answered(conversation: Conversation, room: WindowBudget) -> list[Entry]:
 
 
 def ready_notes(conversation: Conversation) -> Notes | None:
-    """Notes that are ready, of this window."""
+    """The notes of this window, if they are ready."""
     ready = conversation.preparing
     if ready is None or not ready.task.done() or ready.rewrites != conversation.history.rewrites:
         return None
@@ -105,6 +105,6 @@ def ready_notes(conversation: Conversation) -> Notes | None:
 
 
 def asking() -> Message:
-    """The item that asks for notes, after the conversation as it stands: `prompts/notes.md`."""
+    """The item that asks for notes, to be put after the conversation: `prompts/notes.md`."""
     text = (files("inkernel.agent.context") / "prompts" / "notes.md").read_text(encoding="utf-8")
     return message("user", text_part(text.replace("{words}", str(MAX_NOTE_WORDS))))

@@ -1,4 +1,4 @@
-"""The provider's own compaction in our window: asked for, or met within a response.
+"""The provider's own compaction in our window: at our request, or within a response.
 
 Our own compaction of the same entries is kept beside it, for another provider and for the record.
 """
@@ -15,20 +15,20 @@ from .shorten import shorten
 
 
 async def ask_provider(session: Session, fields: bytes) -> tuple[Sealed | None, str]:
-    """The provider's compaction, where you want it and can have it; else why it failed."""
+    """The provider's compaction, if it is wanted and possible, and the reason for a failure."""
     compact, wanted = session.seams.compact, session.settings.compaction == "provider"
     if not wanted or compact is None or not session.target.traits.compact:
         return None, ""
     try:
         sealed = await compact(Request.of(fields, session.conversation.history.wire))
     except ModelError as error:
-        return None, f"The provider's compaction failed, so ours took its place: {error.message}"
+        return None, f"The provider's compaction failed, so we used our own: {error.message}"
     session.journal.write(NotesLine(usage=sealed.usage.model_dump()))
     return sealed, ""
 
 
 def prune(session: Session, room: WindowBudget) -> None:
-    """After the server compacted within a response: drop the entries that its item stands for."""
+    """Drop the entries that the server compacted within a response. Its item replaces them."""
     history = session.conversation.history
     at = latest_seal(history.entries, history.seal.count if history.seal else 0)
     if at is None:

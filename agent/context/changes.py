@@ -1,7 +1,7 @@
-"""What the model has not been told yet of where we are: facts, instructions, cells, names.
+"""The changes of the context that the model does not know: facts, instructions, cells, variables.
 
-Pure: a snapshot, what was told, and their difference as items to append. Nothing that was told is
-told again. Knows neither the shell that takes the snapshot nor the conversation it goes into.
+Pure: the difference of a snapshot and the known context becomes items to append. The model gets
+nothing twice. Knows neither the shell that takes the snapshot nor the conversation.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ ContextKind = Literal["instructions", "place", "cells", "names"]
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where we are. `packages`: versions of those already imported. `date`: YYYY-MM-DD."""
+    """The environment. `packages`: versions of imported ones. `date`: YYYY-MM-DD."""
 
     cwd: str
     date: str
@@ -36,11 +36,11 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a host sees when a turn begins. `kernel`: which process.
+    """The host's observation when a turn begins. `kernel`: identifies the process.
 
-    `names`: all that are live, in the order they came. `cells`: the person's runs since the last
-    that was told; `last`: the number of the last there was. `stale`: earlier runs, each with the
-    names it read that were bound or changed after it.
+    `names`: all live variables, in the order they came. `cells`: the person's runs that the model
+    does not know. `last`: the number of the last run. `stale`: earlier runs, each with the names it
+    read that were bound or changed later.
     """
 
     environment: Environment
@@ -53,14 +53,14 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Most tokens of what is told of cells, and of names, at once."""
+    """Most tokens of items about cells, and about variables, in one turn."""
 
     cells: int = 6_000
     names: int = 2_000
 
 
 class ContextItem(NamedTuple):
-    """An item to append, what it is about, and the handle of the run it tells."""
+    """An item to append, its kind, and the handle of the run that it shows."""
 
     kind: ContextKind
     item: Message
@@ -68,7 +68,7 @@ class ContextItem(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """The person's runs to tell of: those that are kept, and what is hidden."""
+    """The person's new runs: those that are kept, and a count of those that are hidden."""
 
     kept: Sequence[KeptRun] = ()
     hidden: HiddenRuns = HiddenRuns()
@@ -84,10 +84,10 @@ def difference(
     mentioned: frozenset[str] = frozenset(),
     cells: Cells = NO_CELLS,
 ) -> tuple[list[ContextItem], KnownContext]:
-    """What is new since `told`, in fixed order, and what is known after it.
+    """The items that are new since `told`, in fixed order, and the context known after them.
 
-    `mentioned`: names that the person speaks of; they are told before others when not all fit.
-    `cells`: those of `now`, as they were kept.
+    `mentioned`: names in the prompt. They come first when not all variables fit. `cells`: the runs
+    of `now`, as they were kept.
     """
     items, after = environment_difference(told, now.environment)
     stale = tuple((run, names) for run, names in now.stale if run not in told.stale)
@@ -104,7 +104,7 @@ def difference(
 def environment_difference(
     told: KnownContext, environment: Environment, later: frozenset[str] = frozenset()
 ) -> tuple[list[ContextItem], KnownContext]:
-    """What is new of the place alone. Facts in `later` are left for another time."""
+    """The same for the environment alone. Facts in `later` wait for another time."""
     items: list[ContextItem] = []
     docs, facts = tuple(map(_digest, environment.docs)), _facts(environment)
     facts |= {name: told.facts[name] for name in later if name in told.facts}
@@ -136,7 +136,7 @@ def _digest(doc: Doc) -> str:
 
 
 def environment_item(facts: Mapping[str, str]) -> Message:
-    """All facts of a place at once."""
+    """All facts of an environment in one item."""
     return message("user", text_part(_environment_text({}, facts)))
 
 

@@ -41,9 +41,9 @@ Numbered = tuple[int, Entry]
 
 @dataclass(frozen=True, slots=True)
 class OpaqueStart:
-    """Of a new window, the first `count` entries can only be read by the provider `by`.
+    """The start of a new window, whose first `count` entries only the provider `by` can read.
 
-    `local`: the entries that those stand for, kept beside them.
+    `local`: our own entries in place of those, kept beside them.
     """
 
     by: str

@@ -21,14 +21,14 @@ INTERRUPTED = "Not finished: the turn ended here. What ran before may have had i
 class Journal:
     """The one writer of a conversation. Each method raises RecordError when the disk refuses.
 
-    The conversation has the change even then; a record that lacks it is only shorter.
+    The conversation has the change even then. The record that lacks it is only shorter.
     """
 
     record: Record
     conversation: Conversation
 
     def write(self, line: RecordLine) -> None:
-        """Have a line in the record, and what it means in the conversation."""
+        """Write a line to the record, and its change to the conversation."""
         self.conversation.follow(line)
         self.record.append(line)
 
@@ -63,7 +63,7 @@ class Journal:
     ) -> None:
         """Replace the whole window. The provider's cache breaks once.
 
-        `digest` is that of the new window, or of the entries that its opaque start stands for.
+        `digest` is that of the new window, or of the entries that its opaque start replaces.
         """
         conversation, history = self.conversation, self.conversation.history
         before = history.tokens
@@ -85,13 +85,13 @@ class Journal:
         )
 
     def unseal(self, provider: str) -> None:
-        """Replace a start that only another provider can read by the entries it stands for."""
+        """Replace a start that only another provider can read by the entries behind it."""
         history = self.conversation.history
         if history.seal and history.seal.by != provider:
             self.rewrite(history.local, "provider", self.conversation.digest)
 
     def _append(self, entries: Sequence[Entry]) -> None:
-        """All go into the window before any is written: a full disk leaves no call open."""
+        """Append all to the window before writing any, so that a full disk leaves no call open."""
         history = self.conversation.history
         for numbered in [(history.append(entry), entry) for entry in entries]:
             self._write(*numbered)
@@ -111,7 +111,7 @@ class Journal:
 
 
 def _spans(numbers: Sequence[int]) -> Iterator[list[int]]:
-    """First and last of each row of numbers that follow each other."""
+    """First and last of each range of consecutive numbers."""
     for _, row in groupby(enumerate(numbers), lambda it: it[1] - it[0]):
         members = [n for _, n in row]
         yield [members[0], members[-1]]

@@ -1,4 +1,4 @@
-"""A session as its record tells it, to go on from. Knows no live session."""
+"""Reads a session's record, so that the session can go on. Knows no live session."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,8 +28,8 @@ from .state import Conversation
 class Resumed:
     """All that a session needs to go on. Calls that a crash left open have no output yet.
 
-    `outputs`: the byte at which the line of each handle begins; `runs`: the heads of those that are
-    runs, and `ended`: handles whose place a hidden run took.
+    `outputs`: the byte at which the line of each handle begins. `runs`: summaries of the runs.
+    `ended`: handles of runs that a hidden run superseded.
     """
 
     session: str
@@ -41,7 +41,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class _Sealed:
-    """The first `count` of the window only `by` can read; the numbers of what stands for them."""
+    """Only `by` can read the first `count` items of the window. Others get those of `local`."""
 
     by: str
     count: int
@@ -50,7 +50,7 @@ class _Sealed:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """Where everything stood before a turn: the first so many of each."""
+    """The state before a turn: how many of each there were."""
 
     window: list[int]
     length: int
@@ -62,7 +62,7 @@ class _Mark:
 
 
 class _Replay:
-    """The record up to a line. `window`: numbers of entries; it only grows until it is replaced."""
+    """The record up to a line. `window`: numbers of entries. It grows until it is replaced."""
 
     def __init__(self, session: str) -> None:
         self.resumed = Resumed(session)
@@ -75,7 +75,7 @@ class _Replay:
         self._made = 0
 
     def take(self, at: int, line: RecordLine) -> None:
-        """One more line, that begins at byte `at`."""
+        """Read one more line, which begins at byte `at`."""
         resumed = self.resumed
         match line:
             case ItemLine():
@@ -101,7 +101,7 @@ class _Replay:
                 self._follow(line)
 
     def finish(self) -> Resumed:
-        """All that was read."""
+        """The state after all lines."""
         numbered = self._numbered(self.window)
         seal, count = None, 0
         if self._seal:
@@ -147,9 +147,9 @@ class _Replay:
 
 
 def resume(path: Path) -> Resumed:
-    """Read a session's record. A last line cut off by a crash is left out.
+    """Read a session's record. A last line that a crash cut off is left out.
 
-    Reasoning that a crash cut off from the item after it is left out: a server refuses it alone.
+    So is reasoning that a crash cut off from the item after it, because a server refuses it alone.
     Raises RecordError naming file and line.
     """
     replay = _Replay(path.stem)
@@ -162,7 +162,7 @@ def resume(path: Path) -> Resumed:
 
 
 def _entry(line: ItemLine, cell: str | None) -> Entry:
-    """Read only now: of most items, only those of the newest windows have any use."""
+    """The entry of a line. Items are parsed only here, because most are in no window any more."""
     return Entry(line.item(), line.turn, cell, line.about, line.run)
 
 
@@ -171,7 +171,7 @@ def _numbers(spans: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _sendable(numbered: list[Numbered]) -> list[Numbered]:
-    """Without reasoning that nothing of the model's follows."""
+    """The entries without reasoning that no item of the model follows."""
     kept: list[Numbered] = []
     pending: list[Numbered] = []
     for n, entry in numbered:
@@ -186,7 +186,7 @@ def _sendable(numbered: list[Numbered]) -> list[Numbered]:
 
 
 def _is_ours(item: Item) -> bool:
-    """It was not made by the model."""
+    """True if the model did not make the item."""
     if isinstance(item, Message):
         return item.role != "assistant"
     return isinstance(item, FunctionCallOutput)

@@ -1,4 +1,4 @@
-"""The part of a session that grows: its window, its turns, what the model knows. Knows no disk."""
+"""The part of a session that grows: window, turns, and the known context. Knows no disk."""
 
 import hashlib
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def name_digest(told: ToldName) -> str:
 class KnownContext:
     """All that the model knows of its environment, the variables and your cell runs.
 
-    `run`: the number of the last cell run; `stale`: labels of runs known to be stale.
+    `run`: the number of the last cell run. `stale`: labels of runs known to be stale.
     """
 
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -40,7 +40,7 @@ class KnownContext:
     stale: tuple[str, ...] = ()
 
     def changes(self, later: "KnownContext") -> ToldLine:
-        """A line with all that `later` knows; of the variables only those that differ."""
+        """A line with all that `later` knows. Of the variables it has only those that differ."""
         new = {
             name: name_digest(seen)
             for name, seen in later.names.items()
@@ -75,10 +75,10 @@ class KnownContext:
 class Conversation:
     """The state between turns. `cell`: the cell of the turn that runs, or ran last.
 
-    `turns` counts all there were; `heads` are those that were not taken back. `counted`: the last
-    request as the server counted it, and as we did. `window`: the largest the model's can be, as a
-    server showed by refusing a request. `stale`: as last seen. `stuck`: our tokens up to which
-    another compaction would be in vain. `preparing`: notes on their way.
+    `turns` counts all there were. `heads` are those that were not taken back. `counted`: tokens of
+    the last request, by the server and by us. `window`: most tokens of the model's window, known
+    from a refused request. `stale`: as last seen. `stuck`: our tokens up to which another
+    compaction is useless. `preparing`: notes in the making.
     """
 
     history: History = field(default_factory=History)
@@ -97,14 +97,14 @@ class Conversation:
     preparing: Preparation | None = None
 
     def size(self, fixed: int) -> int:
-        """Tokens of the next request as the server would count; `fixed`: ours of its fields."""
+        """Likely tokens of the next request at the server. `fixed`: of its fields, as we count."""
         counted = fixed + self.history.tokens
         return self.counted.total(counted) if self.counted else counted
 
     def follow(self, line: RecordLine) -> None:
         """Take over a turn, a usage or a mark from a line, whether just made or read back.
 
-        The journal and `resume` look after items, the window and the known context.
+        The journal and `resume` handle items, the window and the known context.
         """
         match line:
             case TurnLine():

@@ -46,7 +46,7 @@ class Validity:
 
 
 def validity(conversation: Conversation, runs: RunLog) -> Validity:
-    """What of the runs so far still holds. Stale runs are those seen to be so in this kernel."""
+    """Which runs so far still hold. Only runs of this kernel can be stale."""
     labels = {label for label, _ in conversation.stale}
     heads, kernel = runs.heads if labels else (), conversation.told.kernel
     stale = (it.handle for it in heads if it.kernel == kernel and it.label in labels)
