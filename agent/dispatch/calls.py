@@ -1,7 +1,7 @@
 """The tool calls of one response: judged, run and answered in order. Knows no model.
 
-A call that only reads starts as soon as it is complete, beside others, unless one that changes
-things stands before it. The rest runs one at a time, when the response is complete.
+A call that only reads starts as soon as it is complete, beside others, unless a call before it
+changes something. The others run one at a time, after the response is complete.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class PendingCall:
 
 
 def at_once(calls: Iterable[PendingCall]) -> Iterable[PendingCall]:
-    """Those that may run now, beside each other: all that come before the first change."""
+    """The calls that may run now, beside each other: all before the first that changes things."""
     return takewhile(lambda call: call.gated is None or call.gated.only_looks, calls)
 
 
@@ -41,16 +41,15 @@ class Calls:
     calls: list[PendingCall] = field(default_factory=list[PendingCall])
 
     async def add(self, item: FunctionCall) -> AsyncGenerator[Event]:
-        """Take a call that is complete; start it now when nothing before it changes anything."""
+        """Take a complete call. Start it now, unless it or one before it changes something."""
         self.calls.append(_read(self.session, item))
         async for event in _start(at_once(self.calls)):
             yield event
 
     async def answer(self) -> AsyncGenerator[Event]:
-        """Run what has not run yet; commit every output, in call order.
+        """Run the calls that have not run yet. Commit every output, in call order.
 
-        Raises TurnInterrupted when a step was interrupted: the person wants no more; and whatever
-        an output says the turn ends with.
+        Raises TurnInterrupted when a step was interrupted, and the error in `ends` of an output.
         """
         for index, call in enumerate(self.calls):
             async for event in _start(at_once(self.calls[index:])):
@@ -73,7 +72,7 @@ class Calls:
                 )
 
     def cancel(self) -> None:
-        """Stop what still runs."""
+        """Stop calls that still run."""
         for call in self.calls:
             if call.task is not None:
                 call.task.cancel()
@@ -84,7 +83,7 @@ class Calls:
 
 
 async def _start(calls: Iterable[PendingCall]) -> AsyncGenerator[Event]:
-    """Start those that were not started yet."""
+    """Start the calls that were not started yet."""
     for call in calls:
         if call.gated is not None and call.task is None:
             async for it in call.gated.admit():

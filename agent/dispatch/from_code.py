@@ -1,7 +1,7 @@
 """A session's tools as functions that code may await: `await agent_tools.inspect(names=["df"])`.
 
-Each call passes the same policy and is in the same record as a call of the model's. Knows neither
-how code runs nor where it finds `agent_tools`.
+Each call passes the same policy and goes into the same record as a call of the model. Knows neither
+how code runs nor how it gets `agent_tools`.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -22,11 +22,11 @@ AGENT_TOOLS = "agent_tools"
 
 
 class ToolCallError(Exception):
-    """A tool of `agent_tools` failed, or was not allowed; the text is what a model is told."""
+    """A tool of `agent_tools` failed, or was not allowed. The text is the tool's output."""
 
 
 def stubs(tools: tuple[Tool[Any], ...]) -> str:
-    """How the tools are called from code, a line each."""
+    """The signatures of the tools for code, a line each."""
     return "\n".join(
         f"{AGENT_TOOLS}.{tool.name}({_signature(tool.arguments)}) -> str" for tool in tools
     )
@@ -34,7 +34,7 @@ def stubs(tools: tuple[Tool[Any], ...]) -> str:
 
 @dataclass(slots=True)
 class _Lender:
-    """Runs the calls of one step. `over`: the step is; what it left behind may call no more."""
+    """Runs the calls of one step. `over`: the step has ended, and code it left may call no more."""
 
     session: Session
     step: ToolCall
@@ -44,7 +44,7 @@ class _Lender:
     async def call(self, tool: Tool[Any], named: dict[str, Any]) -> str:
         """The text of the tool's output. Raises ToolCallError."""
         if self.over:
-            raise ToolCallError("The step that these tools were lent to is over.")
+            raise ToolCallError("The step that these tools belong to is over.")
         self.count += 1
         call = replace(self.step, id=f"{self.step.id}.{self.count}")
         gated = self._read(call, tool, named)
@@ -88,7 +88,7 @@ class _Lender:
 
 
 class _Call(Awaitable[str]):
-    """A call that waits to be awaited, and says so where it is printed instead."""
+    """A call that runs when it is awaited. Printed, it says that it was not called."""
 
     def __init__(self, lender: _Lender, tool: Tool[Any], named: dict[str, Any]) -> None:
         self._lender, self._tool, self._named = lender, tool, named
@@ -101,7 +101,7 @@ class _Call(Awaitable[str]):
 
 
 class AgentTools:
-    """The tools lent to one step; each takes the arguments that its schema names, by name."""
+    """The tools of one step. Each takes the arguments of its schema, by name."""
 
     def __init__(self, lender: _Lender, tools: tuple[Tool[Any], ...]) -> None:
         self.__lender = lender
@@ -129,7 +129,7 @@ class AgentTools:
 
 @contextmanager
 def lend(session: Session, tools: tuple[Tool[Any], ...], step: ToolCall) -> Generator[AgentTools]:
-    """The tools for the code of a step, until it is over."""
+    """The tools for the code of a step, until the step ends."""
     lender = _Lender(session, step)
     try:
         yield AgentTools(lender, tools)
@@ -149,7 +149,7 @@ def _parameters(arguments: type[BaseModel]) -> Iterator[str]:
 
 
 def _type(annotation: Any) -> str:
-    """The annotation as code has it; an object of fields is a dict."""
+    """The annotation as code writes it. A model of fields is a dict."""
     if get_origin(annotation) is list:
         return f"list[{_type(get_args(annotation)[0])}]"
     if isinstance(annotation, type):

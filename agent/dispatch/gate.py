@@ -1,4 +1,4 @@
-"""The one way from a call to its output: judge, ask, record the verdict, show it, run, tell.
+"""The one way from a call to its output: judge, ask, record the verdict, show it, run, report.
 
 Knows neither who calls nor where the output goes.
 """
@@ -20,7 +20,7 @@ from ..tools.tool import Tool, ToolCall, ToolOutput, text_output
 
 @dataclass(frozen=True, slots=True)
 class GatedCall:
-    """A call whose arguments are valid. It cannot run: a `JudgedCall` can."""
+    """A call with valid arguments. It cannot run, only a `JudgedCall` can."""
 
     session: Session
     call: ToolCall
@@ -29,11 +29,11 @@ class GatedCall:
 
     @property
     def only_looks(self) -> bool:
-        """It changes nothing: it may run beside others, and is no step of its own."""
+        """True if it changes nothing. Then it may run beside others, and is no step of its own."""
         return self.tool.touches(self.arguments).reads_only
 
     async def admit(self) -> "AsyncGenerator[Event | JudgedCall]":
-        """Reach a verdict, perhaps by asking a person, and record it before it is shown.
+        """Reach a verdict, if need be by asking a person, and record it before it is shown.
 
         The judged call comes last.
         """
@@ -55,13 +55,13 @@ class GatedCall:
 
 @dataclass(frozen=True, slots=True)
 class JudgedCall:
-    """A call whose verdict is in the record. `GatedCall.admit` alone makes one."""
+    """A call whose verdict is in the record. Only `GatedCall.admit` makes one."""
 
     gated: GatedCall
     verdict: Verdict
 
     async def run(self) -> ToolOutput:
-        """Run it, if the verdict allows that."""
+        """Run the call, if the verdict allows it."""
         if self.verdict.decision != "allow":
             return text_output(f"Not run: {self.verdict.reason}.", "denied")
         started, gated = time.monotonic(), self.gated
@@ -70,7 +70,7 @@ class JudgedCall:
 
 
 def tool_ended(call_id: str, output: ToolOutput) -> ToolEnded:
-    """Tells how a call went; of one that did not start, that took no time."""
+    """The event for the end of a call. A call that did not start took 0 seconds."""
     return ToolEnded(
         call_id=call_id,
         status=output.status,

@@ -1,4 +1,4 @@
-"""What a tool is, and how a call becomes an output. Knows no particular tool."""
+"""The type of a tool, and how a call becomes an output. Knows no particular tool."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ Show = Callable[[Event], object]
 """Shows an event at once, while the code of a call runs."""
 
 _SHOWN = 200
-"""Most tokens of wrong arguments that are told again."""
+"""Most tokens of wrong arguments that are repeated to the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
-    """What the model is told: content parts (`input_text`, `input_image`), and how it went.
+    """A tool's output for the model: content parts (`input_text`, `input_image`) and a status.
 
-    `run`: the handle of the cell run that it tells; `count`: its In [count]. `ends`: the error that
+    `run`: the handle of the cell run that it shows. `count`: its In [count]. `ends`: the error that
     ends the turn once the output is recorded. `started`: when the call began to run, by the gate.
     """
 
@@ -38,7 +38,7 @@ class ToolOutput:
 
     @property
     def text(self) -> str:
-        """Its text, with a placeholder for each image."""
+        """The text, with a placeholder for each image."""
         return "\n".join(part.get("text", "[image]") for part in self.parts)
 
 
@@ -50,19 +50,19 @@ def text_output(
 
 
 def show_nothing(_event: Event) -> None:
-    """Where nobody looks."""
+    """A `Show` for calls that nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call as its tool sees it: its id, and where it shows what comes while it runs."""
+    """A call as its tool sees it: its id, and a function that shows events while it runs."""
 
     id: str
     show: Show = show_nothing
 
 
 def always(*effects: Effect, paths: tuple[str, ...] = ()) -> Callable[[BaseModel], Touches]:
-    """Of a tool whose calls all touch the same."""
+    """The `touches` of a tool whose calls all have the same effects."""
     touches = Touches(effects=frozenset(effects), paths=paths)
     return lambda _arguments: touches
 
@@ -71,8 +71,7 @@ def always(*effects: Effect, paths: tuple[str, ...] = ()) -> Callable[[BaseModel
 class Tool(Generic[A]):
     """A name, a schema (a pydantic model whose docstring and fields the model reads), a function.
 
-    `run` and `touches` take the validated arguments. `touches` describes a call that did not run
-    yet.
+    `run` and `touches` take the validated arguments. `touches` describes a call before it runs.
     """
 
     name: str
@@ -82,7 +81,7 @@ class Tool(Generic[A]):
     touches: Callable[[A], Touches]
 
     def action(self, arguments: A) -> Action:
-        """What a call would do, for policy and person."""
+        """The action of a call with these arguments, for policy and person."""
         touches = self.touches(arguments)
         return Action(
             tool=self.name,
@@ -95,7 +94,7 @@ class Tool(Generic[A]):
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The tool as the request lists it. The same bytes every time."""
+        """The tool as a request lists it. It has the same bytes every time."""
         return {
             "type": "function",
             "name": self.name,
@@ -111,7 +110,7 @@ def find_tool(tools: Sequence[Tool[Any]], name: str) -> Tool[Any] | None:
 
 
 def read_arguments(tool: Tool[A], call: FunctionCall) -> A | ToolOutput:
-    """The call's arguments, validated; or, when they are wrong, the output that tells the model."""
+    """The call's validated arguments, or if they are wrong, the output that says so."""
     try:
         return tool.arguments.model_validate_json(call.arguments or "{}")
     except ValidationError as error:
@@ -121,7 +120,7 @@ def read_arguments(tool: Tool[A], call: FunctionCall) -> A | ToolOutput:
 
 
 def problems(error: ValidationError) -> str:
-    """What is wrong with arguments, in words."""
+    """The errors in arguments, in words."""
     return "; ".join(
         f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()
     )
@@ -129,7 +128,7 @@ def problems(error: ValidationError) -> str:
 
 @cache
 def _parameters(arguments: type[BaseModel]) -> Any:
-    """Pydantic takes half a millisecond for it; each turn lists all tools."""
+    """The schema, cached: pydantic takes half a millisecond, and each turn lists all tools."""
     return _untitled(arguments.model_json_schema())
 
 
