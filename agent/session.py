@@ -34,7 +34,7 @@ from .seams import Seams
 from .tools.tool import Tool
 
 CELL_RAN_BEFORE = (
-    "<cells>\nThis cell ran before, as turn {}: what came of it then is superseded.\n</cells>"
+    "<cells>\nThis cell ran before, as turn {}: that turn's results are superseded.\n</cells>"
 )
 
 _NAME = re.compile(r"[^\W\d]\w*")

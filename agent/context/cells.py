@@ -80,7 +80,7 @@ def _run_text(title: str, handle: str, run: CellRun | UserCellRun) -> str:
     source = cut_middle(run.source.strip("\n"), MAX_SOURCE_TOKENS)
     parts = [title, fenced(source, "python")]
     if source != run.source.strip("\n"):
-        parts.append(f"(the whole source stands at the end of {handle})")
+        parts.append(f"(the whole source is at the end of {handle})")
     showed = fit(run_parts_of(run), MAX_OUTPUT_TOKENS, handle)
     return "\n".join([*parts, fenced(showed) if run.outputs else showed])
 

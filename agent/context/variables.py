@@ -6,7 +6,7 @@ from ..conversation.state import ToldName, name_digest
 from ..protocol.observed import Variable
 from ..text.tokens import estimate
 
-NEW_KERNEL = "This is a new kernel: of the earlier variables nothing is left but what is listed."
+NEW_KERNEL = "This is a new kernel: of the earlier variables only those listed here are left."
 
 
 def tell_names(

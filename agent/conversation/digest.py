@@ -24,8 +24,8 @@ _LABEL = 12
 """Tokens of the label above a turn's words."""
 
 HEAD = (
-    "What came before, shortened. Any of it can be had whole: `recall` gives a run by its handle, "
-    "a range, a turn, or what you search for. Values may have changed since."
+    "The earlier conversation, shortened. `recall` gives any of it whole: a run by its handle, a "
+    "range, a turn, or what you search for. Values may have changed since."
 )
 SECTIONS = ("State", "Plan", "Decisions", "Facts")
 """Sections that the model writes. In an edited digest they are read back."""

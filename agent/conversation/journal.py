@@ -14,7 +14,7 @@ from .history import Entry, EntryKind, OpaqueStart
 from .record import Record
 from .state import Conversation, KnownContext
 
-INTERRUPTED = "Not finished: the turn ended here. What ran before may have had its effect."
+INTERRUPTED = "Not finished: the turn ended here. Code that ran before may have had effects."
 
 
 @dataclass(frozen=True, slots=True)

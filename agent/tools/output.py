@@ -25,7 +25,7 @@ _SAY = 60
 
 
 class ReadOutput(BaseModel):
-    """What to read."""
+    """The part to read."""
 
     handle: str = Field(description="such as out-3")
     start: int | None = Field(None, ge=1, description="first line, from 1")

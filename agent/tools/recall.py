@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "Bring back cell runs verbatim: source, outputs, other versions, also from before the "
-    "conversation was shortened. Name them, or search in all that ran, was said and answered."
+    "conversation was shortened. Name them, or search all code, outputs, prompts and answers."
 )
 MAX_HITS, MAX_VERSIONS = 10, 12
 """Most lines of a search, and most other versions that are named, the latest."""
@@ -54,7 +54,7 @@ _OTHERS, _NEAR = 10, 200
 
 
 class Recall(BaseModel):
-    """What to bring back: cells, or what has these words, or both."""
+    """Cells to bring back, or words to search for, or both."""
 
     cells: list[str] = Field(
         default_factory=list[str],
@@ -62,7 +62,7 @@ class Recall(BaseModel):
         description="each out-7, out-11–out-20, In [12], turn 3, or a notebook cell's id",
     )
     query: str | None = Field(
-        None, description="words, names, numbers or paths; the last may be a beginning"
+        None, description="words, names, numbers or paths; the last may be incomplete"
     )
 
 

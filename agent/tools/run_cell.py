@@ -20,13 +20,13 @@ DESCRIPTION = (
 )
 
 CALLABLE = (
-    "While it runs, code may await your other tools, many in one step; each gives its text, or "
+    "While it runs, code may await your other tools, many in one step; each returns its text, or "
     "raises:"
 )
 
 
 class RunCell(BaseModel):
-    """What to run."""
+    """A step to run."""
 
     title: str = Field(description="what this step is for, in a few words")
     code: str = Field(description="the cell's source")

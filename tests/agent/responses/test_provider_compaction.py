@@ -86,7 +86,7 @@ async def test_the_provider_compacts_when_it_is_asked_to(live, run: Run):
     conversation = session.conversation
     assert conversation.history.seal is not None and conversation.history.seal.by == "openai"
     assert conversation.digest is not None and "Question 0?" in conversation.digest.text
-    assert not any(b"What came before, shortened" in body for body in answers(server))
+    assert not any(b"The earlier conversation, shortened" in body for body in answers(server))
 
 
 async def test_another_provider_is_sent_our_digest_in_its_place(live, run: Run):
@@ -136,7 +136,7 @@ async def test_when_the_provider_fails_ours_takes_its_place_and_says_so(live, ru
         seen += events
     said = [event.text for event in seen if isinstance(event, Notice)]
     assert any("The provider's compaction failed" in text for text in said)
-    assert any(b"What came before, shortened" in body for body in answers(server))
+    assert any(b"The earlier conversation, shortened" in body for body in answers(server))
 
 
 async def test_the_server_compacts_within_a_response(live, run: Run):
