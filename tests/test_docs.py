@@ -1,5 +1,7 @@
 """The prose for people: its links resolve, its sentences are short, its tables know the code."""
 
+import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -19,6 +21,9 @@ PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.m
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PLAN = ROOT / "docs" / "architecture.md"
+FOLDERS = ("agent", "widgets")
+"""Folders whose docstrings follow the rules of the pages."""
+MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 MOST_WORDS = 30
 MOST_README_LINES = 150
 IDIOMS = re.compile(r"\b(?:(?:is|are) (?:told|said)|stands|lies|looks whether)\b", re.IGNORECASE)
@@ -31,11 +36,21 @@ def name_of(path: Path) -> str:
 
 
 def text_of(path: Path) -> str:
-    """Its Markdown, without the parts that a bench writes."""
+    """Its Markdown, without the parts that a bench writes. Of a module, its docstrings."""
+    if path.suffix == ".py":
+        return "\n\n".join(docstrings(path))
     if path.suffix == ".md":
         return GENERATED.sub("", path.read_text(encoding="utf-8"))
     cells = nbformat.read(path, as_version=4).cells
     return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """The docstrings of a module, and those below its constants and fields."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield inspect.cleandoc(text)
 
 
 def paragraphs(text: str) -> Iterator[str]:
@@ -81,7 +96,7 @@ def anchors(path: Path) -> set[str]:
 
 
 each_page = pytest.mark.parametrize("path", PAGES, ids=name_of)
-each_text = pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS], ids=name_of)
+each_text = pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS, *MODULES], ids=name_of)
 
 
 @each_page
@@ -129,6 +144,8 @@ def test_prose_is_found() -> None:
     )
     assert sentences(page) == ["One.", "What two three a_b (is told).", "z"]
     assert list(links("[a](b#c) ![d](e)")) == ["b#c", "e"]
+    assert MODULES
+    assert sentences(text_of(Path(__file__)))[0].startswith("The prose for people: ")
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
