@@ -105,7 +105,8 @@ class ItemLine(_Line):
         if not isinstance(value["item"]["type"], str):
             raise ValueError("an item without a type")
         own: dict[str, Any] = {name: value[name] for name in _names(cls) if name in value}
-        own["wire"] = text.partition(_ITEM)[2].rstrip()[:-1]
+        begin = text.index(_ITEM) + len(_ITEM)
+        own["wire"] = text[begin : text.rindex(b"}")]
         return cls(**own)
 
     def values(self) -> dict[str, Any]:
