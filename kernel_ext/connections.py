@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..agent.config.settings import SCRIPTED, Settings
 from ..agent.errors import AgentError
@@ -16,10 +17,12 @@ from ..agent.providers.pricing import preload
 from ..agent.providers.resolve import Target, find_target
 from ..agent.responses.client import Client
 from ..agent.responses.http import list_models
-from ..agent.scripted.script import Script, load_script
-from ..agent.scripted.server import ScriptedServer
 from ..agent.text.tokenizers import counter_for
 from ..agent.text.tokens import Counter, Estimate
+
+if TYPE_CHECKING:
+    from ..agent.scripted.script import Script
+    from ..agent.scripted.server import ScriptedServer
 
 SCRIPTED_CAPABILITIES = Capabilities(stores=True, websocket=True, compact=True)
 UNASKED = Target("none", "http://127.0.0.1:9/v1", "")
@@ -44,14 +47,7 @@ class Connections:
         """The server and model for these settings. Raises AgentError when there is none."""
         if settings.model is None or not settings.model.startswith(SCRIPTED):
             return await find_target(settings, self._keys, _list_models)
-        path = Path(settings.model.removeprefix(SCRIPTED)).resolve()
-        script = load_script(path)
-        known, server = self._servers.get(path, (None, None))
-        if server is None or known != script:
-            if server is not None:
-                server.close()
-            server = ScriptedServer(script).start()
-            self._servers[path] = (script, server)
+        server, script = self._scripted(Path(settings.model.removeprefix(SCRIPTED)).resolve())
         return Target(
             "scripted", server.base_url, script.model, scripted=True, traits=SCRIPTED_CAPABILITIES
         )
@@ -95,6 +91,21 @@ class Connections:
         for _, server in self._servers.values():
             server.close()
         self._servers.clear()
+
+    def _scripted(self, path: Path) -> "tuple[ScriptedServer, Script]":
+        """The server that plays a script, started anew when the script has changed."""
+        # Imported here: a turn with a real model never loads the scripted one.
+        from ..agent.scripted.script import load_script
+        from ..agent.scripted.server import ScriptedServer
+
+        script = load_script(path)
+        known, server = self._servers.get(path, (None, None))
+        if server is None or known != script:
+            if server is not None:
+                server.close()
+            server = ScriptedServer(script).start()
+            self._servers[path] = (script, server)
+        return server, script
 
 
 async def _list_models(target: Target, seconds: float) -> list[str]:
