@@ -17,12 +17,12 @@ from .last_turn import PastStep, PastTurn, last_turn
 
 FIX = (
     "My last cell that failed is {cell}: {error}. Find the cause and say in a sentence or two what"
-    " it is. Then repair it: change what has to be changed, run it, and look that it works. If the"
-    " notebook can be edited, put the repaired source into that cell."
+    " it is. Then repair it: make the change, run it, and check that it works. If the notebook can"
+    " be edited, put the repaired source into that cell."
 )
 EXPLAIN = (
-    "Explain {cell} of this notebook: what it does, what it takes and what it leaves behind, and"
-    " anything in it that may go wrong. Look at the variables it uses. Change nothing.\n\n"
+    "Explain {cell} of this notebook: what it does, what it needs, what it leaves behind, and what"
+    " may go wrong in it. Look at the variables it uses. Change nothing.\n\n"
     "```python\n{source}\n```"
 )
 

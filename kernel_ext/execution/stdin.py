@@ -21,7 +21,7 @@ class NobodyAnswersError(RuntimeError):
     """Raised in code that asks when nobody can answer."""
 
     def __init__(self) -> None:
-        super().__init__("nobody is there to answer: this runs unattended")
+        super().__init__("nobody can answer: this runs unattended")
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from .document import Document, DocumentError, Edge, LiveCell, NewCell
 from .file.document import FileDocument
 from .live import LiveDocument, connect
 
-NO_NOTEBOOK = "There is no notebook here that could be read: give code and text in your answer."
+NO_NOTEBOOK = "There is no notebook here to read: give code and text in your answer."
 NOT_EDITABLE = (
-    "This front end lets nobody edit the notebook: nothing was changed. Give what you would have"
-    " written in your answer."
+    "The notebook cannot be edited in this front end: nothing was changed. Give the code or text in"
+    " your answer."
 )
 
 

@@ -21,14 +21,14 @@ MAX_LISTED_NAMES, MAX_LISTING_CHARS = 200, 8_000
 MAX_DESCRIBED_CHARS = 16_000
 """Characters after which no further name is described."""
 DESCRIPTION = (
-    "Look at the person's live variables without running code: with no arguments, the list of "
-    "names; with `names`, what each holds; with `expression`, a plain path such as df['price'], "
+    "Show the person's live variables without running code. Without arguments: the list of names. "
+    "`names`: what each holds. `expression`: the value of a plain path such as df['price'], "
     "model.coef_, config['a'][0], text[:500]. For anything computed use run_cell."
 )
 
 
 class Inspect(BaseModel):
-    """What to look at."""
+    """The variables to show."""
 
     names: list[str] = Field(default=[], max_length=50, description="variables to describe")
     expression: str | None = Field(
@@ -76,7 +76,7 @@ def _listing(names: Mapping[str, object]) -> str:
     modules = [(name, held) for name, held in names.items() if is_a(held, ModuleType)]
     others = [(name, held) for name, held in names.items() if not is_a(held, ModuleType)]
     if not names:
-        return "The live namespace has no names of the user's."
+        return "The person has no names in the live namespace."
     lines = [
         f"{len(names):,} names"
         + (", the first of them:" if len(others) > MAX_LISTED_NAMES else ":")

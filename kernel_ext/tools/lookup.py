@@ -40,7 +40,7 @@ MAX_LINE_CHARS = 400
 
 
 class SearchNames(BaseModel):
-    """What to search for."""
+    """The names to find."""
 
     query: str = Field(
         max_length=200, description="part of a name, of a type, or of a column, key or attribute"
@@ -56,7 +56,7 @@ class SourceOf(BaseModel):
     object: str = Field(
         max_length=MAX_PATH_CHARS, description="a plain path, such as model.fit or MyClass"
     )
-    start: int | None = Field(default=None, ge=1, description="first line, as the file counts")
+    start: int | None = Field(default=None, ge=1, description="first line, numbered as in the file")
     end: int | None = Field(default=None, ge=1, description="last line, included")
 
 
@@ -192,7 +192,7 @@ def _source(asked: SourceOf, held: object) -> str:
     last = found.first + len(found.lines) - 1
     first, end = max(asked.start or 1, found.first), min(asked.end or last, last)
     if first > end:
-        raise NoSource(f"is {found.what}, lines {found.first}–{last}: there is none to show.")
+        raise NoSource(f"is {found.what}, which has only the lines {found.first}–{last}.")
     lines, room = list[str](), MAX_SOURCE_TEXT_CHARS
     for line in found.lines[first - found.first : end - found.first + 1][:MAX_SOURCE_LINES]:
         text = clip(without_passwords(line.expandtabs().rstrip()[:10_000]), MAX_LINE_CHARS)

@@ -17,9 +17,9 @@ from .notebook_read import ID_CHARS
 
 DESCRIPTION = (
     "Edit the notebook you are in; the person sees it happen, and can undo it. Edits are made in "
-    "order until one is refused. A cell is named by its id or its start, In [12] or #3, as it was "
-    "before the call. To change a part, give `old` (text that is there once) and `source` in its "
-    "place; for a whole source, read the cell first. New code is not run: notebook_run does that."
+    "order until one is refused. Name a cell by its id or the start of it, In [12] or #3, as before"
+    " the call. To change a part, give `old` (text that occurs once) and `source` to replace it. To"
+    " replace a whole source, read the cell first. New code is not run: notebook_run does that."
 )
 
 
@@ -30,15 +30,15 @@ class Edit(BaseModel):
     cell: str = Field(default="", description="the cell to replace, delete or move")
     after: str = Field(
         default="",
-        description="insert, move: the cell it comes after, `start` or `end`; else below your own",
+        description="insert, move: the cell before it, `start` or `end`; else below your own",
     )
     kind: Literal["code", "markdown", "raw"] = "code"
-    source: str = Field(default="", description="the new source, or what `old` is replaced by")
-    old: str = Field(default="", description="replace: the part that is to go")
+    source: str = Field(default="", description="the new source, or the text to replace `old`")
+    old: str = Field(default="", description="replace: the part to replace")
 
 
 class NotebookEdit(BaseModel):
-    """What to change."""
+    """The edits to make."""
 
     edits: list[Edit] = Field(min_length=1, max_length=50)
 
@@ -121,7 +121,7 @@ def _wanted(here: CurrentNotebook, cell: LiveCell, edit: Edit) -> tuple[str, str
         return edit.source, _known(here, cell)
     found = cell.source.count(edit.old)
     if found != 1:
-        what = "is not in it" if not found else f"is in it {found} times: give more around it"
+        what = "is not in it" if not found else f"is in it {found} times: give more text around it"
         raise DocumentError("conflict", f"`old` {what}.", cell.source)
     return cell.source.replace(edit.old, edit.source), cell.source
 

@@ -20,9 +20,9 @@ from ..notebook.current import NO_NOTEBOOK, CurrentNotebook, find_cells
 from ..notebook.document import Document, DocumentError, LiveCell
 
 DESCRIPTION = (
-    "Read cells of the notebook you are in, as they are now, edited or not run: without arguments "
-    "a line for each cell; with `cells`, their source and outputs; with `query`, the cells that "
-    "contain it. For what was run, in any version, use recall."
+    "Read cells of the notebook you are in as they are now, also edited ones and ones not run. "
+    "Without arguments: a line for each cell. `cells`: their source and outputs. `query`: the "
+    "cells that contain it. For code that was run, in any version, use recall."
 )
 ID_CHARS = 8
 """Characters of a cell's id in answers to the model."""
@@ -34,13 +34,13 @@ KeepWhole = Callable[[str], str]
 
 
 class NotebookRead(BaseModel):
-    """What to read."""
+    """The cells to read."""
 
     cells: list[str] = Field(
         default=[], max_length=50, description="ids or their start, In [12], #3 or #3-#7 (from 1)"
     )
     query: str = Field(default="", max_length=500, description="text in source or id, any case")
-    outputs: bool = Field(default=True, description="with what the cells show")
+    outputs: bool = Field(default=True, description="with the cells' outputs")
 
 
 def notebook_read_tool(here: CurrentNotebook, limit: int, keep: KeepWhole) -> Tool[NotebookRead]:

@@ -22,13 +22,13 @@ from .notebook_read import ID_CHARS
 
 DESCRIPTION = (
     "Run code cells of the notebook, in the order given, as the person would: in the live "
-    "namespace, with what they put out shown in the cells. Stops at the first that fails. Returns "
-    "what run_cell would for each."
+    "namespace, with their outputs shown in the cells. Stops at the first that fails. Returns for "
+    "each what run_cell returns."
 )
 
 
 class NotebookRun(BaseModel):
-    """What to run."""
+    """The cells to run."""
 
     cells: list[str] = Field(
         min_length=1, max_length=50, description="ids or their start, In [12], #3 or #3-#7 (from 1)"
@@ -98,7 +98,7 @@ def _runnable(here: CurrentNotebook, cells: tuple[LiveCell, ...], asked: Noteboo
 async def _put(document: Document | None, cell: LiveCell, run: CellRun) -> str:
     """Put the outputs into the cell. Returns the problem in words, or nothing."""
     if document is None:
-        return " (the cell itself shows what it showed before: it cannot be edited here)"
+        return " (the cell still shows its old outputs: it cannot be edited here)"
     try:
         await document.set_outputs(cell.id, as_nbformat(run), run.count)
     except DocumentError as error:

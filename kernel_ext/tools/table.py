@@ -36,10 +36,10 @@ class TableRows(BaseModel):
     rows: str = Field(
         default="head",
         max_length=50,
-        description="head, tail, head 5, or positions such as 100:120 or -5:, of those that match",
+        description="head, tail, head 5, or positions such as 100:120 or -5: among matching rows",
     )
     columns: list[str] = Field(
-        default=[], max_length=MAX_COLUMNS, description="which columns; in order"
+        default=[], max_length=MAX_COLUMNS, description="the columns to show, in order"
     )
     where: str | None = Field(
         default=None,
@@ -127,7 +127,7 @@ def _count(asked: TableRows, table: Table, matching: _Matching) -> str:
     found, scanned = f"{len(matching.rows):,}", f"{matching.scanned:,}"
     if matching.scanned == table.height:
         return f"{found} of {scanned} rows match"
-    return f"{found} of the first {scanned} rows match; the others were not looked at, for time"
+    return f"{found} of the first {scanned} rows match; time was too short to read the others"
 
 
 def _lines(table: Table, columns: Sequence[Column], rows: Sequence[int]) -> Iterator[str]:
@@ -189,7 +189,7 @@ def _part(name: str, table: Table) -> Callable[[int, int], Iterable[object]]:
     places = [i for i, label in enumerate(labels) if label == name]
     if len(places) != 1:
         raise _Refusal(
-            f"Column {clip(name)!r} is there twice." if places else _unknown(name, labels)
+            f"There are several columns {clip(name)!r}." if places else _unknown(name, labels)
         )
     column = _read(table.column, places[0])
     if is_secret(name):

@@ -20,7 +20,7 @@ MAX_ALL_CHARS = 20_000_000
 MAX_ALL_IMAGE_BYTES = 8_000_000
 """Bytes or base64 characters of the images of all runs. The oldest go first."""
 
-_NOT_KEPT = StreamOutput(name="stdout", text="[what this run showed is not kept]")
+_NOT_KEPT = StreamOutput(name="stdout", text="[the outputs of this run are not kept]")
 _HIDE = re.compile(r"\s*#\s*agent:\s*hide\b")
 
 

@@ -200,7 +200,7 @@ def _class_source(kind: type) -> FoundSource:
             if exactly(stored, int) and 0 < stored <= at[-1]:
                 first = stored
             return FoundSource(f"class {label(kind)}", _place(file), _block(lines, first), first)
-    raise NoSource(f"is of the class {label(kind)}, whose source is not to be found.")
+    raise NoSource(f"is of the class {label(kind)}, whose source cannot be found.")
 
 
 def _class_files(kind: type) -> Iterator[tuple[Any, int | None]]:

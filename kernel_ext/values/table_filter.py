@@ -142,7 +142,7 @@ def _comparison(left: ast.expr, op: ast.cmpop, right: ast.expr) -> Test:
         case ast.Is() | ast.IsNot(), ast.Constant(value=None):
             return _rowwise(missing, one)
         case ast.Is() | ast.IsNot(), _:
-            raise WhereError("After `is` there is `None` or `not None`.")
+            raise WhereError("`is` takes only `None` or `not None`.")
         case _:
             return _rowwise(partial(_holds, _ORDER[type(op)]), one, _side(right))
 

@@ -219,7 +219,7 @@ def _position(labels: Any, key: object) -> int:
     size = min(len(labels), MAX_LABELS)
     found = [i for i in range(size) if is_same(element(labels, i), key)]
     if len(found) != 1:
-        raise NoKey(f"not once in the first {size:,} labels")
+        raise NoKey(f"not exactly once in the first {size:,} labels")
     return found[0]
 
 

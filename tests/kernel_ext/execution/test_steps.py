@@ -155,7 +155,7 @@ def test_an_awaiting_step_may_ask_too(agent: Any):
 def test_unattended_a_question_fails_at_once(agent: Any):
     kernel, server = agent(script("input('Your name? ')"))
     kernel.run("%%agent\nGo.")
-    assert "nobody is there to answer" in told(server.requests[-1])
+    assert "nobody can answer" in told(server.requests[-1])
 
 
 def test_what_a_step_leaves_running_is_shown_in_that_step(agent: Any):

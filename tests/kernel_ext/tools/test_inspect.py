@@ -62,7 +62,7 @@ def test_with_nothing_given_the_names_are_listed_one_a_line() -> None:
 
 
 def test_an_empty_namespace_says_so() -> None:
-    assert look({}).text == "The live namespace has no names of the user's."
+    assert look({}).text == "The person has no names in the live namespace."
 
 
 def test_a_long_listing_is_bounded_and_says_how_many_are_left_out() -> None:

@@ -209,13 +209,13 @@ def test_what_is_shown_is_bounded_and_says_so() -> None:
 def test_a_scan_that_is_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_tool, "MAX_FILTERED_ROWS", 2_000)
     text = see(pd.DataFrame({"n": range(10_000)}), where="n >= 1999").text
-    assert "1 of the first 2,000 rows match; the others were not looked at, for time" in text
+    assert "1 of the first 2,000 rows match; time was too short to read the others" in text
 
 
 def test_an_unknown_or_ambiguous_column_is_told() -> None:
     assert see(FRAME, columns=["citty"]).text == "There is no column 'citty'; there are city."
     twice = pd.DataFrame([[1, 2]], columns=["a", "a"])
-    assert see(twice, where="a > 1").text == "Column 'a' is there twice."
+    assert see(twice, where="a > 1").text == "There are several columns 'a'."
     assert "1 | 2" in see(twice, columns=["a"]).text
 
 
