@@ -21,20 +21,19 @@ def test_what_needs_no_wait_works_where_nobody_awaits_it(agent):
     assert "no turns yet" in kernel.run("get_ipython().run_line_magic('agent', 'history')").text
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
+def test_a_line_is_waited_for_where_the_cell_can_wait(agent):
+    kernel, _ = agent(SCRIPT)
+    for cell in (
         "x = 1\n%agent models",
         "if True:\n    %agent models",
         "for _ in range(1):\n    try:\n        %agent models\n    finally:\n        pass",
         "async def ask():\n    %agent models\nawait ask()",
         "agent models",
         "await get_ipython().run_cell_magic('agent', 'models', None)",
-    ],
-)
-def test_a_line_is_waited_for_where_the_cell_can_wait(agent, cell):
-    kernel, _ = agent(SCRIPT)
-    assert "lists 1" in kernel.run(cell).text
+    ):
+        assert "lists 1" in kernel.run(cell).text, cell
+    said = kernel.run("await get_ipython().run_cell_magic('agent', '', 'Hi.')")
+    assert "Hello." in said.text
 
 
 def test_a_turn_runs_in_a_block_and_its_output_is_captured(agent):
@@ -48,36 +47,30 @@ def test_a_turn_runs_in_a_block_and_its_output_is_captured(agent):
     assert "Hello." in kernel.run("out.show()").text
 
 
-@pytest.mark.parametrize(
-    ("cell", "why"),
-    [
+def test_what_must_wait_says_why_it_cannot_and_loses_nothing(agent, tmp_path):
+    cells = [new_code_cell(source) for source in ("ran = 1", "%agent history", "%%agent\nHi.")]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "cells.ipynb")
+    (tmp_path / "lines.ipy").write_text("%agent history\n%agent models\n")
+    kernel, server = agent(SCRIPT)
+    for cell, why in (
         ("def f():\n    %agent models\nf()", "nothing awaits this code"),
         ("x = %agent models", "nothing awaits this code"),
         ("get_ipython().run_line_magic('agent', 'models')", "nothing awaits this code"),
         ("%%time\n%agent models", "nothing can wait within %%time"),
         ("%%time\n%%agent\nHi.", "nothing can wait within %%time"),
+        ("%%capture out\n%agent models", "nothing can wait within %%capture"),
+        ("%%capture out\n%%agent\nHi.", "nothing can wait within %%capture"),
         ("%prun %agent models", "nothing can wait within %prun"),
         ("%run lines.ipy", "nothing can wait within %run"),
         ("%run cells.ipynb", "nothing can wait within %run"),
-    ],
-)
-def test_what_must_wait_says_why_it_cannot_and_loses_nothing(agent, tmp_path, cell, why):
-    cells = [new_code_cell(source) for source in ("ran = 1", "%agent history", "%%agent\nHi.")]
-    nbformat.write(new_notebook(cells=cells), tmp_path / "cells.ipynb")
-    (tmp_path / "lines.ipy").write_text("%agent history\n%agent models\n")
-    kernel, server = agent(SCRIPT)
-    ran = kernel.run(cell)
-    assert ran.ename == "UsageError" and why in ran.traceback and "→" in ran.traceback
-    assert "lists 1" not in ran.text and not server.requests
-    assert ("no turns yet" in ran.text) == cell.startswith("%run")
+    ):
+        ran = kernel.run(cell)
+        *_, shown = (output for output in ran.outputs if output["output_type"] == "error")
+        assert shown["ename"] == "UsageError" and why in shown["evalue"], cell
+        assert "lists 1" not in ran.text
+        assert ("no turns yet" in ran.text) == cell.startswith("%run"), cell
+    assert not server.requests
     assert "lists 1" in kernel.run("%agent models").text
-
-
-@pytest.mark.parametrize("cell", ["%agent models", "%%agent\nHi."])
-def test_under_capture_the_reason_is_shown_all_the_same(agent, cell):
-    kernel, _ = agent(SCRIPT)
-    (shown,) = kernel.run(f"%%capture out\n{cell}").outputs
-    assert "nothing can wait within %%capture" in shown["evalue"]
 
 
 @pytest.mark.parametrize("setting", ["off", "sync", "trio"])
