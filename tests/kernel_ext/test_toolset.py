@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
@@ -36,8 +35,7 @@ TOUCHED: dict[str, tuple[dict[str, Any], set[str], tuple[str, ...]]] = {
 
 
 @pytest.fixture
-def tools(session_for: Callable[..., Session]) -> tuple[Tool[Any], ...]:
-    shell: Any = InteractiveShell.instance()
+def tools(session_for: Callable[..., Session], shell: Any) -> tuple[Tool[Any], ...]:
     host = Host(shell, OutputCapture(shell), Interruption())
     here = CurrentNotebook(shell, NOTEBOOK, "headless", None)
     return tools_of_turn(host, session_for(play([])), here, StepHooks(print, print))

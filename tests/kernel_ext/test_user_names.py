@@ -1,13 +1,12 @@
 """Which names are the person's, by kind of name, as each that asks tells it in a real shell."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.testing.globalipapp import start_ipython
 
 from inkernel.agent.context.changes import KnownContext
 from inkernel.agent.protocol.cells import CellRun
@@ -20,14 +19,6 @@ from inkernel.kernel_ext.tools.inspect import Inspect, inspect_tool
 from inkernel.kernel_ext.undo.turn_undo import TurnUndo
 from inkernel.kernel_ext.user_cells.log import UserCellLog
 from inkernel.kernel_ext.user_names import user_names
-
-
-@pytest.fixture
-def shell() -> Iterator[InteractiveShell]:
-    shell = start_ipython() or InteractiveShell.instance()
-    shell.reset(new_session=False)
-    yield shell
-    shell.reset(new_session=False)
 
 
 def step(shell: InteractiveShell, code: str, **lent: object) -> CellRun:
