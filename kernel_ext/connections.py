@@ -93,7 +93,7 @@ class Connections:
         self._servers.clear()
 
     def _scripted(self, path: Path) -> "tuple[ScriptedServer, Script]":
-        """The server that plays a script, started anew when the script has changed."""
+        """The server that plays a script, restarted when the script has changed."""
         # Imported here: a turn with a real model never loads the scripted one.
         from ..agent.scripted.script import load_script
         from ..agent.scripted.server import ScriptedServer

@@ -21,7 +21,7 @@ PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.m
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PLAN = ROOT / "docs" / "architecture.md"
-FOLDERS = ("agent", "kernel_ext", "widgets")
+FOLDERS = ("agent", "bench", "kernel_ext", "widgets")
 """Folders whose docstrings follow the rules of the pages."""
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 MOST_WORDS = 30

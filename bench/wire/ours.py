@@ -47,7 +47,7 @@ PLACE = Environment(
 
 
 class Look(BaseModel):
-    """What to look at."""
+    """The item to see."""
 
     what: str
 
