@@ -1,4 +1,4 @@
-"""Fakes of three seams, for tests of code that builds on a session. They do no I/O.
+"""Fakes of `sample`, `approve` and `run_code`, for tests of code on a session. They do no I/O.
 
 The scripted model (`scripted/`) replaces a whole server instead.
 """
@@ -16,11 +16,16 @@ from .tools.tool import ToolCall
 
 
 def play(responses: Iterable[Iterable[SamplePart | ModelError]]) -> Sample:
-    """A `sample` that plays one response a request. It raises an error at its position in it."""
+    """A `sample` that plays one response a request. An error among the parts is raised there.
+
+    Raises AssertionError when there are more requests than responses.
+    """
     rest: Iterator[Iterable[SamplePart | ModelError]] = iter(responses)
 
     async def sample(_request: Request) -> AsyncGenerator[SamplePart]:
-        for part in next(rest):
+        response = next(rest, None)
+        assert response is not None, "There are more requests than responses to play."
+        for part in response:
             if isinstance(part, ModelError):
                 raise part
             yield part

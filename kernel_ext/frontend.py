@@ -8,7 +8,8 @@ from typing import Any, Literal
 from .shell import Shell
 
 Surface = Literal["terminal", "headless", "notebook", "jupyterlab"]
-"""`headless`: a kernel without a user. `jupyterlab`: one whose front end shows our live view."""
+"""`headless`: a kernel without a user. `jupyterlab`: JupyterLab, Notebook 7 and their like, where
+widgets work. `notebook`: VS Code and Colab, without widgets."""
 
 
 def find_surface(shell: Shell) -> Surface:

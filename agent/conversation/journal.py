@@ -19,9 +19,10 @@ INTERRUPTED = "Not finished: the turn ended here. Code that ran before may have 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The one writer of a conversation. Each method raises RecordError when the disk refuses.
+    """Changes a conversation and writes each change to its record.
 
-    The conversation has the change even then. The record that lacks it is only shorter.
+    Methods raise RecordError when the record cannot be written. The conversation has changed even
+    then, and goes on; a resume later lacks that change.
     """
 
     record: Record
@@ -49,10 +50,9 @@ class Journal:
 
     def know(self, known: KnownContext) -> None:
         """Replace what the model knows of its context."""
-        conversation = self.conversation
-        if known != conversation.told:
-            self.record.append(conversation.told.changes(known))
-            conversation.told = known
+        before, self.conversation.told = self.conversation.told, known
+        if known != before:
+            self.record.append(before.changes(known))
 
     def rewrite(
         self,

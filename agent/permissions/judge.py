@@ -6,7 +6,7 @@ from ..protocol.actions import Action, Policy, Verdict
 def judge(action: Action, policy: Policy) -> Verdict:
     """The verdict on `action`. Reading is always allowed. All else follows the policy.
 
-    The first branch that applies decides. A rule, an approval or a budget is one more branch.
+    The first branch that applies decides. A new rule is one more branch.
     """
     if action.reads_only:
         return Verdict(decision="allow", reason="reads only")

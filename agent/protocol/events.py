@@ -1,11 +1,11 @@
 """The events of a running turn, for its host: a closed union, one JSON object each.
 
-A host matches on the class and ends in `assert_never`. `inkernel exec --json` prints one a line.
+Match on the class, or on one of the three groups. `inkernel exec --json` prints one a line.
 TurnStarted comes first, and TurnEnded always last. A sample is SampleStarted, deltas and ItemDone
 as they come, and SampleEnded. A call is ApprovalNeeded (when a person is asked), VerdictGiven,
 ToolStarted, and ToolEnded. Its code sends OutputShown, OutputUpdated, OutputCleared and ToolCalled
-while it runs, which may be after the end. Retrying, Notice, and Compacting followed by Compacted
-come in between.
+while it runs. Threads of it can send them even after ToolEnded. Retrying, Notice, and Compacting
+followed by Compacted come in between.
 """
 
 from typing import Annotated, Any, Literal, cast

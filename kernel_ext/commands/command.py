@@ -15,7 +15,8 @@ AnyCard = Card | TextCard | ContextCard | RawCard | None
 class Command:
     """`run` gets the rest of the line. It returns a card, or a coroutine of one if it has to wait.
 
-    The coroutine suspends before it begins anything. A caller that cannot await ends it there.
+    The coroutine awaits something before its first effect. A caller that cannot wait closes it
+    there, and nothing has happened.
     """
 
     name: str
