@@ -229,7 +229,7 @@ def test_the_person_decides_each_step(agent, answer, ran):
 def test_where_nobody_can_answer_asking_means_no(agent):
     kernel, server = agent(run_cell("ran = True"))
     assert kernel.run("%%agent --policy ask\nGo.").status == "ok"
-    assert "nobody can answer" in items(server.requests[1])[-1]["output"]
+    assert "nobody is there" in items(server.requests[1])[-1]["output"]
     assert kernel.run("ran").ename == "NameError"
 
 
