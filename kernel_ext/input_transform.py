@@ -9,7 +9,6 @@ import copy
 import inspect
 import re
 import tokenize
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, cast
 
@@ -26,15 +25,15 @@ _EMPTY = {tokenize.COMMENT, tokenize.NL}
 _MAGICS = {"run_line_magic": "%", "run_cell_magic": "%%"}
 
 
-@dataclass(frozen=True)
 class CellTransform:
     """Rewrites `%%agent` cells. It is the first of all transforms, so no other changes a prompt."""
-
-    shell: Shell
 
     # IPython runs its transforms to see whether a cell is complete, unless they declare side
     # effects. Then it sees the original `%%agent` line as a cell magic, which a blank line ends.
     has_side_effects = True
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
 
     def __call__(self, lines: list[str]) -> list[str]:
         """The cell's lines, rewritten if they are the agent's. Raises UsageError."""
@@ -52,13 +51,13 @@ class CellTransform:
         return [f"{call}\n"]
 
 
-@dataclass(frozen=True)
 class LineTransform:
     """Rewrites `%agent` lines. IPython's own tokens show which are not in a string."""
 
-    shell: Shell
-
     has_side_effects = True  # so that IPython does not take our errors for syntax errors
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
 
     def __call__(self, lines: list[str]) -> list[str]:
         """The cell's lines, with those of the agent rewritten. Raises UsageError."""
@@ -76,11 +75,11 @@ class LineTransform:
         return meant.startswith("get_ipython().run_line_magic('agent',")
 
 
-@dataclass(frozen=True)
 class _Finder:
     """Finds the agent's lines. `awaits`: the cell's runner awaits it."""
 
-    awaits: bool
+    def __init__(self, awaits: bool) -> None:
+        self.awaits = awaits
 
     def find(self, tokens_by_line: list[list[tokenize.TokenInfo]]) -> "_Line | None":
         """The agent's first line. IPython calls this again once that line is rewritten."""
