@@ -88,7 +88,7 @@ class OutputCapture:
             clock.join()
             outputs.flush()
 
-    def _of_step(self) -> StepOutputs | None:
+    def step_here(self) -> StepOutputs | None:
         """The step whose code runs here, unless this thread is showing a captured output."""
         if not self._open:  # somebody wrapped our patch, so it outlives the turn
             return None
@@ -112,7 +112,7 @@ class OutputCapture:
         """A `write` that captures a step's texts. Other texts go to the original."""
 
         def write(text: str, *args: Any, **kwargs: Any) -> int:
-            outputs = self._of_step()
+            outputs = self.step_here()
             if outputs is None:
                 return original(text, *args, **kwargs)
             outputs.write(name, text)
@@ -124,7 +124,7 @@ class OutputCapture:
 
     def show(self, read: ReadChange, original: Callable[[], Any]) -> Any:
         """Give the change to the step, and hide a prompt. Outside of a step, call the original."""
-        outputs = self._of_step()
+        outputs = self.step_here()
         if outputs is None:
             return original()
         match read():

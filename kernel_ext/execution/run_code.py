@@ -12,6 +12,7 @@ from ...agent.protocol.cells import CellRun
 from ..shell import Result, Shell
 from ..user_names import is_public, user_names
 from .capture import OutputCapture
+from .held_calls import held
 from .interrupts import Interruption, is_main_thread, raised_by_sigint, raised_by_sigint_in, sigint
 from .shell_history import in_history
 from .stdin import answered
@@ -63,6 +64,7 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
         _lent(shell.user_ns_hidden, lent),
         in_history(shell, step.mark) as entry,
         host.taps.step(outputs),
+        held(shell, host.taps),
     ):
         error, limit = await _run(host, step, outputs)
     bound = {name: held for name, held in names.items() if before.get(name, _MISSING) is not held}

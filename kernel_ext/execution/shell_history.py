@@ -56,8 +56,8 @@ def in_history(shell: Shell, mark: str) -> Generator[HistoryEntry]:
     late = hook.prompt_count == shell.execution_count < len(history.input_hist_parsed)
     if late:
         shell.execution_count += 1
-    inputs = _in_place(history, "store_inputs", keep_inputs)
-    with inputs, _in_place(hook, "update_user_ns", keep_result):
+    inputs = in_place(history, "store_inputs", keep_inputs)
+    with inputs, in_place(hook, "update_user_ns", keep_result):
         try:
             yield entry
         finally:
@@ -89,7 +89,8 @@ def keep_count(shell: Shell, count: int | None) -> None:
 
 
 @contextmanager
-def _in_place(owner: Any, name: str, tap: Callable[[Any], Any]) -> Generator[None]:
+def in_place(owner: Any, name: str, tap: Callable[[Any], Any]) -> Generator[None]:
+    """Meanwhile `tap` of an instance's attribute takes its place."""
     own, original = name in vars(owner), getattr(owner, name)
     object.__setattr__(owner, name, tap(original))
     try:

@@ -438,3 +438,19 @@ def test_what_is_lent_is_gone_after_the_step_and_the_persons_own_is_back(run, sh
 def test_a_name_that_the_step_itself_bound_is_kept_though_it_was_lent(run, shell):
     run("lent = 3", lent={"lent": 1})
     assert shell.user_ns["lent"] == 3
+
+
+def test_no_output_comes_after_the_exit_and_the_error_is_a_line(run):
+    ran = run("print('before')\nexit()\nprint('after')")
+    printed, error = ran.outputs
+    assert (ran.status, printed.text) == ("error", "before\n")
+    assert error.traceback == (f"StepExit: {error.evalue}",)
+
+
+def test_the_person_can_still_end_the_shell(run, shell):
+    before = shell.ask_exit
+    run("exit()")
+    assert shell.ask_exit == before and "ask_exit" not in vars(shell)
+    shell.keep_running = True
+    shell.run_cell("exit()")
+    assert shell.keep_running is False

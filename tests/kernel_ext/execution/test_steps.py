@@ -244,3 +244,33 @@ def test_many_calls_in_one_step_take_no_time(agent: Any):
     kernel, _ = agent(script(code))
     kernel.run("%%agent\nGo.")
     assert float(kernel.run("took").text) < 5  # the figure is `python bench/steps.py`'s
+
+
+EXITS = (
+    "exit()",
+    "quit()",
+    "exit",
+    "print('first')\nif True:\n    quit()",
+    "get_ipython().ask_exit()",
+    "exit(keep_kernel=True)",
+    "import asyncio\nawait asyncio.sleep(0)\nexit()",
+    "try:\n    exit()\nexcept Exception:\n    pass",
+    "get_ipython().kernel.do_shutdown(True)",
+    "import asyncio\nasync def main():\n    exit()\nawait asyncio.gather(main())",
+    "import threading\nthread = threading.Thread(target=exit)\nthread.start()\nthread.join()",
+    "from concurrent.futures import ThreadPoolExecutor\nThreadPoolExecutor().submit(exit).result()",
+)
+
+
+def test_code_that_ends_the_shell_ends_only_its_step(agent: Any):
+    codes = [f"{code}\n" for code in EXITS]
+    kernel, server = agent(script(*codes, "'alive', kept"))
+    kernel.run("kept = 41 + 1")
+    assert kernel.run("%%agent\nGo.").status == "ok"
+    assert len(server.requests) == len(EXITS) + 2
+    for code, body in zip(EXITS, server.requests[1:], strict=False):
+        assert "the kernel runs on" in told(body), code
+    assert "('alive', 42)" in told(server.requests[-1])
+    later = kernel.run("kept")  # the kernel stops a tenth of a second after such a call
+    kernel.run("import time; time.sleep(0.3)")
+    assert later.text == "42" and kernel.run("kept").text == "42"
