@@ -10,8 +10,7 @@ from typing import Any
 
 from ..shell import Shell
 
-_UNDERS = ("_", "__", "___")
-_INPUTS = ("_i00", "_i", "_ii", "_iii")
+_LAST = frozenset(("_", "__", "___", "_i00", "_i", "_ii", "_iii"))
 
 
 @dataclass(slots=True)
@@ -28,41 +27,48 @@ def in_history(shell: Shell, mark: str) -> Generator[HistoryEntry]:
     history: Any = shell.history_manager
     hook: Any = shell.displayhook
 
-    def keep_inputs(original: Callable[..., None]) -> Callable[..., None]:
+    def mark_inputs(original: Callable[..., None]) -> Callable[..., None]:
         def store_inputs(line_num: int, source: str, source_raw: str | None = None) -> None:
             entry.count = line_num
-            names, kept = shell.user_ns, [getattr(history, name) for name in _INPUTS]
-            theirs = {name: names[name] for name in _INPUTS[1:] if name in names}
             raw = source if source_raw is None else source_raw
-            original(line_num, source, f"# {mark}\n{raw}" if mark else raw)
-            for name, value in zip(_INPUTS, kept, strict=True):
-                setattr(history, name, value)
-            names.update(theirs)
+            with _last_ones_kept(shell):
+                original(line_num, source, f"# {mark}\n{raw}" if mark else raw)
 
         return store_inputs
-
-    def keep_result(original: Callable[[object], None]) -> Callable[[object], None]:
-        def update_user_ns(result: object) -> None:
-            names, kept = shell.user_ns, [getattr(hook, name) for name in _UNDERS]
-            theirs = {name: names[name] for name in _UNDERS if name in names}
-            original(result)
-            for name, value in zip(_UNDERS, kept, strict=True):
-                setattr(hook, name, value)
-            names.update(theirs)
-
-        return update_user_ns
 
     # IPython 9 counts a cell when it begins. IPython 8 counts it only when it has ended.
     late = hook.prompt_count == shell.execution_count < len(history.input_hist_parsed)
     if late:
         shell.execution_count += 1
-    inputs = in_place(history, "store_inputs", keep_inputs)
-    with inputs, in_place(hook, "update_user_ns", keep_result):
+    with _last_ones_kept(shell), in_place(history, "store_inputs", mark_inputs):
         try:
             yield entry
         finally:
             if late:
                 shell.execution_count -= 1
+
+
+@contextmanager
+def _last_ones_kept(shell: Shell) -> Generator[None]:
+    """The user's last inputs and results are the last ones afterwards, too.
+
+    They are in the hook and in the history, under names, and under hidden names: IPython no longer
+    updates `_` once these differ.
+    """
+    parts: tuple[Any, ...] = (shell.displayhook, shell.history_manager)
+    last = [{name: getattr(part, name) for name in _LAST if hasattr(part, name)} for part in parts]
+    spaces = (shell.user_ns, shell.user_ns_hidden)
+    named = [{name: space[name] for name in _LAST if name in space} for space in spaces]
+    try:
+        yield
+    finally:
+        for part, kept in zip(parts, last, strict=True):
+            for name, value in kept.items():
+                setattr(part, name, value)
+        for space, kept in zip(spaces, named, strict=True):
+            for name in _LAST - kept.keys():
+                space.pop(name, None)
+            space.update(kept)
 
 
 def keep_count(shell: Shell, count: int | None) -> None:

@@ -101,6 +101,49 @@ def test_the_users_last_result_and_input_stay_theirs(run, shell):
     assert shell.user_ns["_i"] == "_"
 
 
+LAST = ("_", "__", "___", "_i", "_ii", "_iii")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "'shown'",
+        "'shown';",
+        "for _ in range(9): pass",
+        "_, __ = 1, 2\n'shown'",
+        "del _",
+        "_i = 'x'",
+        "import asyncio\nawait asyncio.sleep(0)\n'shown'",
+        "get_ipython().run_cell('11', store_history=True)",
+        "1 / 0",
+    ],
+)
+def test_the_users_last_ones_go_on_as_if_there_were_no_step(run, shell, code):
+    def after(*cells: str, steps: bool) -> list[tuple[object, ...]]:
+        shell.reset(new_session=False)
+        seen: list[tuple[object, ...]] = []
+        for cell in cells:
+            if steps:
+                run(code)
+            shell.run_cell(cell, store_history=True)
+            if steps:
+                run(code)
+            seen.append(tuple(shell.user_ns.get(name) for name in LAST))
+        return seen
+
+    cells = ("1", "2", "_ + __", "_ = 'mine'", "4", "del _", "5", "6")
+    expected = after(*cells, steps=False)
+    assert expected[2][:3] == (3, 2, 1) and expected[4][0] == "mine" and expected[-1][0] == 6
+    assert after(*cells, steps=True)[3:] == expected[3:]
+
+
+def test_before_the_user_showed_a_result_there_is_no_last_one(run, shell):
+    run("'the agent’s'")
+    assert shell.user_ns.get("_", "") == ""
+    shell.run_cell("'mine'", store_history=True)
+    assert shell.user_ns["_"] == "mine"
+
+
 def test_a_step_is_in_the_history_under_a_number_of_its_own_and_marked(run, shell):
     shell.run_cell("'first'", store_history=True)
     number = shell.execution_count
