@@ -1,15 +1,16 @@
 """Calls of a step's code that would reach past the step. Knows no agent.
 
-A call that would end the shell ends the step.
+A call that would end the shell ends the step. A text for the next cell, or for a pager, is printed.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 
-from ..shell import Shell
-from .capture import OutputCapture
 from .shell_history import in_place
+from .step_outputs import StepOutputs
+
+_Call = Callable[..., Any]
 
 
 class StepExit(BaseException):  # as SystemExit, it passes `except Exception`
@@ -24,20 +25,43 @@ class StepExit(BaseException):  # as SystemExit, it passes `except Exception`
 
 
 @contextmanager
-def held(shell: Shell, taps: OutputCapture) -> Generator[None]:
-    """Meanwhile a step's code cannot end the shell."""
+def held(shell: Any, outputs: StepOutputs, of_step: Callable[[], object]) -> Generator[None]:
+    """Meanwhile a step's code cannot end the shell, fill the next cell, or open a pager.
 
-    def ends_the_step(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **named: Any) -> Any:
-            if taps.step_here() is None:  # a front end asks, or a thread of the person's
-                return original(*args, **named)
-            raise StepExit
+    `of_step`: what it returns is not None where code of the step runs.
+    """
 
-        return call
+    def instead(act: Callable[..., object]) -> Callable[[_Call], _Call]:
+        def tap(original: _Call) -> _Call:
+            def call(*args: Any, **named: Any) -> Any:
+                ours = of_step() is not None  # else a front end calls, or a thread of the person's
+                return act(*args, **named) if ours else original(*args, **named)
 
-    kernel = getattr(shell, "kernel", None)
+            return call
+
+        return tap
+
+    def say(text: Any, *_more: Any, **_named: Any) -> None:
+        if isinstance(text, dict):
+            text = cast("dict[str, Any]", text).get("text/plain", "")
+        outputs.write("stdout", f"{text}\n")
+
+    def pay(payload: Mapping[str, Any], *_more: Any, **_named: Any) -> None:
+        say(payload.get("text") or payload.get("data") or payload)
+
+    held_calls = [
+        (shell, "ask_exit", _end),
+        (getattr(shell, "kernel", None), "do_shutdown", _end),
+        (shell, "set_next_input", say),
+        (shell.hooks, "show_in_pager", say),
+        (shell.payload_manager, "write_payload", pay),
+    ]
     with ExitStack() as stack:
-        stack.enter_context(in_place(shell, "ask_exit", ends_the_step))
-        if kernel is not None:
-            stack.enter_context(in_place(kernel, "do_shutdown", ends_the_step))
+        for owner, name, act in held_calls:
+            if hasattr(owner, name):
+                stack.enter_context(in_place(owner, name, instead(act)))
         yield
+
+
+def _end(*_args: Any, **_named: Any) -> None:
+    raise StepExit

@@ -64,7 +64,7 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
         _lent(shell.user_ns_hidden, lent),
         in_history(shell, step.mark) as entry,
         host.taps.step(outputs),
-        held(shell, host.taps),
+        held(shell, outputs, host.taps.step_here),
     ):
         error, limit = await _run(host, step, outputs)
     bound = {name: held for name, held in names.items() if before.get(name, _MISSING) is not held}

@@ -78,7 +78,6 @@ class CurrentNotebook:
         if self.surface == "headless" or (self.surface == "notebook" and _is_colab()):
             return False
         self._next.append(source)
-        self.shell.set_next_input("\n\n".join(self._next))
         return True
 
     def default_place(self) -> str | Edge:
@@ -90,7 +89,9 @@ class CurrentNotebook:
         self.seen.update((cell.id, cell.source) for cell in cells)
 
     def close(self) -> None:
-        """Close the connection to the page."""
+        """Close the connection to the page, and make the new cell below."""
+        if self._next:
+            self.shell.set_next_input("\n\n".join(self._next))
         if self._live is not None:
             self._live.close()
 

@@ -497,3 +497,14 @@ def test_the_person_can_still_end_the_shell(run, shell):
     shell.keep_running = True
     shell.run_cell("exit()")
     assert shell.keep_running is False
+
+
+@pytest.mark.parametrize("code", ["%load {}", "%less {}", "%pycat {}", "open?", "%recall"])
+def test_in_a_terminal_no_pager_opens_and_the_prompt_stays_the_persons(run, shell, tmp_path, code):
+    (tmp_path / "long.py").write_text("print('a line of it')\n" * 500, encoding="utf-8")
+    shell.run_cell("'a line of it'", store_history=True)
+    shell.rl_next_input = "theirs"
+    ran = run(code.format(tmp_path / "long.py"))
+    text = "".join(each.text for each in ran.outputs)
+    assert ("a line of it" in text or "Open file" in text) and ran.status == "ok"
+    assert shell.rl_next_input == "theirs"

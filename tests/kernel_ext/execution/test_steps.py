@@ -274,3 +274,26 @@ def test_code_that_ends_the_shell_ends_only_its_step(agent: Any):
     later = kernel.run("kept")  # the kernel stops a tenth of a second after such a call
     kernel.run("import time; time.sleep(0.3)")
     assert later.text == "42" and kernel.run("kept").text == "42"
+
+
+def test_text_for_the_next_cell_and_the_pager_is_the_steps_output(agent: Any, tmp_path: Path):
+    (tmp_path / "mine.py").write_text("loaded = 'from a file'", encoding="utf-8")
+    page = "from IPython.core.page import page\npage('a page')"
+    codes = {
+        "%load mine.py": "loaded = 'from a file'",
+        "%recall 1": "%load_ext inkernel",
+        "get_ipython().set_next_input('put next')": "put next",
+        "from pathlib import Path\nPath.home?": "home directory",
+        "%pycat mine.py": "'from a file'",
+        page: "a page",
+        "get_ipython().payload_manager.write_payload({'source': 'x', 'text': 'paid'})": "paid",
+        "import asyncio\nawait asyncio.sleep(0)\nget_ipython().set_next_input('late')": "late",
+    }
+    kernel, server = agent(script(*codes))
+    ran = kernel.run("%%agent\nGo.")
+    for (code, expected), body in zip(codes.items(), server.requests[1:], strict=True):
+        assert expected in told(body), code
+    assert ran.payload == []
+    assert "from a file" in html(ran)
+    (payload,) = kernel.run("get_ipython().set_next_input('mine')").payload
+    assert payload["text"] == "mine"
