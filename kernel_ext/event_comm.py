@@ -5,7 +5,10 @@ from typing import Any
 from ..agent.protocol.events import Event
 
 EVENT_TARGET = "inkernel.events"
-"""The comm's target. Each message's `data` is one event of `agent/protocol/events.py`."""
+"""The comm's target. Each message's `data` is one event of `agent/protocol/events.py`.
+
+Its metadata has the event's `number` from 1, so that a front end notices when one is missing.
+"""
 
 
 class EventComm:
@@ -13,6 +16,7 @@ class EventComm:
 
     def __init__(self) -> None:
         self._comm: Any = None
+        self._sent = 0
 
     def send(self, event: Event) -> None:
         """Send one event."""
@@ -20,10 +24,12 @@ class EventComm:
             from comm import create_comm
 
             self._comm = create_comm(target_name=EVENT_TARGET)
-        self._comm.send(data=event.model_dump(mode="json", fallback=str))
+        self._sent += 1
+        data = event.model_dump(mode="json", fallback=str)
+        self._comm.send(data=data, metadata={"number": self._sent})
 
     def close(self) -> None:
         """Close the comm, if there is one."""
         if self._comm is not None:
             self._comm.close()
-            self._comm = None
+            self._comm, self._sent = None, 0

@@ -2,17 +2,19 @@
 
 import argparse
 import asyncio
+import locale
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...agent.config.extras import install_command
 from ...agent.config.settings import PREFIX, Settings
 from ...agent.errors import AgentError, SettingsError, UsageError
-from ...agent.protocol.events import Event, TurnEnded, Usage
 from . import serve
+from .listener import Listener
 from .notebook_files import append_code, as_html, new_notebook, read_notebook, write_notebook
 
 if TYPE_CHECKING:
@@ -23,10 +25,18 @@ SETTING_FLAGS = ("base_url", "model", "policy", "effort")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command. Returns 0: every turn completed, 1: something failed, or 2: wrong usage."""
+    """Run the command. Returns 0: every turn completed, 1: something failed, or 2: wrong usage.
+
+    After a signal it returns 128 and the signal's number.
+    """
+    # A character that standard output lacks must not end a turn.
+    cast("Any", sys.stdout).reconfigure(errors="backslashreplace")
     options = _parser().parse_args(argv)
     try:
         return options.run(options)
+    except KeyboardInterrupt:
+        print("Ended by SIGINT.", file=sys.stderr)
+        return 128 + signal.SIGINT
     except AgentError as error:
         print(f"{error.message}\n{error.hint}", file=sys.stderr)
         return 2 if isinstance(error, UsageError | SettingsError) else 1
@@ -57,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _exec(options: argparse.Namespace) -> int:
-    prompt = str(sys.stdin.read() if options.prompt == "-" else options.prompt)
+    piped = options.prompt == "-"
+    prompt = _decoded(sys.stdin.buffer.read() if piped else os.fsencode(options.prompt))
     if not prompt.strip():
         raise UsageError("The prompt is empty.", 'For example: inkernel exec "What is 2 + 2?"')
     given: Path | None = options.notebook
@@ -87,71 +98,21 @@ def _execute(notebook: "NotebookNode", folder: Path, options: argparse.Namespace
         ) from None
     given = {name: getattr(options, name) for name in SETTING_FLAGS}
     environ = {f"{PREFIX}{name.upper()}": value for name, value in given.items() if value}
-    listener = _Listener(options.json)
+    listener = Listener(options.json)
     listen, begin = listener.hear, listener.begin
-    failure = asyncio.run(run_notebook(notebook, folder, environ, listen, begin))
-    listener.end(failure)
+    ended = asyncio.run(run_notebook(notebook, folder, environ, listen, begin))
+    well = listener.end(ended.failure, bool(ended.signal))
     if options.output:
         write_notebook(notebook, options.output)
     if getattr(options, "html", None):
         options.html.parent.mkdir(parents=True, exist_ok=True)
         options.html.write_text(as_html(notebook), encoding="utf-8")
-    return 0 if failure is None and listener.completed else 1
+    return 128 + ended.signal if ended.signal else 0 if well else 1
 
 
-class _Listener:
-    """Shows events as they come, and keeps the end of the last turn."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._ended: TurnEnded | None = None
-        self._show = _print_json if as_json else _plain_view().show
-        self._json = as_json
-
-    @property
-    def completed(self) -> bool:
-        """Whether the last turn completed, or there was none."""
-        return self._ended is None or self._ended.status == "completed"
-
-    def begin(self, source: str) -> None:
-        """Show that a cell begins: an agent cell in full, any other by its first line."""
-        first, _, more = source.strip().partition("\n")
-        if first.startswith("%%agent"):
-            first, more = source.strip().replace("\n", "\n    "), ""
-        if not self._json:
-            print(f"\nIn: {first}{' …' if more else ''}", flush=True)
-
-    def hear(self, event: Event) -> None:
-        """Show one event of a turn."""
-        if isinstance(event, TurnEnded):
-            self._ended = event
-        self._show(event)
-
-    def end(self, failure: str | None) -> None:
-        """Print the failure that stopped the notebook. As an event, too, unless a turn sent one."""
-        if failure is None:
-            return
-        if self._json and self.completed:
-            _print_json(_failed(failure))
-        print(failure, file=sys.stderr)
-
-
-def _print_json(event: Event) -> None:
-    print(event.model_dump_json(), flush=True)
-
-
-def _plain_view() -> Any:
-    from ...widgets import open_view
-
-    return open_view("plain")
-
-
-def _failed(failure: str) -> TurnEnded:
-    return TurnEnded(
-        status="failed",
-        answer="",
-        usage=Usage(),
-        cost=None,
-        seconds=0,
-        samples=0,
-        error=failure,
-    )
+def _decoded(data: bytes) -> str:
+    """A text from outside. Without the right locale, its UTF-8 would be refused or spoiled."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode(locale.getpreferredencoding(False), "replace")

@@ -1,16 +1,15 @@
 """The command `inkernel`, as a user calls it: real processes, real kernels."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbformat import v4
+
+from .playing import inkernel
 
 SCRIPT = """
 model = "scripted/test"
@@ -24,11 +23,6 @@ code = "answer = 6 * 7; print(answer)"
 [[turn.response]]
 say = "It is 42."
 """
-
-
-def inkernel(*arguments: str, cwd: Path, **how: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "inkernel", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=100, **how)
 
 
 @pytest.fixture
@@ -149,24 +143,3 @@ def test_without_the_extra_it_says_how_to_install_it(tmp_path):
     code = hide + "from inkernel.kernel_ext.cli.main import main; sys.exit(main())"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 2 and "pip install 'jupyter-client>=" in ran.stderr
-
-
-def test_sigint_ends_the_turn_and_saves_what_there_is(scripted, tmp_path):
-    server = scripted('[[turn]]\n[[turn.response]]\nsay = "x"\nfault = {first = 60}\n')
-    arguments = ("--base-url", server.base_url, "--model", "m", "--output", "out.ipynb", "--json")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "inkernel", "exec", *arguments, "Go."],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ),
-    )
-    assert process.stdout is not None
-    while "sample_started" not in process.stdout.readline():
-        pass
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    assert json.loads(out.splitlines()[-1])["status"] == "interrupted"
-    assert process.returncode == 1
-    assert (tmp_path / "out.ipynb").exists()
