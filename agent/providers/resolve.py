@@ -224,6 +224,6 @@ def _no_model(model: str | None) -> NoModelError:
         f"{wanted}: nothing is configured, OPENAI_API_KEY is not set, and no local server answers"
         f" ({ports}).",
         "Set OPENAI_API_KEY, start a local server such as Ollama, or name any Responses server:"
-        " `%agent config base_url URL` and `%agent model NAME`. To see a turn without a model,"
-        " run the demo: `make demo` in a clone of the repository.",
+        " `%agent config base_url URL` and `%agent model NAME`."
+        " `%agent demo` shows a turn without a model.",
     )

@@ -8,11 +8,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from ...agent.config.extras import install_command
 from ...agent.config.settings import PREFIX, Settings
 from ...agent.errors import AgentError, SettingsError, UsageError
+from ..notebook.demo import NEXT, copy_demo
 from . import serve
 from .listener import Listener
 from .notebook_files import append_code, as_html, new_notebook, read_notebook, write_notebook
@@ -47,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="inkernel", description="An agent in an IPython kernel.")
-    commands = parser.add_subparsers(required=True, metavar="exec | run | serve")
+    commands = parser.add_subparsers(required=True, metavar="demo | exec | run | serve")
+    demo = commands.add_parser("demo", help="see turns without a key or a model")
+    demo.add_argument("--folder", type=Path, help="keep the demo's notebook and its data here")
+    demo.set_defaults(run=_demo, output=None, json=False, **dict.fromkeys(SETTING_FLAGS))
     say = commands.add_parser("exec", help="say something to the agent in a new kernel")
     say.add_argument("prompt", help="your prompt (- reads it from standard input)")
     say.add_argument("--notebook", type=Path, help="execute its cells first")
@@ -64,6 +69,16 @@ def _parser() -> argparse.ArgumentParser:
             about = Settings.model_fields[name].description
             command.add_argument(f"--{name.replace('_', '-')}", help=about)
     return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    with TemporaryDirectory(prefix="inkernel-demo-") as folder:
+        notebook = copy_demo(options.folder or Path(folder))
+        code = _execute(read_notebook(notebook), notebook.parent, options)
+    if options.folder:
+        print(f"\nThe notebook: {notebook}")
+    print(f"\n{NEXT}")
+    return code
 
 
 def _exec(options: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from ..execution.interrupts import (
 from ..host import KernelAgent
 from ..input_transform import cannot_wait
 from ..shell import Shell, loop_runs, run_to_end
-from . import keys, model, notebook, sessions, settings, status, undo, window
+from . import demo, keys, model, notebook, sessions, settings, status, undo, window
 from .command import AnyCard, Command
 
 
@@ -96,5 +96,6 @@ COMMANDS = (
     *sessions.COMMANDS,
     *settings.COMMANDS,
     Command("help", "this list", help_),
+    *demo.COMMANDS,
     *notebook.COMMANDS,
 )

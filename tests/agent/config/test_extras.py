@@ -15,3 +15,8 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 def test_the_packages_of_an_extra_are_installed_by_their_own_names(extra: str):
     packages = " ".join(f"'{package}'" for package in EXTRAS[extra])
     assert install_command(extra) == f"pip install {packages}"
+
+
+def test_an_extra_within_an_extra_is_listed_by_its_packages():
+    command = install_command("demo")
+    assert "inkernel" not in command and "'pandas" in command and "'nbclient" in command

@@ -131,7 +131,7 @@ async def test_when_nothing_is_found_the_ways_are_named(model: str | None):
     with pytest.raises(NoModelError) as raised:
         await find({}, model=model)
     told = str(raised.value)
-    for way in ("OPENAI_API_KEY", "Ollama", "base_url", "%agent model", "make demo"):
+    for way in ("OPENAI_API_KEY", "Ollama", "base_url", "%agent model", "%agent demo"):
         assert way in told
     assert (model or "No model") in told
     assert isinstance(raised.value, ModelError)

@@ -143,3 +143,20 @@ def test_without_the_extra_it_says_how_to_install_it(tmp_path):
     code = hide + "from inkernel.kernel_ext.cli.main import main; sys.exit(main())"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 2 and "pip install 'jupyter-client>=" in ran.stderr
+
+
+def test_demo_shows_turns_without_a_key_and_leaves_nothing(tmp_path):
+    ran = inkernel("demo", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "scripted model" in ran.stdout and "wettest" in ran.stdout
+    assert "OPENAI_API_KEY" in ran.stdout.splitlines()[-1]
+    assert not list(tmp_path.rglob("*.ipynb"))
+
+
+def test_demo_keeps_its_notebook_where_one_asks_and_overwrites_nothing(tmp_path):
+    assert inkernel("demo", "--folder", "demo", cwd=tmp_path).returncode == 0
+    kept = nbformat.read(tmp_path / "demo" / "quickstart.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in kept.cells)
+    again = inkernel("demo", "--folder", "demo", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "is there already" in again.stderr
