@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import io
 import locale
 import os
 import signal
@@ -32,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     After a signal it returns 128 and the signal's number.
     """
     # A character that standard output lacks must not end a turn.
-    cast("Any", sys.stdout).reconfigure(errors="backslashreplace")
+    stdout = cast("object", sys.stdout)
+    if isinstance(stdout, io.TextIOWrapper):
+        cast("Any", stdout).reconfigure(errors="backslashreplace")
     options = _parser().parse_args(argv)
     try:
         return options.run(options)

@@ -122,9 +122,8 @@ class _Client(NotebookClient):
             transport=transport,
             connection_file=str(self._connection),
         )
-        cast("Any", self.km).context.setsockopt(
-            zmq.RCVHWM, 0
-        )  # else ZeroMQ drops messages over 1,000
+        context = cast("Any", self.km).context
+        context.setsockopt(zmq.RCVHWM, 0)  # else ZeroMQ drops messages over 1,000
         return self.km
 
     async def async_start_new_kernel(self, **kwargs: Any) -> None:

@@ -20,14 +20,19 @@ async def demo(agent: KernelAgent, _rest: str) -> Card:
         raise UsageError("The demo is a session of its own.", "Begin one first: `%agent new`.")
     script, data = demo_file(f"{NAME}.toml"), demo_file(DATA)
     pandas, names = cast("Any", import_module("pandas")), agent.shell.user_ns
-    bound = {"pd": pandas, "weather": pandas.read_csv(data)}
+    weather = pandas.read_csv(data)
+    bound = {"pd": pandas, "weather": weather}
     for name, value in bound.items():
-        if names.get(name, value) is not value:
+        known: Any = names.get(name, value)
+        same = known is value or (type(known) is type(weather) and weather.equals(known))
+        if not same:
             raise UsageError(f"The demo would replace your variable `{name}`.", "Rename it first.")
     names.update(bound)
     print(f"import pandas as pd\n\nweather = pd.read_csv({str(data)!r})\n\n%%agent\n{PROMPT}")
-    await agent.ask(PROMPT, {"model": f"{SCRIPTED}{script}"}, new=False)
-    agent.new()
+    try:
+        await agent.ask(PROMPT, {"model": f"{SCRIPTED}{script}"}, new=False)
+    finally:  # an interrupted demo, too, is no part of the next session
+        agent.new()
     return Card(NEXT)
 
 

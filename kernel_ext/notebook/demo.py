@@ -28,13 +28,17 @@ def demo_file(name: str) -> Path:
 def copy_demo(folder: Path) -> Path:
     """Copy the demo into a folder. Returns its notebook there.
 
-    Raises UsageError for a file that is there already.
+    Raises UsageError, before it writes, for a file that is there already. Raises it, too, for a
+    folder that cannot be written.
     """
-    notebook = folder / f"{NAME}.ipynb"
-    for name in (f"{NAME}.ipynb", f"{NAME}.toml", DATA):
-        there = folder / name
+    files = {folder / name: demo_file(name) for name in (f"{NAME}.ipynb", f"{NAME}.toml", DATA)}
+    for there in files:
         if there.exists():
             raise UsageError(f"{there} is there already.", "Name another folder.")
-        there.parent.mkdir(parents=True, exist_ok=True)
-        there.write_bytes(demo_file(name).read_bytes())
-    return notebook
+    try:
+        for there, source in files.items():
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.write_bytes(source.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}.") from None
+    return folder / f"{NAME}.ipynb"

@@ -1,5 +1,7 @@
 """The command `inkernel`, as a user calls it: real processes, real kernels."""
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -8,6 +10,8 @@ from typing import Any
 import nbformat
 import pytest
 from nbformat import v4
+
+from inkernel.kernel_ext.cli.main import main
 
 from .playing import inkernel
 
@@ -157,6 +161,14 @@ def test_demo_keeps_its_notebook_where_one_asks_and_overwrites_nothing(tmp_path)
     assert inkernel("demo", "--folder", "demo", cwd=tmp_path).returncode == 0
     kept = nbformat.read(tmp_path / "demo" / "quickstart.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in kept.cells)
+    (tmp_path / "demo" / "quickstart.ipynb").unlink()
     again = inkernel("demo", "--folder", "demo", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (2, "")
     assert "is there already" in again.stderr
+    assert not (tmp_path / "demo" / "quickstart.ipynb").exists(), "nothing is written in part"
+
+
+def test_the_command_runs_where_standard_output_is_no_file():
+    with contextlib.redirect_stdout(io.StringIO()) as said, pytest.raises(SystemExit):
+        main(["--help"])
+    assert "demo" in said.getvalue()
