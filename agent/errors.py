@@ -28,12 +28,17 @@ Any other exception is a bug and travels unchanged.
 
 
 class AgentError(Exception):
-    """A failure with its cause in one sentence, and what to do about it."""
+    """A failure with its cause in one sentence, and what to do about it.
+
+    Both may quote a server or a file. They lose what acts on a terminal.
+    """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        from .printable import printable  # at the first failure: loading the extension loads few
+
+        self.message = printable(message)
+        self.hint = printable(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

@@ -3,7 +3,8 @@
 It loads with the extension, so it imports nothing heavy. The agent loads at the first use.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,19 @@ def _unknown_flag(name: str) -> UsageError:
     )
 
 
+@contextmanager
+def _naming_shadows() -> Generator[None]:
+    """Replaces an error that comes from a file with the name of a module that we import."""
+    try:
+        yield
+    except Exception as error:
+        from .commands.shadowed import shadow_error
+
+        if named := shadow_error(error):
+            raise named from error
+        raise
+
+
 class AgentMagics:
     """Both magics of one shell, and its agent once it is made."""
 
@@ -107,21 +121,22 @@ class AgentMagics:
         said = self._said(line, cell)
         return said if loop_runs() else run_to_end(said)
 
-    def _said(self, line: str, cell: str | None) -> Coroutine[Any, Any, None]:
-        if cell is None:  # an awaited `%agent` line
-            from .commands.dispatch import run_command
+    async def _said(self, line: str, cell: str | None) -> None:
+        with _naming_shadows():
+            if cell is None:  # an awaited `%agent` line
+                from .commands.dispatch import run_command
 
-            return run_command(self.agent, line)
-        parsed = parse_line(line)
-        text = "\n".join(part for part in (parsed.prompt, cell.strip()) if part)
-        if not text:
-            raise UsageError(
-                "%%agent has nothing to do: the cell is empty.",
-                "Write what you want below the first line.",
-            )
-        if parsed.digest:
-            return self._edit_digest(text)
-        return self.agent.ask(text, parsed.settings, parsed.new)
+                return await run_command(self.agent, line)
+            parsed = parse_line(line)
+            text = "\n".join(part for part in (parsed.prompt, cell.strip()) if part)
+            if not text:
+                raise UsageError(
+                    "%%agent has nothing to do: the cell is empty.",
+                    "Write what you want below the first line.",
+                )
+            if parsed.digest:
+                return await self._edit_digest(text)
+            await self.agent.ask(text, parsed.settings, parsed.new)
 
     async def _edit_digest(self, text: str) -> None:
         from .commands.dispatch import show_card
@@ -132,9 +147,10 @@ class AgentMagics:
     @no_var_expand
     def manage(self, line: str) -> None:
         """Show and change how the agent works. `%agent help` lists the subcommands."""
-        from .commands.dispatch import run_unawaited
+        with _naming_shadows():
+            from .commands.dispatch import run_unawaited
 
-        run_unawaited(self.agent, line)
+            run_unawaited(self.agent, line)
 
     def close(self) -> None:
         """Close the session, and stop what it started."""

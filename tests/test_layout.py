@@ -25,7 +25,16 @@ ONLY_IN = {
 }
 ROOMS = {
     "agent": (
-        *("errors", "protocol", "text", "config", "providers", "conversation", "responses"),
+        *(
+            "printable",
+            "errors",
+            "protocol",
+            "text",
+            "config",
+            "providers",
+            "conversation",
+            "responses",
+        ),
         *("tools", "permissions", "context", "seams", "session", "dispatch", "compaction", "loop"),
         *("scripted", "testing", "__init__"),
     ),
@@ -138,7 +147,7 @@ def test_the_agent_imports_only_itself_and_what_it_is_allowed(path: Path):
 
 @each(sorted((ROOT / "widgets").rglob("*.py")))
 def test_widgets_know_the_protocol_alone(path: Path):
-    known = (".widgets", ".agent.protocol", ".agent.text.lines")
+    known = (".widgets", ".agent.protocol", ".agent.printable", ".agent.text.lines")
     for name in imports(path):
         assert name.startswith(known) or not name.startswith("."), name
 

@@ -10,16 +10,20 @@ its line names it. One that took longer than `READER_SECONDS`, or that the watch
 called again in this process. One that never returns from C can only be interrupted.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .adapter import MAX_LINE_CHARS, MAX_LISTED, Adapter, Origin, Reading, ReadingEntry, ShowValue
 from .introspect import clip, type_words
 from .watchdog import TooSlow, lent, unhurried
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "inkernel.readers"
 READER_SECONDS = 0.1
@@ -81,10 +85,21 @@ class PluggedReader:
                 self.fault = "too slow"
 
 
-def _load() -> Iterator[PluggedReader]:
-    from importlib.metadata import entry_points
+def installed_points() -> "list[EntryPoint]":
+    """The entry points of installed packages. A folder beside the notebook may claim to be one."""
+    import site
+    from importlib.metadata import distributions
 
-    for point in sorted(entry_points(group=GROUP)):
+    folders = [*site.getsitepackages(), site.getusersitepackages()]
+    found = distributions(path=[folder for folder in sys.path if folder in folders])
+    named = {each.name: each for each in reversed(list(found))}  # the first of a name counts
+    return sorted(
+        point for each in named.values() for point in each.entry_points.select(group=GROUP)
+    )
+
+
+def _load() -> Iterator[PluggedReader]:
+    for point in installed_points():
         try:
             read = point.load()
         except Exception as error:

@@ -3,9 +3,11 @@
 Knows no subcommand.
 """
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from ...agent.printable import printable
+from ..render.sanitize import escape
 
 PRE_STYLE = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
 """JupyterLab's own style of a `pre` breaks lines within words."""
@@ -25,14 +27,14 @@ class Card:
         wide = max((len(name) for name, _ in self.rows), default=0)
         lines = [f"  {name:<{wide}}  {value}" for name, value in self.rows]
         cells = "".join(
-            f"<tr><td style='text-align:left'><b>{html.escape(name)}</b></td>"
-            f"<td style='text-align:left;white-space:pre-wrap'>{html.escape(value)}</td></tr>"
+            f"<tr><td style='text-align:left'><b>{escape(name)}</b></td>"
+            f"<td style='text-align:left;white-space:pre-wrap'>{escape(value)}</td></tr>"
             for name, value in self.rows
         )
         table = f"<table>{cells}</table>" if cells else ""
         return {
-            "text/plain": "\n".join([self.title, *lines]),
-            "text/html": f"<div>{html.escape(self.title)}</div>{table}",
+            "text/plain": printable("\n".join([self.title, *lines])),
+            "text/html": f"<div>{escape(self.title)}</div>{table}",
         }
 
 
@@ -46,7 +48,7 @@ class TextCard:
     def bundle(self) -> dict[str, str]:
         """The card as text and as HTML."""
         return {
-            "text/plain": f"{self.title}\n\n{self.text}",
-            "text/html": f"<div>{html.escape(self.title)}</div>"
-            f"<pre style='{PRE_STYLE}'>{html.escape(self.text)}</pre>",
+            "text/plain": printable(f"{self.title}\n\n{self.text}"),
+            "text/html": f"<div>{escape(self.title)}</div>"
+            f"<pre style='{PRE_STYLE}'>{escape(self.text)}</pre>",
         }

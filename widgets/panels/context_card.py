@@ -3,10 +3,12 @@
 Knows no session: the command adds up the figures.
 """
 
-import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from ...agent.printable import printable
+from ..render.sanitize import escape
 
 ENTRY_KINDS = {
     "head": ("instructions and tools", "#6b7280"),
@@ -54,7 +56,7 @@ class ContextCard:
 
     def bundle(self) -> dict[str, str]:
         """The card as text and as HTML."""
-        return {"text/plain": self._text(), "text/html": self._html()}
+        return {"text/plain": printable(self._text()), "text/html": self._html()}
 
     @property
     def _total(self) -> int:
@@ -104,8 +106,7 @@ class ContextCard:
             for name, colour in [ENTRY_KINDS[kind]]
         )
         cells = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(row.words)}</td>"
-            f"<td>{row.tokens:,}</td></tr>"
+            f"<tr><td style='text-align:left'>{escape(row.words)}</td><td>{row.tokens:,}</td></tr>"
             for row in self._listed()
         )
         shades = "".join(
@@ -113,15 +114,15 @@ class ContextCard:
             for at, row in enumerate(self._listed())
         )
         return (
-            f"<div>{html.escape(self._title())}</div>{_bar(bar, 12)}{_bar(shades, 6)}"
+            f"<div>{escape(self._title())}</div>{_bar(bar, 12)}{_bar(shades, 6)}"
             f"<table>{kinds}</table>{f'<table>{cells}</table>' if cells else ''}"
-            f"<div>{html.escape(self.coming)}</div>"
+            f"<div>{escape(self.coming)}</div>"
         )
 
 
 def _segment(words: str, tokens: int, of: int, colour: str) -> str:
     return (
-        f"<div title='{html.escape(words, quote=True)}: {tokens:,}'"
+        f"<div title='{escape(words)}: {tokens:,}'"
         f" style='width:{100 * tokens / of:.2f}%;background:{colour}'></div>"
     )
 
@@ -141,4 +142,5 @@ class RawCard:
 
     def bundle(self) -> dict[str, str]:
         """The request as indented JSON."""
-        return {"text/plain": json.dumps(json.loads(self.request), indent=2, ensure_ascii=False)}
+        text = json.dumps(json.loads(self.request), indent=2, ensure_ascii=False)
+        return {"text/plain": printable(text)}

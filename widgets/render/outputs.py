@@ -5,11 +5,12 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, assert_never, cast
 
+from ...agent.printable import printable
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput
 from ...agent.text.lines import fenced
 from ..state.outputs import Shown, StreamText
 from .labels import figure_text, left_out_text
-from .sanitize import MONO, ansi_lines, clean_html, escape, markdown_html, printable
+from .sanitize import MONO, ansi_lines, clean_html, escape, markdown_html
 
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
 _KINDS = ("text/html", "text/markdown", "text/latex", *IMAGES, "text/plain")

@@ -5,14 +5,17 @@ from collections.abc import Callable
 from typing import assert_never
 from urllib.parse import quote
 
+from ...agent.printable import printable
 from ...agent.text.lines import fenced
 from ..state import blocks
 from ..state.fold import TurnState
 from . import labels
 from .outputs import output_markdown, shown_text
-from .sanitize import printable, web_host
+from .sanitize import web_host
 
 _IN_URLS = "%/:=&?~#+!$,;'@*()[]"
+_LIVE = re.compile(r"(\\*)(!(?=\[)|<(?=[A-Za-z/!?]))")
+"""The start of an image or a tag, with the backslashes before it."""
 
 
 def turn_markdown(state: TurnState, timing: bool) -> str:
@@ -155,19 +158,25 @@ def _marked(text: str) -> str:
 def _inert(text: str) -> str:
     """The model's Markdown with images and tags escaped, except within fences.
 
-    A viewer might load what they point to.
+    A viewer might load what they point to. A fence without an end gets one: else the next fence of
+    the document would end it, and its text would be live.
     """
     lines = printable(text).split("\n")
-    kept = _fenced_lines(text)
-    return "\n".join(
-        line if at in kept else re.sub(r"!(?=\[)|<(?=[A-Za-z/!?])", r"\\\g<0>", line)
-        for at, line in enumerate(lines)
-    )
+    kept, end = _fenced_lines(lines)
+    inert = (line if at in kept else _LIVE.sub(_escaped, line) for at, line in enumerate(lines))
+    return "\n".join([*inert, *end])
 
 
-def _fenced_lines(text: str) -> set[int]:
+def _escaped(live: re.Match[str]) -> str:
+    """With one backslash more, unless an odd number of them escapes it already."""
+    return live[0] if len(live[1]) % 2 else f"{live[1]}\\{live[2]}"
+
+
+def _fenced_lines(lines: list[str]) -> tuple[set[int], list[str]]:
+    """The numbers of the lines in fences, and the line that ends the last one if none does."""
     from markdown_it import MarkdownIt
 
-    tokens = MarkdownIt("commonmark").parse(printable(text))
+    tokens = MarkdownIt("commonmark").parse("\n".join([*lines, "", "after"]))
     spans = (token.map for token in tokens if token.type == "fence" and token.map)
-    return {line for start, end in spans for line in range(start, end)}
+    fenced_lines = {line for start, end in spans for line in range(start, end)}
+    return fenced_lines, [tokens[-1].markup] if tokens[-1].type == "fence" else []

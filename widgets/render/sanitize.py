@@ -12,17 +12,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ...agent.printable import printable
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
-
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
-    r"|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC, DCS, SOS, PM, APC: titles, links, anything
-    r"|[ -/]*[0-~])?"  # short sequences, or a lone ESC
-    r"|\x9b[0-?]*[ -/]*[@-~]"
-)
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_DECEIVING = re.compile(r"[\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
 _PALETTE = (
@@ -75,12 +68,6 @@ _DECLARATION = re.compile(
     r"|(?:padding|border|width|min-width|max-width)(?:-[a-z]+)*)"
     r"\s*:\s*[\w#%.,\s()'!+-]+"
 )
-
-
-def printable(text: str) -> str:
-    """`text` without escape sequences and control characters, except tabs and line ends. Direction
-    overrides and lone surrogates become �."""
-    return _DECEIVING.sub("\ufffd", _UNSEEN.sub("", _ESCAPES.sub("", text)))
 
 
 def escape(text: str) -> str:

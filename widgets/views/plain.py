@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import assert_never
 
+from ...agent.printable import printable
 from ...agent.protocol import events
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ...agent.text.lines import overwritten
 from ..render import labels
 from ..render.outputs import shown_text, split_traceback
 from ..render.plain_text import sources_lines
-from ..render.sanitize import printable
 from ..state import blocks
 from ..state.fold import TurnState, fold
 

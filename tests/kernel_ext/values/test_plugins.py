@@ -1,11 +1,14 @@
 """Readers and adapters of other packages, by their entry points. Real values and snapshots."""
 
 import importlib.metadata
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from inkernel.kernel_ext.values import plugins
 from inkernel.kernel_ext.values.adapter import Adapter, Column, Origin, Reading, ShowValue, Table
 from inkernel.kernel_ext.values.describe import brief, describe
 from inkernel.kernel_ext.values.fingerprint import fingerprint
@@ -24,10 +27,10 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str]]]:
     """Entry points that the test adds: name and what it names."""
     added: list[tuple[str, str]] = []
 
-    def found(group: str) -> list[importlib.metadata.EntryPoint]:
-        return [importlib.metadata.EntryPoint(n, value, group) for n, value in added]
+    def found() -> list[importlib.metadata.EntryPoint]:
+        return [importlib.metadata.EntryPoint(n, value, plugins.GROUP) for n, value in added]
 
-    monkeypatch.setattr(importlib.metadata, "entry_points", found)
+    monkeypatch.setattr(plugins, "installed_points", found)
     plugged_readers.cache_clear()
     yield added
     plugged_readers.cache_clear()
@@ -140,3 +143,31 @@ def test_a_known_library_stays_with_its_own_adapter(plugged: list[tuple[str, str
 
 
 GREEDY = Adapter(packages=("numpy", "builtins", *STATION.packages), reading=read_station)
+
+
+def plant(folder: Path, name: str) -> None:
+    """What `pip` leaves of a package with a reader that says who it is."""
+    (folder / f"{name}-1.0.dist-info").mkdir(parents=True)
+    (folder / f"{name}-1.0.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
+    points = folder / f"{name}-1.0.dist-info" / "entry_points.txt"
+    points.write_text(f"[inkernel.readers]\n{name} = {name}:read\n")
+    (folder / f"{name}.py").write_text(f"def read(value):\n    return '{name} ran'\n")
+
+
+@pytest.mark.parametrize("entry", ["", ".", "{folder}", "{folder}/lib"])
+def test_a_folder_beside_the_notebook_registers_no_reader(
+    entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, "planted_x")
+    plant(tmp_path / "lib", "planted_y")
+    plant(tmp_path / "site-packages", "weather_z")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("site.getsitepackages", lambda: [str(tmp_path / "site-packages")])
+    sites = [entry.format(folder=tmp_path), str(tmp_path / "site-packages"), *sys.path]
+    monkeypatch.setattr(sys, "path", sites)
+    plugged_readers.cache_clear()
+    try:
+        assert [reader.name for reader in plugged_readers()] == ["weather_z"]
+        assert lines({"t": Thermometer()}) == {"t": "t: weather_z ran"}
+    finally:
+        plugged_readers.cache_clear()

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkernel.agent.printable import printable
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput
 from inkernel.agent.protocol.events import Compacted, Compacting, Event, TurnEnded, Usage
 from inkernel.widgets.render.html import block_html, bundle, can_show, metadata
 from inkernel.widgets.render.outputs import output_html, output_markdown, shown_text
-from inkernel.widgets.render.sanitize import ansi_lines, clean_html, markdown_html, printable
+from inkernel.widgets.render.sanitize import ansi_lines, clean_html, markdown_html
 from inkernel.widgets.state.blocks import (
     AnswerBlock,
     AnswerSource,
@@ -54,6 +55,13 @@ EVIL = (
     "<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
     "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
     "```html\n</code></pre><script>alert(1)</script>\n```",
+    *(f"{slashes}![i](https://evil.example/i)" for slashes in ("\\", "\\\\", "\\" * 3)),
+    *(f"{slashes}<img src='https://evil.example/i'>" for slashes in ("\\", "\\\\", "\\" * 3)),
+    "a \\<script>alert(1)</script> \\\\<b onclick=alert(1)>x</b>",
+    "- \\![i][r]\n\n[r]: https://evil.example/i",
+    "```\nnever closed",
+    "> ~~~~\n> never closed",
+    "- ```\n  never closed",
     "\x1b]8;;https://evil.example\x07link\x1b]8;;\x07 \x1b[31m<b>red</b>\x1b[0m",
 )
 
@@ -158,6 +166,19 @@ def test_the_markdown_form_loads_nothing_either(evil: str) -> None:
             assert token.type != "html_block", token.content
             for child in token.children or ():
                 assert child.type not in ("image", "html_inline"), child.content
+
+
+@pytest.mark.parametrize("fence", ["```", "~~~", "`````", "x\n\n```html\n<b>", "- ```", "> ```"])
+def test_a_fence_without_an_end_holds_nothing_of_the_blocks_below(fence: str) -> None:
+    from markdown_it import MarkdownIt
+
+    evil = "<img src='https://evil.example/i'>\n\n![i](https://evil.example/i)"
+    said = (ReasoningBlock((fence, f"```\n{evil}\n```")), AnswerBlock(fence), AnswerBlock(fence))
+    state = TurnState(blocks=(*said, StepBlock("c", tool="source", told=evil)))
+    for token in MarkdownIt("commonmark").parse(bundle(state, timing=True)["text/markdown"]):
+        assert token.type != "html_block", token.content
+        for child in token.children or ():
+            assert child.type not in ("image", "html_inline"), child.content
 
 
 def test_the_plain_form_has_no_control_characters() -> None:
