@@ -6,10 +6,11 @@ The kinds of lines are in `protocol/record_lines`. Each has `at`, in seconds sin
 import contextlib
 import json
 import os
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from pydantic_core import from_json
 
@@ -23,6 +24,8 @@ except ImportError:  # Windows
     fcntl = None
 
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+_CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Follows no link, and waits for nobody at a pipe."""
 BAD_LINE = (AttributeError, KeyError, TypeError, ValueError)
 """The errors of reading a line that is JSON but none of ours."""
 
@@ -37,8 +40,8 @@ class Record:
         """
         self.path = path.absolute()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = os.open(path, _APPEND, 0o600)
+            _make_private(self.path)
+            self._file = os.open(self.path, _APPEND | _CAREFUL, 0o600)
             self._own()
             self._mend()
         except OSError as error:
@@ -54,7 +57,7 @@ class Record:
     def line_at(self, at: int) -> RecordLine:
         """The line that begins at byte `at`. Raises RecordError."""
         try:
-            with self.path.open("rb") as file:
+            with open_record(self.path) as file:
                 file.seek(at)
                 text = file.readline()
         except OSError as error:
@@ -123,6 +126,41 @@ class Record:
             os.ftruncate(self._file, os.fstat(self._file).st_size - written)
 
 
+def open_record(path: Path) -> BinaryIO:
+    """Open a record to read it. Raises OSError, and RecordError for a link in its place."""
+    _refuse_links(path)
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | _CAREFUL))
+
+
+def _make_private(path: Path) -> None:
+    """Make the folders above a record. Only their owner may enter them.
+
+    Folders of ours that were made otherwise are closed, too. The ones above are the person's own.
+    """
+    _refuse_links(path)
+    for folder in reversed(path.parents):
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+        elif folder in _own_folders(path) and stat.S_IMODE(folder.stat().st_mode) & 0o077:
+            with contextlib.suppress(PermissionError):  # another user's
+                folder.chmod(0o700)
+
+
+def _refuse_links(path: Path) -> None:
+    """Raises RecordError if a record is a link, or lies in a folder of ours that is one."""
+    for each in (path, *_own_folders(path)):
+        if each.is_symlink():
+            raise RecordError(
+                f"{each} is a link. A session record is not kept behind one.",
+                "Remove it, or name the folder it leads to: `%agent config data_dir FOLDER`.",
+            )
+
+
+def _own_folders(path: Path) -> Sequence[Path]:
+    """The month's folder and `sessions`, in which records lie. Else there are none of ours."""
+    return path.parents[:2] if path.parent.parent.name == "sessions" else ()
+
+
 class StoredLine(NamedTuple):
     """One line: the byte at which it begins, its text, its JSON value."""
 
@@ -159,7 +197,7 @@ def read_lines(path: Path) -> Iterator[StoredLine]:
     """
     at = 0
     try:
-        with path.open("rb") as file:
+        with open_record(path) as file:
             for number, text in enumerate(file, 1):
                 value = _value(text)
                 if value is not None:

@@ -19,7 +19,7 @@ from ..protocol import record_lines as kinds
 from ..protocol.items import Message
 from ..text.truncation import run_parts_of, whole
 from .output_store import run_of
-from .record import BAD_LINE, stored_line
+from .record import BAD_LINE, open_record, stored_line
 from .runs import TurnHead
 
 T = TypeVar("T")
@@ -150,11 +150,17 @@ class Index:
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _SPOILED:
                 raise
-        for end in ("", "-journal", "-wal", "-shm"):  # an old journal would spoil the new file
-            self.file.with_name(self.file.name + end).unlink(missing_ok=True)
+        for file in self._files():  # an old journal would spoil the new file
+            file.unlink(missing_ok=True)
         return self._ask_once(question)
 
+    def _files(self) -> list[Path]:
+        ends = ("", "-journal", "-wal", "-shm")
+        return [self.file.with_name(self.file.name + end) for end in ends]
+
     def _ask_once(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        if any(file.is_symlink() for file in self._files()):
+            raise OSError("SQLite would write to where the link leads")
         os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite would use the umask
         with closing(_connect(str(self.file))) as db:
             return _answer(db, self._record, question)
@@ -176,7 +182,7 @@ def _answer(db: sqlite3.Connection, record: Path, question: Callable[[sqlite3.Co
 def _catch_up(db: sqlite3.Connection, record: Path) -> None:
     """Read the new lines of the record, or all lines if the index is of another record."""
     try:
-        with record.open("rb") as file:
+        with open_record(record) as file:
             end = file.seek(0, os.SEEK_END)
             if _read_upto(db, file, end) == end:
                 return
@@ -258,7 +264,7 @@ def _take(db: sqlite3.Connection, record: Path, start: int) -> int:
 
 def _lines_from(record: Path, at: int) -> Iterator[tuple[int, bytes]]:
     """The lines from byte `at` on, with their start. A torn line, without an end, is left out."""
-    with record.open("rb") as file:
+    with open_record(record) as file:
         file.seek(at)
         for text in file:
             if text.endswith(b"\n"):

@@ -8,9 +8,11 @@ Only the model's words come from a script. HTTP, streaming and errors are real.
 
 import asyncio
 import os
+import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Self
 
 import h11
@@ -22,6 +24,9 @@ from .service import ROOT, Service
 HOST = "127.0.0.1"
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 """Most bytes of a request's body."""
+_LOOPBACK = ("localhost", HOST, "::1")
+_ANY = ("0.0.0.0", "::")
+"""Hosts that mean all addresses of this machine. They have any address, but no name of others."""
 _READ = 64 * 1024
 _WRITE = 16 * 1024
 """Bytes of whole frames that are sent even when there is no pause."""
@@ -98,7 +103,7 @@ class ScriptedServer:
 
         # No coroutine function, because asyncio would log its own tasks when they are cancelled.
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            connection = _Connection(self._service, self._log, reader, writer)
+            connection = _Connection(self._service, self._log, self._host, (reader, writer))
             task = asyncio.create_task(_converse(connection, writer))
             conversations.add(task)
             task.add_done_callback(conversations.discard)
@@ -142,12 +147,16 @@ class _Connection:
     """HTTP/1.1 with one client, until it asks for a WebSocket."""
 
     def __init__(
-        self, service: Service, log: Log, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        service: Service,
+        log: Log,
+        host: str,
+        ends: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
         self._service = service
         self._log = log
-        self._reader = reader
-        self._writer = writer
+        self._host = host
+        self._reader, self._writer = ends
         self._http = h11.Connection(h11.SERVER)
 
     async def serve(self) -> None:
@@ -155,7 +164,9 @@ class _Connection:
         try:
             while received := await self._receive():
                 asked = _asked(*received)
-                if _wants_websocket(asked):
+                if stranger := _stranger(asked.headers, self._host):
+                    answer = refused(stranger, frozenset())
+                elif _wants_websocket(asked):
                     answer = self._service.no_websocket(asked)
                     if answer is None:
                         return await self._switch(received[0])
@@ -241,6 +252,29 @@ def _decoded(body: bytes, encoding: str) -> bytes:
     if len(whole) > MAX_REQUEST_BYTES:
         raise h11.RemoteProtocolError("The body is too large.", 413)
     return whole
+
+
+def _stranger(headers: Mapping[str, str], own: str) -> Refusal | None:
+    """The refusal of a request that a page of another site may have sent. None for any other.
+
+    A browser names its page's site in Origin, or in Host where the site's name leads to us.
+    """
+    host, origin = headers.get("host", "").lower(), headers.get("origin", "").lower()
+    name = re.sub(r":\d*$", "", host)
+    if not (name.strip("[]") in (*_LOOPBACK, own.lower()) or (own in _ANY and _is_address(name))):
+        what = f"This server does not answer as {host!r}. It listens on {own}."
+        return Refusal(421, error_object(421, what))
+    if origin not in ("", f"http://{host}", f"https://{host}"):
+        what = f"This server answers no pages of another site: {origin}."
+        return Refusal(403, error_object(403, what))
+    return None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        return bool(ip_address(name.strip("[]")))
+    except ValueError:
+        return False
 
 
 def _wants_websocket(asked: Asked) -> bool:

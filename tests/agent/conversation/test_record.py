@@ -200,3 +200,53 @@ def test_a_full_disk_is_a_failure_that_names_the_record():
     with pytest.raises(RecordError, match="/dev/full cannot be written: No space left"):
         full.append(OtherLine("turn", {}))
     full.close()
+
+
+@pytest.mark.parametrize("there", ["", "data", "data/sessions", "data/sessions/2026-03"])
+def test_only_the_owner_enters_the_folders_of_a_record(there: str, tmp_path: Path) -> None:
+    (tmp_path / there).mkdir(mode=0o755, parents=True, exist_ok=True)
+    Record(tmp_path / "data" / "sessions" / "2026-03" / "s.jsonl").close()
+    made = ("data/sessions", "data/sessions/2026-03", *(() if there else ("data",)))
+    for folder in made:
+        assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o700, folder
+
+
+@pytest.mark.parametrize("name", [".", "data", "data/sessions"])
+def test_folders_that_are_not_ours_stay_as_they_are(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name / "s.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o755)
+    Record(path).close()
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("name", ["data/sessions", "data/sessions/2026-03", "data/{record}"])
+def test_a_planted_link_is_not_followed(name: str, tmp_path: Path) -> None:
+    record = "sessions/2026-03/s.jsonl"
+    elsewhere, link = tmp_path / "elsewhere", tmp_path / name.format(record=record)
+    link.parent.mkdir(parents=True)
+    if link.suffix:
+        elsewhere.write_text('{"kind": "turn"}\n')
+    else:
+        elsewhere.mkdir()
+    link.symlink_to(elsewhere)
+    for act in (Record, lambda path: list(read_lines(path))):
+        with pytest.raises(RecordError, match="is a link"):
+            act(tmp_path / "data" / record)
+    kept = elsewhere.read_text() if link.suffix else list(elsewhere.iterdir())
+    assert kept == ('{"kind": "turn"}\n' if link.suffix else [])
+
+
+def test_a_data_folder_that_is_a_link_of_the_persons_own_is_used(path: Path) -> None:
+    (path.parents[2] / "disk").mkdir()
+    (path.parents[2] / "data").symlink_to(path.parents[2] / "disk")
+    Record(path.parents[2] / "data" / "sessions" / "2026-03" / "s.jsonl").close()
+    assert (path.parents[2] / "disk" / "sessions" / "2026-03" / "s.jsonl").is_file()
+
+
+def test_a_pipe_in_place_of_a_record_is_not_waited_for(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    with pytest.raises(RecordError):
+        Record(path)
+    assert list(read_lines(path)) == []

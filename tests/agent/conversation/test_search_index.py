@@ -378,3 +378,16 @@ def test_calls_beside_each_other_find_what_was_there_before_them(
         thread.join()
     assert lost == []
     assert session.index._memory is None
+
+
+@pytest.mark.parametrize("end", ["", "-journal", "-wal"])
+def test_an_index_is_not_written_through_a_planted_link(
+    session: RecordedSession, end: str, tmp_path: Path
+):
+    session.ran("rain")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("mine")
+    file = session.index.file
+    file.with_name(file.name + end).symlink_to(elsewhere)
+    assert session.handles("rain") == ["out-1"]
+    assert elsewhere.read_text() == "mine"

@@ -268,3 +268,63 @@ class TestTheOfficialSdk:
             pytest.raises(openai.AuthenticationError, match="Incorrect API key"),
         ):
             client.responses.create(model="m", input="x")
+
+
+FOREIGN = (
+    {"host": "evil.example"},
+    {"host": "evil.example:{port}"},
+    {"host": "127.0.0.1.evil.example:{port}"},
+    {"host": "localhost.evil.example"},
+    {"host": "localhost@evil.example:{port}"},
+    {"host": "192.0.2.1:{port}"},
+    {"host": ""},
+    {"origin": "https://evil.example"},
+    {"origin": "http://localhost:1"},
+    {"origin": "http://127.0.0.1:{port}.evil.example"},
+    {"origin": "null"},
+)
+
+
+def filled(headers: dict[str, str], server: ScriptedServer) -> dict[str, str]:
+    return {name: it.format(port=httpx.URL(server.base_url).port) for name, it in headers.items()}
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_a_page_of_another_site_gets_nothing(headers: dict[str, str]) -> None:
+    with serving() as server:
+        post(server)
+        sent = filled(headers, server)
+        status = 403 if "origin" in sent else 421
+        assert post(server, headers=sent).status_code == status
+        for path in ("models", "responses/resp_1", "responses/resp_1/input_items"):
+            answer = httpx.get(f"{server.base_url}/{path}", headers=sent)
+            assert answer.status_code == status and "one two" not in answer.text
+        upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+        upgrade["sec-websocket-key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+        answer = httpx.get(f"{server.base_url}/responses", headers=upgrade | sent)
+        assert answer.status_code == status
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"host": "localhost:{port}"},
+        {"host": "LOCALHOST:9000"},  # through a tunnel from another port
+        {"host": "[::1]:{port}"},
+        {"origin": "http://127.0.0.1:{port}"},
+        {"host": "localhost:9000", "origin": "http://localhost:9000"},
+    ],
+)
+def test_its_own_name_and_its_own_pages_are_answered(headers: dict[str, str]) -> None:
+    with serving() as server:
+        assert post(server, headers=filled(headers, server)).status_code == 200
+
+
+def test_on_all_addresses_any_address_is_its_own_and_no_name_is() -> None:
+    script = Script.model_validate({"turn": [{"response": [{"say": "one"}]}]})
+    with ScriptedServer(script, host="0.0.0.0") as server:
+        hosts = {"192.0.2.1:80": 200, "[2001:db8::1]": 200, "localhost": 200, "evil.example": 421}
+        for host, status in hosts.items():
+            assert post(server, headers={"host": host}).status_code == status
