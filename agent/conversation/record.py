@@ -147,7 +147,7 @@ def _make_private(path: Path) -> None:
 
 
 def _refuse_links(path: Path) -> None:
-    """Raises RecordError if a record is a link, or lies in a folder of ours that is one."""
+    """Raises RecordError if a record is a link, or is in a folder of ours that is one."""
     for each in (path, *_own_folders(path)):
         if each.is_symlink():
             raise RecordError(

@@ -114,6 +114,8 @@ class Index:
     def __init__(self, record: Path) -> None:
         """The file has the record's name, with `.sqlite3`. It is made at the first call."""
         self.file = record.with_suffix(".sqlite3")
+        ends = ("", "-journal", "-wal", "-shm")
+        self._files = [record.with_suffix(f".sqlite3{end}") for end in ends]
         self._record = record
         self._lock = Lock()
         self._memory: sqlite3.Connection | None = None
@@ -150,16 +152,12 @@ class Index:
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _SPOILED:
                 raise
-        for file in self._files():  # an old journal would spoil the new file
+        for file in self._files:  # an old journal would spoil the new file
             file.unlink(missing_ok=True)
         return self._ask_once(question)
 
-    def _files(self) -> list[Path]:
-        ends = ("", "-journal", "-wal", "-shm")
-        return [self.file.with_name(self.file.name + end) for end in ends]
-
     def _ask_once(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        if any(file.is_symlink() for file in self._files()):
+        if any(file.is_symlink() for file in self._files):
             raise OSError("SQLite would write to where the link leads")
         os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite would use the umask
         with closing(_connect(str(self.file))) as db:

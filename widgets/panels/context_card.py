@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...agent.printable import printable
-from ..render.sanitize import escape
+from ..render.sanitize import escape, words_html
 
 ENTRY_KINDS = {
     "head": ("instructions and tools", "#6b7280"),
@@ -106,7 +106,8 @@ class ContextCard:
             for name, colour in [ENTRY_KINDS[kind]]
         )
         cells = "".join(
-            f"<tr><td style='text-align:left'>{escape(row.words)}</td><td>{row.tokens:,}</td></tr>"
+            f"<tr><td style='text-align:left'>{words_html(row.words)}</td>"
+            f"<td>{row.tokens:,}</td></tr>"
             for row in self._listed()
         )
         shades = "".join(
@@ -114,9 +115,9 @@ class ContextCard:
             for at, row in enumerate(self._listed())
         )
         return (
-            f"<div>{escape(self._title())}</div>{_bar(bar, 12)}{_bar(shades, 6)}"
+            f"<div>{words_html(self._title())}</div>{_bar(bar, 12)}{_bar(shades, 6)}"
             f"<table>{kinds}</table>{f'<table>{cells}</table>' if cells else ''}"
-            f"<div>{escape(self.coming)}</div>"
+            f"<div>{words_html(self.coming)}</div>"
         )
 
 

@@ -12,7 +12,7 @@ from ..state.fold import TurnState
 from . import labels
 from .outputs import can_show, output_html
 from .plain_text import turn_markdown, turn_text
-from .sanitize import code_html, escape, link_html, markdown_html, text_html
+from .sanitize import code_html, link_html, markdown_html, text_html, words_html
 
 __all__ = [
     "block_html",
@@ -50,7 +50,7 @@ def block_html(block: blocks.Block, timing: bool, since: int | None = None) -> s
     match block:
         case blocks.ReasoningBlock():
             return _details(
-                f'<span style="{_MUTED}">{escape(labels.reasoning_title(block))}</span>',
+                f'<span style="{_MUTED}">{words_html(labels.reasoning_title(block))}</span>',
                 f'<div style="{_MUTED};padding-left:1em">'
                 + "".join(map(markdown_html, block.parts))
                 + "</div>",
@@ -72,12 +72,12 @@ def block_html(block: blocks.Block, timing: bool, since: int | None = None) -> s
 
 def header_html(state: TurnState) -> str:
     """The line that names the model."""
-    return f'<div style="{_MUTED};margin-bottom:.4em">{escape(labels.header_text(state))}</div>'
+    return f'<div style="{_MUTED};margin-bottom:.4em">{words_html(labels.header_text(state))}</div>'
 
 
 def footer_html(state: TurnState, timing: bool, since: int | None = None) -> str:
     """The turn's status line. `since`: when the turn began, as in `block_html`."""
-    parts = [escape(part) for part in labels.footer_parts(state, timing)]
+    parts = [words_html(part) for part in labels.footer_parts(state, timing)]
     if since is not None and state.ended is None:
         parts.insert(1, _clock(since))
     return f'<div style="{_MUTED};margin-top:.6em">{" · ".join(parts)}</div>'
@@ -114,10 +114,10 @@ def metadata(state: TurnState, timing: bool) -> dict[str, object]:
 
 def _step_html(step: blocks.StepBlock, timing: bool, since: int | None) -> str:
     code, told = step.code, labels.told_text(step)
-    title = f"<b>{escape(labels.title_text(step))}</b>"
+    title = f"<b>{words_html(labels.title_text(step))}</b>"
     if code is None and (arguments := labels.arguments_text(step)):
-        title += f" <code>{escape(arguments)}</code>"
-    aside = escape(labels.status_text(step, timing))
+        title += f" <code>{words_html(arguments)}</code>"
+    aside = words_html(labels.status_text(step, timing))
     if since is not None and step.status == "running":
         aside += f" {_clock(since)}"
     aside = f' <span style="{_MUTED}">{aside}</span>' if aside else ""
@@ -147,10 +147,10 @@ def _unfolded(step: blocks.StepBlock, code: str | None, told: str) -> bool:
 
 
 def _hosted_html(block: blocks.HostedBlock) -> str:
-    detail = f" <code>{escape(labels.clip(block.detail, 120))}</code>" if block.detail else ""
+    detail = f" <code>{words_html(labels.clip(block.detail, 120))}</code>" if block.detail else ""
     aside = labels.hosted_text(block)
-    line = f"{_sign(block.status)} <b>{escape(labels.clip(block.title, 120))}</b>{detail}" + (
-        f' <span style="{_MUTED}">{escape(aside)}</span>' if aside else ""
+    line = f"{_sign(block.status)} <b>{words_html(labels.clip(block.title, 120))}</b>{detail}" + (
+        f' <span style="{_MUTED}">{words_html(aside)}</span>' if aside else ""
     )
     running = block.status == "running"
     body = code_html(block.code.rstrip(), running) if block.code else ""
@@ -188,18 +188,18 @@ def _folding(line: str, body: str, unfolded: bool) -> str:
 
 
 def _note_html(note: blocks.Note, timing: bool, since: int | None) -> str:
-    text = escape(labels.note_text(note, timing))
+    text = words_html(labels.note_text(note, timing))
     if note.wait is None:
         return f'<div style="{_MUTED};margin:.5em 0">{text}</div>'
     if since is not None:
         until = since + round(note.wait * 1000)
-        first, rest = map(escape, labels.note_parts(note))
+        first, rest = map(words_html, labels.note_parts(note))
         text = f'{first} <span data-until="{until}"></span>{rest}'
     return f'<div style="color:{_AMBER};margin:.5em 0">{text}</div>'
 
 
 def _room_html(room: blocks.CompactionBlock, timing: bool, since: int | None) -> str:
-    text = escape(labels.room_text(room, timing))
+    text = words_html(labels.room_text(room, timing))
     if room.status != "running":
         return f'<div style="{_MUTED};margin:.5em 0">{text}</div>'
     clock = f" · {_clock(since)}" if since is not None else ""

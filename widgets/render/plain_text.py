@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import groupby
 from typing import assert_never
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from ...agent.text.lines import fenced
 from ..state import blocks
 from ..state.fold import TurnState
 from . import labels
+from .formulas import escaped_dollars
 from .outputs import output_markdown, shown_text
 from .sanitize import web_host
 
@@ -152,18 +154,20 @@ def _indented(texts: list[str]) -> list[str]:
 
 def _marked(text: str) -> str:
     """`text` with every Markdown character escaped, on one line."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(printable(text).split()))
+    return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", " ".join(printable(text).split()))
 
 
 def _inert(text: str) -> str:
-    """The model's Markdown with images and tags escaped, except within fences.
+    """The model's Markdown with images, tags and prices escaped, except within fences.
 
     A viewer might load what they point to. A fence without an end gets one: else the next fence of
     the document would end it, and its text would be live.
     """
     lines = printable(text).split("\n")
     kept, end = _fenced_lines(lines)
-    inert = (line if at in kept else _LIVE.sub(_escaped, line) for at, line in enumerate(lines))
+    parts = groupby(enumerate(lines), lambda numbered: numbered[0] in kept)
+    texts = ((fenced, "\n".join(line for _, line in part)) for fenced, part in parts)
+    inert = (it if fenced else escaped_dollars(_LIVE.sub(_escaped, it)) for fenced, it in texts)
     return "\n".join([*inert, *end])
 
 

@@ -7,15 +7,18 @@ fallbacks that are legible on light and on dark. A viewer may drop them and stil
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ...agent.printable import printable
+from .formulas import FORMULA
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
+    from markdown_it.token import Token
 
 _SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
 _PALETTE = (
@@ -61,6 +64,8 @@ _CODE = (
     "border-radius:3px;overflow:auto;max-height:28em"
 )
 _IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*")
+_DOLLAR = "<span>$</span>"
+"""A dollar that begins no formula: no page looks for the end of one beyond a tag."""
 _LINK = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 _DECLARATION = re.compile(
     r"(?:color|background-color|text-align|vertical-align|white-space|text-decoration|opacity"
@@ -73,6 +78,13 @@ _DECLARATION = re.compile(
 def escape(text: str) -> str:
     """`text` as HTML text, or as the value of an attribute in quotes."""
     return html.escape(printable(text))
+
+
+def words_html(text: str) -> str:
+    """`text` as HTML text, in which a page sets formulas alone. Not for an attribute."""
+    pieces = [escape(piece) for piece in FORMULA.split(printable(text))]
+    pieces[::2] = [piece.replace("$", _DOLLAR) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def ansi_lines(text: str) -> list[str]:
@@ -133,8 +145,8 @@ def link_html(words: str, url: str) -> str:
     """The words. Where `url` is a web address, they are a link, and its host is shown."""
     host = web_host(url)
     if not host:
-        return escape(words)
-    link = clean_html(f'<a href="{escape(url)}" style="color:inherit">{escape(words)}</a>')
+        return words_html(words)
+    link = clean_html(f'<a href="{escape(url)}" style="color:inherit">{words_html(words)}</a>')
     return link if host in words else f"{link} · {escape(host)}"
 
 
@@ -174,7 +186,30 @@ def _markdown() -> "MarkdownIt":
     from markdown_it import MarkdownIt
 
     options = {"html": False, "highlight": _fence}
-    return MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
+    markdown = MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
+    markdown.inline.ruler.before("escape", "formula", _formula)
+    markdown.add_render_rule("formula", _formula_html)
+    markdown.add_render_rule("text", _text_html)
+    return markdown
+
+
+def _formula(state: "StateInline", silent: bool) -> bool:
+    """A rule of the Markdown parser: a formula is one token, with its signs."""
+    found = FORMULA.match(state.src, state.pos)
+    if found is None:
+        return False
+    if not silent:
+        state.push("formula", "", 0).content = found[0]
+    state.pos = found.end()
+    return True
+
+
+def _formula_html(_self: object, tokens: "Sequence[Token]", at: int, *_: object) -> str:
+    return html.escape(tokens[at].content)
+
+
+def _text_html(_self: object, tokens: "Sequence[Token]", at: int, *_: object) -> str:
+    return html.escape(tokens[at].content).replace("$", _DOLLAR)
 
 
 def _fence(code: str, language: str, _attrs: str) -> str:
