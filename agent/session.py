@@ -42,13 +42,17 @@ _NAME = re.compile(r"[^\W\d]\w*")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Your words. `attached`: descriptions of the variables they refer to, as data."""
+    """Your words. `attached`: descriptions of the variables they refer to, as data.
+
+    `notices`: sentences to show you as the turn begins.
+    """
 
     text: str
     seen: Snapshot
     attached: tuple[str, ...] = ()
     cell: str | None = None
     count: int | None = None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,11 @@ class Session:
         journal.commit(message("user", *map(text_part, parts)), "said")
         told_docs = any(it.kind == "instructions" for it in items)
         cut = [doc.path for doc in said.seen.environment.docs if doc.cut and told_docs]
-        return [f"{path} is longer than docs_bytes allows: its end is left out." for path in cut]
+        longer = [f"{path} is longer than docs_bytes allows: its end is left out." for path in cut]
+        notices = (*said.notices, *said.seen.environment.notices)
+        fresh = [text for text in notices if text not in conversation.noticed]
+        conversation.noticed = notices
+        return [*fresh, *longer]
 
     def refresh(self) -> None:
         """Append the changes of the environment while the turn runs."""

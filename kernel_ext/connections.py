@@ -47,7 +47,7 @@ class Connections:
         """The server and model for these settings. Raises AgentError when there is none."""
         if settings.model is None or not settings.model.startswith(SCRIPTED):
             return await find_target(settings, self._keys, _list_models)
-        server, script = self._scripted(Path(settings.model.removeprefix(SCRIPTED)).resolve())
+        server, script = self._scripted(Path(settings.model.removeprefix(SCRIPTED)).absolute())
         return Target(
             "scripted", server.base_url, script.model, scripted=True, traits=SCRIPTED_CAPABILITIES
         )

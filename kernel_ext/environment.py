@@ -23,6 +23,7 @@ def find_environment(shell: Shell, user_folder: Path, docs_bytes: int) -> Enviro
     """The environment at the start of a turn."""
     now = datetime.now().astimezone()
     cwd = Path.cwd()
+    docs, notices = read_docs(cwd, user_folder, docs_bytes)
     return Environment(
         cwd=str(cwd),
         date=now.date().isoformat(),
@@ -30,7 +31,8 @@ def find_environment(shell: Shell, user_folder: Path, docs_bytes: int) -> Enviro
         python=platform.python_version(),
         packages=_imported(sys.modules),
         notebook=find_notebook(shell),
-        docs=read_docs(cwd, user_folder, docs_bytes),
+        docs=docs,
+        notices=notices,
     )
 
 

@@ -222,11 +222,13 @@ class KernelAgent:
     async def _run_turn(
         self, text: str, more: Mapping[str, Any], interruption: Interruption
     ) -> None:
-        settings = self.choose(more).settings
+        chosen = self.choose(more)
+        settings = chosen.settings
         client = await self._connect(settings)
         view = view_for(self.shell, settings)
         session = self.session(settings, client)
         said = self._observer.prompt(text, settings, self._conversation.told)
+        said = replace(said, notices=chosen.refused)
         here = current_notebook(self.shell, said.seen.environment.notebook)
 
         def before(code: str) -> None:

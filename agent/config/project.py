@@ -1,11 +1,17 @@
 """The project around a folder: its root, its AGENTS.md texts. Reads files, nothing else."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+from .planted import is_ours, read_planted, reason
 
 ROOT_MARKER = ".git"
 DOC_NAMES = ("AGENTS.override.md", "AGENTS.md")
 """In each folder the first that exists and is not empty is read, as in Codex."""
+MOST_OWN_BYTES = 1 << 20
+"""Most bytes of the user's own file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +23,41 @@ class Doc:
     cut: bool = False
 
 
+class Docs(NamedTuple):
+    """The instructions files. `notices`: for the person, about the files that were refused."""
+
+    docs: tuple[Doc, ...]
+    notices: tuple[str, ...]
+
+
 def project_folders(cwd: Path) -> tuple[Path, ...]:
-    """The folders from the project's root down to `cwd`; only `cwd` when nothing marks a root."""
+    """The folders from the project's root down to `cwd`; only `cwd` when nothing marks a root.
+
+    A root that is not this user's, or has such a folder below it, marks nothing. As in git, a
+    stranger's `/tmp/.git` makes no project of your folders in `/tmp`.
+    """
+    folders = _marked(cwd)
+    return (cwd,) if _stranger(folders) else folders
+
+
+def read_docs(cwd: Path, user_folder: Path, budget: int) -> Docs:
+    """The AGENTS.md texts that hold in `cwd`: the user's own first, then from the root down.
+
+    `budget`: bytes of all project files together. The file that exceeds it is cut, and later
+    ones are left out. The user's own file is not counted.
+    """
+    folders, notices = project_folders(cwd), list[str]()
+    if stranger := _stranger(_marked(cwd)):
+        notices.append(f"{stranger} belongs to another user: nothing above {cwd} is read.")
+    docs = list(_read_doc(user_folder, MOST_OWN_BYTES, None, notices))
+    for folder in folders:
+        for doc in _read_doc(folder, budget, folders[0], notices):
+            docs.append(doc)
+            budget -= len(doc.text.encode())
+    return Docs(tuple(docs), tuple(notices))
+
+
+def _marked(cwd: Path) -> tuple[Path, ...]:
     chain = [cwd, *cwd.parents]
     for depth, folder in enumerate(chain):
         if (folder / ROOT_MARKER).exists():
@@ -26,36 +65,23 @@ def project_folders(cwd: Path) -> tuple[Path, ...]:
     return (cwd,)
 
 
-def find_in_project(cwd: Path, name: str) -> Path | None:
-    """The file called `name` nearest to `cwd`, not above the project's root."""
-    found = (folder / name for folder in reversed(project_folders(cwd)))
-    return next((path for path in found if path.is_file()), None)
+def _stranger(folders: tuple[Path, ...]) -> Path | None:
+    """The first path above the last folder that is not ours."""
+    above = folders[:-1]
+    asked = (*above, above[0] / ROOT_MARKER) if above else ()
+    return next((path for path in asked if not is_ours(path)), None)
 
 
-def read_docs(cwd: Path, user_folder: Path, budget: int) -> tuple[Doc, ...]:
-    """The AGENTS.md texts that hold in `cwd`: the user's own first, then from the root down.
-
-    `budget`: bytes of all project files together. The file that exceeds it is cut, and later
-    ones are left out. The user's own file is not counted.
-    """
-    docs = [doc for doc in [_read_doc(user_folder, budget=None)] if doc]
-    for folder in project_folders(cwd):
-        doc = _read_doc(folder, budget)
-        if doc is not None:
-            docs.append(doc)
-            budget -= len(doc.text.encode())
-    return tuple(docs)
-
-
-def _read_doc(folder: Path, budget: int | None) -> Doc | None:
-    if budget is not None and budget <= 0:
-        return None
-    for name in DOC_NAMES:
+def _read_doc(folder: Path, budget: int, root: Path | None, notices: list[str]) -> Iterator[Doc]:
+    for name in DOC_NAMES if budget > 0 else ():
+        path = folder / name
         try:
-            raw = (folder / name).read_bytes()
-        except OSError:
+            raw = read_planted(path, budget, root)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            notices.append(f"{path} is not read: {reason(error)}.")
             continue
         if raw.strip():
-            text = raw[:budget].decode(errors="replace")
-            return Doc(folder / name, text, cut=budget is not None and len(raw) > budget)
-    return None
+            yield Doc(path, raw[:budget].decode(errors="replace"), cut=len(raw) > budget)
+            return

@@ -5,10 +5,11 @@ typed. Knows no shell.
 """
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -17,10 +18,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ..errors import SettingsError
 from ..protocol.actions import STRICTNESS, Policy
-from .project import find_in_project
+from .planted import read_planted_text, reason
+from .project import project_folders
 
 FILE_NAME = "inkernel.toml"
 PREFIX = "INKERNEL_"
+MOST_BYTES = 1 << 18
+"""Most bytes of a settings file."""
 SCRIPTED = "scripted:"
 """The prefix of a model's name when a script file plays the model."""
 PRIVATE = ("base_url", "provider", "api_key_env", "api_key_command", "store", "data_dir")
@@ -111,41 +115,48 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Values from one place. `origin` names it for messages."""
+    """Values from one place. `origin` names it. `refused`: sentences for the person."""
 
     origin: str
     values: Mapping[str, Any]
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Settings, and where each value that is not a default came from."""
+    """Settings, and where each value that is not a default came from.
+
+    `refused`: sentences for the person about files that were not read.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    refused: tuple[str, ...] = ()
 
 
-def read_file(path: Path, private: bool) -> Layer:
+def read_file(path: Path, root: Path | None = None) -> Layer:
     """The layer in a TOML file, empty when there is none.
 
-    `private`: the file is the user's own, so it may say where keys are sent.
-    Raises SettingsError naming the file and the place.
+    `root`: of the project that the file is of. Without it, the file is the user's own, so it may
+    say where keys are sent. Raises SettingsError naming the file and the place.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_planted_text(path, MOST_BYTES, root))
     except FileNotFoundError:
         return Layer(str(path), {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        if root and isinstance(error, OSError):
+            return Layer(str(path), {}, (f"{path} is not read: {reason(error)}.",))
         raise SettingsError(
             f"{path} cannot be read: {error}.", "Correct or remove the file."
         ) from None
     for key in PRIVATE:
-        if key in values and not private:
+        if key in values and root:
             raise SettingsError(
                 f"{path} sets {key}, which a project may not: it decides where your data goes.",
                 f"Set {key} in your own settings file, or as {PREFIX}{key.upper()}.",
             )
-    if not private and str(values.get("model", "")).startswith(SCRIPTED):
+    if root and str(values.get("model", "")).startswith(SCRIPTED):
         raise SettingsError(
             f"{path} sets a scripted model, which a project may not: a script's steps are code.",
             "Choose it in the notebook, where it is seen: `%agent model scripted:FILE`.",
@@ -165,10 +176,8 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
 
 def read_layers(cwd: Path, user_folder: Path, environ: Mapping[str, str]) -> list[Layer]:
     """All layers from outside the session, weakest first. Raises SettingsError."""
-    own = read_file(user_folder / FILE_NAME, private=True)
-    path = find_in_project(cwd, FILE_NAME)
-    project = read_file(path, private=False) if path else Layer(FILE_NAME, {})
-    return [own, _tightened(project, own), read_environment(environ)]
+    own = read_file(user_folder / FILE_NAME)
+    return [own, _tightened(_read_project(cwd), own), read_environment(environ)]
 
 
 def choose(layers: Sequence[Layer]) -> Chosen:
@@ -186,13 +195,26 @@ def choose(layers: Sequence[Layer]) -> Chosen:
                 origins.pop(key, None)
         for key, value in layer.values.items():
             values[key], origins[key] = value, layer.origin
-    return Chosen(Settings.model_validate(values), origins)
+    refused = tuple(text for layer in layers for text in layer.refused)
+    return Chosen(Settings.model_validate(values), origins, refused)
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """` Did you mean x?`, or nothing."""
     close = difflib.get_close_matches(word, known, n=1)
     return f" Did you mean {close[0]}?" if close else ""
+
+
+def _read_project(cwd: Path) -> Layer:
+    """The nearest file of the project that can be read. Refused ones are named."""
+    folders, refused = project_folders(cwd), ()
+    for folder in reversed(folders):
+        if os.path.lexists(path := folder / FILE_NAME):
+            layer = read_file(path, folders[0])
+            refused += layer.refused
+            if not layer.refused:
+                return replace(layer, refused=refused)
+    return Layer(FILE_NAME, {}, refused)
 
 
 def _check(layer: Layer) -> None:
@@ -222,5 +244,5 @@ def _tightened(project: Layer, own: Layer) -> Layer:
     valid = theirs in STRICTNESS and ours in STRICTNESS
     if valid and STRICTNESS.index(theirs) < STRICTNESS.index(ours):
         rest = {key: value for key, value in project.values.items() if key != "policy"}
-        return Layer(project.origin, rest)
+        return replace(project, values=rest)
     return project

@@ -22,7 +22,10 @@ ContextKind = Literal["instructions", "place", "cells", "names"]
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The environment. `packages`: versions of imported ones. `date`: YYYY-MM-DD."""
+    """The environment. `packages`: versions of imported ones. `date`: YYYY-MM-DD.
+
+    `notices`: sentences for the person about it. The model does not get them.
+    """
 
     cwd: str
     date: str
@@ -32,6 +35,7 @@ class Environment:
     notebook: str | None = None
     docs: tuple[Doc, ...] = ()
     policy: str = ""
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class Conversation:
     `turns` counts all there were. `heads` are those that were not taken back. `counted`: tokens of
     the last request, by the server and by us. `window`: most tokens of the model's window, known
     from a refused request. `stale`: as last seen. `stuck`: our tokens up to which another
-    compaction is useless. `preparing`: notes in the making.
+    compaction is useless. `preparing`: notes in the making. `noticed`: notices of the last turn.
     """
 
     history: History = field(default_factory=History)
@@ -95,6 +95,7 @@ class Conversation:
     window: int | None = None
     stuck: int = 0
     preparing: Preparation | None = None
+    noticed: tuple[str, ...] = ()
 
     def size(self, fixed: int) -> int:
         """Likely tokens of the next request at the server. `fixed`: of its fields, as we count."""

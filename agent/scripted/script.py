@@ -34,8 +34,13 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from ..config.planted import read_planted_text
+from ..config.project import project_folders
 from ..errors import SettingsError
 from .profiles import DEVIATION_NAMES
+
+MOST_BYTES = 1 << 24
+"""Most bytes of a script file."""
 
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[!-~]([ -~]*[!-~])?$")]
@@ -162,13 +167,17 @@ class Script(_Frozen):
 def load_script(path: Path) -> Script:
     """The script in a TOML file. Raises SettingsError naming the file and the place in it."""
     try:
-        return Script.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Script.model_validate(tomllib.loads(_text(path)))
     except ValidationError as error:
         problems = "; ".join(_problem(found) for found in error.errors())
         hint = "Turns, responses and calls count from 0."
         raise SettingsError(f"{path}: {problems}.", hint) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}.", "A script is TOML.") from None
+
+
+def _text(path: Path) -> str:
+    return read_planted_text(path, MOST_BYTES, project_folders(path.absolute().parent)[0])
 
 
 def _problem(found: ErrorDetails) -> str:

@@ -26,7 +26,7 @@ def config(agent: KernelAgent, rest: str) -> Card:
         for name, field in Settings.model_fields.items()
         if (about := field.description or "") and key in ("", name)
     ]
-    return Card("settings", rows)
+    return Card("settings", [*rows, *(("refused", text) for text in chosen.refused)])
 
 
 COMMANDS = (

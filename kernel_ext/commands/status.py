@@ -50,8 +50,9 @@ def _cost_row(used: Usage, settings: Settings, found: Target | AgentError) -> st
 
 
 def _docs_row(user_folder: Path, settings: Settings) -> str:
-    docs = read_docs(Path.cwd(), user_folder, settings.docs_bytes)
-    return "\n".join(f"{d.path}{' (cut)' if d.cut else ''}" for d in docs) or "none found"
+    docs, notices = read_docs(Path.cwd(), user_folder, settings.docs_bytes)
+    found = [f"{d.path}{' (cut)' if d.cut else ''}" for d in docs]
+    return "\n".join([*found, *notices]) or "none found"
 
 
 COMMANDS = (Command("status", "provider, model, session, tokens, cost, policy, AGENTS.md", status),)

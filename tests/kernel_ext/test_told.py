@@ -1,6 +1,7 @@
 """What the model is told of the person's cells and variables, in a real kernel."""
 
 import json
+import os
 import re
 
 import pytest
@@ -129,6 +130,19 @@ def test_a_file_of_instructions_that_changes_while_a_turn_runs_is_told(agent, tm
     kernel.run("%%agent\nOne.")
     assert told(server.requests[0], "project_instructions") == []
     assert "Round to one digit." in told(server.requests[1], "project_instructions")[0]
+
+
+@pytest.mark.parametrize("target", ["/proc/self/environ", "/dev/zero", None])
+def test_planted_instructions_are_named_once_and_reach_no_request(agent, tmp_path, target):
+    path = tmp_path / "AGENTS.md"
+    path.symlink_to(target) if target else os.mkfifo(path)
+    kernel, server = agent()
+    notice = f"{path} is not read: "
+    assert notice in kernel.run("%%agent\nOne.").text
+    assert notice in kernel.run("%agent").text
+    assert notice not in kernel.run("%%agent\nTwo.").text
+    assert told(server.requests[1], "project_instructions") == []
+    assert b"INKERNEL_BASE_URL" not in server.requests[1]
 
 
 def test_the_policy_is_told_and_told_again_when_it_changes(agent):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inkernel.agent.config.project import find_in_project, project_folders, read_docs
+from inkernel.agent.config.project import project_folders, read_docs
 
 PLENTY = 10_000
 
@@ -28,7 +28,7 @@ def own(tmp_path: Path) -> Path:
 
 
 def texts(cwd: Path, own: Path, budget: int = PLENTY) -> list[tuple[str, bool]]:
-    return [(doc.text, doc.cut) for doc in read_docs(cwd, own, budget)]
+    return [(doc.text, doc.cut) for doc in read_docs(cwd, own, budget).docs]
 
 
 def test_the_folders_of_a_project_go_from_its_root_down(root: Path):
@@ -47,21 +47,12 @@ def test_without_a_root_only_the_folder_itself_counts(tmp_path: Path, own: Path)
     (tmp_path / "x" / "AGENTS.md").write_text("above")
     assert project_folders(cwd) == (cwd,)
     assert texts(cwd, own) == []
-    assert find_in_project(cwd, "AGENTS.md") is None
-
-
-def test_a_file_is_found_nearest_first_and_never_above_the_root(root: Path):
-    assert find_in_project(root / "a" / "b", "AGENTS.md") is None
-    (root / "AGENTS.md").write_text("x")
-    assert find_in_project(root / "a" / "b", "AGENTS.md") == root / "AGENTS.md"
-    (root / "a" / "AGENTS.md").write_text("x")
-    assert find_in_project(root / "a" / "b", "AGENTS.md") == root / "a" / "AGENTS.md"
 
 
 def test_instructions_come_in_order_the_users_own_first(root: Path, own: Path):
     for folder, text in [(root / "a" / "b", "three"), (root, "two"), (own, "one")]:
         (folder / "AGENTS.md").write_text(text)
-    docs = read_docs(root / "a" / "b", own, PLENTY)
+    docs = read_docs(root / "a" / "b", own, PLENTY).docs
     assert [doc.text for doc in docs] == ["one", "two", "three"]
     assert [doc.path.parent for doc in docs] == [own, root, root / "a" / "b"]
 

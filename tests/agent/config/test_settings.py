@@ -148,7 +148,7 @@ def test_a_corrupt_file_is_named(own: Path, project: Path, whose: str, text: str
 def test_a_folder_in_place_of_the_file_is_named(own: Path):
     (own / FILE_NAME).mkdir()
     with pytest.raises(SettingsError, match="cannot be read: "):
-        read_file(own / FILE_NAME, private=True)
+        read_file(own / FILE_NAME)
 
 
 @pytest.mark.parametrize("key", PRIVATE)

@@ -1,0 +1,58 @@
+"""Reads a file that a stranger may have planted in a project. Knows no format of it."""
+
+import os
+import stat
+from pathlib import Path
+
+_FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_NOCTTY", "O_BINARY"))
+"""A pipe opens at once, and a link that appears meanwhile does not open."""
+
+
+class RefusedFile(OSError):
+    """The file is there, but it is none to read. The text says why."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def read_planted(path: Path, most: int, root: Path | None = None) -> bytes:
+    """The first `most` bytes of a regular file, and one more if it is longer.
+
+    `root`: a link may lead only to a file below it, of the same suffix. So a project's link reaches
+    neither your own files nor its `.git/config`. Raises OSError.
+    """
+    real = Path(os.path.realpath(path))
+    if root and not real.is_relative_to(os.path.realpath(root)):
+        raise RefusedFile("it is a link that leads out of the project")
+    if root and real.suffix != path.suffix:
+        raise RefusedFile(f"it is a link to {real.name}, another kind of file")
+    handle = os.open(real, os.O_RDONLY | _FLAGS)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise RefusedFile("it is no regular file")
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(most + 1)
+    finally:
+        os.close(handle)
+
+
+def read_planted_text(path: Path, most: int, root: Path | None = None) -> str:
+    """The text of a whole file, at most `most` bytes long. Raises OSError, UnicodeDecodeError."""
+    raw = read_planted(path, most, root)
+    if len(raw) > most:
+        raise RefusedFile(f"it is larger than {most:,} bytes")
+    return raw.decode()
+
+
+def reason(error: OSError) -> str:
+    """The words of the error, without the path."""
+    return error.strerror or str(error)
+
+
+def is_ours(path: Path) -> bool:
+    """True if the path belongs to this user, as git asks of a repository."""
+    if not hasattr(os, "geteuid"):
+        return True
+    user = os.geteuid()
+    sudo = os.environ.get("SUDO_UID", "") if user == 0 else ""
+    return str(path.stat().st_uid) in (str(user), sudo)
