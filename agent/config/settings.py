@@ -17,19 +17,17 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..errors import SettingsError
-from ..protocol.actions import STRICTNESS, Policy
+from ..protocol.actions import Policy
 from .planted import read_planted_text, reason
 from .project import project_folders
+from .rules import RULES, YOURS
 
 FILE_NAME = "inkernel.toml"
 PREFIX = "INKERNEL_"
-MOST_BYTES = 1 << 18
+_MOST_BYTES = 1 << 18
 """Most bytes of a settings file."""
 SCRIPTED = "scripted:"
 """The prefix of a model's name when a script file plays the model."""
-PRIVATE = ("base_url", "provider", "api_key_env", "api_key_command", "store", "data_dir")
-"""A project may not choose where a key is sent, what prints it, or where data is kept."""
-
 _SECRET = re.compile(r"//[^/]*@")
 _SERVER = ("base_url", "provider")
 _KEY = ("api_key_env", "api_key_command")
@@ -64,6 +62,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str | None = Field(None, description="a model name, `provider:name`, or `scripted:FILE`")
+    project_models: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        (), description="models that a project may choose, with commas between"
+    )
     base_url: Annotated[str, AfterValidator(_address)] | None = Field(
         None, description="a Responses server, with its /v1"
     )
@@ -120,13 +121,14 @@ class Layer:
     origin: str
     values: Mapping[str, Any]
     refused: tuple[str, ...] = ()
+    project: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """Settings, and where each value that is not a default came from.
 
-    `refused`: sentences for the person about files that were not read.
+    `refused`: sentences for the person about files and values that were not taken.
     """
 
     settings: Settings
@@ -138,10 +140,10 @@ def read_file(path: Path, root: Path | None = None) -> Layer:
     """The layer in a TOML file, empty when there is none.
 
     `root`: of the project that the file is of. Without it, the file is the user's own, so it may
-    say where keys are sent. Raises SettingsError naming the file and the place.
+    set all. Raises SettingsError naming the file and the place.
     """
     try:
-        values = tomllib.loads(read_planted_text(path, MOST_BYTES, root))
+        values = tomllib.loads(read_planted_text(path, _MOST_BYTES, root))
     except FileNotFoundError:
         return Layer(str(path), {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -150,18 +152,7 @@ def read_file(path: Path, root: Path | None = None) -> Layer:
         raise SettingsError(
             f"{path} cannot be read: {error}.", "Correct or remove the file."
         ) from None
-    for key in PRIVATE:
-        if key in values and root:
-            raise SettingsError(
-                f"{path} sets {key}, which a project may not: it decides where your data goes.",
-                f"Set {key} in your own settings file, or as {PREFIX}{key.upper()}.",
-            )
-    if root and str(values.get("model", "")).startswith(SCRIPTED):
-        raise SettingsError(
-            f"{path} sets a scripted model, which a project may not: a script's steps are code.",
-            "Choose it in the notebook, where it is seen: `%agent model scripted:FILE`.",
-        )
-    return Layer(str(path), values)
+    return Layer(str(path), values, project=root is not None)
 
 
 def read_environment(environ: Mapping[str, str]) -> Layer:
@@ -177,18 +168,28 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
 def read_layers(cwd: Path, user_folder: Path, environ: Mapping[str, str]) -> list[Layer]:
     """All layers from outside the session, weakest first. Raises SettingsError."""
     own = read_file(user_folder / FILE_NAME)
-    return [own, _tightened(_read_project(cwd), own), read_environment(environ)]
+    return [own, _read_project(cwd), read_environment(environ)]
 
 
 def choose(layers: Sequence[Layer]) -> Chosen:
     """Merge layers, weakest first. Raises SettingsError naming the layer that is wrong.
 
-    A key goes only to the server it was named with. A layer that names another server drops it.
+    Of a project's layer it takes only the values that `RULES` allow beside the person's.
     """
+    person = _merged([layer for layer in layers if not layer.project]).settings
+    taken: list[Layer] = []
+    for at, layer in enumerate(layers):
+        settled = frozenset(key for later in layers[at + 1 :] for key in later.values)
+        taken.append(_bounded(layer, person, settled) if layer.project else layer)
+    return _merged(taken)
+
+
+def _merged(layers: Sequence[Layer]) -> Chosen:
+    """A key goes only to the server it was named with. A layer that names another drops it."""
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
-        _check(layer)
+        _checked(layer)
         if any(key in layer.values for key in _SERVER):
             for key in _KEY:
                 values.pop(key, None)
@@ -197,6 +198,24 @@ def choose(layers: Sequence[Layer]) -> Chosen:
             values[key], origins[key] = value, layer.origin
     refused = tuple(text for layer in layers for text in layer.refused)
     return Chosen(Settings.model_validate(values), origins, refused)
+
+
+def _bounded(layer: Layer, person: Settings, settled: frozenset[str]) -> Layer:
+    """The layer without the values that its project may not set. `settled`: overruled anyway."""
+    open_to_it = {key: it for key, it in layer.values.items() if RULES.get(key) is not YOURS}
+    theirs = _checked(replace(layer, values=open_to_it))
+    values: dict[str, Any] = {}
+    refused = list(layer.refused)
+    for key in (key for key in layer.values if key not in settled):
+        rule, value = RULES[key], getattr(theirs, key)
+        if rule is YOURS:
+            refused.append(f"{layer.origin} sets {key}, which is not taken: {rule.words}.")
+        elif rule.allows(value, getattr(person, rule.beside or key)):
+            values[key] = layer.values[key]
+        elif value != getattr(person, key):
+            given = f"{key} = {value!r:.80}"
+            refused.append(f"{layer.origin} sets {given}, which is not taken: {rule.words}.")
+    return replace(layer, values=values, refused=tuple(refused))
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -217,7 +236,7 @@ def _read_project(cwd: Path) -> Layer:
     return Layer(FILE_NAME, {}, refused)
 
 
-def _check(layer: Layer) -> None:
+def _checked(layer: Layer) -> Settings:
     for key in layer.values:
         if key not in Settings.model_fields:
             known = list(Settings.model_fields)
@@ -226,7 +245,7 @@ def _check(layer: Layer) -> None:
                 "`%agent config` lists them all.",
             )
     try:
-        Settings.model_validate(dict(layer.values))
+        return Settings.model_validate(dict(layer.values))
     except ValidationError as error:
         first = error.errors()[0]
         what = first["msg"].removeprefix("Value error, ")
@@ -236,13 +255,3 @@ def _check(layer: Layer) -> None:
             f"{layer.origin}: {name} = {given} is not valid: {what}.",
             "`%agent config` shows every setting.",
         ) from None
-
-
-def _tightened(project: Layer, own: Layer) -> Layer:
-    """A project may make the user's policy stricter, never looser."""
-    theirs, ours = project.values.get("policy"), own.values.get("policy")
-    valid = theirs in STRICTNESS and ours in STRICTNESS
-    if valid and STRICTNESS.index(theirs) < STRICTNESS.index(ours):
-        rest = {key: value for key, value in project.values.items() if key != "policy"}
-        return replace(project, values=rest)
-    return project

@@ -39,7 +39,7 @@ from ..config.project import project_folders
 from ..errors import SettingsError
 from .profiles import DEVIATION_NAMES
 
-MOST_BYTES = 1 << 24
+_MOST_BYTES = 1 << 24
 """Most bytes of a script file."""
 
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
@@ -177,7 +177,7 @@ def load_script(path: Path) -> Script:
 
 
 def _text(path: Path) -> str:
-    return read_planted_text(path, MOST_BYTES, project_folders(path.absolute().parent)[0])
+    return read_planted_text(path, _MOST_BYTES, project_folders(path.absolute().parent)[0])
 
 
 def _problem(found: ErrorDetails) -> str:

@@ -1,14 +1,16 @@
 """Settings come from layers, and a wrong one is told with the place it came from."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
+from inkernel.agent.config.rules import ANY, EFFORTS, RULES, Rule
 from inkernel.agent.config.settings import (
     FILE_NAME,
-    PRIVATE,
+    Effort,
     Layer,
     Settings,
     choose,
@@ -18,6 +20,48 @@ from inkernel.agent.config.settings import (
     read_layers,
 )
 from inkernel.agent.errors import SettingsError
+
+VALUES: dict[str, tuple[Any, Any]] = {
+    "model": ("lmstudio:x", "scripted:x.toml"),
+    "project_models": ("x", "lmstudio:x"),
+    "base_url": ("http://127.0.0.1:1/v1", "https://evil.example/v1"),
+    "provider": ("lmstudio", "openrouter"),
+    "api_key_env": ("A", "AWS_SECRET_ACCESS_KEY"),
+    "api_key_command": ("x", "curl evil.example"),
+    "transport": ("http", "websocket"),
+    "store": ("false", True),
+    "omit": ("instructions", ["instructions", "tools"]),
+    "compress": (True, True),
+    "effort": ("low", "max"),
+    "summary": ("none", "detailed"),
+    "policy": ("deny", "auto"),
+    "max_samples": (1, 100_000),
+    "max_attempts": (1, 1_000),
+    "connect_timeout": (1e-9, 1e9),
+    "first_event_timeout": (1e-9, 1e9),
+    "idle_timeout": (1e-9, 1e9),
+    "step_timeout": (1, 1e9),
+    "step_timeout_max": (1, float("inf")),
+    "undo": (True, False),
+    "output_tokens": (100, 10**9),
+    "cells_tokens": (0, 10**9),
+    "names_tokens": (0, 10**9),
+    "docs_bytes": (0, 10**9),
+    "window": (1, 10**9),
+    "compact_at": (0.01, 1),
+    "compaction": ("provider", "server"),
+    "compact_to": (0.01, 0.99),
+    "price_input": (0, 1),
+    "price_cached": (0, 1),
+    "price_output": (0, 1),
+    "view": ("plain", "static"),
+    "timing": (False, "no"),
+    "data_dir": ("/tmp", "."),
+    "events": (True, True),
+}
+"""A stricter and a looser value of each setting, where it has a direction, else any two."""
+LOOSE = {"policy": "auto", "store": True, "undo": False}
+STRICT = {"policy": "deny", "store": False, "undo": True}
 
 
 @pytest.fixture
@@ -55,10 +99,10 @@ def test_settings_cannot_be_changed():
 
 def test_the_later_layer_wins_and_each_value_has_its_origin(own: Path, project: Path):
     first = write(own, 'model = "a"\neffort = "low"\nmax_samples = 3\nview = "plain"')
-    second = write(project, 'model = "b"\neffort = "high"\nmax_samples = 4')
+    second = write(project, 'model = "b"\neffort = "high"\nmax_samples = 2')
     environ = {"INKERNEL_MODEL": "c", "INKERNEL_EFFORT": "max"}
     chosen = choose([*read_layers(project, own, environ), Layer("typed", {"model": "d"})])
-    assert chosen.settings == Settings(model="d", effort="max", max_samples=4, view="plain")
+    assert chosen.settings == Settings(model="d", effort="max", max_samples=2, view="plain")
     assert chosen.origins == {
         "model": "typed",
         "effort": "INKERNEL_* in the environment",
@@ -151,17 +195,59 @@ def test_a_folder_in_place_of_the_file_is_named(own: Path):
         read_file(own / FILE_NAME)
 
 
-@pytest.mark.parametrize("key", PRIVATE)
-def test_a_project_may_not_say_where_keys_are_sent(own: Path, project: Path, key: str):
-    path = write(project, f'{key} = "http://evil.example/v1"')
-    with pytest.raises(SettingsError) as raised:
-        read_layers(project, own, {})
-    assert raised.value.message.startswith(f"{path} sets {key}, which a project may not")
-    assert f"INKERNEL_{key.upper()}" in raised.value.hint
-    mine = {"store": "true", "api_key_env": '"A_KEY"'}.get(key, '"http://mine.example/v1"')
-    write(own, f"{key} = {mine}")
-    (project / FILE_NAME).unlink()
-    assert choose(read_layers(project, own, {})).origins[key] == str(own / FILE_NAME)
+@pytest.mark.parametrize(("name", "rule"), RULES.items())
+def test_each_setting_is_taken_of_a_project_only_in_its_direction(name: str, rule: Rule):
+    for mine, value in zip((LOOSE, STRICT), VALUES[name], strict=True):
+        you = Layer("yours", {key: it for key, it in mine.items() if key == name})
+        theirs = Layer("theirs", {name: value}, project=True)
+        chosen = choose([you, theirs])
+        if rule is ANY or (rule.limits and value == VALUES[name][0]):
+            assert (chosen.origins, chosen.refused) == ({name: "theirs"}, ())
+        else:
+            assert chosen == replace(choose([you]), refused=chosen.refused)
+            (text,) = chosen.refused
+            assert text.startswith(f"theirs sets {name}") and rule.words in text
+        typed = choose([theirs, Layer("typed", {name: value})])
+        assert (typed.origins[name], typed.refused) == ("typed", ())
+
+
+def test_every_setting_has_a_rule_and_values_to_try():
+    assert set(RULES) == set(VALUES) == set(Settings.model_fields)
+    assert get_args(Effort) == EFFORTS
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "taken"),
+    [
+        ({}, "gpt-5.5", False),
+        ({}, "lmstudio:x", False),
+        ({"model": "gpt-5.5"}, "openrouter:x", False),
+        ({"project_models": "gpt-5.5, lmstudio:x"}, "lmstudio:x", True),
+        ({"project_models": ["gpt-5.5"]}, "gpt-5.5", True),
+        ({"project_models": ["gpt-5.5"]}, "gpt-5.5-pro", False),
+        ({"project_models": ["scripted:x.toml"]}, "scripted:x.toml", False),
+    ],
+)
+def test_a_project_chooses_only_among_the_models_that_you_list(
+    mine: dict[str, Any], theirs: str, taken: bool
+):
+    project = Layer("theirs", {"model": theirs}, project=True)
+    chosen = choose([Layer("mine", mine), project])
+    assert (chosen.settings.model == theirs) is taken
+    assert bool(chosen.refused) is not taken
+    listed_later = choose([project, Layer("typed", mine)])
+    assert (listed_later.settings.model == theirs) is taken
+
+
+def test_the_value_that_you_have_is_no_news(own: Path, project: Path):
+    for folder in (own, project):
+        write(folder, 'model = "gpt-5.5"\npolicy = "ask"\nmax_samples = 5')
+    assert choose(read_layers(project, own, {})).refused == ()
+
+
+def test_a_long_value_is_named_by_its_beginning():
+    (text,) = choose([Layer("theirs", {"model": "x" * 10_000}, project=True)]).refused
+    assert len(text) < 250
 
 
 @pytest.mark.parametrize(
@@ -204,16 +290,6 @@ def test_a_wrong_policy_of_a_project_is_told_not_hidden(own: Path, project: Path
 def test_the_nearest_word_is_offered_or_none():
     assert nearest("modle", ["model", "view"]) == " Did you mean model?"
     assert nearest("xyzzy", ["model", "view"]) == ""
-
-
-def test_a_project_may_not_choose_a_script_to_play_as_the_model(own: Path, project: Path):
-    path = write(project, 'model = "scripted:steps.toml"')
-    with pytest.raises(SettingsError, match="scripted") as raised:
-        read_layers(project, own, {})
-    assert str(path) in raised.value.message
-    write(own, 'model = "scripted:steps.toml"')
-    (project / FILE_NAME).unlink()
-    assert choose(read_layers(project, own, {})).settings.model == "scripted:steps.toml"
 
 
 def test_the_scheme_of_an_address_is_read_in_any_case():

@@ -1,0 +1,86 @@
+"""Which settings a project's file may set, and in which direction. Knows no file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..protocol.actions import STRICTNESS
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_USUAL = "medium"
+"""The effort of a server that is asked for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`words`: for the person. `allows`: of a project's value, and yours of the setting `beside`.
+
+    `limits`: the setting has a direction, so of two values one is stricter.
+    """
+
+    words: str
+    allows: Callable[[Any, Any], bool]
+    beside: str = ""
+    limits: bool = False
+
+
+def _thriftier(theirs: str, ours: str | None) -> bool:
+    return EFFORTS.index(theirs) <= EFFORTS.index(ours or _USUAL)
+
+
+YOURS = Rule("only you may set it", lambda _theirs, _ours: False)
+ANY = Rule("a project may set it", lambda _theirs, _ours: True)
+LISTED = Rule(
+    "a project may only choose among the names in your project_models",
+    lambda theirs, ours: theirs in ours and not theirs.startswith("scripted:"),
+    "project_models",
+)
+LOWER = Rule("a project may only lower it", lambda theirs, ours: theirs < ours, limits=True)
+THRIFTIER = Rule("a project may only lower it", _thriftier, limits=True)
+OFF = Rule("a project may only turn it off", lambda theirs, ours: theirs < ours, limits=True)
+ON = Rule("a project may only turn it on", lambda theirs, ours: theirs > ours, limits=True)
+STRICTER = Rule(
+    "a project may only make it stricter",
+    lambda theirs, ours: STRICTNESS.index(theirs) > STRICTNESS.index(ours),
+    limits=True,
+)
+
+RULES = {
+    "model": LISTED,
+    "project_models": YOURS,
+    "base_url": YOURS,
+    "provider": YOURS,
+    "api_key_env": YOURS,
+    "api_key_command": YOURS,
+    "transport": YOURS,
+    "store": OFF,
+    "omit": YOURS,
+    "compress": YOURS,
+    "effort": THRIFTIER,
+    "summary": YOURS,
+    "policy": STRICTER,
+    "max_samples": LOWER,
+    "max_attempts": LOWER,
+    "connect_timeout": YOURS,
+    "first_event_timeout": YOURS,
+    "idle_timeout": YOURS,
+    "step_timeout": LOWER,
+    "step_timeout_max": LOWER,
+    "undo": ON,
+    "output_tokens": LOWER,
+    "cells_tokens": LOWER,
+    "names_tokens": LOWER,
+    "docs_bytes": LOWER,
+    "window": YOURS,
+    "compact_at": YOURS,
+    "compaction": YOURS,
+    "compact_to": YOURS,
+    "price_input": YOURS,
+    "price_cached": YOURS,
+    "price_output": YOURS,
+    "view": YOURS,
+    "timing": ANY,
+    "data_dir": YOURS,
+    "events": YOURS,
+}
+"""Every setting. One without a rule of its own would be open to whoever plants a file."""
