@@ -10,7 +10,7 @@ from typing import Any
 
 import platformdirs
 
-from ..agent.config.settings import Chosen, Layer, Settings, choose, read_layers
+from ..agent.config.settings import Chosen, Layer, Settings, choose, limits, read_layers, stricter
 from ..agent.conversation.journal import Journal
 from ..agent.conversation.output_store import OutputStore
 from ..agent.conversation.record import Record
@@ -20,7 +20,7 @@ from ..agent.conversation.state import Conversation
 from ..agent.errors import AuthError, TurnInterrupted, UsageError
 from ..agent.loop import turn
 from ..agent.protocol.events import Event, Usage
-from ..agent.protocol.record_lines import SessionLine
+from ..agent.protocol.record_lines import SessionLine, TypedLine
 from ..agent.responses.client import Client
 from ..agent.responses.request import Request, read_by_model
 from ..agent.seams import Seams
@@ -97,6 +97,8 @@ class KernelAgent:
         typed = {**self._typed, key: value}
         choose([Layer(_TYPED, typed)])
         self._typed = typed
+        if self._record is not None:
+            self._note_limits(self._record)
 
     def sessions_folder(self) -> Path:
         """The folder of the sessions' records."""
@@ -167,16 +169,23 @@ class KernelAgent:
             self._record.close()
             self._record = None
 
-    def resume(self, path: Path) -> None:
-        """Go on from a session's record. Raises RecordError, UsageError while a turn runs."""
+    def resume(self, path: Path) -> Mapping[str, Any]:
+        """Go on from a session's record. Returns the limits typed there that hold again.
+
+        These are stricter than the present ones. Raises RecordError, UsageError while a turn runs.
+        """
         self.refuse_while_running()
         resumed, record = resume(path), Record(path)
+        again = stricter(resumed.limits, self.choose().settings)
         self.new()
         self._session_id = resumed.session
         self._conversation = resumed.conversation
         self._record = record
         runs = RunLog(resumed.runs, resumed.ended)
         self._outputs = OutputStore(self._record, resumed.outputs, runs)
+        self._typed = {**self._typed, **again}
+        self._note_limits(record)
+        return again
 
     def reread(self) -> None:
         """Read the conversation from the record again. Raises RecordError."""
@@ -273,7 +282,13 @@ class KernelAgent:
         if self._record is None:
             self._record = Record(record_path(_data_folder(settings), self._session_id))
             self._record.append(SessionLine(session=self._session_id, cwd=str(Path.cwd())))
+            self._note_limits(self._record)
         return self._record
+
+    def _note_limits(self, record: Record) -> None:
+        """Record what was typed to limit the agent, so that it holds after a restart."""
+        if typed := limits(self._typed):
+            record.append(TypedLine(limits=typed))
 
     def _open_outputs(self, settings: Settings) -> OutputStore:
         if self._outputs is None:

@@ -218,6 +218,16 @@ def _bounded(layer: Layer, person: Settings, settled: frozenset[str]) -> Layer:
     return replace(layer, values=values, refused=tuple(refused))
 
 
+def limits(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that limit the agent."""
+    return {key: it for key, it in values.items() if key in RULES and RULES[key].limits}
+
+
+def stricter(values: Mapping[str, Any], present: Settings) -> dict[str, Any]:
+    """The limits among the values that are stricter than the present ones. Invalid ones are not."""
+    return dict(_bounded(Layer("the record", limits(values)), present, frozenset()).values)
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """` Did you mean x?`, or nothing."""
     close = difflib.get_close_matches(word, known, n=1)

@@ -1,8 +1,9 @@
 """Reads a session's record, so that the session can go on. Knows no live session."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..protocol.items import FunctionCallOutput, Item, Message, Reasoning
 from ..protocol.record_lines import (
@@ -15,6 +16,7 @@ from ..protocol.record_lines import (
     SupersededLine,
     ToldLine,
     TurnLine,
+    TypedLine,
     WindowLine,
 )
 from .digest import Digest
@@ -29,7 +31,7 @@ class Resumed:
     """All that a session needs to go on. Calls that a crash left open have no output yet.
 
     `outputs`: the byte at which the line of each handle begins. `runs`: summaries of the runs.
-    `ended`: handles of runs that a hidden run superseded.
+    `ended`: handles of runs that a hidden run superseded. `limits`: settings that were typed.
     """
 
     session: str
@@ -37,6 +39,7 @@ class Resumed:
     outputs: dict[str, int] = field(default_factory=dict[str, int])
     runs: list[RunSummary] = field(default_factory=list[RunSummary])
     ended: list[str] = field(default_factory=list[str])
+    limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class _Replay:
                     resumed.runs.append(head_of(line))
             case SupersededLine():
                 resumed.ended.append(line.handle)
+            case TypedLine():
+                resumed.limits = line.limits
             case SessionLine():
                 resumed.session = line.session
             case RewindLine():

@@ -70,6 +70,14 @@ class TurnLine(_Line):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TypedLine(_Line):
+    """The limits that the person has typed so far, by setting."""
+
+    kind: ClassVar[str] = "typed"
+    limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToldLine(_Line):
     """The context that the model knows from here on. `names`: only those that changed."""
 
@@ -288,6 +296,7 @@ class OtherLine:
 KnownLine = (
     SessionLine
     | TurnLine
+    | TypedLine
     | ToldLine
     | ItemLine
     | VerdictLine

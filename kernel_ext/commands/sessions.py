@@ -23,9 +23,12 @@ def new(agent: KernelAgent, _rest: str) -> Card:
 def resume(agent: KernelAgent, rest: str) -> Card:
     """Continue the session of a record."""
     path = find_session(agent.sessions_folder(), rest, agent.overview.session_id)
-    agent.resume(path)
+    again = agent.resume(path)
     now = agent.overview
-    rows = turn_rows(path)[-1:]
+    rows = [*turn_rows(path)[-1:]]
+    if again:
+        typed = ", ".join(f"{key} = {value}" for key, value in again.items())
+        rows.append(("again", f"{typed}: you typed it there, and it is stricter than here"))
     return Card(
         f"Session {now.session_id} goes on: {now.turns} turns, "
         f"{now.items} items. Your variables stay as they are in this kernel.",

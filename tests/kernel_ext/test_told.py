@@ -120,6 +120,45 @@ def test_a_session_goes_on_in_another_kernel_from_its_record(agent, kernel):
     assert "One." in listed and "Two." in listed
 
 
+@pytest.mark.parametrize(
+    ("there", "here", "after"),
+    [
+        ("policy deny", "view plain", "policy = deny"),
+        ("policy ask", "policy deny", None),
+        ("policy auto", "policy ask", None),
+        ("max_samples 3", "max_samples 5", "max_samples = 3"),
+        ("undo false", "view plain", None),
+    ],
+)
+def test_a_limit_that_was_typed_holds_again_after_a_resume(agent, kernel, there, here, after):
+    first, server = agent()
+    first.run("%%agent\nOne.")
+    first.run(f"%agent config {there}")
+    first.close()
+    other = kernel(INKERNEL_BASE_URL=server.base_url, INKERNEL_MODEL="scripted/test")
+    other.run(LOAD)
+    other.run(f"%agent config {here}")
+    said = other.run("%agent resume").text
+    assert (f"{after}: you typed it there" in said) if after else ("you typed it there" not in said)
+    key, value = (after.replace(" =", "") if after else here).split()
+    assert f"{value}  (typed in this session" in other.run(f"%agent config {key}").text
+
+
+def test_a_limit_typed_before_the_first_turn_is_in_the_record_and_may_be_lifted(agent, kernel):
+    first, server = agent()
+    first.run("%agent config policy deny")
+    first.run("%%agent\nOne.")
+    first.close()
+    other = kernel(INKERNEL_BASE_URL=server.base_url, INKERNEL_MODEL="scripted/test")
+    other.run(LOAD)
+    assert "policy = deny: you typed it there" in other.run("%agent resume").text
+    other.run("%%agent\nTwo.")
+    assert "policy: deny" in told(server.requests[1], "environment")[-1]
+    other.run("%agent config policy auto")
+    other.run("%%agent\nThree.")
+    assert "policy: auto" in told(server.requests[2], "environment")[-1]
+
+
 def test_a_file_of_instructions_that_changes_while_a_turn_runs_is_told(agent, tmp_path):
     step = json.dumps("open('AGENTS.md', 'w').write('Round to one digit.')")
     kernel, server = agent(
