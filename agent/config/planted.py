@@ -1,11 +1,21 @@
 """Reads a file that a stranger may have planted in a project. Knows no format of it."""
 
+import codecs
 import os
 import stat
 from pathlib import Path
 
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_NOCTTY", "O_BINARY"))
 """A pipe opens at once, and a link that appears meanwhile does not open."""
+
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # it begins with the mark of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 class RefusedFile(OSError):
@@ -41,7 +51,21 @@ def read_planted_text(path: Path, most: int, root: Path | None = None) -> str:
     raw = read_planted(path, most, root)
     if len(raw) > most:
         raise RefusedFile(f"it is larger than {most:,} bytes")
-    return raw.decode()
+    return raw.decode("utf-8-sig")
+
+
+def decoded(raw: bytes) -> tuple[str, bool]:
+    """The text of bytes in UTF-8, or as their mark says, and whether all of them were right.
+
+    Raises RefusedFile if they are no text.
+    """
+    encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and b"\0" in raw:
+        raise RefusedFile("it is no text")
+    try:
+        return raw.decode(encoding), True
+    except UnicodeDecodeError:
+        return raw.decode(encoding, "replace"), False
 
 
 def reason(error: OSError) -> str:

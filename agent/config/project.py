@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from .planted import is_ours, read_planted, reason
+from .planted import decoded, is_ours, read_planted, reason
 
 ROOT_MARKER = ".git"
 DOC_NAMES = ("AGENTS.override.md", "AGENTS.md")
@@ -77,11 +77,15 @@ def _read_doc(folder: Path, budget: int, root: Path | None, notices: list[str]) 
         path = folder / name
         try:
             raw = read_planted(path, budget, root)
+            text, right = decoded(raw[:budget])
         except FileNotFoundError:
             continue
         except OSError as error:
             notices.append(f"{path} is not read: {reason(error)}.")
             continue
-        if raw.strip():
-            yield Doc(path, raw[:budget].decode(errors="replace"), cut=len(raw) > budget)
+        if text.strip():
+            cut = len(raw) > budget
+            if not right and not cut:
+                notices.append(f"{path} has bytes that are no text: they are read as \ufffd.")
+            yield Doc(path, text, cut)
             return

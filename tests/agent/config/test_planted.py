@@ -1,5 +1,6 @@
 """A file that a project brings is read only if it is a plain file of that project."""
 
+import codecs
 import os
 import socket
 from collections.abc import Callable
@@ -161,3 +162,50 @@ def test_the_working_folder_counts_whoever_it_belongs_to(root: Path):
     os.chown(root, 12345, 12345)
     found = read_docs(root, root.parent / "own", PLENTY)
     assert ([doc.text for doc in found.docs], found.notices) == (["here"], ())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_instructions_are_read_in_the_encoding_that_their_mark_names(root: Path, encoding: str):
+    (root / "AGENTS.md").write_bytes("Größe in °C.\r\n".encode(encoding))
+    found = read_docs(root, root.parent / "own", PLENTY)
+    assert ([doc.text for doc in found.docs], found.notices) == (["Größe in °C.\r\n"], ())
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_either_order_of_bytes_is_read(root: Path, mark: bytes):
+    name = "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"
+    (root / "AGENTS.md").write_bytes(mark + "°C".encode(name))
+    assert read_docs(root, root.parent / "own", PLENTY).docs[0].text == "°C"
+
+
+@pytest.mark.parametrize("raw", [b"a\xff", "Größe".encode("latin-1"), b"\xff\xfea"])
+def test_wrong_bytes_are_read_as_such_and_named(root: Path, raw: bytes):
+    (root / "AGENTS.md").write_bytes(raw)
+    found = read_docs(root, root.parent / "own", PLENTY)
+    assert "\ufffd" in found.docs[0].text
+    assert found.notices == (
+        f"{root / 'AGENTS.md'} has bytes that are no text: they are read as \ufffd.",
+    )
+
+
+@pytest.mark.parametrize("raw", ["text".encode("utf-16-le"), b"\x7fELF\0", b"PK\x03\x04\0"])
+def test_a_file_that_is_no_text_is_refused_and_named(root: Path, raw: bytes):
+    (root / "AGENTS.md").write_bytes(raw)
+    found = read_docs(root, root.parent / "own", PLENTY)
+    assert found == ((), (f"{root / 'AGENTS.md'} is not read: it is no text.",))
+
+
+def test_a_cut_within_a_character_is_no_wrong_byte(root: Path):
+    (root / "AGENTS.md").write_text("é" * 10, encoding="utf-8")
+    found = read_docs(root, root.parent / "own", 5)
+    assert found.docs[0].cut and found.notices == ()
+
+
+def test_settings_and_scripts_may_begin_with_a_mark(root: Path):
+    (root / FILE_NAME).write_text('policy = "deny"', encoding="utf-8-sig")
+    (root.parent / "own" / FILE_NAME).write_text("max_samples = 7", encoding="utf-8-sig")
+    settings = choose(read_layers(root, root.parent / "own", {})).settings
+    assert (settings.policy, settings.max_samples) == ("deny", 7)
+    script = '[[turn]]\n[[turn.response]]\nsay = "Yes."\n'
+    (root / "steps.toml").write_text(script, encoding="utf-8-sig")
+    assert load_script(root / "steps.toml").turn[0].response[0].say == "Yes."
