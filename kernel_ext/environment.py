@@ -19,10 +19,19 @@ PACKAGES = (
 )
 
 
+def working_folder() -> Path:
+    """The working folder. Of one that code has deleted, the path says so, and nothing is in it."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        here = "/proc/self/cwd"
+        return Path(os.readlink(here) if os.path.lexists(here) else "(deleted)")
+
+
 def find_environment(shell: Shell, user_folder: Path, docs_bytes: int) -> Environment:
     """The environment at the start of a turn."""
     now = datetime.now().astimezone()
-    cwd = Path.cwd()
+    cwd = working_folder()
     docs, notices = read_docs(cwd, user_folder, docs_bytes)
     return Environment(
         cwd=str(cwd),

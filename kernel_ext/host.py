@@ -28,6 +28,7 @@ from ..agent.session import Session, new_session_id, record_path
 from ..agent.text.tokens import estimate
 from .approval import ask_person, nobody
 from .connections import UNASKED, Connections
+from .environment import working_folder
 from .event_comm import EventComm
 from .execution.capture import OutputCapture
 from .execution.interrupts import Interruption, cancelled_by_sigint, forget_cancellation
@@ -88,7 +89,7 @@ class KernelAgent:
 
     def choose(self, more: Mapping[str, Any] | None = None) -> Chosen:
         """The present settings, with `more` on top. Raises SettingsError."""
-        layers = read_layers(Path.cwd(), self.user_folder, os.environ)
+        layers = read_layers(working_folder(), self.user_folder, os.environ)
         typed = [Layer(_TYPED, self._typed), Layer("the %%agent line", more or {})]
         return choose([*layers, *typed])
 
@@ -281,7 +282,8 @@ class KernelAgent:
     def _open_record(self, settings: Settings) -> Record:
         if self._record is None:
             self._record = Record(record_path(_data_folder(settings), self._session_id))
-            self._record.append(SessionLine(session=self._session_id, cwd=str(Path.cwd())))
+            line = SessionLine(session=self._session_id, cwd=str(working_folder()))
+            self._record.append(line)
             self._note_limits(self._record)
         return self._record
 

@@ -9,6 +9,7 @@ from ...agent.protocol.events import Usage
 from ...agent.providers.pricing import cost_of
 from ...agent.providers.resolve import Target
 from ...widgets.panels.cards import Card
+from ..environment import working_folder
 from ..host import KernelAgent, Overview
 from .command import Command
 from .model import model_row
@@ -50,7 +51,7 @@ def _cost_row(used: Usage, settings: Settings, found: Target | AgentError) -> st
 
 
 def _docs_row(user_folder: Path, settings: Settings) -> str:
-    docs, notices = read_docs(Path.cwd(), user_folder, settings.docs_bytes)
+    docs, notices = read_docs(working_folder(), user_folder, settings.docs_bytes)
     found = [f"{d.path}{' (cut)' if d.cut else ''}" for d in docs]
     return "\n".join([*found, *notices]) or "none found"
 

@@ -74,11 +74,13 @@ class OutputCapture:
         clock.start()
         self._older = WeakSet(threading.enumerate())
         self._active = self._latest = outputs
+        streams = sys.stdout, sys.stderr
         token = _step.set(outputs)
         try:
             yield
         finally:
             _hear_subprocesses()
+            sys.stdout, sys.stderr = map(_usable, (sys.stdout, sys.stderr), streams)
             _step.reset(token)
             self._active = None
             for thread in threading.enumerate():
@@ -140,6 +142,20 @@ class OutputCapture:
             case output:
                 taken = outputs.add(output)
         return None if taken else outputs.aside(original)
+
+
+def _usable(stream: Any, before: Any) -> Any:
+    """The stream that code put in the place of `before`, if IPython can run a cell with it."""
+    if stream is before:
+        return stream
+    try:
+        write, had = stream.write, "write" in vars(stream)
+        stream.write = write
+        if not had:
+            del stream.write
+    except (AttributeError, TypeError):  # IPython 9 replaces `write` while a cell runs
+        return before
+    return stream
 
 
 def _hear_subprocesses() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 from ..shell import Shell
 
 _LAST = frozenset(("_", "__", "___", "_i00", "_i", "_ii", "_iii"))
+_KEPT = _LAST | {"get_ipython", "_ih", "_oh", "_dh"}
+"""Names that IPython itself works with. Without `_oh` no later cell could show a result."""
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ def _last_ones_kept(shell: Shell) -> Generator[None]:
     parts: tuple[Any, ...] = (shell.displayhook, shell.history_manager)
     last = [{name: getattr(part, name) for name in _LAST if hasattr(part, name)} for part in parts]
     spaces = (shell.user_ns, shell.user_ns_hidden)
-    named = [{name: space[name] for name in _LAST if name in space} for space in spaces]
+    named = [{name: space[name] for name in _KEPT if name in space} for space in spaces]
     try:
         yield
     finally:
@@ -66,7 +68,7 @@ def _last_ones_kept(shell: Shell) -> Generator[None]:
             for name, value in kept.items():
                 setattr(part, name, value)
         for space, kept in zip(spaces, named, strict=True):
-            for name in _LAST - kept.keys():
+            for name in _KEPT - kept.keys():
                 space.pop(name, None)
             space.update(kept)
 

@@ -297,3 +297,32 @@ def test_text_for_the_next_cell_and_the_pager_is_the_steps_output(agent: Any, tm
     assert "from a file" in html(ran)
     (payload,) = kernel.run("get_ipython().set_next_input('mine')").payload
     assert payload["text"] == "mine"
+
+
+SLOTS = "class Mute:\n    __slots__ = ()\n    def write(self, text): return len(text)\n"
+BROKEN = (
+    f"import sys\n{SLOTS}    def flush(self): pass\nsys.stdout = Mute()",
+    "import sys\nsys.stdout = sys.stderr = None",
+    "get_ipython = None",
+    "del _oh, _ih, _dh",
+    "_oh = In = Out = None",
+    "import os, shutil\nshutil.rmtree(os.getcwd())",
+)
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_after_a_step_broke_what_the_shell_works_with_turns_and_cells_go_on(
+    agent: Any, tmp_path: Path, code: str
+):
+    _, later = script("print('two')\n21 * 2").split("\n", 1)
+    # For the scripted model, the news that the folder is gone begins a turn, too.
+    kernel, server = agent(script("print('one')", code) + 2 * later)
+    (tmp_path / "work").mkdir()
+    kernel.run("%cd -q work")
+    kernel.run("%%agent\nGo.")
+    assert kernel.run("print('mine')\n6 * 7").text == "mine\n\n42"
+    assert kernel.run("%agent status").status == "ok"
+    ran = kernel.run("%%agent\nAgain.")
+    assert ran.status == "ok", ran.traceback
+    assert "two" in told(server.requests[-1]) and "42" in told(server.requests[-1])
+    assert ("work (deleted)" in server.requests[-1].decode()) == ("rmtree" in code)
