@@ -66,15 +66,15 @@ class JudgedCall:
             return text_output(f"Not run: {self.verdict.reason}.", "denied")
         started, gated = time.monotonic(), self.gated
         output = await gated.tool.run(gated.call, gated.arguments)
-        return replace(output, started=started)
+        return replace(output, seconds=time.monotonic() - started)
 
 
 def tool_ended(call_id: str, output: ToolOutput) -> ToolEnded:
-    """The event for the end of a call. A call that did not start took 0 seconds."""
+    """The event for the end of a call."""
     return ToolEnded(
         call_id=call_id,
         status=output.status,
         text=output.text,
-        seconds=time.monotonic() - output.started if output.started is not None else 0.0,
+        seconds=output.seconds,
         count=output.count,
     )

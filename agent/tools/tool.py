@@ -26,7 +26,7 @@ class ToolOutput:
     """A tool's output for the model: content parts (`input_text`, `input_image`) and a status.
 
     `run`: the handle of the cell run that it shows. `count`: its In [count]. `ends`: the error that
-    ends the turn once the output is recorded. `started`: when the call began to run, by the gate.
+    ends the turn once the output is recorded. `seconds`: the time that the call itself took.
     """
 
     parts: tuple[dict[str, str], ...]
@@ -34,7 +34,7 @@ class ToolOutput:
     run: str | None = None
     count: int | None = None
     ends: AgentError | None = None
-    started: float | None = None
+    seconds: float = 0.0
 
     @property
     def text(self) -> str:

@@ -59,6 +59,23 @@ def calls(session_for: Make, say: Make, run: Run) -> Make:
     return turn
 
 
+@pytest.mark.parametrize(
+    "order", [("slow", "quick"), ("quick", "slow"), ("slow", "quick", "quick")]
+)
+async def test_a_call_took_the_time_it_ran_and_not_the_wait_for_its_turn(
+    calls: Make, call: Make, tool: Make, order: tuple[str, ...]
+):
+    async def read(call_id: str, word: str) -> str:
+        await asyncio.sleep(1 if word == "slow" else 0)
+        return word
+
+    items = [call("read", f"{n}", {"word": word}) for n, word in enumerate(order)]
+    _, events, error = await calls(items, tool("read", read, reads_only=True))
+    assert error is None
+    ended = [event.seconds for event in events if isinstance(event, ToolEnded)]
+    assert [seconds >= 0.9 for seconds in ended] == [word == "slow" for word in order]
+
+
 async def test_outputs_come_in_the_order_of_the_calls(calls: Make, call: Make, tool: Make):
     second = asyncio.Event()
 
