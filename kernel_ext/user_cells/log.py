@@ -29,6 +29,7 @@ MAX_COMPARED = 32
 
 _AGENTS_CELL = re.compile(r"\s*%%agent(?:\s|$)")
 _AGENTS_LINE = re.compile(r"\s*(?:%agent(?:\s.*)?|#.*)?")
+_AGENTS_CALL = re.compile(r"(?:await )?get_ipython\(\)\.run_(?:line|cell)_magic\('agent', .*\)\n?")
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _ABSENT = object()
 
@@ -90,7 +91,9 @@ class UserCellLog:
         if self._shell is None or self._outer is not None or get_ident() != self._thread:
             return
         self._outer = info
-        if info.store_history and not _is_agents(info.raw_cell):
+        if info.store_history and not _is_agents(
+            info.raw_cell, getattr(info, "transformed_cell", None)
+        ):
             try:
                 self._begin(self._shell, info.raw_cell)
             except Exception:
@@ -159,10 +162,13 @@ class UserCellLog:
         )
 
 
-def _is_agents(source: str) -> bool:
-    """Whether a cell is a prompt to the agent, or only has `%agent` lines."""
+def _is_agents(source: str, code: str | None) -> bool:
+    """Whether a cell is a prompt to the agent, or only has `%agent` lines.
+
+    `code`: the transformed cell, which shows whether `agent` alone is `%agent` (automagic).
+    """
     if "%agent" not in source:
-        return False
+        return code is not None and _AGENTS_CALL.fullmatch(code) is not None
     lines = source.splitlines()
     return bool(_AGENTS_CELL.match(source)) or all(map(_AGENTS_LINE.fullmatch, lines))
 

@@ -290,6 +290,17 @@ def test_what_is_said_to_the_agent_is_no_run(shell, log, source):
     assert log.last == 1
 
 
+@pytest.mark.parametrize("source", ["agent help", "agent", "agent config effort low"])
+def test_without_its_sign_too_a_line_to_the_agent_is_no_run(shell, log, source):
+    shell.register_magic_function(lambda line: None, "line", "agent")
+    shell.run_cell(source, store_history=True)
+    assert log.last == 0
+    shell.run_cell("agent = 'mine'", store_history=True)
+    shell.run_cell("agent", store_history=True)
+    assert log.last == 2
+    shell.user_ns.pop("agent")
+
+
 def test_what_the_agent_runs_and_front_ends_ask_is_no_run(shell, log):
     def agent(_line: str, code: str) -> None:
         with OutputCapture(shell) as taps:
