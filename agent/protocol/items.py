@@ -11,9 +11,10 @@ from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer
 
-from .verbatim_json import dumps, loads
+from .verbatim_json import dumps, in_whole_pairs, loads, whole_text
 
 _TEXTS = ("output_text", "text", "refusal", "input_text")
+_REPLACED = "\ufffd".encode()
 
 
 class Part(BaseModel):
@@ -41,10 +42,14 @@ class Item(BaseModel):
         """Parse `data`, whose JSON text is `wire` if it has one. Raises pydantic's ValidationError.
 
         A line end in `wire` is white space between values. It becomes a space, so that the wire
-        form is one line.
+        form is one line. A lone surrogate becomes U+FFFD.
         """
+        if wire is None:
+            wire = dumps(data)
+            if _REPLACED in wire:  # perhaps a lone surrogate: the fields must say the same
+                data = loads(wire)
         item = cls.model_validate(data)
-        object.__setattr__(item, "wire", dumps(data) if wire is None else _one_line(wire))
+        object.__setattr__(item, "wire", _one_line(wire))
         return item
 
     @cached_property
@@ -172,7 +177,7 @@ def parse_item(data: Mapping[str, Any], wire: bytes | None = None) -> Item:
 
 def text_part(text: str) -> dict[str, str]:
     """An `input_text` content part."""
-    return {"type": "input_text", "text": text}
+    return {"type": "input_text", "text": whole_text(text)}
 
 
 def image_part(data_url: str) -> dict[str, str]:
@@ -213,4 +218,4 @@ def _is_object(text: str) -> bool:
 
 
 def _one_line(wire: bytes) -> bytes:
-    return wire.replace(b"\n", b" ").replace(b"\r", b" ")
+    return in_whole_pairs(wire).replace(b"\n", b" ").replace(b"\r", b" ")

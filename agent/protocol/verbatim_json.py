@@ -12,6 +12,10 @@ from pydantic_core import from_json, to_json
 
 _between = re.compile(r"[ \t\r\n]*[,:]?[ \t\r\n]*").match
 _HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(u[dD][89a-fA-F]\w\w)|.)", re.DOTALL
+)
+"""An escape in a JSON text. The group is half of a surrogate pair without the other half."""
 
 
 def _refuse(constant: str) -> None:
@@ -29,21 +33,40 @@ def loads(data: bytes) -> Any:
     try:
         return from_json(data)
     except ValueError:
-        if not _HALF_A_PAIR.search(data):
+        if (mended := in_whole_pairs(data)) == data:
             raise
+        return from_json(mended)
+
+
+def in_whole_pairs(data: bytes) -> bytes:
+    """The JSON text with U+FFFD for each lone surrogate. The rest stays byte for byte.
+
+    Servers refuse a lone surrogate, and with it every request that has the item.
+    """
+    if not _HALF_A_PAIR.search(data):
+        return data
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], data)
+
+
+def whole_text(text: str) -> str:
+    """The text with U+FFFD for each lone surrogate, which UTF-8 does not have."""
     try:
-        text = json.dumps(json.loads(data.decode()), ensure_ascii=False)
-    except RecursionError:
-        raise ValueError("too deep") from None
-    return from_json(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def dumps(value: object) -> bytes:
-    """Compact JSON in UTF-8. Everything that is sent or recorded is serialised here."""
+    """Compact JSON in UTF-8. Everything that is sent or recorded is serialised here.
+
+    A lone surrogate becomes U+FFFD.
+    """
     try:
         return to_json(value)
-    except ValueError:  # a lone surrogate has no UTF-8: keep it as its JSON escape
-        return json.dumps(value, separators=(",", ":")).encode()
+    except ValueError:  # a lone surrogate has no UTF-8
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return whole_text(text).encode()
 
 
 def members(text: str) -> dict[str, str]:

@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
-from ..protocol.verbatim_json import dumps, loads
+from ..protocol.verbatim_json import dumps
 from .script import Script
 
 _ID = re.compile(r"(?:^|[_-])(t(\d{1,6})r(\d{1,6})i\d{1,6}(?:n\d{1,6})?)$")
@@ -83,9 +84,12 @@ class AskedRequest(BaseModel):
 
 
 def read_fields(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`, without its nulls. Raises RequestError when there is none."""
+    """The JSON object in `body`, without its nulls. Raises RequestError when there is none.
+
+    Like real servers, it does not read lone surrogates.
+    """
     try:
-        fields = loads(body)
+        fields = from_json(body)
     except ValueError as error:
         raise RequestError(f"The body is not JSON: {error}.") from None
     if not isinstance(fields, dict):

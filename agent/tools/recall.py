@@ -4,7 +4,6 @@ Knows neither SQL nor the window. It reads all texts from the record.
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +24,7 @@ from ..conversation.references import (
 from ..conversation.runs import MAX_FIRST_LINE_CHARS, RunSummary, TurnHead, turns_named
 from ..conversation.validity import Validity
 from ..errors import RecordError
-from ..protocol.items import Message, parse_item
+from ..protocol.items import Message
 from ..protocol.record_lines import ItemLine, TurnLine
 from ..text.cell_output import images_of
 from ..text.lines import MARK_TOKENS, Lines, ends, fenced, with_gaps
@@ -305,7 +304,7 @@ def _spoken(view: _View, row: "Row") -> _Part:
     if isinstance(line, TurnLine):
         title, text = "the person said:", line.said
     elif isinstance(line, ItemLine):
-        item = parse_item(json.loads(line.wire))  # with lone surrogates, as it was answered
+        item = line.item()
         text = item.text if isinstance(item, Message) else ""
 
     def cut(limit: int) -> str:

@@ -3,9 +3,10 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ...agent.protocol.cells import DisplayOutput, Output, StreamName, StreamOutput
+from ...agent.protocol.verbatim_json import whole_text
 from ...agent.text.lines import overwritten
 from ..output_hooks import Change, Clear, Update, joined, put_update
 
@@ -54,6 +55,7 @@ class StepOutputs:
 
     def add(self, output: Output) -> bool:
         """Add an output. Returns whether `take` took it."""
+        output = _whole(output)
         with self._lock:
             self.flush()
             self._clear_at_last()
@@ -68,6 +70,7 @@ class StepOutputs:
 
     def update(self, output: DisplayOutput) -> bool:
         """Replace the displays with its id. False if this step has none, or `take` declined."""
+        output = _whole(output)
         with self._lock:
             return put_update(self._done, output) and self._give(Update(output))
 
@@ -82,7 +85,7 @@ class StepOutputs:
     def flush(self) -> None:
         """Pass on the text that was printed since the last flush."""
         with self._lock:
-            text = "".join(self._text)
+            text = whole_text("".join(self._text))
             self._text.clear()
             if text:
                 self._clear_at_last()
@@ -117,3 +120,28 @@ class StepOutputs:
 
     def _give(self, change: Change) -> bool:
         return self.aside(self._take, change)
+
+
+Shown = TypeVar("Shown", bound=Output)
+
+
+def _whole(output: Shown) -> Shown:
+    """The output with U+FFFD for lone surrogates, which no message to a front end can carry."""
+    texts = ("text", "data", "ename", "evalue", "traceback")
+    found = {name: getattr(output, name) for name in texts if hasattr(output, name)}
+    return replace(output, **{name: _whole_texts(it) for name, it in found.items()})
+
+
+def _whole_texts(value: Any) -> Any:
+    match value:
+        case str():
+            return whole_text(value)
+        case dict():
+            held = cast("dict[Any, Any]", value)
+            return {_whole_texts(key): _whole_texts(it) for key, it in held.items()}
+        case list():
+            return [_whole_texts(it) for it in cast("list[Any]", value)]
+        case tuple():
+            return tuple(_whole_texts(it) for it in cast("tuple[Any, ...]", value))
+        case _:
+            return value

@@ -17,6 +17,7 @@ from inkernel.agent.tools.recall import recall_tool
 from inkernel.agent.tools.tool import ToolCall, ToolOutput
 
 ODD = "a\ud800b 雨 é\x1b\r\n\x00```\n````py\n~~~"
+KEPT = ODD.replace("\ud800", "\ufffd")
 
 
 class RecordedSession:

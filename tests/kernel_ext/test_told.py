@@ -5,6 +5,7 @@ import os
 import re
 
 import pytest
+from pydantic_core import from_json
 
 pytestmark = pytest.mark.kernel
 
@@ -205,3 +206,45 @@ def test_the_window_is_shown_by_kind_and_by_turn_and_the_request_as_it_is(agent)
     sent = json.loads(server.requests[0])
     assert raw["input"][: len(sent["input"])] == sent["input"]
     assert raw["tools"] == sent["tools"]
+
+
+LONE = """
+[[turn]]
+[[turn.response]]
+[[turn.response.call]]
+name = "run_cell"
+arguments = { title = "t", code = '''
+import sys
+from IPython.display import Markdown, display
+print("out \\ud83d"); print("\\ude00 err", file=sys.stderr)
+display(Markdown("**\\udcff**"))
+lone = {"\\ud83d": ["\\ud83d"]}
+lone
+''' }
+[[turn.response]]
+expect = "out \ufffd"
+[[turn.response.call]]
+name = "inspect"
+arguments = { names = ["lone"] }
+[[turn.response.call]]
+name = "run_cell"
+arguments = { title = "t", code = 'raise ValueError("bad \\ud83d")' }
+[[turn.response]]
+expect = "bad \ufffd"
+say = "Yes."
+[[turn]]
+[[turn.response]]
+say = "Still yes."
+"""
+
+
+def test_half_a_character_in_any_output_is_told_as_one_that_every_server_reads(agent):
+    kernel, server = agent(LONE)
+    kernel.run("mine = '\\udfff'\nmine")
+    ran = kernel.run("%%agent\nOne: \ufffd $`mine`.")
+    assert ran.status == "ok", ran.traceback
+    assert kernel.run("raise KeyError('\\udfff')").status == "error"
+    assert kernel.run("%%agent\nTwo.").status == "ok"
+    assert len(server.requests) == 4
+    for body in server.requests:
+        from_json(body)

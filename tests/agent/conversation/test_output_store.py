@@ -15,6 +15,7 @@ from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.runs import RunSummary
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
+from inkernel.agent.protocol.verbatim_json import whole_text
 from inkernel.agent.text import search
 from inkernel.agent.text.lines import Lines
 from inkernel.agent.text.tokens import estimate
@@ -84,8 +85,8 @@ def test_the_full_form_is_the_text_that_was_cut(record: Record):
     outputs = OutputStore(record)
     outputs.keep(SPECIAL)
     outputs.keep_run("c", RUN)
-    assert outputs.lines("out-1").text == SPECIAL
-    assert outputs.lines("out-2").text == f"{whole(run_parts_of(RUN))}\nsource:\ncode"
+    assert outputs.lines("out-1").text == whole_text(SPECIAL)
+    assert outputs.lines("out-2").text == whole_text(f"{whole(run_parts_of(RUN))}\nsource:\ncode")
 
 
 def test_the_lines_that_a_cut_names_are_those_of_the_full_form(record: Record):

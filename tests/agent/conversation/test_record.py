@@ -38,7 +38,7 @@ def test_every_line_is_one_json_object_with_its_time_and_kind(record: Record, pa
     lines = path.read_bytes().splitlines()
     assert [json.loads(line)["kind"] for line in lines] == ["turn", "item"]
     assert all(json.loads(line)["at"] > 1_700_000_000 for line in lines)
-    assert json.loads(lines[0])["said"] == "line\nbreak \u2028 雨 \ud800"
+    assert json.loads(lines[0])["said"] == "line\nbreak \u2028 雨 \ufffd"
     assert [line.value for line in read_lines(path)] == [json.loads(line) for line in lines]
 
 

@@ -25,7 +25,7 @@ from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.items import FunctionCall, call_output, message, parse_item, text_part
 from inkernel.agent.protocol.record_lines import OtherLine
-from inkernel.agent.protocol.verbatim_json import loads
+from inkernel.agent.protocol.verbatim_json import loads, whole_text
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.seams import Seams
 from inkernel.agent.session import Prompt, Session
@@ -151,7 +151,7 @@ def test_what_is_resumed_is_what_was_lived(ops: list[tuple[Any, ...]]):
         assert (resumed.conversation.last is None) == (not any(op[0] == "sample" for op in ops))
         again = OutputStore(session.journal.record, resumed.outputs)
         assert [again.lines(handle).text for handle in again.handles] == [
-            op[1] for op in ops if op[0] == "keep"
+            whole_text(op[1]) for op in ops if op[0] == "keep"
         ]
 
 

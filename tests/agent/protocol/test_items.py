@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from inkernel.agent.protocol.events import Event, ItemDone
 from inkernel.agent.protocol.items import (
@@ -25,6 +26,7 @@ from inkernel.agent.protocol.items import (
     sendable,
     text_part,
 )
+from inkernel.agent.protocol.verbatim_json import loads, whole_text
 
 KINDS = ("message", "reasoning", "function_call", "function_call_output", "mcp_call", "acme:x")
 FIELDS = (
@@ -130,13 +132,29 @@ def test_an_item_cannot_be_changed():
         item.role = "system"
 
 
-def test_a_lone_surrogate_is_valid_utf_8_on_the_wire_and_keeps_a_call_a_call():
-    fields = {"type": "function_call", "call_id": "c", "name": "f", "arguments": '"\ud83d"'}
-    item = parse_item(fields)
-    assert isinstance(item, FunctionCall)
-    assert rb"\ud83d" in item.wire
-    assert json.loads(item.wire.decode()) == fields
-    assert item.model_dump()["arguments"] == '"\ufffd"'
+@pytest.mark.parametrize("text", [r"a\ud83d", r"\uDE00\ud83d b", r"\ud83d\u0041", r"x\udcff"])
+def test_a_server_s_item_loses_a_lone_surrogate_and_nothing_else(text: str):
+    head = r'{"type":"message", "role":"user","n":1e0,"content":"\ud83d\ude00 \\ud83d \n'
+    wire = f'{head}{text}"}}'.encode()
+    item = parse_item(loads(wire), wire)
+    assert from_json(item.wire)["content"] == whole_text(json.loads(wire)["content"])
+    assert item.wire.startswith(head.encode())
+
+
+@pytest.mark.parametrize("text", ["a\ud83d", "\ude00\ud83d b", "\ud83d\u0041", "x\udcff 雨"])
+def test_our_own_items_never_have_a_lone_surrogate(text: str):
+    for item in (
+        message("user", text_part(text)),
+        call_output("c", [text_part(text)]),
+        call_output("c", [text_part(text), image_part("data:image/png;base64,AA==")]),
+        parse_item({"type": "function_call", "call_id": "c", "name": "f", "arguments": text}),
+    ):
+        from_json(item.wire)
+        assert "\ufffd" in item.wire.decode()
+
+
+def test_halves_of_one_pair_that_meet_are_the_whole_character():
+    assert message("user", text_part("\ud83d\ude00")).text == "\U0001f600"
 
 
 def test_text_that_is_not_ascii_is_sent_as_itself():

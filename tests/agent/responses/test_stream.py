@@ -359,7 +359,7 @@ def test_what_is_written_for_the_server_is_told_as_it_grows(name: str, kind: str
     "item",
     [
         b'{ "type" : "message",\t"role":"assistant", "content":"Hi", "n": 1e0, "n": 2.50 }',
-        rb'{"type":"acme:x","id":"\u0061","half":"\ud83d","esc":"\/\u00e9","big":123456789012345678901}',
+        rb'{"type":"acme:x","id":"\u0061","pair":"\ud83d\ude00","esc":"\/\u00e9","big":123456789012345678901}',
         b'{"type":"function_call","call_id":"c","name":"f","arguments":"{}","x":1E+2}',
     ],
 )

@@ -264,9 +264,10 @@ class TestReadingARequest:
         asked = read(b'{"model": "m", "input": "x", "stream": null, "tools": null}')
         assert (asked.stream, asked.tools) == (False, [])
 
-    def test_a_lone_surrogate_in_an_item_is_accepted(self):
-        asked = read(b'{"model": "m", "input": [{"role": "user", "content": "\\ud800"}]}')
-        assert play(asked)[-1][0] == "response.completed"
+    @pytest.mark.parametrize("text", [b"\\ud800", b"\\udfff\\ud800", b"\xed\xa0\xbd"])
+    def test_a_lone_surrogate_is_refused_as_real_servers_refuse_it(self, text: bytes):
+        with pytest.raises(RequestError, match="not JSON"):
+            read(b'{"model": "m", "input": [{"role": "user", "content": "%b"}]}' % text)
 
     @given(
         st.fixed_dictionaries(

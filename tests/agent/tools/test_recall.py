@@ -19,12 +19,13 @@ from inkernel.agent.conversation.search_index import Hit, Index
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput
 from inkernel.agent.protocol.items import Item
 from inkernel.agent.protocol.record_lines import OtherLine
+from inkernel.agent.protocol.verbatim_json import whole_text
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.text.truncation import run_parts_of, whole
 from inkernel.agent.tools.recall import MAX_HITS, recall_tool
 from inkernel.agent.tools.tool import ToolCall, ToolOutput, read_arguments
 
-from ..recorded import ODD, RecordedSession, printed
+from ..recorded import KEPT, ODD, RecordedSession, printed
 
 LONG = "\n".join(f"row {n}: {n * n}" for n in range(1, 4_001))
 
@@ -43,9 +44,9 @@ async def test_a_run_comes_back_verbatim(session: RecordedSession):
         DisplayOutput(data={"text/plain": "<Figure>", "image/png": "aGk="}, metadata={}),
         ErrorOutput(ename="E", evalue="no", traceback=("\x1b[31mE\x1b[0m", "no")),
     )
-    source = f"x = 1\n{ODD}\n"
+    source = f"x = 1\n{KEPT}\n"
     session.turn("Go", "c1", 3)
-    handle = session.ran(source, *outputs, status="error", bound=("x", "y"))
+    handle = session.ran(f"x = 1\n{ODD}\n", *outputs, status="error", bound=("x", "y"))
     told = await session.told(handle)
     assert told.startswith("## out-1 · turn 1 · yours · error E · cell c1 · bound x, y · 1 figure")
     run = CellRun(source=source, status="error", outputs=outputs, bound=("x", "y"))
@@ -59,7 +60,7 @@ async def test_any_source_and_output_come_back_verbatim(tmp_path: Path, source: 
     session = RecordedSession(tmp_path / "s.jsonl")
     handle = session.ran(source, DisplayOutput(data={"text/plain": text}))
     told = await session.told(handle, most=20_000)
-    assert f"\n{source}\n" in told and f"\ndisplay:\n{text}\n" in told
+    assert f"\n{whole_text(source)}\n" in told and f"\ndisplay:\n{text}\n" in told
     fence = re.findall(r"^source:\n(`+)python$", told, re.MULTILINE)[0]
     assert told.count(f"\n{fence}") >= 2 and fence not in source
     session.record.close()
@@ -124,7 +125,7 @@ async def test_a_turn_gives_what_was_said_and_answered_verbatim(
     session.item(say(f"It is\n{ODD}"))
     told = await session.told("turn 1")
     assert told.startswith("## turn 1, In [5] · ran out-1\nthe person said:\n")
-    assert fenced(told)[:3] == [f"Say {ODD}", "First I look.", f"It is\n{ODD}"]
+    assert fenced(told)[:3] == [f"Say {KEPT}", "First I look.", f"It is\n{KEPT}"]
     assert f"\n\n## {handle} · turn 1 · yours" in told
     for name in ("In [5]", "cell-77", "turn 1, In [5]", "Turn 1"):
         assert await session.told(name) == told
@@ -158,7 +159,7 @@ async def test_a_long_turn_is_bounded_with_what_ran_in_it(
 async def test_a_kept_text_comes_back_by_its_handle(session: RecordedSession):
     handle = session.outputs.keep(f"rain\n{ODD}")
     told = await session.told(handle)
-    assert told.startswith("## out-1 · a text that was kept") and fenced(told) == [f"rain\n{ODD}"]
+    assert told.startswith("## out-1 · a text that was kept") and fenced(told) == [f"rain\n{KEPT}"]
     found = await session.told(query="rain")
     assert "\n- out-1, a text that was kept in turn 0: rain a?b 雨" in found
     assert found.endswith(f"\n\n{told}")
