@@ -14,6 +14,7 @@ from ..conversation.output_store import KeptRun
 from ..conversation.state import KnownContext, ToldName
 from ..protocol.items import Message, message, text_part
 from ..protocol.observed import Stale, UserCellRun, Variable
+from ..protocol.verbatim_json import whole_text
 from .cells import HiddenRuns, tell_cells
 from .variables import tell_names
 
@@ -132,7 +133,7 @@ def _facts(environment: Environment) -> dict[str, str]:
         "imported": ", ".join(f"{n} {v}" for n, v in sorted(environment.packages.items())),
         "policy": environment.policy,
     }
-    return facts
+    return {name: whole_text(fact) for name, fact in facts.items()}
 
 
 def _digest(doc: Doc) -> str:

@@ -44,8 +44,8 @@ _AHEAD = 16
 _REFUSED = (CloseCode.POLICY_VIOLATION, CloseCode.MESSAGE_TOO_BIG)
 """Close codes for which another try does not help."""
 
-_NOT_A_WEBSOCKET = (400, 404, 405, 406, 410, 415, 426, 501)
-"""HTTP statuses of servers that offer no WebSocket at this address."""
+_SAME_OVER_HTTP = (401, 429)
+"""HTTP statuses that HTTP would have, too. Others may come from a proxy that knows only HTTP."""
 
 
 class WebSocket:
@@ -148,9 +148,9 @@ class WebSocket:
 
     def _refused(self, refused: InvalidStatus) -> ModelError:
         answer = refused.response
-        if answer.status_code < 400 or answer.status_code in _NOT_A_WEBSOCKET:
+        if answer.status_code not in _SAME_OVER_HTTP:
             return NoWebSocketError(
-                f"{self._target.server} speaks no WebSocket (HTTP {answer.status_code})."
+                f"{self._target.server} opened no WebSocket (HTTP {answer.status_code})."
             )
         return error_of(
             self._target.answer(answer.status_code, answer.headers, bytes(answer.body or b""))

@@ -122,10 +122,10 @@ class StepOutputs:
         return self.aside(self._take, change)
 
 
-Shown = TypeVar("Shown", bound=Output)
+_Shown = TypeVar("_Shown", bound=Output)
 
 
-def _whole(output: Shown) -> Shown:
+def _whole(output: _Shown) -> _Shown:
     """The output with U+FFFD for lone surrogates, which no message to a front end can carry."""
     texts = ("text", "data", "ename", "evalue", "traceback")
     found = {name: getattr(output, name) for name in texts if hasattr(output, name)}

@@ -44,7 +44,7 @@ WIRE = st.sampled_from(
     ]
 )
 OP = st.one_of(
-    st.tuples(st.just("turn"), TEXT, st.none() | TEXT, st.just("/rain") | TEXT),
+    st.tuples(st.just("turn"), TEXT, st.none() | TEXT.map(whole_text), st.just("/rain") | TEXT),
     st.tuples(st.just("text"), TEXT),
     st.tuples(st.just("wire"), WIRE),
     st.tuples(st.just("call"), NAMES, TEXT),

@@ -16,6 +16,8 @@ from inkernel.agent.responses.stream import ResponseDone
 
 from .socket_server import FIELDS, SOCKET, Make, Talk, answer, refusal
 
+YES = '[[turn]]\n[[turn.response]]\nsay = "Yes."\n'
+
 
 async def test_a_resting_connection_that_was_closed_is_no_failure_of_the_transport(
     socket_server: Make, client_for: Make
@@ -38,7 +40,7 @@ async def test_a_resting_connection_that_was_closed_is_no_failure_of_the_transpo
     assert client.transport.startswith("WebSocket")
 
 
-@pytest.mark.parametrize("status", [404, 405, 426, 501])
+@pytest.mark.parametrize("status", [307, 400, 403, 404, 426, 500, 502, 503, 504])
 async def test_a_server_without_websockets_is_asked_over_http(
     socket_server: Make, client_for: Make, status: int
 ):
@@ -49,6 +51,22 @@ async def test_a_server_without_websockets_is_asked_over_http(
     with pytest.raises(errors.ModelError):  # this server speaks no HTTP besides
         await Talk(client).ask("One")
     assert client.transport == "HTTP, the whole conversation at each request"
+
+
+@pytest.mark.parametrize("status", [403, 407, 502, 503])
+async def test_a_refused_handshake_costs_one_try_and_one_notice_in_a_session(
+    scripted: Make, client_for: Make, session_for: Make, run: Make, status: int
+):
+    server = scripted(f"websocket = {{ status = {status}, times = 1 }}\n{YES * 3}")
+    target = Target("scripted", server.base_url, "m", traits=SOCKET)
+    session = session_for(client_for(target).sample, target=target)
+    seen = [await run(session, text) for text in ("One?", "Two?", "Three?")]
+    assert [error for _, error in seen] == [None, None, None]
+    notices = [it.text for events, _ in seen for it in events if isinstance(it, Notice)]
+    assert len(notices) == 1
+    assert f"opened no WebSocket (HTTP {status}): this session goes on over HTTP" in notices[0]
+    assert len(server.requests) == 3
+    assert not any(b"response.create" in body for body in server.requests)  # no second handshake
 
 
 async def test_a_websocket_that_fails_again_and_again_gives_way_to_http_with_a_notice(

@@ -39,9 +39,9 @@ async def test_a_connection_is_given_up_before_the_server_closes_it(
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, errors.AuthError), (429, errors.RateLimitError), (503, errors.ServerFaultError)],
+    [(401, errors.AuthError), (429, errors.RateLimitError)],
 )
-async def test_a_refused_handshake_is_the_error_that_its_status_is(
+async def test_a_handshake_refused_for_key_or_rate_is_the_error_that_http_would_give(
     socket_server: Make, client_for: Make, status: int, kind: type[errors.ModelError]
 ):
     server = await socket_server()

@@ -161,7 +161,7 @@ async def test_a_kept_text_comes_back_by_its_handle(session: RecordedSession):
     told = await session.told(handle)
     assert told.startswith("## out-1 · a text that was kept") and fenced(told) == [f"rain\n{KEPT}"]
     found = await session.told(query="rain")
-    assert "\n- out-1, a text that was kept in turn 0: rain a?b 雨" in found
+    assert "\n- out-1, a text that was kept in turn 0: rain a�b 雨" in found
     assert found.endswith(f"\n\n{told}")
 
 
