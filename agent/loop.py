@@ -33,7 +33,7 @@ from .protocol.events import (
     TurnStarted,
     Usage,
 )
-from .protocol.items import FunctionCall, Item, Message, Reasoning
+from .protocol.items import FunctionCall, Item, Message, OtherCall, Reasoning
 from .protocol.record_lines import EndedLine, SampleLine
 from .providers.pricing import cost_of
 from .responses import retry
@@ -184,7 +184,9 @@ async def _attempt(
 async def _taken(item: Item, calls: Calls, tally: _Tally) -> list[Event]:
     if isinstance(item, Message):
         tally.answer = item.text
-    return [it async for it in calls.add(item)] if isinstance(item, FunctionCall) else []
+    if isinstance(item, FunctionCall | OtherCall):
+        return [it async for it in calls.add(item)]
+    return []
 
 
 def _tallied(event: Event, tally: _Tally) -> Event:

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..protocol.items import FunctionCall, FunctionCallOutput, Item, Message, Part, Reasoning
+from ..protocol.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    Item,
+    Message,
+    OtherCall,
+    Part,
+    Reasoning,
+    answered_call,
+)
 from ..text.images import image_tokens
 from ..text.tokens import Counter, Estimate
 
@@ -115,7 +124,7 @@ class History:
         self.tokens = 0
         # A new object, so that a server's part of the old window is no part of this one.
         self._wire = bytearray()
-        self._open: dict[str, FunctionCall] = {}
+        self._open: dict[str | None, FunctionCall | OtherCall] = {}
         for n, entry in numbered:
             self._add(n, entry)
 
@@ -127,10 +136,10 @@ class History:
             self._wire += b","
         self._wire += item.wire
         self.tokens += item_tokens(item)
-        if isinstance(item, FunctionCall):
+        if isinstance(item, FunctionCall | OtherCall):
             self._open[item.call_id] = item
-        elif isinstance(item, FunctionCallOutput):
-            self._open.pop(item.call_id, None)
+        else:
+            self._open.pop(answered_call(item), None)
 
     @property
     def wire(self) -> bytearray:
@@ -138,7 +147,7 @@ class History:
         return self._wire
 
     @property
-    def open_calls(self) -> tuple[FunctionCall, ...]:
+    def open_calls(self) -> tuple[FunctionCall | OtherCall, ...]:
         """Calls that have no output yet."""
         return tuple(self._open.values())
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..protocol.items import FunctionCallOutput, Item, call_output, sendable, text_part
+from ..protocol.items import FunctionCallOutput, Item, output_of, sendable, text_part
 from ..protocol.record_lines import ItemLine, RecordLine, WindowLine
 from .digest import Digest
 from .history import Entry, EntryKind, OpaqueStart
@@ -45,7 +45,7 @@ class Journal:
         turn, cell = self.conversation.turns, self.conversation.cell
         parts = [text_part(INTERRUPTED)]
         calls = self.conversation.history.open_calls
-        outputs = [call_output(call.call_id, parts) for call in calls]
+        outputs = [output_of(call, parts) for call in calls]
         self._append([Entry(output, turn, cell, "output") for output in outputs])
 
     def know(self, known: KnownContext) -> None:

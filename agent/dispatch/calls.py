@@ -12,7 +12,7 @@ from itertools import takewhile
 from ..config.settings import nearest
 from ..errors import TurnInterrupted
 from ..protocol.events import Event, ToolEnded
-from ..protocol.items import FunctionCall, call_output
+from ..protocol.items import FunctionCall, OtherCall, output_of
 from ..session import Session
 from ..tools.tool import ToolCall, ToolOutput, find_tool, read_arguments, text_output
 from .gate import GatedCall, JudgedCall, tool_ended
@@ -22,7 +22,7 @@ from .gate import GatedCall, JudgedCall, tool_ended
 class PendingCall:
     """One call on its way to an output. `gated` is None when there is nothing to run."""
 
-    item: FunctionCall
+    item: FunctionCall | OtherCall
     gated: GatedCall | None
     output: ToolOutput | None = None
     task: "asyncio.Task[ToolOutput] | None" = None
@@ -40,7 +40,7 @@ class Calls:
     session: Session
     calls: list[PendingCall] = field(default_factory=list[PendingCall])
 
-    async def add(self, item: FunctionCall) -> AsyncGenerator[Event]:
+    async def add(self, item: FunctionCall | OtherCall) -> AsyncGenerator[Event]:
         """Take a complete call. Start it now, unless it or one before it changes something."""
         self.calls.append(_read(self.session, item))
         async for event in _start(at_once(self.calls)):
@@ -49,8 +49,11 @@ class Calls:
     async def answer(self) -> AsyncGenerator[Event]:
         """Run the calls that have not run yet. Commit every output, in call order.
 
+        A call of another kind may have its output already, if the server runs such calls itself.
         Raises TurnInterrupted when a step was interrupted, and the error in `ends` of an output.
         """
+        waiting = {call.call_id for call in self.session.conversation.history.open_calls}
+        self.calls = [call for call in self.calls if call.item.call_id in waiting]
         for index, call in enumerate(self.calls):
             async for event in _start(at_once(self.calls[index:])):
                 yield event
@@ -78,7 +81,7 @@ class Calls:
                 call.task.cancel()
 
     def _commit(self, call: PendingCall, output: ToolOutput) -> ToolEnded:
-        self.session.journal.commit(call_output(call.item.call_id, output.parts), run=output.run)
+        self.session.journal.commit(output_of(call.item, output.parts), "output", output.run)
         return tool_ended(call.item.call_id, output)
 
 
@@ -93,11 +96,12 @@ async def _start(calls: Iterable[PendingCall]) -> AsyncGenerator[Event]:
                     yield it
 
 
-def _read(session: Session, item: FunctionCall) -> PendingCall:
+def _read(session: Session, item: FunctionCall | OtherCall) -> PendingCall:
     tool = find_tool(session.tools, item.name)
     if tool is None:
         names = [known.name for known in session.tools]
-        text = f"There is no tool {item.name!r}.{nearest(item.name, names)}"
+        name = item.name or item.type
+        text = f"There is no tool {name!r}.{nearest(name, names)}"
         return PendingCall(
             item, None, text_output(f"{text} There are: {', '.join(names)}.", "error")
         )

@@ -5,16 +5,21 @@ as it came, byte for byte (`Item.wire`). The fields named here are those that so
 Vocabulary: Open Responses 2026-04-24, and the OpenAI superset.
 """
 
+import hashlib
+import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer
+from pydantic_core import from_json
 
 from .verbatim_json import dumps, in_whole_pairs, loads, whole_text
 
 _TEXTS = ("output_text", "text", "refusal", "input_text")
 _REPLACED = "\ufffd".encode()
+_FENCED = re.compile(r"\s*```[\w+-]*[ \t]*\n(.*?)\s*```\s*", re.DOTALL).fullmatch
 
 
 class Part(BaseModel):
@@ -133,6 +138,22 @@ class HostedCall(Item):
     status: str | None = None
 
 
+class OtherCall(HostedCall):
+    """A call for which we offer no tool of its kind. It still waits for our answer."""
+
+    call_id: str
+
+    @property
+    def name(self) -> str:
+        """The name of its tool, if it has one."""
+        return str((self.model_extra or {}).get("name") or "")
+
+    @property
+    def arguments(self) -> str:
+        """Its free text."""
+        return str((self.model_extra or {}).get("input") or "")
+
+
 class OtherItem(Item):
     """An item of an unknown kind, or of a known kind in an unknown shape."""
 
@@ -150,29 +171,58 @@ HOSTED = frozenset(
 )
 """The kinds of `HostedCall`."""
 
+OTHER_CALLS = ("custom_tool_call", "local_shell_call", "shell_call", "apply_patch_call")
+"""The kinds of `OtherCall`. The output of each has `_output` behind its kind."""
+
 _KINDS: dict[str, type[Item]] = {
     "message": Message,
     "reasoning": Reasoning,
     "function_call": FunctionCall,
     "function_call_output": FunctionCallOutput,
     **dict.fromkeys(HOSTED, HostedCall),
+    **dict.fromkeys(OTHER_CALLS, OtherCall),
 }
 
 
 def parse_item(data: Mapping[str, Any], wire: bytes | None = None) -> Item:
     """The item in `data`, whose JSON text is `wire` when it came as one.
 
-    A server may add or leave out anything but the `type`. Raises ValueError when `data` has none
-    that is text.
+    A server may add or leave out anything but the `type`. A call is read in any shape, because it
+    needs an answer. Raises ValueError when `data` has no type that is text.
     """
     kind = data.get("type")
     if not isinstance(kind, str):
         raise ValueError("an item without a type")
+    if kind in ("function_call", *OTHER_CALLS) and (wrong := _wrong_of_call(data)):
+        data, wire = {**data, **wrong}, None
     try:
         return _KINDS.get(kind, OtherItem).of(data, wire)
     except ValidationError:
         known = {key: data[key] for key in ("type", "id") if isinstance(data.get(key), str)}
         return OtherItem.of(known, dumps(data) if wire is None else wire)
+
+
+def call_id_of(call: Mapping[str, Any]) -> str:
+    """The id of a call: its own, or else that of the item. Empty if it has none."""
+    found = call.get("call_id")
+    if isinstance(found, int):
+        return str(found)
+    return next((it for it in (found, call.get("id")) if isinstance(it, str) and it), "")
+
+
+def _wrong_of_call(call: Mapping[str, Any]) -> dict[str, str]:
+    """Proper values for the fields of a call that have a wrong type or are missing."""
+    call_id = call_id_of(call) or f"call_{hashlib.sha256(dumps(call)).hexdigest()[:16]}"
+    found = {"call_id": call_id} if call.get("call_id") != call_id else dict[str, str]()
+    if not isinstance(call.get("id"), str | None):
+        found["id"] = call_id
+    if call["type"] != "function_call":
+        return found
+    if not isinstance(call.get("name"), str):
+        found["name"] = ""
+    if not isinstance(arguments := call.get("arguments", ""), str):
+        found["arguments"] = dumps(arguments).decode()
+    return found
 
 
 def text_part(text: str) -> dict[str, str]:
@@ -199,20 +249,74 @@ def call_output(call_id: str, parts: Sequence[Mapping[str, str]]) -> FunctionCal
     )
 
 
+def output_of(call: FunctionCall | OtherCall, parts: Sequence[Mapping[str, str]]) -> Item:
+    """The output of any call. Calls that are no functions get the text alone."""
+    call_id, text = call.call_id, "\n".join(part.get("text", "") for part in parts)
+    fields: dict[str, Any] = {"call_id": call_id, "output": text}
+    match call.type:
+        case "local_shell_call":
+            fields = {"id": call_id, "output": text}
+        case "shell_call":
+            exit_ = {"type": "exit", "exit_code": 127}
+            fields["output"] = [{"stdout": "", "stderr": text, "outcome": exit_}]
+        case "apply_patch_call":
+            fields["status"] = "failed"
+        case "custom_tool_call":
+            pass
+        case _:
+            return call_output(call_id, parts)
+    return HostedCall.of({"type": f"{call.type}_output", **fields})
+
+
+def answered_call(item: Item) -> str | None:
+    """The id of the call whose output the item is, or None."""
+    if isinstance(item, FunctionCallOutput):
+        return item.call_id
+    if item.type.removesuffix("_output") in OTHER_CALLS:
+        return str((item.model_extra or {}).get("call_id") or item.id)
+    return None
+
+
 def sendable(item: Item) -> Item:
-    """The item in a form that is safe to send: arguments that are no JSON object become empty.
+    """The item in a form that is safe to send: arguments that are no JSON object become one.
 
     Some servers parse the arguments to put calls into a template. A call that they cannot parse
     fails every later request (transformers 5.23: HTTP 500).
     """
     if not isinstance(item, FunctionCall) or _is_object(item.arguments):
         return item
-    return FunctionCall.of({**loads(item.wire), "arguments": "{}"})
+    arguments = dumps(arguments_of(item.arguments) or {}).decode()
+    return FunctionCall.of({**loads(item.wire), "arguments": arguments})
+
+
+def arguments_of(text: str) -> dict[str, Any] | None:
+    """The arguments of a call, in any form that models write. None if there is no object.
+
+    They may be encoded twice, in a Markdown fence, or have line ends inside of strings.
+    """
+    for _ in range(3):
+        text = without_fence(text).strip()
+        try:
+            value = json.loads(text or "{}", strict=False)
+        except (ValueError, RecursionError):
+            return None
+        if isinstance(value, dict) or value is None:
+            return cast("dict[str, Any]", value or {})
+        if not isinstance(value, str):
+            return None
+        text = value
+    return None
+
+
+def without_fence(text: str) -> str:
+    """What a Markdown fence around the whole text holds, or else the text."""
+    found = _FENCED(text)
+    return found[1] if found and "\n```" not in found[1] else text
 
 
 def _is_object(text: str) -> bool:
     try:
-        return isinstance(loads(text.encode(errors="replace")), dict)
+        return isinstance(from_json(text.encode()), dict)
     except ValueError:
         return False
 

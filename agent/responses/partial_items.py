@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..protocol.items import FunctionCall, Item, Message
+from ..protocol.items import FunctionCall, Item, Message, call_id_of
 from ..protocol.verbatim_json import loads
 
 MOST_OPEN = 1_000
@@ -27,8 +27,8 @@ class _Open:
     @property
     def call(self) -> tuple[str, str]:
         """Id of the call and name of the tool."""
-        call_id, name = self.fields.get("call_id"), self.fields.get("name")
-        return call_id if isinstance(call_id, str) else "", name if isinstance(name, str) else ""
+        name = self.fields.get("name")
+        return call_id_of(self.fields), name if isinstance(name, str) else ""
 
     def message(self, status: str) -> dict[str, Any]:
         """The message that its texts form."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from ..errors import IncompleteError, ModelError, ProtocolError
 from ..protocol.events import CallDelta, HostedProgress, ReasoningDelta, TextDelta, Usage
 from ..protocol.failures import Hide, error_in_stream
-from ..protocol.items import HOSTED, FunctionCall, Item, Message, parse_item
+from ..protocol.items import HOSTED, FunctionCall, Item, Message, OtherCall, parse_item
 from ..protocol.verbatim_json import array_elements, dumps, loads, members
 from .partial_items import Unfinished
 
@@ -190,6 +190,8 @@ class ResponseReader:
         except ValueError:  # it holds a NaN
             raise self._unreadable(dumps(fields)) from None
         item = parse_item(fields, wire)
+        if isinstance(item, FunctionCall | OtherCall) and item.call_id != fields.get("call_id"):
+            self.whole = False  # the server knows the call by another id
         if isinstance(item, Message) and item.says_nothing:
             self.whole = False
             return  # transformers ends responses with one; sent back, it would be a turn

@@ -6,6 +6,9 @@ None changes its argument.
 
 from collections.abc import Callable, Iterable
 from typing import Any, cast
+from zlib import crc32
+
+from ..protocol.items import arguments_of
 
 Frame = tuple[str, dict[str, Any]]
 """An event's type, and its data."""
@@ -179,14 +182,32 @@ def _incomplete_hidden(frames: Frames) -> Frames:
     return _incomplete_as_completed(hidden(frames))
 
 
+def _in_calls(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Frames], Frames]:
+    return _in_items(lambda item: change(item) if item["type"] == "function_call" else item)
+
+
 def _call_ids(change: Callable[[str], str]) -> Callable[[Frames], Frames]:
-    return _in_items(
-        lambda item: (
-            {**item, "call_id": change(item["call_id"])}
-            if item["type"] == "function_call"
-            else item
+    return _in_calls(lambda item: {**item, "call_id": change(item["call_id"])})
+
+
+def _object_arguments(call: dict[str, Any]) -> dict[str, Any]:
+    return {**call, "arguments": arguments_of(call["arguments"]) or call["arguments"]}
+
+
+def _custom_calls(frames: Frames) -> Frames:
+    """Calls are of the kind whose input is free text."""
+
+    def renamed(data: dict[str, Any]) -> dict[str, Any]:
+        return {"input" if key == "arguments" else key: value for key, value in data.items()}
+
+    changed = _in_calls(lambda call: {**renamed(call), "type": "custom_tool_call"})(frames)
+    return [
+        (
+            own := kind.replace("function_call_arguments", "custom_tool_call_input"),
+            renamed(data) | {"type": own},
         )
-    )
+        for kind, data in changed
+    ]
 
 
 def _ids_without_prefix(frames: Frames) -> Frames:
@@ -283,6 +304,10 @@ def _error_is_the_end(frames: Frames) -> Frames:
 _SHAPES: dict[str, Callable[[Frames], Frames]] = {
     "chatcmpl_call_ids": _call_ids(lambda own: own.replace("call_", "chatcmpl-tool-")),
     "ids_without_prefix": _ids_without_prefix,
+    "no_call_ids": _in_calls(lambda item: _without(item, "call_id")),
+    "numeric_call_ids": _in_calls(lambda item: {**item, "call_id": crc32(item["id"].encode())}),
+    "object_arguments": _in_calls(_object_arguments),
+    "custom_calls": _custom_calls,
     "no_phase": _in_items(lambda item: _without(item, "phase")),
     "status_ready": _in_items(lambda item: {**item, "status": "ready"}),
     "reasoning_text": _reasoning_as("reasoning_text", parts=True),

@@ -7,7 +7,7 @@ compaction item carries those of all items that it replaces.
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, cast
@@ -19,6 +19,8 @@ from ..protocol.verbatim_json import dumps
 from .script import Script
 
 _ID = re.compile(r"(?:^|[_-])(t(\d{1,6})r(\d{1,6})i\d{1,6}(?:n\d{1,6})?)$")
+_CALLS = ("function_call", "custom_tool_call")
+_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _SHOWN = 300
 """Most characters of a tool's output in an error message."""
 
@@ -195,7 +197,7 @@ def _check(script: Script, turn: int, response: int, request: AskedRequest) -> N
     expect = script.turn[turn].response[response].expect
     if expect is None:
         return
-    outputs = [x.get("output") for x in request.input if x.get("type") == "function_call_output"]
+    outputs = [x.get("output") for x in request.input if x.get("type") in _OUTPUTS]
     if not outputs and _is_compacted(request.input):
         return
     came = text_of(outputs[-1]) if outputs else None
@@ -212,9 +214,9 @@ def _check_calls(items: Items) -> None:
     """Check that each call has its output and each output its call, as the API demands."""
     if _is_compacted(items):
         return
-    calls = _call_ids(items, "function_call", "call_id")
-    outputs = _call_ids(items, "function_call_output", "call_id")
-    for key in outputs.keys() - calls.keys() - _call_ids(items, "item_reference", "id").keys():
+    calls = _call_ids(items, _CALLS, "call_id")
+    outputs = _call_ids(items, _OUTPUTS, "call_id")
+    for key in outputs.keys() - calls.keys() - _call_ids(items, ("item_reference",), "id").keys():
         message = f"No tool call found for function call output with call_id {outputs[key]}."
         raise RequestError(message, "input")
     for key in calls.keys() - outputs.keys():
@@ -226,7 +228,7 @@ def _is_compacted(items: Items) -> bool:
     return any(item.get("type") == "compaction" for item in items)
 
 
-def _call_ids(items: Iterable[dict[str, Any]], kind: str, field: str) -> dict[str, str]:
+def _call_ids(items: Iterable[dict[str, Any]], kinds: Container[Any], field: str) -> dict[str, str]:
     """Call ids by their last part, because deviations change the part before it."""
-    own = [str(item.get(field)) for item in items if item.get("type") == kind]
+    own = [str(item.get(field)) for item in items if item.get("type") in kinds]
     return {match[1] if (match := _ID.search(one)) else one: one for one in own}

@@ -5,12 +5,15 @@ Knows no shell: the caller's `run_code` runs the code.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any, cast
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from ..conversation.output_store import OutputStore
+from ..conversation.runs import first_line
 from ..errors import TurnLimited
 from ..protocol.cells import CellRun
+from ..protocol.items import without_fence
 from ..text.cell_output import run_parts
 from .tool import Tool, ToolCall, ToolOutput, always
 
@@ -31,6 +34,20 @@ class RunCell(BaseModel):
     title: str = Field(description="what this step is for, in a few words")
     code: str = Field(description="the cell's source")
     timeout: float = Field(0, ge=0, description="most seconds it may run; 0: the usual limit")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mended(cls, given: Any) -> Any:
+        """Takes code out of a Markdown fence. A step without a title has its first line."""
+        if not isinstance(given, dict):
+            return given
+        values = cast("dict[str, Any]", given)
+        code, title = values.get("code"), values.get("title")
+        if not isinstance(code, str):
+            return values
+        code = without_fence(code)
+        title = title if isinstance(title, str) and title.strip() else first_line(code)
+        return {**values, "code": code, "title": title}
 
 
 RunCode = Callable[[ToolCall, RunCell], Awaitable[CellRun]]

@@ -1,16 +1,18 @@
 """The type of a tool, and how a call becomes an output. Knows no particular tool."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
 from ..errors import AgentError
 from ..protocol.actions import Action, Effect, Touches
 from ..protocol.events import Event
-from ..protocol.items import FunctionCall, text_part
+from ..protocol.items import FunctionCall, OtherCall, arguments_of, text_part
+from ..protocol.verbatim_json import dumps
 from ..text.tokens import cut_middle
 
 A = TypeVar("A", bound=BaseModel)
@@ -19,6 +21,9 @@ Show = Callable[[Event], object]
 
 _SHOWN = 200
 """Most tokens of wrong arguments that are repeated to the model."""
+
+_BLANK = ("", "null", "none")
+"""Texts that models write for a default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +114,40 @@ def find_tool(tools: Sequence[Tool[Any]], name: str) -> Tool[Any] | None:
     return next((tool for tool in tools if tool.name == name), None)
 
 
-def read_arguments(tool: Tool[A], call: FunctionCall) -> A | ToolOutput:
-    """The call's validated arguments, or if they are wrong, the output that says so."""
+def read_arguments(tool: Tool[A], call: FunctionCall | OtherCall) -> A | ToolOutput:
+    """The call's validated arguments, or if they are wrong, the output that says so.
+
+    Harmless mistakes are mended: another form of JSON, or a blank in place of a default.
+    """
+    text = call.arguments
     try:
-        return tool.arguments.model_validate_json(call.arguments or "{}")
+        return tool.arguments.model_validate_json(text or "{}")
     except ValidationError as error:
-        given = cut_middle(call.arguments, _SHOWN)
-        wrong = f"The arguments of {tool.name} are wrong: {problems(error)}."
-        return text_output(f"{wrong} Given: {given}", "error")
+        wrong = error
+    if (values := arguments_of(text)) is not None:
+        for _ in range(2):
+            try:
+                return tool.arguments.model_validate_json(dumps(values))
+            except ValidationError as error:
+                wrong = error
+                _drop_blanks(values, error)
+    given = cut_middle(text, _SHOWN)
+    told = f"The arguments of {tool.name} are wrong: {problems(wrong)}."
+    return text_output(f"{told} Given: {given}", "error")
+
+
+def _drop_blanks(values: dict[str, Any], error: ValidationError) -> None:
+    """Drop what is null or blank where something else belongs. The default takes its place."""
+    for found in error.errors():
+        blank = found["input"]
+        if blank is None or (isinstance(blank, str) and blank.strip().lower() in _BLANK):
+            *path, last = found["loc"] or ("",)
+            inner: Any = values
+            for key in path:
+                with suppress(LookupError, TypeError):  # the tag of a union is no key
+                    inner = inner[key]
+            if isinstance(inner, dict):
+                cast("dict[Any, Any]", inner).pop(last, None)
 
 
 def problems(error: ValidationError) -> str:

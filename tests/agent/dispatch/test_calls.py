@@ -12,7 +12,7 @@ import pytest
 from inkernel.agent.conversation.journal import INTERRUPTED
 from inkernel.agent.conversation.record import read_lines
 from inkernel.agent.dispatch.gate import GatedCall, JudgedCall
-from inkernel.agent.errors import RecordError, TurnInterrupted
+from inkernel.agent.errors import RecordError, StreamBrokenError, TurnInterrupted
 from inkernel.agent.protocol.actions import Action, Verdict
 from inkernel.agent.protocol.events import (
     ApprovalNeeded,
@@ -21,7 +21,7 @@ from inkernel.agent.protocol.events import (
     ToolStarted,
     VerdictGiven,
 )
-from inkernel.agent.protocol.items import FunctionCallOutput, Item
+from inkernel.agent.protocol.items import FunctionCallOutput, Item, parse_item
 from inkernel.agent.responses.request import Request
 from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import Session
@@ -162,7 +162,6 @@ async def test_an_unknown_tool_is_told_with_those_there_are(calls: Make, call: M
         ('{"word": 3}', "word: Input should be a valid string"),
         ('{"word": ', "arguments: Invalid JSON"),
         ("[]", "arguments: "),
-        ("null", "arguments: "),
     ],
 )
 @pytest.mark.parametrize("reads_only", [True, False])
@@ -371,3 +370,75 @@ async def test_text_and_images_are_sent_in_parts_and_told_in_words(
     output = session.conversation.history.entries[-2].item
     assert json.loads(output.wire)["output"] == list(parts)
     assert [e.text for e in events if isinstance(e, ToolEnded)] == ["a figure\n[image]"]
+
+
+@pytest.mark.parametrize(
+    ("call", "output"),
+    [
+        (
+            {"type": "custom_tool_call", "call_id": "a", "name": "sql", "input": "select 1"},
+            {"type": "custom_tool_call_output", "call_id": "a"},
+        ),
+        (
+            {"type": "custom_tool_call", "id": "ctc_1", "input": "select 1"},
+            {"type": "custom_tool_call_output", "call_id": "ctc_1"},
+        ),
+        (
+            {"type": "local_shell_call", "call_id": "a", "action": {"type": "exec"}},
+            {"type": "local_shell_call_output", "id": "a"},
+        ),
+        (
+            {"type": "shell_call", "call_id": "a", "action": {"commands": ["ls"]}},
+            {"type": "shell_call_output", "call_id": "a"},
+        ),
+        (
+            {"type": "apply_patch_call", "call_id": "a", "operation": {}},
+            {"type": "apply_patch_call_output", "call_id": "a", "status": "failed"},
+        ),
+        (
+            {"type": "function_call", "name": {}, "arguments": [1]},
+            {"type": "function_call_output"},
+        ),
+    ],
+    ids=lambda it: it["type"],
+)
+async def test_a_call_that_no_tool_takes_is_answered_with_an_error_and_the_turn_goes_on(
+    calls: Make, tool: Make, call: dict[str, Any], output: dict[str, Any]
+):
+    session, _, error = await calls([parse_item(call)], tool("run_cell"))
+    assert error is None
+    assert session.conversation.history.open_calls == ()
+    kinds = [entry.item.type for entry in session.conversation.history.entries]
+    assert kinds[-3:] == [call["type"], output["type"], "message"]
+    answered = json.loads(session.conversation.history.entries[-2].item.wire)
+    assert output.items() <= answered.items()
+    assert "There is no tool" in json.dumps(answered)
+    assert "There are: run_cell." in json.dumps(answered)
+
+
+async def test_a_custom_call_of_a_tool_of_ours_runs_it(calls: Make, tool: Make):
+    fields = {"type": "custom_tool_call", "call_id": "a", "name": "read", "input": '{"word": "hi"}'}
+    session, _, error = await calls([parse_item(fields)], tool("read"))
+    assert error is None
+    answered = json.loads(session.conversation.history.entries[-2].item.wire)
+    assert answered == {"type": "custom_tool_call_output", "call_id": "a", "output": "read hi"}
+
+
+async def test_a_call_that_the_server_answered_itself_is_not_answered_again(
+    session_for: Make, say: Make, tool: Make, run: Run
+):
+    shell = {"type": "shell_call", "call_id": "a", "action": {}}
+    came = [shell, {"type": "shell_call_output", "call_id": "a", "output": []}]
+    session = session_for(play([[*map(parse_item, came), say("Done."), END]]), tool("run_cell"))
+    events, error = await run(session)
+    assert error is None
+    assert not [event for event in events if isinstance(event, ToolEnded)]
+
+
+async def test_an_interrupted_custom_call_has_an_output_of_its_kind(session_for: Make, run: Run):
+    fields = {"type": "custom_tool_call", "call_id": "a", "name": "sql", "input": ""}
+    session = session_for(
+        play([[parse_item(fields), StreamBrokenError("It broke.")]]), max_attempts=1
+    )
+    await run(session)
+    assert session.conversation.history.entries[-1].item.type == "custom_tool_call_output"

@@ -18,6 +18,7 @@ from inkernel.agent.protocol.items import (
     Message,
     OtherItem,
     Reasoning,
+    arguments_of,
     call_output,
     dumps,
     image_part,
@@ -33,6 +34,7 @@ FIELDS = (
     *("id", "role", "content", "phase", "summary", "encrypted_content"),
     *("call_id", "name", "arguments", "output", "status"),
 )
+CALL = ("id", "call_id", "name", "arguments")
 text = st.text(st.characters(exclude_categories=()))
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | text,
@@ -49,6 +51,8 @@ objects = st.builds(
 @given(objects)
 def test_any_object_with_a_type_keeps_its_wire_form_through_an_event(data: dict[str, Any]):
     item = parse_item(data)
+    if isinstance(item, FunctionCall):  # whose ids, name and arguments are what can be answered
+        data = {**data, **{key: value for key, value in loads(item.wire).items() if key in CALL}}
     assert item.wire == dumps(data)
     assert parse_item(data, item.wire).wire == item.wire
     event = TypeAdapter(Event).validate_json(ItemDone(item=item).model_dump_json())
@@ -75,7 +79,7 @@ def test_an_object_without_a_textual_type_is_no_item(data: dict[str, Any]):
         (HostedCall, {"type": "web_search_call", "status": "completed", "action": 5}),
         (OtherItem, {"type": "mcp_call", "status": 3}),
         (OtherItem, {"type": "acme:telemetry"}),
-        (OtherItem, {"type": "function_call", "name": "no call_id"}),
+        (FunctionCall, {"type": "function_call", "name": "no call_id"}),
         (OtherItem, {"type": "message", "role": "assistant", "content": None}),
     ],
 )
@@ -189,3 +193,50 @@ def test_what_can_be_sent_is_sent_as_it_came():
         parse_item({"type": "message", "role": "user", "content": ""}),
     ):
         assert sendable(item) is item
+
+
+@pytest.mark.parametrize(
+    ("fields", "call_id", "name", "arguments"),
+    [
+        ({"call_id": "c", "name": "f", "arguments": {"a": 1}}, "c", "f", '{"a":1}'),
+        ({"call_id": "c", "name": "f", "arguments": None}, "c", "f", "null"),
+        ({"call_id": 7, "name": "f", "arguments": "{}"}, "7", "f", "{}"),
+        ({"call_id": "", "id": "fc_1", "name": "f", "arguments": "{}"}, "fc_1", "f", "{}"),
+        ({"id": "fc_1", "name": "f"}, "fc_1", "f", ""),
+        ({"call_id": ["c"], "id": "fc_1", "name": None}, "fc_1", "", ""),
+    ],
+)
+def test_a_call_of_any_shape_is_a_call_that_can_be_answered_and_sent_back(
+    fields: dict[str, Any], call_id: str, name: str, arguments: str
+):
+    call = parse_item({"type": "function_call", **fields, "x": 1})
+    assert isinstance(call, FunctionCall)
+    assert (call.call_id, call.name, call.arguments) == (call_id, name, arguments)
+    sent = json.loads(call.wire)
+    assert (sent["call_id"], sent["name"], sent["x"]) == (call_id, name, 1)
+    assert isinstance(sent.get("arguments", ""), str)
+    assert parse_item(json.loads(call.wire), call.wire) == call
+
+
+def test_calls_without_any_id_differ_by_what_they_ask():
+    calls = [parse_item({"type": "function_call", "name": name}) for name in ("f", "f", "g")]
+    ids = [call.call_id for call in calls if isinstance(call, FunctionCall)]
+    assert ids[0] == ids[1] != ids[2]
+    assert all(ids)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        *(("", {}), ("  ", {}), ("null", {}), ('""', {}), ('{"a": 1}', {"a": 1})),
+        (json.dumps('{"a": 1}'), {"a": 1}),
+        (json.dumps(json.dumps('{"a": 1}')), {"a": 1}),
+        ('```json\n{"a": 1}\n```\n', {"a": 1}),
+        ('{"a": "x\ny"}', {"a": "x\ny"}),
+        *(("{", None), ("[]", None), ("nope", None), ('"nope"', None), ("[" * 9_999, None)),
+    ],
+)
+def test_arguments_are_read_in_any_form_that_means_an_object(text: str, read: object):
+    assert arguments_of(text) == read
+    call = parse_item({"type": "function_call", "call_id": "c", "name": "f", "arguments": text})
+    assert json.loads(json.loads(sendable(call).wire)["arguments"]) == (read or {})

@@ -19,7 +19,15 @@ from inkernel.agent.errors import (
     ServerFaultError,
 )
 from inkernel.agent.protocol.events import TextDelta
-from inkernel.agent.protocol.items import FunctionCall, Item, Message, Reasoning
+from inkernel.agent.protocol.items import (
+    FunctionCall,
+    Item,
+    Message,
+    OtherCall,
+    Reasoning,
+    output_of,
+    text_part,
+)
 from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.client import Client
@@ -81,7 +89,7 @@ def told(item: Item) -> tuple[Any, ...]:
             fields = json.loads(item.wire)
             parts = fields["summary"] or fields.get("content", [])
             return "reasoning", "".join(part["text"] for part in parts)
-        case FunctionCall():
+        case FunctionCall() | OtherCall():
             return "call", item.name, json.loads(item.arguments)
         case _:
             raise AssertionError(item)
@@ -106,9 +114,8 @@ async def converse(client: Client) -> list[list[tuple[Any, ...]]]:
     items = bytearray(ASK)
     first, _ = await sample(client, items)
     for item in first:
-        if isinstance(item, FunctionCall):
-            output = {"type": "function_call_output", "call_id": item.call_id, "output": "seen"}
-            items += b"," + json.dumps(output).encode()
+        if isinstance(item, FunctionCall | OtherCall):
+            items += b"," + output_of(item, [text_part("seen")]).wire
     second, _ = await sample(client, items)
     return [sorted(map(told, first), key=order), list(map(told, second))]
 

@@ -1,17 +1,20 @@
 """How a cell run is told to the model."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record, read_lines
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
+from inkernel.agent.protocol.items import FunctionCall, parse_item
 from inkernel.agent.testing import repeat_code
 from inkernel.agent.text.cell_output import MAX_SENT_IMAGES
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool, tell
-from inkernel.agent.tools.tool import ToolCall
+from inkernel.agent.tools.tool import ToolCall, read_arguments
 
 DOT = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9"
@@ -106,3 +109,46 @@ def test_what_is_no_image_is_said_in_words():
     broken = DisplayOutput(data={"image/png": "aGk=", "text/plain": "<Figure>"})
     *_, last = tell(ran(broken), 1000, "out-1").parts
     assert last["type"] == "input_text" and "image/png" in last["text"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"title": "add", "code": "1 + 1", "timeout": null}',
+        '{"title": "add", "code": "1 + 1", "timeout": ""}',
+        '{"title": "add", "code": "1 + 1", "timeout": "None"}',
+        json.dumps('{"title": "add", "code": "1 + 1"}'),
+        json.dumps({"title": "add", "code": "```python\n1 + 1\n```"}),
+        '```json\n{"title": "add", "code": "1 + 1"}\n```',
+    ],
+)
+def test_a_step_is_read_in_any_form_that_can_mean_one_thing_only(arguments: str):
+    step = read(arguments)
+    assert (step.title, step.code, step.timeout) == ("add", "1 + 1", 0)
+
+
+@pytest.mark.parametrize("title", ["", '"title": null, ', '"title": " ", ', '"title": 5, '])
+def test_a_step_without_a_title_has_its_first_line(title: str):
+    step = read(f'{{{title}"code": "\\nx = 1\\ny = 2"}}')
+    assert (step.title, step.code) == ("x = 1", "\nx = 1\ny = 2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ('{"title": "t", "code": null}', "code: Field required"),
+        ('{"title": "t"}', "code: Field required"),
+        ('{"title": "t", "code": "x", "timeout": -1}', "timeout: Input should be greater"),
+        ("print(1)", "Invalid JSON"),
+    ],
+)
+def test_a_step_that_says_too_little_is_told_so(arguments: str, words: str):
+    assert words in read(arguments).text
+
+
+def read(arguments: str) -> Any:
+    tool = run_cell_tool(repeat_code(), 1_000, cast("Any", None))
+    call = parse_item(
+        {"type": "function_call", "call_id": "c", "name": "run_cell", "arguments": arguments}
+    )
+    return read_arguments(tool, cast("FunctionCall", call))
