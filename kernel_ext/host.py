@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from ..agent.config.settings import Chosen, Layer, Settings, choose, limits, rea
 from ..agent.conversation.journal import Journal
 from ..agent.conversation.output_store import OutputStore
 from ..agent.conversation.record import Record
-from ..agent.conversation.resume import resume
+from ..agent.conversation.resume import Resumed, resume
 from ..agent.conversation.runs import RunLog
 from ..agent.conversation.state import Conversation
 from ..agent.errors import AuthError, TurnInterrupted, UsageError
@@ -170,10 +170,11 @@ class KernelAgent:
             self._record.close()
             self._record = None
 
-    def resume(self, path: Path) -> Mapping[str, Any]:
-        """Go on from a session's record. Returns the limits typed there that hold again.
+    def resume(self, path: Path) -> Resumed:
+        """Go on from a session's record. Returns what was read of it.
 
-        These are stricter than the present ones. Raises RecordError, UsageError while a turn runs.
+        Its `limits` are those that hold again, since they are stricter than the present ones.
+        Raises RecordError, UsageError while a turn runs.
         """
         self.refuse_while_running()
         resumed, record = resume(path), Record(path)
@@ -183,10 +184,10 @@ class KernelAgent:
         self._conversation = resumed.conversation
         self._record = record
         runs = RunLog(resumed.runs, resumed.ended)
-        self._outputs = OutputStore(self._record, resumed.outputs, runs)
+        self._outputs = OutputStore(record, resumed.outputs, runs, len(resumed.lost))
         self._typed = {**self._typed, **again}
         self._note_limits(record)
-        return again
+        return replace(resumed, limits=again)
 
     def reread(self) -> None:
         """Read the conversation from the record again. Raises RecordError."""

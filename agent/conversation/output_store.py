@@ -39,14 +39,18 @@ class OutputStore:
         record: Record,
         places: Mapping[str, int] | None = None,
         runs: RunLog | None = None,
+        lost: int = 0,
     ) -> None:
         """`places`: the byte at which the line of each handle begins, in a resumed record.
 
-        `runs`: the runs in that record.
+        `runs`: the runs in that record. `lost`: how many lines of it cannot be read. Each may have
+        had a handle, which is not given again.
         """
         self.runs = RunLog() if runs is None else runs
         self._record = record
         self._places = dict(places or {})
+        numbers = (int(it.partition("-")[2]) for it in self._places)
+        self._last = max(numbers, default=0) + lost
         self._turn, self._cell = 0, cast("str | None", None)
 
     @property
@@ -131,7 +135,8 @@ class OutputStore:
         return head
 
     def _next(self) -> str:
-        return f"out-{len(self._places) + 1}"
+        self._last += 1
+        return f"out-{self._last}"
 
 
 def _values(run: CellRun) -> dict[str, Any]:

@@ -6,6 +6,7 @@ The kinds of lines are in `protocol/record_lines`. Each has `at`, in seconds sin
 import contextlib
 import json
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from pydantic_core import from_json
 
 from ..errors import RecordError
-from ..protocol.record_lines import ItemLine, RecordLine, line_of
+from ..protocol.record_lines import ItemLine, RecordLine, TurnLine, line_of
 from ..protocol.verbatim_json import dumps
 
 try:
@@ -28,6 +29,12 @@ _CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 """Follows no link, and waits for nobody at a pipe."""
 BAD_LINE = (AttributeError, KeyError, TypeError, ValueError)
 """The errors of reading a line that is JSON but none of ours."""
+
+_BEGIN = re.compile(rb'(?=\{"at":[\d.e+]+,"kind":")')
+"""Where a line begins. No string in a line can hold this, as quotes are escaped."""
+_NAMED = 20
+"""Most lost lines that are named."""
+_KIND = re.compile(rb'"kind": ?"(\w{1,20})"')
 
 
 class Record:
@@ -62,8 +69,9 @@ class Record:
                 text = file.readline()
         except OSError as error:
             raise _unreadable(self.path, error) from None
-        with contextlib.suppress(*BAD_LINE):
-            return stored_line(at, text).line()
+        found = next(stored_lines(at, text), None)
+        if found and (line := found.line()):
+            return line
         raise RecordError(f"{self.path}, byte {at}: not a line of a session record.")
 
     def sync(self) -> None:
@@ -105,9 +113,9 @@ class Record:
             if file.read() in (b"", b"\n"):
                 return
         torn = self.path.read_bytes().rpartition(b"\n")[2]
-        if _value(torn) is None:
-            os.ftruncate(self._file, size - len(torn))
-        else:
+        ends = [it.at + len(it.text) for it in stored_lines(0, torn) if it.value is not None]
+        os.ftruncate(self._file, size - len(torn) + max(ends, default=0))
+        if ends:
             os.write(self._file, b"\n")
 
     def _write(self, line: bytes) -> int:
@@ -162,51 +170,81 @@ def _own_folders(path: Path) -> Sequence[Path]:
 
 
 class StoredLine(NamedTuple):
-    """One line: the byte at which it begins, its text, its JSON value."""
+    """One line: the byte at which it begins, its text, its JSON value (None if it is none).
+
+    `number`: of the file's line.
+    """
 
     at: int
     text: bytes
-    value: dict[str, Any]
+    value: dict[str, Any] | None
+    number: int = 0
 
-    def line(self) -> RecordLine:
-        """The line as a value of its kind. Raises the errors of `BAD_LINE`."""
-        return line_of(self.value, self.text)
+    def line(self) -> RecordLine | None:
+        """The line as a value of its kind, or None if it cannot be read."""
+        if self.value is not None:
+            with contextlib.suppress(*BAD_LINE):
+                return line_of(self.value, self.text)
+        return None
 
 
-def stored_line(at: int, text: bytes) -> StoredLine:
-    """The line with that text, which begins at byte `at`. Raises ValueError."""
+class ReadLine(NamedTuple):
+    """A line of the file with its number there. `line` is None if it cannot be read.
+
+    `kind`: of a line that cannot be read, too, if its start tells.
+    """
+
+    number: int
+    at: int
+    kind: str
+    line: RecordLine | None
+
+
+def lost_words(lost: Sequence[ReadLine]) -> str:
+    """The lines that cannot be read, in words: `line 3 (item), line 7`."""
+    some = [f"line {it.number}{f' ({it.kind})' if it.kind else ''}" for it in lost[:_NAMED]]
+    return ", ".join([*some, *([f"{len(lost) - _NAMED:,} more"] if len(lost) > _NAMED else [])])
+
+
+def stored_lines(at: int, text: bytes, number: int = 0) -> Iterator[StoredLine]:
+    """The lines in the file's line that begins at byte `at`. Several, if line ends were lost."""
     value = _value(text)
-    if value is None:
-        raise ValueError("not a line of a session record")
-    return StoredLine(at, text, value)
+    if value is not None:
+        yield StoredLine(at, text, value, number)
+        return
+    for part in filter(None, _BEGIN.split(text)):
+        yield StoredLine(at, part, _value(part), number)
+        at += len(part)
 
 
-def read_record(path: Path) -> Iterator[tuple[int, RecordLine]]:
-    """The lines of a session's log, each with the byte at which it begins. Raises RecordError."""
-    for number, stored in enumerate(read_lines(path), 1):
-        try:
-            yield stored.at, stored.line()
-        except BAD_LINE as error:
-            raise bad_line(path, number, stored.value["kind"]) from error
+def read_record(path: Path) -> Iterator[ReadLine]:
+    """The lines of a session's log. A last line that a crash cut off is left out.
+
+    The first line of a turn stands in for the line of that turn, if that was lost. Raises
+    RecordError for the file alone.
+    """
+    turn = 0
+    for stored in read_lines(path):
+        line, kind = stored.line(), _KIND.search(stored.text)
+        if isinstance(line, TurnLine):
+            turn = line.turn
+        elif isinstance(line, ItemLine) and line.turn > turn:
+            turn = line.turn
+            yield ReadLine(
+                stored.number, stored.at, "turn", TurnLine(turn=turn, cell=line.cell or None)
+            )
+        yield ReadLine(stored.number, stored.at, kind[1].decode() if kind else "", line)
 
 
 def read_lines(path: Path) -> Iterator[StoredLine]:
-    """The lines of a session's log. A last line that a crash cut off is left out.
-
-    Raises RecordError naming file and line for any other line that is none of ours.
-    """
+    """The same lines, not yet as values of their kinds."""
     at = 0
     try:
         with open_record(path) as file:
             for number, text in enumerate(file, 1):
-                value = _value(text)
-                if value is not None:
-                    yield StoredLine(at, text, value)
-                elif text.endswith(b"\n"):
-                    raise RecordError(
-                        f"{path}, line {number}: not a line of a session record.",
-                        "Remove that line, or the file. Other sessions do not need it.",
-                    )
+                for stored in stored_lines(at, text, number):
+                    if stored.value is not None or text.endswith(b"\n"):
+                        yield stored
                 at += len(text)
     except OSError as error:
         raise _unreadable(path, error) from None
@@ -221,14 +259,6 @@ def _value(line: bytes) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) and "kind" in value else None
-
-
-def bad_line(path: Path, number: int, kind: object) -> RecordError:
-    """The error for a line that is JSON but does not fit its kind."""
-    return RecordError(
-        f"{path}, line {number}: a line of kind {kind!r} cannot be read.",
-        "Remove that line, or start a new session: `%agent new`.",
-    )
 
 
 def _unreadable(path: Path, error: OSError) -> RecordError:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..protocol.items import FunctionCallOutput, Item, Message, Reasoning
+from ..errors import RecordError
 from ..protocol.record_lines import (
     CellRunLine,
     ItemLine,
@@ -21,7 +22,8 @@ from ..protocol.record_lines import (
 )
 from .digest import Digest
 from .history import Entry, History, Numbered, OpaquePrefix
-from .record import BAD_LINE, bad_line, read_lines
+from .mend import sendable_window
+from .record import BAD_LINE, ReadLine, read_record
 from .runs import RunSummary, head_of
 from .state import Conversation
 
@@ -32,6 +34,7 @@ class Resumed:
 
     `outputs`: the byte at which the line of each handle begins. `runs`: summaries of the runs.
     `ended`: handles of runs that a hidden run superseded. `limits`: settings that were typed.
+    `lost`: lines that cannot be read.
     """
 
     session: str
@@ -40,6 +43,7 @@ class Resumed:
     runs: list[RunSummary] = field(default_factory=list[RunSummary])
     ended: list[str] = field(default_factory=list[str])
     limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    lost: list[ReadLine] = field(default_factory=list[ReadLine])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +73,32 @@ class _Replay:
 
     def __init__(self, session: str) -> None:
         self.resumed = Resumed(session)
-        self._lines: dict[int, tuple[ItemLine, str | None]] = {}
+        self._lines: dict[int, tuple[ReadLine, str | None]] = {}
         self._told: list[ToldLine] = []
         self._digest: Digest | None = None
         self.window: list[int] = []
         self._seal: _Sealed | None = None
         self._marks: dict[int, _Mark] = {}
         self._made = 0
+        self._gap = False
 
-    def take(self, at: int, line: RecordLine) -> None:
-        """Read one more line, which begins at byte `at`."""
-        resumed = self.resumed
+    def take(self, read: ReadLine) -> None:
+        """Read one more line. Raises the errors of `BAD_LINE`, and then changes nothing."""
+        resumed, line = self.resumed, read.line
         match line:
+            case None:
+                resumed.lost.append(read)
             case ItemLine():
-                self._item(line)
+                self._item(read, line)
             case ToldLine():
                 self._told.append(line)
             case WindowLine():
-                self.window = _numbers(line.entries)
-                sealed = (line.sealed or 0, _numbers(line.local or ()))
-                self._seal = _Sealed(line.by, *sealed) if line.by else None
-                self._digest = Digest.model_validate(line.digest) if line.digest else None
-            case OutputLine() | CellRunLine() if line.handle:
-                resumed.outputs[line.handle] = at
-                if isinstance(line, CellRunLine):
-                    resumed.runs.append(head_of(line))
+                self._replace(line)
+            case OutputLine() if line.handle:
+                resumed.outputs[line.handle] = read.at
+            case CellRunLine() if line.handle:
+                resumed.runs.append(head_of(line))
+                resumed.outputs[line.handle] = read.at
             case SupersededLine():
                 resumed.ended.append(line.handle)
             case TypedLine():
@@ -101,34 +106,61 @@ class _Replay:
             case SessionLine():
                 resumed.session = line.session
             case RewindLine():
-                self._rewind(self._marks[line.turn])
+                self._rewind(line.turn)
             case _:
                 self._follow(line)
 
     def finish(self) -> Resumed:
         """The state after all lines."""
-        numbered = self._numbered(self.window)
-        seal, count = None, 0
+        conversation, fresh = self.resumed.conversation, count(self._made)
+        sealed = self._seal.count if self._seal else 0
+        start, rest = self._numbered(self.window[:sealed]), self._numbered(self.window[sealed:])
+        local = self._numbered(self._seal.local) if self._seal else []
+        if len(start) < sealed:  # a part of it is useless
+            self._seal, start, rest = None, [], [*local, *rest]
+        damaged = self._gap or bool(self.resumed.lost)
+        window = [*start, *sendable_window(rest, damaged, fresh)]
+        seal = None
         if self._seal:
-            count = self._seal.count
-            seal = OpaquePrefix(self._seal.by, count, tuple(self._numbered(self._seal.local)))
-        window = [*numbered[:count], *_sendable(numbered[count:])]
-        conversation = self.resumed.conversation
-        conversation.history = History(window, self._made, seal)
-        for line in self._told:
+            ours = tuple(sendable_window(local, damaged, fresh))
+            seal = OpaquePrefix(self._seal.by, sealed, ours)
+        conversation.history = History(window, next(fresh), seal)
+        for line in self._told if not damaged else ():  # it may be lost: the next turn tells all
             conversation.told = conversation.told.changed_by(line)
         conversation.digest = self._digest
         return self.resumed
 
     def _numbered(self, numbers: list[int]) -> list[Numbered]:
-        return [(n, _entry(*self._lines[n])) for n in numbers if n in self._lines]
+        """The entries. Items are parsed only here, because most are in no window any more."""
+        found: list[Numbered] = []
+        for n in numbers:
+            read, cell = self._lines.get(n, (None, None))
+            if read and isinstance(line := read.line, ItemLine):
+                try:
+                    found.append((n, Entry(line.item(), line.turn, cell, line.about, line.run)))
+                except BAD_LINE:
+                    self.resumed.lost.append(read)
+        return found
 
-    def _item(self, line: ItemLine) -> None:
+    def _item(self, read: ReadLine, line: ItemLine) -> None:
         n = self._made if line.n is None else line.n
-        self._lines[n] = (line, line.cell if line.cell != "" else self.resumed.conversation.cell)
+        if n < self._made:
+            raise ValueError("an item that is there already")
+        self._gap |= n > self._made
+        self._lines[n] = (read, line.cell if line.cell != "" else self.resumed.conversation.cell)
         self._made = n + 1
         if not line.apart:
             self.window.append(n)
+
+    def _replace(self, line: WindowLine) -> None:
+        window, local = self._numbers(line.entries), self._numbers(line.local or ())
+        seal = _Sealed(line.by, line.sealed or 0, local) if line.by else None
+        self._digest = Digest.model_validate(line.digest) if line.digest else None
+        self.window, self._seal = window, seal
+
+    def _numbers(self, spans: Sequence[Sequence[int]]) -> list[int]:
+        most = self._made + len(self.resumed.lost)  # a damaged line may name any number
+        return [n for first, last in spans for n in range(first, min(last + 1, most))]
 
     def _follow(self, line: RecordLine) -> None:
         conversation = self.resumed.conversation
@@ -144,54 +176,30 @@ class _Replay:
             )
         conversation.follow(line)
 
-    def _rewind(self, mark: _Mark) -> None:
-        conversation = self.resumed.conversation
+    def _rewind(self, turn: int) -> None:
+        """Go back to before that turn, or before the next that is known if it was lost."""
+        conversation, known = self.resumed.conversation, [it for it in self._marks if it >= turn]
+        if not known:
+            return
+        mark = self._marks[min(known)]
         self.window, self._seal = mark.window[: mark.length], mark.seal
         del self._told[mark.told :], conversation.heads[mark.heads :]
         conversation.cell, conversation.last, self._digest = mark.cell, None, mark.digest
 
 
 def resume(path: Path) -> Resumed:
-    """Read a session's record. A last line that a crash cut off is left out.
+    """Read a session's record. Lines that cannot be read are left out, and named in `lost`.
 
-    So is reasoning that a crash cut off from the item after it, because a server refuses it alone.
-    Raises RecordError naming file and line.
+    A last line that a crash cut off is left out, too, and so is all that a server would refuse
+    without the lost lines. Raises RecordError if no line can be read.
     """
-    replay = _Replay(path.stem)
-    for number, stored in enumerate(read_lines(path), 1):
+    replay, some = _Replay(path.stem), False
+    for read in read_record(path):
         try:
-            replay.take(stored.at, stored.line())
-        except BAD_LINE as error:
-            raise bad_line(path, number, stored.value["kind"]) from error
+            replay.take(read)
+            some = some or read.line is not None
+        except BAD_LINE:
+            replay.take(read._replace(line=None))
+    if replay.resumed.lost and not some:
+        raise RecordError(f"{path} is no session record: none of its lines can be read.")
     return replay.finish()
-
-
-def _entry(line: ItemLine, cell: str | None) -> Entry:
-    """The entry of a line. Items are parsed only here, because most are in no window any more."""
-    return Entry(line.item(), line.turn, cell, line.about, line.run)
-
-
-def _numbers(spans: Sequence[Sequence[int]]) -> list[int]:
-    return [n for first, last in spans for n in range(first, last + 1)]
-
-
-def _sendable(numbered: list[Numbered]) -> list[Numbered]:
-    """The entries without reasoning that no item of the model follows."""
-    kept: list[Numbered] = []
-    pending: list[Numbered] = []
-    for n, entry in numbered:
-        if isinstance(entry.item, Reasoning):
-            pending.append((n, entry))
-            continue
-        if not _is_ours(entry.item):
-            kept += pending
-        pending.clear()
-        kept.append((n, entry))
-    return kept
-
-
-def _is_ours(item: Item) -> bool:
-    """True if the model did not make the item."""
-    if isinstance(item, Message):
-        return item.role != "assistant"
-    return isinstance(item, FunctionCallOutput)

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
@@ -19,7 +19,7 @@ from ..protocol import record_lines as kinds
 from ..protocol.items import Message
 from ..text.truncation import run_parts_of, whole
 from .output_store import run_of
-from .record import BAD_LINE, open_record, stored_line
+from .record import BAD_LINE, StoredLine, open_record, stored_lines
 from .runs import TurnHead
 
 T = TypeVar("T")
@@ -238,21 +238,18 @@ def _take(db: sqlite3.Connection, record: Path, start: int) -> int:
     """Index the record from byte `start` on. Returns the byte up to which it was read."""
     at, rows = start, list[Row]()
     turn = db.execute("SELECT max(turn) FROM entry WHERE kind = 'said'").fetchone()[0] or 0
-    for at, text in _lines_from(record, start):
-        try:
-            line = stored_line(at, text).line()
-            row = _row(at, line, turn)
-            rewound = line.turn if isinstance(line, kinds.RewindLine) else None
-        except BAD_LINE as error:
-            raise RecordError(f"{record}, byte {at}: not a line of a session record.") from error
-        at += len(text)
+    for stored in _lines_from(record, start):
+        at, line, row = stored.at + len(stored.text), stored.line(), None
+        with suppress(*BAD_LINE):
+            row = _row(stored.at, line, turn)
         if row is not None:
             rows.append(row)
             turn = row.turn if row.kind == "said" else turn
-        if len(rows) == _BATCH or rewound is not None:
+        rewound = isinstance(line, kinds.RewindLine)
+        if len(rows) == _BATCH or rewound:
             _add(db, rows)
-        if rewound is not None:
-            db.execute(_TAKE_BACK, (rewound,))
+        if rewound:
+            db.execute(_TAKE_BACK, (line.turn,))
     _add(db, rows)
     if _form(db) == FORMAT:
         words = "INSERT INTO words(rowid, text) SELECT at, text FROM entry WHERE at >= ?"
@@ -260,13 +257,13 @@ def _take(db: sqlite3.Connection, record: Path, start: int) -> int:
     return at
 
 
-def _lines_from(record: Path, at: int) -> Iterator[tuple[int, bytes]]:
-    """The lines from byte `at` on, with their start. A torn line, without an end, is left out."""
+def _lines_from(record: Path, at: int) -> Iterator[StoredLine]:
+    """The lines from byte `at` on. A torn line, without an end, is left out."""
     with open_record(record) as file:
         file.seek(at)
         for text in file:
             if text.endswith(b"\n"):
-                yield at, text
+                yield from stored_lines(at, text)
             at += len(text)
 
 
@@ -275,7 +272,7 @@ def _add(db: sqlite3.Connection, rows: list[Row]) -> None:
     rows.clear()
 
 
-def _row(at: int, line: kinds.RecordLine, turn: int) -> Row | None:
+def _row(at: int, line: kinds.RecordLine | None, turn: int) -> Row | None:
     """The row of a line, or None if it is not searched. `turn`: the last turn before it."""
     match line:
         case kinds.TurnLine(turn=said, cell=cell, count=count):

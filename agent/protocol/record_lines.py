@@ -8,7 +8,8 @@ it. A field that another version may lack has a default; a session cannot go on 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar, Self
+from types import UnionType
+from typing import Any, ClassVar, Self, cast, get_args, get_origin, get_type_hints
 
 from .items import Item, parse_item
 from .verbatim_json import loads
@@ -23,6 +24,27 @@ def _names(kind: "type[_Line]") -> tuple[str, ...]:
     return tuple(it.name for it in fields(kind))
 
 
+@cache
+def _types(kind: "type[_Line]") -> dict[str, Any]:
+    return {name: it for name, it in get_type_hints(kind).items() if name in _names(kind)}
+
+
+def _fits(value: object, kind: Any) -> bool:
+    """True if a JSON value is of the type `kind`, with all that it holds."""
+    made, of = get_origin(kind), get_args(kind)
+    if made is UnionType:
+        return any(_fits(value, it) for it in of)
+    if made is Mapping:
+        return isinstance(value, dict) and all(
+            _fits(it, of[1]) for it in cast("dict[str, object]", value).values()
+        )
+    if made is Sequence:
+        return isinstance(value, list) and all(
+            _fits(it, of[0]) for it in cast("list[object]", value)
+        )
+    return kind is Any or isinstance(value, (int, float) if kind is float else kind)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
     """`v`: the version that wrote the line. It is 0 for lines without a version."""
@@ -34,7 +56,15 @@ class _Line:
     @classmethod
     def read(cls, value: Mapping[str, Any], _text: bytes) -> Self:
         """The line with that JSON value. Keys of later versions are ignored."""
-        return cls(**{name: value[name] for name in _names(cls) if name in value})
+        return cls(**cls._own(value))
+
+    @classmethod
+    def _own(cls, value: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of its fields. Raises TypeError for one of another type."""
+        own = {name: value[name] for name in _names(cls) if name in value}
+        if wrong := [name for name, it in own.items() if not _fits(it, _types(cls)[name])]:
+            raise TypeError(f"a line with another {wrong[0]}")
+        return own
 
     def values(self) -> dict[str, Any]:
         """The values to write."""
@@ -112,7 +142,7 @@ class ItemLine(_Line):
         """The line, with the item's own text."""
         if not isinstance(value["item"]["type"], str):
             raise ValueError("an item without a type")
-        own: dict[str, Any] = {name: value[name] for name in _names(cls) if name in value}
+        own = cls._own(value)
         begin = text.index(_ITEM) + len(_ITEM)
         own["wire"] = text[begin : text.rindex(b"}")]
         return cls(**own)
@@ -181,9 +211,8 @@ class CellRunLine(_Line):
     @classmethod
     def read(cls, value: Mapping[str, Any], _text: bytes) -> Self:
         """The line. All keys that are not its own belong to the run."""
-        own = [name for name in _names(cls) if name != "run"]
-        run = {name: it for name, it in value.items() if name not in own}
-        return cls(**{name: value[name] for name in own if name in value}, run=run)
+        run = {name: it for name, it in value.items() if name == "run" or name not in _names(cls)}
+        return cls(**cls._own({**value, "run": run}))
 
     def values(self) -> dict[str, Any]:
         """The values to write, with the keys of the run."""

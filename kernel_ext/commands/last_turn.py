@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...agent.conversation.output_store import run_of
-from ...agent.conversation.record import read_record
+from ...agent.conversation.record import BAD_LINE, ReadLine, read_record
 from ...agent.protocol.cells import CellRun
 from ...agent.protocol.record_lines import CellRunLine, EndedLine, RecordLine, TurnLine, VerdictLine
 
@@ -24,12 +24,16 @@ class PastStep:
 
 @dataclass(frozen=True, slots=True)
 class PastTurn:
-    """A turn from the record. `ended`: None if it has not ended."""
+    """A turn from the record. `ended`: None if it has not ended.
+
+    `lost`: lines in it that cannot be read.
+    """
 
     session: str
     opening: TurnLine
     steps: tuple[PastStep, ...]
     ended: EndedLine | None
+    lost: tuple[ReadLine, ...] = ()
 
     @property
     def answer(self) -> str:
@@ -57,22 +61,31 @@ class PastTurn:
 
 def last_turn(path: Path) -> PastTurn | None:
     """The last turn that has begun. None if there was none. Raises RecordError."""
-    opening, lines = None, list[RecordLine]()
-    for _, line in read_record(path):
-        if isinstance(line, TurnLine):
-            opening, lines = line, []
-        lines.append(line)
+    opening, reads = None, list[ReadLine]()
+    for read in read_record(path):
+        if isinstance(read.line, TurnLine):
+            opening, reads = read.line, []
+        reads.append(read)
     if opening is None:
         return None
-    ends = [line for line in lines if isinstance(line, EndedLine)]
-    return PastTurn(path.stem, opening, tuple(_steps(lines)), ends[-1] if ends else None)
-
-
-def _steps(lines: list[RecordLine]) -> Iterator[PastStep]:
+    lines = [read.line for read in reads]
     verdicts = {line.call_id: line for line in lines if isinstance(line, VerdictLine)}
-    for line in lines:
-        if isinstance(line, CellRunLine) and line.by == "agent":
-            yield PastStep(run_of(line), line.handle, verdicts.get(line.call_id or ""), line.ran)
+    ends = [line for line in lines if isinstance(line, EndedLine)]
+    steps, lost = list[PastStep](), list[ReadLine]()
+    for read in reads:
+        try:
+            steps += _steps(read.line, verdicts)
+        except BAD_LINE:
+            lost.append(read)
+    return PastTurn(path.stem, opening, tuple(steps), ends[-1] if ends else None, tuple(lost))
+
+
+def _steps(line: RecordLine | None, verdicts: Mapping[str, VerdictLine]) -> Iterator[PastStep]:
+    """The step in a line, if it is one. Raises the errors of `BAD_LINE`."""
+    if line is None:
+        raise ValueError("a line that cannot be read")
+    if isinstance(line, CellRunLine) and line.by == "agent":
+        yield PastStep(run_of(line), line.handle, verdicts.get(line.call_id or ""), line.ran)
 
 
 def _hash(text: str) -> str:

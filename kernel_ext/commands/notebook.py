@@ -14,6 +14,7 @@ from ..notebook.document import DocumentError, NewCell
 from ..notebook.outputs import as_nbformat
 from .command import Command
 from .last_turn import PastStep, PastTurn, last_turn
+from .sessions import lost_rows
 
 FIX = (
     "My last cell that failed is {cell}: {error}. Find the cause and say in a sentence or two what"
@@ -52,7 +53,8 @@ async def keep(agent: KernelAgent, rest: str) -> Card:
         raise UsageError(f"The cells could not be inserted: {error}") from None
     finally:
         here.close()
-    return Card(f"{len(ids)} cell(s) below the turn's own: {_words(chosen, turn)}.")
+    told = f"{len(ids)} cell(s) below the turn's own: {_words(chosen, turn)}."
+    return Card(told, lost_rows(turn.lost))
 
 
 async def fix(agent: KernelAgent, _rest: str) -> Card | None:

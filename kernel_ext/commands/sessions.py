@@ -1,9 +1,10 @@
 """`%agent new`, `resume`, `history`: sessions and their records."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from ...agent.conversation.record import read_record
+from ...agent.conversation.record import ReadLine, lost_words, read_record
 from ...agent.errors import UsageError
 from ...agent.protocol.events import Usage
 from ...agent.protocol.record_lines import EndedLine, TurnLine
@@ -23,11 +24,11 @@ def new(agent: KernelAgent, _rest: str) -> Card:
 def resume(agent: KernelAgent, rest: str) -> Card:
     """Continue the session of a record."""
     path = find_session(agent.sessions_folder(), rest, agent.overview.session_id)
-    again = agent.resume(path)
+    resumed = agent.resume(path)
     now = agent.overview
-    rows = [*turn_rows(path)[-1:]]
-    if again:
-        typed = ", ".join(f"{key} = {value}" for key, value in again.items())
+    rows = [*turn_rows(path)[-1:], *lost_rows(resumed.lost)]
+    if resumed.limits:
+        typed = ", ".join(f"{key} = {value}" for key, value in resumed.limits.items())
         rows.append(("again", f"{typed}: you typed it there, and it is stricter than here"))
     return Card(
         f"Session {now.session_id} goes on: {now.turns} turns, "
@@ -46,10 +47,15 @@ def history(agent: KernelAgent, rest: str) -> Card:
         )
     if rest:
         path = find_session(folder, rest, now.session_id)
-        return Card(f"session {path.stem}", turn_rows(path))
+        return _turns_card(path)
     if now.record is None:
         return Card("This session has no turns yet.")
-    return Card(f"session {now.session_id}", turn_rows(now.record))
+    return _turns_card(now.record)
+
+
+def _turns_card(path: Path) -> Card:
+    lost = [read for read in read_record(path) if read.line is None]
+    return Card(f"session {path.stem}", [*turn_rows(path), *lost_rows(lost)])
 
 
 def find_session(folder: Path, name: str, present: str) -> Path:
@@ -78,13 +84,19 @@ def turn_rows(path: Path) -> Rows:
     said: dict[int, str] = {}
     ended: dict[int, str] = {}
     turn = 0
-    for _, line in read_record(path):
+    for read in read_record(path):
+        line = read.line
         if isinstance(line, TurnLine):
             turn = line.turn
             said[turn] = line.said.strip().partition("\n")[0][:80]
         elif isinstance(line, EndedLine):
             ended[turn] = _ending(line)
     return [(str(n), f"{text}\n{ended.get(n, 'not ended')}") for n, text in said.items()]
+
+
+def lost_rows(lost: Sequence[ReadLine]) -> Rows:
+    """A row that names the lines of a record that cannot be read, if there are any."""
+    return [("lost", f"{lost_words(lost)}: not readable in the record")] if lost else []
 
 
 def _ending(line: EndedLine) -> str:

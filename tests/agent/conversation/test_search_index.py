@@ -299,8 +299,7 @@ def test_a_record_that_cannot_be_read_is_said(session: RecordedSession):
     session.ran("rain")
     with session.record.path.open("ab") as file:
         file.write(b'{"no": "kind"}\n')
-    with pytest.raises(RecordError, match=r"s\.jsonl, byte \d+: not a line of a session record"):
-        session.find("rain")
+    assert session.handles("rain") == ["out-1"], "a line that cannot be read is left out"
     session.record.path.unlink()
     with pytest.raises(RecordError, match="cannot be read"):
         session.find("rain")

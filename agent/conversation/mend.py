@@ -1,0 +1,107 @@
+"""Makes a window fit to send that lost items with lines of its record. Pure. Knows no record.
+
+Servers refuse a call without its output, an output without its call, and reasoning alone.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from ..protocol.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    Item,
+    Message,
+    Reasoning,
+    call_output,
+    parse_item,
+    text_part,
+)
+from ..protocol.verbatim_json import loads
+from .history import Entry, Numbered
+
+LOST = "This output was lost from the session's record. The call may have had effects."
+
+
+def sendable_window(
+    numbered: Sequence[Numbered], damaged: bool, fresh: Iterator[int]
+) -> list[Numbered]:
+    """The window without reasoning that no item of the model follows.
+
+    If its record is `damaged`, all that depends on lost items is mended, too. `fresh`: numbers for
+    new entries. Calls at the end, which a crash left open, stay open.
+    """
+    return _followed(_unlinked(_paired(numbered, fresh)) if damaged else numbered, damaged)
+
+
+def _paired(numbered: Sequence[Numbered], fresh: Iterator[int]) -> Iterator[Numbered]:
+    """The entries, each call with an output. An output without its call is left out."""
+    alone = _alone(numbered)
+    for at, (n, entry) in enumerate(numbered):
+        if at not in alone or isinstance(entry.item, FunctionCall):
+            yield n, entry
+        if at in alone and isinstance(entry.item, FunctionCall):
+            output = call_output(entry.item.call_id, [text_part(LOST)])
+            yield next(fresh), Entry(output, entry.turn, entry.cell, "output")
+
+
+def _alone(numbered: Sequence[Numbered]) -> set[int]:
+    """The places of outputs without a call, and of calls whose outputs were lost."""
+    alone, calls = set[int](), dict[str, int]()
+    for at, (_, entry) in enumerate(numbered):
+        call_id = getattr(entry.item, "call_id", None)
+        if not isinstance(call_id, str):
+            continue
+        earlier = calls.pop(call_id, None)
+        if not entry.item.type.endswith("_output"):
+            calls[call_id] = at
+            alone |= set() if earlier is None else {earlier}
+        elif earlier is None:
+            alone.add(at)
+    end = _last_part(numbered)
+    return alone | {at for at in calls.values() if at < end}
+
+
+def _last_part(numbered: Sequence[Numbered]) -> int:
+    """The place from which on nothing is lost, in one turn. A crash leaves calls open only here."""
+    at = len(numbered) - 1
+    while at > 0 and _follows(*numbered[at - 1 : at + 1]):
+        at -= 1
+    return at
+
+
+def _follows(one: Numbered, later: Numbered) -> bool:
+    return later[0] == one[0] + 1 and later[1].turn == one[1].turn
+
+
+def _unlinked(numbered: Iterator[Numbered]) -> Iterator[Numbered]:
+    """The entries. An item whose reasoning may be lost loses its id, by which a server asks it."""
+    before = -1
+    for n, entry in numbered:
+        item = entry.item
+        if n != before + 1 and item.id and isinstance(item, FunctionCall | Message):
+            bare = {name: value for name, value in loads(item.wire).items() if name != "id"}
+            entry = Entry(parse_item(bare), entry.turn, entry.cell, entry.kind, entry.run)
+        yield n, entry
+        before = n
+
+
+def _followed(numbered: Sequence[Numbered] | Iterator[Numbered], damaged: bool) -> list[Numbered]:
+    kept: list[Numbered] = []
+    pending: list[Numbered] = []
+    for n, entry in numbered:
+        if pending and damaged and n != pending[-1][0] + 1:
+            pending.clear()  # it belonged to an item that was lost
+        if isinstance(entry.item, Reasoning):
+            pending.append((n, entry))
+            continue
+        if not _is_ours(entry.item):
+            kept += pending
+        pending.clear()
+        kept.append((n, entry))
+    return kept
+
+
+def _is_ours(item: Item) -> bool:
+    """True if the model did not make the item."""
+    if isinstance(item, Message):
+        return item.role != "assistant"
+    return isinstance(item, FunctionCallOutput)
