@@ -17,7 +17,10 @@ from .errors import (
     AgentError,
     ContextLengthError,
     ModelError,
+    ProtocolError,
     RecordError,
+    ServerFaultError,
+    StreamBrokenError,
     TurnInterrupted,
     TurnLimited,
 )
@@ -42,6 +45,9 @@ from .responses.stream import ResponseDone
 from .session import Prompt, Session
 from .text.tokens import Corrected, estimate
 
+_ENDS_A_STREAM = (StreamBrokenError, ServerFaultError, ProtocolError)
+"""What may come in place of the end of a response, when its last item is whole."""
+
 
 @dataclass(slots=True)
 class _Tally:
@@ -51,6 +57,10 @@ class _Tally:
     samples: int = 0
     usage: Usage = field(default_factory=Usage)
     answer: str = ""
+    answered: bool = False
+    """True if the last part of the present response is a whole message that may be the answer."""
+    said: bool = False
+    """True if the present response has an item that is not reasoning."""
 
 
 async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
@@ -96,7 +106,7 @@ async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
 
 async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
     """Sample and answer calls until a response has none."""
-    fields = session.fields()
+    fields, asked_again = session.fields(), False
     while tally.samples < session.settings.max_samples:
         calls = Calls(session)
         if tally.samples:
@@ -113,9 +123,15 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
                     yield event
         finally:
             calls.cancel()
-        if not calls.calls:
+        if calls.calls:
+            continue
+        if tally.said or asked_again:
+            if not tally.said:
+                yield Notice(text="The model ended the turn without an answer.")
             look_ahead(session, fields)
             return
+        asked_again = True
+        yield Notice(text="The model answered nothing. It is asked once more.")
     raise TurnLimited(
         f"The turn stopped after {tally.samples} samples, its limit.",
         "Say `go on` in a new %%agent cell, or raise it: `%agent config max_samples NUMBER`.",
@@ -146,6 +162,9 @@ async def _sample(
         except ModelError as error:
             if calls.calls and error.retryable:  # answer these calls, and then go on
                 return
+            if tally.answered and isinstance(error, _ENDS_A_STREAM):
+                yield Notice(text=f"{error.message} The answer was whole. Its usage is not known.")
+                return
             wait = retry.wait_before(error, attempt, attempts, random.random())
             if wait is None:
                 raise
@@ -158,13 +177,16 @@ async def _attempt(
 ) -> AsyncGenerator[Event]:
     started = time.monotonic()
     pending: list[Item] = []
+    tally.answered = tally.said = False
     yield SampleStarted(sample=tally.samples, size=request.size)
     async with aclosing(session.seams.sample(request)) as parts:
         async for part in parts:
+            tally.answered = isinstance(part, Message) and part.may_be_the_answer
             match part:
                 case Reasoning():  # kept with the item after it, because a server refuses it alone
                     pending.append(part)
                 case Item():
+                    tally.said = tally.said or not (isinstance(part, Message) and part.is_blank)
                     done = (*pending, part)
                     pending.clear()
                     for item in done:  # commit all before a host may leave

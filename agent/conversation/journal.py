@@ -4,10 +4,10 @@ Knows no model and no tool.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from ..protocol.items import FunctionCallOutput, Item, output_of, sendable, text_part
+from ..protocol.items import FunctionCallOutput, Item, carried, output_of, sendable, text_part
 from ..protocol.record_lines import ItemLine, RecordLine, WindowLine
 from .digest import Digest
 from .history import Entry, EntryKind, OpaqueStart
@@ -84,11 +84,16 @@ class Journal:
             )
         )
 
-    def unseal(self, provider: str) -> None:
-        """Replace a start that only another provider can read by the entries behind it."""
-        history = self.conversation.history
-        if history.seal and history.seal.by != provider:
-            self.rewrite(history.local, "provider", self.conversation.digest)
+    def hand_over(self, provider: str) -> None:
+        """Replace or leave out what only another provider can read, before this one goes on."""
+        history, before = self.conversation.history, self.conversation.provider
+        foreign, new = history.seal is not None and history.seal.by != provider, history.local
+        if before not in ("", provider):
+            items = [(entry, carried(entry.item)) for entry in new]
+            new = [replace(entry, item=item) for entry, item in items if item]
+            foreign = foreign or any(item is not entry.item for entry, item in items)
+        if foreign:
+            self.rewrite(new, "provider", self.conversation.digest)
 
     def _append(self, entries: Sequence[Entry]) -> None:
         """Append all to the window before writing any, so that a full disk leaves no call open."""

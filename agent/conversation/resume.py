@@ -94,15 +94,12 @@ class _Replay:
                 self._told.append(line)
             case WindowLine():
                 self._replace(line)
-            case OutputLine() if line.handle:
-                resumed.outputs[line.handle] = read.at
-            case CellRunLine() if line.handle:
-                resumed.runs.append(head_of(line))
+            case OutputLine() | CellRunLine() if line.handle:
+                if isinstance(line, CellRunLine):
+                    resumed.runs.append(head_of(line))
                 resumed.outputs[line.handle] = read.at
             case SupersededLine():
                 resumed.ended.append(line.handle)
-            case TypedLine():
-                resumed.limits = line.limits
             case SessionLine():
                 resumed.session = line.session
             case RewindLine():
@@ -164,6 +161,8 @@ class _Replay:
 
     def _follow(self, line: RecordLine) -> None:
         conversation = self.resumed.conversation
+        if isinstance(line, TypedLine):
+            self.resumed.limits = line.limits
         if isinstance(line, TurnLine):
             self._marks[line.turn] = _Mark(
                 self.window,

@@ -5,8 +5,10 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from ..errors import (
     AuthError,
@@ -45,6 +47,8 @@ _REFUSED = (
 _GONE = ("previous_response_not_found", "websocket_connection_limit_reached")
 _QUOTA = ("insufficient_quota", "usage_limit_reached", "usage_not_included")
 _BUSY = ("rate_limit_exceeded", "server_is_overloaded", "slow_down", "too_many_requests")
+_SAYS_ENOUGH = (401, 402, 403, 404, 407, 408, 413, 429)
+"""Statuses that say what is wrong without a body."""
 _SAID = 300
 """Most characters of a server's own words in a message."""
 
@@ -74,6 +78,8 @@ class _Said:
 
 def error_of(answer: ServerAnswer) -> ModelError:
     """The error for an HTTP answer that is no stream."""
+    if 300 <= answer.status < 400:
+        return _redirect(answer)
     said = _read(answer)
     if said is None or (answer.status < 400 and said == _Said("", "")):
         return _not_the_api(answer)
@@ -114,35 +120,56 @@ def broken(server: str, heard: bool) -> StreamBrokenError:
     )
 
 
-def not_connected(server: str, cause: BaseException) -> ModelError:
-    """The error for a connection that could not be opened."""
+def not_connected(server: str, cause: BaseException, proxy: str | None = None) -> ModelError:
+    """The error for a connection that could not be opened. `proxy`: host and port of one."""
+    why = f": {cause}" if str(cause) else ""
     if isinstance(cause, ssl.SSLError):
         return TlsError(
-            f"The connection to {server} is not trusted: {cause}.",
+            f"The connection to {server} is not trusted{why}.",
             "Check base_url (http or https?), the server's certificate, and SSL_CERT_FILE.",
         )
-    return UnreachableError(f"{server} cannot be reached: {cause}.", SHOWS_ITSELF)
+    if proxy:
+        return UnreachableError(
+            f"The proxy {proxy} opens no way to {server}{why}.",
+            "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY. NO_PROXY names servers to reach without"
+            " a proxy.",
+        )
+    return UnreachableError(f"{server} cannot be reached{why}.", SHOWS_ITSELF)
+
+
+def proxy_refused(server: str) -> AuthError:
+    """The error for a proxy that asks for a name and a password."""
+    return AuthError(
+        f"The proxy on the way to {server} asks for a name and a password (HTTP 407).",
+        "Put them into its address: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT.",
+    )
 
 
 def retry_after(headers: Mapping[str, str], text: str = "") -> float | None:
     """Seconds that the server asks us to wait.
 
-    They come from `retry-after-ms`, from `retry-after` (seconds, or a date, which counts from the
-    answer's own `date`), or from words such as OpenAI's "try again in 1.3s".
+    They come from `retry-after-ms`, from `retry-after` (seconds, or a date), or from words such as
+    OpenAI's "try again in 1.3s". A date counts from the answer's own `date`, or else from now.
     """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * scale)
         except (LookupError, ValueError):
             continue
-    try:
-        until, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
+    if (until := _date(headers, "retry-after")) is not None:
+        now = _date(headers, "date") or datetime.now(UTC)
         return max(0.0, (until - now).total_seconds())
-    except (LookupError, ValueError, TypeError):
-        pass
     if words := _AGAIN_IN.search(text):
         return float(words[1]) * (0.001 if words[2] == "ms" else 1.0)
     return None
+
+
+def _date(headers: Mapping[str, str], name: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(headers[name])
+    except (LookupError, ValueError, TypeError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _status(value: object) -> int | None:
@@ -170,10 +197,7 @@ def _reason(said: _Said) -> str:
 
 def _by_code(said: _Said, answer: ServerAnswer) -> ModelError | None:
     if said.code in _QUOTA:
-        return QuotaError(
-            f"{answer.server} refuses: the account has no quota left. {said.text}".strip(),
-            "Check the account's plan and billing, or choose another model: `%agent model`.",
-        )
+        return _quota(answer, said.text)
     if said.code in _BUSY:
         return _rate_limit(answer, said.text)
     if said.code in _AUTH:
@@ -197,8 +221,17 @@ def _by_status(answer: ServerAnswer, words: str) -> ModelError:
     server, status = answer.server, answer.status
     if status in (401, 403):
         return _auth(answer, words)
+    if status == 402:
+        return _quota(answer, words.removeprefix(" It says: "))
     if status == 404:
         return _no_model(answer, words)
+    if status == 407:
+        return proxy_refused(server)
+    if status == 413:
+        return ContextLengthError(
+            f"{server} refuses a request of this size (HTTP 413).{words}",
+            "Start a new session with `%agent new`, or attach smaller images.",
+        )
     if status == 429:
         return _rate_limit(answer, words.removeprefix(" It says: "))
     if status >= 500 or status in (408, 409):
@@ -210,6 +243,13 @@ def _by_status(answer: ServerAnswer, words: str) -> ModelError:
     return RequestRefusedError(
         f"{server} refused the request (HTTP {status}).{words}",
         "`%agent config` shows the settings of the request.",
+    )
+
+
+def _quota(answer: ServerAnswer, text: str) -> QuotaError:
+    return QuotaError(
+        f"{answer.server} refuses: the account has no quota left. {text}".strip(),
+        "Check the account's plan and billing, or choose another model: `%agent model`.",
     )
 
 
@@ -240,10 +280,27 @@ def _rate_limit(answer: ServerAnswer, text: str) -> RateLimitError:
     )
 
 
+def _redirect(answer: ServerAnswer) -> ProtocolError:
+    where = urlsplit(answer.headers.get("location", ""))
+    place = f"{where.netloc}{where.path}"[:_SAID]
+    return ProtocolError(
+        f"{answer.server} sends us on{f' to {place}' if place else ''} (HTTP {answer.status}),"
+        " where we do not go, since your key would go there, too.",
+        "If that is the API's right address, set it: `%agent config base_url URL`. A sign-in page"
+        " of your network or proxy wants a browser first.",
+    )
+
+
 def _not_the_api(answer: ServerAnswer) -> ModelError:
-    if answer.status >= 500 or answer.status in (401, 403, 404, 429):
+    if answer.status >= 500 or answer.status in _SAYS_ENOUGH:
         return _by_status(answer, "")
-    kind = answer.headers.get("content-type", "no content type").partition(";")[0]
+    kind = answer.headers.get("content-type", "no content type").partition(";")[0].strip()
+    if kind.lower() in ("text/html", "application/xhtml+xml"):
+        return ProtocolError(
+            f"{answer.server} answered with a web page (HTTP {answer.status}), not a response.",
+            "It may be the sign-in page of a network or proxy: open it in a browser. Else"
+            " base_url must be the address of a Responses API, with its /v1.",
+        )
     return ProtocolError(
         f"{answer.server} answered HTTP {answer.status} with {kind}, not with a response.",
         "base_url must be the address of a Responses API, with its /v1.",

@@ -70,7 +70,7 @@ class Item(BaseModel):
 class Message(Item):
     """A message by `user`, `assistant`, `developer` or `system`.
 
-    `phase` (`commentary`, `final_answer`) is kept for the server's sake.
+    `phase`: `commentary`, `final_answer`, or None where a server does not tell them apart.
     """
 
     role: str
@@ -85,12 +85,22 @@ class Message(Item):
         return "".join(part.text or part.refusal or "" for part in self.content)
 
     @property
-    def says_nothing(self) -> bool:
-        """True if it is empty: no text, and no part of another kind."""
+    def may_be_the_answer(self) -> bool:
+        """True if the model says something in it, not as a remark before its next call."""
+        return self.role == "assistant" and self.phase != "commentary" and not self.is_blank
+
+    @property
+    def is_blank(self) -> bool:
+        """True if it has no text but white space, and no part of another kind."""
         others = isinstance(self.content, tuple) and any(
             part.type not in _TEXTS for part in self.content
         )
-        return not self.text and not others
+        return not self.text.strip() and not others
+
+    @property
+    def says_nothing(self) -> bool:
+        """True if it is empty: no text, and no part of another kind."""
+        return not self.text and self.is_blank
 
 
 class Reasoning(Item):
@@ -275,6 +285,26 @@ def answered_call(item: Item) -> str | None:
     if item.type.removesuffix("_output") in OTHER_CALLS:
         return str((item.model_extra or {}).get("call_id") or item.id)
     return None
+
+
+def carried(item: Item) -> Item | None:
+    """The item as a model of any provider reads it. None if only its own provider can.
+
+    Ids and annotations name what the provider keeps. Reasoning is sealed by it.
+    """
+    match item:
+        case Message(role="assistant") if item.is_blank:
+            return None
+        case Message(role="assistant"):
+            texts = [{"type": "output_text", "text": item.text}]
+            return Message.of({"type": "message", "role": "assistant", "content": texts})
+        case FunctionCall():
+            fields = {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
+            return FunctionCall.of({"type": "function_call", **fields})
+        case Message() | FunctionCallOutput():
+            return item
+        case _:
+            return None
 
 
 def sendable(item: Item) -> Item:

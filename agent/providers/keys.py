@@ -4,6 +4,7 @@ A key is never shown, recorded or put into a message. A message names only its s
 """
 
 import asyncio
+import re
 import shlex
 import subprocess
 import threading
@@ -19,6 +20,10 @@ SERVICE = "inkernel"
 
 COMMAND_TIMEOUT = 20.0
 """Seconds. They are many because a password manager or a keyring may ask you something."""
+
+_COPIED = re.compile(
+    r"^(?:[\s\"'\u2018-\u201f`]|authorization:|bearer\s)+|[\s\"'\u2018-\u201f`]+$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,11 @@ def _from_keyring(provider: str) -> Key | None:
 
 
 def _checked(value: str, source: str) -> Key:
-    """The key, if a header can carry it. Otherwise an error of the HTTP library would show it."""
+    """The key, if a header can carry it. Otherwise an error of the HTTP library would show it.
+
+    What people copy with a key goes: quotes around it, and the word `Bearer` before it.
+    """
+    value = _COPIED.sub("", value)
     if value and value.isascii() and value.isprintable():
         return Key(value, source)
     what = "holds characters no key has" if value else "holds no key"

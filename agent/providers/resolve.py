@@ -64,6 +64,11 @@ class Target:
             return host == "localhost"
 
     @property
+    def is_tls(self) -> bool:
+        """True if the server must show a certificate."""
+        return urlsplit(self.base_url).scheme == "https"
+
+    @property
     def headers(self) -> dict[str, str]:
         """The header that carries the key, if there is a key."""
         if not self.key:
@@ -149,13 +154,22 @@ def _own(settings: Settings) -> Provider:
 
     A key that belongs to a provider goes only to that provider's own address.
     """
-    address = str(settings.base_url).rstrip("/")
+    address = _without_endpoint(str(settings.base_url))
     known = known_at(address)
     if known and settings.provider in (None, known.name):
         return _keyed(replace(known, base_url=address), settings)
     kind = provider_named(settings.provider) if settings.provider else Provider("", "")
     own = replace(kind, name=urlsplit(address).netloc, base_url=address, key_env=None)
     return _keyed(replace(own, default_model=None, window=None), settings)
+
+
+def _without_endpoint(address: str) -> str:
+    """The address without the name of an endpoint, which people copy with it."""
+    parts = urlsplit(address)
+    path = parts.path.rstrip("/")
+    for endpoint in ("/responses", "/chat/completions"):
+        path = path.removesuffix(endpoint)
+    return parts._replace(path=path.rstrip("/")).geturl()
 
 
 async def _find_local(model: str | None, list_models: ListModels) -> tuple[Provider, str]:

@@ -5,6 +5,7 @@ Knows no library of a transport. It repeats no request that the server may have 
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
 from ..errors import (
@@ -25,12 +26,14 @@ from .http import Http
 from .provider_compaction import Sealed
 from .request import HeldPrefix, Request
 from .stream import ResponseDone, ResponseReader, SamplePart
-from .websocket import WebSocket
+
+if TYPE_CHECKING:
+    from .websocket import WebSocket
 
 MOST_FAILURES = 3
 """Failures of a WebSocket in a row, after which the session goes on over HTTP."""
 
-Route = tuple[Http | WebSocket, HeldPrefix | None]
+Route = tuple["Http | WebSocket", HeldPrefix | None]
 """A transport, and the part of the request that the server holds already."""
 
 
@@ -47,7 +50,7 @@ class Client:
         wanted = settings.transport == "websocket"
         if settings.transport == "auto":
             wanted = target.traits.websocket
-        self._socket = WebSocket(target, settings) if wanted else None
+        self._socket = _websocket(target, settings) if wanted else None
         self._stores = target.stores(settings)
         self._link: StoredResponse | None = None
         self._failures = 0
@@ -145,6 +148,13 @@ class Client:
     def _count(self, error: ModelError) -> None:
         if self._socket and isinstance(error, StreamBrokenError | UnreachableError):
             self._failures += 1
+
+
+def _websocket(target: Target, settings: Settings) -> "WebSocket":
+    # Imported here: the first turn over HTTP does not wait for it.
+    from .websocket import WebSocket
+
+    return WebSocket(target, settings)
 
 
 def _check_whole(reader: ResponseReader, target: Target) -> None:

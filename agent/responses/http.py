@@ -14,12 +14,20 @@ import httpx
 from ..config.extras import install_command
 from ..config.settings import Settings
 from ..errors import ModelError, ProtocolError, SettingsError, UnreachableError
-from ..protocol.failures import SHOWS_ITSELF, ServerAnswer, broken, error_of, not_connected
+from ..protocol.failures import (
+    SHOWS_ITSELF,
+    ServerAnswer,
+    broken,
+    error_of,
+    not_connected,
+    proxy_refused,
+)
 from ..providers.resolve import Target
 from .provider_compaction import Sealed, compact_body, read_sealed
+from .proxies import proxy_of
 from .request import HeldPrefix, Request
 from .sse import Decoder
-from .stream import ResponseReader, SamplePart
+from .stream import ResponseReader, SamplePart, whole_response
 from .timeouts import StreamTimeouts
 
 _HEAD = b'"stream":true,'
@@ -29,14 +37,16 @@ _ERROR_BODY = 64 * 1024
 _MODELS_BODY = 4 * 1024 * 1024
 """Most bytes of a list of models."""
 
-_COMPACT_BODY = 64 * 1024 * 1024
-"""Most bytes of a compacted window, images included."""
+_WHOLE_BODY = 64 * 1024 * 1024
+"""Most bytes of a response that is not streamed, or of a compacted window, with images."""
 
 _PLAIN = {"accept-encoding": "identity"}
 """We ask for no compression, because a few compressed bytes can become gigabytes."""
 
 _KEPT = 60.0
 """Seconds to keep an unused connection, because a tool may run between two requests."""
+
+_CONNECTING = (httpx.ProxyError, httpx.ConnectError, httpx.ConnectTimeout)
 
 _REST = 0.25
 """Seconds a stream may take to end once its response is complete."""
@@ -65,6 +75,10 @@ class Http:
                 patience = stack.enter_context(StreamTimeouts(self._target.server, self._settings))
                 response = await patience.wait(self._send(body, stack))
                 patience.asked()
+                if not _is_stream(response):
+                    for part in reader.read_all([await patience.wait(self._whole(response))]):
+                        yield part
+                    return
                 chunks = response.aiter_raw()
                 while not reader.over:
                     if (chunk := await patience.wait(anext(chunks, None))) is None:
@@ -93,7 +107,7 @@ class Http:
             ):
                 if response.status_code != 200:
                     raise error_of(await _answer(response, target))
-                body = await _read(_uncompressed(response, target), _COMPACT_BODY)
+                body = await _read(_uncompressed(response, target), _WHOLE_BODY)
                 return read_sealed(body, target.server)
         except TimeoutError:
             raise UnreachableError(f"{target.server} did not answer.", SHOWS_ITSELF) from None
@@ -115,10 +129,16 @@ class Http:
         request = http.build_request("POST", address, content=body, headers=headers)
         response = await http.send(request, stream=True)
         stack.push_async_callback(response.aclose)
-        kind = response.headers.get("content-type", "")
-        if response.status_code != 200 or not kind.startswith("text/event-stream"):
+        if response.status_code != 200:
             raise error_of(await _answer(response, self._target))
         return _uncompressed(response, self._target)
+
+    async def _whole(self, response: httpx.Response) -> bytes:
+        """The event of a response that came whole, although we asked for a stream."""
+        body = await _read(response, _WHOLE_BODY)
+        if (event := whole_response(body)) is None:
+            raise error_of(self._target.answer(200, response.headers, body[:_ERROR_BODY]))
+        return event
 
     def _connections(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
@@ -147,13 +167,16 @@ async def list_models(target: Target, timeout: float) -> list[str]:
 
 def _open(target: Target, connect: float) -> httpx.AsyncClient:
     """A new client. Raises SettingsError when the environment's proxy or certificates fail."""
+    local = target.is_loopback
     try:
         return httpx.AsyncClient(
             headers=target.headers | _PLAIN,
             timeout=httpx.Timeout(None, connect=connect),
             limits=httpx.Limits(keepalive_expiry=_KEPT),
-            # A proxy in the environment cannot reach this machine's own ports.
-            trust_env=not target.is_loopback,
+            # A proxy in the environment cannot reach this machine's own ports. Certificates in
+            # the environment count there, too.
+            trust_env=not local,
+            verify=httpx.create_ssl_context() if local and target.is_tls else True,
         )
     except OSError as error:
         raise SettingsError(
@@ -212,10 +235,19 @@ def _compressed(body: bytes) -> bytes:
     return zstandard.compress(body)
 
 
+def _is_stream(response: httpx.Response) -> bool:
+    kind = response.headers.get("content-type", "")
+    return kind.strip().lower().startswith("text/event-stream")
+
+
 def _translated(
     error: httpx.HTTPError | httpx.InvalidURL, target: Target, heard: bool
 ) -> ModelError:
     """The same failure in our own words."""
+    if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):
+        return proxy_refused(target.server)
+    if isinstance(error, _CONNECTING) and (proxy := proxy_of(target)):
+        return not_connected(target.server, _cause(error), proxy)
     if isinstance(error, httpx.ConnectTimeout):
         return UnreachableError(f"{target.server} does not answer.", SHOWS_ITSELF)
     if heard or isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):

@@ -1,16 +1,18 @@
 """From the events of a response stream to deltas, items and its end. Does no I/O.
 
 It tolerates the faults of real servers: missing sequence numbers, indexes, part events and argument
-deltas, items repeated, closed late or never, an output only in the last snapshot. A done item
-overrides its deltas. A stream without a terminal event is no answer.
+deltas, items repeated, closed late or never, an output only in the last snapshot, bytes that are no
+UTF-8, a delta that is broken. A done item overrides its deltas. A stream without a terminal event
+is no answer.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, cast
 
-from ..errors import IncompleteError, ModelError, ProtocolError
+from ..errors import IncompleteError, ModelError, ProtocolError, StreamBrokenError
 from ..protocol.events import CallDelta, HostedProgress, ReasoningDelta, TextDelta, Usage
 from ..protocol.failures import Hide, error_in_stream
 from ..protocol.items import HOSTED, FunctionCall, Item, Message, OtherCall, parse_item
@@ -54,6 +56,9 @@ _SETTLED = {
 }
 """The text that is whole, and its key, by the event that says so."""
 
+_KIND = re.compile(rb'"type"\s*:\s*"([\w.:-]+)"')
+"""The kind of an event that is broken, which is near its start."""
+
 
 class _Event(NamedTuple):
     kind: str
@@ -88,6 +93,8 @@ class ResponseReader:
         self.finished = False
         self.over = False
         self.whole = True
+        self._begun = False
+        self._torn = False
         self._given: dict[tuple[str, str], dict[str, Any]] = {}
         self._unfinished = Unfinished()
         self._readers: dict[str, Callable[[_Event], Iterator[SamplePart]]] = {
@@ -112,7 +119,7 @@ class ResponseReader:
                 if self.over or data == b"[DONE]":
                     self.over = True
                     break
-                event = self._object(data)
+                event, data = self._object(data)
                 if (kind := event["type"]) in _DELTAS:
                     part = event.get("summary_index", event.get("content_index"))
                     if run != (own := (kind, event.get("item_id"), part)):
@@ -220,6 +227,8 @@ class ResponseReader:
         for at, item in enumerate(_list(response.get("output"))):
             yield from self._item(_dict(item), lambda at=at: texts()[at])
         for item in self._unfinished.rest(cut=cut):
+            if self._torn:
+                raise self._broken()
             self.whole = False
             made = dumps({"item": item}).decode()  # cut out of JSON like the others: no NaN passes
             yield from self._item(item, lambda made=made: members(made)["item"])
@@ -235,18 +244,44 @@ class ResponseReader:
             error = event.fields
         raise error_in_stream(error, self._server, self._model, self._hide)
 
-    def _object(self, data: bytes) -> dict[str, Any]:
-        """The event as a dict whose type is a string."""
+    def _object(self, data: bytes) -> tuple[dict[str, Any], bytes]:
+        """The event as a dict whose type is a string, and its JSON text.
+
+        An event that is broken and not needed is one without a meaning.
+        """
         try:
             event = loads(data)
         except ValueError:
-            event = None
+            event, data = self._mended(data)
         if not isinstance(event, dict):
             raise self._unreadable(data)
+        self._begun = True
         fields = cast("dict[str, Any]", event)
         if not isinstance(fields.get("type"), str):
             fields["type"] = "error" if "error" in fields else ""
-        return fields
+        return fields, data
+
+    def _mended(self, data: bytes) -> tuple[object, bytes]:
+        """The event of a text that is no JSON, because of a byte that is no UTF-8, or else."""
+        data = data.decode(errors="replace").encode()
+        try:
+            return loads(data), data
+        except ValueError:
+            pass
+        found = _KIND.search(data)
+        kind = found[1].decode() if found else ""
+        if kind.startswith("response.") and (kind in _SETTLED or kind not in self._readers):
+            self._torn = self._torn or kind in _DELTAS or kind in _SETTLED
+            return {"type": ""}, data
+        if self._begun or kind.startswith("response."):
+            raise self._broken()
+        raise self._unreadable(data)
+
+    def _broken(self) -> StreamBrokenError:
+        return StreamBrokenError(
+            f"{self._server} sent a broken event: its JSON is cut off or mixed up.",
+            "Run the cell again. The complete parts are kept.",
+        )
 
     def _unreadable(self, data: bytes) -> ProtocolError:
         return ProtocolError(
@@ -254,6 +289,17 @@ class ResponseReader:
             f"{self._hide(data.decode(errors='replace'))[:80]!r}.",
             "That is not a Responses stream. Check base_url.",
         )
+
+
+def whole_response(body: bytes) -> bytes | None:
+    """The event that ends a stream, made of a response that came whole. None if it is none."""
+    try:
+        response = loads(body)
+    except ValueError:
+        return None
+    if not isinstance(_dict(response).get("output"), list):
+        return None
+    return b'{"type":"response.completed","response":' + body + b"}"
 
 
 def _incomplete(response: dict[str, Any], server: str) -> ModelError:

@@ -29,6 +29,7 @@ from ..errors import (
 )
 from ..protocol.failures import broken, error_of, not_connected
 from ..providers.resolve import Target
+from .proxies import proxy_of
 from .request import HeldPrefix, Request
 from .sse import MAX_EVENT_BYTES
 from .stream import ResponseReader, SamplePart
@@ -142,7 +143,7 @@ class WebSocket:
                 f"The proxy of the environment cannot be used for a WebSocket to {target.server}."
             ) from None
         except (OSError, ssl.SSLError, EOFError, UnicodeError, WebSocketException) as error:
-            raise not_connected(target.server, error) from None
+            raise not_connected(target.server, error, proxy_of(target)) from None
         self._open = (connection, loop, loop.time())
         return connection
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...agent.conversation.references import (
     CellIdStart,
@@ -14,8 +15,10 @@ from ...agent.conversation.references import (
 from ..frontend import Surface, find_cell, find_surface
 from ..shell import Shell
 from .document import Document, DocumentError, Edge, LiveCell, NewCell
-from .file.document import FileDocument
 from .live import LiveDocument, connect
+
+if TYPE_CHECKING:
+    from .file.document import FileDocument
 
 NO_NOTEBOOK = "There is no notebook here to read: give code and text in your answer."
 NOT_EDITABLE = (
@@ -38,7 +41,7 @@ class CurrentNotebook:
     seen: dict[str, str] = field(default_factory=dict[str, str])
     last: str | None = None
     _live: LiveDocument | None = None
-    _file: FileDocument | None = None
+    _file: "FileDocument | None" = None
     _asked: bool = False
     _next: list[str] = field(default_factory=list[str])
 
@@ -55,6 +58,9 @@ class CurrentNotebook:
         if self._live is not None:
             return self._live
         if self._file is None and self.path and self.path.is_file():
+            # Imported here: most turns read no file, and the first one must not wait for it.
+            from .file.document import FileDocument
+
             self._file = FileDocument(self.path)
         return self._file
 
@@ -65,9 +71,9 @@ class CurrentNotebook:
 
     def how(self, document: Document) -> str:
         """The kind and age of a document, in words."""
-        if isinstance(document, FileDocument):
+        if document is self._file and self._file is not None:
             saved = "edits since then are not in it" if self.surface != "headless" else "the file"
-            return f"{self.path} as saved {_ago(document.age())} ago: {saved}"
+            return f"{self.path} as saved {_ago(self._file.age())} ago: {saved}"
         return "the open notebook, with edits that are not saved"
 
     def put_next(self, source: str) -> bool:

@@ -28,6 +28,7 @@ from inkernel.agent.errors import (
 )
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.events import (
+    CallDelta,
     Event,
     ItemDone,
     Notice,
@@ -302,3 +303,72 @@ async def test_project_instructions_that_were_cut_are_noticed_once(
     (notice,) = [event.text for event in first if isinstance(event, Notice)]
     assert "/p/AGENTS.md" in notice and "docs_bytes" in notice
     assert "notice" not in kinds(second)
+
+
+@pytest.mark.parametrize(
+    "failure", [StreamBrokenError("Cut."), ServerFaultError("Fell."), ProtocolError("Odd.")]
+)
+async def test_an_answer_that_was_whole_when_the_stream_broke_is_the_answer_and_asked_once(
+    session_for: Make, say: Make, run: Run, failure: ModelError
+):
+    sample, bodies = recorded([[say("Whole."), failure], [say("Whole.", 1), END]])
+    session = session_for(sample)
+    events, error = await run(session)
+    assert error is None
+    assert len(bodies) == 1
+    assert last(events).answer == "Whole."
+    assert session.conversation.history.wire.count(b"Whole.") == 1
+    (notice,) = [event.text for event in events if isinstance(event, Notice)]
+    assert notice == f"{failure.message} The answer was whole. Its usage is not known."
+
+
+@pytest.mark.parametrize("then", [[THOUGHT], [CallDelta(call_id="c", name="t", text="{")]])
+async def test_a_message_before_something_that_broke_off_is_no_answer(
+    session_for: Make, say: Make, run: Run, then: list[SamplePart]
+):
+    sample, bodies = recorded(
+        [[say("I look."), *then, StreamBrokenError("Cut.")], [say("It is 3.", 1), END]]
+    )
+    events, error = await run(session_for(sample))
+    assert error is None
+    assert len(bodies) == 2
+    assert last(events).answer == "It is 3."
+
+
+async def test_a_remark_before_a_call_is_no_answer(session_for: Make, say: Make, run: Run):
+    remark = parse_item({**json.loads(say("I look.").wire), "phase": "commentary"})
+    sample, bodies = recorded([[remark, StreamBrokenError("Cut.")], [say("It is 3.", 1), END]])
+    events, _ = await run(session_for(sample))
+    assert len(bodies) == 2
+    assert last(events).answer == "It is 3."
+
+
+@pytest.mark.parametrize("nothing", [[END], [THOUGHT, END], [USED]])
+async def test_a_model_that_answers_nothing_is_asked_once_more(
+    session_for: Make, say: Make, run: Run, nothing: list[SamplePart]
+):
+    sample, bodies = recorded([nothing, [say("Yes."), END]])
+    events, error = await run(session_for(sample))
+    assert error is None
+    assert bodies == [bodies[0]] * 2
+    assert last(events).answer == "Yes."
+    (notice,) = [event.text for event in events if isinstance(event, Notice)]
+    assert notice == "The model answered nothing. It is asked once more."
+
+
+async def test_a_model_that_answers_nothing_twice_ends_the_turn_in_words(
+    session_for: Make, run: Run
+):
+    sample, bodies = recorded([[THOUGHT, END], [END]])
+    events, error = await run(session_for(sample))
+    assert error is None
+    assert len(bodies) == 2
+    texts = [event.text for event in events if isinstance(event, Notice)]
+    assert texts[-1] == "The model ended the turn without an answer."
+
+
+async def test_what_a_server_did_is_no_empty_answer(session_for: Make, run: Run):
+    image = parse_item({"type": "image_generation_call", "id": "ig_1", "result": "x"})
+    sample, bodies = recorded([[image, END]])
+    await run(session_for(sample))
+    assert len(bodies) == 1

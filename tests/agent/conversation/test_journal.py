@@ -56,9 +56,9 @@ def test_a_window_that_one_provider_can_read_is_unsealed_for_another(journal: Jo
     sealed = Entry(parse_item({"type": "compaction", "encrypted_content": "x"}), 1, None, "digest")
     journal.rewrite([sealed], "full", Digest(text="all"), OpaqueStart("openai", 1, local))
     assert_recorded(journal)
-    journal.unseal("openai")
+    journal.hand_over("openai")
     assert journal.conversation.history.entries == [sealed]
-    journal.unseal("another")
+    journal.hand_over("another")
     assert journal.conversation.history.entries == local
     assert_recorded(journal)
 
@@ -76,3 +76,37 @@ def test_when_the_record_cannot_be_written_every_call_is_answered_all_the_same(j
     with pytest.raises(RecordError):
         journal.close_open_calls()
     assert journal.conversation.history.open_calls == ()
+
+
+ANSWER = {"type": "output_text", "text": "Rain.", "annotations": [{"type": "file_citation"}]}
+FIRSTS = [
+    {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"},
+    {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+    OPEN | {"id": "fc_1", "status": "completed"},
+    {"type": "function_call_output", "call_id": "c", "output": "3"},
+    {"type": "custom_tool_call", "call_id": "d", "name": "x", "input": ""},
+    {"type": "custom_tool_call_output", "call_id": "d", "output": "none"},
+    {"type": "message", "id": "m_1", "role": "assistant", "phase": "p", "content": [ANSWER]},
+]
+
+
+def test_to_another_provider_only_messages_calls_and_outputs_go_over(journal: Journal):
+    journal.write(TurnLine(turn=2, provider="openai"))
+    for item in FIRSTS:
+        journal.commit(parse_item(item))
+    before = bytes(journal.conversation.history.wire)
+    journal.hand_over("openai")
+    assert journal.conversation.history.wire == before
+    journal.hand_over("ollama")
+    items = [entry.item for entry in journal.conversation.history.entries]
+    assert [item.type for item in items] == [
+        *("message", "function_call", "function_call_output", "message")
+    ]
+    assert [item.id for item in items] == [None] * 4
+    wire = bytes(journal.conversation.history.wire)
+    assert b"Rain." in wire
+    assert b"citation" not in wire
+    assert_recorded(journal)
+    journal.write(TurnLine(turn=3, provider="ollama"))
+    journal.hand_over("ollama")
+    assert journal.conversation.history.wire == wire

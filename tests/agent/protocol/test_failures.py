@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -242,3 +243,40 @@ def test_a_key_is_hidden_before_it_is_cut():
         ServerAnswer("h", "m", 400, {}, body, None, lambda t: t.replace("sk-secret", ""))
     )
     assert "sk-s" not in found.message
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "words"),
+    [
+        (answer(402, error("402", "Too few credits.")), errors.QuotaError, "Too few credits."),
+        (answer(407, b"<html>"), errors.AuthError, "asks for a name and a password"),
+        (answer(413, b"<html>"), errors.ContextLengthError, "of this size"),
+        (answer(413, error("x", "Body too big.")), errors.ContextLengthError, "Body too big."),
+        (
+            answer(302, b"", {"location": "https://login.example/in?token=secret"}),
+            errors.ProtocolError,
+            "sends us on to login.example/in (HTTP 302)",
+        ),
+        (answer(308, error("moved"), {"location": "/v1/responses/"}), errors.ProtocolError, "/v1/"),
+        (
+            answer(200, b"<!doctype html>", {"content-type": "Text/HTML; charset=utf-8"}),
+            errors.ProtocolError,
+            "with a web page",
+        ),
+    ],
+)
+def test_an_answer_of_something_in_between_is_named(
+    given: ServerAnswer, kind: type[errors.ModelError], words: str
+):
+    found = error_of(given)
+    assert type(found) is kind
+    assert words in found.message
+    assert "secret" not in str(found)
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000"])
+def test_a_date_to_wait_for_counts_from_now_if_the_answer_has_no_date(zone: str):
+    until = datetime.now(UTC) + timedelta(seconds=90)
+    asked = retry_after({"retry-after": f"{until:%a, %d %b %Y %H:%M:%S} {zone}"})
+    assert asked is not None
+    assert 0 < asked <= 90

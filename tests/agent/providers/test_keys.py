@@ -181,3 +181,16 @@ async def test_a_key_in_the_keyring_that_cannot_be_sent_is_an_error(ring: Any):
     ring[SERVICE, "openai"] = "sk-ü"
     with pytest.raises(AuthError, match="the keyring holds characters"):
         await Keys({}).find("openai", None)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    ['"sk-1"', "'sk-1'", " \u201csk-1\u201d", "Bearer sk-1", "bearer  sk-1", "`sk-1`"],
+)
+async def test_what_is_copied_with_a_key_is_taken_off(copied: str):
+    assert await Keys({"A_KEY": copied}).find("openai", "A_KEY") == Key("sk-1", "A_KEY")
+
+
+async def test_a_whole_header_is_read_as_its_key():
+    keys = Keys({"A_KEY": "Authorization: Bearer sk-1"})
+    assert await keys.find("openai", "A_KEY") == Key("sk-1", "A_KEY")

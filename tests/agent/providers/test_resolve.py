@@ -253,3 +253,10 @@ def test_a_path_stands_before_the_query_of_an_address(base_url: str, url: str):
 def test_responses_are_stored_where_it_is_possible_and_allowed(may: bool, can: bool):
     target = Target("p", OWN, "m", traits=Capabilities(stores=can))
     assert target.stores(Settings(store=may)) is (may and can)
+
+
+@pytest.mark.parametrize("more", ["", "/", "/responses", "/responses/", "/chat/completions"])
+async def test_an_endpoint_that_was_copied_with_the_address_is_taken_off(more: str):
+    assert (await find({}, base_url=f"{OWN}{more}", model="m")).base_url == OWN
+    target = await find({}, base_url=f"{OWN}{more}?version=1", model="m")
+    assert target.url("/responses") == f"{OWN}/responses?version=1"

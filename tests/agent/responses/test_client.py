@@ -241,3 +241,49 @@ async def test_certificates_that_cannot_be_read_are_told(
     with pytest.raises(errors.SettingsError, match="certificates") as raised:
         await parts_of(client_for(Target("far", "https://192.0.2.1/v1", "m")))
     assert "SSL_CERT_FILE" in raised.value.hint
+
+
+WHOLE = (
+    '{"id":"r","status":"completed","output":[{"type":"message","id":"m","role":"assistant",'
+    '"content":[{"type":"output_text","text":"Whole."}]}]}'
+)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", ""])
+async def test_a_response_that_comes_whole_is_read(scripted: Make, client_for: Make, kind: str):
+    fault = f"fault = {{ body = '''{WHOLE}''', content_type = '{kind}' }}"
+    parts = await parts_of(client_for(target_of(scripted(YES + fault))))
+    assert [part.text for part in parts[:-1]] == ["Whole."]
+    assert isinstance(parts[-1], ResponseDone)
+
+
+async def test_the_type_of_a_stream_may_be_written_in_capitals(scripted: Make, client_for: Make):
+    data = '{"type":"response.completed","response":' + WHOLE + "}"
+    body = f"fault = {{ body = '''data: {data}\n\n''', content_type = 'Text/Event-Stream' }}"
+    parts = await parts_of(client_for(target_of(scripted(YES + body))))
+    assert [part.text for part in parts[:-1]] == ["Whole."]
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+async def test_a_proxy_that_does_not_answer_is_named_without_its_password(
+    client_for: Make, monkeypatch: pytest.MonkeyPatch, variable: str
+):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        proxy = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv(variable, f"http://me:secret@{proxy}")
+        error = await failure(client_for(Target("none", "http://api.example/v1", "m")))
+    assert isinstance(error, errors.UnreachableError)
+    assert error.message.startswith(f"The proxy {proxy} opens no way to api.example")
+    assert "secret" not in str(error)
+
+
+async def test_a_proxy_that_asks_for_a_password_is_named(
+    scripted: Make, client_for: Make, monkeypatch: pytest.MonkeyPatch
+):
+    proxy = scripted(f"{YES}fault = {{ status = 407 }}").base_url.removesuffix("/v1")
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    error = await failure(client_for(Target("none", "http://api.example/v1", "m")))
+    assert isinstance(error, errors.AuthError)
+    assert "HTTP 407" in error.message
+    assert "HTTPS_PROXY=" in error.hint

@@ -15,6 +15,7 @@ from inkernel.agent.errors import (
     ProtocolError,
     RateLimitError,
     ServerFaultError,
+    StreamBrokenError,
 )
 from inkernel.agent.protocol.events import (
     CallDelta,
@@ -25,7 +26,12 @@ from inkernel.agent.protocol.events import (
 )
 from inkernel.agent.protocol.items import FunctionCall, Item
 from inkernel.agent.responses.sse import Decoder
-from inkernel.agent.responses.stream import ResponseDone, ResponseReader, SamplePart
+from inkernel.agent.responses.stream import (
+    ResponseDone,
+    ResponseReader,
+    SamplePart,
+    whole_response,
+)
 
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
 TEXT = {"type": "message", "id": "msg_1", "role": "assistant", "content": "Hello."}
@@ -482,3 +488,80 @@ def test_an_event_without_data_is_a_sign_of_life_and_no_more():
     done = json.dumps(event("completed", response={"id": "r", "output": []})).encode()
     parts = list(ResponseReader("host:1", "m").read_all([b"", done, b""]))
     assert parts == [ResponseDone(None, "r")]
+
+
+def test_a_byte_that_is_no_utf_8_is_replaced_everywhere():
+    reader = ResponseReader("host:1", "m")
+    item = b'{"type":"message","id":"m","role":"assistant","content":"caf\xe9"}'
+    frames = [
+        b'{"type":"response.output_text.delta","item_id":"m","delta":"caf\xe9"}',
+        b'{"type":"response.output_item.done","item":%s}' % item,
+        b'{"type":"response.completed","response":{"output":[%s]}}' % item,
+    ]
+    delta, message, end = reader.read_all(frames)
+    assert delta == TextDelta(text="caf\ufffd")
+    assert isinstance(message, Item)
+    assert "caf\ufffd" in message.wire.decode()
+    assert isinstance(end, ResponseDone)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'{"type":"response.output_text.delta","delta":"He',
+        b'{"type": "response.output_text.done", "text": }',
+        b'{"type":"response.in_progress","response":{',
+        b'{"type":"response.content_part.added",,}',
+    ],
+)
+def test_a_broken_event_that_is_not_needed_is_left_out(broken: bytes):
+    frames = [
+        json.dumps(event("output_item.added", item=TEXT)).encode(),
+        broken,
+        json.dumps(event("output_item.done", item=TEXT)).encode(),
+        json.dumps(completed()).encode(),
+    ]
+    parts = list(ResponseReader("host:1", "m").read_all(frames))
+    assert wires(parts) == [TEXT]
+    assert isinstance(parts[-1], ResponseDone)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'{"type":"response.output_item.done","item":{"type":"mess',
+        b'{"type":"response.completed","response":{"output":[',
+        b'{"type":"response.fai',
+        b"hello",
+    ],
+)
+def test_a_broken_event_that_is_needed_is_a_broken_stream(broken: bytes):
+    frames = [json.dumps(event("output_item.added", item=TEXT)).encode(), broken]
+    with pytest.raises(StreamBrokenError, match="host:1 sent a broken event"):
+        list(ResponseReader("host:1", "m").read_all(frames))
+
+
+def test_a_message_that_only_deltas_told_is_not_made_of_those_that_are_left():
+    frames = [
+        json.dumps(event("output_text.delta", item_id="m", delta="It is ")).encode(),
+        b'{"type":"response.output_text.delta","item_id":"m","delta":"not ',
+        json.dumps(event("output_text.delta", item_id="m", delta="so.")).encode(),
+        json.dumps(completed()).encode(),
+    ]
+    with pytest.raises(StreamBrokenError, match="broken event"):
+        list(ResponseReader("host:1", "m").read_all(frames))
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"output":1}', b'{"error":"x"}'])
+def test_what_is_no_whole_response_makes_no_event(body: bytes):
+    assert whole_response(body) is None
+
+
+def test_a_whole_response_is_the_event_at_its_end():
+    body = json.dumps(completed(TEXT)["response"], indent=2).encode()
+    data = whole_response(body)
+    assert data is not None
+    message, end = ResponseReader("host:1", "m").read_all([data])
+    assert isinstance(message, Item)
+    assert json.loads(message.wire) == TEXT
+    assert isinstance(end, ResponseDone)
