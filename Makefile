@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
+NEWEST ?= python3.13
+CORE := tests/agent tests/widgets tests/kernel_ext
 OUT := notebooks/_out
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 KERNELS ?= 6.31.0 7.3.0 7.4.0
@@ -17,7 +19,8 @@ make_venv = $(PYTHON) -m venv $(1)
 install = $(1)/bin/python -m pip install -q --disable-pip-version-check $(2)
 endif
 
-.PHONY: help demo lab test test-all smoke lint types pytest notebooks test-kernels test-lab test-live bench dist clean
+.PHONY: help demo lab test test-all smoke lint types pytest notebooks test-kernels test-lab test-live test-lowest \
+  test-newest bench dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,7 +34,7 @@ lab: $(VENV)/lab ## open JupyterLab on the notebooks
 
 test: lint types pytest notebooks ## the check of every change
 
-test-all: test test-kernels test-lab test-live ## everything: kernels, pages, real servers too
+test-all: test test-kernels test-lab test-live test-lowest test-newest ## everything: kernels, pages, real servers too
 
 smoke: ## a part of the rest that `make test` leaves out: the oldest kernel, pages, real servers
 	$(MAKE) test-kernels KERNELS=$(firstword $(KERNELS))
@@ -71,6 +74,12 @@ test-live: $(VENV)/dev $(VENV)-live-transformers/ready $(VENV)-live-litellm/read
 	INKERNEL_LIVE_TRANSFORMERS=$(VENV)-live-transformers INKERNEL_LIVE_LITELLM=$(VENV)-live-litellm \
 	  $(BIN)/pytest -q $(or $(ONLY),tests/live)
 
+test-lowest: $(VENV)-lowest/ready ## the tests on the oldest dependencies that pyproject.toml allows
+	$(VENV)-lowest/bin/pytest -q -n 2 $(or $(ONLY),$(CORE))
+
+test-newest: $(VENV)-newest/ready ## the tests on the newest Python
+	$(VENV)-newest/bin/pytest -q -n 2 $(or $(ONLY),$(CORE))
+
 bench: $(VENV)/dev $(VENV)-bench/ready ## measure speed and size; the wire beside its peers
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/interrupt.py
@@ -88,7 +97,8 @@ dist: $(VENV)/dev ## build the sdist and the wheel
 	$(BIN)/python -m build
 
 clean: ## remove what was built, and the environments
-	rm -rf build dist *.egg-info $(OUT) $(VENV) $(VENV)-kernel-* $(VENV)-lab $(VENV)-live-* $(VENV)-bench .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info $(OUT) $(VENV) $(VENV)-kernel-* $(VENV)-lab $(VENV)-live-* $(VENV)-bench \
+	  $(VENV)-uv $(VENV)-lowest $(VENV)-newest .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@echo "making $(VENV)"
@@ -102,6 +112,22 @@ $(VENV)/demo $(VENV)/lab $(VENV)/dev: $(VENV)/%: pyproject.toml | $(VENV)/bin/py
 $(VENV)-lab/ready: pyproject.toml
 	@$(call make_venv,$(VENV)-lab)
 	@$(call install,$(VENV)-lab,-e '.[lab-test]')
+	@touch $@
+
+# Only uv chooses the oldest versions.
+$(VENV)-uv/bin/uv:
+	@$(PYTHON) -m venv $(VENV)-uv
+	@$(VENV)-uv/bin/python -m pip install -q --disable-pip-version-check uv
+
+$(VENV)-lowest/ready: pyproject.toml | $(or $(UV),$(VENV)-uv/bin/uv)
+	@$(call make_venv,$(VENV)-lowest)
+	@$(or $(UV),$(VENV)-uv/bin/uv) pip install -q --python $(VENV)-lowest/bin/python \
+	  --resolution lowest-direct -e '.[test]'
+	@touch $@
+
+$(VENV)-newest/ready: pyproject.toml
+	@$(NEWEST) -m venv $(VENV)-newest
+	@$(VENV)-newest/bin/python -m pip install -q --disable-pip-version-check -e '.[test]'
 	@touch $@
 
 $(VENV)-bench/ready: bench/wire/requirements.txt

@@ -46,7 +46,7 @@ from .session import Prompt, Session
 from .text.tokens import Corrected, estimate
 
 _ENDS_A_STREAM = (StreamBrokenError, ServerFaultError, ProtocolError)
-"""What may come in place of the end of a response, when its last item is whole."""
+"""These may come in place of the end of a response, when its last item is whole."""
 
 
 @dataclass(slots=True)

@@ -137,7 +137,7 @@ class Session:
         hides = [run.hidden or run_key(run.source, run.cell) in marked for run in runs]
         hidden = [run for run, hide in zip(runs, hides, strict=True) if hide]
         shown = [run for run, hide in zip(runs, hides, strict=True) if not hide]
-        superseded = [it for run in hidden if (it := self.outputs.supersede(run))]
+        superseded = [it for run in hidden if (it := self.outputs.supersede(run, kernel))]
         kept = tuple(self.outputs.keep_seen(run, kernel) for run in shown)
         return Cells(kept, HiddenRuns(len(hidden), tuple(superseded)))
 

@@ -99,10 +99,16 @@ class OutputStore:
         head = self._keep(ran, by="person", **where, **read)
         return KeptRun(head.handle, run, self.runs.supersedes(head.handle))
 
-    def supersede(self, run: UserCellRun) -> str | None:
-        """Let a hidden run supersede the latest of its cell. Returns that. Raises RecordError."""
+    def supersede(self, run: UserCellRun, kernel: str) -> str | None:
+        """Let a hidden run supersede the latest of its cell. Returns that. Raises RecordError.
+
+        After a rewind it may come again, and then supersedes neither itself nor a later one.
+        """
         earlier = self.runs.latest(run_key(run.source, run.cell))
         if earlier is None or self.runs.superseded_by(earlier):
+            return None
+        head = self.runs.get(earlier)
+        if head and head.kernel == kernel and (head.number or 0) >= run.number:
             return None
         self._record.append(SupersededLine(handle=earlier))
         self.runs.end(earlier)

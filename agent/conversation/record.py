@@ -220,7 +220,7 @@ def stored_lines(at: int, text: bytes, number: int = 0) -> Iterator[StoredLine]:
 def read_record(path: Path) -> Iterator[ReadLine]:
     """The lines of a session's log. A last line that a crash cut off is left out.
 
-    The first line of a turn stands in for the line of that turn, if that was lost. Raises
+    The first item of a turn takes the place of the turn's own line, if that was lost. Raises
     RecordError for the file alone.
     """
     turn = 0

@@ -339,7 +339,7 @@ def arguments_of(text: str) -> dict[str, Any] | None:
 
 
 def without_fence(text: str) -> str:
-    """What a Markdown fence around the whole text holds, or else the text."""
+    """The content of a Markdown fence around the whole text, or else the text."""
     found = _FENCED(text)
     return found[1] if found and "\n```" not in found[1] else text
 

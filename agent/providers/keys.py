@@ -149,7 +149,7 @@ def _from_keyring(provider: str) -> Key | None:
 def _checked(value: str, source: str) -> Key:
     """The key, if a header can carry it. Otherwise an error of the HTTP library would show it.
 
-    What people copy with a key goes: quotes around it, and the word `Bearer` before it.
+    Quotes around it and the word `Bearer` before it, which people copy with it, go.
     """
     value = _COPIED.sub("", value)
     if value and value.isascii() and value.isprintable():

@@ -1,4 +1,4 @@
-"""Which proxy of the environment stands between us and a server. Knows no HTTP library."""
+"""Finds the proxy of the environment between us and a server. Knows no HTTP library."""
 
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass

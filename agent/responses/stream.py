@@ -1,9 +1,9 @@
 """From the events of a response stream to deltas, items and its end. Does no I/O.
 
 It tolerates the faults of real servers: missing sequence numbers, indexes, part events and argument
-deltas, items repeated, closed late or never, an output only in the last snapshot, bytes that are no
-UTF-8, a delta that is broken. A done item overrides its deltas. A stream without a terminal event
-is no answer.
+deltas, items repeated, closed late or never, an output only in the last snapshot. Bytes that are no
+UTF-8 are replaced, and a broken delta is left out. A done item overrides its deltas. A stream
+without a terminal event is no answer.
 """
 
 import re

@@ -15,6 +15,7 @@ from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.runs import RunSummary
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
+from inkernel.agent.protocol.observed import UserCellRun
 from inkernel.agent.protocol.verbatim_json import whole_text
 from inkernel.agent.text import search
 from inkernel.agent.text.lines import Lines
@@ -35,6 +36,13 @@ def record(tmp_path: Path) -> Iterator[Record]:
     opened = Record(tmp_path / "s.jsonl")
     yield opened
     opened.close()
+
+
+def seen(number: int) -> UserCellRun:
+    """The person's run of one cell, with that number."""
+    return UserCellRun(
+        number=number, cell="c", count=number, source="x", status="ok", outputs=(), bound=()
+    )
 
 
 @pytest.fixture
@@ -285,3 +293,17 @@ def test_a_display_that_is_nested_too_deep_for_json_is_kept_as_text(
     text = kept[0]["data"]["application/json"]
     assert text == ("[" * 300 + '"core"' + "]" * 300 if depth == 300 else "(nested too deeply)")
     assert "plain" in outputs.lines(handle).cut(1, 3)
+
+
+def test_a_hidden_run_supersedes_an_earlier_run_of_its_cell_and_never_itself(record: Record):
+    outputs = OutputStore(record)
+    first, second = (outputs.keep_seen(seen(number), "k").handle for number in (1, 2))
+    for number in (1, 2):  # told again, after a rewind
+        assert outputs.supersede(seen(number), "k") is None
+    assert outputs.runs.superseded_by(second) is None
+    assert outputs.supersede(seen(3), "k") == second
+    assert outputs.supersede(seen(1), "another") is None
+    assert (outputs.runs.superseded_by(first), outputs.runs.superseded_by(second)) == (
+        second,
+        "a run hidden from you",
+    )

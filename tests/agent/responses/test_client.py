@@ -133,7 +133,7 @@ SSE = 'content_type = "text/event-stream"'
         ("status = 400", errors.RequestRefusedError, "The script asks for this fault."),
         ("status = 500", errors.ServerFaultError, "HTTP 500"),
         ('status = 502, body = "<html>"', errors.ServerFaultError, "HTTP 502"),
-        ('body = "<html>", content_type = "text/html"', errors.ProtocolError, "with text/html"),
+        ('body = "<html>", content_type = "text/html"', errors.ProtocolError, "with a web page"),
         ('body = "{}"', errors.ProtocolError, "with application/json"),
         (f'body = "data: {{nope\\n\\n", {SSE}', errors.ProtocolError, "not a JSON object"),
         (f'body = "<html>", {SSE}', errors.StreamBrokenError, "ended the stream before"),
@@ -143,8 +143,8 @@ SSE = 'content_type = "text/event-stream"'
         (f"after = 5, stall = {LONG}", errors.StreamBrokenError, "fell silent for 0.1 s"),
         (f"after = 0, stall = {LONG}", errors.StreamBrokenError, "did not begin to answer within"),
         (f"first = {LONG}", errors.StreamBrokenError, "did not begin to answer within 0.1 s"),
-        ('event = "failed"', errors.ServerFaultError, "The script asks for this fault."),
-        ('event = "error"', errors.ServerFaultError, "The script asks for this fault."),
+        ('event = "failed", after = 2', errors.ServerFaultError, "The script asks for this fault."),
+        ('event = "error", after = 2', errors.ServerFaultError, "The script asks for this fault."),
         ('event = "error", code = "rate_limit_exceeded"', errors.RateLimitError, "too many"),
         ('event = "incomplete"', errors.IncompleteError, "max_output_tokens"),
         ('event = "incomplete", after = 2', errors.IncompleteError, "max_output_tokens"),
@@ -249,7 +249,9 @@ WHOLE = (
 )
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", ""])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/json; charset=utf-8", "text/plain"]
+)
 async def test_a_response_that_comes_whole_is_read(scripted: Make, client_for: Make, kind: str):
     fault = f"fault = {{ body = '''{WHOLE}''', content_type = '{kind}' }}"
     parts = await parts_of(client_for(target_of(scripted(YES + fault))))
@@ -279,11 +281,17 @@ async def test_a_proxy_that_does_not_answer_is_named_without_its_password(
 
 
 async def test_a_proxy_that_asks_for_a_password_is_named(
-    scripted: Make, client_for: Make, monkeypatch: pytest.MonkeyPatch
+    client_for: Make, monkeypatch: pytest.MonkeyPatch
 ):
-    proxy = scripted(f"{YES}fault = {{ status = 407 }}").base_url.removesuffix("/v1")
-    monkeypatch.setenv("HTTP_PROXY", proxy)
-    error = await failure(client_for(Target("none", "http://api.example/v1", "m")))
-    assert isinstance(error, errors.AuthError)
-    assert "HTTP 407" in error.message
-    assert "HTTPS_PROXY=" in error.hint
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+        for scheme in ("http", "https"):
+            error = await failure(client_for(Target("none", f"{scheme}://api.example/v1", "m")))
+            assert isinstance(error, errors.AuthError)
+            assert "HTTP 407" in error.message
+            assert "HTTPS_PROXY=" in error.hint

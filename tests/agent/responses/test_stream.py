@@ -331,7 +331,7 @@ def test_done_without_an_end_is_over_and_not_finished():
 
 @pytest.mark.parametrize("about", ["web_search_call", "mcp_call", "shell_call"])
 def test_what_runs_at_the_server_is_told_as_it_goes(about: str):
-    item = {"type": about, "id": "x", "status": "in_progress"}
+    item = {"type": about, "id": "x", "call_id": "c", "status": "in_progress"}
     parts = read(
         event("output_item.added", item=item),
         event(f"{about}.searching", item_id="x"),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from inkernel.agent import errors
+from inkernel.agent.protocol.items import Message
 from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.responses.request import Request
@@ -34,8 +35,6 @@ FAULTS = {
     "a WebSocket drops": errors.StreamBrokenError,
 }
 MORE = {
-    '{ event = "malformed" }': errors.ProtocolError,
-    '{ event = "malformed", after = 0 }': errors.ProtocolError,
     "{ stall = 600 }": errors.StreamBrokenError,
     "{ first = 600 }": errors.StreamBrokenError,
     "{ after = 0 }": errors.StreamBrokenError,
@@ -81,6 +80,19 @@ async def test_a_fault_is_its_error(
     with pytest.raises(error):
         async for _ in client.sample(request):
             pass
+
+
+@pytest.mark.parametrize("after", ["", ", after = 0", ", after = 3"])
+@pytest.mark.parametrize("over", ["http", "websocket"])
+async def test_an_event_that_is_no_json_costs_no_answer(
+    scripted: Make, client_for: Make, over: str, after: str
+):
+    server = scripted(script(f'{{ event = "malformed"{after} }}'))
+    target = Target("scripted", server.base_url, "m", traits=Capabilities(websocket=over != "http"))
+    request = Request.of(b'"model":"m"', bytearray(b'{"role":"user","content":"Hello"}'))
+    parts = [part async for part in client_for(target).sample(request)]
+    assert [part.text for part in parts if isinstance(part, Message)] == ["One two three."]
+    assert isinstance(parts[-1], ResponseDone)
 
 
 def test_every_documented_fault_is_one():

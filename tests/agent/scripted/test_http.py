@@ -142,7 +142,9 @@ def asked(server: ScriptedServer) -> socket.socket:
     """A connection on which `ASK` was sent."""
     raw = connected(server)
     body = json.dumps(ASK).encode()
-    head = b"POST /v1/responses HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    head = b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(
+        body
+    )
     raw.sendall(head + body)
     return raw
 
