@@ -19,6 +19,7 @@ import pytest
 from inkernel.agent.tools.tool import ToolCall
 from inkernel.kernel_ext.tools.inspect import Inspect, inspect_tool
 from inkernel.kernel_ext.values import describe as describing
+from inkernel.kernel_ext.values import plugins
 from inkernel.kernel_ext.values.adapter import Reading, ShowValue
 from inkernel.kernel_ext.values.describe import brief, describe
 from inkernel.kernel_ext.values.paths import reference
@@ -81,7 +82,7 @@ def timer() -> Iterator[None]:
 @pytest.fixture
 def plugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     point = importlib.metadata.EntryPoint("slow", f"{__name__}:read_slowly", "inkernel.readers")
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+    monkeypatch.setattr(plugins, "installed_points", lambda: [point])
     plugged_readers.cache_clear()
     yield
     plugged_readers.cache_clear()
@@ -316,7 +317,8 @@ def test_an_error_of_the_look_is_raised_and_nothing_is_left() -> None:
 
 
 IN_A_KERNEL = """
-import signal, time
+import signal, site, sys, time
+site.getsitepackages = lambda: sys.path  # as if the reader were installed
 from inkernel.kernel_ext.values.describe import brief
 class Slow: pass
 began = time.monotonic()
