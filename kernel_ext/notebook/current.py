@@ -116,9 +116,12 @@ def find_cells(cells: Sequence[LiveCell], words: str) -> list[LiveCell]:
     """
     words = words.strip()
     found = _found(cells, words)
-    if not found:
-        raise DocumentError("no cell", f"There is no cell {words!r}: notebook_read lists them.")
-    return found
+    if found:
+        return found
+    if several := [f"#{number}" for number, cell in enumerate(cells, 1) if cell.shared == words]:
+        which = f"The id {words!r} is not one cell's own. Name it by number: {', '.join(several)}."
+        raise DocumentError("bad request", which)
+    raise DocumentError("no cell", f"There is no cell {words!r}: notebook_read lists them.")
 
 
 def one_cell(cells: Sequence[LiveCell], words: str) -> LiveCell:

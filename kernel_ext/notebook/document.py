@@ -40,15 +40,18 @@ class About:
 class LiveCell:
     """A cell as the user sees it, saved or not, without its outputs.
 
-    `running`: it runs or waits to run, as far as the front end knows.
+    `kind`: also a word that no front end knows, from a file. `running`: it runs or waits to run, as
+    far as the front end knows. `shared`: the id that it has together with others, so that `id` is
+    made up.
     """
 
     id: str
-    kind: CellKind
+    kind: str
     source: str
     execution_count: int | None
     metadata: Mapping[str, Any]
     running: bool
+    shared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,10 +52,13 @@ def notebook_edit_tool(here: CurrentNotebook) -> Tool[NotebookEdit]:
             return _without(here, arguments.edits)
         done: list[str] = []
         before: Sequence[LiveCell] = ()
+        placed = _Placed()
         for number, edit in enumerate(arguments.edits, 1):
             try:
                 before = before or await document.cells()
-                done.append(f"{number}. {await _apply(here, document, _by_id(before, edit))}")
+                done.append(
+                    f"{number}. {await _apply(here, document, placed, _by_id(before, edit))}"
+                )
             except DocumentError as error:
                 done.append(f"{number}. Refused: {_refusal(error)}")
                 if left := len(arguments.edits) - number:
@@ -77,10 +80,36 @@ def _by_id(before: Sequence[LiveCell], edit: Edit) -> Edit:
     return edit.model_copy(update=ids)
 
 
-async def _apply(here: CurrentNotebook, document: Document, edit: Edit) -> str:
+class _Placed:
+    """The cells that a call has put after others, so that those put there later come after them."""
+
+    def __init__(self) -> None:
+        self._after: dict[str | Edge, list[str | Edge]] = {}
+
+    def place(self, after: str | Edge) -> str | Edge:
+        """The place for the next cell that is to come after this one."""
+        while (last := self._after.get(after, [after])[-1]) != after:
+            after = last
+        return after
+
+    def put(self, cell: str, after: str | Edge) -> None:
+        """Note that a cell was put there."""
+        self.gone(cell)
+        if after is not Edge.END:
+            self._after.setdefault(after, [after]).append(cell)
+
+    def gone(self, cell: str) -> None:
+        """Note that a cell left its place."""
+        self._after.pop(cell, None)
+        for cells in self._after.values():
+            if cell in cells:
+                cells.remove(cell)
+
+
+async def _apply(here: CurrentNotebook, document: Document, placed: _Placed, edit: Edit) -> str:
     match edit.op:
         case "insert":
-            return await _insert(here, document, edit)
+            return await _insert(here, document, placed, edit)
         case "replace":
             return await _replace(here, document, edit)
         case "delete":
@@ -88,16 +117,19 @@ async def _apply(here: CurrentNotebook, document: Document, edit: Edit) -> str:
             with _learning(here, cell):
                 await document.delete(cell.id, _known(here, cell))
             here.seen.pop(cell.id, None)
+            placed.gone(cell.id)
             return f"Deleted cell {cell.id[:ID_CHARS]}."
         case "move":
             after = _after(here, edit.after)
-            await document.move(edit.cell, after)
+            await document.move(edit.cell, placed.place(after))
+            placed.put(edit.cell, after)
             return f"Moved cell {edit.cell[:ID_CHARS]} {_where(after)}."
 
 
-async def _insert(here: CurrentNotebook, document: Document, edit: Edit) -> str:
+async def _insert(here: CurrentNotebook, document: Document, placed: _Placed, edit: Edit) -> str:
     after = _after(here, edit.after)
-    (new,) = await document.insert(after, [new_cell(edit.kind, edit.source)])
+    (new,) = await document.insert(placed.place(after), [new_cell(edit.kind, edit.source)])
+    placed.put(new, after)
     here.last = new
     here.seen[new] = edit.source
     return f"Inserted {edit.kind} cell {new[:ID_CHARS]} {_where(after)}."

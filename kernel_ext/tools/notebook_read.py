@@ -62,7 +62,7 @@ async def _read(
     here: CurrentNotebook, document: Document, asked: NotebookRead, limit: int, keep: KeepWhole
 ) -> ToolOutput:
     cells = await document.cells()
-    head = f"{len(cells)} cells of {here.how(document)}."
+    head = f"{len(cells)} cells of {here.how(document)}.{_shared(cells)}"
     if not asked.cells and not asked.query:
         lines = list(_listing(cells, here.cell))
         return text_output("\n".join([head, *lines]))
@@ -110,6 +110,13 @@ def _listing(cells: Sequence[LiveCell], running: str | None) -> Iterator[str]:
     if len(cells) > MAX_LISTED_CELLS:
         more = f"{len(cells) - MAX_LISTED_CELLS:,} more"
         yield f"… {more}: name them by position, such as #{MAX_LISTED_CELLS + 1}-#500."
+
+
+def _shared(cells: Sequence[LiveCell]) -> str:
+    """Which cells have an id that others have, in words."""
+    numbers = [f"#{number}" for number, cell in enumerate(cells, 1) if cell.shared]
+    named = ", ".join(numbers[:20]) + (" and others" if len(numbers) > 20 else "")
+    return f" {named} do not have an id of their own: name these by number." if named else ""
 
 
 def _title(cell: LiveCell, number: int) -> str:

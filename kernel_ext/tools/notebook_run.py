@@ -90,7 +90,7 @@ def _runnable(here: CurrentNotebook, cells: tuple[LiveCell, ...], asked: Noteboo
     chosen = [cell for cell in found if cell.kind == "code"]
     if not chosen:
         raise DocumentError("bad request", "None of these is a code cell.")
-    if any(cell.id == here.cell for cell in chosen):
+    if any(here.cell in (cell.id, cell.shared) for cell in chosen if here.cell):
         raise DocumentError("running", "Your own cell is among them: it runs already.")
     return chosen
 

@@ -8,7 +8,7 @@ from typing import Any
 from ....agent.errors import UsageError
 from ..document import About, Document, DocumentError, Edge, LiveCell, NewCell
 from . import edits
-from .ipynb import Ipynb, made_id, outputs, read_ipynb, write_ipynb
+from .ipynb import Ipynb, made_id, outputs, parse_ipynb, read_ipynb, write_ipynb
 
 
 class FileDocument(Document):
@@ -38,6 +38,7 @@ class FileDocument(Document):
                 execution_count=cell.execution_count,
                 metadata=cell.metadata,
                 running=False,
+                shared=cell.shared,
             )
             for cell in self._read().cells
         )
@@ -100,8 +101,7 @@ class FileDocument(Document):
 
     def _read(self) -> Ipynb:
         try:
-            state = self._path.stat()
-            signature = (state.st_mtime_ns, state.st_size, state.st_ino)
+            signature = self._signature()
             if self._known is None or self._known[0] != signature:
                 self._known = (signature, read_ipynb(self._path))
             return self._known[1]
@@ -110,10 +110,18 @@ class FileDocument(Document):
         except UsageError as error:
             raise DocumentError("failed", error.message) from None
 
+    def _signature(self) -> tuple[int, int, int]:
+        state = self._path.stat()
+        return state.st_mtime_ns, state.st_size, state.st_ino
+
     def _write(self, edit: edits.FileEdit) -> None:
-        before = self._read().data
+        """Write an edit. The cells keep the names that the caller knows."""
+        before = self._read()
         try:
-            write_ipynb(self._path, before, edits.edited_notebook(before, [edit]))
+            names = [cell.id for cell in before.cells]
+            after, names = edits.edited_with_names(before.data, [edit], names)
+            write_ipynb(self._path, before.data, after)
+            self._known = (self._signature(), parse_ipynb(after, names=names))
         except UsageError as error:
             raise DocumentError("failed", error.message) from None
 

@@ -128,9 +128,16 @@ def edited_notebook(data: bytes, edits: Sequence[FileEdit]) -> bytes:
     Cells without an edit keep their bytes, but get an id if they had none. A file of format 2 or 3
     is converted, so its cells keep only their content.
     """
+    return edited_with_names(data, edits)[0]
+
+
+def edited_with_names(
+    data: bytes, edits: Sequence[FileEdit], names: Sequence[str] = ()
+) -> tuple[bytes, tuple[str, ...]]:
+    """The file after all edits, and the names of its cells there. `names`: those before."""
+    notebook = parse_ipynb(data, proven=True, names=names)
     if not edits:
-        return data
-    notebook = parse_ipynb(data, proven=True)
+        return data, tuple(cell.id for cell in notebook.cells)
     style = _style(notebook)
     slots = [_Slot(cell.id, cell) for cell in notebook.cells]
     for edit in edits:
@@ -139,7 +146,8 @@ def edited_notebook(data: bytes, edits: Sequence[FileEdit]) -> bytes:
     patches = [_array(notebook, slots, style)]
     if notebook.nbformat_minor < MINOR or notebook.nbformat < 4:
         patches.append(_member(body, whole, "nbformat_minor", b"%d" % MINOR, style))
-    return b"".join(_patched(body, 0, len(body), patches))
+    after = b"".join(_patched(body, 0, len(body), patches))
+    return after, tuple(slot.id for slot in slots)
 
 
 def _applied(slots: list[_Slot], edit: FileEdit, style: _Style) -> list[_Slot]:
@@ -176,18 +184,18 @@ _AGAINST: dict[type[FileEdit], tuple[type[FileEdit], ...]] = {
 
 
 def _find(slots: list[_Slot], cell_id: str, edit: FileEdit | None = None) -> int:
-    found = [at for at, slot in enumerate(slots) if slot.id == cell_id]
-    if len(found) != 1:
-        raise no_such_cell(cell_id, len(found))
+    found = next((at for at, slot in enumerate(slots) if slot.id == cell_id), None)
+    if found is None:
+        raise no_such_cell(cell_id, [slot.cell for slot in slots if slot.cell])
     if edit:
-        for other in slots[found[0]].done:
+        for other in slots[found].done:
             if other in _AGAINST[type(edit)]:
                 first, second = other.__name__, type(edit).__name__
                 raise UsageError(
                     f"Two edits of the cell {cell_id!r} conflict: {second} after {first}.",
                     "Nothing was changed. Use a single edit for it.",
                 )
-    return found[0]
+    return found
 
 
 def _after(slots: list[_Slot], after: str | None) -> int:
@@ -288,13 +296,14 @@ def _space_before(body: bytes, at: int) -> bytes:
 
 
 def _bytes(slot: _Slot, style: _Style) -> Iterable[ByteRun]:
-    """The bytes of a cell, with its id in them."""
+    """The bytes of a cell, with its id in them. An id that others have stays in unchanged cells."""
     cell = slot.cell
     if cell is None:
         return [slot.new]
     values = dict(slot.values)
     known = cell.place.members.get("id")
-    if known is None or json.loads(cell.body[known.start : known.end]) != cell.id:
+    given = None if known is None else json.loads(cell.body[known.start : known.end])
+    if given != cell.id and (values or not cell.shared):
         values["id"] = encoded(json.dumps(cell.id))
     patches = [_member(cell.body, cell.place, key, values[key], style) for key in sorted(values)]
     return _patched(cell.body, *cell.span, patches)

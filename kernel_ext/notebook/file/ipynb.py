@@ -10,7 +10,8 @@ import os
 import re
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -19,7 +20,6 @@ from ....agent.errors import UsageError
 from .scan import Layout, Located, locate
 
 CellKind = Literal["code", "markdown", "raw"]
-CELL_KINDS: tuple[CellKind, ...] = ("code", "markdown", "raw")
 MAJOR, MINOR = 4, 5
 PROVEN_SIZE = 4_000_000
 """Bytes of a file. A smaller one is fully checked to be JSON when it is read, in about 15 ms."""
@@ -30,13 +30,15 @@ _VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 class Cell:
     """One cell: the place of its bytes in `body`, and its content, which is decoded on demand.
 
-    `id` is the one in the file. If there is none, it follows from position, kind and source.
+    `id` is the one in the file. If there is none, or several cells have it, it is made from what
+    the cell is. `shared`: the id that several have. `kind`: also a word that no format knows.
     """
 
     at: int
     id: str
-    kind: CellKind
+    kind: str
     place: Located
+    shared: str
     body: bytes = field(repr=False, compare=False)
 
     @property
@@ -76,22 +78,22 @@ class Ipynb:
     body: bytes = field(repr=False, compare=False)
 
     def cell(self, which: str | int) -> Cell:
-        """The cell with this id, or at this position from 0. Raises UsageError if not just one."""
+        """The cell with this id, or at this position from 0. Raises UsageError."""
         if isinstance(which, int):
             if 0 <= which < len(self.cells):
                 return self.cells[which]
             raise UsageError(f"There is no cell {which}: the notebook has {len(self.cells)}.")
-        found = [cell for cell in self.cells if cell.id == which]
-        if len(found) == 1:
-            return found[0]
-        raise no_such_cell(which, len(found))
+        for cell in self.cells:
+            if cell.id == which:
+                return cell
+        raise no_such_cell(which, self.cells)
 
 
-def no_such_cell(cell_id: str, found: int) -> UsageError:
-    """The error for an id that no cell has, or several have."""
-    if found:
-        hint = "Save it in Jupyter, which gives each cell an id of its own."
-        return UsageError(f"{found} cells have the id {cell_id!r}.", hint)
+def no_such_cell(cell_id: str, cells: Iterable[Cell]) -> UsageError:
+    """The error for an id that no cell has, or that several of these have."""
+    several = sum(cell.shared == cell_id for cell in cells)
+    if several:
+        return UsageError(f"{several} cells have the id {cell_id!r}: name one by its number.")
     return UsageError(f"No cell has the id {cell_id!r}.")
 
 
@@ -111,11 +113,12 @@ def read_ipynb(path: Path) -> Ipynb:
         raise UsageError(f"{path} cannot be read as a notebook. {error.message}") from None
 
 
-def parse_ipynb(data: bytes, proven: bool = False) -> Ipynb:
+def parse_ipynb(data: bytes, proven: bool = False, names: Sequence[str] = ()) -> Ipynb:
     """A notebook of format 2 to 4 from a file's bytes. Raises UsageError.
 
     With `proven`, or up to PROVEN_SIZE bytes, it checks that the whole file is JSON. In a larger
-    file, the content of outputs is checked only when they are read.
+    file, the content of outputs is checked only when they are read. `names`: ids of the cells that
+    are known already. An id that is made may be another after an edit of other cells.
     """
     proven = proven or len(data) <= PROVEN_SIZE
     layout = locate(data, proven)
@@ -127,6 +130,8 @@ def parse_ipynb(data: bytes, proven: bool = False) -> Ipynb:
     elif not _begins(body, layout.notebook, "cells", b"["):
         raise UsageError("It has no list of cells, which every notebook has.")
     cells = _cells(body, layout, minor if major == MAJOR else 0)
+    if names:
+        cells = tuple(map(_named, cells, names))
     return Ipynb(major, minor, cells, layout, data, body)
 
 
@@ -164,22 +169,28 @@ def encoded(text: str) -> bytes:
 
 
 def _cells(body: bytes, layout: Layout, minor: int) -> tuple[Cell, ...]:
-    kinds: list[CellKind] = [_kind(body, place, at) for at, place in enumerate(layout.cells)]
+    kinds = [_kind(body, place, at) for at, place in enumerate(layout.cells)]
     given = [_given_id(body, place) for place in layout.cells]
-    if minor < MINOR:
-        often = Counter(given)
-        given = [
-            one if one and often[one] == 1 and _VALID_ID.fullmatch(one) else None for one in given
-        ]
+    often = Counter(given)
     taken = {one for one in given if one is not None}
     cells: list[Cell] = []
-    for at, (place, kind, known) in enumerate(zip(layout.cells, kinds, given, strict=True)):
-        name = known
+    for at, (place, kind, one) in enumerate(zip(layout.cells, kinds, given, strict=True)):
+        alone = often[one] == 1
+        name, shared = one, ""
+        if one is not None and not alone:
+            name, shared = None, one if minor >= MINOR else ""
+        elif one is not None and minor < MINOR and not _VALID_ID.fullmatch(one):
+            name = None
         if name is None:
-            name = made_id(f"{at}:{kind}:{_source(body, place, at)}", taken)
+            name = made_id(f"{shared or at}:{kind}:{_source(body, place, at)}", taken)
             taken.add(name)
-        cells.append(Cell(at, name, kind, place, body))
+        cells.append(Cell(at, name, kind, place, shared, body))
     return tuple(cells)
+
+
+def _named(cell: Cell, name: str) -> Cell:
+    """The cell under a name that was made for it while other cells had its id."""
+    return cell if cell.id == name else replace(cell, id=name, shared=cell.shared or cell.id)
 
 
 def made_id(content: str, taken: set[str]) -> str:
@@ -196,11 +207,11 @@ def _begins(body: bytes, place: Located, key: str, signs: bytes | tuple[bytes, .
     return member is not None and body.startswith(signs, member.start)
 
 
-def _kind(body: bytes, place: Located, at: int) -> CellKind:
+def _kind(body: bytes, place: Located, at: int) -> str:
     """A cell's kind. It also checks the other members that reading the cell needs."""
     kind = _value(body, place, "cell_type")
-    if kind not in CELL_KINDS:
-        raise UsageError(f"Cell {at} is of an unknown kind: its cell_type is {kind!r}.")
+    if not isinstance(kind, str):
+        raise UsageError(f"Cell {at} has no kind: its cell_type is {kind!r}.")
     if not _begins(body, place, "source", (b'"', b"[")):
         raise UsageError(f"Cell {at} has no source.")
     for key, begin in (("metadata", b"{"), ("outputs", b"[")):

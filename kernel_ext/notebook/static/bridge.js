@@ -13,10 +13,25 @@ class Refusal extends Error {
   }
 }
 
+// The names of cells whose id other cells have, too. They last as long as the page shows the cell.
+const made = new WeakMap();
+
+function names(notebook) {
+  const often = new Map();
+  for (const cell of notebook.cells) often.set(cell.getId(), (often.get(cell.getId()) ?? 0) + 1);
+  return notebook.cells.map((cell) => {
+    if (often.get(cell.getId()) > 1 && !made.has(cell))
+      made.set(cell, Math.random().toString(16).slice(2, 10).padEnd(8, "0"));
+    return made.get(cell) ?? cell.getId();
+  });
+}
+
 function find(notebook, id) {
-  const at = notebook.cells.findIndex((cell) => cell.getId() === id);
-  if (at < 0) throw new Refusal("no cell", "There is no cell " + id + ".");
-  return at;
+  const at = names(notebook).indexOf(id);
+  if (at >= 0) return at;
+  if (notebook.cells.some((cell) => cell.getId() === id))
+    throw new Refusal("bad request", "The id " + id + " is not one cell's own: use a number.");
+  throw new Refusal("no cell", "There is no cell " + id + ".");
 }
 
 function place(notebook, { after, edge }) {
@@ -65,18 +80,21 @@ const READS = {
     read_only: !!context.model.readOnly,
   }),
 
-  cells: ({ notebook }) =>
-    notebook.cells.map((cell) => {
+  cells({ notebook }) {
+    const known = names(notebook);
+    return notebook.cells.map((cell, at) => {
       const { trusted, ...metadata } = cell.getMetadata(); // never saved
       return {
-        id: cell.getId(),
+        id: known[at],
+        shared: known[at] === cell.getId() ? "" : cell.getId(),
         kind: cell.cell_type,
         source: cell.getSource(),
         execution_count: cell.execution_count ?? null,
         metadata,
         running: cell.executionState === "running",
       };
-    }),
+    });
+  },
 
   outputs: ({ notebook }, { id }) => notebook.cells[find(notebook, id)].toJSON().outputs ?? [],
 };

@@ -279,3 +279,113 @@ def test_where_no_page_answers_code_is_put_into_one_new_cell_and_nothing_else_is
     (payload,) = [it for it in ran.payload if it["source"] == "set_next_input"]
     assert payload["text"] == "x = 1\n\ny = 2"
     assert notebook.read_bytes() == before
+
+
+@pytest.mark.parametrize("after", ["start", "load-cell", "#2", "end", ""])
+def test_cells_put_after_one_cell_in_one_call_keep_their_order(
+    turn: Any, notebook: Path, after: str
+):
+    new = [{"op": "insert", "after": after, "source": text} for text in ("a", "b", "c")]
+    turn(edits(*new))
+    found = list(sources(notebook).values())
+    assert found[found.index("a") :][:3] == ["a", "b", "c"]
+
+
+def test_moves_and_inserts_after_one_cell_keep_their_order_and_one_that_left_does_not_count(
+    turn: Any, notebook: Path
+):
+    turn(
+        edits(
+            {"op": "insert", "after": "#1", "source": "a"},
+            {"op": "move", "cell": "broken-cell", "after": "#1"},
+            {"op": "move", "cell": "load-cell", "after": "#1"},
+            {"op": "move", "cell": "load-cell", "after": "end"},
+            {"op": "insert", "after": "#1", "source": "b"},
+        )
+    )
+    found = list(sources(notebook).values())
+    assert found[:4] == ["# Rain", "a", "total = sum(rian)", "b"]
+
+
+def test_cells_put_below_ones_own_come_after_those_put_below_another(turn: Any, notebook: Path):
+    first = {"op": "insert", "after": "#2", "source": "a"}
+    below_it = {"op": "insert", "source": "b"}
+    turn(edits(first, below_it, {**first, "source": "c"}))
+    assert list(sources(notebook).values())[2:5] == ["a", "b", "c"]
+
+
+@pytest.fixture
+def twins(notebook: Path) -> Path:
+    """The notebook, in which three cells have the same id, and two of them the same source."""
+    book = nbformat.read(notebook, as_version=4)
+    for cell in book.cells[:3]:
+        cell.id = "same"
+    book.cells[2].source = book.cells[1].source
+    notebook.write_text(json.dumps(book, indent=1), "utf-8")
+    return notebook
+
+
+def test_cells_with_the_same_id_are_named_by_number(turn: Any, twins: Path):
+    listing, cell, wrong = turn(
+        ("notebook_read", {}),
+        ("notebook_read", {"cells": ["#3"]}),
+        ("notebook_read", {"cells": ["same"]}),
+    )[0]
+    assert "#1, #2, #3 do not have an id of their own: name these by number." in listing
+    assert "rain = [3, 1, 2]" in cell and "# Rain" not in cell
+    assert "The id 'same' is not one cell's own. Name it by number: #1, #2, #3." in wrong
+
+
+BY_NUMBER = {
+    "both twins": (["#2", "#3"], ["# Rain", "%%agent\nGo."]),
+    "the last twin": (["#3"], ["# Rain", "rain = [3, 1, 2]\nrain", "%%agent\nGo."]),
+    "all that share it": (["#1", "#2", "#3"], ["%%agent\nGo."]),
+}
+
+
+@pytest.mark.parametrize(("numbers", "left"), BY_NUMBER.values(), ids=BY_NUMBER)
+def test_of_cells_with_the_same_id_those_named_are_deleted(
+    turn: Any, twins: Path, numbers: list[str], left: list[str]
+):
+    read = ("notebook_read", {"cells": ["#1-#3"]})
+    (_, done), _ = turn(read, edits(*[{"op": "delete", "cell": number} for number in numbers]))
+    assert "Refused" not in done
+    assert [cell["source"] for cell in cells_of(twins)] == left
+
+
+def test_of_cells_with_the_same_id_each_is_edited_moved_and_run_as_often_as_one_likes(
+    turn: Any, twins: Path
+):
+    part = {"op": "replace", "cell": "#2", "old": "2]", "source": "2, 4]"}
+    texts, kernel = turn(
+        edits(part, {**part, "old": "1", "source": "7"}, {"op": "move", "cell": "#3", "after": ""}),
+        edits({"op": "replace", "cell": "#1", "old": "Rain", "source": "Snow"}),
+        ("notebook_run", {"cells": ["#2"]}),
+    )
+    assert "Refused" not in "".join(texts)
+    assert [cell["source"] for cell in cells_of(twins)] == [
+        "# Snow",
+        "rain = [3, 7, 2, 4]\nrain",
+        "%%agent\nGo.",
+        "rain = [3, 1, 2]\nrain",
+    ]
+    assert kernel.run("rain").text == "[3, 7, 2, 4]"
+
+
+def cells_of(path: Path) -> list[Any]:
+    """The cells as the file has them. nbformat would give them other ids."""
+    return [
+        {**cell, "source": "".join(cell["source"])}
+        for cell in json.loads(path.read_text("utf-8"))["cells"]
+    ]
+
+
+@pytest.mark.parametrize("kind", ["heading", "sql", ""])
+def test_a_cell_of_an_unknown_kind_hides_no_other(turn: Any, notebook: Path, kind: str):
+    text = notebook.read_text("utf-8").replace('"cell_type": "markdown"', f'"cell_type": "{kind}"')
+    notebook.write_text(text, "utf-8")
+    (listing, done), _ = turn(
+        ("notebook_read", {}), edits({"op": "replace", "cell": "#3", "old": "rian", "source": "1"})
+    )
+    assert f"#1 title-ce {kind}" in listing and "Replaced" in done
+    assert [cell["cell_type"] for cell in cells_of(notebook)] == [kind, "code", "code", "code"]

@@ -1,5 +1,6 @@
 """A notebook's file: of any format, at hand, large; read, and written whole or not at all."""
 
+import asyncio
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import nbformat
 import pytest
 
 from inkernel.agent.errors import UsageError
+from inkernel.kernel_ext.notebook.file.document import FileDocument
 from inkernel.kernel_ext.notebook.file.edits import (
     AT_END,
     Delete,
@@ -44,6 +46,16 @@ def test_a_cell_without_an_id_has_the_same_one_each_time(minor):
     assert list(json.loads(after)["cells"][2]) == order
 
 
+@pytest.mark.parametrize("kind", ["heading", "html", "sql", ""])
+def test_a_cell_of_an_unknown_kind_is_read_and_the_others_are_edited(kind):
+    data = GOOD.replace(b'"cell_type": "code"', b'"cell_type": "%s"' % kind.encode())
+    cells = parse_ipynb(data).cells
+    assert kind in [cell.kind for cell in cells] and all(cell.source for cell in cells)
+    known = next(cell for cell in cells if cell.kind == "markdown")
+    after = parse_ipynb(edited_notebook(data, [Replace(known.id, "y")]))
+    assert [cell.kind for cell in after.cells] == [cell.kind for cell in cells]
+
+
 def test_an_id_that_an_older_format_must_not_have_is_made_valid_and_unique():
     notebook = json.loads(jupyters(three_cells())) | {"nbformat_minor": 4}
     for cell, name in zip(notebook["cells"], ["twice", "twice", "kept"], strict=True):
@@ -52,6 +64,49 @@ def test_an_id_that_an_older_format_must_not_have_is_made_valid_and_unique():
     ids = [cell.id for cell in parse_ipynb(data).cells]
     assert ids[2] == "kept" and "twice" not in ids
     nbformat.validate(json.loads(edited_notebook(data, [Delete(ids[2])])))
+
+
+def with_ids(*ids: str) -> bytes:
+    """Three cells with these ids."""
+    notebook = json.loads(jupyters(three_cells()))
+    for cell, name in zip(notebook["cells"], ids, strict=True):
+        cell["id"] = name
+    return json.dumps(notebook, indent=1).encode()
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_of_cells_with_the_same_id_each_is_edited_and_the_others_keep_their_bytes(at):
+    data = with_ids("same", "same", "same")
+    before = parse_ipynb(data)
+    ids = [cell.id for cell in before.cells]
+    assert len({*ids, "same"}) == 4 and {cell.shared for cell in before.cells} == {"same"}
+    after = parse_ipynb(edited_notebook(data, [Replace(ids[at], "y")]))
+    assert [cell.id for cell in after.cells] == ids
+    for other in {0, 1, 2} - {at}:
+        old, new = before.cell(other), after.cell(other)
+        assert after.body[slice(*new.span)] == data[slice(*old.span)]
+    assert after.cell(at).source == "y"
+
+
+def test_the_last_cell_of_an_id_keeps_its_name_and_its_bytes_while_others_are_edited(tmp_path):
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(with_ids("same", "same", "own"))
+    document = FileDocument(path)
+    first, second, own = asyncio.run(document.cells())
+    kept = parse_ipynb(path.read_bytes()).cell(1)
+    asyncio.run(document.delete(first.id, first.source))
+    asyncio.run(document.replace(own.id, "y", own.source))
+    assert [cell.id for cell in asyncio.run(document.cells())] == [second.id, "own"]
+    after = parse_ipynb(path.read_bytes()).cell("same")
+    assert after.body[slice(*after.span)] == kept.body[slice(*kept.span)]
+    asyncio.run(document.replace(second.id, "z", second.source))
+    assert asyncio.run(document.cells())[0].source == "z"
+
+
+@pytest.mark.parametrize("ids", [("a", "a", "b"), ("a", "b", "a"), ("", "", "")])
+def test_an_id_that_several_cells_have_names_none_of_them(ids):
+    with pytest.raises(UsageError, match=r"cells have the id .*: name one by its number"):
+        parse_ipynb(with_ids(*ids)).cell(ids[0])
 
 
 OLDER = {
@@ -128,7 +183,7 @@ def test_an_older_format_comes_out_as_4_5_with_what_its_cells_say(major):
         (GOOD.replace(b'"1\\n"', b'"1\n"'), "Invalid control character"),
         (GOOD.replace(b"\xc3\xa9", b"\xe9"), "not UTF-8"),
         (GOOD.decode().encode("utf-16"), "this is not UTF-8"),
-        (GOOD.replace(b'"cell_type": "code"', b'"cell_type": "heading"'), "of an unknown kind"),
+        (GOOD.replace(b'"cell_type": "code"', b'"cell_type": 1'), "has no kind"),
         (GOOD.replace(b'"source": [', b'"text": ['), "Cell 0 has no source"),
         (GOOD.replace(b'"print(x)"', b"1"), "neither text nor lines"),
         (GOOD.replace(b'"metadata": {}', b'"metadata": []', 1), "Cell 0 has an invalid member"),
@@ -164,15 +219,15 @@ AT_HAND = sorted(path for place in PLACES for path in place.rglob("*.ipynb"))
 @pytest.mark.filterwarnings("ignore::nbformat.warnings.DuplicateCellId")
 @pytest.mark.parametrize("path", AT_HAND, ids=lambda path: path.name)
 def test_a_notebook_at_hand_is_edited_or_nbformat_refuses_it_too(path, tmp_path):
-    """Those of the installed packages and ours; kinds of cells from a later format are refused."""
+    """Those of the installed packages and ours."""
     before = path.read_bytes()
     try:
         read = parse_ipynb(before, proven=True)
-    except UsageError as error:
-        assert "cell_type is 'future cell'" in error.message or not is_valid(before)
+    except UsageError:
+        assert not is_valid(before)
         return
-    ids = [cell.id for cell in read.cells]
-    target = next((one for one in ids[len(ids) // 2 :] if ids.count(one) == 1), None)
+    alone = [cell.id for cell in read.cells[len(read.cells) // 2 :] if not cell.shared]
+    target = alone[0] if alone else None
     edit = Replace(target, "new\né") if target else Insert(AT_END, (NewFileCell("raw", ""),))
     after = edited_notebook(before, [edit])
     (tmp_path / "a.ipynb").write_bytes(after)
