@@ -26,6 +26,8 @@
 Any other exception is a bug and travels unchanged.
 """
 
+from collections.abc import Callable
+
 
 class AgentError(Exception):
     """A failure with its cause in one sentence, and what to do about it.
@@ -39,6 +41,11 @@ class AgentError(Exception):
         self.message = printable(message)
         self.hint = printable(hint)
         super().__init__(self.message)
+
+    def mask(self, masked: Callable[[str], str]) -> None:
+        """Replace its texts with the masked ones."""
+        self.message, self.hint = masked(self.message), masked(self.hint)
+        self.args = (self.message,)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

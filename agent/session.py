@@ -80,6 +80,7 @@ class Session:
         """Begin a turn: append the changed context, then the prompt. Returns texts of notices."""
         conversation, journal = self.conversation, self.journal
         journal.close_open_calls()  # of a kernel that died in a turn
+        journal.mask()
         journal.hand_over(self.target.provider)
         turn = conversation.turns + 1
         self.outputs.begin(turn, said.cell)

@@ -15,8 +15,10 @@ from ..agent.providers.catalog import Capabilities
 from ..agent.providers.keys import Keys
 from ..agent.providers.pricing import preload
 from ..agent.providers.resolve import Target, find_target
+from ..agent.providers.secrets import secrets_of
 from ..agent.responses.client import Client
 from ..agent.responses.http import list_models
+from ..agent.text.masking import Mask
 from ..agent.text.tokenizers import counter_for
 from ..agent.text.tokens import Counter, Estimate
 
@@ -34,6 +36,7 @@ class Connections:
     def __init__(self) -> None:
         self._keys = Keys(os.environ)
         self.forget_keys = self._keys.forget
+        self._mask = Mask()
         self._client: tuple[Target, Settings, Client] | None = None
         self._counter: tuple[str, Counter] | None = None
         self._servers: dict[Path, tuple[Script, ScriptedServer]] = {}
@@ -42,6 +45,13 @@ class Connections:
     def client(self) -> Client | None:
         """The client in use. None before the first turn."""
         return self._client[2] if self._client else None
+
+    def mask(self, settings: Settings, more: frozenset[str] = frozenset()) -> Mask:
+        """The mask of all keys known so far, and of `more`. The same object while none is new."""
+        known = secrets_of(settings, os.environ) | self._keys.found | more
+        if not known <= self._mask.secrets:
+            self._mask = Mask(self._mask.secrets | known)
+        return self._mask
 
     async def find(self, settings: Settings) -> Target:
         """The server and model for these settings. Raises AgentError when there is none."""

@@ -1,9 +1,11 @@
 """Finds the environment of this shell: folder, time, versions, notebook."""
 
+import json
 import os
 import platform
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -50,6 +52,20 @@ def find_notebook(shell: Shell) -> str | None:
     path: object = shell.user_ns.get("__vsc_ipynb_file__")
     path = path or os.environ.get("JPY_SESSION_NAME")
     return path if isinstance(path, str) and path.endswith(".ipynb") else None
+
+
+def jupyter_secrets(shell: Shell) -> frozenset[str]:
+    """The token of the server that started this kernel, and the key of the kernel's messages."""
+    session = getattr(getattr(shell, "kernel", None), "session", None)
+    if session is None:
+        return frozenset()
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    server = Path(jupyter_runtime_dir(), f"jpserver-{os.environ.get('JPY_PARENT_PID')}.json")
+    token = ""
+    with suppress(OSError, ValueError, AttributeError):
+        token = json.loads(server.read_text("utf-8")).get("token", "")
+    return frozenset((session.key.decode("latin-1"), str(token)))
 
 
 def _imported(modules: Mapping[str, ModuleType]) -> dict[str, str]:

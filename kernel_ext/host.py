@@ -17,7 +17,7 @@ from ..agent.conversation.record import Record
 from ..agent.conversation.resume import Resumed, resume
 from ..agent.conversation.runs import RunLog
 from ..agent.conversation.state import Conversation
-from ..agent.errors import AuthError, TurnInterrupted, UsageError
+from ..agent.errors import AuthError, SettingsError, TurnInterrupted, UsageError
 from ..agent.loop import turn
 from ..agent.protocol.events import Event, Usage
 from ..agent.protocol.record_lines import SessionLine, TypedLine
@@ -25,10 +25,12 @@ from ..agent.responses.client import Client
 from ..agent.responses.request import Request, read_by_model
 from ..agent.seams import Seams
 from ..agent.session import Session, new_session_id, record_path
+from ..agent.text.masked_events import MaskedEvents
+from ..agent.text.masking import Mask
 from ..agent.text.tokens import estimate
 from .approval import ask_person, nobody
 from .connections import UNASKED, Connections
-from .environment import working_folder
+from .environment import jupyter_secrets, working_folder
 from .event_comm import EventComm
 from .execution.capture import OutputCapture
 from .execution.interrupts import Interruption, cancelled_by_sigint, forget_cancellation
@@ -101,6 +103,15 @@ class KernelAgent:
         if self._record is not None:
             self._note_limits(self._record)
 
+    @property
+    def mask(self) -> Mask:
+        """Masks the keys in use and the tokens of Jupyter, in all that is shown."""
+        try:
+            settings = self.choose().settings
+        except SettingsError:
+            settings = Settings.model_validate({})
+        return self._masked(settings)
+
     def sessions_folder(self) -> Path:
         """The folder of the sessions' records."""
         return _data_folder(self.choose().settings) / "sessions"
@@ -130,6 +141,7 @@ class KernelAgent:
 
     def session(self, settings: Settings, client: Client) -> Session:
         """The present session, without the tools of a turn. Raises RecordError."""
+        self._open_record(settings).mask = self._masked(settings)
         return Session(
             id=self._session_id,
             settings=settings,
@@ -247,14 +259,16 @@ class KernelAgent:
                 turn, run = self._conversation.turns, self._observer.last_run
                 self.undo.before_step(self.shell, turn, run, code)
 
-        def show(event: Event) -> None:
+        def show_masked(event: Event) -> None:
             view.show(event)
             if settings.events:
                 self._mirror.send(event)
 
+        mask = self._masked(settings)
+        show = MaskedEvents(mask, show_masked).show if mask.secrets else show_masked
         hooks = StepHooks(before, self._observer.note_step)
         try:
-            with OutputCapture(self.shell) as taps:
+            with OutputCapture(self.shell, mask) as taps:
                 host = Host(self.shell, taps, interruption)
                 tools = tools_of_turn(host, session, here, hooks)
                 approve = ask_person(self.shell, interruption)
@@ -271,6 +285,9 @@ class KernelAgent:
             here.close()
             view.close()
             keep_count(self.shell, said.count)
+
+    def _masked(self, settings: Settings) -> Mask:
+        return self.connections.mask(settings, jupyter_secrets(self.shell))
 
     async def _connect(self, settings: Settings) -> Client:
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import no_var_expand
 
-from ..agent.errors import UsageError
+from ..agent.errors import AgentError, UsageError
 from .input_transform import CellTransform, LineTransform
 from .shell import Shell, loop_runs, run_to_end
 from .user_cells.log import UserCellLog
@@ -77,19 +77,6 @@ def _unknown_flag(name: str) -> UsageError:
     )
 
 
-@contextmanager
-def _naming_shadows() -> Generator[None]:
-    """Replaces an error that comes from a file with the name of a module that we import."""
-    try:
-        yield
-    except Exception as error:
-        from .commands.shadowed import shadow_error
-
-        if named := shadow_error(error):
-            raise named from error
-        raise
-
-
 class AgentMagics:
     """Both magics of one shell, and its agent once it is made."""
 
@@ -122,7 +109,7 @@ class AgentMagics:
         return said if loop_runs() else run_to_end(said)
 
     async def _said(self, line: str, cell: str | None) -> None:
-        with _naming_shadows():
+        with self._errors():
             if cell is None:  # an awaited `%agent` line
                 from .commands.dispatch import run_command
 
@@ -142,15 +129,31 @@ class AgentMagics:
         from .commands.dispatch import show_card
         from .commands.window import edit_digest
 
-        show_card(edit_digest(self.agent, text))
+        show_card(self.agent, edit_digest(self.agent, text))
 
     @no_var_expand
     def manage(self, line: str) -> None:
         """Show and change how the agent works. `%agent help` lists the subcommands."""
-        with _naming_shadows():
+        with self._errors():
             from .commands.dispatch import run_unawaited
 
             run_unawaited(self.agent, line)
+
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        """Masks our errors, and replaces one that comes from a file named as a module we import."""
+        try:
+            yield
+        except AgentError as error:
+            if self._agent is not None:
+                error.mask(self._agent.mask.text)
+            raise
+        except Exception as error:
+            from .commands.shadowed import shadow_error
+
+            if named := shadow_error(error):
+                raise named from error
+            raise
 
     def close(self) -> None:
         """Close the session, and stop what it started."""

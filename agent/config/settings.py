@@ -29,6 +29,8 @@ _MOST_BYTES = 1 << 18
 SCRIPTED = "scripted:"
 """The prefix of a model's name when a script file plays the model."""
 _SECRET = re.compile(r"//[^/]*@")
+_VALUE = re.compile(r"(?<==)[^&]+|(?<![^&])[^&=]+(?![^&])")
+"""A value in the query of an address, which may have no name."""
 _SERVER = ("base_url", "provider")
 _KEY = ("api_key_env", "api_key_command")
 
@@ -228,6 +230,12 @@ def stricter(values: Mapping[str, Any], present: Settings) -> dict[str, Any]:
     return dict(_bounded(Layer("the record", limits(values)), present, frozenset()).values)
 
 
+def shown_address(address: str) -> str:
+    """The address without a user, a password and the values in its query."""
+    before, mark, query = address.partition("?")
+    return _SECRET.sub("//[…]@", before) + mark + _VALUE.sub("[…]", query)
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """` Did you mean x?`, or nothing."""
     close = difflib.get_close_matches(word, known, n=1)
@@ -260,7 +268,7 @@ def _checked(layer: Layer) -> Settings:
         first = error.errors()[0]
         what = first["msg"].removeprefix("Value error, ")
         name = first["loc"][0]
-        given = "[…]" if name in _KEY else _SECRET.sub("//[…]@", repr(first["input"]))
+        given = "[…]" if name in _KEY else shown_address(repr(first["input"]))
         raise SettingsError(
             f"{layer.origin}: {name} = {given} is not valid: {what}.",
             "`%agent config` shows every setting.",

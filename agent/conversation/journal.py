@@ -35,7 +35,7 @@ class Journal:
 
     def commit(self, item: Item, kind: EntryKind = "model", run: str | None = None) -> None:
         """Add an item to the window, for good. `run`: the handle of the cell run it describes."""
-        item = sendable(item)
+        item = sendable(self.record.mask.value(item))
         if isinstance(item, FunctionCallOutput):
             kind = "output"
         self._append([Entry(item, self.conversation.turns, self.conversation.cell, kind, run)])
@@ -67,6 +67,8 @@ class Journal:
         """
         conversation, history = self.conversation, self.conversation.history
         before = history.tokens
+        entries = self.record.mask.value(list(entries))
+        opaque = self.record.mask.value(opaque)
         for numbered in history.rewrite(entries, opaque):
             self._write(*numbered, apart=True)
         conversation.digest = digest
@@ -94,6 +96,17 @@ class Journal:
             foreign = foreign or any(item is not entry.item for entry, item in items)
         if foreign:
             self.rewrite(new, "provider", self.conversation.digest)
+
+    def mask(self) -> None:
+        """Take keys out of the window that were not known when it was written."""
+        conversation, mask = self.conversation, self.record.mask
+        if conversation.mask != mask:
+            conversation.mask = mask
+            entries, seal = conversation.history.entries, conversation.history.seal
+            local = [entry for _, entry in seal.local] if seal else []
+            if mask.value(entries) is not entries or mask.value(local) is not local:
+                opaque = OpaqueStart(seal.by, seal.count, local) if seal else None
+                self.rewrite(entries, "keys", conversation.digest, opaque)
 
     def _append(self, entries: Sequence[Entry]) -> None:
         """Append all to the window before writing any, so that a full disk leaves no call open."""

@@ -18,6 +18,7 @@ from pydantic_core import from_json
 from ..errors import RecordError
 from ..protocol.record_lines import ItemLine, RecordLine, TurnLine, line_of
 from ..protocol.verbatim_json import dumps
+from ..text.masking import Mask
 
 try:
     import fcntl
@@ -38,7 +39,7 @@ _KIND = re.compile(rb'"kind": ?"(\w{1,20})"')
 
 
 class Record:
-    """One file, open for appending by its owner alone (0600)."""
+    """One file, open for appending by its owner alone (0600). `mask`: of all that is written."""
 
     def __init__(self, path: Path) -> None:
         """Open or make the file. A last line that a crash cut off is removed.
@@ -46,6 +47,7 @@ class Record:
         Raises RecordError, also while another kernel writes to it.
         """
         self.path = path.absolute()
+        self.mask = Mask()
         try:
             _make_private(self.path)
             self._file = os.open(self.path, _APPEND | _CAREFUL, 0o600)
@@ -56,7 +58,8 @@ class Record:
 
     def append(self, line: RecordLine) -> int:
         """Write one line. Returns the byte at which it begins. Raises RecordError."""
-        text = dumps({"at": round(time.time(), 3), "kind": line.kind, **line.values()})
+        values = self.mask.value(line.values())
+        text = dumps({"at": round(time.time(), 3), "kind": line.kind, **values})
         if isinstance(line, ItemLine):
             text = text[:-1] + b',"item":' + line.wire + b"}"
         return self._write(text)

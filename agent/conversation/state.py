@@ -8,6 +8,7 @@ from typing import Self
 from ..protocol.events import Usage
 from ..protocol.observed import Stale, Variable
 from ..protocol.record_lines import MarkLine, NotesLine, RecordLine, SampleLine, ToldLine, TurnLine
+from ..text.masking import Mask
 from ..text.tokens import Corrected
 from .digest import Digest
 from .history import History
@@ -79,6 +80,7 @@ class Conversation:
     the last request, by the server and by us. `window`: most tokens of the model's window, known
     from a refused request. `stale`: as last seen. `stuck`: our tokens up to which another
     compaction is useless. `preparing`: notes in the making. `noticed`: notices of the last turn.
+    `mask`: the keys that are not in the window.
     """
 
     history: History = field(default_factory=History)
@@ -97,6 +99,7 @@ class Conversation:
     stuck: int = 0
     preparing: Preparation | None = None
     noticed: tuple[str, ...] = ()
+    mask: Mask = field(default_factory=Mask)
 
     def size(self, fixed: int) -> int:
         """Likely tokens of the next request at the server. `fixed`: of its fields, as we count."""

@@ -46,6 +46,8 @@ class Keys:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._kept: dict[tuple[str, str | None], Key | None] = {}
+        self.found = set[str]()
+        """The values of all keys that were found. They stay secret when others take their place."""
 
     async def find(
         self, provider: str, variable: str | None, command: str | None = None
@@ -54,6 +56,16 @@ class Keys:
 
         None when there is none. Raises AuthError when the command fails, or gives no key.
         """
+        key = await self._find(provider, variable, command)
+        if key is not None:
+            self.found.add(key.value)
+        return key
+
+    def forget(self) -> None:
+        """Ask again the next time, because a key was refused."""
+        self._kept.clear()
+
+    async def _find(self, provider: str, variable: str | None, command: str | None) -> Key | None:
         value = self._environ.get(variable or "", "").strip()
         if variable and value:
             return _checked(value, variable)
@@ -61,10 +73,6 @@ class Keys:
         if name not in self._kept:
             self._kept[name] = await _ask(provider, command)
         return self._kept[name]
-
-    def forget(self) -> None:
-        """Ask again the next time, because a key was refused."""
-        self._kept.clear()
 
 
 def keep_in_keyring(provider: str, value: str) -> None:
@@ -146,12 +154,14 @@ def _from_keyring(provider: str) -> Key | None:
     return _checked(value, "the keyring") if value else None
 
 
-def _checked(value: str, source: str) -> Key:
-    """The key, if a header can carry it. Otherwise an error of the HTTP library would show it.
+def bare(value: str) -> str:
+    """The key alone, without what people copy with it: quotes, and the word `Bearer` before it."""
+    return _COPIED.sub("", value)
 
-    Quotes around it and the word `Bearer` before it, which people copy with it, go.
-    """
-    value = _COPIED.sub("", value)
+
+def _checked(value: str, source: str) -> Key:
+    """The key, if a header can carry it. Otherwise an error of the HTTP library would show it."""
+    value = bare(value)
     if value and value.isascii() and value.isprintable():
         return Key(value, source)
     what = "holds characters no key has" if value else "holds no key"

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from ..config.settings import Settings
+from ..config.settings import Settings, shown_address
 from ..errors import AuthError, ModelError, NoModelError, SettingsError
 from ..protocol.failures import ServerAnswer
+from ..text.masking import Mask
 from .catalog import (
     LOCAL,
     OPENAI,
@@ -23,8 +24,6 @@ from .keys import Key, Keys
 
 PROBE_TIMEOUT = 0.25
 """Seconds in which a local server must answer to be found."""
-
-_HIDDEN = "[key]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Target:
     traits: Capabilities = PLAIN
 
     def __repr__(self) -> str:
-        return f"Target({self.provider}:{self.model} at {self.base_url})"
+        return f"Target({self.provider}:{self.model} at {shown_address(self.base_url)})"
 
     @property
     def server(self) -> str:
@@ -82,7 +81,7 @@ class Target:
 
     def hide(self, text: str) -> str:
         """The text without the key, which some servers repeat."""
-        return text.replace(self.key, _HIDDEN) if self.key else text
+        return Mask(frozenset([self.key])).text(text) if self.key else text
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> ServerAnswer:
         """The server's answer that is no response. Its words are shown without the key."""

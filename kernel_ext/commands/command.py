@@ -1,5 +1,6 @@
 """The type of a subcommand of `%agent`. Knows none of them."""
 
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,11 @@ from ...widgets.panels.context_card import ContextCard, RawCard
 from ..host import KernelAgent
 
 AnyCard = Card | TextCard | ContextCard | RawCard | None
+
+
+def quoted(word: str) -> str:
+    """An unknown word in quotes. One that may be a key is not shown."""
+    return repr(word) if re.fullmatch(r"[A-Za-z_]{1,30}", word) else "of that name"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from ..host import KernelAgent
 from ..input_transform import cannot_wait
 from ..shell import Shell, loop_runs, run_to_end
 from . import demo, keys, model, notebook, sessions, settings, status, undo, window
-from .command import AnyCard, Command
+from .command import AnyCard, Command, quoted
 
 
 async def run_command(agent: KernelAgent, line: str) -> None:
@@ -35,7 +35,7 @@ async def run_command(agent: KernelAgent, line: str) -> None:
                     raise
                 forget_cancellation()
                 raise KeyboardInterrupt from None
-    show_card(given)
+    show_card(agent, given)
 
 
 def run_unawaited(agent: KernelAgent, line: str) -> None:
@@ -49,13 +49,13 @@ def run_unawaited(agent: KernelAgent, line: str) -> None:
     given = _begin(agent, line)
     if isinstance(given, Coroutine):
         given = _without_waiting(given, line, agent.shell)
-    show_card(given)
+    show_card(agent, given)
 
 
-def show_card(card: AnyCard) -> None:
-    """Display a card below the cell."""
+def show_card(agent: KernelAgent, card: AnyCard) -> None:
+    """Display a card below the cell, without keys."""
     if card is not None:
-        cast("Any", IPython.display).display(card.bundle(), raw=True)
+        cast("Any", IPython.display).display(agent.mask.value(card.bundle()), raw=True)
 
 
 def _begin(agent: KernelAgent, line: str) -> AnyCard | Coroutine[Any, Any, AnyCard]:
@@ -65,7 +65,7 @@ def _begin(agent: KernelAgent, line: str) -> AnyCard | Coroutine[Any, Any, AnyCa
     if command is None:
         known = [it.name for it in COMMANDS]
         raise UsageError(
-            f"%agent has no subcommand {name!r}.{nearest(name, known)}",
+            f"%agent has no subcommand {quoted(name)}.{nearest(name, known)}",
             f"There are: {', '.join(known)}. To ask the agent something, use %%agent.",
         )
     return command.run(agent, rest.strip().rstrip("?").strip())

@@ -3,12 +3,13 @@
 import getpass
 
 from ...agent.errors import UsageError
+from ...agent.providers.catalog import PROVIDERS
 from ...agent.providers.keys import keep_in_keyring
 from ...agent.providers.resolve import chosen_name
 from ...widgets.panels.cards import Card
 from ..frontend import can_ask
 from ..host import KernelAgent
-from .command import Command
+from .command import Command, quoted
 
 
 def key(agent: KernelAgent, rest: str) -> Card:
@@ -17,7 +18,13 @@ def key(agent: KernelAgent, rest: str) -> Card:
         raise UsageError(
             "Nobody can type a key here.", "Set a variable or a command that gives the key."
         )
-    provider = rest or chosen_name(agent.choose().settings)
+    chosen = chosen_name(agent.choose().settings)
+    provider = rest or chosen
+    if provider not in (chosen, *PROVIDERS):
+        raise UsageError(
+            f"There is no provider {quoted(provider)}.",
+            f"There are: {', '.join(PROVIDERS)}. The key itself is asked for, not typed here.",
+        )
     keep_in_keyring(provider, getpass.getpass(f"Key for {provider} (empty: remove): ").strip())
     agent.connections.forget_keys()
     return Card(f"The keyring is changed. The next turn with {provider} uses it.")

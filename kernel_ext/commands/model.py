@@ -2,6 +2,7 @@
 
 import asyncio
 
+from ...agent.config.settings import shown_address
 from ...agent.errors import AgentError
 from ...agent.providers.catalog import Capabilities
 from ...agent.providers.resolve import Target
@@ -39,7 +40,7 @@ def model_row(found: Target | AgentError) -> str:
         return str(found)
     if found.scripted:
         return f"{found.model} · scripted model: its words come from a script file"
-    return f"{found.model} at {found.provider} ({found.base_url})"
+    return f"{found.model} at {found.provider} ({shown_address(found.base_url)})"
 
 
 def _traits_row(traits: Capabilities) -> str:

@@ -1,27 +1,30 @@
 """`%agent config`: the settings, and the origin of each."""
 
-from ...agent.config.settings import Settings, nearest
+import re
+
+from ...agent.config.settings import Settings, nearest, shown_address
 from ...agent.errors import UsageError
 from ...widgets.panels.cards import Card
 from ..host import KernelAgent
-from .command import Command
+from .command import Command, quoted
 
 
 def config(agent: KernelAgent, rest: str) -> Card:
     """Show all settings or one of them. With a value, set it first."""
-    key, _, value = rest.partition(" ")
-    if value:
-        agent.set(key, value.strip())
-    chosen = agent.choose()
-    if key and key not in Settings.model_fields:
-        known = list(Settings.model_fields)
+    key, *value = re.split(r"\s*[=\s]\s*", rest, maxsplit=1)
+    if key not in ("", *Settings.model_fields):
+        near = nearest(key, list(Settings.model_fields))
         raise UsageError(
-            f"There is no setting {key!r}.{nearest(key, known)}", "`%agent config` lists them all."
+            f"There is no setting {quoted(key)}.{near}", "`%agent config` lists them all."
         )
+    if value:
+        agent.set(key, value[0])
+    chosen = agent.choose()
     rows = [
         (
             name,
-            f"{getattr(chosen.settings, name)}  ({chosen.origins.get(name, 'default')}; {about})",
+            f"{shown_address(str(getattr(chosen.settings, name)))}"
+            f"  ({chosen.origins.get(name, 'default')}; {about})",
         )
         for name, field in Settings.model_fields.items()
         if (about := field.description or "") and key in ("", name)

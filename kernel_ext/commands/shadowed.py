@@ -9,12 +9,12 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from traceback import walk_tb
 
-from ...agent.errors import AgentError, UsageError
+from ...agent.errors import UsageError
 
 
-def shadow_error(error: Exception) -> AgentError | None:
+def shadow_error(error: Exception) -> UsageError | None:
     """The error that names such a file, if `error` comes from one."""
-    for path in map(Path, () if isinstance(error, AgentError) else _files(error)):
+    for path in map(Path, _files(error)):
         if name := _shadowed(path.resolve()):
             return UsageError(
                 f"{path} is imported in place of the installed module {name!r}.",

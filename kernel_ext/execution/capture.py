@@ -12,11 +12,13 @@ from base64 import b64encode
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self, cast
 from weakref import WeakKeyDictionary, WeakSet
 
 from ...agent.protocol.cells import DisplayOutput, StreamName
-from ..output_hooks import Clear, Function, OutputHooks, ReadChange, Update, stream_threads
+from ...agent.text.masking import Mask
+from ..output_hooks import Change, Clear, Function, OutputHooks, ReadChange, Update, stream_threads
 from ..shell import Shell
 from .step_outputs import StepOutputs
 
@@ -41,8 +43,9 @@ class OutputCapture:
     Outputs of the user's own threads and tasks are not captured.
     """
 
-    def __init__(self, shell: Shell) -> None:
+    def __init__(self, shell: Shell, mask: Mask | None = None) -> None:
         self._shell = shell
+        self._mask = mask or Mask()
         self._active: StepOutputs | None = None
         self._latest: StepOutputs | None = None
         self._older = WeakSet[threading.Thread]()
@@ -129,7 +132,7 @@ class OutputCapture:
         outputs = self.step_here()
         if outputs is None:
             return original()
-        match read():
+        match change := read():
             case None:
                 return None
             case Clear(wait):
@@ -141,7 +144,21 @@ class OutputCapture:
                 taken = outputs.add(_readable(output))
             case output:
                 taken = outputs.add(output)
-        return None if taken else outputs.aside(original)
+        if taken:
+            return None
+        masked = self._mask.value(change)
+        return outputs.aside(original if masked is change else partial(self._publish, masked))
+
+    def _publish(self, change: Change) -> None:
+        """Show a display, in place of one that has a key."""
+        output = change.output if isinstance(change, Update) else change
+        if isinstance(output, DisplayOutput):
+            cast("Any", self._shell.display_pub).publish(
+                data=output.data,
+                metadata=output.metadata,
+                transient={"display_id": output.display_id} if output.display_id else {},
+                update=isinstance(change, Update),
+            )
 
 
 def _usable(stream: Any, before: Any) -> Any:
