@@ -80,18 +80,8 @@ test-lowest: $(VENV)-lowest/ready ## the tests on the oldest dependencies that p
 test-newest: $(VENV)-newest/ready ## the tests on the newest Python
 	$(VENV)-newest/bin/pytest -q -n 2 $(or $(ONLY),$(CORE))
 
-bench: $(VENV)/dev $(VENV)-bench/ready ## measure speed and size; the wire beside its peers
-	$(BIN)/python bench/startup.py
-	$(BIN)/python bench/interrupt.py
-	$(BIN)/python bench/cells.py
-	$(BIN)/python bench/steps.py
-	$(BIN)/python bench/names.py
-	$(BIN)/python bench/checkpoint.py
-	$(BIN)/python bench/resume.py
-	$(BIN)/python bench/recall.py
-	$(BIN)/python bench/notebook_file.py
-	$(BIN)/python -m bench.compaction --write
-	$(BIN)/python -m bench.wire --peers $(VENV)-bench/bin/python --write
+bench: $(VENV)/dev $(VENV)-bench/ready ## measure speed and size, beside peers, and write every figure
+	PEERS=$(abspath $(VENV))-bench/bin/python $(BIN)/python -m bench --write
 
 dist: $(VENV)/dev ## build the sdist and the wheel
 	$(BIN)/python -m build

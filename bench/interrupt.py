@@ -1,11 +1,10 @@
-"""Measures the time from an interrupt until the kernel is free again. `make bench`.
+"""Measures the time from an interrupt until the kernel is free again.
 
-It uses a real ipykernel and the scripted model over HTTP, and interrupts in three places. It counts
-from the interrupt request to the cell's `idle`. The target is 300 ms.
+It uses a real ipykernel and the scripted model over HTTP, and interrupts in four places. It counts
+from the interrupt request to the cell's `idle`.
 """
 
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -18,8 +17,9 @@ from jupyter_client.manager import KernelManager
 from inkernel.agent.scripted.script import load_script
 from inkernel.agent.scripted.server import ScriptedServer
 
+from .kernel import printed, running
+
 RUNS = 7
-TARGET_MS = 300
 
 SILENT = 'fault = { first = 60 }\nsay = "x"\n'
 STEP = """
@@ -64,24 +64,25 @@ PLACES: dict[str, tuple[str, str, Wait]] = {
 }
 
 
-def measure(script: str, flags: str, wait: Wait, folder: Path) -> list[float]:
+def measure(quick: bool) -> dict[str, float]:
+    """The median of each place, and the longest of all, in milliseconds."""
+    found = {place: turns(*how, 1 if quick else RUNS) for place, how in PLACES.items()}
+    every = [ms for values in found.values() for ms in values]
+    medians = {place: statistics.median(values) for place, values in found.items()}
+    return {**medians, "runs": len(every), "longest": max(every)}
+
+
+def turns(script: str, flags: str, wait: Wait, count: int) -> list[float]:
     """Milliseconds from interrupt to idle, for several turns in one kernel."""
-    path = folder / "script.toml"
-    path.write_text('model = "scripted"\n' + ("[[turn]]\n[[turn.response]]\n" + script) * RUNS)
-    manager = KernelManager(transport="ipc", connection_file=str(folder / "kernel.json"))
-    with ScriptedServer(load_script(path)) as server:
-        environ = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted"}
-        environ["INKERNEL_DATA_DIR"] = str(folder)
-        manager.start_kernel(env={**os.environ, **environ})
-        client = manager.blocking_client()
-        client.start_channels()
-        try:
-            client.wait_for_ready(timeout=60)
-            client.execute_interactive("%load_ext inkernel", timeout=60)
-            return [interrupt(manager, client, flags, wait) for _ in range(RUNS)]
-        finally:
-            client.stop_channels()
-            manager.shutdown_kernel(now=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "script.toml"
+        path.write_text('model = "scripted"\n' + ("[[turn]]\n[[turn.response]]\n" + script) * count)
+        with (
+            ScriptedServer(load_script(path)) as server,
+            running(INKERNEL_BASE_URL=server.base_url, INKERNEL_MODEL="scripted") as kernel,
+        ):
+            printed(kernel[1], "%load_ext inkernel")
+            return [interrupt(*kernel, flags, wait) for _ in range(count)]
 
 
 def interrupt(
@@ -99,18 +100,3 @@ def interrupt(
             took = (time.perf_counter() - started) * 1000
             client.get_shell_msg(timeout=30)
             return took
-
-
-def main() -> None:
-    """Print one line a place."""
-    for name, (script, flags, wait) in PLACES.items():
-        with tempfile.TemporaryDirectory(prefix="ink") as folder:
-            values = measure(script, flags, wait, Path(folder))
-        print(
-            f"interrupt in {name:17} median {statistics.median(values):6.0f} ms"
-            f"  max {max(values):6.0f} ms  (target {TARGET_MS} ms)"
-        )
-
-
-if __name__ == "__main__":
-    main()

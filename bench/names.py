@@ -1,8 +1,7 @@
-"""Measures a snapshot of 10,000 live names. `python bench/names.py`.
+"""Measures a snapshot of 10,000 live names.
 
 Of 100 names 82 are scalars, 16 small containers, one a function and one an instance. 50 more are
-frames and arrays of 100,000 rows. Prints medians over the runs. The target is 5 ms when little
-changed.
+frames and arrays of 100,000 rows. Medians.
 """
 
 import statistics
@@ -16,7 +15,6 @@ from inkernel.kernel_ext.values.fingerprint import fingerprint
 from inkernel.kernel_ext.values.snapshot import snapshot
 
 NAMES, RUNS, ROWS = 10_000, 30, 100_000
-TARGET_MS = 5.0
 
 
 class Thing:
@@ -49,44 +47,40 @@ def value(i: int) -> object:
             return i * 1_000_003
 
 
-def namespace() -> dict[str, object]:
+def namespace(rows: int) -> dict[str, object]:
     """10,000 names."""
     held: dict[str, object] = {}
     for i in range(25):
-        numbers = np.random.default_rng(i).random((ROWS, 4))
+        numbers = np.random.default_rng(i).random((rows, 4))
         table = pd.DataFrame(numbers, columns=list("abcd"))
         held |= {f"array_{i}": numbers.copy(), f"frame_{i}": table.assign(kind="x", n=i)}
     return held | {f"name_{i}": value(i) for i in range(NAMES - len(held))}
 
 
-def timed(what: str, run: Callable[[], object], count: int, unit: float = 1e3) -> float:
-    """Print the median, least and most of `count` runs."""
+def timed(run: Callable[[], object], count: int) -> float:
+    """The median of `count` runs, in milliseconds."""
     took: list[float] = []
     for _ in range(count):
         started = time.perf_counter()
         run()
-        took.append((time.perf_counter() - started) * unit)
-    low, mid, high = min(took), statistics.median(took), max(took)
-    print(f"{what:42} median {mid:8.2f}  min {low:8.2f}  max {high:8.2f}")
-    return mid
+        took.append((time.perf_counter() - started) * 1e3)
+    return statistics.median(took)
 
 
-def main() -> None:
-    """Print one line per figure."""
-    names = namespace()
-    timed("the first snapshot, ms", lambda: snapshot(names, {}), 5)
+def measure(quick: bool) -> dict[str, float]:
+    """Milliseconds of a first look and of two new ones, and microseconds of a fingerprint."""
+    names, runs = namespace(100 if quick else ROWS), 3 if quick else RUNS
+    first = timed(lambda: snapshot(names, {}), 1 if quick else 5)
     told = snapshot(names, {})
-    timed("nothing changed, ms", lambda: snapshot(names, told), RUNS)
+    found = {"first": first, "nothing changed": timed(lambda: snapshot(names, told), runs)}
     for i in range(20, 520, 20):
         held = names[f"name_{i}"]
         assert isinstance(held, list)
         held.append(i)
     names |= {f"name_{i}": str(i) for i in range(4, 504, 20)}
-    timed(f"50 names changed, ms (target {TARGET_MS:.0f})", lambda: snapshot(names, told), RUNS)
+    found["50 changed"] = timed(lambda: snapshot(names, told), runs)
     samples = {type(each).__name__: each for each in names.values()}
     for kind, each in samples.items():
-        timed(f"fingerprint of a {kind}, µs", lambda each=each: fingerprint(each), 300, 1e6)
-
-
-if __name__ == "__main__":
-    main()
+        took = timed(lambda each=each: fingerprint(each), 10 * runs)
+        found[f"fingerprint of a {kind} µs"] = 1e3 * took
+    return found

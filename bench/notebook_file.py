@@ -1,4 +1,4 @@
-"""Measures reads and edits of one cell in a large notebook file. `python bench/notebook_file.py`.
+"""Measures reads and edits of one cell in a large notebook file.
 
 The file has 2,000 cells with 50 MB of outputs: printed lines, images, tables of HTML. It reads one
 cell, lists all sources, and edits one cell and writes. It measures Jupyter's layout, and a file
@@ -19,9 +19,8 @@ from typing import Any
 from inkernel.kernel_ext.notebook.file.edits import Replace, edited_notebook
 from inkernel.kernel_ext.notebook.file.ipynb import outputs, read_ipynb, write_ipynb
 
-CELLS, OUTPUT, RUNS = 2_000, 25_000, 9
-TARGET_MS = 100
-WHICH = "cell-1414"
+CELLS, QUICK_CELLS, OUTPUT, RUNS = 2_000, 50, 25_000, 9
+WHICH = "cell-37"
 
 
 def output(n: int, chance: random.Random) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def output(n: int, chance: random.Random) -> dict[str, Any]:
     return {"data": shown, "metadata": {}, "output_type": "display_data"}
 
 
-def notebook() -> dict[str, Any]:
+def notebook(size: int) -> dict[str, Any]:
     """The whole notebook, as JSON values."""
     chance = random.Random(1)
     cells = [
@@ -49,19 +48,16 @@ def notebook() -> dict[str, Any]:
             "outputs": [output(n, chance)],
             "source": [f"table_{n} = frame.groupby('day').mean()\n", f"table_{n}.plot()"],
         }
-        for n in range(CELLS)
+        for n in range(size)
     ]
     return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
 
-def times(work: Callable[[], object]) -> list[float]:
-    """Milliseconds of some runs."""
-    taken: list[float] = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        work()
-        taken.append((time.perf_counter() - started) * 1e3)
-    return taken
+def took(work: Callable[[], object]) -> float:
+    """Milliseconds."""
+    started = time.perf_counter()
+    work()
+    return (time.perf_counter() - started) * 1e3
 
 
 def peak(work: Callable[[], object]) -> float:
@@ -73,38 +69,37 @@ def peak(work: Callable[[], object]) -> float:
     return most
 
 
-def measure(path: Path) -> None:
-    """Print the figures for one file."""
+def figures_of(path: Path) -> dict[str, float]:
+    """Milliseconds and MB of one file."""
+
+    def read() -> object:
+        return read_ipynb(path).cell(WHICH).source
 
     def edit() -> None:
         data = path.read_bytes()
         source = f"edited_at = {time.perf_counter()}"
         write_ipynb(path, data, edited_notebook(data, [Replace(WHICH, source)]))
 
-    first, *more = times(lambda: read_ipynb(path).cell(WHICH).source)
-    median = statistics.median(more)
-    print(f"  read one cell: {first:.0f} ms at first, then {median:.0f} (target {TARGET_MS})")
-    for what, work in {
-        "read it with its outputs": lambda: outputs(read_ipynb(path).cell(WHICH)),
-        "list all sources": lambda: [cell.source for cell in read_ipynb(path).cells],
-        "edit one cell and write": edit,
-    }.items():
-        print(f"  {what}: {statistics.median(times(work)):.0f} ms")
-    read = peak(lambda: read_ipynb(path).cell(WHICH).source)
-    print(f"  peak, the file's bytes included: {read:.0f} MB to read, {peak(edit):.0f} MB to edit")
+    works: dict[str, Callable[[], object]] = {
+        "read": read,
+        "outputs": lambda: outputs(read_ipynb(path).cell(WHICH)),
+        "list": lambda: [cell.source for cell in read_ipynb(path).cells],
+        "edit": edit,
+    }
+    first = took(read)
+    medians = {n: statistics.median(took(work) for _ in range(RUNS)) for n, work in works.items()}
+    return {"first": first, **medians, "read MB": peak(read), "edit MB": peak(edit)}
 
 
-def main() -> None:
-    """Write the notebook in two layouts, and measure both."""
-    made = notebook()
+def measure(quick: bool) -> dict[str, float]:
+    """The figures of two layouts."""
+    made = notebook(QUICK_CELLS if quick else CELLS)
+    found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.ipynb"
-        for layout, indent in (("as Jupyter writes it", 1), ("on one line", None)):
+        for layout, indent in (("lines", 1), ("one line", None)):
             text = json.dumps(made, indent=indent, ensure_ascii=False)
             path.write_text(text + "\n", encoding="utf-8")
-            print(f"{CELLS:,} cells, {path.stat().st_size / 1e6:.0f} MB, {layout}:")
-            measure(path)
-
-
-if __name__ == "__main__":
-    main()
+            found[f"{layout} MB"] = path.stat().st_size / 1e6
+            found |= {f"{layout} {name}": it for name, it in figures_of(path).items()}
+    return found

@@ -1,6 +1,6 @@
-"""Measures searches for a cell run in a session of 10,000 runs. `python bench/recall.py`.
+"""Measures searches for a cell run in a session of 10,000 runs.
 
-The runs have about 1 KB. It builds the index, adds one run, and searches. Prints medians.
+The runs have about 1 KB. It builds the index, adds one run, and searches. Medians.
 """
 
 import asyncio
@@ -21,7 +21,6 @@ from inkernel.agent.tools.recall import Recall, recall_tool
 from inkernel.agent.tools.tool import ToolCall
 
 COUNT, TURNS, RUNS = 10_000, 1_000, 9
-TARGET_MS = 10
 TOPICS, PARTS = ("rain", "wind", "snow", "sun"), ("day", "year", "mean", "max", "sum", "table")
 WORDS = [f"{topic}{sign}{part}" for topic in TOPICS for sign in ("_", "by") for part in PARTS]
 QUERIES = {
@@ -52,10 +51,10 @@ def run_number(n: int, chance: random.Random) -> CellRun:
     return CellRun(source=source, status="error", outputs=(*outputs, error))
 
 
-def write(record: Record, outputs: OutputStore) -> None:
+def write(record: Record, outputs: OutputStore, count: int) -> None:
     """The whole session."""
     chance = random.Random(1)
-    for n in range(1, COUNT + 1):
+    for n in range(1, count + 1):
         turn = 1 + n * TURNS // COUNT
         if n % (COUNT // TURNS) == 0:
             said = f"Look at year {turn}."
@@ -80,41 +79,40 @@ def group(row: Row) -> str:
     return str(row.at)
 
 
-def main() -> None:
-    """Write, build, catch up, search."""
+def measure(quick: bool) -> dict[str, float]:
+    """Milliseconds of searches and calls of `recall`, and the index's seconds and MB."""
+    count = 100 if quick else COUNT
     with tempfile.TemporaryDirectory() as folder:
         record = Record(Path(folder) / "session.jsonl")
         outputs = OutputStore(record)
-        write(record, outputs)
+        write(record, outputs, count)
         index = Index(record.path)
         started = time.perf_counter()
         index.turns()
-        took = time.perf_counter() - started
-        size, made = record.path.stat().st_size / 1e6, index.file.stat().st_size / 1e6
-        print(f"build from {COUNT:,} runs, {size:.0f} MB: {took:.1f} s, {made:.0f} MB")
+        built = time.perf_counter() - started
+        sizes = {"record MB": record.path.stat().st_size, "index MB": index.file.stat().st_size}
 
-        more = run_number(COUNT + 1, random.Random(2))
-        took = milliseconds(index.turns, lambda: outputs.keep_run("more", more))
-        print(f"catch up with one run: {took:.1f} ms")
-
+        more = run_number(count + 1, random.Random(2))
+        caught_up = milliseconds(index.turns, lambda: outputs.keep_run("more", more))
         found = {
             what: milliseconds(lambda query=query: index.search(query, group, 11))
             for what, query in QUERIES.items()
         }
-        for what, took in found.items():
-            print(f"  {what}, {QUERIES[what]!r}: {took:.1f} ms")
         median, worst = statistics.median(found.values()), max(found.values())
-        print(f"search: median {median:.1f} ms, worst {worst:.1f} ms (target {TARGET_MS})")
-        took = milliseconds(lambda: index.search("tationTabl", group, 11))
-        print(f"search for what is within a word only: {took:.1f} ms")
+        within = milliseconds(lambda: index.search("tationTabl", group, 11))
 
         tool = recall_tool(outputs, record, 10_000, lambda: Validity(outputs.runs))
-        for asked in ({"query": "frame_7007"}, {"cells": ["out-7001–out-7010"]}):
+        for asked in ({"query": "frame_7007"}, {"cells": ["out-71–out-80"]}):
             ask = Recall.model_validate(asked)
             took = milliseconds(lambda ask=ask: asyncio.run(tool.run(ToolCall("call"), ask)))
-            print(f"recall {asked}: {took:.1f} ms")
+            found[f"recall {asked}"] = took
         record.close()
-
-
-if __name__ == "__main__":
-    main()
+    return {
+        "build s": built,
+        **{name: size / 1e6 for name, size in sizes.items()},
+        "catch up": caught_up,
+        "median": median,
+        "worst": worst,
+        "within a word": within,
+        **found,
+    }

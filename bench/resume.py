@@ -1,7 +1,6 @@
 """Measures how long it takes to resume a long session and read its outputs.
 
-`python bench/resume.py`. The session has 1,000 turns with 2,000 cell runs, 60 MB; the target is
-1 s. Then it reads one output of 10 MB. Prints medians.
+The session has 1,000 turns with 2,000 cell runs. Then it reads one output of 10 MB. Medians.
 """
 
 import asyncio
@@ -23,7 +22,6 @@ from inkernel.agent.tools.run_cell import tell
 from inkernel.agent.tools.tool import ToolCall
 
 TURNS, STEPS, RUNS = 1_000, 2, 5
-TARGET_S = 1.0
 CODE = "print(table)\n" * 30
 
 
@@ -46,10 +44,10 @@ def step(record: Record, outputs: OutputStore, turn: int, call_id: str, run: Cel
     record.append(SampleLine(sample=1, usage={"input": 1}))
 
 
-def write(record: Record, outputs: OutputStore) -> None:
+def write(record: Record, outputs: OutputStore, turns: int) -> None:
     """The whole session."""
     run = printed(700)
-    for turn in range(1, TURNS + 1):
+    for turn in range(1, turns + 1):
         record.append(TurnLine(turn=turn, cell="cell", count=None, said="Look at it."))
         where = {"turn": turn, "cell": "cell"}
         said = message("user", text_part("Look at it."))
@@ -70,25 +68,22 @@ def seconds(work: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def main() -> None:
-    """Write, resume, read."""
+def measure(quick: bool) -> dict[str, float]:
+    """Seconds to resume, and milliseconds to tell and search an output."""
+    found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "session.jsonl"
         record = Record(path)
         outputs = OutputStore(record)
-        write(record, outputs)
-        size = path.stat().st_size / 1e6
-        took = seconds(lambda: resume(path))
-        print(f"resume {TURNS:,} turns, {size:.0f} MB: {took:.2f} s (target {TARGET_S:.0f})")
-        big = printed(400_000)
+        write(record, outputs, 20 if quick else TURNS)
+        found |= {"MB": path.stat().st_size / 1e6, "resume": seconds(lambda: resume(path))}
+        big = printed(4_000 if quick else 400_000)
         handle = outputs.keep_run("big", big)
         tool = output_tool(outputs, 10_000, lambda _head: False)
-        print(f"tell a run of 10 MB: {seconds(lambda: tell(big, 10_000, handle)) * 1e3:.0f} ms")
-        for asked in ({"start": 200_000}, {"grep": "77777"}, {"grep": r"7.77 .*\.5"}):
+        found["tell 10 MB"] = 1e3 * seconds(lambda: tell(big, 10_000, handle))
+        for asked in ({"start": 2_000}, {"grep": "77777"}, {"grep": r"7.77 .*\.5"}):
             ask = ReadOutput.model_validate({"handle": handle, **asked})
             took = seconds(lambda ask=ask: asyncio.run(tool.run(ToolCall("call"), ask)))
-            print(f"output of it, {asked}: {took * 1e3:.0f} ms")
-
-
-if __name__ == "__main__":
-    main()
+            found[f"read 10 MB, {asked}"] = 1e3 * took
+        record.close()
+    return found

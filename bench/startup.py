@@ -1,7 +1,6 @@
-"""Measures what `%load_ext inkernel` and the first `%%agent` add to a bare kernel. `make bench`.
+"""Measures what `%load_ext inkernel` and the first `%%agent` add to a bare kernel.
 
-Each run is a new process with ipykernel's own shell in the state before the first cell. Prints
-medians over the runs. The target is 150 ms.
+Each run is a new process with ipykernel's own shell in the state before the first cell. Medians.
 """
 
 import json
@@ -10,7 +9,6 @@ import subprocess
 import sys
 
 RUNS = 15
-TARGET_MS = 150
 
 PROBE = """
 import json, resource, sys, time
@@ -28,27 +26,20 @@ started = time.perf_counter()
 import inkernel.kernel_ext.host
 first = time.perf_counter() - started
 print(json.dumps({
-    "load_ext, ms": took * 1000,
-    "load_ext, modules": loaded,
-    "load_ext, MB": more / 1024,
-    "imports of the first %%agent, ms": first * 1000,
+    "load_ext ms": took * 1000,
+    "load_ext modules": loaded,
+    "load_ext MB": more / 1024,
+    "first imports ms": first * 1000,
 }))
 """
 
 
-def main() -> None:
-    """Print one line per figure."""
+def measure(quick: bool) -> dict[str, float]:
+    """Milliseconds, modules and MB of the extension, and milliseconds of the first imports."""
     runs = []
-    for _ in range(RUNS + 1):
+    for _ in range(2 if quick else RUNS + 1):
         probe = [sys.executable, "-c", PROBE]
         out = subprocess.run(probe, capture_output=True, text=True, check=True).stdout
         runs.append(json.loads(out.splitlines()[-1]))
-    for figure in runs[0]:
-        values = [run[figure] for run in runs[1:]]  # the first run warms the disk cache
-        low, mid, high = min(values), statistics.median(values), max(values)
-        target = f"  (target {TARGET_MS})" if figure == "load_ext, ms" else ""
-        print(f"{figure:33} median {mid:7.1f}  min {low:7.1f}  max {high:7.1f}{target}")
-
-
-if __name__ == "__main__":
-    main()
+    # The first run warms the disk cache.
+    return {name: statistics.median(run[name] for run in runs[1:]) for name in runs[0]}

@@ -1,88 +1,80 @@
-"""Measures what a step adds to its code, and a tool call from code. `python bench/steps.py`.
+"""Measures a step that does nothing in a real kernel: `a = 1`, with view, record and undo.
 
-It uses a real shell in this process, and prints medians. For comparison the code itself (`a = 1`)
-runs as a cell.
+A canned model asks for it again and again (`bench/wire/`). A step's time is the whole time between
+a response and the next request. Beside it: the bare cell, and tool calls from code. Medians.
 """
 
-import asyncio
-import statistics
+import json
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from statistics import median
 
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
+from .kernel import printed, running
+from .wire.cases import TRANSPORTS
+from .wire.figures import drift, turnaround
+from .wire.measure import Case, measure_cases, serving
 
-from inkernel.agent.config.settings import Settings
-from inkernel.agent.conversation.journal import Journal
-from inkernel.agent.conversation.output_store import OutputStore
-from inkernel.agent.conversation.record import Record
-from inkernel.agent.conversation.state import Conversation
-from inkernel.agent.dispatch.from_code import AGENT_TOOLS, lend
-from inkernel.agent.protocol.actions import Verdict
-from inkernel.agent.providers.resolve import Target
-from inkernel.agent.seams import Seams
-from inkernel.agent.session import Session
-from inkernel.agent.testing import play
-from inkernel.agent.tools.tool import Tool, ToolCall
-from inkernel.kernel_ext.execution.capture import OutputCapture
-from inkernel.kernel_ext.execution.interrupts import Interruption
-from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
-from inkernel.kernel_ext.tools.inspect import inspect_tool
+STEPS, CALLS, RUNS = 200, 100, 9
+VIEWS = ("live", "headless")
 
-RUNS, CALLS, TARGET_MS = 200, 100, 50
-
-
-def median_ms(work: Callable[[], object], runs: int = RUNS) -> float:
-    """The median of some runs."""
-    times: list[float] = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times) * 1e3
-
-
-async def refuse(_action: Any, _verdict: Verdict) -> Verdict:
-    """The `approve` seam, which nothing here calls."""
-    raise NotImplementedError
-
-
-def session_in(folder: Path) -> Session:
-    """A session with a record, and nothing else."""
-    record = Record(folder / "session.jsonl")
-    target = Target("none", "http://127.0.0.1:9/v1", "m")
-    seams, journal = Seams(play([]), refuse), Journal(record, Conversation())
-    return Session("s", Settings(), target, (), seams, journal, OutputStore(record))
+TIMED = """
+import statistics, time
+def timed(run):
+    started = time.perf_counter()
+    run()
+    return 1e3 * (time.perf_counter() - started)
+def cell():
+    get_ipython().run_cell("a = 1", store_history=True)
+print(statistics.median(timed(cell) for _ in range({steps})))
+"""
+CALLING = """
+import statistics, time
+ms = []
+for _ in range({runs}):
+    started = time.perf_counter()
+    for n in range({calls}):
+        await agent_tools.inspect(names=["n"])
+    ms.append(1e3 * (time.perf_counter() - started))
+"""
+SCRIPT = """
+[[turn]]
+[[turn.response]]
+[[turn.response.call]]
+name = "run_cell"
+arguments = {{ title = "Call", code = {code} }}
+[[turn.response]]
+say = "Done."
+"""
 
 
-def main() -> None:
-    """Run steps, then calls from code."""
-    config = Config()
-    config.HistoryManager.hist_file = ":memory:"  # one after the other, steps would wait for a disk
-    shell: Any = InteractiveShell.instance(config=config)
-    with tempfile.TemporaryDirectory() as folder, OutputCapture(shell) as taps:
-        session = session_in(Path(folder))
-        host = Host(shell, taps, Interruption())
-
-        def run(code: str, **how: Any) -> None:
-            asyncio.run(run_code(host, CodeStep(code, "bench", lambda _change: True, **how)))
-
-        cell = median_ms(lambda: shell.run_cell("a = 1", store_history=True))
-        loop = median_ms(lambda: asyncio.run(asyncio.sleep(0)))
-        step = median_ms(lambda: run("a = 1")) - loop
-        print(f"a step of `a = 1`: {step:.2f} ms; a cell of it: {cell:.2f} ms")
-
-        tools: tuple[Tool[Any], ...] = (inspect_tool(lambda: shell.user_ns),)
-        code = f"for n in range({CALLS}): await {AGENT_TOOLS}.inspect(names=['a'])"
-        bare = median_ms(lambda: run("await __import__('asyncio').sleep(0)"), 9)
-        with lend(session, tools, ToolCall("call_1")) as functions:
-            took = median_ms(lambda: run(code, lent={AGENT_TOOLS: functions}), 9) - bare
-        print(f"{CALLS} tool calls in one step: {took:.1f} ms (target {TARGET_MS})")
-        session.journal.record.close()
+def measure(quick: bool) -> dict[str, float]:
+    """Milliseconds of a step, a cell and the calls, and a step's last tenth over its first."""
+    steps, rounds = (20, 1) if quick else (STEPS, 3)
+    plan = f"steps.{steps}"
+    cases = {
+        f"{view} {transport}": Case("kernel", transport, plan, view, rounds)
+        for transport in TRANSPORTS
+        for view in VIEWS
+    }
+    with serving() as bench:
+        results = measure_cases(bench, list(cases.values()))
+    seen = {name: runs for name, case in cases.items() if (runs := results[case.key])}
+    return {
+        **{name: median(map(turnaround, runs)) for name, runs in seen.items()},
+        **{f"{name} drift": median(map(drift, runs)) for name, runs in seen.items()},
+        **inside(steps, 1 if quick else RUNS),
+    }
 
 
-if __name__ == "__main__":
-    main()
+def inside(steps: int, runs: int) -> dict[str, float]:
+    """Milliseconds of the bare cell `a = 1`, and of a hundred tool calls from a step's code."""
+    code = json.dumps(CALLING.format(runs=runs, calls=CALLS))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "script.toml"
+        path.write_text(SCRIPT.format(code=code), encoding="utf-8")
+        with running(INKERNEL_MODEL=f"scripted:{path}") as (_, client):
+            cell = printed(client, TIMED.format(steps=steps))
+            printed(client, "%load_ext inkernel")
+            printed(client, "%%agent\nGo.")
+            calls = printed(client, "print(statistics.median(ms))")
+    return {"cell": float(cell), "calls": float(calls)}

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
+from bench.page import gaps
+from bench.tables import TABLES
+from bench.wire.cases import QUICK
+from bench.wire.figures import numbers
+
 pytest.importorskip("orjson", reason="the bench's floor is made with it")
+
+pytestmark = pytest.mark.timeout(600)  # it starts some thirty processes
 
 ROOT = Path(__file__).parents[1]
 STEPS = 40
@@ -18,12 +25,17 @@ Results = dict[str, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+def results() -> Results:
     """What a quick run without peers saw."""
-    path = tmp_path_factory.mktemp("bench") / "seen.json"
-    command = [sys.executable, "-m", "bench.wire", "--quick", "--json", str(path)]
-    subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return json.loads(path.read_text())
+    return seen("from bench.wire.figures import QUICK, run; found = run(QUICK)")
+
+
+def seen(code: str) -> Results:
+    """What code of the bench found, in a process of its own."""
+    code = f"import json\n{code}\nprint(json.dumps(found))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 def bodies(results: Results, transport: str) -> list[str]:
@@ -70,3 +82,24 @@ def test_nothing_is_run_twice_when_a_connection_is_lost(results: Results, transp
         for run in results[f"ours turn {transport} steps.20.{how}.5"]:
             assert (run["status"], run["requests"]) == ("completed", asked)
             assert (run["calls"], run["calls run twice"]) == (19, 0)
+
+
+def test_the_figures_of_the_pages_are_there_but_for_the_peers(results: Results):
+    found = {"wire": {"figures": numbers(results, QUICK)}}
+    assert [words for words in gaps(TABLES, found) if "openai" not in words] == []
+
+
+@pytest.mark.parametrize("transport", ["http", "websocket"])
+def test_the_bench_sends_the_instructions_tools_and_context_of_a_kernel(
+    results: Results, transport: str
+):
+    """The figures were once of four tools, where a kernel has eleven."""
+    case = f"Case('kernel', '{transport}', 'steps.3.keep', 'live', rounds=1)"
+    kernel = seen(
+        "from bench.wire.measure import Case, measure_cases, serving\n"
+        f"with serving() as bench:\n    found = measure_cases(bench, [{case}])\n"
+    )[f"kernel live {transport} steps.3.keep"][0]["bodies"]
+    ours, theirs = (json.loads(found[0]) for found in (bodies(results, transport), kernel))
+    assert len(kernel) == 3 and len(theirs["tools"]) > 9
+    assert ours.pop("prompt_cache_key") != theirs.pop("prompt_cache_key")
+    assert ours == theirs

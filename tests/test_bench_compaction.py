@@ -8,16 +8,24 @@ from typing import Any
 
 import pytest
 
+from bench.compaction.figures import figures_of
+from bench.page import gaps
+from bench.tables import TABLES
+
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def found() -> dict[str, Any]:
     """What a quick run saw."""
-    path = tmp_path_factory.mktemp("bench") / "seen.json"
-    command = [sys.executable, "-m", "bench.compaction", "--quick", "--json", str(path)]
-    subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return json.loads(path.read_text())
+    code = "import json; from bench.compaction.figures import run; print(json.dumps(run(True)))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_the_figures_of_the_page_are_there(found: dict[str, Any]):
+    assert gaps(TABLES, {"compaction": {"figures": figures_of(found)}}) == []
 
 
 def test_every_planted_fact_can_be_brought_back(found: dict[str, Any]):

@@ -108,7 +108,7 @@ async def _measure(folder: Path) -> dict[str, Any]:
 
 def appended(record: Path) -> Iterator[Entry]:
     """All items that a session appended, as if it had never been shortened."""
-    for _, line in read_record(record):
+    for *_, line in read_record(record):
         if isinstance(line, ItemLine) and not line.apart:
             yield Entry(line.item(), line.turn, line.cell, line.about, line.run)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .frames import TEXT, frame
 
-TOOL = "look"
+TOOL = "run_cell"
 """The tool that every client has."""
 NUMBER = b"@@@@@"
 ANSWER = "Done: every step was taken."
@@ -31,7 +31,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 def call_events() -> list[Event]:
     """A response that calls the tool."""
-    arguments = json.dumps({"what": f"step {NUMBER.decode()}"})
+    arguments = json.dumps({"title": f"Step {NUMBER.decode()}", "code": "a = 1"})
     call = {"id": f"fc_{NUMBER.decode()}", "type": "function_call"}
     call |= {"call_id": f"call_{NUMBER.decode()}", "name": TOOL}
     done = {**call, "arguments": arguments, "status": "completed"}

@@ -1,4 +1,7 @@
-"""The cases of the bench, and the few of the quick one. Plain data."""
+"""The cases of the bench, at full size and small. Plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from .measure import Case
 
@@ -6,78 +9,80 @@ TRANSPORTS = ("http", "websocket")
 STEPS = (10, 50, 200, 2000)
 PEERS = ("sdk", "agents")
 PEER_STEPS = (10, 50, 200)
-"""A peer's turn costs the square of its steps. 2,000 steps would take most of an hour."""
-STREAM, HELPER_STREAM = 100_000, 10_000
-"""Deltas. The SDK's helper copies its whole text at every delta, so it gets a tenth."""
-QUICK_STEPS, QUICK_STREAM = (10, 40), 2_000
+"""A peer's turn costs the square of its steps, so there is none of 2,000."""
+COUNTED = 200
+"""Steps of the turns in which bytes and memory are counted."""
 DROPPED = 20
 """Steps of the turns whose connection breaks at the fifth."""
 
 
-def cases(peers: bool) -> list[Case]:
+@dataclass(frozen=True)
+class Scale:
+    """The sizes of the cases. `steps`: by the number of steps that a page names. Deltas else.
+
+    The SDK's helper copies its whole text at every delta, so it gets a tenth. `once`: one round.
+    """
+
+    steps: Mapping[int, int]
+    stream: int
+    helper: int
+    once: bool = False
+
+    def rounds(self, number: int) -> int:
+        """How often a case runs that runs `number` times at full size."""
+        return 1 if self.once else number
+
+
+FULL = Scale({number: number for number in STEPS}, 100_000, 10_000)
+QUICK = Scale({10: 10, 50: 10, 200: 40, 2000: 40}, 2_000, 1_000, once=True)
+
+
+def cases(scale: Scale, peers: bool) -> list[Case]:
     """All cases, in an order that runs compared ones side by side."""
     turns = [
-        Case(client, transport, f"steps.{steps}", rounds=5 if steps < 200 else 3)
-        for steps in STEPS
+        Case(client, transport, f"steps.{steps}", rounds=scale.rounds(5 if steps < 200 else 3))
+        for steps in dict.fromkeys(scale.steps.values())
         for transport in TRANSPORTS
         for client in ("floor", "ours")
     ]
-    found = [*turns, *alone(200), *streams(STREAM), *once(200)]
-    return [*found, *(_peers() if peers else ())]
+    return [*turns, *_counted(scale), *_streams(scale), *_lost(scale), *(_peers() if peers else ())]
 
 
-def quick_cases() -> list[Case]:
-    """All cases of ours and of the floor, small and once."""
-    turns = [
-        Case(client, transport, f"steps.{steps}", rounds=1)
-        for steps in QUICK_STEPS
-        for transport in TRANSPORTS
-        for client in ("floor", "ours")
-    ]
-    few = QUICK_STEPS[-1]
-    return [*turns, *alone(few, rounds=1), *streams(QUICK_STREAM, rounds=1), *once(few, rounds=1)]
+def same_head(scale: Scale, head: str) -> Case:
+    """The floor with the fields that ours sends."""
+    return Case("floor", "websocket", f"steps.{scale.steps[COUNTED]}", rounds=1, head=head)
 
 
-def streams(deltas: int, rounds: int = 3) -> list[Case]:
-    """A long stream, read by the client alone and by the whole loop."""
-    plan = f"stream.{deltas}"
-    found: list[Case] = []
-    for transport in TRANSPORTS:
-        found += [
-            Case("floor", transport, plan, "read", rounds),
-            Case("floor", transport, plan, "typed", rounds),
-            Case("ours", transport, plan, "read", rounds),
-            Case("ours", transport, plan, "loop", rounds),
-        ]
-    each = f"{plan}.each"
+def _counted(scale: Scale) -> list[Case]:
+    """The libraries below our transports, and turns that are counted rather than timed."""
+    plan = f"steps.{scale.steps[COUNTED]}"
     return [
-        *found,
-        Case("floor", "http", each, "read", rounds),
-        Case("floor", "http", each, "typed", rounds),
-        Case("ours", "http", each, "read", rounds),
+        *(Case("alone", t, plan, rounds=scale.rounds(3)) for t in TRANSPORTS),
+        *(Case("memory", t, plan, rounds=1) for t in TRANSPORTS),
+        *(Case("ours", t, f"{plan}.keep", rounds=1) for t in TRANSPORTS),
     ]
 
 
-def alone(steps: int, rounds: int = 3) -> list[Case]:
-    """The libraries below our transports."""
-    return [Case("alone", transport, f"steps.{steps}", rounds=rounds) for transport in TRANSPORTS]
+def _streams(scale: Scale) -> list[Case]:
+    """A long stream, read by the client alone and by the whole loop."""
+    plan, rounds = f"stream.{scale.stream}", scale.rounds(3)
+    works = (("floor", "read"), ("floor", "typed"), ("ours", "read"))
+    return [
+        *(
+            Case(client, transport, plan, work, rounds)
+            for transport in TRANSPORTS
+            for client, work in (*works, ("ours", "loop"))
+        ),
+        *(Case(client, "http", f"{plan}.each", work, rounds) for client, work in works),
+    ]
 
 
-def once(steps: int, rounds: int = 3) -> list[Case]:
-    """Cases that are counted rather than timed, and the cost of a lost connection."""
-    memory = [Case("memory", transport, f"steps.{steps}", rounds=1) for transport in TRANSPORTS]
-    kept = [Case("ours", transport, f"steps.{steps}.keep", rounds=1) for transport in TRANSPORTS]
-    lost = [
-        Case("ours", transport, f"steps.{DROPPED}.{how}.5", rounds=rounds)
+def _lost(scale: Scale) -> list[Case]:
+    return [
+        Case("ours", transport, f"steps.{DROPPED}.{how}.5", rounds=scale.rounds(3))
         for transport in TRANSPORTS
         for how in ("drop", "cut")
     ]
-    return [*memory, *kept, *lost]
-
-
-def same_head(steps: int, head: str) -> Case:
-    """The floor with the fields that ours sends."""
-    return Case("floor", "websocket", f"steps.{steps}", rounds=1, head=head)
 
 
 def _peers() -> list[Case]:
@@ -88,6 +93,6 @@ def _peers() -> list[Case]:
     ]
     return [
         *turns,
-        Case("peers", "http", f"stream.{STREAM}", "create", rounds=1),
-        Case("peers", "http", f"stream.{HELPER_STREAM}", "helper", rounds=1),
+        Case("peers", "http", f"stream.{FULL.stream}", "create", rounds=1),
+        Case("peers", "http", f"stream.{FULL.helper}", "helper", rounds=1),
     ]

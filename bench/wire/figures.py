@@ -1,181 +1,152 @@
-"""Computes the figures and their ratios, all as medians of runs. Does no I/O."""
+"""Measures what the client does between two responses: medians of runs, and their ratios.
+
+Beside it run the floor, the libraries below us, and the peers, if PEERS names their interpreter.
+"""
 
 import json
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from .cases import DROPPED, HELPER_STREAM, PEER_STEPS, PEERS, STREAM, TRANSPORTS
-from .measure import Results
+from .cases import (
+    COUNTED,
+    DROPPED,
+    FULL,
+    PEER_STEPS,
+    PEERS,
+    QUICK,
+    TRANSPORTS,
+    Scale,
+    cases,
+    same_head,
+)
+from .measure import Results, measure_cases, serving
 
 Run = dict[str, Any]
-TITLES = {"http": "HTTP", "websocket": "WebSocket"}
+Some = dict[str, float | None]
+"""Figures by name. None: no run of the case succeeded, or the case was not wanted."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table of targets. `bound`: the target. `least`: it is a minimum."""
-
-    what: str
-    ours: str
-    other: str
-    value: float
-    bound: float | None = None
-    least: bool = False
-    unit: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """Whether the target is met, in words. Empty where there is none."""
-        if self.bound is None:
-            return ""
-        return "met" if (self.value >= self.bound) == self.least else "**missed**"
-
-    @property
-    def target(self) -> str:
-        """The target in words."""
-        sign = "≥" if self.least else "≤"
-        return f"{sign} {self.bound:g}{self.unit}" if self.bound is not None else ""
+def measure(quick: bool) -> dict[str, float]:
+    """Everything of the wire: ms, MB, thousands of events a second, and ratios."""
+    scale = QUICK if quick else FULL
+    return numbers(run(scale, os.environ.get("PEERS", "")), scale)
 
 
-@dataclass(frozen=True)
-class Figures:
-    """The runs of each case, and the figures from them."""
+def run(scale: Scale, peers: str = "") -> Results:
+    """Run all cases, then the floor with the head that ours sent."""
+    with serving(peers) as bench:
+        results = measure_cases(bench, cases(scale, bool(peers)))
+        kept = results[f"ours turn websocket steps.{scale.steps[COUNTED]}.keep"]
+        if kept:
+            results |= measure_cases(bench, [same_head(scale, head_of(kept[0]))])
+    return results
 
-    results: Results
+
+def numbers(results: Results, scale: Scale) -> dict[str, float]:
+    """The figures, by the names that the rows of the pages use."""
+    runs = _Runs(results, scale)
+    parts = (runs.turns(), runs.sent(), runs.streams(), runs.memory(), runs.lost(), runs.peers())
+    return {name: it for part in parts for name, it in part.items() if it is not None}
+
+
+class _Runs:
+    """The runs of all cases, and the figures from them."""
+
+    def __init__(self, results: Results, scale: Scale) -> None:
+        self._results = results
+        self._scale = scale
+        self._counted = scale.steps[COUNTED]
 
     def of(self, key: str, figure: Callable[[Run], float]) -> float | None:
-        """The median of a figure over the runs of a case. None when there are none."""
-        runs = self.results.get(key)
-        return median(map(figure, runs)) if runs else None
+        """The median of a figure over the runs of a case."""
+        found = self._results.get(key)
+        return median(map(figure, found)) if found else None
 
-    def turnaround(self, client: str, transport: str, steps: int) -> float | None:
-        """The median turnaround, in milliseconds."""
-        return self.of(f"{client} {transport} steps.{steps}", turnaround)
-
-    def rows(self, steps: Sequence[int], stream: int) -> list[Row]:
-        """The table: our figures, the figures to compare with, and the targets."""
-        long = [number for number in steps if number >= 200] or [steps[-1]]
-        counted = next(key for key in self.results if key.endswith(".keep")).split(".")[1]
-        found = [
-            *(self._turnaround_row(t, n) for t in TRANSPORTS for n in steps),
-            *(self._alone_row(t, int(counted)) for t in TRANSPORTS),
-            *(self._drift_row(t, n) for t in TRANSPORTS for n in long),
-            *self._byte_rows(int(counted)),
-            self._uncached_row(int(counted)),
-            *self._stream_rows(stream),
-            *(self._memory_row(t, int(counted)) for t in TRANSPORTS),
-            *(self._resume_row(t, how) for t in TRANSPORTS for how in ("drop", "cut")),
-        ]
-        return [row for row in found if row]
-
-    def _turnaround_row(self, transport: str, steps: int) -> Row | None:
-        ours = self.turnaround("ours turn", transport, steps)
-        floor = self.turnaround("floor turn", transport, steps)
-        if ours is None or floor is None:
-            return None
-        what = f"turnaround ÷ floor, {TITLES[transport]}, N={steps:,}"
-        return Row(what, f"{ours:.2f} ms", f"{floor:.2f} ms", ours / floor, 5)
-
-    def _alone_row(self, transport: str, steps: int) -> Row | None:
-        alone = self.turnaround("alone turn", transport, steps)
-        floor = self.turnaround("floor turn", transport, steps)
-        if alone is None or floor is None:
-            return None
-        library = {"http": "httpx", "websocket": "websockets"}[transport]
-        what = f"{library} alone, turnaround of a small request ÷ floor, N={steps}"
-        return Row(what, f"{alone:.2f} ms", f"{floor:.2f} ms", alone / floor)
-
-    def _drift_row(self, transport: str, steps: int) -> Row | None:
-        ours = self.of(f"ours turn {transport} steps.{steps}", drift)
-        floor = self.of(f"floor turn {transport} steps.{steps}", drift)
-        if ours is None or floor is None:
-            return None
-        what = f"last ÷ first tenth of turnarounds, {TITLES[transport]}, N={steps:,}"
-        return Row(what, f"{ours:.2f}", f"{floor:.2f}", ours, 1.1)
-
-    def _byte_rows(self, steps: int) -> list[Row]:
-        ours = self.of(f"ours turn websocket steps.{steps}.keep", sent)
-        plan = f"floor turn websocket steps.{steps}"
-        found: list[Row] = []
-        for head, name in (("", "the least head"), (" same head", "our instructions and tools")):
-            floor = self.of(plan + head, sent)
-            if ours and floor:
-                what = f"bytes sent ÷ floor with {name}, WebSocket, N={steps}, 2 KB outputs"
-                found.append(Row(what, megabytes(ours), megabytes(floor), ours / floor, 1.2))
+    def turns(self) -> Some:
+        """Milliseconds between two responses, and those of the last tenth over the first."""
+        found: Some = {}
+        for transport in TRANSPORTS:
+            for named, steps in self._scale.steps.items():
+                plan, at = f"turn {transport} steps.{steps}", f"{transport} {named}"
+                for client in ("ours", "floor"):
+                    found[f"{client} {at}"] = self.of(f"{client} {plan}", turnaround)
+                    found[f"{client} drift {at}"] = self.of(f"{client} {plan}", drift)
+                found[f"ratio {at}"] = ratio(found[f"ours {at}"], found[f"floor {at}"])
+            alone = self.of(f"alone turn {transport} steps.{self._counted}", turnaround)
+            found[f"alone {transport}"] = alone
+            found[f"alone ratio {transport}"] = ratio(alone, found[f"floor {transport} {COUNTED}"])
         return found
 
-    def _uncached_row(self, steps: int) -> Row | None:
-        runs = self.results.get(f"ours turn http steps.{steps}.keep")
-        if not runs:
-            return None
-        bodies = runs[0]["bodies"]
-        ours, least = uncached(bodies), len(bodies[-1])
-        what = f"uncached tokens ÷ the least possible, HTTP, N={steps}"
-        return Row(what, megabytes(ours), megabytes(least), ours / least, 1.05)
+    def sent(self) -> Some:
+        """MB sent, and the ratio of the text that no prefix cache can have to the least."""
+        plan = f"steps.{self._counted}"
+        found = {f"MB {t}": self.of(f"ours turn {t} {plan}.keep", megabytes) for t in TRANSPORTS}
+        for name, head in (("least head", ""), ("same head", " same head")):
+            floor = self.of(f"floor turn websocket {plan}{head}", megabytes)
+            found |= {f"MB {name}": floor, f"ratio {name}": ratio(found["MB websocket"], floor)}
+        key = f"ours turn http {plan}.keep"
+        new = self.of(key, lambda run: uncached(run["bodies"]) / 1e6)
+        least = self.of(key, lambda run: len(run["bodies"][-1]) / 1e6)
+        return {**found, "MB uncached": new, "MB new": least, "ratio uncached": ratio(new, least)}
 
-    def _stream_rows(self, stream: int) -> list[Row]:
-        found: list[Row] = []
-        plans = [(transport, "", work) for transport in TRANSPORTS for work in ("read", "loop")]
-        for transport, each, work in [*plans, ("http", ".each", "read")]:
-            plan = f"{transport} stream.{stream}{each}"
-            ours = self._speed(f"ours {work} {plan}", stream)
-            floor = self._speed(f"floor typed {plan}", stream)
-            untyped = self._speed(f"floor read {plan}", stream)
-            if ours is None or floor is None or untyped is None:
-                continue
-            reader = "the client" if work == "read" else "the whole loop"
-            how = ", a chunk an event" if each else ""
-            what = f"stream events/s ÷ floor, {reader}, {TITLES[transport]}{how}"
-            other = f"{thousands(floor)}; {thousands(untyped)} untyped"
-            bound = None if each else 0.6
-            found.append(Row(what, thousands(ours), other, ours / floor, bound, least=True))
+    def streams(self) -> Some:
+        """Thousands of events a second."""
+        found: Some = {}
+        for transport, each in (*((t, "") for t in TRANSPORTS), ("http", ".each")):
+            plan = f"{transport} stream.{self._scale.stream}{each}"
+            at = f"{transport}{each.replace('.', ' ')}"
+            floor = self._speed(f"floor typed {plan}")
+            found |= {f"typed {at}": floor, f"untyped {at}": self._speed(f"floor read {plan}")}
+            for work in ("read", "loop"):
+                ours = self._speed(f"ours {work} {plan}")
+                found |= {f"{work} {at}": ours, f"ratio {work} {at}": ratio(ours, floor)}
         return found
 
-    def _memory_row(self, transport: str, steps: int) -> Row | None:
-        key = f"memory turn {transport} steps.{steps}"
-        added = self.of(key, lambda run: run["added MB"])
-        imports = self.of(key, lambda run: run["imports MB"])
-        if added is None or imports is None:
-            return None
-        what = f"peak RSS added to a bare kernel by {steps} steps, {TITLES[transport]}"
-        return Row(what, f"{added:.0f} MB", f"imports {imports:.0f} MB", added, 40, unit=" MB")
+    def memory(self) -> Some:
+        """MB that a turn adds to a bare kernel."""
+        return {
+            f"{what} {transport}": self.of(
+                f"memory turn {transport} steps.{self._counted}", lambda run, what=what: run[what]
+            )
+            for transport in TRANSPORTS
+            for what in ("added MB", "imports MB")
+        }
 
-    def _resume_row(self, transport: str, how: str) -> Row | None:
-        runs = self.results.get(f"ours turn {transport} steps.{DROPPED}.{how}.5")
-        if not runs:
-            return None
-        seconds = median(run["turnarounds"][4] / 1e9 for run in runs)
-        asked = max(run["requests"] for run in runs) - DROPPED - (how == "drop")
-        twice = max(run["calls run twice"] for run in runs)
-        when = "in mid-response" if how == "drop" else "after a call"
-        what = f"next request after a connection lost {when}, {TITLES[transport]}"
-        told = f"{asked} asked twice, {twice} run twice"
-        return Row(what, f"{seconds:.2f} s", told, seconds, 0.2, unit=" s")
+    def lost(self) -> Some:
+        """Seconds to the next request after a lost connection, and the things done twice."""
+        found: Some = {}
+        for transport in TRANSPORTS:
+            for how in ("drop", "cut"):
+                key, at = f"ours turn {transport} steps.{DROPPED}.{how}.5", f"{how} {transport}"
+                needed = DROPPED + (how == "drop")
+                found[f"s {at}"] = self.of(key, lambda run: run["turnarounds"][4] / 1e9)
+                found[f"asked {at}"] = self.of(key, lambda run, n=needed: run["requests"] - n)
+                found[f"twice {at}"] = self.of(key, lambda run: run["calls run twice"])
+        return found
 
-    def peer_lines(self) -> list[list[str]]:
-        """For each peer: turnarounds, MB sent, and how fast it reads a stream."""
-        found: list[list[str]] = []
+    def peers(self) -> Some:
+        """For each peer: milliseconds, MB, and how fast the SDK reads a stream."""
+        found: Some = {}
         for peer in PEERS:
-            turns = [self.turnaround(f"peers {peer}", "http", steps) for steps in PEER_STEPS]
-            bytes_sent = self.of(f"peers {peer} http steps.{PEER_STEPS[-1]}", sent)
-            read = self._read("create", STREAM) if peer == "sdk" else "–"
-            told = [f"{ms:.0f}" if ms is not None else "–" for ms in turns]
-            found.append([peer, *told, megabytes(bytes_sent) if bytes_sent else "–", read])
-        return found
+            for steps in PEER_STEPS:
+                found[f"{peer} {steps}"] = self.of(f"peers {peer} http steps.{steps}", turnaround)
+            found[f"MB {peer}"] = self.of(f"peers {peer} http steps.{PEER_STEPS[-1]}", megabytes)
+        return {
+            **found,
+            "sdk create": self._speed(f"peers create http stream.{FULL.stream}"),
+            "sdk helper": self._speed(f"peers helper http stream.{FULL.helper}"),
+        }
 
-    @property
-    def helper(self) -> str:
-        """Events a second of the SDK's `responses.stream()`."""
-        return self._read("helper", HELPER_STREAM)
+    def _speed(self, key: str) -> float | None:
+        deltas = int(key.split("stream.")[1].split(".")[0])
+        return self.of(key, lambda run: deltas / run["seconds"] / 1e3)
 
-    def _read(self, work: str, deltas: int) -> str:
-        read = self._speed(f"peers {work} http stream.{deltas}", deltas)
-        return thousands(read) if read else "–"
 
-    def _speed(self, key: str, deltas: int) -> float | None:
-        return self.of(key, lambda run: deltas / run["seconds"])
+def ratio(one: float | None, other: float | None) -> float | None:
+    """One over the other, if there are both."""
+    return one / other if one is not None and other else None
 
 
 def turnaround(run: Run) -> float:
@@ -189,9 +160,9 @@ def drift(run: Run) -> float:
     return median(run["turnarounds"][-tenth:]) / median(run["turnarounds"][:tenth])
 
 
-def sent(run: Run) -> float:
-    """Bytes that the server received, with heads and frames."""
-    return sum(run["sizes"])
+def megabytes(run: Run) -> float:
+    """MB that the server received, with heads and frames."""
+    return sum(run["sizes"]) / 1e6
 
 
 def uncached(bodies: Sequence[str]) -> int:
@@ -217,13 +188,3 @@ def head_of(run: Run) -> str:
     first = json.loads(run["bodies"][0])
     own = ("type", "input", "previous_response_id")
     return json.dumps({key: value for key, value in first.items() if key not in own})
-
-
-def megabytes(size: float) -> str:
-    """Bytes in readable form."""
-    return f"{size / 1e6:.2f} MB"
-
-
-def thousands(number: float) -> str:
-    """Events a second in readable form."""
-    return f"{number / 1000:,.0f}k/s"

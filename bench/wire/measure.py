@@ -52,10 +52,10 @@ Results = dict[str, list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Bench:
-    """A server that is up, and the interpreters of the clients."""
+    """A server that is up, and the interpreter of the peers."""
 
     port: int
-    pythons: dict[str, str]
+    peers: str
 
     def run(self, case: Case) -> dict[str, Any]:
         """One run of one case. If it fails, raises RuntimeError with the output of its process."""
@@ -63,7 +63,7 @@ class Bench:
         _get(address)
         job = Job(f"{address}/v1", case.transport, case.work, case.count, case.head)
         module = f"{__package__}.{case.client}"
-        python = self.pythons.get(case.client, sys.executable)
+        python = self.peers if case.client == "peers" else sys.executable
         done = subprocess.run(
             [python, "-m", module, job.words],
             cwd=ROOT,
@@ -79,7 +79,7 @@ class Bench:
 
 
 @contextmanager
-def serving(pythons: dict[str, str]) -> Iterator[Bench]:
+def serving(peers: str = "") -> Iterator[Bench]:
     """The measuring server, in a process of its own."""
     server = subprocess.Popen(
         [sys.executable, "-m", f"{__package__}.server"],
@@ -90,12 +90,12 @@ def serving(pythons: dict[str, str]) -> Iterator[Bench]:
     assert server.stdout is not None
     with server:
         try:
-            yield Bench(int(server.stdout.readline()), pythons)
+            yield Bench(int(server.stdout.readline()), peers)
         finally:
             server.kill()
 
 
-def measure(bench: Bench, cases: Sequence[Case]) -> Results:
+def measure_cases(bench: Bench, cases: Sequence[Case]) -> Results:
     """Run all cases in rounds, so that a disturbance affects all of them.
 
     A case that fails is reported and left out.
@@ -113,10 +113,11 @@ def measure(bench: Bench, cases: Sequence[Case]) -> Results:
 
 
 def _environment() -> dict[str, str]:
-    """The environment without anything that slows imports, or leads requests elsewhere."""
+    """A notebook's, without anything that slows imports, or leads requests elsewhere."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("INKERNEL_", "OPENAI_"))}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
-    return {**kept, "NO_PROXY": "127.0.0.1", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
+    own = {"JPY_SESSION_NAME": "rain.ipynb", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
+    return {**kept, **own, "NO_PROXY": "127.0.0.1"}
 
 
 def _get(address: str) -> dict[str, Any]:

@@ -14,7 +14,12 @@ from .canned import TOOL
 from .job import OUTPUT, SAID, Job, job_from_argv
 
 INSTRUCTIONS = "Do what is said."
-SCHEMA = {"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]}
+FIELDS = ("title", "code")
+SCHEMA = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in FIELDS},
+    "required": FIELDS,
+}
 
 
 def sdk(job: Job) -> dict[str, Any]:
@@ -54,13 +59,13 @@ async def agents(job: Job) -> dict[str, Any]:
     calls = 0
 
     @function_tool(name_override=TOOL)
-    def look(what: str) -> str:
-        """Look at something."""
+    def run_cell(title: str, code: str) -> str:
+        """Run code."""
         nonlocal calls
         calls += 1
         return OUTPUT
 
-    agent = Agent(name="bench", instructions=INSTRUCTIONS, model="canned", tools=[look])
+    agent = Agent(name="bench", instructions=INSTRUCTIONS, model="canned", tools=[run_cell])
     result = Runner.run_streamed(agent, SAID, max_turns=job.count + 1)
     async for _ in result.stream_events():
         pass

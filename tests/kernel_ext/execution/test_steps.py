@@ -243,7 +243,7 @@ def test_many_calls_in_one_step_take_no_time(agent: Any):
     )
     kernel, _ = agent(script(code))
     kernel.run("%%agent\nGo.")
-    assert float(kernel.run("took").text) < 5  # the figure is `python bench/steps.py`'s
+    assert float(kernel.run("took").text) < 5  # the figure is `python -m bench steps`'s
 
 
 EXITS = (
