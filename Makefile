@@ -75,7 +75,7 @@ test-live: $(VENV)/dev $(VENV)-live-transformers/ready $(VENV)-live-litellm/read
 	  $(BIN)/pytest -q $(or $(ONLY),tests/live)
 
 test-lowest: $(VENV)-lowest/ready ## the tests on the oldest dependencies that pyproject.toml allows
-	$(VENV)-lowest/bin/pytest -q -n 2 $(or $(ONLY),$(CORE))
+	$(VENV)-lowest/bin/pytest -q -n 2 -W 'ignore::DeprecationWarning' $(or $(ONLY),$(CORE))
 
 test-newest: $(VENV)-newest/ready ## the tests on the newest Python
 	$(VENV)-newest/bin/pytest -q -n 2 $(or $(ONLY),$(CORE))

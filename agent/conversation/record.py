@@ -228,7 +228,7 @@ def read_record(path: Path) -> Iterator[ReadLine]:
     """
     turn = 0
     for stored in read_lines(path):
-        line, kind = stored.line(), _KIND.search(stored.text)
+        line = stored.line()
         if isinstance(line, TurnLine):
             turn = line.turn
         elif isinstance(line, ItemLine) and line.turn > turn:
@@ -236,7 +236,14 @@ def read_record(path: Path) -> Iterator[ReadLine]:
             yield ReadLine(
                 stored.number, stored.at, "turn", TurnLine(turn=turn, cell=line.cell or None)
             )
-        yield ReadLine(stored.number, stored.at, kind[1].decode() if kind else "", line)
+        yield ReadLine(stored.number, stored.at, _kind_of(stored), line)
+
+
+def _kind_of(stored: StoredLine) -> str:
+    if stored.value is not None:
+        return str(stored.value["kind"])
+    kind = _KIND.search(stored.text)
+    return kind[1].decode() if kind else ""
 
 
 def read_lines(path: Path) -> Iterator[StoredLine]:

@@ -5,7 +5,7 @@ it. A field that another version may lack has a default; a session cannot go on 
 `upgrade` reads older lines, which have no version.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from types import UnionType
@@ -24,25 +24,32 @@ def _names(kind: "type[_Line]") -> tuple[str, ...]:
     return tuple(it.name for it in fields(kind))
 
 
+_Fits = Callable[[object], bool]
+_WIDER: Mapping[Any, tuple[type, ...]] = {float: (int, float), Any: (object,)}
+
+
 @cache
-def _types(kind: "type[_Line]") -> dict[str, Any]:
-    return {name: it for name, it in get_type_hints(kind).items() if name in _names(kind)}
+def _checks(kind: "type[_Line]") -> tuple[tuple[str, _Fits], ...]:
+    hints = get_type_hints(kind)
+    return tuple((name, _check(hints[name])) for name in _names(kind))
 
 
-def _fits(value: object, kind: Any) -> bool:
-    """True if a JSON value is of the type `kind`, with all that it holds."""
+def _check(kind: Any) -> _Fits:
+    """Tells whether a JSON value is of the type `kind`, with all that it holds."""
     made, of = get_origin(kind), get_args(kind)
-    if made is UnionType:
-        return any(_fits(value, it) for it in of)
+    if made is UnionType and any(map(get_origin, of)):
+        checks = [_check(it) for it in of]
+        return lambda value: any(fits(value) for fits in checks)
     if made is Mapping:
-        return isinstance(value, dict) and all(
-            _fits(it, of[1]) for it in cast("dict[str, object]", value).values()
+        fits = _check(of[1])
+        return lambda value: (
+            isinstance(value, dict) and all(map(fits, cast("dict[str, object]", value).values()))
         )
     if made is Sequence:
-        return isinstance(value, list) and all(
-            _fits(it, of[0]) for it in cast("list[object]", value)
-        )
-    return kind is Any or isinstance(value, (int, float) if kind is float else kind)
+        fits = _check(of[0])
+        return lambda value: isinstance(value, list) and all(map(fits, cast("list[object]", value)))
+    plain = tuple(it for each in of or (kind,) for it in _WIDER.get(each, (each,)))
+    return lambda value: isinstance(value, plain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +68,12 @@ class _Line:
     @classmethod
     def _own(cls, value: Mapping[str, Any]) -> dict[str, Any]:
         """The values of its fields. Raises TypeError for one of another type."""
-        own = {name: value[name] for name in _names(cls) if name in value}
-        if wrong := [name for name, it in own.items() if not _fits(it, _types(cls)[name])]:
-            raise TypeError(f"a line with another {wrong[0]}")
+        own: dict[str, Any] = {}
+        for name, fits in _checks(cls):
+            if name in value:
+                own[name] = value[name]
+                if not fits(own[name]):
+                    raise TypeError(f"a line with another {name}")
         return own
 
     def values(self) -> dict[str, Any]:
