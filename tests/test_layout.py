@@ -22,6 +22,7 @@ ONLY_IN = {
     "genai_prices": {"agent/providers/pricing.py"},
     "keyring": {"agent/providers/keys.py"},
     "PIL": {"agent/text/images.py"},
+    "nh3": {"agent/text/displays/html_text.py"},
 }
 ROOMS = {
     "agent": (

@@ -8,13 +8,13 @@ from itertools import islice
 
 from ..protocol.cells import CellRun, DisplayOutput, Output
 from ..protocol.items import text_part
-from .images import image_or_words
+from .images import SVG, image_or_words
 from .truncation import fit, run_parts_of
 
 MAX_SENT_IMAGES = 4
 """Most figures of one run that the model gets. They are the last ones."""
 
-_KINDS = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_KINDS = ("image/png", "image/jpeg", "image/gif", "image/webp", SVG)
 
 
 def run_parts(run: CellRun, output_tokens: int, handle: str) -> tuple[dict[str, str], ...]:

@@ -10,11 +10,15 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, floor, sqrt
+from subprocess import SubprocessError
 
 from ..protocol.items import image_part, text_part
+from .displays.svg_drawing import drawn_svg
 
 Size = tuple[int, int]
 """Width and height in pixels."""
+
+SVG = "image/svg+xml"
 
 MAX_BASE64 = 5 * 1024 * 1024
 """Most characters of base64 of one image."""
@@ -196,10 +200,13 @@ def _webp_size(data: bytes) -> Size | None:
 
 
 def image_or_words(mime: str, encoded: str) -> dict[str, str]:
-    """The content part for an image (`encoded`: base64), made smaller if it must be.
+    """The content part for an image (`encoded`: base64, or the text of an SVG).
 
-    If it cannot be sent, a text says so. Making it smaller needs Pillow (the extra `images`).
+    It is made smaller if it must be, with Pillow (the extra `images`). An SVG is drawn with resvg
+    (the extra `svg`). If an image cannot be sent, a text says so.
     """
+    if mime == SVG:
+        return _drawn(encoded)
     encoded = encoded.replace("\n", "")
     size = image_size(_start(encoded))
     if size is None:
@@ -223,6 +230,15 @@ def _sent(mime: str, encoded: str) -> dict[str, str]:
 
 def _left_out(mime: str, why: str) -> dict[str, str]:
     return text_part(f"[{mime} not sent to you: {why}]")
+
+
+def _drawn(markup: str) -> dict[str, str]:
+    try:
+        return _sent("image/png", drawn_svg(markup))
+    except ImportError:
+        return _left_out(SVG, "the package resvg-py, which draws it, is not installed")
+    except (OSError, ValueError, SubprocessError):
+        return _left_out(SVG, "it could not be drawn")
 
 
 def _smaller(encoded: str, size: Size) -> tuple[str, str]:

@@ -1,11 +1,11 @@
 """The output of a cell run as parts of text, and how they share a budget. Knows no record."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..protocol.cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
 from ..protocol.observed import UserCellRun
+from .displays.display_text import display_text
 from .lines import MARK_TOKENS, Lines, Span, ends, overwritten, with_gaps
 from .tokens import estimate, without_ansi
 from .tracebacks import kept
@@ -49,7 +49,7 @@ def output_text(output: Output) -> str:
             traceback = without_ansi("\n".join(output.traceback))
             return f"error:\n{traceback or f'{output.ename}: {output.evalue}'}"
         case DisplayOutput():
-            return f"{'result' if output.result else 'display'}:\n{_data_text(output.data)}"
+            return f"{'result' if output.result else 'display'}:\n{display_text(output.data)}"
 
 
 def full_text(run: CellRun) -> str:
@@ -131,10 +131,3 @@ def _told(text: str, region: _Region, limit: int) -> list[Span]:
         return ends(text, region.start, region.end, limit)
     spans = kept(text[region.start : region.end], limit)
     return [(region.start + start, region.start + end) for start, end in spans]
-
-
-def _data_text(data: Mapping[str, Any]) -> str:
-    for kind in ("text/markdown", "text/latex", "text/plain"):
-        if isinstance(data.get(kind), str):
-            return data[kind]
-    return f"[{', '.join(sorted(data))}]"

@@ -6,7 +6,6 @@ Images are bytes or base64.
 from collections import deque
 from collections.abc import MutableSequence
 from dataclasses import replace
-from typing import Any
 
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ..output_hooks import joined, put_update
@@ -140,16 +139,15 @@ def _bounded(output: DisplayOutput | ErrorOutput) -> DisplayOutput | ErrorOutput
 
 
 def _bounded_display(output: DisplayOutput) -> DisplayOutput:
-    """A display whose texts share the limit, plain text first. Other data is emptied."""
-    data: dict[str, Any] = {}
-    room = MAX_VALUE_CHARS
-    for kind in sorted(output.data, key="text/plain".__ne__):
-        value = output.data[kind]
-        if not _is_image(kind):
-            value = _short(value, room) if isinstance(value, str) else ""
-            room -= len(value)
-        data[kind] = value
-    return replace(output, data=data, metadata={})
+    """A display's images, and in place of its other data the text that a model reads of it."""
+    images = {kind: value for kind, value in output.data.items() if _is_image(kind)}
+    texts = {kind: value for kind, value in output.data.items() if kind not in images}
+    if texts.keys() - {"text/plain"} or "image/svg+xml" in images:
+        from ...agent.text.displays.display_text import display_text
+
+        texts = {"text/plain": display_text(output.data)}
+    data = {kind: _short(value, MAX_VALUE_CHARS) for kind, value in texts.items()}
+    return replace(output, data=data | images, metadata={})
 
 
 def _short(text: str, most: int) -> str:
@@ -161,4 +159,4 @@ def _short(text: str, most: int) -> str:
 
 
 def _is_image(kind: str) -> bool:
-    return kind.startswith("image/") and kind != "image/svg+xml"
+    return kind.startswith("image/")

@@ -47,6 +47,31 @@ def test_what_the_person_ran_is_told_once_with_what_it_showed_and_did(agent):
     assert "read xs, changed since" not in first
 
 
+RICH = """
+from IPython.display import HTML, SVG, display
+spec = {"mark": "bar", "encoding": {"x": {"field": "WHO"}}, "data": {"values": [{"WHO": 1}] * 9}}
+display({"application/vnd.vegalite.v5+json": spec, "text/plain": "alt.Chart(...)"}, raw=True)
+display(SVG("<svg xmlns='http://www.w3.org/2000/svg'><path/><text>of WHO</text></svg>"))
+HTML("<table><tr><td>the</td><td>WHO</td></tr></table>")
+"""
+
+
+def test_charts_figures_and_tables_of_html_are_told_of_cells_and_of_steps(agent):
+    step = RICH.replace("WHO", "agent")
+    call = '[[turn]]\n[[turn.response]]\n[[turn.response.call]]\nname = "run_cell"\n'
+    call += f"arguments = {{ title = 'show', code = '''{step}''' }}\n"
+    call += '[[turn.response]]\nsay = "Yes."\n'
+    kernel, server = agent(call, INKERNEL_TRANSPORT="http")
+    kernel.run(RICH.replace("WHO", "person"))
+    assert kernel.run("%%agent\nShow it.").status == "ok"
+    for told, who in ((server.requests[0], "person"), (server.requests[1], "agent")):
+        text = told.decode()
+        assert f"Vega-Lite chart\\nmark bar; x: {who}\\ndata: 9 rows of {who}" in text
+        assert f"SVG figure, with the texts: of {who}" in text
+        assert f"\\nthe | {who}" in text
+        assert "[image/svg+xml not sent to you" in text
+
+
 def test_what_is_cut_of_a_cells_output_can_be_read_by_its_handle(agent):
     look = '[[turn]]\n[[turn.response]]\n[[turn.response.call]]\nname = "output"\n'
     look += 'arguments = { handle = "out-1", grep = "^row 1500 " }\n'
