@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..agent.config.settings import SCRIPTED, Settings
 from ..agent.errors import AgentError
 from ..agent.providers.catalog import Capabilities
-from ..agent.providers.keys import Keys
+from ..agent.providers.keys import Keys, bare
 from ..agent.providers.pricing import preload
 from ..agent.providers.resolve import Target, find_target
 from ..agent.providers.secrets import secrets_of
@@ -45,6 +45,10 @@ class Connections:
     def client(self) -> Client | None:
         """The client in use. None before the first turn."""
         return self._client[2] if self._client else None
+
+    def keep_secret(self, value: str) -> None:
+        """Mask a value from now on that was typed where none belongs."""
+        self._keys.found.add(bare(value))
 
     def mask(self, settings: Settings, more: frozenset[str] = frozenset()) -> Mask:
         """The mask of all keys known so far, and of `more`. The same object while none is new."""

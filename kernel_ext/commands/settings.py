@@ -6,6 +6,7 @@ from ...agent.config.settings import Settings, nearest, shown_address
 from ...agent.errors import UsageError
 from ...widgets.panels.cards import Card
 from ..host import KernelAgent
+from ..values.redact import is_secret
 from .command import Command, quoted
 
 
@@ -13,6 +14,8 @@ def config(agent: KernelAgent, rest: str) -> Card:
     """Show all settings or one of them. With a value, set it first."""
     key, *value = re.split(r"\s*[=\s]\s*", rest, maxsplit=1)
     if key not in ("", *Settings.model_fields):
+        if value and is_secret(key):
+            agent.connections.keep_secret(value[0])
         near = nearest(key, list(Settings.model_fields))
         raise UsageError(
             f"There is no setting {quoted(key)}.{near}", "`%agent config` lists them all."

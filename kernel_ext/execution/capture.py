@@ -45,7 +45,7 @@ class OutputCapture:
 
     def __init__(self, shell: Shell, mask: Mask | None = None) -> None:
         self._shell = shell
-        self._mask = mask or Mask()
+        self.mask = mask or Mask()
         self._active: StepOutputs | None = None
         self._latest: StepOutputs | None = None
         self._older = WeakSet[threading.Thread]()
@@ -146,7 +146,7 @@ class OutputCapture:
                 taken = outputs.add(output)
         if taken:
             return None
-        masked = self._mask.value(change)
+        masked = self.mask.value(change)
         return outputs.aside(original if masked is change else partial(self._publish, masked))
 
     def _publish(self, change: Change) -> None:

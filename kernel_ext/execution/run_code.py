@@ -104,7 +104,7 @@ async def _run(
 
     with raised_by_sigint_in(shell.user_ns, task.cancel) as stop, ExitStack() as stack:
         limit = stack.enter_context(TimeLimit(step.seconds, stop, give_up, step.grace))
-        stack.enter_context(answered(shell, outputs, limit))
+        stack.enter_context(answered(shell, outputs, limit, host.taps.mask.text))
         await _over(task, given_up)
     if not task.done():
         return None, limit
@@ -119,7 +119,11 @@ def _run_sync(
 ) -> BaseException | None:
     shell = host.shell
     try:
-        with raised_by_sigint(host.interruption), limit, answered(shell, outputs, limit):
+        with (
+            raised_by_sigint(host.interruption),
+            limit,
+            answered(shell, outputs, limit, host.taps.mask.text),
+        ):
             return _error(shell.run_cell(code, store_history=True))
     except KeyboardInterrupt as interrupt:  # it came just before or after the code itself
         limit.end()

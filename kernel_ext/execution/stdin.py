@@ -25,15 +25,20 @@ class NobodyAnswersError(RuntimeError):
 
 
 @contextmanager
-def answered(shell: Shell, outputs: StepOutputs, limit: TimeLimit) -> Generator[None]:
-    """Meanwhile code asks through us. The step's time does not include the wait for an answer."""
+def answered(
+    shell: Shell, outputs: StepOutputs, limit: TimeLimit, masked: Callable[[str], str]
+) -> Generator[None]:
+    """Meanwhile code asks through us. The step's time does not include the wait for an answer.
+
+    `masked`: takes keys out of a question.
+    """
 
     def asking(original: Callable[..., str]) -> Callable[..., str]:
         def ask(prompt: object = "", /, *more: Any, **named: Any) -> str:
             if not can_ask(shell):
                 raise NobodyAnswersError
             outputs.flush()
-            question = f"{ASKS}{named.pop('prompt', prompt)}"
+            question = masked(f"{ASKS}{named.pop('prompt', prompt)}")
             with limit.paused():
                 return outputs.aside(original, question, *more, **named)
 

@@ -131,6 +131,14 @@ def test_a_step_shows_no_key(masked):
         assert b"[key]" in it.server.requests[-1], name
 
 
+def test_a_question_of_code_shows_no_key(masked):
+    it = masked(turn(step("input(f'Use {key}? ')")))
+    running = it.kernel.start("%%agent\nOne.", allow_stdin=True)
+    assert it.kernel.wait_for_question() == "The agent's code asks: Use [key]? "
+    it.kernel.client.input("no")
+    assert it.kernel.finish(running).status == "ok"
+
+
 CELLS = {
     "printed": "print(key)",
     "written down": f"client = dict(api={KEY!r})",
@@ -232,6 +240,15 @@ def test_a_line_that_has_a_key_is_not_repeated(agent, line: str):
     assert is_masked(said) and OTHER not in said and KEY[:20] not in said
     said = kernel.run("%agent config").text + kernel.run("%agent").text
     assert OTHER not in said and KEY[:20] not in said
+
+
+@pytest.mark.parametrize("line", ["api_key={}", "api_key {}", "openai-token = '{}'"])
+def test_a_cell_that_types_a_key_as_a_setting_tells_no_key(masked, line: str):
+    it = masked(turn())
+    late = "a-late-secret-0123456789abcdef"
+    assert it.kernel.run(f"x = 1\n%agent config {line.format(late)}").status == "error"
+    it.run("%%agent\nOne.")
+    assert b"[key]" in it.server.requests[0] and late.encode() not in it.server.requests[0]
 
 
 def test_a_key_in_the_query_of_an_address_is_in_use(masked):
