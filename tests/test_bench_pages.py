@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.__main__ import KEPT, PICTURE, SCRIPTS, curves
+from bench.__main__ import KEPT, PICTURE, SCRIPTS, curves, main
 from bench.page import Kept, Row, Table, gaps, rendered, written
 from bench.picture import draw
 from bench.tables import PERFORMANCE, README, TABLES
@@ -79,24 +79,45 @@ def test_each_script_has_a_row_and_each_row_a_script() -> None:
     assert {row.by for table in TABLES for row in table.rows} == set(SCRIPTS)
 
 
-@pytest.mark.parametrize("name", ALONE)
-def test_a_script_measures_the_figures_of_its_rows_and_they_are_written(
-    name: str, tmp_path: Path
-) -> None:
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with the pages, and with what was kept."""
     for page in (*PAGES, KEPT.as_posix(), PICTURE.as_posix()):
         (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / page, tmp_path / page)
-    command = [sys.executable, "-m", "bench", name, "--quick", "--write", "--root", str(tmp_path)]
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_script_measures_the_figures_of_its_rows_and_they_are_written(
+    name: str, root: Path
+) -> None:
+    command = [sys.executable, "-m", "bench", name, "--quick", "--write", "--root", str(root)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    measured: dict[str, Any] = json.loads((tmp_path / KEPT).read_text())
+    measured: dict[str, Any] = json.loads((root / KEPT).read_text())
     assert gaps(TABLES, {name: measured[name]}) == []
     for page in PAGES:
-        text = (tmp_path / page).read_text()
+        text = (root / page).read_text()
         assert text == written(text_of(page), page, TABLES, measured)
-    assert (
-        f"`python -m bench {name}`, {measured[name]['day']}" in (tmp_path / PERFORMANCE).read_text()
-    )
+    assert f"`python -m bench {name}`, {measured[name]['day']}" in (root / PERFORMANCE).read_text()
+
+
+def test_a_script_that_fails_leaves_its_figures_and_the_other_scripts(
+    root: Path, kept: Kept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def alone(name: str, quick: bool) -> dict[str, float]:
+        if name == "resume":
+            raise RuntimeError("too slow")
+        return {"median": 1.0, "worst": 2.0}
+
+    monkeypatch.setattr("bench.__main__.alone", alone)
+    monkeypatch.setattr(sys, "argv", ["bench", "resume", "recall", "--write", "--root", str(root)])
+    assert main()
+    now = json.loads((root / KEPT).read_text())
+    assert now["resume"] == kept["resume"]
+    assert now["recall"]["figures"] == {"median": 1.0, "worst": 2.0}
+    assert capsys.readouterr().err.endswith("RuntimeError: too slow\nnot measured:\n  resume\n")
 
 
 @pytest.mark.parametrize(
