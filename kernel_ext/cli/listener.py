@@ -10,19 +10,15 @@ from ...agent.protocol.events import Event, TurnEnded, TurnStarted, Usage
 
 
 class Listener:
-    """Shows events, and keeps the end of the last turn."""
+    """Shows events, and keeps how the turns ended."""
 
     def __init__(self, as_json: bool) -> None:
         self._json = as_json
         self._show = _print_json if as_json else _plain_show()
         self._status = "completed"
+        self._all_completed = True
         self._lost = 0
         self._unwritten: OSError | None = None
-
-    @property
-    def completed(self) -> bool:
-        """Whether the last turn completed, or there was none."""
-        return self._status == "completed"
 
     def begin(self, source: str) -> None:
         """Show that a cell begins: an agent cell in full, any other by its first line."""
@@ -39,6 +35,7 @@ class Listener:
             self._status = "running"
         elif isinstance(event, TurnEnded):
             self._status = event.status
+            self._all_completed &= event.status == "completed"
         self._write(lambda: self._show(event))
 
     def end(self, failure: str | None, interrupted: bool) -> bool:
@@ -52,7 +49,11 @@ class Listener:
             self._write(lambda: _print_json(end))
         for each in failures:
             print(each, file=sys.stderr)
-        return not failures and self.completed
+        return not failures and self._all_completed
+
+    def warn(self, text: str) -> None:
+        """Tell what does not stop the run."""
+        print(text, file=sys.stderr)
 
     def _own_failures(self) -> list[str]:
         failures: list[str] = []

@@ -10,18 +10,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, NamedTuple, cast
 
 from ...agent.config.extras import install_command
 from ...agent.config.settings import PREFIX, Settings
 from ...agent.errors import AgentError, SettingsError, UsageError
 from ..notebook.demo import NEXT, copy_demo
+from ..notebook.file.ipynb import MAJOR, MINOR, Ipynb, parse_ipynb, read_ipynb
 from . import serve
 from .listener import Listener
-from .notebook_files import append_code, as_html, new_notebook, read_notebook, write_notebook
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
+from .notebook_files import as_html, check_language, make_writable, new_notebook, save
+from .working_copy import WorkingCopy
 
 LOAD = "%load_ext inkernel"
 SETTING_FLAGS = ("base_url", "model", "policy", "effort")
@@ -55,13 +54,24 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="demo | exec | run | serve")
     demo = commands.add_parser("demo", help="see turns without a key or a model")
     demo.add_argument("--folder", type=Path, help="keep the demo's notebook and its data here")
-    demo.set_defaults(run=_demo, output=None, json=False, **dict.fromkeys(SETTING_FLAGS))
+    off = dict.fromkeys((*SETTING_FLAGS, "output", "html"))
+    demo.set_defaults(run=_demo, json=False, **off)
     say = commands.add_parser("exec", help="say something to the agent in a new kernel")
     say.add_argument("prompt", help="your prompt (- reads it from standard input)")
-    say.add_argument("--notebook", type=Path, help="execute its cells first")
-    say.set_defaults(run=_exec)
+    say.add_argument(
+        "--notebook",
+        type=Path,
+        help="execute its cells first; the agent reads, edits and runs it. Without --output, "
+        "the file itself is saved if the agent changed it",
+    )
+    say.add_argument(
+        "--stop-on-error",
+        action="store_true",
+        help="end the run at a cell that fails, instead of telling the agent",
+    )
+    say.set_defaults(run=_exec, html=None)
     play = commands.add_parser("run", help="execute a notebook with its agent cells")
-    play.add_argument("notebook", type=Path)
+    play.add_argument("notebook", type=Path, help="without --output, it is saved as with exec")
     play.add_argument("--html", type=Path, help="also export it as HTML")
     play.set_defaults(run=_run)
     serve.add_to(commands.add_parser("serve", help="serve a scripted model, without a kernel"))
@@ -74,10 +84,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Task(NamedTuple):
+    """The notebook to execute, its file if there is one, and what the person adds at its end."""
+
+    notebook: Ipynb
+    given: Path | None
+    added: tuple[str, ...] = ()
+    goes_on: bool = False
+
+
 def _demo(options: argparse.Namespace) -> int:
     with TemporaryDirectory(prefix="inkernel-demo-") as folder:
         notebook = copy_demo(options.folder or Path(folder))
-        code = _execute(read_notebook(notebook), notebook.parent, options)
+        code = _execute(_Task(read_ipynb(notebook), notebook), options)
     if options.folder:
         print(f"\nThe notebook: {notebook}")
     print(f"\n{NEXT}")
@@ -90,42 +109,57 @@ def _exec(options: argparse.Namespace) -> int:
     if not prompt.strip():
         raise UsageError("The prompt is empty.", 'For example: inkernel exec "What is 2 + 2?"')
     given: Path | None = options.notebook
-    notebook = read_notebook(given) if given else new_notebook()
-    cells: list[Any] = notebook.cells
-    if not any(LOAD in cell.source for cell in cells):
-        append_code(notebook, LOAD, "inkernel-load")
-    append_code(notebook, f"%%agent\n{prompt}", "inkernel-exec")
-    return _execute(notebook, given.parent if given else Path.cwd(), options)
+    notebook = read_ipynb(given) if given else parse_ipynb(new_notebook())
+    loads = any(LOAD in cell.source for cell in notebook.cells)
+    added = (*(() if loads else (LOAD,)), f"%%agent\n{prompt}")
+    return _execute(_Task(notebook, given, added, not options.stop_on_error), options)
 
 
 def _run(options: argparse.Namespace) -> int:
-    code = _execute(read_notebook(options.notebook), options.notebook.parent, options)
-    for path in (options.output, options.html):
-        if path and not options.json:
-            print(f"Written: {path}")
-    return code
+    return _execute(_Task(read_ipynb(options.notebook), options.notebook), options)
 
 
-def _execute(notebook: "NotebookNode", folder: Path, options: argparse.Namespace) -> int:
+def _execute(task: _Task, options: argparse.Namespace) -> int:
     """Execute and show the notebook. Save the result even when it failed."""
     try:
-        from .notebook_runner import run_notebook
+        from .notebook_runner import Job, run_notebook
     except ModuleNotFoundError as error:
         raise UsageError(
             f"This needs the package {error.name}.", install_command("headless")
         ) from None
-    given = {name: getattr(options, name) for name in SETTING_FLAGS}
-    environ = {f"{PREFIX}{name.upper()}": value for name, value in given.items() if value}
     listener = Listener(options.json)
-    listen, begin = listener.hear, listener.begin
-    ended = asyncio.run(run_notebook(notebook, folder, environ, listen, begin))
-    well = listener.end(ended.failure, bool(ended.signal))
-    if options.output:
-        write_notebook(notebook, options.output)
-    if getattr(options, "html", None):
-        options.html.parent.mkdir(parents=True, exist_ok=True)
-        options.html.write_text(as_html(notebook), encoding="utf-8")
+    if task.given and (notice := check_language(task.notebook, task.given)):
+        listener.warn(notice)
+    for path in filter(None, (options.output, options.html)):
+        make_writable(path)
+    flags = {name: getattr(options, name) for name in SETTING_FLAGS}
+    job = Job(
+        folder=task.given.parent if task.given else Path.cwd(),
+        environ={f"{PREFIX}{name.upper()}": value for name, value in flags.items() if value},
+        notebook=task.given or options.output,
+        prompted=bool(task.added),
+        goes_on=task.goes_on,
+    )
+    with TemporaryDirectory(prefix="inkernel-") as private:
+        copy = WorkingCopy(Path(private) / "notebook.ipynb", task.notebook.data, task.added)
+        ended = asyncio.run(run_notebook(copy, job, listener))
+        well = listener.end(ended.failure, bool(ended.signal))
+        _save(copy, task, options, listener)
     return 128 + ended.signal if ended.signal else 0 if well else 1
+
+
+def _save(copy: WorkingCopy, task: _Task, options: argparse.Namespace, listener: Listener) -> None:
+    """Save the result, and tell where it is."""
+    saved = save(copy, task.given, task.notebook.data, options.output)
+    form = (task.notebook.nbformat, task.notebook.nbformat_minor)
+    if saved and form < (MAJOR, MINOR):
+        old = ".".join(map(str, form))
+        listener.warn(f"{saved} is in format {MAJOR}.{MINOR}: {task.given} was in format {old}.")
+    if options.html:
+        options.html.write_text(as_html(copy.data(added=True)), encoding="utf-8")
+    for path in filter(None, (saved, options.html)):
+        if not options.json:
+            print(f"Written: {path}")
 
 
 def _decoded(data: bytes) -> str:

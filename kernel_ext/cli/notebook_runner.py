@@ -1,15 +1,17 @@
-"""Executes a notebook in a new kernel of this interpreter, and listens to its turns. Saves nothing.
+"""Executes a working copy in a new kernel of this interpreter, and listens to its turns.
 
 Needs nbclient, jupyter-client and ipykernel: the extra `headless`.
 """
 
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple, cast
 
 import zmq
@@ -17,16 +19,18 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
-from nbformat import NotebookNode
+from nbformat import NotebookNode, ValidationError
 from pydantic import TypeAdapter
 
 from ...agent.config.settings import PREFIX
+from ...agent.printable import printable
 from ...agent.protocol.events import Event
 from ..event_comm import EVENT_TARGET
+from ..notebook.current import COPY_VARIABLE
+from ..notebook.file.edits import SetOutputs
+from .listener import Listener
+from .working_copy import WorkingCopy
 
-Listen = Callable[[Event, int], None]
-"""Gets each event, and how many before it did not arrive."""
-Begin = Callable[[str], None]
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if sys.platform != "win32" else ()
 """Signals that end a run. A second one ends it at once."""
 PATIENCE_SECONDS = 10.0
@@ -34,8 +38,28 @@ PATIENCE_SECONDS = 10.0
 KERNEL = Path(__file__).with_name("kernel_process.py")
 NEVER = 10**6
 """Seconds. Outputs that are still on their way when a cell ends are waited for."""
+MOST_WORDS = 300
+"""Characters of an error that are shown, at most."""
+BIND = "__import__('inkernel').load_ipython_extension(get_ipython())"
+"""It leaves no name behind, and a later `%load_ext` changes nothing."""
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How a notebook is executed: in a kernel with the working directory `folder`.
+
+    `environ` is added to its environment variables. `notebook`: its path, as the agent knows it.
+    `prompted`: the last cell is a prompt, whose agent knows all the other cells. `goes_on`: the
+    prompt follows when one of these fails, and the cells between do not run.
+    """
+
+    folder: Path
+    environ: Mapping[str, str]
+    notebook: Path | None = None
+    prompted: bool = False
+    goes_on: bool = False
 
 
 class RunEnd(NamedTuple):
@@ -45,34 +69,33 @@ class RunEnd(NamedTuple):
     signal: int = 0
 
 
-async def run_notebook(
-    notebook: NotebookNode, folder: Path, environ: Mapping[str, str], listen: Listen, begin: Begin
-) -> RunEnd:
-    """Execute every cell in place, in a kernel whose working directory is `folder`.
+async def run_notebook(copy: WorkingCopy, job: Job, listener: Listener) -> RunEnd:
+    """Execute each cell of the working copy. Their outputs go into it.
 
-    `environ` is added to the kernel's environment variables. `begin` gets the source of each code
-    cell. Wall times are not saved, so that two runs give the same notebook. A signal interrupts the
-    running cell, and no other begins.
+    A cell runs with the source that it has by then, as the agent may have edited it. Wall times are
+    not saved, so that two runs give the same notebook. A signal interrupts the running cell, and no
+    other begins.
     """
-    ours = {f"{PREFIX}TIMING": "false", f"{PREFIX}EVENTS": "true"}
-
-    def cell_begins(cell: Any, cell_index: int) -> None:
-        begin(cell.source)
-
-    with TemporaryDirectory(prefix="inkernel-") as private, TemporaryFile() as said:
-        client = _Client(notebook, folder, Path(private), listen)
-        client.on_cell_execute = cell_begins
+    ours = {
+        f"{PREFIX}TIMING": "false",
+        f"{PREFIX}EVENTS": "true",
+        "JPY_SESSION_NAME": str(job.notebook.absolute()) if job.notebook else "",
+        COPY_VARIABLE: str(copy.path) if job.notebook else "",
+    }
+    with TemporaryFile() as said:
+        client = _Client(copy, job, listener)
         failure: str | None = None
         try:
             # Output of cells comes as messages. The process itself writes only when it crashes.
-            await client.async_execute(env={**os.environ, **ours, **environ}, stderr=said)
+            await client.async_execute(env={**os.environ, **ours, **job.environ}, stderr=said)
         except CellExecutionError as error:
-            failure = f"{error.ename}: {error.evalue}"
+            failure = client.told(error)
         except DeadKernelError:
             said.seek(0)
             failure = f"The kernel died. {said.read()[-2000:].decode(errors='replace')}".strip()
         except _Stopped:
             pass
+        client.put_outputs()
         if client.stopped:
             failure = f"Ended by {signal.Signals(client.stopped).name}."
         return RunEnd(failure, client.stopped)
@@ -93,14 +116,14 @@ class _OwnKernel(KernelSpecManager):
 class _Client(NotebookClient):
     """nbclient with a kernel of our own. It interrupts it on a signal, and listens to the events.
 
-    `stopped`: the signal that came, or 0.
-    `private`: a folder that only this user can read, for the kernel's connection file and sockets.
+    `stopped`: the signal that came, or 0. The working copy is in a folder that only this user can
+    read, and the kernel's connection file and sockets are beside it.
     """
 
-    def __init__(self, notebook: NotebookNode, folder: Path, private: Path, listen: Listen) -> None:
+    def __init__(self, copy: WorkingCopy, job: Job, listener: Listener) -> None:
         super().__init__(
-            notebook,
-            resources={"metadata": {"path": str(folder)}},
+            copy.node(),
+            resources={"metadata": {"path": str(job.folder)}},
             timeout=None,
             record_timing=False,
             coalesce_streams=True,
@@ -108,10 +131,14 @@ class _Client(NotebookClient):
             iopub_timeout=NEVER,
         )
         self.stopped = 0
+        self._at = 0
+        self._failed = False
         self._running = False
-        self._listen = listen
-        self._connection = private / "kernel.json"
+        self._copy, self._job, self._listener = copy, job, listener
+        self._connection = copy.path.with_name("kernel.json")
+        self._put = {cell.id: _shown(cell) for cell in self._code()}
         self.comm_open_handlers[EVENT_TARGET] = self._open_comm
+        self.on_cell_execute = self._begin
 
     def create_kernel_manager(self) -> AsyncKernelManager:
         # TCP would be unencrypted and open to every user of the machine. Windows has only TCP.
@@ -133,6 +160,13 @@ class _Client(NotebookClient):
                 loop.add_signal_handler(number, self._stop, number)
         await super().async_start_new_kernel(**kwargs)
 
+    async def async_start_new_kernel_client(self) -> Any:
+        client = await super().async_start_new_kernel_client()
+        if self._job.prompted:
+            asked: Any = client.execute(BIND, silent=True, store_history=False)
+            await self.async_wait_for_reply(asked)
+        return client
+
     async def async_execute_cell(
         self,
         cell: NotebookNode,
@@ -142,12 +176,72 @@ class _Client(NotebookClient):
     ) -> NotebookNode:
         if self.stopped:
             raise _Stopped
+        self._at, is_last = cell_index, cell_index == len(self._cells) - 1
+        if cell.cell_type != "code" or (self._failed and not is_last) or not self._renew(cell):
+            return cell
         self._running = True
         try:
             # nbclient would count the cells itself. The kernel's count includes the agent's steps.
             return await super().async_execute_cell(cell, cell_index, None, store_history)
+        except CellExecutionError as error:
+            if is_last or self.stopped or not self._job.goes_on:
+                raise
+            self._failed = True
+            self._listener.warn(f"{self.told(error)} (the cells below it are not run)")
+            return cell
         finally:
             self._running = False
+
+    def process_message(
+        self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
+    ) -> NotebookNode | None:
+        """Take a message of the kernel. An output that no notebook can hold becomes words."""
+        try:
+            return super().process_message(msg, cell, cell_index)
+        except ValidationError as error:
+            reason = str(error).partition("\n")[0][:MOST_WORDS]
+            text = f"[an output that does not follow the notebook format: {reason}]\n"
+            cell.outputs.append(NotebookNode(output_type="stream", name="stderr", text=text))
+            return None
+
+    def told(self, error: CellExecutionError) -> str:
+        """The failure of the last cell that ran: in one line, unless it is the prompt."""
+        words = f"{error.ename}: {error.evalue}"
+        if self._job.prompted and self._at == len(self._cells) - 1:
+            return words
+        count = self._cells[self._at].get("execution_count")
+        line = printable(" ".join(words.split()))
+        line = line if len(line) <= MOST_WORDS else f"{line[:MOST_WORDS]}…"
+        return f"Cell #{self._at + 1}, In [{count}], failed: {line}"
+
+    def put_outputs(self) -> None:
+        """Put the outputs that are new since the last time into the working copy."""
+        ran: list[SetOutputs] = []
+        for cell in self._code():
+            if (shown := _shown(cell)) != self._put[cell.id]:
+                self._put[cell.id] = shown
+                ran.append(SetOutputs(cell.id, tuple(cell.outputs), cell.execution_count))
+        if ran:
+            self._copy.put(ran)
+
+    @property
+    def _cells(self) -> list[Any]:
+        return cast("list[Any]", self.nb.cells)
+
+    def _code(self) -> list[Any]:
+        return [cell for cell in self._cells if cell.cell_type == "code"]
+
+    def _renew(self, cell: Any) -> bool:
+        """Give the cell its present source. False if the agent has deleted it."""
+        source = self._copy.source(cell.id)
+        cell.source = source or ""
+        return source is not None
+
+    def _begin(self, cell: Any, cell_index: int) -> None:
+        if "agent" in cell.source:  # it may read the notebook
+            self.put_outputs()
+        cast("Any", self.kc).session.metadata = {"cellId": cell.id}
+        self._listener.begin(cell.source)
 
     def _stop(self, number: int) -> None:
         again, self.stopped = bool(self.stopped), self.stopped or number
@@ -164,13 +258,18 @@ class _Client(NotebookClient):
             )
 
     def _open_comm(self, _message: dict[str, Any]) -> "_Comm":
-        return _Comm(self._listen)
+        return _Comm(self._listener.hear)
+
+
+def _shown(cell: Any) -> str:
+    """The outputs and number of a code cell, as text to compare."""
+    return json.dumps([cell.get("outputs"), cell.get("execution_count")], sort_keys=True)
 
 
 class _Comm:
     """This side of the events' comm."""
 
-    def __init__(self, listen: Listen) -> None:
+    def __init__(self, listen: Callable[[Event, int], None]) -> None:
         self._listen = listen
         self._last = 0
 

@@ -1,5 +1,6 @@
 """The notebook that the agent is in, and how to read and edit it at the moment. Knows no tool."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,17 +28,23 @@ NOT_EDITABLE = (
 )
 
 
+COPY_VARIABLE = "_INKERNEL_WORKING_COPY"
+"""The environment variable with the file that a headless run works on in place of the notebook."""
+
+
 @dataclass(slots=True)
 class CurrentNotebook:
     """The notebook of one turn. `cell`: the id of the running cell, if the front end gives it.
 
     `seen`: sources by cell id, as the model knows them. `last`: the cell that it inserted last.
+    `copy`: the file to work on in place of the notebook's own.
     """
 
     shell: Shell
     path: Path | None
     surface: Surface
     cell: str | None
+    copy: Path | None = None
     seen: dict[str, str] = field(default_factory=dict[str, str])
     last: str | None = None
     _live: LiveDocument | None = None
@@ -57,11 +64,12 @@ class CurrentNotebook:
             self._live = await connect(self.shell)
         if self._live is not None:
             return self._live
-        if self._file is None and self.path and self.path.is_file():
+        file = self.copy or self.path
+        if self._file is None and file and file.is_file():
             # Imported here: most turns read no file, and the first one must not wait for it.
             from .file.document import FileDocument
 
-            self._file = FileDocument(self.path)
+            self._file = FileDocument(file)
         return self._file
 
     async def editable(self) -> Document | None:
@@ -71,6 +79,8 @@ class CurrentNotebook:
 
     def how(self, document: Document) -> str:
         """The kind and age of a document, in words."""
+        if self.copy is not None:
+            return f"{self.path}, with your edits, which are saved when this run ends"
         if document is self._file and self._file is not None:
             saved = "edits since then are not in it" if self.surface != "headless" else "the file"
             return f"{self.path} as saved {_ago(self._file.age())} ago: {saved}"
@@ -104,8 +114,13 @@ class CurrentNotebook:
 
 def current_notebook(shell: Shell, path: str | None) -> CurrentNotebook:
     """The notebook of the turn that begins now."""
+    copy = os.environ.get(COPY_VARIABLE)
     return CurrentNotebook(
-        shell, Path(path) if path else None, find_surface(shell), find_cell(shell)
+        shell,
+        Path(path) if path else None,
+        find_surface(shell),
+        find_cell(shell),
+        Path(copy) if copy else None,
     )
 
 

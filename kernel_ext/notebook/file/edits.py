@@ -142,12 +142,22 @@ def edited_with_names(
     slots = [_Slot(cell.id, cell) for cell in notebook.cells]
     for edit in edits:
         slots = _applied(slots, edit, style)
+    return _written(notebook, slots, style), tuple(slot.id for slot in slots)
+
+
+def upgraded(data: bytes) -> bytes:
+    """The notebook in format 4.5 or its own later 4.x, and each cell with an id of its own."""
+    notebook = parse_ipynb(data, proven=True)
+    slots = [_Slot(cell.id, replace(cell, shared="")) for cell in notebook.cells]
+    return _written(notebook, slots, _style(notebook))
+
+
+def _written(notebook: Ipynb, slots: list[_Slot], style: _Style) -> bytes:
     body, whole = notebook.body, notebook.layout.notebook
     patches = [_array(notebook, slots, style)]
     if notebook.nbformat_minor < MINOR or notebook.nbformat < 4:
         patches.append(_member(body, whole, "nbformat_minor", b"%d" % MINOR, style))
-    after = b"".join(_patched(body, 0, len(body), patches))
-    return after, tuple(slot.id for slot in slots)
+    return b"".join(_patched(body, 0, len(body), patches))
 
 
 def _applied(slots: list[_Slot], edit: FileEdit, style: _Style) -> list[_Slot]:

@@ -77,6 +77,12 @@ class Ipynb:
     data: bytes = field(repr=False, compare=False)
     body: bytes = field(repr=False, compare=False)
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The notebook's metadata. Empty if they are no object."""
+        found = _value(self.body, self.layout.notebook, "metadata")
+        return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
     def cell(self, which: str | int) -> Cell:
         """The cell with this id, or at this position from 0. Raises UsageError."""
         if isinstance(which, int):
@@ -278,7 +284,7 @@ def write_ipynb(path: Path, before: bytes, after: bytes) -> None:
             )
         if not os.access(target, os.W_OK):
             raise UsageError(f"{path} is read-only. Nothing was written.")
-        _replace(target, after)
+        save_file(target, after)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
 
@@ -294,15 +300,29 @@ def _holds(path: Path, data: bytes) -> bool:
     return at == len(data)
 
 
-def _replace(target: Path, data: bytes) -> None:
+def save_file(path: Path, data: bytes) -> None:
+    """Write a file, completely or not at all. Raises OSError. Links are followed."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():  # a device or a pipe
+        target.write_bytes(data)
+        return
     handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, target.stat().st_mode & 0o7777)
+        os.chmod(name, _mode(target))
         os.replace(name, target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _mode(target: Path) -> int:
+    """The permissions of a file, or those that a new one gets."""
+    if target.exists():
+        return target.stat().st_mode & 0o7777
+    masked = os.umask(0)
+    os.umask(masked)
+    return 0o666 & ~masked
