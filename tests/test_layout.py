@@ -148,7 +148,8 @@ def test_the_agent_imports_only_itself_and_what_it_is_allowed(path: Path):
 
 @each(sorted((ROOT / "widgets").rglob("*.py")))
 def test_widgets_know_the_protocol_alone(path: Path):
-    known = (".widgets", ".agent.protocol", ".agent.printable", ".agent.text.lines")
+    texts = (".agent.text.lines", ".agent.text.tracebacks")
+    known = (".widgets", ".agent.protocol", ".agent.printable", *texts)
     for name in imports(path):
         assert name.startswith(known) or not name.startswith("."), name
 

@@ -113,6 +113,11 @@ def overwritten(old: str, new: str) -> str:
     return old[:at] + "\n".join(line[line.rstrip("\r").rfind("\r") + 1 :] for line in lines)
 
 
+def count_of(number: int, noun: str) -> str:
+    """`1 turn`, `2 turns`, `1,000 turns`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def fenced(text: str, language: str = "") -> str:
     """The text in a Markdown fence longer than any that it holds."""
     fence = "`" * (1 + max(map(len, re.findall("`{3,}", text)), default=2))

@@ -4,11 +4,12 @@ It reads IPython's (Context, Verbose, Plain; versions 7 to 9) and Python's own, 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from .lines import MARK_TOKENS, Span, ends
-from .tokens import estimate
+from .tokens import estimate, without_ansi
 
 _FRAME = re.compile(
     r"""[ |]*(?: (?:Cell|Input)\ In\ ?\[ .*\]
@@ -32,6 +33,60 @@ class _Part:
     end: int
     frame: bool = False
     library: bool = False
+
+
+MAX_CYCLE, MIN_REPEATS = 3, 3
+"""Frames of a cycle that is folded, at most, and how often it is there, at least."""
+MAX_FOLDED_CHARS = 2_000_000
+"""Characters of a traceback whose frames are compared, at most."""
+
+_ARGUMENTS = re.compile(r"( in [\w.<>]+)\(.*")
+_NUMBERED = re.compile(r"\s*(?:-+> ?)?\d+ ")
+_BREAKS = re.compile(r"[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+
+def folded(traceback: Sequence[str]) -> tuple[str, ...]:
+    """The traceback with each cycle of frames that repeats shown once, and counted.
+
+    Its lines may have colours. Frames are equal at the same line of the same code, whatever their
+    arguments. If nothing repeats, it is as it was.
+    """
+    lines = "\n".join(traceback).split("\n")
+    if sum(map(len, lines)) > MAX_FOLDED_CHARS:
+        return tuple(traceback)
+    text = "\n".join(_BREAKS.sub(" ", without_ansi(line)) for line in lines)
+    parts = list(_parts(text))
+    keys = [_key(text[part.start : part.end]) if part.frame else None for part in parts]
+    edges = [0, *accumulate(text.count("\n", part.start, part.end) for part in parts)]
+    edges[-1] = len(lines)
+    shown, at = list[str](), 0
+    while at < len(parts):
+        size, times = _cycle(keys, at)
+        shown += lines[edges[at] : edges[at + size]]
+        if times > 1:
+            last = "The last frame repeats" if size == 1 else f"The last {size} frames repeat"
+            shown += [f"[… {last} {times - 1:,} more times …]", *[""] * (not shown[-1].strip())]
+        at += size * times
+    return tuple(shown) if len(shown) < len(lines) else tuple(traceback)
+
+
+def _cycle(keys: Sequence[str | None], at: int) -> tuple[int, int]:
+    """How many frames from `at` on make a cycle, and how often it comes in a row."""
+    best = 1, 1
+    for size in range(1, MAX_CYCLE + 1):
+        cycle, times = keys[at : at + size], 1
+        while keys[at + times * size : at + (times + 1) * size] == cycle and None not in cycle:
+            times += 1
+        if times >= MIN_REPEATS and size * times > best[0] * best[1]:
+            best = size, times
+    return best
+
+
+def _key(frame: str) -> str:
+    """The place of a frame: its first line without arguments, and its code without values."""
+    head, *lines = frame.split("\n")
+    code = [line for line in lines if _NUMBERED.match(line)] or lines
+    return "\n".join([_ARGUMENTS.sub(r"\1", head), *code]).rstrip()
 
 
 def kept(text: str, limit: int) -> list[Span]:

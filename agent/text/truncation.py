@@ -8,7 +8,7 @@ from ..protocol.observed import UserCellRun
 from .displays.display_text import display_text
 from .lines import MARK_TOKENS, Lines, Span, ends, overwritten, with_gaps
 from .tokens import estimate, without_ansi
-from .tracebacks import kept
+from .tracebacks import folded, kept
 
 MIN_PART_TOKENS = 2 * MARK_TOKENS
 """Fewest tokens worth giving a part. If there are too many parts for that, they become one."""
@@ -46,7 +46,7 @@ def output_text(output: Output) -> str:
             text = without_ansi(overwritten("", output.text))  # a progress bar is one line
             return f"{output.name}:\n{text.rstrip()}"
         case ErrorOutput():
-            traceback = without_ansi("\n".join(output.traceback))
+            traceback = without_ansi("\n".join(folded(output.traceback)))
             return f"error:\n{traceback or f'{output.ename}: {output.evalue}'}"
         case DisplayOutput():
             return f"{'result' if output.result else 'display'}:\n{display_text(output.data)}"

@@ -12,7 +12,7 @@ from ..state.fold import TurnState
 from . import labels
 from .outputs import can_show, output_html
 from .plain_text import turn_markdown, turn_text
-from .sanitize import code_html, link_html, markdown_html, text_html, words_html
+from .sanitize import code_html, link_html, markdown_html, said_html, text_html, words_html
 
 __all__ = [
     "block_html",
@@ -129,7 +129,7 @@ def _step_html(step: blocks.StepBlock, timing: bool, since: int | None) -> str:
 
 
 def _outputs_html(step: blocks.StepBlock) -> str:
-    cut = labels.left_out_text(step.left_out, "outputs")
+    cut = labels.left_out_text(step.left_out, "output")
     parts = [f'<div style="{_MUTED}">{cut}</div>'] if step.left_out else []
     growing = step.status == "running"
     return "".join([*parts, *(output_html(output, growing) for output in step.outputs)])
@@ -188,12 +188,12 @@ def _folding(line: str, body: str, unfolded: bool) -> str:
 
 
 def _note_html(note: blocks.Note, timing: bool, since: int | None) -> str:
-    text = words_html(labels.note_text(note, timing))
+    text = said_html(labels.note_text(note, timing))
     if note.wait is None:
         return f'<div style="{_MUTED};margin:.5em 0">{text}</div>'
     if since is not None:
         until = since + round(note.wait * 1000)
-        first, rest = map(words_html, labels.note_parts(note))
+        first, rest = map(said_html, labels.note_parts(note))
         text = f'{first} <span data-until="{until}"></span>{rest}'
     return f'<div style="color:{_AMBER};margin:.5em 0">{text}</div>'
 

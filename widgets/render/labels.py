@@ -5,6 +5,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, assert_never, cast
 
+from ...agent.text.lines import count_of
 from ..state.blocks import (
     AnswerBlock,
     AnswerSource,
@@ -84,7 +85,7 @@ def counts_text(state: TurnState) -> str:
     """`2 steps, 3 samples`."""
     steps = sum(isinstance(block, StepBlock) for block in state.blocks)
     samples = max(state.samples, state.ended.samples if state.ended else 0)
-    return f"{_count(steps, 'step')}, {_count(samples, 'sample')}"
+    return f"{count_of(steps, 'step')}, {count_of(samples, 'sample')}"
 
 
 def cost_text(dollars: float) -> str:
@@ -266,19 +267,15 @@ def figure_text(mime: str, payload: str) -> str:
     return f"figure {width}×{height}"
 
 
-def left_out_text(count: int, what: str) -> str:
+def left_out_text(count: int, noun: str) -> str:
     """The line that says how much is not shown."""
-    return f"… {count:,} {what} left out …"
+    return f"… {count_of(count, noun)} left out …"
 
 
 def clip(text: str, width: int) -> str:
     """`text` on one line of at most `width` characters."""
     line = " ".join(text.split())
     return line if len(line) <= width else line[: max(0, width - 1)] + "…"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _value(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any, assert_never, cast
 
 from ...agent.printable import printable
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput
-from ...agent.text.lines import fenced
+from ...agent.text.lines import count_of, fenced
 from ..state.outputs import Shown, StreamText
 from .labels import figure_text, left_out_text
 from .sanitize import MONO, ansi_lines, clean_html, escape, markdown_html
@@ -46,7 +46,7 @@ def output_html(output: Shown, stick: bool) -> str:
         case StreamText():
             ground = ";background:rgba(219,68,55,.12);padding:.2em .5em"
             style = _PRE + (ground if output.name == "stderr" else "")
-            cut = _muted(left_out_text(output.left_out, "characters")) if output.left_out else ""
+            cut = _muted(left_out_text(output.left_out, "character")) if output.left_out else ""
             follow = " data-stick" if stick else ""
             lines = "\n".join(ansi_lines(output.text.rstrip("\n")))
             return f'{cut}<pre style="{style}"{follow}>{lines}</pre>'
@@ -62,7 +62,7 @@ def shown_text(output: Shown) -> str:
     """The output as plain text. A figure is given by its size, an error by its last line."""
     match output:
         case StreamText():
-            cut = left_out_text(output.left_out, "characters") + "\n" if output.left_out else ""
+            cut = left_out_text(output.left_out, "character") + "\n" if output.left_out else ""
             return cut + printable(output.text).rstrip("\n")
         case DisplayOutput(data=data):
             kind = _kind(data)
@@ -128,8 +128,10 @@ def _error_html(output: ErrorOutput) -> str:
     lines = ansi_lines("\n".join(first + last))
     ground = f"{_PRE};background:rgba(219,68,55,.12);padding:.4em .7em"
     above = (
-        f'<details><summary style="cursor:pointer;opacity:.7">{len(first)} lines of traceback'
-        f'</summary><pre style="{ground}">' + "\n".join(lines[: len(first)]) + "</pre></details>"
+        f'<details><summary style="cursor:pointer;opacity:.7">{count_of(len(first), "line")}'
+        f' of traceback</summary><pre style="{ground}">'
+        + "\n".join(lines[: len(first)])
+        + "</pre></details>"
     )
     message = f'<pre style="{ground}">' + "\n".join(lines[len(first) :]) + "</pre>"
     return above + message if first else message

@@ -66,6 +66,7 @@ _CODE = (
 _IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*")
 _DOLLAR = "<span>$</span>"
 """A dollar that begins no formula: no page looks for the end of one beyond a tag."""
+_CODE_WORDS = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 _DECLARATION = re.compile(
     r"(?:color|background-color|text-align|vertical-align|white-space|text-decoration|opacity"
@@ -84,6 +85,14 @@ def words_html(text: str) -> str:
     """`text` as HTML text, in which a page sets formulas alone. Not for an attribute."""
     pieces = [escape(piece) for piece in FORMULA.split(printable(text))]
     pieces[::2] = [piece.replace("$", _DOLLAR) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def said_html(text: str) -> str:
+    """A sentence of ours as HTML. What is in backticks is code."""
+    pieces = _CODE_WORDS.split(text)
+    pieces[::2] = map(words_html, pieces[::2])
+    pieces[1::2] = (f"<code>{escape(piece)}</code>" for piece in pieces[1::2])
     return "".join(pieces)
 
 

@@ -8,12 +8,13 @@ from typing import assert_never
 from ...agent.printable import printable
 from ...agent.protocol import events
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
-from ...agent.text.lines import overwritten
+from ...agent.text.lines import count_of, overwritten
 from ..render import labels
 from ..render.outputs import shown_text, split_traceback
 from ..render.plain_text import sources_lines
 from ..state import blocks
 from ..state.fold import TurnState, fold
+from ..state.outputs import bounded_display, bounded_error
 
 _COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
 _TOLD_LINES = 10
@@ -192,13 +193,13 @@ class PlainView:
                 self._streaming = output.name
                 self._put(self._own(overwritten("", text)))
             case ErrorOutput():
-                folded, lines = split_traceback(output)
+                folded, lines = split_traceback(bounded_error(output))
                 if folded:
-                    self._line(labels.left_out_text(len(folded), "lines of traceback"), _DIM)
+                    self._line(f"… {count_of(len(folded), 'line')} of traceback left out …", _DIM)
                 self._fresh_line()
                 self._put(self._own("\n".join(lines)) + "\n")
             case DisplayOutput():
-                self._line(shown_text(output))
+                self._line(shown_text(bounded_display(output)))
             case _:
                 assert_never(output)
 
@@ -261,5 +262,5 @@ def _indented(text: str) -> str:
 
 def _shortened(text: str) -> str:
     lines = text.strip("\n").split("\n")
-    more = [labels.left_out_text(len(lines) - _TOLD_LINES, "lines")] * (len(lines) > _TOLD_LINES)
+    more = [labels.left_out_text(len(lines) - _TOLD_LINES, "line")] * (len(lines) > _TOLD_LINES)
     return _indented("\n".join(lines[:_TOLD_LINES] + more))

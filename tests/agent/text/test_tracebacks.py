@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from inkernel.agent.text.lines import Lines, with_gaps
 from inkernel.agent.text.tokens import estimate, without_ansi
-from inkernel.agent.text.tracebacks import kept
+from inkernel.agent.text.tracebacks import folded, kept
 
 FRAME = re.compile(r"^ *(?:Cell In|File)", re.MULTILINE)
 
@@ -217,3 +217,41 @@ def test_any_traceback_is_told_within_the_limit_in_its_own_order(text: str, limi
     assert spans == sorted(spans)
     assert all(a[1] <= b[0] for a, b in pairwise(spans))
     told(text, limit)
+
+
+def recursion(cycle: int, depth: int = 200) -> BaseException:
+    """A RecursionError in a cycle of functions that call each other."""
+    lines = [
+        f"def f{n}(n):\n    if not n:\n        raise RecursionError('too deep')\n"
+        f"    return f{(n + 1) % cycle}(n - 1)\n"
+        for n in range(cycle)
+    ]
+    return fails("\n".join([*lines, f"f0({depth})"]))
+
+
+@pytest.mark.parametrize("cycle", [1, 2, 3])
+@pytest.mark.parametrize("mode", ["Context", "Verbose", "Plain", "Python"])
+def test_a_cycle_of_frames_is_told_once_and_counted(cycle: int, mode: str):
+    error = recursion(cycle)
+    text = plain(error) if mode == "Python" else ipython(error, mode)
+    shown = "\n".join(folded([text]))
+    assert len(shown) < 4_000 and shown.rstrip().endswith("RecursionError: too deep")
+    assert "f0(200)" in shown and "raise RecursionError" in shown
+    assert re.search(r"more times|repeated \d+ more|similar frames|skipping", shown)
+
+
+def test_colours_stay_and_what_is_beside_the_cycle_too():
+    frame = "File ~/x.py:3, in f({})\n\x1b[31m----> 3\x1b[0m f(n)\n"
+    shown = folded(["Traceback\n", *(frame.format(n) for n in range(90)), "E: no"])
+    assert (
+        shown[0] == "Traceback" and shown[-1] == "E: no" and "\x1b[31m----> 3\x1b[0m f(n)" in shown
+    )
+    assert "[… The last frame repeats 89 more times …]" in shown and len(shown) < 10
+
+
+def test_frames_of_different_lines_are_not_folded():
+    text = plain(reading_json_deep_down())
+    different = "\n".join(f'  File "x.py", line {n}, in f\n    g({n})' for n in range(50))
+    for each in ("", "no traceback", different):
+        assert folded(each.split("\n")) == tuple(each.split("\n"))
+    assert folded([text])[-1] == text.split("\n")[-1]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from inkernel.agent.protocol.actions import Verdict
-from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput, StreamOutput
+from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from inkernel.agent.protocol.events import (
     ApprovalNeeded,
     CallDelta,
@@ -38,6 +38,7 @@ from inkernel.agent.protocol.events import (
     VerdictGiven,
 )
 from inkernel.agent.protocol.items import parse_item
+from inkernel.widgets.render.outputs import output_html, output_markdown, shown_text
 from inkernel.widgets.state.blocks import (
     AnswerBlock,
     CompactionBlock,
@@ -47,7 +48,13 @@ from inkernel.widgets.state.blocks import (
     StepBlock,
 )
 from inkernel.widgets.state.fold import TurnState, fold
-from inkernel.widgets.state.outputs import MAX_OUTPUTS, MAX_STREAM_CHARS, StreamText
+from inkernel.widgets.state.outputs import (
+    MAX_OUTPUTS,
+    MAX_STREAM_CHARS,
+    StreamText,
+    with_output,
+    with_update,
+)
 
 START = TurnStarted(session="s", turn=1, model="m", provider="p")
 
@@ -416,3 +423,39 @@ def test_at_most_the_last_window_is_being_made_shorter(events: list[Event]) -> N
 @given(EVENTS)
 def test_folding_twice_gives_equal_states(events: list[Event]) -> None:
     assert folded(events) == folded(events)
+
+
+LONG = "x" * 50_000_000
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        DisplayOutput(data={"text/plain": LONG, "text/html": LONG, "text/markdown": LONG}),
+        DisplayOutput(data={"image/png": LONG, "text/plain": "<Figure>"}),
+        ErrorOutput(ename="E", evalue=LONG, traceback=("Traceback\n", f"E: {LONG}")),
+    ],
+)
+def test_an_output_of_any_kind_is_bounded_on_screen(output: Output):
+    outputs, _ = with_output((), output)
+    if isinstance(output, DisplayOutput):
+        outputs += with_update(outputs, output)
+    for shown in outputs:
+        text = output_html(shown, False) + output_markdown(shown) + shown_text(shown)
+        assert len(text) < 2_000_000
+        assert "left out" in text or "is not shown" in text
+
+
+def test_many_long_outputs_are_bounded_together_and_the_last_stays():
+    outputs: tuple[Any, ...] = ()
+    for number in range(200):
+        outputs, _ = with_output(outputs, DisplayOutput(data={"text/plain": f"{number} " * 50_000}))
+    assert sum(len(it.data["text/plain"]) for it in outputs) <= 5_000_000
+    assert outputs[-1].data["text/plain"].startswith("199 ")
+
+
+def test_frames_that_repeat_are_folded_on_screen():
+    frame = "File ~/x.py:3, in f(n)\n----> 3 f(n)\n"
+    error = ErrorOutput(ename="E", evalue="no", traceback=(*[frame] * 900, "E: no"))
+    (shown,), _ = with_output((), error)
+    assert len(output_html(shown, False)) < 3_000 and "899 more times" in output_html(shown, False)
