@@ -43,6 +43,7 @@ from .responses import retry
 from .responses.request import Request, read_by_model
 from .responses.stream import ResponseDone
 from .session import Prompt, Session
+from .text.lines import count_of
 from .text.tokens import Corrected, estimate
 
 _ENDS_A_STREAM = (StreamBrokenError, ServerFaultError, ProtocolError)
@@ -133,7 +134,7 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
         asked_again = True
         yield Notice(text="The model answered nothing. It is asked once more.")
     raise TurnLimited(
-        f"The turn stopped after {tally.samples} samples, its limit.",
+        f"The turn stopped after {count_of(tally.samples, 'sample')}, its limit.",
         "Say `go on` in a new %%agent cell, or raise it: `%agent config max_samples NUMBER`.",
     )
 

@@ -85,6 +85,7 @@ class KernelAgent:
         self._record: Record | None = None
         self._outputs: OutputStore | None = None
         self._mirror = EventComm()
+        self._displays = set[str]()
         self._running = False
 
     # --- settings -----------------------------------------------------------------------------
@@ -268,7 +269,7 @@ class KernelAgent:
         show = MaskedEvents(mask, show_masked).show if mask.secrets else show_masked
         hooks = StepHooks(before, self._observer.note_step)
         try:
-            with OutputCapture(self.shell, mask) as taps:
+            with OutputCapture(self.shell, mask, self._displays) as taps:
                 host = Host(self.shell, taps, interruption)
                 tools = tools_of_turn(host, session, here, hooks)
                 approve = ask_person(self.shell, interruption)

@@ -97,6 +97,11 @@ def preview(session: Session, fields: bytes, why: Why = "full") -> CompactedWind
     )
 
 
+def is_worthwhile(session: Session, done: CompactedWindow) -> bool:
+    """Whether the window becomes shorter by enough to be replaced."""
+    return done.tokens < session.conversation.history.tokens * WORTHWHILE_SHARE
+
+
 def _unkept(_text: str, _turn: int) -> str:
     """A placeholder for the handle of a text that a compaction would keep."""
     return "out-…"
@@ -114,7 +119,7 @@ async def _compact(
     noted = NOT_NOTED if sealed else await _notes_for(session, fields, room, goal)
     about = compaction_input(session, noted.notes)
     done = shorten(conversation.history.local, about, goal, session.outputs.keep)
-    shorter = sealed is not None or done.tokens < conversation.history.tokens * WORTHWHILE_SHARE
+    shorter = sealed is not None or is_worthwhile(session, done)
     if sealed:
         entries = [Entry(item, conversation.turns, None, "digest") for item in sealed.items]
         opaque = OpaqueStart(session.target.provider, len(entries), done.entries)

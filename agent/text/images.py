@@ -40,8 +40,11 @@ class Limits:
 
 _SMALL, _HIGH, _WIDE = Limits(512), Limits(2_048, 2_500), Limits(65_535)
 
-SENT = _HIGH
-"""The limits of an image that is sent. Every current model sees it at this size in full."""
+SENT = Limits(2_000, 2_500)
+"""The limits of an image that is sent. Every current model sees it at this size in full, and one
+provider refuses a request of many images if a side of one is longer."""
+_MOST_SIDE = 8_000
+"""Pixels of a side. The same provider refuses any request with a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +220,7 @@ def image_or_words(mime: str, encoded: str) -> dict[str, str]:
     try:
         return _sent(*_smaller(encoded, size))
     except ImportError:
-        if fits and _patches(size) <= _MOST_PATCHES:
+        if fits and _patches(size) <= _MOST_PATCHES and max(size) <= _MOST_SIDE:
             return _sent(mime, encoded)
     except (OSError, ValueError, SyntaxError):
         pass

@@ -9,6 +9,7 @@ from ...agent.conversation.validity import Validity, validity
 from ...agent.protocol.items import FunctionCallOutput
 from ...agent.responses.request import read_by_model
 from ...agent.session import Session
+from ...agent.text.lines import count_of
 from ...agent.text.tokens import Counter, estimate
 from ...widgets.panels.context_card import ENTRY_KINDS, CellRow, ContextCard
 
@@ -79,8 +80,4 @@ def _row(
     marks += f", superseded by turn {later}" if later else ""
     line = turn.line if turn else ""
     said = f"{line[:_SAID]}{'…' * (len(line) > _SAID)}"
-    return CellRow(f"turn {first.turn}{count}, {_count(steps)}{marks}: {said}", tokens)
-
-
-def _count(steps: int) -> str:
-    return f"{steps} step{'' if steps == 1 else 's'}"
+    return CellRow(f"turn {first.turn}{count}, {count_of(steps, 'step')}{marks}: {said}", tokens)

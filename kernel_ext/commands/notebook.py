@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ...agent.conversation.references import CountReference, parse_reference
 from ...agent.errors import UsageError
 from ...agent.protocol.observed import UserCellRun
+from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card
 from ..environment import find_notebook
 from ..host import KernelAgent
@@ -47,13 +48,17 @@ async def keep(agent: KernelAgent, rest: str) -> Card:
         document = await here.editable()
         if document is None:
             return _as_next_cell(agent, chosen)
+        kept = [cell.metadata.get("inkernel") for cell in await document.cells()]
+        cells = [cell for cell in cells if cell.metadata["inkernel"] not in kept]
         where = turn.opening.cell or here.cell
-        ids = await document.insert(where or here.default_place(), cells)
+        ids = await document.insert(where or here.default_place(), cells) if cells else ()
     except DocumentError as error:
         raise UsageError(f"The cells could not be inserted: {error}") from None
     finally:
         here.close()
-    told = f"{len(ids)} cell(s) below the turn's own: {_words(chosen, turn)}."
+    if not ids:
+        return Card("The notebook has these cells already. Delete one to have it inserted again.")
+    told = f"{count_of(len(ids), 'cell')} below the turn's own: {_words(cells)}."
     return Card(told, lost_rows(turn.lost))
 
 
@@ -102,7 +107,9 @@ def _chosen(turn: PastTurn, words: str) -> list[PastStep]:
     if len(numbers) != len(words.replace(",", " ").split()):
         raise UsageError(f"{words!r} names no steps.", "Give numbers, such as `%agent keep 1 3`.")
     if wrong := [n for n in numbers if not 1 <= n <= len(turn.steps)]:
-        raise UsageError(f"The last turn has {len(turn.steps)} step(s), and no step {wrong[0]}.")
+        raise UsageError(
+            f"The last turn has {count_of(len(turn.steps), 'step')}, and no step {wrong[0]}."
+        )
     return [turn.steps[n - 1] for n in numbers]
 
 
@@ -129,14 +136,15 @@ def _as_next_cell(agent: KernelAgent, steps: Sequence[PastStep]) -> Card:
         return Card("This front end cannot insert cells, and the turn ran no step to keep.")
     agent.shell.set_next_input("\n\n".join(step.run.source for step in steps))
     return Card(
-        f"The code of {len(steps)} step(s) is in one new cell, since this front end cannot insert"
-        " more. Their outputs and the answer stay where they are."
+        f"The code of {count_of(len(steps), 'step')} is in one new cell, since this front end"
+        " cannot insert more. Their outputs and the answer stay where they are."
     )
 
 
-def _words(steps: Sequence[PastStep], turn: PastTurn) -> str:
-    told = [f"{len(steps)} step(s)"] if steps else []
-    return " and ".join([*told, *(["the answer"] if turn.answer else [])])
+def _words(cells: Sequence[NewCell]) -> str:
+    steps = sum(cell.kind == "code" for cell in cells)
+    told = [count_of(steps, "step")] if steps else []
+    return " and ".join([*told, *(["the answer"] if steps < len(cells) else [])])
 
 
 def _name(run: UserCellRun) -> str:

@@ -8,6 +8,7 @@ from ...agent.conversation.record import ReadLine, lost_words, read_record
 from ...agent.errors import UsageError
 from ...agent.protocol.events import Usage
 from ...agent.protocol.record_lines import EndedLine, TurnLine
+from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card, Rows
 from ..host import KernelAgent
 from .command import Command
@@ -18,7 +19,7 @@ def new(agent: KernelAgent, _rest: str) -> Card:
     turns = agent.overview.turns
     agent.new()
     session = agent.overview.session_id
-    return Card(f"A new session begins: {session}. The old record has {turns} turns.")
+    return Card(f"A new session begins: {session}. The old record has {count_of(turns, 'turn')}.")
 
 
 def resume(agent: KernelAgent, rest: str) -> Card:
@@ -31,8 +32,8 @@ def resume(agent: KernelAgent, rest: str) -> Card:
         typed = ", ".join(f"{key} = {value}" for key, value in resumed.limits.items())
         rows.append(("again", f"{typed}: you typed it there, and it is stricter than here"))
     return Card(
-        f"Session {now.session_id} goes on: {now.turns} turns, "
-        f"{now.items} items. Your variables stay as they are in this kernel.",
+        f"Session {now.session_id} goes on: {count_of(now.turns, 'turn')}, "
+        f"{count_of(now.items, 'item')}. Your variables stay as they are in this kernel.",
         rows,
     )
 
@@ -43,7 +44,8 @@ def history(agent: KernelAgent, rest: str) -> Card:
     if rest == "all":
         paths = sorted(folder.glob("*/*.jsonl"), key=lambda path: path.name, reverse=True)
         return Card(
-            f"{len(paths)} sessions in {folder}", [session_row(path) for path in paths[:50]]
+            f"{count_of(len(paths), 'session')} in {folder}",
+            [session_row(path) for path in paths[:50]],
         )
     if rest:
         path = find_session(folder, rest, now.session_id)
@@ -101,7 +103,7 @@ def lost_rows(lost: Sequence[ReadLine]) -> Rows:
 
 def _ending(line: EndedLine) -> str:
     used = Usage(**line.usage)
-    samples = f"{line.samples} samples, {used.input:,} tokens in, {used.output:,} out"
+    samples = f"{count_of(line.samples, 'sample')}, {used.input:,} tokens in, {used.output:,} out"
     return f"{line.status}: {samples}" + (f"; {line.error}" if line.error else "")
 
 

@@ -8,6 +8,7 @@ from ...agent.errors import AgentError
 from ...agent.protocol.events import Usage
 from ...agent.providers.pricing import cost_of
 from ...agent.providers.resolve import Target
+from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card
 from ..environment import working_folder
 from ..host import KernelAgent, Overview
@@ -25,7 +26,10 @@ async def status(agent: KernelAgent, _rest: str) -> Card:
     rows = [
         ("model", model_row(found)),
         ("transport", client.transport if client else "begins with the first turn"),
-        ("session", f"{now.session_id}, {now.turns} turns, {now.items} items"),
+        (
+            "session",
+            f"{now.session_id}, {count_of(now.turns, 'turn')}, {count_of(now.items, 'item')}",
+        ),
         ("context", _context_row(now, window)),
         ("cached", f"{used.cached / used.input:.0%} of input" if used.input else "–"),
         ("tokens", f"{used.input:,} in, {used.output:,} out"),

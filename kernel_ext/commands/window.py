@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from IPython.display import clear_output
 
 from ...agent.compaction.budget import window_budget
-from ...agent.compaction.compact import compact_now, preview
+from ...agent.compaction.compact import compact_now, is_worthwhile, preview
 from ...agent.compaction.marks import conceal, edit, go_back, named
 from ...agent.compaction.marks import hide as hide_cells
 from ...agent.compaction.marks import pin as pin_cells
@@ -16,6 +16,7 @@ from ...agent.protocol.events import Compacted, Event
 from ...agent.providers.resolve import Target
 from ...agent.responses.client import Client
 from ...agent.session import Session
+from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card, TextCard
 from ...widgets.panels.context_card import ContextCard, RawCard
 from ..connections import UNASKED
@@ -49,6 +50,11 @@ async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
     if rest == "--preview":
         done = preview(session, fields, "asked")
         before = session.conversation.history.tokens
+        if not is_worthwhile(session, done):
+            return Card(
+                f"A compaction would not help now: about {before:,} tokens of conversation would"
+                f" become {done.tokens:,}."
+            )
         title = (
             f"About {before:,} → {done.tokens:,} tokens of conversation: {done.dropped.words()}."
             " `%agent compact` does it, and asks the model for notes first."
@@ -95,7 +101,8 @@ def next_compaction(session: Session, fields: bytes) -> str:
     left = int((room.holds(full) - conversation.history.tokens) * room.factor)
     when = f"in about {left:,} tokens" if left > 0 else "with the next request"
     done = preview(session, fields)
-    return f"A compaction comes at {full:.0%}, {when}. Now it would take: {done.dropped.words()}."
+    words = done.dropped.words() if is_worthwhile(session, done) else "nothing"
+    return f"A compaction comes at {full:.0%}, {when}. Now it would take: {words}."
 
 
 def digest(agent: KernelAgent, rest: str) -> TextCard | Card:
@@ -162,8 +169,9 @@ def rewind(agent: KernelAgent, rest: str) -> Card:
         conceal(agent.session_now(), agent.fields)
     left = agent.overview.left
     return Card(
-        f"Back to before turn {turn.turn} ({turn.line}): {left} turn(s) remain in the conversation."
-        " Variables and files are unchanged. The record keeps the turns that were taken back."
+        f"Back to before turn {turn.turn} ({turn.line}). The conversation has"
+        f" {count_of(left, 'turn')} left. Variables and files are unchanged."
+        " The record keeps the turns that were taken back."
     )
 
 

@@ -43,9 +43,13 @@ class OutputCapture:
     Outputs of the user's own threads and tasks are not captured.
     """
 
-    def __init__(self, shell: Shell, mask: Mask | None = None) -> None:
+    def __init__(
+        self, shell: Shell, mask: Mask | None = None, shown: set[str] | None = None
+    ) -> None:
+        """`shown`: ids of displays in the blocks of steps, also of earlier turns."""
         self._shell = shell
         self.mask = mask or Mask()
+        self._shown = set[str]() if shown is None else shown
         self._active: StepOutputs | None = None
         self._latest: StepOutputs | None = None
         self._older = WeakSet[threading.Thread]()
@@ -139,15 +143,22 @@ class OutputCapture:
                 outputs.clear(wait)
                 return None
             case Update(output):
-                taken = outputs.update(_readable(output))
+                taken = self._update(outputs, _readable(output))
             case DisplayOutput() as output:
                 taken = outputs.add(_readable(output))
+                if taken and output.display_id:
+                    self._shown.add(output.display_id)
             case output:
                 taken = outputs.add(output)
         if taken:
             return None
         masked = self.mask.value(change)
         return outputs.aside(original if masked is change else partial(self._publish, masked))
+
+    def _update(self, outputs: StepOutputs, output: DisplayOutput) -> bool:
+        """Update a display of this step. One of an earlier step is shown anew, in this one."""
+        anew = output.display_id in self._shown and not outputs.shows(output.display_id)
+        return outputs.add(output) if anew else outputs.update(output)
 
     def _publish(self, change: Change) -> None:
         """Show a display, in place of one that has a key."""

@@ -74,6 +74,12 @@ class StepOutputs:
         with self._lock:
             return put_update(self._done, output) and self._give(Update(output))
 
+    def shows(self, display_id: str | None) -> bool:
+        """Whether this step has a display with that id."""
+        with self._lock:
+            displays = (it for it in self._done if isinstance(it, DisplayOutput))
+            return any(it.display_id == display_id is not None for it in displays)
+
     def clear(self, wait: bool) -> None:
         """Forget all outputs: now, or when the next output comes."""
         with self._lock:

@@ -128,6 +128,10 @@ def _no_reading(value: object, source: Origin, show: ShowValue) -> Reading | Non
     return None
 
 
+def _no_own(value: object, name: str) -> object:
+    return None
+
+
 def _no_labels(value: object, name: str) -> Iterable[object]:
     return ()
 
@@ -156,6 +160,8 @@ class Adapter:
     """Numbers and plain text that change when the value does. The type is the library's."""
     tables: Mapping[str, Callable[[Any], Table]] = field(default_factory=dict[str, Any])
     """The value as a table, by the name of its class. Raises NoTable."""
+    as_own: Callable[[Any, str], object] = _no_own
+    """A subclass's value as the library's own type, over the same memory. None if it cannot be."""
     lazy: tuple[str, ...] = ()
     """Classes of data that is not computed yet. `*` means all."""
     labels: Callable[[Any, str], Iterable[object]] = _no_labels

@@ -52,6 +52,8 @@ MAX_ENTRIES = 20
 """Entries of a container or instance that a description shows, at most."""
 MAX_HEAD_CHARS = 150
 """Characters of a str or bytes in a line, at most."""
+MAX_NUMBER_BITS, MAX_DIGITS = 10_000, 55
+"""Bits of an int whose digits are computed, and digits that are shown whole, at most."""
 MAX_DEPTH = 3
 """Levels of a description, at most."""
 TOO_SLOW = f"too slow to describe (over {LOOK_SECONDS * 1000:.0f} ms)"
@@ -209,8 +211,12 @@ def _text(base: Any, value: object, show: ShowValue) -> Reading:
 
 
 def _number(value: int, show: ShowValue) -> Reading:
-    bits = int.bit_length(value)  # the digits of a huge int take quadratic time
-    return Reading(int.__repr__(value) if bits <= 128 else f"int of {bits:,} bits")
+    bits = int.bit_length(value)
+    if bits > MAX_NUMBER_BITS:  # the digits of a huge int take quadratic time
+        return Reading(f"int of {bits:,} bits")
+    digits = int.__repr__(value)
+    short = len(digits) <= MAX_DIGITS
+    return Reading(digits if short else f"int {digits[:20]}…{digits[-20:]} ({bits:,} bits)")
 
 
 def _decimal(value: Decimal, show: ShowValue) -> Reading:

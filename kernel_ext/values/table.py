@@ -33,8 +33,9 @@ def table_of(value: Any) -> Table:
         if "*" in adapter.lazy or source.name in adapter.lazy:
             raise NoTable(f"is lazy ({kind}): it is not computed here; use run_cell, with a limit.")
         read = adapter.tables.get(source.name)
-        if read and source.exact:
-            return read(value)
+        held = value if source.exact else adapter.as_own(value, source.name)
+        if read and held is not None:
+            return read(held)
         if read:
             raise NoTable(f"is a subclass of {kind}, whose own code might run; use run_cell.")
     if exactly(value, list, tuple) and value and exactly(value[0], dict):

@@ -333,7 +333,7 @@ def test_status_tells_model_session_tokens_policy_and_docs(agent, tmp_path):
     kernel, server = agent(say("Hello."))
     kernel.run("%%agent\nHi.")
     status = kernel.run("%agent").text
-    for part in ("scripted/test", "1 turns", "tokens", "policy", "auto", "AGENTS.md"):
+    for part in ("scripted/test", "1 turn,", "tokens", "policy", "auto", "AGENTS.md"):
         assert part in status
     assert "Be brief." in json.dumps(items(server.requests[0]))
 

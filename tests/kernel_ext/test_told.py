@@ -134,7 +134,7 @@ def test_a_session_goes_on_in_another_kernel_from_its_record(agent, kernel):
     other.run(LOAD)
     assert "open in another kernel" in other.run("%agent resume").evalue
     running.run("%agent new")
-    assert "1 turns" in other.run("%agent resume").text
+    assert "1 turn," in other.run("%agent resume").text
     other.run("ys = 3")
     assert other.run("%%agent\nTwo.").status == "ok"
     first, second = server.requests
@@ -273,3 +273,19 @@ def test_half_a_character_in_any_output_is_told_as_one_that_every_server_reads(a
     assert len(server.requests) == 4
     for body in server.requests:
         from_json(body)
+
+
+def test_an_update_of_an_earlier_steps_display_is_shown_and_told(agent):
+    call = '[[turn]]\n[[turn.response]]\n[[turn.response.call]]\nname = "run_cell"\n'
+    codes = ("from IPython.display import display\\nd = display('one', display_id=True)",)
+    codes += ("d.update('two')\\nd.update('three')",)
+    script = "".join(
+        f'{call}arguments = {{ title = "show", code = "{code}" }}\n'
+        '[[turn.response]]\nsay = "Yes."\n'
+        for code in codes
+    )
+    kernel, server = agent(script, INKERNEL_TRANSPORT="http")
+    assert "'one'" in kernel.run("%%agent\nShow.").text
+    later = kernel.run("%%agent\nUpdate.").text
+    assert "\n'three'" in later and "\n'two'" not in later
+    assert b"display:\\n'three'" in server.requests[-1]

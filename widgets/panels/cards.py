@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...agent.printable import printable
-from ..render.sanitize import escape, words_html
+from ..render.sanitize import escape, said_html, words_html
 
 PRE_STYLE = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
 """JupyterLab's own style of a `pre` breaks lines within words."""
@@ -28,13 +28,13 @@ class Card:
         lines = [f"  {name:<{wide}}  {value}" for name, value in self.rows]
         cells = "".join(
             f"<tr><td style='text-align:left'><b>{words_html(name)}</b></td>"
-            f"<td style='text-align:left;white-space:pre-wrap'>{words_html(value)}</td></tr>"
+            f"<td style='text-align:left;white-space:pre-wrap'>{said_html(value)}</td></tr>"
             for name, value in self.rows
         )
         table = f"<table>{cells}</table>" if cells else ""
         return {
             "text/plain": printable("\n".join([self.title, *lines])),
-            "text/html": f"<div>{words_html(self.title)}</div>{table}",
+            "text/html": f"<div>{said_html(self.title)}</div>{table}",
         }
 
 
@@ -49,6 +49,6 @@ class TextCard:
         """The card as text and as HTML."""
         return {
             "text/plain": printable(f"{self.title}\n\n{self.text}"),
-            "text/html": f"<div>{words_html(self.title)}</div>"
+            "text/html": f"<div>{said_html(self.title)}</div>"
             f"<pre style='{PRE_STYLE}'>{escape(self.text)}</pre>",
         }

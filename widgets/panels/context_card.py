@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...agent.printable import printable
-from ..render.sanitize import escape, words_html
+from ...agent.text.lines import count_of
+from ..render.sanitize import escape, said_html, words_html
 
 ENTRY_KINDS = {
     "head": ("instructions and tools", "#6b7280"),
@@ -20,6 +21,7 @@ ENTRY_KINDS = {
     "said": ("your prompts", "#f59e0b"),
     "model": ("the model", "#ef4444"),
     "output": ("outputs of steps", "#14b8a6"),
+    "rest": ("the rest, as the server counts", "#9ca3af"),
 }
 """Each kind of entry in words, and its colour."""
 
@@ -42,8 +44,9 @@ class CellRow:
 class ContextCard:
     """Tokens by kind, and by cell in the order of the window.
 
-    `server`: the server's count. `exact`: our own count comes from the model's tokenizer. `cached`:
-    the cached part of the last request. `coming`: what the next compaction would do.
+    `kinds` and `cells` are our own counts, `exact` if the model's tokenizer counted. `server`: the
+    server's count. `cached`: the cached part of the last request. `coming`: what the next
+    compaction would do.
     """
 
     kinds: Mapping[str, int]
@@ -63,7 +66,7 @@ class ContextCard:
         return sum(self.kinds.values())
 
     def _title(self) -> str:
-        """It gives the server's count, where there is one. The rows below are our own counts."""
+        """It gives the server's count, where there is one."""
         taken = self.server or self._total
         share = f" of {self.window:,} ({taken / self.window:.0%})" if self.window else ""
         about = "" if self.server or self.exact else "about "
@@ -71,39 +74,39 @@ class ContextCard:
         cached = f"; {self.cached:.0%} of the last request was cached" if self.cached else ""
         return f"In the window: {about}{taken:,} tokens{share}{whose}{cached}."
 
-    def _rows(self) -> list[tuple[str, int]]:
-        return [(ENTRY_KINDS[kind][0], tokens) for kind, tokens in self.kinds.items() if tokens]
+    def _rows(self) -> list[tuple[str, str, int]]:
+        """Name, colour and tokens of each kind. They sum up to the title's count."""
+        rest = self.server - self._total if self.server else 0
+        kinds = {**self.kinds, "rest": rest}
+        return [(*ENTRY_KINDS[kind], tokens) for kind, tokens in kinds.items() if tokens]
 
     def _text(self) -> str:
         lines = [self._title()]
-        for name, tokens in self._rows():
-            bar = "█" * round(30 * tokens / self._total)
-            lines.append(f"  {name:<24}{tokens:>9,}  {bar}")
+        for name, _, tokens in self._rows():
+            bar = "█" * round(30 * tokens / max(self._total, 1))
+            lines.append(f"  {name:<30}{tokens:>9,}  {bar}".rstrip())
         lines += ["by cell:"] if self.cells else []
         lines += [f"  {row.tokens:>9,}  {row.words}" for row in self._listed()]
         return "\n".join([*lines, *([self.coming] if self.coming else [])])
 
     def _listed(self) -> list[CellRow]:
-        """The latest cells, and before them one row that sums up the earlier ones."""
+        """The latest cells. Before them, the sums of all that is no cell, and of earlier ones."""
         first = max(0, len(self.cells) - _ROWS)
         earlier = self.cells[:first]
         taken = sum(row.tokens for row in earlier)
-        more = [CellRow(f"{len(earlier):,} earlier cells", taken)] if earlier else []
+        besides = (self.server or self._total) - sum(row.tokens for row in self.cells)
+        more = [CellRow("beside the cells", besides)] if self.cells else []
+        more += [CellRow(count_of(len(earlier), "earlier cell"), taken)] if earlier else []
         return [*more, *self.cells[first:]]
 
     def _html(self) -> str:
         of = self.window or self._total or 1
-        bar = "".join(
-            _segment(ENTRY_KINDS[kind][0], tokens, of, ENTRY_KINDS[kind][1])
-            for kind, tokens in self.kinds.items()
-            if tokens
-        )
+        taken = self.server or self._total or 1
+        bar = "".join(_segment(name, tokens, of, colour) for name, colour, tokens in self._rows())
         kinds = "".join(
             f"<tr><td style='text-align:left'><span style='color:{colour}'>■</span> {name}</td>"
-            f"<td>{tokens:,}</td><td>{tokens / max(self._total, 1):.0%}</td></tr>"
-            for kind, tokens in self.kinds.items()
-            if tokens
-            for name, colour in [ENTRY_KINDS[kind]]
+            f"<td>{tokens:,}</td><td>{tokens / taken:.0%}</td></tr>"
+            for name, colour, tokens in self._rows()
         )
         cells = "".join(
             f"<tr><td style='text-align:left'>{words_html(row.words)}</td>"
@@ -117,14 +120,14 @@ class ContextCard:
         return (
             f"<div>{words_html(self._title())}</div>{_bar(bar, 12)}{_bar(shades, 6)}"
             f"<table>{kinds}</table>{f'<table>{cells}</table>' if cells else ''}"
-            f"<div>{words_html(self.coming)}</div>"
+            f"<div>{said_html(self.coming)}</div>"
         )
 
 
 def _segment(words: str, tokens: int, of: int, colour: str) -> str:
     return (
         f"<div title='{escape(words)}: {tokens:,}'"
-        f" style='width:{100 * tokens / of:.2f}%;background:{colour}'></div>"
+        f" style='width:{max(0, 100 * tokens / of):.2f}%;background:{colour}'></div>"
     )
 
 

@@ -243,6 +243,7 @@ PANDAS = Adapter(
     reading=_reading,
     fingerprint=_fingerprint,
     tables={"DataFrame": _frame, "Series": _series},
+    as_own=_as_own,
     labels=_labels,
     attributes={
         "DataFrame": frozenset(("columns", "index", "shape", "size", "ndim", "dtypes", "T")),

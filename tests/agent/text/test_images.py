@@ -187,3 +187,12 @@ def test_an_image_that_fits_needs_no_pillow(monkeypatch: pytest.MonkeyPatch):
     data = encoded(file_of((10, 10)))
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert image_or_words("image/png", data)["type"] == "input_image"
+
+
+def test_a_side_that_one_provider_refuses_is_never_sent(monkeypatch: pytest.MonkeyPatch):
+    for size in ((2_048, 100), (100, 2_001), (9_000, 30)):
+        _, image = sent(image_or_words("image/png", encoded(file_of(size))))
+        assert max(image.size) <= 2_000
+    wide = encoded(file_of((9_000, 30)))
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert image_or_words("image/png", wide)["type"] == "input_text"

@@ -66,7 +66,7 @@ def test_keep_puts_steps_and_answer_below_the_turns_cell_with_where_they_are_fro
     kernel, _ = here
     kernel.run("%%agent\nGo.", cell_id="agents-cell")
     kept = kernel.run("%agent keep", cell_id="after-cell")
-    assert kept.status == "ok" and "2 cell(s) below the turn's own: 1 step(s) and the answer" in (
+    assert kept.status == "ok" and "2 cells below the turn's own: 1 step and the answer" in (
         kept.text
     )
     cells = read(notebook).cells
@@ -82,6 +82,22 @@ def test_keep_puts_steps_and_answer_below_the_turns_cell_with_where_they_are_fro
     assert facts["tokens"]["input"] > 0 and len(facts["prompt_sha256"]) == 64
     assert facts["run"] == "out-2" and "run" not in answer.metadata["inkernel"]
     assert kernel.run(f"In[{step.execution_count}]").text.startswith('"rain = [1, 2]')
+
+
+def test_keep_inserts_a_cell_once_and_again_after_it_was_deleted(here: Any, notebook: Path):
+    kernel, _ = here
+    kernel.run("%%agent\nGo.", cell_id="agents-cell")
+    kernel.run("%agent keep", cell_id="after-cell")
+    before = read(notebook)
+    assert "has these cells already" in kernel.run("%agent keep", cell_id="after-cell").text
+    assert read(notebook) == before
+    cells = [cell for cell in before.cells if cell.source != "It is **3**."]
+    nbformat.write(v4.new_notebook(cells=cells), notebook)
+    kept = kernel.run("%agent keep", cell_id="after-cell").text
+    assert "1 cell below the turn's own: the answer" in kept
+    assert sorted(cell.source for cell in read(notebook).cells) == sorted(
+        cell.source for cell in before.cells
+    )
 
 
 def test_keep_takes_steps_by_number(here: Any, notebook: Path):

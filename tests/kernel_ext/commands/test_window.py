@@ -173,3 +173,13 @@ def test_what_is_told_of_a_turn_whose_cell_ran_before(agent):
     kernel.run("%%agent\nCount.", cell_id="ask-1")
     kernel.run("%%agent\nCount better.", cell_id="ask-1")
     assert any("This cell ran before, as turn 1" in text for text in sent(server))
+
+
+def test_a_compaction_that_would_not_help_is_not_offered(agent):
+    script = '[[turn]]\n[[turn.response]]\nsay = "Yes."\n'
+    kernel, server = agent(script, INKERNEL_TRANSPORT="http")
+    kernel.run("%%agent\nCount.")
+    before = len(server.requests)
+    preview = kernel.run("%agent compact --preview").text
+    assert "would not help now" in preview and "`%agent compact` does it" not in preview
+    assert "<digest>" not in preview and len(server.requests) == before

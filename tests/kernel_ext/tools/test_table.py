@@ -268,3 +268,26 @@ def test_what_dask_and_duckdb_would_compute_is_not_computed() -> None:
     assert "is lazy (dask DataFrame)" in see(frames.from_pandas(FRAME, npartitions=1)).text
     duckdb: Any = pytest.importorskip("duckdb")
     assert "is lazy (" in see(duckdb.sql("select error('it was executed') as a")).text
+
+
+class GeoFrame(pd.DataFrame):
+    """A subclass whose own code must not run, as GeoDataFrame is one."""
+
+    def __getitem__(self, key: object) -> Any:
+        raise AssertionError("ran")
+
+    __len__ = iloc = __getitem__  # type: ignore[assignment]
+
+
+def test_rows_of_a_subclass_are_read_without_its_code() -> None:
+    frame = GeoFrame({"name": ["a", "b"], "people": [1, 2]})
+    assert see(frame, where="people > 1").text.endswith("1 | 'b' | 2")
+    assert "pandas DataFrame 2 × 2" in see(frame).text
+
+
+@pytest.mark.parametrize("bits", [129, 180, 182])
+def test_long_integers_show_their_digits(bits: int) -> None:
+    assert str(1 << bits) in see([{"n": 1 << bits}]).text
+    assert str(1 << bits) in see(pd.DataFrame({"n": [1 << bits]})).text
+    longer = see([{"n": 1 << 1_000}]).text
+    assert str(1 << 1_000)[:20] in longer and "(1,001 bits)" in longer
