@@ -71,6 +71,9 @@ class RecordError(AgentError):
 class TurnInterrupted(AgentError):
     """The user stopped the turn: a key, a button, or the answer to a question."""
 
+    def __init__(self, message: str = "You interrupted the turn.") -> None:
+        super().__init__(message, "The next %%agent goes on from here.")
+
 
 class TurnLimited(AgentError):
     """The turn reached its limit of samples before it was complete."""

@@ -242,6 +242,7 @@ def _ended(
         case _:
             status = "failed"
     told = error if isinstance(error, AgentError) else None
+    cancelled = f"{error}" or "The turn was cancelled."
     return TurnEnded(
         status=status,
         answer=tally.answer,
@@ -249,6 +250,6 @@ def _ended(
         cost=cost_of(tally.usage, session.settings, session.target),
         seconds=time.monotonic() - tally.started,
         samples=tally.samples,
-        error=told.message if told else "You interrupted the turn." if error else None,
+        error=told.message if told else cancelled if error else None,
         hint=told.hint if told else None,
     )

@@ -47,7 +47,7 @@ def _decide(answer: str) -> Verdict:
         case "a" | "all":
             return Verdict(decision="allow", reason="allowed for this turn", by="user")
         case "s" | "stop":
-            raise TurnInterrupted("You stopped the turn.", "The next %%agent goes on from here.")
+            raise TurnInterrupted("You stopped the turn.")
         case "" | "n" | "no":
             return Verdict(decision="deny", reason="the person said no", by="user")
         case _:

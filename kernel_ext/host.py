@@ -1,6 +1,5 @@
 """Puts a shell, a session and a view together. Nothing else does."""
 
-import asyncio
 import contextlib
 import os
 from collections.abc import Mapping
@@ -33,11 +32,12 @@ from .connections import UNASKED, Connections
 from .environment import jupyter_secrets, working_folder
 from .event_comm import EventComm
 from .execution.capture import OutputCapture
-from .execution.interrupts import Interruption, cancelled_by_sigint, forget_cancellation
+from .execution.interrupts import Interruption, cancelled_by_sigint
 from .execution.run_code import Host
 from .execution.shell_history import keep_count
 from .notebook.current import current_notebook
 from .observer import Observer
+from .quiet import hide_own_lines, show_own_lines
 from .shell import Shell
 from .tools.step_runner import StepHooks
 from .toolset import tools_of_turn
@@ -87,6 +87,7 @@ class KernelAgent:
         self._mirror = EventComm()
         self._displays = set[str]()
         self._running = False
+        hide_own_lines()
 
     # --- settings -----------------------------------------------------------------------------
 
@@ -209,23 +210,17 @@ class KernelAgent:
 
     # --- a turn -------------------------------------------------------------------------------
 
-    async def ask(self, text: str, more: Mapping[str, Any], new: bool) -> None:
+    async def ask(
+        self, text: str, more: Mapping[str, Any], new: bool, notices: tuple[str, ...] = ()
+    ) -> None:
         """Run one turn and show it below the cell. Raises the AgentError that ended it early."""
         self.refuse_while_running()
         if new:
             self.new()
         self._running = True
         try:
-            with cancelled_by_sigint() as interruption:
-                try:
-                    await self._run_turn(text, more, interruption)
-                except asyncio.CancelledError:
-                    if not interruption.came:
-                        raise
-                    forget_cancellation()
-                    raise TurnInterrupted(
-                        "You interrupted the turn.", "The next %%agent goes on from here."
-                    ) from None
+            with cancelled_by_sigint(TurnInterrupted()) as interruption:
+                await self._run_turn(text, more, notices, interruption)
         finally:
             self._running = False
 
@@ -242,9 +237,14 @@ class KernelAgent:
         self.connections.close()
         self._mirror.close()
         self.undo.drop()
+        show_own_lines()
 
     async def _run_turn(
-        self, text: str, more: Mapping[str, Any], interruption: Interruption
+        self,
+        text: str,
+        more: Mapping[str, Any],
+        notices: tuple[str, ...],
+        interruption: Interruption,
     ) -> None:
         chosen = self.choose(more)
         settings = chosen.settings
@@ -252,7 +252,7 @@ class KernelAgent:
         view = view_for(self.shell, settings)
         session = self.session(settings, client)
         said = self._observer.prompt(text, settings, self._conversation.told)
-        said = replace(said, notices=chosen.refused)
+        said = replace(said, notices=(*notices, *chosen.refused))
         here = current_notebook(self.shell, said.seen.environment.notebook)
 
         def before(code: str) -> None:

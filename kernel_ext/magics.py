@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import no_var_expand
 
-from ..agent.errors import AgentError, UsageError
+from ..agent.errors import AgentError, TurnInterrupted, UsageError
 from .input_transform import CellTransform, LineTransform
 from .shell import Shell, loop_runs, run_to_end
 from .user_cells.log import UserCellLog
@@ -109,27 +109,22 @@ class AgentMagics:
         return said if loop_runs() else run_to_end(said)
 
     async def _said(self, line: str, cell: str | None) -> None:
-        with self._errors():
-            if cell is None:  # an awaited `%agent` line
-                from .commands.dispatch import run_command
+        import asyncio
 
-                return await run_command(self.agent, line)
-            parsed = parse_line(line)
-            text = "\n".join(part for part in (parsed.prompt, cell.strip()) if part)
-            if not text:
-                raise UsageError(
-                    "%%agent has nothing to do: the cell is empty.",
-                    "Write what you want below the first line.",
-                )
-            if parsed.digest:
-                return await self._edit_digest(text)
-            await self.agent.ask(text, parsed.settings, parsed.new)
+        from .execution.gui import gui_held
+        from .execution.interrupts import cancelled_by_sigint
 
-    async def _edit_digest(self, text: str) -> None:
-        from .commands.dispatch import show_card
-        from .commands.window import edit_digest
+        interrupted = KeyboardInterrupt() if cell is None else TurnInterrupted()
+        with cancelled_by_sigint(interrupted), self._errors():
+            agent = self.agent  # the first time, its imports take a while
+            await asyncio.sleep(0)  # an interrupt that came meanwhile ends it here
+            async with gui_held(self._shell) as notices:
+                if cell is None:  # an awaited `%agent` line
+                    from .commands.dispatch import run_command
 
-        show_card(self.agent, edit_digest(self.agent, text))
+                    await run_command(agent, line)
+                else:
+                    await _ask(agent, parse_line(line), cell.strip(), notices)
 
     @no_var_expand
     def manage(self, line: str) -> None:
@@ -160,6 +155,21 @@ class AgentMagics:
         self.log.detach()
         if self._agent is not None:
             self._agent.close()
+
+
+async def _ask(agent: "KernelAgent", first: AgentLine, rest: str, notices: tuple[str, ...]) -> None:
+    text = "\n".join(part for part in (first.prompt, rest) if part)
+    if not text:
+        raise UsageError(
+            "%%agent has nothing to do: the cell is empty.",
+            "Write what you want below the first line.",
+        )
+    if first.digest:
+        from .commands.dispatch import show_card
+        from .commands.window import edit_digest
+
+        return show_card(agent, edit_digest(agent, text))
+    await agent.ask(text, first.settings, first.new, notices)
 
 
 def register(shell: Shell) -> None:

@@ -60,7 +60,7 @@ ROOMS = {
             "event_comm",
             "approval",
         ),
-        *("toolset", "views", "observer", "connections", "host"),
+        *("toolset", "views", "observer", "connections", "quiet", "host"),
         *("commands", "magics", "cli", "__init__", "inkernel"),
     ),
 }

@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 from ..context.cells import told_again
 from ..conversation.digest import Digest, edited_digest
 from ..conversation.history import Entry
-from ..conversation.references import HANDLE, HandleRange, HandleReference, parse_reference
+from ..conversation.references import (
+    HANDLE,
+    HandleRange,
+    HandleReference,
+    no_cell,
+    parse_reference,
+)
 from ..conversation.runs import RunSummary, TurnHead, turns_named
 from ..conversation.validity import validity
 from ..errors import UsageError
@@ -57,7 +63,7 @@ def named(session: Session, words: str) -> Named:
         runs, turns = ((), turns) if newer else (runs, ())
     if not runs and not turns:
         raise UsageError(
-            f"No cell here is called {words!r}." if words.strip() else "Which cell?",
+            no_cell(words) if words.strip() else "Which cell?",
             "Name one by its number as `12`, by `out-7`, `turn 3`, or its id:"
             " `%agent context` lists them.",
         )

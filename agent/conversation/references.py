@@ -113,3 +113,8 @@ def parse_reference(words: str) -> Reference:
         if match := form.fullmatch(words):
             return reference(match)
     return CellIdStart(words)
+
+
+def no_cell(words: str) -> str:
+    """The sentence for a text that names no cell."""
+    return f"There is no cell {words.strip()!r}."

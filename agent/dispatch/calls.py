@@ -70,9 +70,7 @@ class Calls:
             if call.output.ends is not None:
                 raise call.output.ends
             if call.output.status == "interrupted":
-                raise TurnInterrupted(
-                    "You interrupted a step.", "The next %%agent goes on from here."
-                )
+                raise TurnInterrupted("You interrupted a step.")
 
     def cancel(self) -> None:
         """Stop calls that still run."""

@@ -114,8 +114,8 @@ class WebSocket:
         target = self._target
         address = f"ws{target.url('/responses').removeprefix('http')}"
         loop = asyncio.get_running_loop()
-        logger = logging.getLogger("inkernel.websocket")
-        logger.setLevel(logging.INFO)  # below it, the library logs the header with the key
+        logger = logging.Logger("inkernel.websocket")
+        logger.disabled = True  # the library logs the header with the key
         try:
             connection = await _Connect(
                 address,

@@ -1,6 +1,5 @@
 """Finds the subcommand that an `%agent` line names, runs it, and shows its card."""
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any, cast
 
@@ -9,12 +8,7 @@ import IPython.display
 from ...agent.config.settings import nearest
 from ...agent.errors import UsageError
 from ...widgets.panels.cards import Card
-from ..execution.interrupts import (
-    Interruption,
-    cancelled_by_sigint,
-    forget_cancellation,
-    raised_by_sigint,
-)
+from ..execution.interrupts import Interruption, cancelled_by_sigint, raised_by_sigint
 from ..host import KernelAgent
 from ..input_transform import cannot_wait
 from ..shell import Shell, loop_runs, run_to_end
@@ -27,14 +21,8 @@ async def run_command(agent: KernelAgent, line: str) -> None:
     with raised_by_sigint(Interruption()):  # SIGINT would only cancel, once it waits
         given = _begin(agent, line)
     if isinstance(given, Coroutine):
-        with cancelled_by_sigint() as interruption:
-            try:
-                given = await given
-            except asyncio.CancelledError:
-                if not interruption.came:
-                    raise
-                forget_cancellation()
-                raise KeyboardInterrupt from None
+        with cancelled_by_sigint(KeyboardInterrupt()):
+            given = await given
     show_card(agent, given)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from ...agent.conversation.references import CountReference, parse_reference
+from ...agent.conversation.references import CountReference, no_cell, parse_reference
 from ...agent.errors import UsageError
 from ...agent.protocol.observed import UserCellRun
 from ...agent.text.lines import count_of
@@ -84,19 +84,21 @@ async def explain(agent: KernelAgent, rest: str) -> Card | None:
         document = await here.document()
         found = one_cell(await document.cells(), words) if document else None
     except DocumentError as error:
-        raise UsageError(str(error)) from None
+        if error.cause != "no cell":
+            raise UsageError(str(error)) from None
+        found = None
     finally:
         here.close()
     source = found.source if found else _ran(agent, words)
+    if source is None:
+        raise UsageError(no_cell(rest), "Name it as In [12], #3, or by the start of its id.")
     await agent.ask(EXPLAIN.format(cell=f"the cell {words}", source=source), {}, new=False)
 
 
-def _ran(agent: KernelAgent, words: str) -> str:
-    """The source of the latest run of this name. Raises UsageError."""
-    for run in reversed(agent.runs()):
-        if words in (f"In [{run.count}]", run.cell) and not run.hidden:
-            return run.source
-    raise UsageError(f"There is no cell {words!r}.", "Name it as In [12], or by its id.")
+def _ran(agent: KernelAgent, words: str) -> str | None:
+    """The source of the latest run of this name, also of a cell that has run again since."""
+    runs = (run for run in reversed(agent.runs()) if not run.hidden)
+    return next((run.source for run in runs if words in (f"In [{run.count}]", run.cell)), None)
 
 
 def _chosen(turn: PastTurn, words: str) -> list[PastStep]:

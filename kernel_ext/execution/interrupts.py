@@ -12,36 +12,45 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 _Handler = Callable[[int, FrameType | None], object]
 
 
 @dataclass(slots=True)
 class Interruption:
-    """Whether SIGINT came, and whether it may still cancel."""
+    """Whether the person interrupted, and whether that may still cancel."""
 
     came: bool = False
     over: bool = False
 
 
 @contextmanager
-def cancelled_by_sigint() -> Generator[Interruption]:
-    """SIGINT cancels the current task at once, wherever it awaits. For the main thread only."""
+def cancelled_by_sigint(error: BaseException) -> Generator[Interruption]:
+    """SIGINT cancels the current task at once, wherever it awaits. Then `error` is raised.
+
+    For the main thread only.
+    """
     interruption = Interruption()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
 
     def cancel() -> None:
         if not interruption.over:  # else the cancellation would hit whatever the task does next
-            task.cancel()
+            task.cancel(*error.args)
 
     def note(_signum: int, _frame: FrameType | None) -> None:
         interruption.came = True
         loop.call_soon_threadsafe(cancel)  # wakes the selector; call_soon would not
 
     try:
-        with _handled_by(note):
+        with _handled_by(note, interruption):
             yield interruption
+    except asyncio.CancelledError:
+        if not interruption.came:
+            raise
+        task.uncancel()  # so that it can go on and report what happened
+        raise error from None
     finally:
         interruption.over = True
 
@@ -52,7 +61,12 @@ def raised_by_sigint(interruption: Interruption) -> Generator[None]:
 
     Raises it at once when SIGINT came already, since the loop had no chance yet to cancel.
     """
-    with _handled_by(signal.default_int_handler):
+
+    def interrupt(_signum: int, _frame: FrameType | None) -> None:
+        interruption.came = True
+        raise KeyboardInterrupt
+
+    with _handled_by(interrupt, interruption):
         if interruption.came:
             raise KeyboardInterrupt
         yield
@@ -60,13 +74,14 @@ def raised_by_sigint(interruption: Interruption) -> Generator[None]:
 
 @contextmanager
 def raised_by_sigint_in(
-    namespace: Mapping[str, object], cancel: Callable[[], object]
+    namespace: Mapping[str, object], interruption: Interruption, task: "asyncio.Task[Any]"
 ) -> Generator[Callable[[], None]]:
-    """SIGINT raises KeyboardInterrupt if code of `namespace` runs at that moment.
+    """SIGINT raises KeyboardInterrupt if code of `namespace` runs at that moment, as `task`.
 
-    For cells with a top-level `await`. If other code runs, the earlier handler is called: while the
-    loop waits, it cancels. Yields a function that stops the code from another thread. Where the
-    code awaits, that function calls `cancel` on the loop.
+    For cells with a top-level `await`. In their other tasks and callbacks it raises CancelledError,
+    because a KeyboardInterrupt there would end the event loop, and the kernel with it. If other
+    code runs, the earlier handler is called: while the loop waits, it cancels. Yields a function
+    that stops the code from another thread. Where the code awaits, that function cancels `task`.
     """
     before, loop = signal.getsignal(signal.SIGINT), asyncio.get_running_loop()
     handled = is_main_thread()
@@ -76,9 +91,13 @@ def raised_by_sigint_in(
         stopped = ours.is_set()
         ours.clear()
         if _runs(namespace, frame):
-            raise KeyboardInterrupt
+            interruption.came = True
+            if asyncio.current_task(loop) is task:
+                raise KeyboardInterrupt
+            task.cancel()  # at once, before a task that it waits for begins
+            raise asyncio.CancelledError
         if stopped:
-            loop.call_soon_threadsafe(cancel)  # wakes the selector; call_soon would not
+            loop.call_soon_threadsafe(task.cancel)  # wakes the selector; call_soon would not
         elif callable(before):
             before(signum, frame)
 
@@ -87,17 +106,10 @@ def raised_by_sigint_in(
             ours.set()
             sigint()
         else:
-            loop.call_soon_threadsafe(cancel)
+            loop.call_soon_threadsafe(task.cancel)
 
-    with _handled_by(interrupt):
+    with _handled_by(interrupt, interruption):
         yield stop
-
-
-def forget_cancellation() -> None:
-    """Undo our own cancellation, so that the task can go on and report what happened."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
 
 
 def is_main_thread() -> bool:
@@ -123,7 +135,8 @@ def _runs(namespace: Mapping[str, object], frame: FrameType | None) -> bool:
 
 
 @contextmanager
-def _handled_by(handler: _Handler) -> Generator[None]:
+def _handled_by(handler: _Handler, interruption: Interruption) -> Generator[None]:
+    """Notes an interruption also where code put another handler in place, which could not."""
     if not is_main_thread():
         yield
         return
@@ -131,4 +144,5 @@ def _handled_by(handler: _Handler) -> Generator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if signal.signal(signal.SIGINT, before) is not handler:
+            interruption.came = True

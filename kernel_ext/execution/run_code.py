@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...agent.protocol.cells import CellRun
@@ -49,7 +49,7 @@ class CodeStep:
 
 
 async def run_code(host: Host, step: CodeStep) -> CellRun:
-    """Run a step on this thread. Its errors are outputs. SIGINT ends it as `interrupted`.
+    """Run a step on this thread. Its errors are outputs. The person ends it as `interrupted`.
 
     It gets a number of its own in the shell's history, but `_` and `_i` stay the user's. Code that
     awaits and does not stop at the limit is left running.
@@ -59,6 +59,8 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
     names, lent = shell.user_ns, step.lent or {}
     before = names.copy()
     started = time.monotonic()
+    # Its own: an interrupt by the time limit of a step holds for no other one.
+    host = replace(host, interruption=replace(host.interruption))
     with (
         _lent(names, lent),
         _lent(shell.user_ns_hidden, lent),
@@ -70,7 +72,7 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
     bound = {name: held for name, held in names.items() if before.get(name, _MISSING) is not held}
     return CellRun(
         source=step.code,
-        status="error" if limit.over else _status(error),
+        status="error" if limit.over else _status(error, host.interruption),
         outputs=outputs.all(),
         bound=tuple(sorted(user_names(shell, bound))),
         deleted=tuple(sorted(filter(is_public, before.keys() - names.keys()))),
@@ -102,10 +104,12 @@ async def _run(
         step.report()
         loop.call_soon_threadsafe(given_up.set)
 
-    with raised_by_sigint_in(shell.user_ns, task.cancel) as stop, ExitStack() as stack:
+    with ExitStack() as stack:
+        raising = raised_by_sigint_in(shell.user_ns, host.interruption, task)
+        stop = stack.enter_context(raising)
         limit = stack.enter_context(TimeLimit(step.seconds, stop, give_up, step.grace))
         stack.enter_context(answered(shell, outputs, limit, host.taps.mask.text))
-        await _over(task, given_up)
+        await _over(task, given_up, host.interruption)
     if not task.done():
         return None, limit
     # run_cell_async leaves these to its caller. Without them figures are not shown.
@@ -134,7 +138,9 @@ def _nothing() -> None:
     return
 
 
-async def _over(task: "asyncio.Task[Result]", given_up: asyncio.Event) -> None:
+async def _over(
+    task: "asyncio.Task[Result]", given_up: asyncio.Event, interruption: Interruption
+) -> None:
     """Wait until the task is done or given up. A cancellation of this wait cancels the task."""
     giving_up = asyncio.ensure_future(given_up.wait())
     try:
@@ -142,6 +148,7 @@ async def _over(task: "asyncio.Task[Result]", given_up: asyncio.Event) -> None:
             try:
                 await asyncio.wait((task, giving_up), return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
+                interruption.came = True
                 task.cancel()
     finally:
         giving_up.cancel()
@@ -165,8 +172,11 @@ def _error(result: Result) -> BaseException | None:
     return result.error_before_exec or result.error_in_exec
 
 
-def _status(error: BaseException | None) -> Literal["ok", "error", "interrupted"]:
+def _status(
+    error: BaseException | None, interruption: Interruption
+) -> Literal["ok", "error", "interrupted"]:
+    """Code may raise KeyboardInterrupt and CancelledError itself. Then they are its errors."""
     if error is None:
         return "ok"
-    interrupts = KeyboardInterrupt | asyncio.CancelledError
-    return "interrupted" if isinstance(error, interrupts) else "error"
+    interrupts = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
+    return "interrupted" if interrupts and interruption.came else "error"

@@ -11,6 +11,7 @@ from ...agent.conversation.references import (
     CellIdStart,
     CellPositions,
     CountReference,
+    no_cell,
     parse_reference,
 )
 from ..frontend import Surface, find_cell, find_surface
@@ -136,7 +137,7 @@ def find_cells(cells: Sequence[LiveCell], words: str) -> list[LiveCell]:
     if several := [f"#{number}" for number, cell in enumerate(cells, 1) if cell.shared == words]:
         which = f"The id {words!r} is not one cell's own. Name it by number: {', '.join(several)}."
         raise DocumentError("bad request", which)
-    raise DocumentError("no cell", f"There is no cell {words!r}: notebook_read lists them.")
+    raise DocumentError("no cell", f"{no_cell(words)} notebook_read lists them.")
 
 
 def one_cell(cells: Sequence[LiveCell], words: str) -> LiveCell:

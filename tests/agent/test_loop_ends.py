@@ -114,6 +114,19 @@ async def test_a_cancelled_turn_closes_its_calls_ends_and_the_next_goes_on(
     assert last(events).answer == "Yes."
 
 
+@pytest.mark.parametrize("where", ["request", "stream", "read", "write", "retry"])
+async def test_the_end_of_a_turn_says_who_cancelled_it(
+    session_for: Make, say: Make, call: Make, tool: Make, run: Run, where: str
+):
+    for words in ((), ("You interrupted the turn.",)):
+        stuck = Stuck(where, session_for, say, call, tool)
+        running = asyncio.create_task(run(stuck.session))
+        await asyncio.wait_for(stuck.there.wait(), 10)
+        running.cancel(*words)
+        events, _ = await asyncio.wait_for(running, 10)
+        assert last(events).error == (words[0] if words else "The turn was cancelled.")
+
+
 async def test_a_host_that_leaves_after_any_event_leaves_no_call_open(
     session_for: Make, say: Make, call: Make, tool: Make, place: Environment
 ):

@@ -179,8 +179,12 @@ def test_interrupt_during_a_sample(agent):
         "import time\nprint('half' + '-way')\ntime.sleep(60)",
         "import asyncio\nprint('half' + '-way')\nawait asyncio.sleep(60)",
         "import asyncio, time\nawait asyncio.sleep(0)\nprint('half' + '-way')\ntime.sleep(60)",
+        "import asyncio, time\nasync def work():\n    print('half' + '-way')\n    time.sleep(60)\n"
+        "await asyncio.gather(work(), work())",
+        "import asyncio, time\ndef work():\n    print('half' + '-way')\n    time.sleep(60)\n"
+        "asyncio.get_running_loop().call_soon(work)\nawait asyncio.sleep(60)",
     ],
-    ids=["synchronous", "awaiting", "synchronous between awaits"],
+    ids=["synchronous", "awaiting", "synchronous between awaits", "in a task", "in a callback"],
 )
 def test_interrupt_during_a_running_step(agent, code):
     kernel, server = agent(run_cell(code) + say("Back again."))
@@ -202,6 +206,36 @@ def wait_until_running(kernel: Any, cell: str) -> None:
             shown = message["content"].get("data", {}).get("text/html", "")
             if ">half-way" in shown:
                 return
+
+
+INTERRUPT_AT = """
+import os, signal, sys
+class Interrupts:
+    def find_spec(self, name, path, target=None):
+        if name == {!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+"""
+
+
+@pytest.mark.parametrize("module", ["host", "observer", "execution.run_code", "views"])
+def test_interrupt_while_the_first_turn_still_imports(agent, module):
+    kernel, server = agent(say("Back again."))
+    kernel.run(INTERRUPT_AT.format(f"inkernel.kernel_ext.{module}"))
+    ran = kernel.run("%%agent\nGo.")
+    check_stopped(kernel, ran)
+    assert ran.evalue.startswith("You interrupted the turn.")
+    assert server.requests == []
+    assert kernel.run("%%agent\nAnd now?").status == "ok"
+    assert "Go." not in server.requests[0].decode()
+
+
+@pytest.mark.parametrize("line", ["%agent fix", "%agent models"])
+def test_interrupt_while_the_first_line_still_imports(agent, line):
+    kernel, _ = agent(say("Back again."))
+    kernel.run(INTERRUPT_AT.format("inkernel.kernel_ext.host"))
+    assert kernel.run(line).ename == "KeyboardInterrupt"
+    assert kernel.run("%agent status").status == "ok"
 
 
 def test_interrupt_during_an_approval(agent):

@@ -145,12 +145,21 @@ def test_explain_gives_the_cells_source(here: Any, words: str):
     assert "load()" in said(server.requests[0])
 
 
+def test_explain_finds_what_ran_under_a_number_that_no_cell_has_now(here: Any):
+    kernel, server = here
+    ran = kernel.run("rain = 12", cell_id="load-cell")
+    kernel.run("rain = 13", cell_id="load-cell")
+    kernel.run(f"%agent explain {ran.count}", cell_id="after-cell")
+    assert "rain = 12" in said(server.requests[0])
+    assert "There is no cell '99'." in kernel.run("%agent explain 99", cell_id="after-cell").evalue
+
+
 def test_explain_finds_a_cell_that_ran_where_there_is_no_notebook(agent: Any):
     kernel, server = agent(SCRIPT)
     ran = kernel.run("rain = 12")
     kernel.run(f"%agent explain {ran.count}")
     assert "rain = 12" in said(server.requests[0])
-    assert "There is no cell 'In [99]'" in kernel.run("%agent explain 99").evalue
+    assert "There is no cell '99'" in kernel.run("%agent explain 99").evalue
     assert "Which cell?" in kernel.run("%agent explain").evalue
 
 

@@ -159,6 +159,18 @@ def test_a_name_of_no_cell_is_said_with_what_to_do(agent):
         assert ran.ename == "UsageError" and "turn 3" in ran.traceback, command
 
 
+@pytest.mark.parametrize("words", ["99", "In [99]", "nowhere", " 99 "])
+def test_a_cell_that_is_not_there_reads_the_same_in_every_command(agent, words):
+    kernel, _ = agent()
+    kernel.run("%%agent\nCount.")
+    for command in ("pin", "unpin", "hide", "show", "rewind", "explain"):
+        ran = kernel.run(f"%agent {command} {words}")
+        assert ran.traceback.startswith(f"UsageError: There is no cell {words.strip()!r}.\n"), (
+            command
+        )
+        assert "notebook_read" not in ran.traceback
+
+
 def test_context_says_what_the_next_compaction_would_drop(agent):
     kernel, _ = agent(INKERNEL_WINDOW="20000")
     for n in range(3):

@@ -234,6 +234,58 @@ def test_an_interrupt_that_came_before_the_code_began_stops_it(shell):
     assert ran.status == "interrupted" and "began" not in shell.user_ns
 
 
+CANCELLED = "import asyncio\ntask = asyncio.ensure_future(asyncio.sleep(60))\ntask.cancel()\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise KeyboardInterrupt",
+        "import asyncio\nraise asyncio.CancelledError('mine')",
+        f"{CANCELLED}await task",
+        f"{CANCELLED}await asyncio.gather(task)",
+        "import asyncio\nawait asyncio.sleep(0)\nraise KeyboardInterrupt",
+        "import asyncio\nasyncio.current_task().cancel()\nawait asyncio.sleep(60)",
+        "import asyncio\nfuture = asyncio.Future()\nfuture.cancel()\nawait future",
+    ],
+)
+def test_an_interrupt_or_a_cancellation_by_the_code_itself_is_its_error(run, code):
+    ran = run(code)
+    assert ran.status == "error"
+    assert ran.outputs[-1].ename in ("KeyboardInterrupt", "CancelledError")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)",
+        "import asyncio\nawait asyncio.sleep(0)",
+        "import asyncio\nasyncio.ensure_future(asyncio.sleep(60)).cancel()",
+    ],
+)
+def test_the_person_interrupts_code_whatever_it_did_before(run, before):
+    ran = run(
+        f"import os, signal, time\n{before}\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)"
+    )
+    assert ran.status == "interrupted"
+    assert run("1").status == "ok"
+
+
+def test_a_step_that_was_stopped_at_its_limit_interrupts_no_other(shell):
+    async def turn() -> list[str]:
+        with OutputCapture(shell) as taps:
+            host = Host(shell, taps, Interruption())
+            limited = CodeStep("import time\ntime.sleep(60)", "", take_all, seconds=0.1)
+            codes = (
+                limited,
+                CodeStep("1", "", take_all),
+                CodeStep(CANCELLED + "await task", "", take_all),
+            )
+            return [(await run_code(host, code)).status for code in codes]
+
+    assert asyncio.run(turn()) == ["error", "ok", "error"]
+
+
 def test_nothing_of_the_taps_stays_behind(run, shell):
     before = (vars(sys.stdout).get("write"), dict(vars(shell.display_pub)), dict(vars(shell)))
     run("print(1)\n1/0")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import ipykernel
 import pytest
 
 pytestmark = pytest.mark.kernel
@@ -244,6 +245,59 @@ def test_many_calls_in_one_step_take_no_time(agent: Any):
     kernel, _ = agent(script(code))
     kernel.run("%%agent\nGo.")
     assert float(kernel.run("took").text) < 5  # the figure is `python -m bench steps`'s
+
+
+def test_an_interrupt_that_the_code_itself_raises_is_told_and_the_turn_goes_on(agent: Any):
+    cancelled = "task = asyncio.ensure_future(asyncio.sleep(60))\ntask.cancel()\nawait task"
+    codes = ("raise KeyboardInterrupt('mine')", f"import asyncio\n{cancelled}", "'and on'")
+    kernel, server = agent(script(*codes))
+    ran = kernel.run("%%agent\nGo.")
+    assert ran.status == "ok" and "interrupted" not in html(ran)
+    first, second, third = map(told, server.requests[1:])
+    assert first.startswith("error") and "KeyboardInterrupt: mine" in first
+    assert second.startswith("error") and "CancelledError" in second
+    assert "'and on'" in third
+
+
+GUI = """
+import time
+from ipykernel.eventloops import get_shell_stream, register_integration
+
+@register_integration("fake")
+def loop_of_fake(kernel):  # nothing else runs meanwhile, as with those of Qt and Tk
+    global entered
+    entered += 1
+    until = time.monotonic() + 0.05
+    while not get_shell_stream(kernel).flush(limit=1) and time.monotonic() < until:
+        time.sleep(0.005)
+
+entered = 0
+get_ipython().enable_gui("fake")
+"""
+WAITS = "import asyncio\nbefore = entered\nawait asyncio.sleep(0.3)\nentered - before"
+
+
+def check_it_runs_again(kernel: Any) -> None:
+    """The loop of the GUI runs between cells, and once only."""
+    first = int(kernel.run("entered").text)
+    while int(kernel.run("entered").text) == first:
+        pass
+    assert kernel.run("get_ipython().kernel.eventloop is loop_of_fake").text == "True"
+
+
+@pytest.mark.skipif(ipykernel.version_info[0] < 7, reason="it does not run while a cell awaits")
+@pytest.mark.parametrize("in_a_step", [False, True])
+def test_a_guis_loop_stands_still_while_a_turn_waits(agent: Any, in_a_step: bool):
+    kernel, server = agent(script(GUI if in_a_step else "1", WAITS, "print('and on')"))
+    if not in_a_step:
+        kernel.run(GUI)
+    ran = kernel.run("%%agent\nGo.")
+    assert ran.status == "ok"
+    assert ("stand still until the turn ends" in html(ran)) is not in_a_step
+    assert told(server.requests[2]).split()[-1] == "0"
+    check_it_runs_again(kernel)
+    assert kernel.run("%agent models").status == "ok"
+    check_it_runs_again(kernel)
 
 
 EXITS = (
