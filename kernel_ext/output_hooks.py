@@ -7,6 +7,7 @@ It patches attributes of instances that every IPython shell has: the streams' `w
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, MutableSequence
 from functools import partial
 from itertools import groupby
@@ -14,6 +15,9 @@ from typing import Any, NamedTuple, Protocol
 
 from ..agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamName, StreamOutput
 from .shell import Shell
+
+DRAIN_SECONDS = 0.2
+"""Most seconds that a run waits for what its subprocesses wrote."""
 
 _ABSENT = object()
 
@@ -104,6 +108,14 @@ def stream_threads() -> list[threading.Thread]:
     return [thread for thread in threads if thread is not None]
 
 
+def hear_streams() -> None:
+    """Wait until the kernel's threads have passed on what was written to their descriptors."""
+    streams = [it for it in (sys.stdout, sys.stderr) if isinstance(getattr(it, "_fid", None), int)]
+    over = time.monotonic() + DRAIN_SECONDS
+    while any(map(_is_passing_on, streams)) and time.monotonic() < over:
+        time.sleep(0.001)
+
+
 def joined(outputs: Iterable[Output]) -> list[Output]:
     """The outputs, with neighbours of one stream joined into one."""
     found: list[Output] = []
@@ -123,6 +135,23 @@ def put_update(outputs: MutableSequence[Output], new: DisplayOutput) -> bool:
         if isinstance(it, DisplayOutput) and it.display_id == new.display_id is not None:
             outputs[place], found = new, True
     return found
+
+
+def _is_passing_on(stream: Any) -> bool:
+    """Whether there is something to read, or the thread that read it has not yet written it."""
+    import fcntl
+    import termios
+
+    pipe, thread = stream._fid, stream.watch_fd_thread
+    if any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))):
+        return True
+    try:
+        with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
+            call = file.read().split()
+    except OSError:  # only Linux tells
+        time.sleep(0.001)
+        return False
+    return thread.is_alive() and call[1:2] != [f"{pipe:#x}"]  # else it waits in `read`
 
 
 def _stream_name(output: Output) -> StreamName | None:

@@ -48,6 +48,7 @@ ROOMS = {
             "environment",
             "input_transform",
             "values",
+            "forked_prints",
             "output_hooks",
         ),
         *(

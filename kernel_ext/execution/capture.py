@@ -7,7 +7,6 @@ as usual.
 import contextvars
 import sys
 import threading
-import time
 from base64 import b64encode
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -18,15 +17,25 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from ...agent.protocol.cells import DisplayOutput, StreamName
 from ...agent.text.masking import Mask
-from ..output_hooks import Change, Clear, Function, OutputHooks, ReadChange, Update, stream_threads
+from ..forked_prints import ForkedPrints
+from ..output_hooks import (
+    Change,
+    Clear,
+    Function,
+    OutputHooks,
+    ReadChange,
+    Update,
+    hear_streams,
+    stream_threads,
+)
 from ..shell import Shell
 from .step_outputs import StepOutputs
 
 FLUSH_SECONDS = 0.05
 """Seconds between two flushes of text that running code has printed."""
 
-DRAIN_SECONDS = 0.2
-"""Most seconds that a step waits for the output of its subprocesses."""
+FORK_SECONDS = 5.0
+"""Seconds that a forked child waits, at most, until the step hears it."""
 
 MAX_NESTING = 100
 """Levels of a display's data that are kept, at most."""
@@ -39,7 +48,8 @@ class OutputCapture:
     """Gives the outputs of one turn to its steps.
 
     An output belongs to the step in whose context it is made (so that tasks count), or that started
-    its thread. Subprocesses write through a thread of the kernel, and belong to the latest step.
+    its thread. Subprocesses write through a thread of the kernel, and forked children through a
+    pipe. Both belong to the latest step.
     Outputs of the user's own threads and tasks are not captured.
     """
 
@@ -58,6 +68,7 @@ class OutputCapture:
         self._open = False
 
     def __enter__(self) -> Self:
+        self._forked = ForkedPrints(self._take_forked)
         self._hooks.open(self._shell)
         self._open = True
         return self
@@ -65,6 +76,7 @@ class OutputCapture:
     def __exit__(self, *_: object) -> None:
         self._open = False
         self._hooks.close()
+        self._forked.close()
 
     @contextmanager
     def step(self, outputs: StepOutputs) -> Generator[None]:
@@ -73,6 +85,7 @@ class OutputCapture:
 
         def tick() -> None:
             while not stop.wait(FLUSH_SECONDS):
+                self._forked.hear()
                 outputs.flush()
 
         context = contextvars.copy_context()  # so that outputs go to this cell
@@ -86,7 +99,7 @@ class OutputCapture:
         try:
             yield
         finally:
-            _hear_subprocesses()
+            hear_streams()
             sys.stdout, sys.stderr = map(_usable, (sys.stdout, sys.stderr), streams)
             _step.reset(token)
             self._active = None
@@ -95,6 +108,7 @@ class OutputCapture:
                     self._born.setdefault(thread, outputs)
             stop.set()
             clock.join()
+            self._forked.hear()
             outputs.flush()
 
     def step_here(self) -> StepOutputs | None:
@@ -117,6 +131,12 @@ class OutputCapture:
             return self._active
         return None
 
+    def _take_forked(self, name: StreamName, text: str) -> None:
+        if self._latest is not None:
+            self._latest.write(name, text)
+            if self._latest is not self._active:
+                self._latest.flush()
+
     def write(self, name: StreamName, original: Function) -> Function:
         """A `write` that captures a step's texts. Other texts go to the original."""
 
@@ -124,6 +144,9 @@ class OutputCapture:
             outputs = self.step_here()
             if outputs is None:
                 return original(text, *args, **kwargs)
+            if self._forked.in_child():
+                heard = self._forked.send(name, text, FORK_SECONDS)
+                return len(text) if heard else original(text, *args, **kwargs)
             outputs.write(name, text)
             if outputs is not self._active:  # its clock has stopped
                 outputs.flush()
@@ -134,7 +157,7 @@ class OutputCapture:
     def show(self, read: ReadChange, original: Callable[[], Any]) -> Any:
         """Give the change to the step, and hide a prompt. Outside of a step, call the original."""
         outputs = self.step_here()
-        if outputs is None:
+        if outputs is None or self._forked.in_child():
             return original()
         match change := read():
             case None:
@@ -184,26 +207,6 @@ def _usable(stream: Any, before: Any) -> Any:
     except (AttributeError, TypeError):  # IPython 9 replaces `write` while a cell runs
         return before
     return stream
-
-
-def _hear_subprocesses() -> None:
-    """Wait until the kernel's threads have passed on what subprocesses wrote."""
-    pipes = [getattr(stream, "_fid", None) for stream in (sys.stdout, sys.stderr)]
-    watched = [pipe for pipe in pipes if isinstance(pipe, int)]
-    if not watched:
-        return
-    over = time.monotonic() + DRAIN_SECONDS
-    while any(map(_has_more, watched)) and time.monotonic() < over:
-        time.sleep(0.001)
-    time.sleep(0.001)  # lets the thread that read the text write it
-
-
-def _has_more(pipe: int) -> bool:
-    import fcntl
-    import termios
-
-    waiting = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
-    return any(waiting)
 
 
 def _readable(output: DisplayOutput) -> DisplayOutput:

@@ -6,7 +6,16 @@ from threading import get_ident
 from typing import Any
 
 from ...agent.protocol.cells import Output, StreamName, StreamOutput
-from ..output_hooks import Clear, Function, OutputHooks, ReadChange, Update, stream_threads
+from ..forked_prints import ForkedPrints
+from ..output_hooks import (
+    Clear,
+    Function,
+    OutputHooks,
+    ReadChange,
+    Update,
+    hear_streams,
+    stream_threads,
+)
 from ..shell import Shell
 from .buffer import OutputBuffer
 
@@ -31,6 +40,7 @@ class OutputTap:
         self._deaf = _older_threads()
         self._open = False
         self._hooks = OutputHooks(self)
+        self._forked = ForkedPrints(self._take_forked)
 
     def open(self, shell: Shell) -> None:
         """Copy outputs from now on."""
@@ -38,9 +48,12 @@ class OutputTap:
         self._hooks.open(shell)
 
     def close(self) -> None:
-        """Copy nothing more, even if somebody has wrapped our patch."""
+        """Copy what is on its way, and then nothing, even if somebody has wrapped our patch."""
+        if self._open:
+            hear_streams()
         self._open = False
         self._hooks.close()
+        self._forked.close()
 
     def shown(self) -> list[Output]:
         """The copied outputs."""
@@ -49,13 +62,16 @@ class OutputTap:
 
     def write(self, name: StreamName, original: Function) -> Function:
         """A `write` that also gathers its text."""
-        printed, deaf = self._printed, self._deaf
+        printed, deaf, forked = self._printed, self._deaf, self._forked
 
         def write(text: str, *args: Any, **kwargs: Any) -> Any:
             # print gives the text alone, and passing empty arguments would double the cost
             more = args or kwargs
             written = original(text, *args, **kwargs) if more else original(text)
             if get_ident() not in deaf:
+                if forked.in_child():
+                    forked.send(name, text, 0)
+                    return written
                 if name is not self._stream:
                     self._guarded(self._turn, name)
                 printed.append(text)
@@ -64,6 +80,11 @@ class OutputTap:
             return written
 
         return write
+
+    def _take_forked(self, name: StreamName, text: str) -> None:
+        if name is not self._stream:
+            self._turn(name)
+        self._printed.append(text)
 
     def show(self, read: ReadChange, original: Callable[[], Any]) -> Any:
         """Call the original without copying its prints (in a terminal). Then keep the output."""
