@@ -1,7 +1,7 @@
 """Ends a look at a value that takes too long. Knows no reader and no value.
 
-`in_time` gives a look `LOOK_SECONDS` seconds. Then `TooSlow` is raised: by `check`, which the steps
-of a description call, or by a timer (SIGALRM), for code that never comes to a step.
+`in_time` gives a look `LOOK_SECONDS` seconds of work. Then `TooSlow` is raised: by `check`, which
+the steps of a description call, or by a timer (SIGALRM), for code that never comes to a step.
 
 The timer raises only in our own code, or in a plugged reader and the installed code that it calls.
 It never raises in an import, in the user's own code (a `__del__` may run at any time), or in a
@@ -16,21 +16,23 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from math import inf
 from os.path import dirname
-from time import perf_counter
+from time import perf_counter, thread_time
 from types import FrameType
 from typing import TypeVar
 
 LOOK_SECONDS = 0.05
-"""Seconds that a look may take."""
+"""Seconds that a look may work, by the clock of its thread: a busy machine hides no value."""
 LOOK_GRACE_SECONDS = 0.01
 """The last part of them. It begins when the watchdog notices that the first part is over.
 
-So a look does not end because another thread, the machine or the garbage collector delayed it.
+So a look does not end because the garbage collector delayed it.
 """
+_WAITING = 0.05
+"""The part of its waits that counts as work. So a look that only waits ends after a second."""
 _AGAIN = 0.005
 """Seconds until the timer tries again, if it could not raise."""
 
@@ -58,13 +60,19 @@ class TooSlow(BaseException):
 
 @dataclass(slots=True)
 class _Look:
-    """`until`: the `perf_counter` time when the grace begins or, once `warned`, the look ends."""
+    """`until`: its seconds when the grace begins or, once `warned`, when it ends."""
 
-    until: float
+    until: float = LOOK_SECONDS - LOOK_GRACE_SECONDS
     warned: bool = False
+    _began: float = field(default_factory=perf_counter)
+    _worked: float = field(default_factory=thread_time)
+
+    def seconds(self) -> float:
+        """The seconds of the look so far."""
+        return max(thread_time() - self._worked, (perf_counter() - self._began) * _WAITING)
 
     def is_late(self) -> bool:
-        now = perf_counter()
+        now = self.seconds()
         if now < self.until:
             return False
         if self.warned:
@@ -82,7 +90,7 @@ def in_time(look: Callable[[T], R], value: T, otherwise: Callable[[T], R]) -> R:
     if not _WATCHED.get():
         with watching():
             return in_time(look, value, otherwise)
-    token = _LOOK.set(_Look(perf_counter() + LOOK_SECONDS - LOOK_GRACE_SECONDS))
+    token = _LOOK.set(_Look())
     try:
         return look(value)
     except TooSlow:
@@ -122,11 +130,11 @@ def unhurried() -> Generator[None]:
     if look is None:
         yield
         return
-    left, look.until = look.until - perf_counter(), inf
+    left, look.until = look.until - look.seconds(), inf
     try:
         yield
     finally:
-        look.until = perf_counter() + left
+        look.until = look.seconds() + left
 
 
 def lent(read: Callable[..., R], *asked: object) -> R:
@@ -150,7 +158,7 @@ def _is_free() -> bool:
 def _ring(_signum: int, frame: FrameType | None) -> None:
     look = _LOOK.get()
     late = look is not None and look.is_late()
-    left = look.until - perf_counter() if look is not None else LOOK_SECONDS
+    left = look.until - look.seconds() if look is not None else LOOK_SECONDS
     signal.setitimer(signal.ITIMER_REAL, min(max(left, _AGAIN), LOOK_SECONDS))
     if late and _may_end(frame):
         raise TooSlow

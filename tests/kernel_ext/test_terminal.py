@@ -36,7 +36,7 @@ class Terminal:
             ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"],
             env={**os.environ, "TERM": "dumb", **environ},
             encoding="utf-8",
-            timeout=20,
+            timeout=60,
             dimensions=(50, 200),
         )
         self.child.expect(PROMPT)

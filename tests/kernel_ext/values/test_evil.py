@@ -26,7 +26,7 @@ from inkernel.kernel_ext.values.snapshot import snapshot
 from .evil_objects import EVIL
 from .traps import Calls
 
-SOON = 5.0
+SOON = 60.0
 """Seconds that one way of looking may take on a busy machine."""
 MOST = 25_000
 """Characters of one answer."""

@@ -280,9 +280,9 @@ def test_one_cell_of_a_large_file_takes_neither_long_nor_much_memory(large, whic
     """Some 80 ms where nothing else runs; the file's bytes and 6 MB of places."""
     size = large.stat().st_size
     assert size > 50e6
-    started = time.perf_counter()
+    started = time.process_time()
     assert read_ipynb(large).cell(which).source == "x = 1999"
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 5
     tracemalloc.start()
     (output,) = outputs(read_ipynb(large).cell(which))
     most = tracemalloc.get_traced_memory()[1]
