@@ -33,11 +33,11 @@ from .environment import jupyter_secrets, working_folder
 from .event_comm import EventComm
 from .execution.capture import OutputCapture
 from .execution.interrupts import Interruption, cancelled_by_sigint
+from .execution.quiet import hide_own_lines, show_own_lines
 from .execution.run_code import Host
 from .execution.shell_history import keep_count
 from .notebook.current import current_notebook
 from .observer import Observer
-from .quiet import hide_own_lines, show_own_lines
 from .shell import Shell
 from .tools.step_runner import StepHooks
 from .toolset import tools_of_turn

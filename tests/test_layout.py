@@ -48,7 +48,6 @@ ROOMS = {
             "environment",
             "input_transform",
             "values",
-            "forked_prints",
             "output_hooks",
         ),
         *(
@@ -61,7 +60,7 @@ ROOMS = {
             "event_comm",
             "approval",
         ),
-        *("toolset", "views", "observer", "connections", "quiet", "host"),
+        *("toolset", "views", "observer", "connections", "host"),
         *("commands", "magics", "cli", "__init__", "inkernel"),
     ),
 }

@@ -17,7 +17,6 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from ...agent.protocol.cells import DisplayOutput, StreamName
 from ...agent.text.masking import Mask
-from ..forked_prints import ForkedPrints
 from ..output_hooks import (
     Change,
     Clear,
@@ -29,6 +28,7 @@ from ..output_hooks import (
     stream_threads,
 )
 from ..shell import Shell
+from ..user_cells.forked_prints import ForkedPrints
 from .step_outputs import StepOutputs
 
 FLUSH_SECONDS = 0.05

@@ -6,7 +6,6 @@ from threading import get_ident
 from typing import Any
 
 from ...agent.protocol.cells import Output, StreamName, StreamOutput
-from ..forked_prints import ForkedPrints
 from ..output_hooks import (
     Clear,
     Function,
@@ -18,6 +17,7 @@ from ..output_hooks import (
 )
 from ..shell import Shell
 from .buffer import OutputBuffer
+from .forked_prints import ForkedPrints
 
 MAX_GATHERED_WRITES = 4_000
 """Writes that are gathered before they go into the buffer."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..agent.protocol.cells import StreamName
+from ...agent.protocol.cells import StreamName
 
 _HEAD = struct.Struct("<BH")
 _NAMES: tuple[StreamName, ...] = ("stdout", "stderr")

@@ -26,7 +26,7 @@ say = "**Bold**, and `code`."
 """
 LINES = ("http://theirs/", "markdown_it.rules_block", "my own line")
 FAMILIES = """
-from inkernel.kernel_ext.quiet import LOGGERS
+from inkernel.kernel_ext.execution.quiet import LOGGERS
 families = {name.partition('.')[0] for name in LOGGERS} - {'asyncio', 'urllib3'}
 found = [name for name, it in logging.root.manager.loggerDict.items()
          if name.partition('.')[0] in families and isinstance(it, logging.Logger)]
