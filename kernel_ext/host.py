@@ -29,7 +29,7 @@ from ..agent.text.masking import Mask
 from ..agent.text.tokens import estimate
 from .approval import ask_person, nobody
 from .connections import UNASKED, Connections
-from .environment import jupyter_secrets, working_folder
+from .environment import find_notebook, jupyter_secrets, working_folder
 from .event_comm import EventComm
 from .execution.capture import OutputCapture
 from .execution.interrupts import Interruption, cancelled_by_sigint
@@ -78,7 +78,7 @@ class KernelAgent:
         self.undo = TurnUndo()
         self.fields = b""
         self._observer = Observer(shell, log, self.user_folder)
-        self.runs = self._observer.runs
+        self.runs, self.kernel = self._observer.runs, self._observer.kernel
         self._typed: dict[str, Any] = {}
         self._session_id = new_session_id()
         self._conversation = Conversation()
@@ -301,7 +301,11 @@ class KernelAgent:
     def _open_record(self, settings: Settings) -> Record:
         if self._record is None:
             self._record = Record(record_path(_data_folder(settings), self._session_id))
-            line = SessionLine(session=self._session_id, cwd=str(working_folder()))
+            line = SessionLine(
+                session=self._session_id,
+                cwd=str(working_folder()),
+                notebook=find_notebook(self.shell) or "",
+            )
             self._record.append(line)
             self._note_limits(self._record)
         return self._record

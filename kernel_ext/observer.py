@@ -34,7 +34,7 @@ class Observer:
         self._shell = shell
         self._log = log
         self._user_folder = user_folder
-        self._kernel = f"{os.getpid():x}-{id(shell.user_ns):x}"
+        self.kernel = f"{os.getpid():x}-{id(shell.user_ns):x}"
         self._steps: dict[int, set[str]] = {}
 
     @property
@@ -69,15 +69,15 @@ class Observer:
 
     def variables(self, told: KnownContext) -> Mapping[str, Variable]:
         """The user's live variables. An unchanged one is the same object as in `told`."""
-        same = told.kernel == self._kernel
+        same = told.kernel == self.kernel
         known = {name: it for name, it in told.names.items() if same and isinstance(it, Variable)}
         return snapshot(user_names(self._shell), known)
 
     def _seen(self, settings: Settings, told: KnownContext) -> Snapshot:
-        runs, since = self.runs(), told.run if told.kernel == self._kernel else 0
+        runs, since = self.runs(), told.run if told.kernel == self.kernel else 0
         return Snapshot(
             environment=self.environment(settings),
-            kernel=self._kernel,
+            kernel=self.kernel,
             names=self.variables(told),
             cells=tuple(run for run in runs if run.number > since),
             last=self._log.last,

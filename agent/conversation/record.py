@@ -143,6 +143,20 @@ def open_record(path: Path) -> BinaryIO:
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | _CAREFUL))
 
 
+def is_open(path: Path) -> bool:
+    """True if a kernel writes to the record now. Raises OSError, RecordError as `open_record`."""
+    if fcntl is None:
+        return False
+    with open_record(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
 def _make_private(path: Path) -> None:
     """Make the folders above a record. Only their owner may enter them.
 

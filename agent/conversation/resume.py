@@ -34,7 +34,7 @@ class Resumed:
 
     `outputs`: the byte at which the line of each handle begins. `runs`: summaries of the runs.
     `ended`: handles of runs that a hidden run superseded. `limits`: settings that were typed.
-    `lost`: lines that cannot be read.
+    `lost`: lines that cannot be read. `missing`: items whose lines are gone.
     """
 
     session: str
@@ -44,6 +44,7 @@ class Resumed:
     ended: list[str] = field(default_factory=list[str])
     limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
     lost: list[ReadLine] = field(default_factory=list[ReadLine])
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class _Replay:
         self._seal: _Sealed | None = None
         self._marks: dict[int, _Mark] = {}
         self._made = 0
-        self._gap = False
+        self._gap = 0
 
     def take(self, read: ReadLine) -> None:
         """Read one more line. Raises the errors of `BAD_LINE`, and then changes nothing."""
@@ -115,7 +116,10 @@ class _Replay:
         local = self._numbered(self._seal.local) if self._seal else []
         if len(start) < sealed:  # a part of it is useless
             self._seal, start, rest = None, [], [*local, *rest]
-        damaged = self._gap or bool(self.resumed.lost)
+        lost = self.resumed.lost
+        damaged = bool(self._gap or lost)
+        unread = sum(read.kind in ("item", "") for read in lost)
+        self.resumed.missing = max(0, self._gap - unread)
         window = [*start, *sendable_window(rest, damaged, fresh)]
         seal = None
         if self._seal:
@@ -143,7 +147,7 @@ class _Replay:
         n = self._made if line.n is None else line.n
         if n < self._made:
             raise ValueError("an item that is there already")
-        self._gap |= n > self._made
+        self._gap += n - self._made
         self._lines[n] = (read, line.cell if line.cell != "" else self.resumed.conversation.cell)
         self._made = n + 1
         if not line.apart:

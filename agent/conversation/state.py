@@ -74,7 +74,7 @@ class KnownContext:
 
 @dataclass(slots=True)
 class Conversation:
-    """The state between turns. `cell`, `provider`: of the turn that runs, or ran last.
+    """The state between turns. `cell`, `provider`, `model`: of the turn that runs, or ran last.
 
     `turns` counts all there were. `heads` are those that were not taken back. `counted`: tokens of
     the last request, by the server and by us. `window`: most tokens of the model's window, known
@@ -89,6 +89,7 @@ class Conversation:
     heads: list[TurnHead] = field(default_factory=list[TurnHead])
     cell: str | None = None
     provider: str = ""
+    model: str = ""
     usage: Usage = field(default_factory=Usage)
     last: Usage | None = None
     counted: Corrected | None = None
@@ -113,7 +114,8 @@ class Conversation:
         """
         match line:
             case TurnLine():
-                self.turns, self.cell, self.provider = line.turn, line.cell, line.provider
+                self.turns, self.cell = line.turn, line.cell
+                self.provider, self.model = line.provider, line.model
                 self.heads.append(TurnHead(line.turn, first_line(line.said), line.cell, line.count))
             case SampleLine() | NotesLine():
                 used = Usage(**line.usage)

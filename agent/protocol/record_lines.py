@@ -88,11 +88,12 @@ class _Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionLine(_Line):
-    """The first line of a record."""
+    """The first line of a record. `notebook`: its path, if it is known."""
 
     kind: ClassVar[str] = "session"
     session: str
     cwd: str = ""
+    notebook: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

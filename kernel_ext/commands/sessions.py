@@ -1,15 +1,21 @@
 """`%agent new`, `resume`, `history`: sessions and their records."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from ...agent.conversation.record import ReadLine, lost_words, read_record
-from ...agent.errors import UsageError
+from ...agent.conversation.session_files import (
+    Place,
+    all_sessions,
+    latest_session,
+    named_session,
+    session_file,
+)
 from ...agent.protocol.events import Usage
 from ...agent.protocol.record_lines import EndedLine, TurnLine
 from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card, Rows
+from ..environment import find_notebook, working_folder
 from ..host import KernelAgent
 from .command import Command
 
@@ -24,16 +30,29 @@ def new(agent: KernelAgent, _rest: str) -> Card:
 
 def resume(agent: KernelAgent, rest: str) -> Card:
     """Continue the session of a record."""
-    path = find_session(agent.sessions_folder(), rest, agent.overview.session_id)
+    before, folder = agent.overview, agent.sessions_folder()
+    here = Place(str(working_folder()), find_notebook(agent.shell) or "")
+    path = named_session(folder, rest) if rest else latest_session(folder, here, before.session_id)
     resumed = agent.resume(path)
     now = agent.overview
-    rows = [*turn_rows(path)[-1:], *lost_rows(resumed.lost)]
+    rows = [*turn_rows(path)[-1:], *lost_rows(resumed.lost, resumed.missing)]
+    rows.append(("from", session_file(path).words))
+    if model := resumed.conversation.model:
+        rows.append(("model", f"{model} then. `%agent model` shows and changes the present one"))
+    if before.turns:
+        rows.append(("left", f"{before.session_id}; `%agent resume {before.session_id}`: back"))
     if resumed.limits:
         typed = ", ".join(f"{key} = {value}" for key, value in resumed.limits.items())
         rows.append(("again", f"{typed}: you typed it there, and it is stricter than here"))
+    same = resumed.conversation.told.kernel == agent.kernel
+    variables = (
+        "Your variables stay as they are in this kernel."
+        if same
+        else "It ran in another kernel: run the cells again whose variables you need."
+    )
     return Card(
-        f"Session {now.session_id} goes on: {count_of(now.turns, 'turn')}, "
-        f"{count_of(now.items, 'item')}. Your variables stay as they are in this kernel.",
+        f"Session {now.session_id} goes on: {count_of(now.turns, 'turn')},"
+        f" {count_of(now.items, 'item')}. {variables}",
         rows,
     )
 
@@ -42,14 +61,13 @@ def history(agent: KernelAgent, rest: str) -> Card:
     """The turns of one session, or all sessions."""
     folder, now = agent.sessions_folder(), agent.overview
     if rest == "all":
-        paths = sorted(folder.glob("*/*.jsonl"), key=lambda path: path.name, reverse=True)
+        paths = all_sessions(folder)
         return Card(
             f"{count_of(len(paths), 'session')} in {folder}",
             [session_row(path) for path in paths[:50]],
         )
     if rest:
-        path = find_session(folder, rest, now.session_id)
-        return _turns_card(path)
+        return _turns_card(named_session(folder, rest))
     if now.record is None:
         return Card("This session has no turns yet.")
     return _turns_card(now.record)
@@ -60,25 +78,9 @@ def _turns_card(path: Path) -> Card:
     return Card(f"session {path.stem}", [*turn_rows(path), *lost_rows(lost)])
 
 
-def find_session(folder: Path, name: str, present: str) -> Path:
-    """The record of the session called `name`. Without a name, the latest but the `present`.
-
-    Raises UsageError when there is none.
-    """
-    found = sorted(folder.glob(f"*/{Path(name).name or '*'}.jsonl"), key=lambda path: path.name)
-    others = [path for path in found if name or path.stem != present]
-    if not others:
-        raise UsageError(
-            f"There is no session {f'{name!r} ' if name else ''}in {folder}.",
-            "`%agent history all` lists them.",
-        )
-    return others[-1]
-
-
 def session_row(path: Path) -> tuple[str, str]:
-    """A session on one line: its name, the time of its last entry, its size."""
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
-    return path.stem, f"{when}, {path.stat().st_size / 1024:,.0f} KiB"
+    """A session on one line: its name; time of its last entry, place, first prompt, size."""
+    return path.stem, f"{session_file(path).words} ({path.stat().st_size / 1024:,.0f} KiB)"
 
 
 def turn_rows(path: Path) -> Rows:
@@ -96,9 +98,11 @@ def turn_rows(path: Path) -> Rows:
     return [(str(n), f"{text}\n{ended.get(n, 'not ended')}") for n, text in said.items()]
 
 
-def lost_rows(lost: Sequence[ReadLine]) -> Rows:
-    """A row that names the lines of a record that cannot be read, if there are any."""
-    return [("lost", f"{lost_words(lost)}: not readable in the record")] if lost else []
+def lost_rows(lost: Sequence[ReadLine], missing: int = 0) -> Rows:
+    """Rows on what a record lost, if it did: lines that cannot be read, items that are gone."""
+    rows = [("lost", f"{lost_words(lost)}: not readable in the record")] if lost else []
+    gone = [("missing", f"{count_of(missing, 'item')}, whose lines are no longer in the record")]
+    return [*rows, *(gone if missing else [])]
 
 
 def _ending(line: EndedLine) -> str:
@@ -110,7 +114,7 @@ def _ending(line: EndedLine) -> str:
 COMMANDS = (
     Command("new", "forget the conversation; the variables and the old record stay", new),
     Command(
-        "resume", "[SESSION] — continue a session from its record: the latest, or by name", resume
+        "resume", "[SESSION] — continue a session: the latest of this notebook, or by name", resume
     ),
     Command(
         "history",

@@ -1,0 +1,93 @@
+"""Finds sessions by their records: by name, or the latest of a place. Knows no session that runs."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UsageError
+from ..protocol.record_lines import SessionLine, TurnLine
+from .record import is_open, read_record
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a session runs: its folder, and its notebook if that is known."""
+
+    cwd: str
+    notebook: str = ""
+
+    @property
+    def words(self) -> str:
+        """The place in words."""
+        return self.notebook or self.cwd
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFile:
+    """A record, the place of its session, its first prompt, and the time of its last line."""
+
+    path: Path
+    place: Place
+    said: str
+    changed: float
+
+    @property
+    def words(self) -> str:
+        """When, where and what, in one line."""
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.changed))
+        return f"{when}, {self.place.words}: {self.said or 'no turn'}"
+
+
+def all_sessions(folder: Path) -> list[Path]:
+    """The records in a folder, the one that changed last first."""
+    return sorted(folder.glob("*/*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def session_file(path: Path) -> SessionFile:
+    """The record's session. Reads its first lines. Raises RecordError."""
+    place, said = Place(""), ""
+    for read in read_record(path):
+        match read.line:
+            case SessionLine(cwd=cwd, notebook=notebook):
+                place = Place(cwd, notebook)
+            case TurnLine():
+                said = read.line.said.strip().partition("\n")[0][:80]
+                break
+            case _:
+                pass
+    return SessionFile(path, place, said, path.stat().st_mtime)
+
+
+def named_session(folder: Path, name: str) -> Path:
+    """The record of the session whose id is `name`, or begins so. Raises UsageError."""
+    found = [path for path in all_sessions(folder) if path.stem.startswith(name)]
+    exact = [path for path in found if path.stem == name]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    raise UsageError(
+        f"{len(found)} sessions in {folder} begin with {name!r}."
+        if found
+        else f"There is no session {name!r} in {folder}.",
+        "`%agent history all` lists them.",
+    )
+
+
+def latest_session(folder: Path, here: Place, present: str) -> Path:
+    """The record that changed last of this notebook's, without the `present` session.
+
+    Where none names the notebook, those of the folder count that name none. One that another
+    kernel writes to is taken only if there is no other. Raises UsageError.
+    """
+    others = [path for path in all_sessions(folder) if path.stem != present]
+    places = {path: session_file(path).place for path in others}
+    own = [path for path in others if here.notebook and places[path].notebook == here.notebook]
+    own = own or [path for path in others if places[path] == Place(here.cwd)]
+    if own:
+        return next((path for path in own if not is_open(path)), own[0])
+    raise UsageError(
+        f"There is no earlier session of {here.words}.",
+        f"The latest is of another place ({session_file(others[0]).words}):"
+        f" `%agent resume {others[0].stem}`."
+        if others
+        else "`%agent history all` lists all sessions.",
+    )
