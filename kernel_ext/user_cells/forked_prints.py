@@ -1,6 +1,6 @@
 """Carries the prints of forked children to the process that forked them. Knows no step and no cell.
 
-A child has a copy of this process's memory. What it gathered there would be lost with it.
+A child has a copy of this process's memory, and texts that it gathered there would be lost.
 """
 
 import os
