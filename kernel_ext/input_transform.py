@@ -17,7 +17,14 @@ from IPython.core import inputtransformer2
 from ..agent.errors import UsageError
 from .shell import Shell, awaits_on_asyncio, loop_runs
 
-_CELL = re.compile(r"\s*%%agent(?=\s|$)(.*)", re.DOTALL)
+_UNSEEN = re.compile(r"[\s\ufeff\u200b-\u200d\u2060]*")
+_PROMPT = re.compile(r"(?:In \[\d+\]:|>>>) ?")
+_MORE = re.compile(r"^[ ]*\.\.\.+:?[ ]?", re.MULTILINE)
+"""The prompts of further lines, in a terminal and in documents."""
+_CELL = re.compile(
+    rf"{_UNSEEN.pattern}(?P<prompt>{_PROMPT.pattern})?%%agent(?=\s|$)(?P<line>.*)", re.DOTALL
+)
+_LINE = re.compile(rf"\s*[\ufeff\u200b-\u200d\u2060]{_UNSEEN.pattern}(?=%agent(?:\s|$))")
 _OURS = re.compile(r"%%?agent(?=\s|$)")
 _BARE = re.compile(r"agent(?=\s|$)")
 _INDENTS = {tokenize.INDENT, tokenize.DEDENT}
@@ -37,13 +44,17 @@ class CellTransform:
 
     def __call__(self, lines: list[str]) -> list[str]:
         """The cell's lines, rewritten if they are the agent's. Raises UsageError."""
-        first = next((n for n, line in enumerate(lines) if line.strip()), 0)
+        first = next((n for n, line in enumerate(lines) if not _UNSEEN.fullmatch(line)), 0)
         match = _CELL.match("".join(lines[first : first + 1]))
         if not match:
+            if lines and (seen := _LINE.match(lines[first])):
+                lines = [*lines[:first], lines[first][seen.end() :], *lines[first + 1 :]]
             return lines
-        body = "".join(lines[first + 1 :])
+        body = "".join(lines[first + 1 :]).replace("\r\n", "\n")
+        if match["prompt"]:
+            body = _MORE.sub("", body)
         # run_cell_magic refuses an empty body before we can say what is missing.
-        call = _call("cell", match[1].strip(), body or "\n")
+        call = _call("cell", match["line"].strip(), body or "\n")
         if _is_awaited(self.shell):
             return [f"await {call}\n"]
         if loop_runs():

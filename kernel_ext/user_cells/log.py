@@ -167,8 +167,10 @@ def _is_agents(source: str, code: str | None) -> bool:
 
     `code`: the transformed cell, which shows whether `agent` alone is `%agent` (automagic).
     """
+    if code is not None and _AGENTS_CALL.fullmatch(code):
+        return True
     if "%agent" not in source:
-        return code is not None and _AGENTS_CALL.fullmatch(code) is not None
+        return False
     lines = source.splitlines()
     return bool(_AGENTS_CELL.match(source)) or all(map(_AGENTS_LINE.fullmatch, lines))
 

@@ -78,6 +78,28 @@ def test_blank_lines_and_blanks_before_it_are_as_harmless_as_for_other_magics(re
 
 
 @pytest.mark.parametrize(
+    "cell",
+    [
+        "In [3]: %%agent -m x\n   ...: hello\n   ...:   you\n",
+        ">>> %%agent -m x\n... hello\n...   you\n",
+        "In [12]: %%agent -m x\n    ...: hello\n    ...:   you\n",
+        "\ufeff%%agent -m x\nhello\n  you\n",
+        "\u200b  %%agent -m x\nhello\n  you\n",
+        "\n\u2060\n%%agent -m x\nhello\n  you\n",
+        "%%agent -m x\r\nhello\r\n  you\r\n",
+    ],
+)
+def test_prompts_and_what_is_not_seen_before_it_are_harmless(rewritten, cell: str):
+    assert rewritten(cell).startswith("await ")
+    assert called_with(rewritten(cell)) == ["agent", "-m x", "hello\n  you\n"]
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "\u200b", "\n\ufeff ", "In [3]: ", ">>> "])
+def test_a_line_is_awaited_with_prompts_or_what_is_not_seen_before_it(rewritten, before: str):
+    assert rewritten(f"{before}%agent pin 1\n").lstrip("\n") == AWAITED.format("pin 1")
+
+
+@pytest.mark.parametrize(
     ("line", "said"),
     [
         ("%agent", ""),
