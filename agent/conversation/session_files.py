@@ -1,4 +1,4 @@
-"""Finds sessions by their records: by name, or the latest of a place. Knows no session that runs."""
+"""Finds sessions by their records: by name, or the latest of a place. Knows no live session."""
 
 import time
 from dataclasses import dataclass

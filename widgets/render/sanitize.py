@@ -89,7 +89,7 @@ def words_html(text: str) -> str:
 
 
 def said_html(text: str) -> str:
-    """A sentence of ours as HTML. What is in backticks is code."""
+    """A sentence of ours as HTML. Text in backticks is code."""
     pieces = _CODE_WORDS.split(text)
     pieces[::2] = map(words_html, pieces[::2])
     pieces[1::2] = (f"<code>{escape(piece)}</code>" for piece in pieces[1::2])
