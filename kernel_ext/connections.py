@@ -21,6 +21,7 @@ from ..agent.responses.http import list_models
 from ..agent.text.masking import Mask
 from ..agent.text.tokenizers import counter_for
 from ..agent.text.tokens import Counter, Estimate
+from .environment import working_folder
 
 if TYPE_CHECKING:
     from ..agent.scripted.script import Script
@@ -61,7 +62,7 @@ class Connections:
         """The server and model for these settings. Raises AgentError when there is none."""
         if settings.model is None or not settings.model.startswith(SCRIPTED):
             return await find_target(settings, self._keys, _list_models)
-        server, script = self._scripted(Path(settings.model.removeprefix(SCRIPTED)).absolute())
+        server, script = self._scripted(working_folder() / settings.model.removeprefix(SCRIPTED))
         return Target(
             "scripted", server.base_url, script.model, scripted=True, traits=SCRIPTED_CAPABILITIES
         )

@@ -3,6 +3,7 @@
 It loads with the extension, so it imports nothing heavy. The agent loads at the first use.
 """
 
+import re
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,8 +45,7 @@ def parse_line(line: str) -> AgentLine:
     new = digest = False
     rest = line.strip()
     while rest.startswith("-"):
-        flag, _, rest = rest.partition(" ")
-        rest = rest.strip()
+        flag, rest = _word(rest)
         if flag == "--":
             break
         name, equals, value = flag.partition("=")
@@ -58,11 +58,18 @@ def parse_line(line: str) -> AgentLine:
         if name not in CELL_FLAGS:
             raise _unknown_flag(name)
         if not equals:
-            value, _, rest = rest.partition(" ")
+            value, rest = _word(rest)
         if not value:
             raise UsageError(f"{name} needs a value.", "For example: `%%agent -m gpt-5.5`.")
         settings[CELL_FLAGS[name]] = value
     return AgentLine(settings, new, rest, digest)
+
+
+def _word(text: str) -> tuple[str, str]:
+    """The first word, which may have quotes around a part with blanks, and the rest."""
+    found = re.match(r"""(?:[^\s"']|"[^"]*"|'[^']*'|["'])*""", text)
+    word = found[0] if found else ""
+    return re.sub(r"""(["'])(.*?)\1""", r"\2", word), text[len(word) :].strip()
 
 
 def _unknown_flag(name: str) -> UsageError:

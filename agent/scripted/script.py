@@ -172,7 +172,11 @@ def load_script(path: Path) -> Script:
         problems = "; ".join(_problem(found) for found in error.errors())
         hint = "Turns, responses and calls count from 0."
         raise SettingsError(f"{path}: {problems}.", hint) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise SettingsError(
+            f"The script {path} cannot be read: {error.strerror or error}.", "Check its path."
+        ) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}.", "A script is TOML.") from None
 
 

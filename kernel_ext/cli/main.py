@@ -8,12 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, cast
 
 from ...agent.config.extras import install_command
-from ...agent.config.settings import PREFIX, Settings
+from ...agent.config.settings import PREFIX, Layer, Settings, choose
 from ...agent.errors import AgentError, SettingsError, UsageError
 from ..notebook.demo import NEXT, copy_demo
 from ..notebook.file.ipynb import MAJOR, MINOR, Ipynb, parse_ipynb, read_ipynb
@@ -51,12 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="inkernel", description="An agent in an IPython kernel.")
+    parser.add_argument("--version", action="version", version=f"inkernel {version('inkernel')}")
     commands = parser.add_subparsers(required=True, metavar="demo | exec | run | serve")
-    demo = commands.add_parser("demo", help="see turns without a key or a model")
+    demo = commands.add_parser(
+        "demo", help="see turns without a key or a model", allow_abbrev=False
+    )
     demo.add_argument("--folder", type=Path, help="keep the demo's notebook and its data here")
     off = dict.fromkeys((*SETTING_FLAGS, "output", "html"))
     demo.set_defaults(run=_demo, json=False, **off)
-    say = commands.add_parser("exec", help="say something to the agent in a new kernel")
+    say = commands.add_parser(
+        "exec", help="say something to the agent in a new kernel", allow_abbrev=False
+    )
     say.add_argument("prompt", help="your prompt (- reads it from standard input)")
     say.add_argument(
         "--notebook",
@@ -70,11 +76,15 @@ def _parser() -> argparse.ArgumentParser:
         help="end the run at a cell that fails, instead of telling the agent",
     )
     say.set_defaults(run=_exec, html=None)
-    play = commands.add_parser("run", help="execute a notebook with its agent cells")
+    play = commands.add_parser(
+        "run", help="execute a notebook with its agent cells", allow_abbrev=False
+    )
     play.add_argument("notebook", type=Path, help="without --output, it is saved as with exec")
     play.add_argument("--html", type=Path, help="also export it as HTML")
     play.set_defaults(run=_run)
     serve.add_to(commands.add_parser("serve", help="serve a scripted model, without a kernel"))
+    for command in commands.choices.values():
+        command.allow_abbrev = False
     for command in (say, play):
         command.add_argument("--output", type=Path, help="write the executed notebook here")
         command.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
@@ -133,6 +143,7 @@ def _execute(task: _Task, options: argparse.Namespace) -> int:
     for path in filter(None, (options.output, options.html)):
         make_writable(path)
     flags = {name: getattr(options, name) for name in SETTING_FLAGS}
+    choose([Layer("the command line", {name: it for name, it in flags.items() if it})])
     job = Job(
         folder=task.given.parent if task.given else Path.cwd(),
         environ={f"{PREFIX}{name.upper()}": value for name, value in flags.items() if value},

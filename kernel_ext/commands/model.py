@@ -1,27 +1,40 @@
 """`%agent model` and `models`: the model of the next turn, and the list of the server's models."""
 
 import asyncio
+from pathlib import Path
 
-from ...agent.config.settings import shown_address
-from ...agent.errors import AgentError
+from ...agent.config.settings import SCRIPTED, shown_address
+from ...agent.errors import AgentError, SettingsError
 from ...agent.providers.catalog import Capabilities
 from ...agent.providers.resolve import Target
 from ...agent.responses.http import list_models
 from ...widgets.panels.cards import Card
+from ..environment import working_folder
 from ..host import KernelAgent
 from .command import Command
 
 
 async def model(agent: KernelAgent, rest: str) -> Card:
     """Show the model. With a name, choose that one first."""
-    more = {"model": rest} if rest else {}
+    name = _named(rest)
+    more = {"model": name} if name else {}
     found = await agent.connections.found(agent.choose(more).settings)
-    if rest:  # only now, so that nothing is set where it cannot wait
-        agent.set("model", rest)
+    if name and isinstance(found, SettingsError):
+        raise found  # the model of before stays
+    if name:  # only now, so that nothing is set where it cannot wait
+        agent.set("model", name)
     rows = [("model", model_row(found))]
     if isinstance(found, Target):
         rows.append(("server can", _traits_row(found.traits)))
     return Card("The model of the next turn:", rows)
+
+
+def _named(rest: str) -> str:
+    """The typed name, without quotes. A script's path is taken from the present folder."""
+    name = rest[1:-1] if rest[:1] in ("'", '"') and rest[-1:] == rest[:1] else rest
+    if not name.startswith(SCRIPTED):
+        return name
+    return f"{SCRIPTED}{working_folder() / Path(name.removeprefix(SCRIPTED)).expanduser()}"
 
 
 async def models(agent: KernelAgent, _rest: str) -> Card:

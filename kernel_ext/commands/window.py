@@ -33,6 +33,8 @@ async def context(agent: KernelAgent, rest: str) -> ContextCard | RawCard | Card
     settings = agent.choose().settings
     if rest == "--raw":
         return RawCard(agent.next_request())
+    if rest:
+        raise UsageError("`%agent context` takes only --raw.", "It shows the next request.")
     if not agent.overview.items:
         return Card("The model's window is empty. The first %%agent cell fills it.")
     found = await agent.connections.found(settings)

@@ -18,6 +18,8 @@ from inkernel.kernel_ext.magics import AgentLine, parse_line
         ("--policy ask --effort high", AgentLine({"policy": "ask", "effort": "high"}, False, "")),
         ("-- -5 is negative", AgentLine({}, False, "-5 is negative")),
         ("what does -m do", AgentLine({}, False, "what does -m do")),
+        ("-m 'scripted:a b.toml' go", AgentLine({"model": "scripted:a b.toml"}, False, "go")),
+        ('--model="a b" it\'s', AgentLine({"model": "a b"}, False, "it's")),
     ],
 )
 def test_flags_come_first_and_the_rest_is_the_prompt(line: str, parsed: AgentLine):

@@ -118,12 +118,13 @@ def test_run_executes_a_notebook_elsewhere_and_two_runs_are_equal(model, tmp_pat
     [
         (("exec", " "), "The prompt is empty"),
         (("run", "missing.ipynb"), "missing.ipynb"),
-        (("exec", "--policy", "never", "Go."), "policy"),
+        (("exec", "--policy", "never", "Go."), "the command line: policy = 'never'"),
+        (("exec", "--polic", "ask", "Go."), "--polic"),
     ],
 )
 def test_wrong_usage_is_said_in_a_sentence(arguments, says, tmp_path):
     ran = inkernel(*arguments, cwd=tmp_path)
-    assert ran.returncode != 0
+    assert ran.returncode == 2
     assert says in ran.stderr and "Traceback" not in ran.stderr
 
 
