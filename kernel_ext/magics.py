@@ -113,7 +113,11 @@ class AgentMagics:
         `%agent help` lists the rest.
         """
         said = self._said(line, cell)
-        return said if loop_runs() else run_to_end(said)
+        if not loop_runs():
+            return run_to_end(said)
+        from .user_cells.pending import PendingTurn
+
+        return PendingTurn(said, self._shell)
 
     async def _said(self, line: str, cell: str | None) -> None:
         import asyncio

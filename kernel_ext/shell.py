@@ -76,6 +76,10 @@ class Shell(Protocol):
         """Add one magic, of the kind `cell` or `line`."""
         ...
 
+    def showtraceback(self, exc_tuple: object) -> None:
+        """Show an exception in the running cell."""
+        ...
+
     def transform_cell(self, raw_cell: str) -> str:
         """The cell as Python."""
         ...
