@@ -37,7 +37,8 @@ def undo(agent: KernelAgent, rest: str) -> Card:
     if not told:
         return Card(f"Turn {turn} had changed none of your variables.")
     return Card(
-        f"Your variables are as they were before turn {turn}. Files are unchanged."
+        f"Your variables are as they were before turn {turn}."
+        " Files and the notebook's cells stay as they are."
         " `%agent rewind` takes the conversation back, too.",
         told,
     )
