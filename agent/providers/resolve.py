@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ..config.settings import Settings, shown_address
 from ..errors import AuthError, ModelError, NoModelError, SettingsError
 from ..protocol.failures import ServerAnswer
-from ..text.masking import Mask
+from ..text.masking import MASKED, Mask
 from .catalog import (
     LOCAL,
     OPENAI,
@@ -80,8 +80,10 @@ class Target:
         return settings.store and self.traits.stores
 
     def hide(self, text: str) -> str:
-        """The text without the key, which some servers repeat."""
-        return Mask(frozenset([self.key])).text(text) if self.key else text
+        """The text without the key, which some servers repeat. Here a short key counts, too."""
+        if not self.key:
+            return text
+        return Mask(frozenset([self.key])).text(text.replace(self.key, MASKED))
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> ServerAnswer:
         """The server's answer that is no response. Its words are shown without the key."""
