@@ -49,7 +49,7 @@ types: $(VENV)/dev ## basedpyright, strict
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 pytest: $(VENV)/dev ## the tests
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2
 
 notebooks: $(VENV)/dev ## execute every demo notebook
 	@for notebook in $(NOTEBOOKS); do \

@@ -320,7 +320,7 @@ def test_an_interrupted_wait_for_a_page_leaves_no_widget(kernel):
     cell = Cell(
         running,
         "from inkernel.kernel_ext.execution.interrupts import cancelled_by_sigint\n"
-        "with cancelled_by_sigint():\n    await live.connect(shell, timeout=60)",
+        "with cancelled_by_sigint(KeyboardInterrupt()):\n    await live.connect(shell, timeout=60)",
     )
     running.interrupt()
     closed = running.wait_for(cell._id, "comm_close")
