@@ -37,7 +37,8 @@ class PendingTurn(Coroutine[Any, Any, None]):
 
     def __del__(self) -> None:
         """Leave no warning about a coroutine that was never awaited: the cell's error says it."""
-        self._turn.close()
+        if not self._begun:
+            self._turn.close()
 
     def __repr__(self) -> str:
         return "<a turn, to be awaited>"

@@ -6,6 +6,10 @@ SCRIPT = """
 model = "scripted/test"
 [[turn]]
 [[turn.response]]
+[[turn.response.call]]
+name = "run_cell"
+arguments = { title = "Look", code = "import gc; gc.collect()" }
+[[turn.response]]
 say = "Yes."
 """
 CALL = "get_ipython().run_cell_magic('agent', '', 'Is it?')"
@@ -30,12 +34,13 @@ def test_a_call_that_nothing_awaits_is_an_error_in_words(agent, code):
     assert "never awaited" not in failed.text
     assert server.requests == []
     assert kernel.run("%%agent\nIs it?").status == "ok"
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
     "code",
     [
+        "%%agent\nIs it?",
         f"await {CALL}",
         f"x = {CALL}\nawait x",
         f"import asyncio\nawait asyncio.create_task({CALL})",
@@ -48,11 +53,12 @@ def test_a_call_that_is_awaited_runs(agent, code):
     kernel, server = agent()
     ran = kernel.run(code)
     assert ran.status == "ok", ran.evalue
-    assert len(server.requests) == 1
+    assert "ignored" not in ran.text
+    assert len(server.requests) == 2
 
 
 def test_a_turn_that_was_kept_can_be_awaited_in_the_next_cell(agent):
     kernel, server = agent()
     kernel.run(f"x = {CALL}")
     assert kernel.run("await x").status == "ok"
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2
