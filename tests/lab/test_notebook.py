@@ -75,9 +75,9 @@ print(json.dumps([astuple(cell) for cell in await d.cells()]), *astuple(await d.
     page.write(1, " + 1")
     cells, about = page.run(0).split("]] ")
     one, two, three = json.loads(cells + "]]")
-    assert one == [page.ids()[0], "code", agent(code), None, {}, True]
-    assert two == [page.ids()[1], "code", "x = 1 + 1", None, {}, False]
-    assert three == [page.ids()[2], "markdown", "# a", None, {}, False]
+    assert one == [page.ids()[0], "code", agent(code), None, {}, True, ""]
+    assert two == [page.ids()[1], "code", "x = 1 + 1", None, {}, False, ""]
+    assert three == [page.ids()[2], "markdown", "# a", None, {}, False, ""]
     assert about.split() == [name, "True", "3", "False", "False"]
 
 
