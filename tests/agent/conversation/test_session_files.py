@@ -16,8 +16,8 @@ from inkernel.agent.conversation.session_files import (
 from inkernel.agent.errors import UsageError
 from inkernel.agent.protocol.record_lines import SessionLine, TurnLine
 
-A, B = Place("/work", "/work/a.ipynb"), Place("/work", "/work/b.ipynb")
-TERMINAL, ELSEWHERE = Place("/work"), Place("/tmp")
+A, B = Place("/rain", "/rain/a.ipynb"), Place("/rain", "/rain/b.ipynb")
+TERMINAL, ELSEWHERE = Place("/rain"), Place("/tmp")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
         (B, "new", "s5"),
         (TERMINAL, "new", "s2"),
         (ELSEWHERE, "new", "s4"),
-        (Place("/work", "/work/c.ipynb"), "new", "s2"),
+        (Place("/rain", "/rain/c.ipynb"), "new", "s2"),
     ],
 )
 def test_the_latest_of_this_notebook_goes_on_or_else_of_this_folder_without_a_notebook(
@@ -54,7 +54,7 @@ def test_the_latest_of_this_notebook_goes_on_or_else_of_this_folder_without_a_no
 def test_without_one_of_this_place_the_latest_is_named_and_not_taken(folder: Path, here: Place):
     with pytest.raises(UsageError, match="no earlier session of /other") as raised:
         latest_session(folder, here, "new")
-    assert "/work/b.ipynb: Prompt 5" in raised.value.hint
+    assert "/rain/b.ipynb: Prompt 5" in raised.value.hint
     assert "`%agent resume s5`" in raised.value.hint
 
 
@@ -76,5 +76,5 @@ def test_a_session_is_named_by_the_start_of_its_name_if_only_one_has_it(folder: 
 
 def test_a_session_is_listed_with_its_place_and_first_prompt(folder: Path):
     words = [session_file(path).words for path in all_sessions(folder)]
-    assert words[0].endswith("/work/b.ipynb: Prompt 5")
+    assert words[0].endswith("/rain/b.ipynb: Prompt 5")
     assert words[1].endswith("/tmp: Prompt 4")
