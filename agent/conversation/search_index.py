@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 from ..errors import RecordError
 from ..protocol import record_lines as kinds
 from ..protocol.items import Message
+from ..protocol.verbatim_json import whole_text
 from ..text.truncation import run_parts_of, whole
 from .output_store import run_of
 from .record import BAD_LINE, StoredLine, open_record, stored_lines
@@ -302,7 +303,7 @@ def _sound(text: str) -> str:
     """
     if len(text) > MAX_SEARCHED_CHARS:
         text = f"{text[: MAX_SEARCHED_CHARS * 3 // 4]}\n{text[-MAX_SEARCHED_CHARS // 4 :]}"
-    return text.replace("\0", " ").encode(errors="replace").decode()
+    return whole_text(text.replace("\0", " "))
 
 
 def _search(db: sqlite3.Connection, words: Sequence[str], group: Group, most: int) -> list[Hit]:
