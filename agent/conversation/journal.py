@@ -93,7 +93,7 @@ class Journal:
         if before not in ("", provider):
             items = [(entry, carried(entry.item)) for entry in new]
             new = [replace(entry, item=item) for entry, item in items if item]
-            foreign = foreign or any(item is not entry.item for entry, item in items)
+            foreign = foreign or any(not item or item.wire != it.item.wire for it, item in items)
         if foreign:
             self.rewrite(new, "provider", self.conversation.digest)
 

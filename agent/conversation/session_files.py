@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import RecordError, UsageError
 from ..protocol.record_lines import SessionLine, TurnLine
 from .record import is_open, read_record
 
@@ -40,22 +40,25 @@ class SessionFile:
 
 def all_sessions(folder: Path) -> list[Path]:
     """The records in a folder, the one that changed last first."""
-    return sorted(folder.glob("*/*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return sorted(folder.glob("*/*.jsonl"), key=lambda path: path.lstat().st_mtime, reverse=True)
 
 
 def session_file(path: Path) -> SessionFile:
-    """The record's session. Reads its first lines. Raises RecordError."""
+    """The record's session. Reads its first lines. One that cannot be read has no place."""
     place, said = Place(""), ""
-    for read in read_record(path):
-        match read.line:
-            case SessionLine(cwd=cwd, notebook=notebook):
-                place = Place(cwd, notebook)
-            case TurnLine():
-                said = read.line.said.strip().partition("\n")[0][:80]
-                break
-            case _:
-                pass
-    return SessionFile(path, place, said, path.stat().st_mtime)
+    try:
+        for read in read_record(path):
+            match read.line:
+                case SessionLine(cwd=cwd, notebook=notebook):
+                    place = Place(cwd, notebook)
+                case TurnLine():
+                    said = read.line.said.strip().partition("\n")[0][:80]
+                    break
+                case _:
+                    pass
+    except RecordError:  # it must not hide the others
+        return SessionFile(path, Place(""), "it cannot be read", path.lstat().st_mtime)
+    return SessionFile(path, place, said, path.lstat().st_mtime)
 
 
 def named_session(folder: Path, name: str) -> Path:

@@ -80,7 +80,7 @@ def _turns_card(path: Path) -> Card:
 
 def session_row(path: Path) -> tuple[str, str]:
     """A session on one line: its name; time of its last entry, place, first prompt, size."""
-    return path.stem, f"{session_file(path).words} ({path.stat().st_size / 1024:,.0f} KiB)"
+    return path.stem, f"{session_file(path).words} ({path.lstat().st_size / 1024:,.0f} KiB)"
 
 
 def turn_rows(path: Path) -> Rows:

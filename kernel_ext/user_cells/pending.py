@@ -45,7 +45,7 @@ class PendingTurn(Coroutine[Any, Any, None]):
 
     def _after(self, result: Any) -> None:
         self._shell.events.unregister("post_run_cell", self._after)
-        if self._begun or self._has_task():
+        if self._begun or self._has_task() or not result.success:
             return
         error = UsageError(
             "The turn has not run: nothing awaits it.",

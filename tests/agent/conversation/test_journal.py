@@ -108,5 +108,8 @@ def test_to_another_provider_only_messages_calls_and_outputs_go_over(journal: Jo
     assert b"citation" not in wire
     assert_recorded(journal)
     journal.write(TurnLine(turn=3, provider="ollama"))
-    journal.hand_over("ollama")
-    assert journal.conversation.history.wire == wire
+    rewrites = journal.conversation.history.rewrites
+    for provider in ("ollama", "openai"):  # back again, all that there is can be read
+        journal.hand_over(provider)
+        assert journal.conversation.history.wire == wire
+    assert journal.conversation.history.rewrites == rewrites

@@ -78,3 +78,11 @@ def test_a_session_is_listed_with_its_place_and_first_prompt(folder: Path):
     words = [session_file(path).words for path in all_sessions(folder)]
     assert words[0].endswith("/rain/b.ipynb: Prompt 5")
     assert words[1].endswith("/tmp: Prompt 4")
+
+
+def test_a_record_that_cannot_be_read_hides_no_other_one(folder: Path):
+    gone = folder / "2026-11" / "s9.jsonl"
+    gone.symlink_to(folder / "nowhere.jsonl")
+    assert session_file(gone).said == "it cannot be read"
+    assert latest_session(folder, A, "new").stem == "s3"
+    assert len(all_sessions(folder)) == 7

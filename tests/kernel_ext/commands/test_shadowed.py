@@ -43,6 +43,18 @@ def test_a_file_with_the_name_of_a_module_that_we_need_is_named(
     assert shown.count(f"{what}, and restart the kernel.>") == 2, shown
 
 
+def test_one_that_only_some_servers_need_is_named_when_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "websockets").mkdir()
+    (tmp_path / "websockets" / "__init__.py").write_text("raise RuntimeError('mine')")
+    monkeypatch.setenv("INKERNEL_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("INKERNEL_MODEL", "m")
+    monkeypatch.setenv("INKERNEL_TRANSPORT", "websocket")
+    what = "of the installed module 'websockets'. Rename the file, and restart the kernel.>"
+    assert ran(tmp_path).count(what) == 1
+
+
 def test_files_that_hide_nothing_we_need_are_not_named(tmp_path: Path) -> None:
     for name in ("helpers.py", "this.py", "nbformat.py"):
         (tmp_path / name).write_text("raise RuntimeError('mine')")

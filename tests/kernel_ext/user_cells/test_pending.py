@@ -62,3 +62,8 @@ def test_a_turn_that_was_kept_can_be_awaited_in_the_next_cell(agent):
     kernel.run(f"x = {CALL}")
     assert kernel.run("await x").status == "ok"
     assert len(server.requests) == 2
+
+
+def test_an_error_of_the_cell_itself_stays_its_error(agent):
+    kernel, _ = agent()
+    assert kernel.run(f"x = {CALL}\n1 / 0").ename == "ZeroDivisionError"
