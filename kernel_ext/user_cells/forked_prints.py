@@ -27,7 +27,6 @@ class ForkedPrints:
     def __init__(self, take: Callable[[StreamName, str], object]) -> None:
         self._take = take
         self._parent = os.getpid()
-        self._rest: bytes = b""
         self._ends: tuple[int, ...] = os.pipe() if hasattr(os, "fork") else ()
         self._inode = 0
         if self._ends:
@@ -63,16 +62,17 @@ class ForkedPrints:
 
     def hear(self) -> None:
         """Take what has come, in the parent."""
+        pieces = list[bytes]()
         with suppress(BlockingIOError):
             while self._ends and (got := os.read(self._ends[0], _ROOM)):
-                self._rest += got
-        while self._rest:  # frames are written whole
+                pieces.append(got)
+        heard, at = b"".join(pieces), 0
+        while at < len(heard):  # frames are written whole
             name: int
             size: int
-            name, size = _HEAD.unpack_from(self._rest)
-            end = _HEAD.size + size
-            self._take(_NAMES[name], self._rest[_HEAD.size : end].decode())
-            self._rest = self._rest[end:]
+            name, size = _HEAD.unpack_from(heard, at)
+            at += _HEAD.size + size
+            self._take(_NAMES[name], heard[at - size : at].decode())
 
     def close(self) -> None:
         """Hear the last. Children that go on find that nobody hears them."""
