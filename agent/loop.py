@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from .compaction.compact import make_room, overflowed
-from .compaction.note_taking import look_ahead
+from .compaction.note_taking import look_ahead, stop_notes
 from .dispatch.calls import Calls
 from .errors import (
     AgentError,
@@ -90,8 +90,11 @@ async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
     except (AgentError, asyncio.CancelledError) as caught:
         error = caught
     except BaseException:  # a bug, or the host has left
+        stop_notes(session.conversation)
         session.journal.close_open_calls()
         raise
+    if isinstance(error, TurnInterrupted | asyncio.CancelledError):
+        stop_notes(session.conversation)
     try:
         session.journal.close_open_calls()
         ended = _ended(session, tally, error)

@@ -9,6 +9,7 @@ from typing import Any
 
 import platformdirs
 
+from ..agent.compaction.note_taking import stop_notes
 from ..agent.config.settings import Chosen, Layer, Settings, choose, limits, read_layers, stricter
 from ..agent.conversation.journal import Journal
 from ..agent.conversation.output_store import OutputStore
@@ -175,8 +176,7 @@ class KernelAgent:
         Raises UsageError while a turn runs: agent code cannot cut off its own record.
         """
         self.refuse_while_running()
-        if self._conversation.preparing:
-            self._conversation.preparing.task.cancel()
+        stop_notes(self._conversation)
         self._session_id = new_session_id()
         self._conversation = Conversation()
         self._outputs = None
@@ -206,6 +206,7 @@ class KernelAgent:
     def reread(self) -> None:
         """Read the conversation from the record again. Raises RecordError."""
         if self._record is not None:
+            stop_notes(self._conversation)
             self._conversation = resume(self._record.path).conversation
 
     # --- a turn -------------------------------------------------------------------------------

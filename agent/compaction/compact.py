@@ -19,7 +19,15 @@ from ..session import Session
 from ..text.tokens import estimate
 from .budget import Why, WindowBudget, budget_or_size, full_share, target, window_budget
 from .inputs import compaction_input
-from .note_taking import look_ahead, prepared_notes, ready_notes, take_notes
+from .note_taking import (
+    NOTES_SECONDS,
+    WAIT_SECONDS,
+    awaited_notes,
+    forget_notes,
+    look_ahead,
+    ready_notes,
+    stop_notes,
+)
 from .provider import ask_provider, prune
 from .shorten import CompactedWindow, shorten
 
@@ -80,7 +88,9 @@ async def overflowed(
 
 
 async def compact_now(session: Session, fields: bytes) -> AsyncGenerator[Event]:
-    """Compact the window because you ask for it."""
+    """Compact the window because you ask for it. Notes that failed before are asked for again."""
+    if ready_notes(session.conversation) is None:
+        forget_notes(session.conversation)
     async for event in _compact(session, fields, budget_or_size(session, fields), "asked"):
         yield event
 
@@ -116,7 +126,7 @@ async def _compact(
     yield Compacting(tokens=before, window=room.window, overflow=why == "overflow")
     goal = target(session, room, why)
     sealed, failed = await ask_provider(session, fields)
-    noted = NOT_NOTED if sealed else await _notes_for(session, fields, room, goal)
+    noted = NOT_NOTED if sealed else await _notes_for(session, fields, room, why)
     about = compaction_input(session, noted.notes)
     done = shorten(conversation.history.local, about, goal, session.outputs.keep)
     shorter = sealed is not None or is_worthwhile(session, done)
@@ -162,20 +172,21 @@ def _what(sealed: Sealed | None, done: CompactedWindow, shorter: bool) -> str:
 def _replace_window(session: Session, done: CompactedWindow, why: Why) -> None:
     """Replace the window, and note that the model knows the variables in its digest."""
     conversation = session.conversation
+    stop_notes(conversation)
     session.journal.rewrite(done.entries, why, done.digest)
     if variables := session.seams.variables:
         session.journal.know(replace(conversation.told, names=variables()))
 
 
-async def _notes_for(session: Session, fields: bytes, room: WindowBudget, goal: int) -> Noted:
-    """The prepared notes, or else new ones. Without folded units there are none."""
-    if noted := await prepared_notes(session):
-        return noted
-    if not shorten(
-        session.conversation.history.local, compaction_input(session), goal, _unkept
-    ).folded:
-        return NOT_NOTED
-    return await take_notes(session, fields, room)
+async def _notes_for(session: Session, fields: bytes, room: WindowBudget, why: Why) -> Noted:
+    """The notes that are ready, or else new ones if units are folded. A person waits for longer."""
+    conversation, goal = session.conversation, target(session, room, why)
+    if ready_notes(conversation) is None:
+        about = compaction_input(session)
+        if not shorten(conversation.history.local, about, goal, _unkept).folded:
+            return NOT_NOTED
+    wait = NOTES_SECONDS if why == "asked" else WAIT_SECONDS
+    return await awaited_notes(session, fields, room, wait)
 
 
 def _whose(noted: Noted, done: CompactedWindow) -> Literal["model", "earlier", "none", "unasked"]:

@@ -8,7 +8,14 @@ from contextlib import aclosing
 from importlib.resources import files
 
 from ..conversation.history import Entry
-from ..conversation.notes import MAX_NOTE_WORDS, Noted, Notes, Preparation, read_notes
+from ..conversation.notes import (
+    MAX_NOTE_WORDS,
+    NO_ANSWER,
+    Noted,
+    Notes,
+    Preparation,
+    read_notes,
+)
 from ..conversation.state import Conversation
 from ..errors import ModelError
 from ..protocol.events import Usage
@@ -25,31 +32,76 @@ from .units import tokens_of, units_of
 NOTES_SECONDS = 90.0
 """Seconds that notes may take. After that the digest has none."""
 
+WAIT_SECONDS = 10.0
+"""Seconds that a turn waits for notes. Then it goes on without, since they only help."""
+
 
 def look_ahead(session: Session, fields: bytes) -> None:
     """Begin notes for the next compaction, if it is near and they are not begun yet."""
     conversation, room = session.conversation, window_budget(session, fields)
     near = room and conversation.history.tokens >= room.holds(full_share(session) * NOTES_SHARE)
     ours = session.settings.compaction == "cells" and session.seams.aside is not None
-    if room is None or not near or not ours:
+    if room is None or not near or not ours or _begun(conversation):
         return
-    if conversation.preparing and conversation.preparing.rewrites == conversation.history.rewrites:
-        return
-    task = asyncio.get_running_loop().create_task(take_notes(session, fields, room))
-    conversation.preparing = Preparation(task, conversation.history.rewrites)
+    _begin(session, fields, room)
 
 
-async def prepared_notes(session: Session) -> Noted | None:
-    """The notes that were begun for this window, once they are made. None without any."""
-    conversation = session.conversation
+async def awaited_notes(
+    session: Session, fields: bytes, room: WindowBudget, seconds: float
+) -> Noted:
+    """The notes of this window, or none if they fail or take longer than `seconds`.
+
+    After a failure they are not asked for again in this window, and the next ones are used only
+    if they are there in time. A cancellation ends the asking, too.
+    """
+    begun = _begun(session.conversation)
+    wait = 0 if begun and begun.again else seconds
+    begun = begun or _begin(session, fields, room)
+    if not begun.failed and not begun.task.done():
+        try:
+            await asyncio.wait({begun.task}, timeout=wait)
+        finally:
+            if not begun.task.done():
+                begun.give_up()
+    if begun.failed:
+        return NO_ANSWER
+    session.conversation.preparing = None
+    noted = begun.task.result()
+    if not noted.notes:
+        begun.failed, session.conversation.preparing = True, begun
+    return noted
+
+
+def stop_notes(conversation: Conversation) -> None:
+    """End the asking for notes, if it goes on. They may be asked for again."""
+    begun = conversation.preparing
+    if begun and not begun.failed and not begun.task.done():
+        begun.give_up()
+        conversation.preparing = None
+
+
+def forget_notes(conversation: Conversation) -> None:
+    """Let the next compaction ask for notes anew."""
+    stop_notes(conversation)
+    conversation.preparing = None
+
+
+def _begun(conversation: Conversation) -> Preparation | None:
+    """The notes of this window that were begun. None if their event loop has ended."""
     begun = conversation.preparing
     if begun is None or begun.rewrites != conversation.history.rewrites:
         return None
-    if not begun.task.done() and begun.task.get_loop() is not asyncio.get_running_loop():
-        return None
-    noted = await asyncio.shield(begun.task) if not begun.task.done() else begun.task.result()
-    conversation.preparing = None
-    return noted if noted.notes else None
+    ended = begun.task.cancelled() or begun.task.get_loop() is not asyncio.get_running_loop()
+    return None if ended and not begun.failed and not begun.notes else begun
+
+
+def _begin(session: Session, fields: bytes, room: WindowBudget) -> Preparation:
+    conversation = session.conversation
+    again = conversation.preparing is not None and conversation.preparing.failed
+    stop_notes(conversation)
+    task = asyncio.get_running_loop().create_task(take_notes(session, fields, room))
+    conversation.preparing = Preparation(task, conversation.history.rewrites, again)
+    return conversation.preparing
 
 
 async def take_notes(session: Session, fields: bytes, room: WindowBudget) -> Noted:
@@ -99,9 +151,7 @@ def _answered(conversation: Conversation, room: WindowBudget) -> list[Entry]:
 def ready_notes(conversation: Conversation) -> Notes | None:
     """The notes of this window, if they are ready."""
     ready = conversation.preparing
-    if ready is None or not ready.task.done() or ready.rewrites != conversation.history.rewrites:
-        return None
-    return None if ready.task.cancelled() or ready.task.exception() else ready.task.result().notes
+    return ready.notes if ready and ready.rewrites == conversation.history.rewrites else None
 
 
 def asking() -> Message:

@@ -110,9 +110,29 @@ class Noted(NamedTuple):
 NOT_NOTED = Noted(None, Usage(), asked=False)
 
 
-@dataclass(frozen=True, slots=True)
+NO_ANSWER = Noted(None, Usage())
+
+
+@dataclass(slots=True)
 class Preparation:
-    """Notes in the making. `rewrites`: of the window that they are about."""
+    """Notes in the making. `rewrites`: of the window that they are about.
+
+    `again`: those of the window before failed. `failed`: so did these, and nobody waits for them.
+    """
 
     task: "asyncio.Task[Noted]"
     rewrites: int
+    again: bool = False
+    failed: bool = False
+
+    @property
+    def notes(self) -> Notes | None:
+        """The notes, once they are made."""
+        task = self.task
+        made = task.done() and not task.cancelled() and task.exception() is None
+        return task.result().notes if made else None
+
+    def give_up(self) -> None:
+        """End the asking, if it goes on."""
+        self.failed = True
+        self.task.cancel()
