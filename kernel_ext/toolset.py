@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 from ..agent.conversation.validity import validity
-from ..agent.dispatch.from_code import stubs
 from ..agent.session import Session
 from ..agent.tools.output import output_tool
 from ..agent.tools.recall import recall_tool
@@ -38,7 +37,7 @@ def tools_of_turn(
     )
     runner = StepRunner(host, session, hooks, lent)
     return (
-        run_cell_tool(runner.run_lending, limit, outputs, stubs(lent)),
+        run_cell_tool(runner.run_lending, limit, outputs, [tool.name for tool in lent]),
         notebook_run_tool(here, runner.run, limit, outputs),
         *lent,
     )

@@ -3,7 +3,7 @@
 Knows no shell: the caller's `run_code` runs the code.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -23,8 +23,8 @@ DESCRIPTION = (
 )
 
 CALLABLE = (
-    "While it runs, code may await your other tools, many in one step; each returns its text, or "
-    "raises:"
+    "Code may await your other tools, many in one step, with the same arguments by name: "
+    "`await agent_tools.inspect(names=[...])` returns the text, or raises. There are: "
 )
 
 
@@ -33,7 +33,7 @@ class RunCell(BaseModel):
 
     title: str = Field(description="what this step is for, in a few words")
     code: str = Field(description="the cell's source")
-    timeout: float = Field(0, ge=0, description="most seconds it may run; 0: the usual limit")
+    timeout: float = Field(0, ge=0, description="most seconds it may run, if not the usual")
 
     @model_validator(mode="before")
     @classmethod
@@ -62,12 +62,12 @@ STUCK = (
 
 
 def run_cell_tool(
-    run_code: RunCode, output_tokens: int, outputs: OutputStore, callable_tools: str = ""
+    run_code: RunCode, output_tokens: int, outputs: OutputStore, callable_tools: Sequence[str] = ()
 ) -> Tool[RunCell]:
     """The tool `run_cell` over a host's `run_code`. `outputs` records each run.
 
-    `output_tokens`: most tokens that the model reads. `callable_tools`: signatures of tools that
-    code may call.
+    `output_tokens`: most tokens that the model reads. `callable_tools`: names of tools that code
+    may call.
     """
 
     async def run(call: ToolCall, arguments: RunCell) -> ToolOutput:
@@ -76,8 +76,8 @@ def run_cell_tool(
         ends = TurnLimited(*STUCK) if done.stuck else None
         return replace(tell(done, output_tokens, handle), run=handle, count=done.count, ends=ends)
 
-    description = DESCRIPTION + (f" {CALLABLE}\n{callable_tools}" if callable_tools else "")
-    return Tool("run_cell", description, RunCell, run, always("run_code"))
+    lent = f" {CALLABLE}{', '.join(callable_tools)}." if callable_tools else ""
+    return Tool("run_cell", DESCRIPTION + lent, RunCell, run, always("run_code"))
 
 
 def tell(run: CellRun, output_tokens: int, handle: str) -> ToolOutput:

@@ -22,6 +22,11 @@ Show = Callable[[Event], object]
 _SHOWN = 200
 """Most tokens of wrong arguments that are repeated to the model."""
 
+_UNSAID = frozenset(
+    ("title", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
+)
+"""Keys of a schema that a request leaves out: pydantic's titles, and bounds."""
+
 _BLANK = ("", "null", "none")
 """Texts that models write for a default."""
 
@@ -74,7 +79,7 @@ def always(*effects: Effect, paths: tuple[str, ...] = ()) -> Callable[[BaseModel
 
 @dataclass(frozen=True, slots=True)
 class Tool(Generic[A]):
-    """A name, a schema (a pydantic model whose docstring and fields the model reads), a function.
+    """A name, a schema (a pydantic model whose fields the model reads), a function.
 
     `run` and `touches` take the validated arguments. `touches` describes a call before it runs.
     """
@@ -158,17 +163,34 @@ def problems(error: ValidationError) -> str:
 
 
 @cache
-def _parameters(arguments: type[BaseModel]) -> Any:
+def _parameters(arguments: type[BaseModel]) -> dict[str, Any]:
     """The schema, cached: pydantic takes half a millisecond, and each turn lists all tools."""
-    return _untitled(arguments.model_json_schema())
+    schema = _lean(arguments.model_json_schema())
+    return {key: value for key, value in schema.items() if key != "description"}
 
 
-def _untitled(schema: Any) -> Any:
-    """The JSON schema without pydantic's generated titles, which only cost tokens."""
-    if isinstance(schema, dict):
-        return {
-            key: _untitled(value)
-            for key, value in schema.items()  # pyright: ignore[reportUnknownVariableType]
-            if not (key == "title" and isinstance(value, str))
-        }
-    return schema
+def _lean(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without parts that cost tokens and do not change how a call is read.
+
+    Bounds are checked when a call is read, and the error names them. A field that may be left out
+    needs neither `null` nor a blank default.
+    """
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
+    if kinds:
+        kind = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+        schema = {key: schema[key] for key in schema if key != "anyOf"} | kind
+    blank = {key for key in schema if key == "default" and not schema[key]}
+    return {key: _lean_part(key, schema[key]) for key in schema if key not in _UNSAID | blank}
+
+
+def _lean_part(key: str, value: Any) -> Any:
+    """The value of a schema's key. Some hold schemas."""
+    match key:
+        case "properties" | "$defs":
+            return {name: _lean(schema) for name, schema in value.items()}
+        case "items":
+            return _lean(value)
+        case "anyOf":
+            return [_lean(schema) for schema in value]
+        case _:
+            return value

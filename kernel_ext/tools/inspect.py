@@ -21,9 +21,8 @@ MAX_LISTED_NAMES, MAX_LISTING_CHARS = 200, 8_000
 MAX_DESCRIBED_CHARS = 16_000
 """Characters after which no further name is described."""
 DESCRIPTION = (
-    "Show the person's live variables without running code. Without arguments: the list of names. "
-    "`names`: what each holds. `expression`: the value of a plain path such as df['price'], "
-    "model.coef_, config['a'][0], text[:500]. For anything computed use run_cell."
+    "Show types, shapes, columns and first values of the person's live variables without running "
+    "code. Without arguments: the list of names. For anything computed use run_cell."
 )
 
 
@@ -32,9 +31,12 @@ class Inspect(BaseModel):
 
     names: list[str] = Field(default=[], max_length=50, description="variables to describe")
     expression: str | None = Field(
-        default=None, description="a path of attributes, constant subscripts and slices; no calls"
+        default=None,
+        description="a plain path, such as df['price'], model.coef_, text[:500]; no calls",
     )
-    depth: int = Field(default=1, ge=0, le=MAX_DEPTH, description="levels of nested values shown")
+    depth: int = Field(
+        default=1, ge=0, le=MAX_DEPTH, description=f"nested levels shown, at most {MAX_DEPTH}"
+    )
 
 
 def inspect_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[Inspect]:

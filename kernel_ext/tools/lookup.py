@@ -1,4 +1,4 @@
-"""More tools that read live objects without running code: search, source, docs, tables.
+"""More tools that read live objects without running code: search, source with docs, tables.
 
 Knows no shell: the host gives it the names. It reads values and paths as `inspect` does.
 """
@@ -6,6 +6,7 @@ Knows no shell: the host gives it the names. It reads values and paths as `inspe
 import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import partial
 from itertools import islice
 from sys import modules
 from types import FunctionType, ModuleType
@@ -42,30 +43,21 @@ MAX_LINE_CHARS = 400
 class SearchNames(BaseModel):
     """The names to find."""
 
-    query: str = Field(
-        max_length=200, description="part of a name, of a type, or of a column, key or attribute"
-    )
+    query: str = Field(max_length=200, description="part of any of these")
     kind: str | None = Field(
         default=None, max_length=100, description="only of this type, such as DataFrame, function"
     )
 
 
 class SourceOf(BaseModel):
-    """Whose source to read."""
-
-    object: str = Field(
-        max_length=MAX_PATH_CHARS, description="a plain path, such as model.fit or MyClass"
-    )
-    start: int | None = Field(default=None, ge=1, description="first line, numbered as in the file")
-    end: int | None = Field(default=None, ge=1, description="last line, included")
-
-
-class DocsOf(BaseModel):
-    """Whose documentation to read."""
+    """Whose source or documentation to read."""
 
     object: str = Field(
         max_length=MAX_PATH_CHARS, description="a plain path, such as pd.merge or model.fit"
     )
+    docs: bool = Field(default=False, description="signature and docstring instead")
+    start: int | None = Field(default=None, ge=1, description="first line, numbered as in the file")
+    end: int | None = Field(default=None, ge=1, description="last line, included")
 
 
 def looking_tools(namespace: Callable[[], Mapping[str, object]]) -> tuple[Tool[Any], ...]:
@@ -76,28 +68,24 @@ def looking_tools(namespace: Callable[[], Mapping[str, object]]) -> tuple[Tool[A
             return text_output(_search(asked, namespace()))
 
     async def source(_call: ToolCall, asked: SourceOf) -> ToolOutput:
-        return _answer(asked.object, namespace(), lambda held: _source(asked, held))
-
-    async def docs(_call: ToolCall, asked: DocsOf) -> ToolOutput:
-        return _answer(asked.object, namespace(), _docs)
+        tell = _docs if asked.docs else partial(_source, asked)
+        return _answer(asked.object, namespace(), tell)
 
     return (
         Tool("search_names", _SEARCH, SearchNames, search, always("look")),
         Tool("source", _SOURCE, SourceOf, source, always("look")),
-        Tool("docs", _DOCS, DocsOf, docs, always("look")),
         table_tool(namespace),
     )
 
 
 _SEARCH = (
-    "Find live variables by part of their name, of their type, or of a column, key or attribute "
-    "they have, without running code."
+    "Find live variables without running code: by name, type, or a column, key or attribute they "
+    "have."
 )
 _SOURCE = (
-    "The Python source of a live function, method, class or module, also of one defined in a "
-    "notebook cell, without running code. It is the code that the kernel has, not the web's."
+    "The Python source, or the docs, of a live function, method, class or module, also of one "
+    "from a notebook cell, without running code: as this kernel has it."
 )
-_DOCS = "The signature and docstring of a live object, without running code."
 
 
 def _answer(path: str, names: Mapping[str, object], tell: Callable[[object], str]) -> ToolOutput:

