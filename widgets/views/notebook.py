@@ -23,10 +23,7 @@ from ..state.blocks import Block, CompactionBlock, Note, StepBlock
 from ..state.fold import TurnState, fold
 from .repaint import Clock, Pace
 
-_AT_ONCE = (
-    *(TurnStarted, ApprovalNeeded, ToolStarted, ToolEnded),
-    *(Retrying, Compacting, Compacted, TurnEnded),
-)
+_SOON = TurnStarted, ApprovalNeeded, ToolStarted, ToolEnded, Retrying, Compacting, Compacted
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _STATIC = Path(__file__).parent / "static"
 
@@ -50,7 +47,8 @@ class Screen(Protocol):
 class NotebookView:
     """A view of one turn on a screen, repainted at most `rate` times a second.
 
-    It paints at once when a step or a wait starts or ends, at a question, and at the turn's end.
+    When a step or a wait starts or ends, and at a question, nothing but the rate holds it up. The
+    turn's end is not painted, since `close` follows.
     """
 
     def __init__(self, screen: Screen, *, rate: float = 20, clock: Clock = time) -> None:
@@ -70,7 +68,9 @@ class NotebookView:
                 self._running.add(event.call_id)
             elif isinstance(event, ToolEnded):
                 self._running.discard(event.call_id)
-            self._pace.ask(at_once=isinstance(event, _AT_ONCE), loop_is_free=not self._running)
+            if not isinstance(event, TurnEnded):
+                waits = not self._running and not isinstance(event, ApprovalNeeded)
+                self._pace.ask(soon=isinstance(event, _SOON), loop_is_free=waits)
 
     def close(self) -> None:
         """Leave the static form. Later calls and events do nothing."""

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 _BYTES_A_SECOND = 2_000_000
 _SHARE = 0.2
@@ -15,6 +15,14 @@ class Clock(Protocol):
 
     def monotonic(self) -> float: ...
     def time(self) -> float: ...
+
+
+class _PutOff(NamedTuple):
+    """A paint that comes later: when it is due, and whether the event loop makes it."""
+
+    due: float
+    by_loop: bool
+    cancel: Callable[[], object]
 
 
 class Pace:
@@ -30,23 +38,30 @@ class Pace:
         self._paint = paint
         self._pause = 1 / rate
         self._clock = clock
-        self._due = 0.0
-        self._forget: Callable[[], object] | None = None
+        self._soonest = self._due = 0.0
+        self._put_off: _PutOff | None = None
         self._untick: Callable[[], object] | None = None
         self._painting = False
 
-    def ask(self, *, at_once: bool, loop_is_free: bool) -> None:
-        """Paint now if `at_once` or if the pause is over. Else paint once, after the pause.
+    def ask(self, *, soon: bool, loop_is_free: bool) -> None:
+        """Paint now if the pause is over, else once, after the pause. `soon`: a reader waits for
+        it, so only the rate holds it up, and no longer pause.
 
-        `loop_is_free`: this thread's event loop can do that. If it is not free, a thread does it.
+        `loop_is_free`: this thread's event loop can paint later. If it is not free, a thread does.
         If there is no loop, the next call does it.
         """
         with self.lock:
-            late = self._due - self._clock.monotonic()
-            if at_once or late <= 0:
+            due, before = self._soonest if soon else self._due, self._put_off
+            if before is not None:
+                due = min(due, before.due)
+            late = due - self._clock.monotonic()
+            if late <= 0:
                 self._paint_now()
-            elif self._forget is None:
-                self._forget = self._by_loop(late) if loop_is_free else self._by_thread(late)
+            elif before is None or due < before.due or (before.by_loop and not loop_is_free):
+                if before is not None:
+                    before.cancel()
+                cancel = self._by_loop(late) if loop_is_free else self._by_thread(late)
+                self._put_off = cancel and _PutOff(due, loop_is_free, cancel)
 
     def again(self, seconds: float) -> None:
         """Paint after so many seconds, for a clock. Only if an event loop runs, and unless
@@ -57,9 +72,9 @@ class Pace:
     def stop(self) -> None:
         """Cancel a paint that was put off, and the tick."""
         with self.lock:
-            for cancel in filter(None, (self._forget, self._untick)):
+            for cancel in filter(None, (self._put_off and self._put_off.cancel, self._untick)):
                 cancel()
-            self._forget = self._untick = None
+            self._put_off = self._untick = None
 
     def _paint_now(self) -> None:
         with self.lock:
@@ -73,6 +88,7 @@ class Pace:
             finally:
                 self._painting = False
             now = self._clock.monotonic()
+            self._soonest = now + self._pause
             self._due = now + max(self._pause, (now - began) / _SHARE, sent / _BYTES_A_SECOND)
 
     def _by_loop(self, seconds: float) -> Callable[[], object] | None:

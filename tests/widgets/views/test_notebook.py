@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,15 +17,17 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
 from inkernel.agent.protocol.events import (
+    ApprovalNeeded,
     Compacted,
     Compacting,
+    Event,
     Retrying,
     TextDelta,
     ToolEnded,
     ToolStarted,
     TurnStarted,
 )
-from inkernel.widgets.state.blocks import AnswerBlock
+from inkernel.widgets.state.blocks import AnswerBlock, StepBlock
 from inkernel.widgets.state.fold import TurnState
 from inkernel.widgets.views.notebook import NotebookView
 from inkernel.widgets.views.repaint import Pace
@@ -95,10 +98,11 @@ class Screen:
     painted: list[TurnState] = field(default_factory=list[TurnState])
     left: list[TurnState] = field(default_factory=list[TurnState])
     ticks: float | None = None
+    sent: int = 0
 
     def paint(self, state: TurnState) -> int:
         self.painted.append(state)
-        return 0
+        return self.sent
 
     def tick(self, state: TurnState) -> float | None:
         return self.ticks
@@ -270,7 +274,7 @@ view.close()
         for message in messages
         if message["msg_type"] in ("comm_msg", "stream")
     ]
-    assert kinds[:3] == ["comm_msg", "starting", "stream"]
+    assert kinds[:2] == ["starting", "stream"]
 
 
 @pytest.mark.kernel
@@ -300,29 +304,63 @@ view.close()
     assert one[0]["data"]["text/plain"].endswith("0 steps, 1 sample · 5 tokens in, 0 out")
 
 
-def test_what_a_reader_waits_for_is_painted_at_once() -> None:
-    clock, screen = Clock(), Screen()
+START = TurnStarted(session="s", turn=1, model="m", provider="p")
+RUN = ToolStarted(call_id="c", name="run_cell", arguments={})
+STOP = ToolEnded(call_id="c", status="ok", text="", seconds=1)
+
+
+def test_what_a_reader_waits_for_is_held_up_by_the_rate_alone() -> None:
+    clock, screen = Clock(), Screen(sent=4_000_000)  # after which other paints pause two seconds
     view = NotebookView(screen, clock=clock)
-    start = TurnStarted(session="s", turn=1, model="m", provider="p")
-    run = ToolStarted(call_id="c", name="run_cell", arguments={})
-    stop = ToolEnded(call_id="c", status="ok", text="", seconds=1)
-    for count, event in enumerate((start, run, stop), 1):
+    for count, event in enumerate((START, RUN, STOP), 1):
         view.show(event)
         assert len(screen.painted) == count
+        clock.now += 0.05
     view.show(TextDelta(text="a"))
     assert len(screen.painted) == 3
     view.close()
     assert screen.left[-1].blocks[-1] == AnswerBlock("a")
 
 
-def test_a_wait_for_room_is_painted_at_once_and_its_end_too(
-    making: Compacting, made: Compacted
+def test_steps_that_take_no_time_are_not_painted_one_by_one() -> None:
+    clock, screen = Clock(), Screen()
+    view = NotebookView(screen, rate=4, clock=clock)
+    view.show(START)
+    for _ in range(300):
+        for event in (RUN, STOP):
+            view.show(event)
+            clock.now += 0.005
+    view.close()
+    assert len(screen.painted) <= 1 + 4 * 3
+
+
+@pytest.mark.parametrize(
+    ("last", "status"), [(RUN, "running"), (ApprovalNeeded(call_id="c", reason="why"), "asking")]
+)
+async def test_a_paint_that_the_loop_put_off_comes_though_the_loop_is_blocked_then(
+    last: Event, status: str
 ) -> None:
     screen = Screen()
-    view = NotebookView(screen, clock=Clock())
+    view = NotebookView(screen)
+    for event in (START, TextDelta(text="a"), last):
+        view.show(event)
+    over = time.monotonic() + 30
+    while len(screen.painted) < 2 and time.monotonic() < over:
+        time.sleep(0.001)
+    view.close()
+    step = screen.painted[1].blocks[-1]
+    assert isinstance(step, StepBlock) and step.status == status
+
+
+def test_a_wait_for_room_is_painted_soon_and_its_end_too(
+    making: Compacting, made: Compacted
+) -> None:
+    clock, screen = Clock(), Screen(sent=4_000_000)
+    view = NotebookView(screen, clock=clock)
     for count, event in enumerate((making, made), 1):
         view.show(event)
         assert len(screen.painted) == count
+        clock.now += 0.05
     view.close()
 
 
@@ -462,11 +500,11 @@ def test_a_paint_that_makes_code_print_does_not_paint_again() -> None:
 
     def paint() -> int:
         calls.append(1)
-        pace.ask(at_once=True, loop_is_free=True)
+        pace.ask(soon=True, loop_is_free=True)
         return 0
 
     pace = Pace(paint, 20, Clock())
-    pace.ask(at_once=True, loop_is_free=True)
+    pace.ask(soon=True, loop_is_free=True)
     assert calls == [1]
 
 
@@ -486,7 +524,7 @@ def test_a_slow_or_large_paint_is_followed_by_a_longer_pause(
 
     pace = Pace(paint, 20, clock)
     for _ in range(400):
-        pace.ask(at_once=False, loop_is_free=True)
+        pace.ask(soon=False, loop_is_free=True)
         clock.now += 0.01
     gaps = [after - before - seconds for before, after in pairwise(calls)]
     assert min(gaps) == pytest.approx(pause, abs=0.011)
