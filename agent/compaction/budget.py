@@ -16,7 +16,27 @@ MIN_KEPT_SHARE = 0.25
 MIN_KEPT_TOKENS = 500
 """Least tokens of history that a compaction leaves when you ask for it."""
 
+WORDS_SHARE = 0.25
+"""Part of the whole window that the person's words may take, whatever else has to go."""
+
+MAX_WORDS_SHARE, MAX_SHARE = 0.55, 0.9
+"""Most of the history at which we compact that these words are, and most of a whole window's
+history that a compaction leaves for their sake."""
+
 Why = Literal["full", "overflow", "asked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Tokens of history after a compaction, as we count.
+
+    `words`: most of the person's words in the digest. For them it may have more than `tokens`, but
+    at most `most`.
+    """
+
+    tokens: int
+    words: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +76,8 @@ def window_budget(session: Session, fields: bytes) -> WindowBudget | None:
     return WindowBudget(min(known), estimate(read_by_model(fields)), min(max(factor, 0.25), 4.0))
 
 
-def target_of(session: Session, fields: bytes) -> int:
-    """Tokens of history that a compaction leaves, as we count."""
+def target_of(session: Session, fields: bytes) -> Room:
+    """The room for the history that a compaction leaves."""
     return target(session, budget_or_size(session, fields), "full")
 
 
@@ -69,13 +89,14 @@ def budget_or_size(session: Session, fields: bytes) -> WindowBudget:
     )
 
 
-def target(session: Session, room: WindowBudget, why: Why) -> int:
-    """Tokens of history after a compaction. If you asked for it, at most a part of the present."""
+def target(session: Session, room: WindowBudget, why: Why) -> Room:
+    """The room after a compaction. If you asked for it, at most a part of the present tokens."""
     left = room.target(session.settings.compact_to)
     if why == "asked":
         now = int(session.conversation.history.tokens * session.settings.compact_to)
-        return max(min(left, now), MIN_KEPT_TOKENS)
-    return left
+        left = max(min(left, now), MIN_KEPT_TOKENS)
+    words = min(room.tokens(WORDS_SHARE), int(room.holds(full_share(session)) * MAX_WORDS_SHARE))
+    return Room(left, words, max(left, int(room.holds(1.0) * MAX_SHARE)))
 
 
 def full_share(session: Session) -> float:

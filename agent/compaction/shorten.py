@@ -11,6 +11,8 @@ from ..context.changes import environment_item
 from ..conversation.digest import (
     CELLS_SHARE,
     NAMES_SHARE,
+    NOTED_SHARE,
+    SAID_SHARE,
     Digest,
     Parts,
     SaidTurn,
@@ -23,6 +25,7 @@ from ..conversation.runs import RunLog, RunSummary, TurnHead
 from ..conversation.validity import Validity
 from ..protocol.items import Message, message, text_part
 from ..text.tokens import cut_middle, estimate
+from .budget import Room
 from .run_index import index_lines
 from .units import (
     KeepText,
@@ -34,9 +37,13 @@ from .units import (
     without_bulk,
     without_images,
 )
+from .words import Fitting, Saying, fitting, with_answers
 
 MAX_ANSWER_TOKENS = 80
 """Most tokens of an answer in the digest."""
+
+LAST_UNIT_TOKENS = 600
+"""About how many tokens the last step has when its outputs are cut."""
 
 RECENT_SHARE = 0.5
 """Part of the budget for the latest units. Their outputs and images are the last to be cut."""
@@ -62,6 +69,13 @@ class CompactionInput:
     def runs(self) -> RunLog:
         """All runs of the session."""
         return self.validity.runs
+
+    @property
+    def safe_turns(self) -> frozenset[int]:
+        """The first turn and the pinned ones, whose words are never only a line."""
+        first = {self.turns[0].turn} if self.turns else set[int]()
+        pinned = self.validity.marks.pinned
+        return frozenset(first | {it.turn for it in self.turns if f"turn:{it.turn}" in pinned})
 
     def besides(self, head: RunSummary) -> str | None:
         """An addition to the line of a run in the index, or None if the run is hidden."""
@@ -106,9 +120,9 @@ class CompactedWindow:
 
 
 def shorten(
-    entries: Sequence[Entry], known: CompactionInput, room: int, keep: KeepText
+    entries: Sequence[Entry], known: CompactionInput, room: Room, keep: KeepText
 ) -> CompactedWindow:
-    """The window in at most about `room` tokens, if possible.
+    """The window in at most about that room, if possible.
 
     The present prompt, the last sample and pinned cells and turns stay whole.
     """
@@ -124,12 +138,12 @@ def shorten(
     return work.folded(boundary)
 
 
-def rebuild(entries: Sequence[Entry], known: CompactionInput, room: int) -> CompactedWindow:
+def rebuild(entries: Sequence[Entry], known: CompactionInput, room: Room) -> CompactedWindow:
     """The window with a new digest. Nothing is left out."""
     return _work(entries, known, room).folded(0)
 
 
-def _work(entries: Sequence[Entry], known: CompactionInput, room: int) -> "_Rewrite":
+def _work(entries: Sequence[Entry], known: CompactionInput, room: Room) -> "_Rewrite":
     remade = ("instructions", "place", "digest", *(("names",) if known.names else ()))
     body = [entry for entry in entries if entry.kind not in remade]
     return _Rewrite(units_of(body), _standing(entries, known), known, room)
@@ -139,16 +153,35 @@ class _Rewrite:
     """A window while it is rewritten: its units, the cost of each, and counts of the changes."""
 
     def __init__(
-        self, units: list[Unit], head: list[Entry], known: CompactionInput, room: int
+        self, units: list[Unit], head: list[Entry], known: CompactionInput, room: Room
     ) -> None:
         self.units = units
         self.costs = [tokens_of(unit) for unit in units]
         self._head = head
         self._known = known
-        self._room = room
+        self._base = room.tokens
         self._fixed = tokens_of(head)
         self._counts = {"superseded": 0, "cut": 0, "images": 0}
+        earlier = known.digest.said if known.digest else ()
+        self._told = [Saying(turn.model_copy(update={"shown": ""})) for turn in earlier]
+        self._said = dict(self._sayings())
+        self._words = self._share_of_words(room)
+        self._room = room.tokens + self._needed_for_words(room)
         self._bare = self._cost_of_digest(0)
+
+    def _share_of_words(self, room: Room) -> int:
+        """Most tokens of the person's words in the digest. They yield only to units that stay."""
+        others = share(room.tokens, NOTED_SHARE + CELLS_SHARE + NAMES_SHARE) + self._fixed
+        costs = zip(self.units, self.costs, strict=True)
+        whole = sum(cost for unit, cost in costs if self._stays(unit)) + LAST_UNIT_TOKENS
+        least = share(room.tokens, SAID_SHARE)
+        return max(least, min(room.words, room.most - others - whole))
+
+    def _needed_for_words(self, room: Room) -> int:
+        """Tokens for the person's words beyond the share that they have anyway."""
+        every = sum(saying.cost for saying in (*self._told, *self._said.values()))
+        more = min(every, self._words) - share(room.tokens, SAID_SHARE)
+        return max(0, min(more, room.most - room.tokens))
 
     def drop_superseded(self) -> None:
         """Drop the person's runs that a later run of the same cell superseded."""
@@ -242,24 +275,32 @@ class _Rewrite:
 
     def _digest(self, boundary: int) -> Digest:
         """The digest of the units before `boundary` and of the earlier digest."""
-        known, earlier = self._known, self._known.digest
+        known, earlier, room = self._known, self._known.digest, self._base
         upto = self._runs_before(boundary)
-        said = [*(earlier.said if earlier else ()), *self._said(boundary)]
-        notes = known.notes or (earlier.notes if earlier else Notes())
-
-        budget = share(self._room, CELLS_SHARE)
+        words = self._fitting_words(boundary)
         parts = Parts(
-            notes=notes,
-            said=said,
-            left=earlier.left if earlier else 0,
+            notes=known.notes or (earlier.notes if earlier else Notes()),
+            said=words.turns,
+            left=words.left + (earlier.left if earlier else 0),
+            answered=words.answered,
             more=earlier.more if earlier else "",
-            cells=index_lines(known.runs, upto, budget, known.besides),
+            cells=index_lines(known.runs, upto, share(room, CELLS_SHARE), known.besides),
             upto=upto,
-            names=list(_names(known.names, share(self._room, NAMES_SHARE))),
+            names=list(_names(known.names, share(room, NAMES_SHARE))),
             mark=known.validity.mark,
             superseded=known.validity.superseded,
         )
-        return make_digest(parts, self._room)
+        return make_digest(parts, room)
+
+    def _fitting_words(self, boundary: int) -> Fitting:
+        """The person's words in the digest of the units before `boundary`."""
+        known = self._known
+        heads = [unit[0] for unit in self.units[:boundary]]
+        said = [self._said[id(head)] for head in heads if id(head) in self._said]
+        words = fitting(
+            [*self._told, *said], self._words, known.safe_turns, known.validity.superseded
+        )
+        return with_answers(words, share(self._base, SAID_SHARE))
 
     def _runs_before(self, boundary: int) -> int:
         """How many runs the digest lists: from the first up to one that is not folded."""
@@ -274,20 +315,22 @@ class _Rewrite:
         ]
         return min([at for at in kept if at >= before], default=len(runs.heads))
 
-    def _said(self, boundary: int) -> Iterator[SaidTurn]:
+    def _sayings(self) -> Iterator[tuple[int, Saying]]:
+        """The person's words in each turn of the window that may go, by the id of its entry."""
         counts = {head.turn: head for head in self._known.turns}
         answers = dict(_answers(entry for unit in self.units for entry in unit))
-        for unit in self.units[:boundary]:
+        for unit in self.units:
             entry = unit[0]
             if entry.kind == "said" and not self._stays(unit) and isinstance(entry.item, Message):
                 head = counts.get(entry.turn)
                 count = f", In [{head.count}]" if head and head.count is not None else ""
-                yield SaidTurn(
+                turn = SaidTurn(
                     turn=entry.turn,
                     label=f"turn {entry.turn}{count}",
                     text=_said_text(entry.item),
                     answer=answers.get(entry.turn, ""),
                 )
+                yield id(entry), Saying(turn)
 
 
 def _standing(entries: Sequence[Entry], known: CompactionInput) -> list[Entry]:

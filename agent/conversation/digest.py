@@ -4,13 +4,12 @@ Pure. Only its notes need a model. A person may edit it, and the edited text is 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from ..text.tokens import cut_middle, estimate
+from ..text.tokens import estimate
 from .notes import NO_NOTES, Cited, Notes, PlanStep
 from .references import HANDLE
 
@@ -20,8 +19,8 @@ SAID_SHARE, NOTED_SHARE, CELLS_SHARE, NAMES_SHARE = 0.25, 0.20, 0.15, 0.08
 MIN_SECTION_TOKENS = 200
 """Tokens that each part may have at least."""
 
-_LABEL = 12
-"""Tokens of the label above a turn's words."""
+MIN_FACTS_SHARE = 0.4
+"""Part of the notes that facts have for sure, however many decisions there are."""
 
 HEAD = (
     "The earlier conversation, shortened. `recall` gives any of it whole: a run by its handle, a "
@@ -38,7 +37,10 @@ _SOURCES = re.compile(r"\s*\(((?:out-\d+[^,()]*(?:, )?)+)\)$")
 
 
 class SaidTurn(BaseModel):
-    """The person's words in a turn, and the start of the answer."""
+    """The person's words in a turn, and the start of the answer.
+
+    `short`: `text` is a line in place of them. `shown`: the part of them that is shown, if not all.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -46,13 +48,15 @@ class SaidTurn(BaseModel):
     label: str
     text: str
     answer: str = ""
+    short: bool = False
+    shown: str = ""
 
 
 class Digest(BaseModel):
     """A digest as it is sent (`text`), and the parts that the next one takes over.
 
-    `said`: the turns in it, in order. `left`: how many turns before them it leaves out. `more`:
-    sections that the person added, as they wrote them. `upto`: how many runs it lists.
+    `said`: the turns in it, in order. `left`: how many others it leaves out. `more`: sections that
+    the person added, as they wrote them. `upto`: how many runs it lists.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,12 +73,14 @@ class Digest(BaseModel):
 class Parts:
     """The parts of a digest. `cells`, `names`: lines. `upto`: how many runs `cells` cover.
 
-    `mark`: returns the remark on a handle. `superseded`: turns, each with the later turn.
+    `left`: how many turns are not in `said`. `answered`: turns whose answers are shown. `mark`:
+    returns the remark on a handle. `superseded`: turns, each with the later turn.
     """
 
     notes: Notes
     said: Sequence[SaidTurn]
     left: int
+    answered: Collection[int]
     more: str
     cells: Sequence[str]
     upto: int
@@ -85,11 +91,9 @@ class Parts:
 
 def make_digest(parts: Parts, room: int) -> Digest:
     """The digest for a window of `room` tokens."""
-    said = _fitting_turns(parts.said, share(room, SAID_SHARE))
-    left = parts.left + len(parts.said) - len(said.turns)
     lines = ["<digest>", HEAD]
     if parts.said or parts.left:
-        lines += ["", f"## {MADE[0]}", *_said_lines(said, left, parts.superseded)]
+        lines += ["", f"## {MADE[0]}", *_said(parts)]
     lines += _notes_lines(parts.notes, parts.mark, share(room, NOTED_SHARE))
     if parts.more:
         lines += ["", parts.more]
@@ -100,8 +104,8 @@ def make_digest(parts: Parts, room: int) -> Digest:
     return Digest(
         text=text,
         notes=parts.notes,
-        said=tuple(said.turns),
-        left=left,
+        said=tuple(parts.said),
+        left=parts.left,
         more=parts.more,
         upto=parts.upto,
     )
@@ -130,50 +134,25 @@ def edited_digest(digest: Digest, text: str) -> Digest:
     return digest.model_copy(update={"text": text, "notes": notes, "more": more})
 
 
-class _Fitting(NamedTuple):
-    """The newest turns that fit, in order.
-
-    `cut`: tokens that the first is cut to, or 0. `answered`: turns whose answers fit.
-    """
-
-    turns: list[SaidTurn]
-    cut: int
-    answered: frozenset[int]
-
-
-def _fitting_turns(said: Sequence[SaidTurn], budget: int) -> _Fitting:
-    """Fill the budget first with the person's words, then with answers, the newest first."""
-    kept: list[SaidTurn] = []
-    cut = 0
-    for turn in reversed(said):
-        cost = estimate(turn.text) + _LABEL
-        if cost > budget:
-            if budget >= MIN_SECTION_TOKENS or not kept:
-                kept.insert(0, turn)
-                cut, budget = max(budget, MIN_SECTION_TOKENS), 0
-            break
-        budget -= cost
-        kept.insert(0, turn)
-    answered: set[int] = set()
-    for turn in reversed(kept):
-        budget -= estimate(turn.answer)
-        if budget < 0:
-            break
-        answered.add(turn.turn)
-    return _Fitting(kept, cut, frozenset(answered))
+def said_lines(turn: SaidTurn, later: int | None = None) -> Iterator[str]:
+    """The person's words in a turn. `later`: the turn that superseded it."""
+    name = turn.label.partition(",")[0]
+    superseded = f", superseded by turn {later}" if later else ""
+    if turn.short:
+        yield f"- {name}{superseded}: {turn.text}"
+        return
+    yield f"### {turn.label}{superseded}"
+    yield from (f"> {line}" for line in (turn.shown or turn.text).splitlines())
+    if turn.shown:
+        yield f"(recall {name} has all of it)"
 
 
-def _said_lines(fitting: _Fitting, left: int, superseded: Mapping[int, int]) -> Iterator[str]:
-    if left:
-        yield f"({left:,} earlier turn(s) are left out: `recall` gives any, such as turn 1.)"
-    for number, turn in enumerate(fitting.turns):
-        text = cut_middle(turn.text, fitting.cut) if fitting.cut and not number else turn.text
-        if text != turn.text:
-            text += f"\n(recall {turn.label.partition(',')[0]} has all of it)"
-        later = superseded.get(turn.turn)
-        yield f"### {turn.label}" + (f", superseded by turn {later}" if later else "")
-        yield from (f"> {line}" for line in text.splitlines())
-        if turn.answer and turn.turn in fitting.answered:
+def _said(parts: Parts) -> Iterator[str]:
+    if parts.left:
+        yield f"({parts.left:,} more turn(s) are left out: `recall` gives any, such as turn 2.)"
+    for turn in parts.said:
+        yield from said_lines(turn, parts.superseded.get(turn.turn))
+        if turn.answer and turn.turn in parts.answered:
             yield f"answered then: {turn.answer}"
 
 
@@ -184,17 +163,20 @@ def _notes_lines(notes: Notes, mark: Callable[[str], str], budget: int) -> Itera
         told = ", ".join(f"{handle}{mark(handle)}" for handle in cited.sources)
         return f" ({told})" if told else ""
 
+    facts = [f"- {it.text}{sources(it)}" for it in notes.facts]
+    safe = min(sum(map(estimate, facts)), int(budget * MIN_FACTS_SHARE))
     sections = (
         [notes.state] if notes.state else [],
         [f"- [{'x' if step.done else ' '}] {step.text}" for step in notes.plan],
         [f"- {it.text}{sources(it)}" for it in notes.decisions],
-        [f"- {it.text}{sources(it)}" for it in notes.facts],
+        facts,
     )
     for title, lines in zip(SECTIONS, sections, strict=True):
         fitting: list[str] = []
+        least = safe if lines is not facts else 0
         for line in lines:
-            budget -= estimate(line)
-            if budget >= 0 or title == SECTIONS[0]:
+            if budget - estimate(line) >= least or title == SECTIONS[0]:
+                budget -= estimate(line)
                 fitting.append(line)
         if lines:
             left = len(lines) - len(fitting)

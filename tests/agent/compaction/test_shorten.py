@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkernel.agent.compaction.budget import Room
 from inkernel.agent.compaction.run_index import index_lines, ranges
 from inkernel.agent.compaction.shorten import CompactedWindow, CompactionInput, shorten
 from inkernel.agent.conversation.digest import MADE, SECTIONS, Parts, edited_digest, make_digest
@@ -95,7 +96,7 @@ def shortened(entries: Sequence[Entry], about: CompactionInput, room: int) -> Co
         kept.append(text)
         return f"out-{90 + len(kept)}"
 
-    return shorten(entries, about, room, keep)
+    return shorten(entries, about, Room(room, room // 4, room), keep)
 
 
 def wire(done: CompactedWindow) -> str:
@@ -307,7 +308,7 @@ NOTES = st.builds(
 
 
 def parts(notes: Notes = Notes(), more: str = "") -> Parts:  # noqa: B008 - frozen
-    return Parts(notes, [], 0, more, ["- out-1"], 1, ["x: int 1"], lambda _handle: "", {})
+    return Parts(notes, [], 0, (), more, ["- out-1"], 1, ["x: int 1"], lambda _handle: "", {})
 
 
 class TestTheDigest:
