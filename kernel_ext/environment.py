@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 
-from ..agent.config.project import read_docs
+from ..agent.config.project import ProjectDocs
 from ..agent.context.changes import Environment
 from .shell import Shell
 
@@ -30,11 +30,11 @@ def working_folder() -> Path:
         return Path(os.readlink(here) if os.path.lexists(here) else "(deleted)")
 
 
-def find_environment(shell: Shell, user_folder: Path, docs_bytes: int) -> Environment:
+def find_environment(shell: Shell, project: ProjectDocs, docs_bytes: int) -> Environment:
     """The environment at the start of a turn."""
     now = datetime.now().astimezone()
     cwd = working_folder()
-    docs, notices = read_docs(cwd, user_folder, docs_bytes)
+    docs, notices = project.read(cwd, docs_bytes)
     return Environment(
         cwd=str(cwd),
         date=now.date().isoformat(),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ..agent.config.project import ProjectDocs
 from ..agent.config.settings import Settings
 from ..agent.context.changes import Environment, Snapshot
 from ..agent.conversation.state import KnownContext
@@ -33,7 +34,7 @@ class Observer:
     def __init__(self, shell: Shell, log: UserCellLog, user_folder: Path) -> None:
         self._shell = shell
         self._log = log
-        self._user_folder = user_folder
+        self._project = ProjectDocs(user_folder)
         self.kernel = f"{os.getpid():x}-{id(shell.user_ns):x}"
         self._steps: dict[int, set[str]] = {}
 
@@ -64,7 +65,7 @@ class Observer:
 
     def environment(self, settings: Settings) -> Environment:
         """The present environment."""
-        found = find_environment(self._shell, self._user_folder, settings.docs_bytes)
+        found = find_environment(self._shell, self._project, settings.docs_bytes)
         return replace(found, policy=MEANING[settings.policy])
 
     def variables(self, told: KnownContext) -> Mapping[str, Variable]:

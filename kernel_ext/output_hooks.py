@@ -5,6 +5,7 @@ It patches attributes of instances that every IPython shell has: the streams' `w
 `_showtraceback`.
 """
 
+import os
 import sys
 import threading
 import time
@@ -112,7 +113,9 @@ def hear_streams() -> None:
     """Wait until the kernel's threads have passed on what was written to their descriptors."""
     streams = [it for it in (sys.stdout, sys.stderr) if isinstance(getattr(it, "_fid", None), int)]
     over = time.monotonic() + DRAIN_SECONDS
-    while any(map(_is_passing_on, streams)) and time.monotonic() < over:
+    while any(passing := [_is_passing_on(it) for it in streams]) and time.monotonic() < over:
+        time.sleep(0.001)
+    if None in passing:
         time.sleep(0.001)
 
 
@@ -137,8 +140,11 @@ def put_update(outputs: MutableSequence[Output], new: DisplayOutput) -> bool:
     return found
 
 
-def _is_passing_on(stream: Any) -> bool:
-    """Whether there is something to read, or the thread that read it has not yet written it."""
+def _is_passing_on(stream: Any) -> bool | None:
+    """Whether there is something to read, or the thread that read it has not yet written it.
+
+    None: there is nothing to read, and the system does not tell of the thread. Only Linux does.
+    """
     import fcntl
     import termios
 
@@ -146,12 +152,14 @@ def _is_passing_on(stream: Any) -> bool:
     if any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))):
         return True
     try:
-        with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
-            call = file.read().split()
-    except OSError:  # only Linux tells
-        time.sleep(0.001)
-        return False
-    return thread.is_alive() and call[1:2] != [f"{pipe:#x}"]  # else it waits in `read`
+        file = os.open(f"/proc/self/task/{thread.native_id}/syscall", os.O_RDONLY)
+        try:
+            call = os.read(file, 200).split()
+        finally:
+            os.close(file)
+    except OSError:
+        return None
+    return thread.is_alive() and call[1:2] != [b"%#x" % pipe]  # else it waits in `read`
 
 
 def _stream_name(output: Output) -> StreamName | None:

@@ -1,5 +1,7 @@
 """The project around a folder: its root, its AGENTS.md texts. Reads files, nothing else."""
 
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,8 @@ DOC_NAMES = ("AGENTS.override.md", "AGENTS.md")
 """In each folder the first that exists and is not empty is read, as in Codex."""
 MOST_OWN_BYTES = 1 << 20
 """Most bytes of the user's own file."""
+_SETTLED_SECONDS = 2.0
+"""Seconds after which a file that is written again has another time, on every disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,23 @@ class Docs(NamedTuple):
 
     docs: tuple[Doc, ...]
     notices: tuple[str, ...]
+
+
+class ProjectDocs:
+    """The AGENTS.md texts, read again only when they may be others than before."""
+
+    def __init__(self, user_folder: Path) -> None:
+        self._user_folder = user_folder
+        self._read = Docs((), ())
+        self._for: object = None
+
+    def read(self, cwd: Path, budget: int) -> Docs:
+        """The same as `read_docs`."""
+        seen = _seen(cwd, self._user_folder)
+        if seen is None or (seen, cwd, budget) != self._for:
+            self._read = read_docs(cwd, self._user_folder, budget)
+            self._for = seen and (seen, cwd, budget)
+        return self._read
 
 
 def project_folders(cwd: Path) -> tuple[Path, ...]:
@@ -55,6 +76,32 @@ def read_docs(cwd: Path, user_folder: Path, budget: int) -> Docs:
             docs.append(doc)
             budget -= len(doc.text.encode())
     return Docs(tuple(docs), tuple(notices))
+
+
+def _seen(cwd: Path, user_folder: Path) -> tuple[object, ...] | None:
+    """The state of all files that `read_docs` looks at. None if one has only just been written.
+
+    Such a file may be written once more within the same moment of its clock.
+    """
+    found, newest = list[object](), 0.0
+    chain = (user_folder, cwd, *cwd.parents)
+    for folder in map(str, chain):
+        marker = _stat(f"{folder}/{ROOT_MARKER}")
+        owner = _stat(folder)
+        found += [marker and marker.st_uid, owner and owner.st_uid]
+        for doc in (_stat(f"{folder}/{name}") for name in DOC_NAMES):
+            newest = max(newest, doc.st_ctime if doc else 0.0)
+            found.append(doc and (doc.st_ino, doc.st_size, doc.st_mtime_ns, doc.st_ctime_ns))
+        if marker and folder != str(user_folder):
+            break
+    return tuple(found) if newest < time.time() - _SETTLED_SECONDS else None
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def _marked(cwd: Path) -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ import json
 import re
 from base64 import b64encode
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -33,6 +33,9 @@ HELD_CHARS = 4
 """Characters of the start of a key for which the next text is awaited."""
 _BREAK = re.compile(r"[\r\n]|\\n")
 _ESCAPE = re.compile("%[0-9A-F]{2}")
+
+_BARE = frozenset((int, float, bool, type(None)))
+"""Types of values without any text."""
 
 V = TypeVar("V")
 
@@ -62,13 +65,15 @@ class Mask:
     def _longest(self) -> int:
         return 2 * max(map(len, self._forms), default=0)
 
+    def _may_be_in(self, text: str) -> bool:
+        joined = _joined(text)
+        return any(end in joined for end in self._ends)
+
     def text(self, text: str) -> str:
         """The text without the values."""
-        if len(text) < LEAST_CHARS or not self._forms:
+        if len(text) < LEAST_CHARS or not self._may_be_in(text):
             return text
         joined = _joined(text)
-        if not any(end in joined for end in self._ends):
-            return text
         spans = sorted(span for form in self._forms for span in _spans(joined, form))
         place, parts, done = _places(text), list[str](), 0
         for start, end in spans:
@@ -91,7 +96,12 @@ class Mask:
 
         Pictures are not searched.
         """
-        return cast("V", self._masked(value)) if self._forms else value
+        if not self._forms:
+            return value
+        texts = list[str]()
+        _gather(value, texts)
+        # All texts at once, since nearly every value has no key.
+        return cast("V", self._masked(value)) if self._may_be_in("\0".join(texts)) else value
 
     def _masked(self, value: Any) -> Any:
         match value:
@@ -202,6 +212,35 @@ def _start(joined: str, form: str) -> int | None:
     while at >= 0 and not form.startswith(joined[at:]):
         at = joined.find(first, at + 1)
     return at if at >= 0 else None
+
+
+def _gather(value: Any, texts: list[str]) -> None:
+    """Add the texts in a value that are searched: those that `Mask.value` looks at."""
+    if isinstance(value, str):
+        if not value.startswith("data:image/"):
+            texts.append(value)
+    elif isinstance(value, Mapping):
+        for key, it in cast("Mapping[Any, Any]", value).items():
+            _gather(key, texts)
+            if not _is_picture(key):
+                _gather(it, texts)
+    elif type(value) not in _BARE:
+        for it in _inner(value):
+            _gather(it, texts)
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    match value:
+        case list() | tuple():
+            return cast("list[Any] | tuple[Any, ...]", value)
+        case Item():
+            return (loads(value.wire),)
+        case BaseModel():
+            return vars(value).values()
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return [getattr(value, it.name) for it in fields(value)]
+        case _:
+            return ()
 
 
 def _is_picture(key: object) -> bool:

@@ -30,9 +30,7 @@ from ..output_hooks import (
 from ..shell import Shell
 from ..user_cells.forked_prints import ForkedPrints
 from .step_outputs import StepOutputs
-
-FLUSH_SECONDS = 0.05
-"""Seconds between two flushes of text that running code has printed."""
+from .ticker import Ticker
 
 FORK_SECONDS = 5.0
 """Seconds that a forked child waits, at most, until the step hears it."""
@@ -59,6 +57,7 @@ class OutputCapture:
         """`shown`: ids of displays in the blocks of steps, also of earlier turns."""
         self._shell = shell
         self.mask = mask or Mask()
+        self.ticker = Ticker()
         self._shown = set[str]() if shown is None else shown
         self._active: StepOutputs | None = None
         self._latest: StepOutputs | None = None
@@ -75,23 +74,19 @@ class OutputCapture:
 
     def __exit__(self, *_: object) -> None:
         self._open = False
+        self.ticker.close()
         self._hooks.close()
         self._forked.close()
 
     @contextmanager
     def step(self, outputs: StepOutputs) -> Generator[None]:
         """Capture this context's outputs for a step. A thread flushes while the code computes."""
-        stop = threading.Event()
 
-        def tick() -> None:
-            while not stop.wait(FLUSH_SECONDS):
-                self._forked.hear()
-                outputs.flush()
+        def flush() -> None:
+            self._forked.hear()
+            outputs.flush()
 
-        context = contextvars.copy_context()  # so that outputs go to this cell
-        clock = threading.Thread(target=context.run, args=(tick,), daemon=True)
-        clock.name = "inkernel-clock"
-        clock.start()
+        end = self.ticker.call(flush)  # from the first step on in its context: the turn's cell
         self._older = WeakSet(threading.enumerate())
         self._active = self._latest = outputs
         streams = sys.stdout, sys.stderr
@@ -106,10 +101,8 @@ class OutputCapture:
             for thread in threading.enumerate():
                 if thread not in self._older:
                     self._born.setdefault(thread, outputs)
-            stop.set()
-            clock.join()
-            self._forked.hear()
-            outputs.flush()
+            end()
+            flush()
 
     def step_here(self) -> StepOutputs | None:
         """The step whose code runs here, unless this thread is showing a captured output."""

@@ -94,7 +94,7 @@ async def _run(
         cell, failure = code, sys.exc_info()
     if not shell.should_run_async(code, transformed_cell=cell, preprocessing_exc_tuple=failure):
         stop = sigint if is_main_thread() else _nothing  # else it would hit the main thread's code
-        limit = TimeLimit(step.seconds, stop, step.report, step.grace)
+        limit = TimeLimit(host.taps.ticker, step.seconds, stop, step.report, step.grace)
         return _run_sync(host, code, outputs, limit), limit
     run = shell.run_cell_async(code, True, transformed_cell=cell, preprocessing_exc_tuple=failure)
     task, given_up = asyncio.ensure_future(run), asyncio.Event()
@@ -107,7 +107,8 @@ async def _run(
     with ExitStack() as stack:
         raising = raised_by_sigint_in(shell.user_ns, host.interruption, task)
         stop = stack.enter_context(raising)
-        limit = stack.enter_context(TimeLimit(step.seconds, stop, give_up, step.grace))
+        limit = TimeLimit(host.taps.ticker, step.seconds, stop, give_up, step.grace)
+        stack.enter_context(limit)
         stack.enter_context(answered(shell, outputs, limit, host.taps.mask.text))
         await _over(task, given_up, host.interruption)
     if not task.done():

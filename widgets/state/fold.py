@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import TypeGuard, TypeVar, assert_never, cast
 
 from ...agent.protocol import events, items
@@ -23,10 +24,15 @@ B = TypeVar("B", ReasoningBlock, AnswerBlock, StepBlock, HostedBlock, Compaction
 
 @dataclass(frozen=True, slots=True)
 class TurnState:
-    """All that views show of a turn. A block that did not change stays the same object."""
+    """All that views show of a turn. A block that did not change stays the same object.
+
+    `settled`: how many blocks at the start get no more deltas and wait for nothing, so that an
+    event of a sample need not look at them.
+    """
 
     started: events.TurnStarted | None = None
     blocks: tuple[Block, ...] = ()
+    settled: int = 0
     samples: int = 0
     usage: events.Usage = field(default_factory=events.Usage)
     ended: events.TurnEnded | None = None
@@ -89,13 +95,14 @@ def _fold_sample(state: TurnState, event: events.SampleEvent) -> TurnState:
             return _item_done(state, event.item)
         case events.SampleEnded():
             usage = state.usage + (event.usage or events.Usage())
-            return replace(state, usage=usage, blocks=tuple(map(_sealed, state.blocks)))
+            sealed = _mapped(lambda block: _waited(_sealed(block)), state)
+            return replace(sealed, usage=usage, settled=len(sealed.blocks))
         case _:
             assert_never(event)
 
 
 def _fold_call(state: TurnState, event: events.CallEvent) -> TurnState:
-    at, step = _last(state, _is_call(event.call_id), StepBlock(event.call_id))
+    at, step = _last(state, _is_call(event.call_id), StepBlock(event.call_id), 0)
     match event:
         case events.ApprovalNeeded():
             step = replace(_of_call(step, event), status="asking", asked=event.reason)
@@ -184,15 +191,23 @@ def _made_room(state: TurnState, event: events.Compacted) -> TurnState:
 
 def _taken_back(state: TurnState) -> TurnState:
     """The state without the broken sample's open blocks: deltas whose item never arrived."""
-    blocks = tuple(_waited(block) for block in state.blocks if not _is_open(block))
-    return replace(state, blocks=blocks)
+    done, rest = state.blocks[: state.settled], state.blocks[state.settled :]
+    return replace(state, blocks=(*done, *(_waited(it) for it in rest if not _is_open(it))))
 
 
 def _going_on(state: TurnState) -> TurnState:
     """Ends any wait, since a sample goes on. An open last block means that it already ended."""
     if state.blocks and _is_open(state.blocks[-1]):
         return state
-    return replace(state, blocks=tuple(map(_waited, state.blocks)))
+    return _mapped(_waited, state)
+
+
+def _mapped(function: Callable[[Block], Block], state: TurnState) -> TurnState:
+    """The state with `function` of each block that is not settled."""
+    done, rest = state.blocks[: state.settled], state.blocks[state.settled :]
+    mapped = tuple(map(function, rest))
+    same = all(map(is_, mapped, rest))
+    return state if same else replace(state, blocks=(*done, *mapped))
 
 
 def _waited(block: Block) -> Block:
@@ -268,9 +283,15 @@ def _abandoned(block: Block) -> Block:
     return block
 
 
-def _last(state: TurnState, wanted: Callable[[Block], bool], new: B) -> tuple[int, B]:
-    """The last wanted block and its index. If there is none, `new` and the index after the last."""
-    for at in range(len(state.blocks) - 1, -1, -1):
+def _last(
+    state: TurnState, wanted: Callable[[Block], bool], new: B, start: int | None = None
+) -> tuple[int, B]:
+    """The last wanted block and its index. If there is none, `new` and the index after the last.
+
+    `start`: of the blocks to look at. None: those that are not settled.
+    """
+    first = state.settled if start is None else start
+    for at in range(len(state.blocks) - 1, first - 1, -1):
         if wanted(state.blocks[at]):
             return at, cast("B", state.blocks[at])
     return len(state.blocks), new

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inkernel.agent.config.project import project_folders, read_docs
+from inkernel.agent.config.project import ProjectDocs, project_folders, read_docs
 
 PLENTY = 10_000
 
@@ -92,3 +92,27 @@ def test_a_cut_inside_a_character_and_odd_bytes_are_no_failure(root: Path, own: 
 def test_a_folder_of_that_name_is_no_instructions(root: Path, own: Path):
     (root / "AGENTS.md").mkdir()
     assert texts(root, own) == []
+
+
+def test_only_files_that_may_have_changed_are_read_again(
+    root: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+):
+    docs, cwd = ProjectDocs(own), root / "a"
+    none = docs.read(cwd, PLENTY)
+    assert docs.read(cwd, PLENTY) is none
+    monkeypatch.setattr("inkernel.agent.config.project._SETTLED_SECONDS", 0)
+    for folder in (cwd, root, own):
+        (folder / "AGENTS.md").write_text("one")
+        before = docs.read(cwd, PLENTY)
+        assert before == read_docs(cwd, own, PLENTY) and docs.read(cwd, PLENTY) is before
+        (folder / "AGENTS.md").write_text("other")
+        assert docs.read(cwd, PLENTY) == read_docs(cwd, own, PLENTY) != before
+    (root / ".git").rmdir()
+    for more in (docs.read(cwd, 3), docs.read(root, PLENTY)):
+        assert more != docs.read(cwd, PLENTY) == read_docs(cwd, own, PLENTY)
+
+
+def test_a_file_that_has_just_been_written_is_always_read_again(root: Path, own: Path):
+    (root / "AGENTS.md").write_text("one")
+    docs = ProjectDocs(own)
+    assert docs.read(root, PLENTY) is not docs.read(root, PLENTY)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import os
 import signal
 import sys
@@ -497,8 +498,40 @@ def test_on_another_thread_a_limit_interrupts_nothing_else(shell):
 
 def test_nothing_is_interrupted_after_a_step_that_ended_just_in_time(run):
     for _ in range(20):
-        run("import time\ntime.sleep(0.0095)", seconds=0.01)
+        run("import time\ntime.sleep(0.0495)", seconds=0.05)
     assert run("1").status == "ok"
+
+
+def test_one_thread_watches_all_steps_of_a_turn_and_ends_with_it(shell):
+    code = "import threading\n[it.ident for it in threading.enumerate() if 'inkernel' in it.name]"
+
+    async def turn() -> set[str]:
+        with OutputCapture(shell) as taps:
+            host = Host(shell, taps, Interruption())
+            ran = [await run_code(host, CodeStep(code, "", take_all)) for _ in range(3)]
+        return {str(run.outputs[-1].data["text/plain"]) for run in ran}
+
+    (watchers,) = asyncio.run(turn())
+    (watcher,) = json.loads(watchers)
+    assert watcher not in {thread.ident for thread in threading.enumerate()}
+
+
+def test_after_a_sink_failed_the_time_limit_still_holds(shell, monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda it: told.append(str(it.exc_value)))
+
+    def take(_change: Change) -> bool:
+        raise ValueError("no view")
+
+    async def turn() -> CellRun:
+        with OutputCapture(shell) as taps:
+            return await run_code(
+                Host(shell, taps, Interruption()),
+                CodeStep("import time\nprint('began')\ntime.sleep(60)", "", take, seconds=0.5),
+            )
+
+    assert asyncio.run(turn()).limit == 0.5
+    assert told == ["no view"]
 
 
 def test_nobody_is_asked_where_nobody_can_answer(run, monkeypatch):

@@ -1,5 +1,6 @@
 """The fold from events to what is shown."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -337,6 +338,34 @@ def test_a_block_that_did_not_change_stays_the_same_object(turn: list[Event]) ->
         assert changed + len(state.blocks) - len(before.blocks) <= 1
         if isinstance(event, SampleEnded | SampleStarted):
             assert all(old is new for old, new in zip(before.blocks, state.blocks, strict=True))
+
+
+def test_a_sample_costs_the_same_after_a_thousand_steps() -> None:
+    def calls(state: TurnState, number: int) -> tuple[int, TurnState]:
+        made = 0
+
+        def count(_frame: object, kind: str, _arg: object) -> None:
+            nonlocal made
+            made += kind in ("call", "c_call")
+
+        steps: list[Event] = [
+            SampleStarted(sample=number, size=9),
+            CallDelta(call_id=f"c{number}", name="run_cell", text="{}"),
+            ToolStarted(call_id=f"c{number}", name="run_cell", arguments={}),
+            SampleEnded(sample=number, usage=None, seconds=1),
+        ]
+        sys.setprofile(count)
+        try:
+            state = reduce(fold, steps, state)
+        finally:
+            sys.setprofile(None)
+        return made, state
+
+    state, made = TurnState(), list[int]()
+    for number in range(1000):
+        count, state = calls(state, number)
+        made.append(count)
+    assert made[-1] == made[1]
 
 
 IDS = st.sampled_from(["a", "b", ""])
