@@ -44,7 +44,7 @@ from .responses.request import Request, read_by_model
 from .responses.stream import ResponseDone
 from .session import Prompt, Session
 from .text.lines import count_of
-from .text.tokens import Corrected, estimate
+from .text.tokens import estimate
 
 _ENDS_A_STREAM = (StreamBrokenError, ServerFaultError, ProtocolError)
 """These may come in place of the end of a response, when its last item is whole."""
@@ -226,10 +226,9 @@ def _count(session: Session, tally: _Tally, usage: Usage | None, request: Reques
     if usage is None:
         return
     tally.usage += usage
-    session.journal.write(SampleLine(sample=tally.samples, usage=usage.model_dump()))
-    conversation = session.conversation
-    counted = estimate(read_by_model(request.fields)) + conversation.history.tokens
-    conversation.counted = Corrected(usage.input + usage.output, counted)
+    counted = estimate(read_by_model(request.fields)) + session.conversation.history.tokens
+    line = SampleLine(sample=tally.samples, usage=usage.model_dump(), counted=counted)
+    session.journal.write(line)
 
 
 def _ended(

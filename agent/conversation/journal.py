@@ -83,6 +83,7 @@ class Journal:
                 by=seal.by if seal else None,
                 sealed=seal.count if seal else None,
                 local=list(_spans([n for n, _ in seal.local])) if seal else None,
+                limit=conversation.window,
             )
         )
 

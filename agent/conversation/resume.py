@@ -95,6 +95,7 @@ class _Replay:
                 self._told.append(line)
             case WindowLine():
                 self._replace(line)
+                self._follow(line)
             case OutputLine() | CellRunLine() if line.handle:
                 if isinstance(line, CellRunLine):
                     resumed.runs.append(head_of(line))

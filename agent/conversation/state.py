@@ -7,7 +7,15 @@ from typing import Self
 
 from ..protocol.events import Usage
 from ..protocol.observed import Stale, Variable
-from ..protocol.record_lines import MarkLine, NotesLine, RecordLine, SampleLine, ToldLine, TurnLine
+from ..protocol.record_lines import (
+    MarkLine,
+    NotesLine,
+    RecordLine,
+    SampleLine,
+    ToldLine,
+    TurnLine,
+    WindowLine,
+)
 from ..text.masking import Mask
 from ..text.tokens import Corrected
 from .digest import Digest
@@ -115,6 +123,7 @@ class Conversation:
         match line:
             case TurnLine():
                 self.turns, self.cell = line.turn, line.cell
+                self.window = self.window if line.model == self.model else None
                 self.provider, self.model = line.provider, line.model
                 self.heads.append(TurnHead(line.turn, first_line(line.said), line.cell, line.count))
             case SampleLine() | NotesLine():
@@ -122,6 +131,10 @@ class Conversation:
                 self.usage += used
                 if isinstance(line, SampleLine):
                     self.last = used
+                    reported, counted = used.input + used.output, line.counted
+                    self.counted = Corrected(reported, counted) if counted else self.counted
+            case WindowLine():
+                self.window = line.limit or self.window
             case MarkLine():
                 self.marks = self.marks.marked(line.mark, line.key)
             case _:

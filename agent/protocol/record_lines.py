@@ -251,11 +251,13 @@ class SupersededLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleLine(_Line):
-    """A response is complete. `usage`: its tokens."""
+    """A response is complete. `usage`: its tokens. `counted`: tokens of the same, as we count."""
 
     kind: ClassVar[str] = "sample"
+    optional: ClassVar[frozenset[str]] = frozenset({"counted"})
     sample: int = 0
     usage: Mapping[str, int] = field(default_factory=dict[str, int])
+    counted: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,11 +280,11 @@ class WindowLine(_Line):
     """The whole window. `entries`: first and last numbers of its ranges of items.
 
     `by`: the only provider that can read the first `sealed` items. `local` replaces these for
-    others.
+    others. `limit`: most tokens of the model's window, known from a refused request.
     """
 
     kind: ClassVar[str] = "window"
-    optional: ClassVar[frozenset[str]] = frozenset({"by", "sealed", "local"})
+    optional: ClassVar[frozenset[str]] = frozenset({"by", "sealed", "local", "limit"})
     why: str = ""
     before: int = 0
     after: int = 0
@@ -291,6 +293,7 @@ class WindowLine(_Line):
     by: str | None = None
     sealed: int | None = None
     local: Sequence[Sequence[int]] | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

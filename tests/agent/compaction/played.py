@@ -24,13 +24,17 @@ def said(text: str) -> Item:
 
 
 class Model:
-    """Answers at length; `notes`: what it says when it is asked for them, or how that fails."""
+    """Answers at length; `notes`: what it says when it is asked for them, or how that fails.
+
+    `limit`: most tokens of a request. `counts`: tokens of its server for one of ours.
+    """
 
     def __init__(self, notes: str | AgentError = NOTES) -> None:
         self.notes = notes
         self.requests: list[bytes] = []
         self.asked: list[bytes] = []
         self.limit = 1_000_000
+        self.counts = 1.0
         self.answer = LONG
 
     async def sample(self, request: Request) -> AsyncGenerator[SamplePart]:
@@ -45,7 +49,7 @@ class Model:
             return
         self.requests.append(items)
         yield said(self.answer)
-        yield ResponseDone(Usage(input=size, output=estimate(self.answer)))
+        yield ResponseDone(Usage(input=int(size * self.counts), output=estimate(self.answer)))
 
     async def aside(self, request: Request) -> AsyncGenerator[SamplePart]:
         self.asked.append(bytes(request.items[: request.end]))

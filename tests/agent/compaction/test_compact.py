@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
+from inkernel.agent.compaction.budget import window_budget
 from inkernel.agent.compaction.compact import preview
+from inkernel.agent.conversation.resume import resume
 from inkernel.agent.errors import ContextLengthError, ServerFaultError
 from inkernel.agent.protocol.events import Compacted, Compacting, Event, Notice
 from inkernel.agent.protocol.items import Item
 from inkernel.agent.responses.stream import ResponseDone
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
+from inkernel.agent.text.tokens import estimate
 from inkernel.agent.tools.tool import Tool
 
 from .played import LONG, WINDOW, Model, Run, digest, only, said
@@ -120,6 +123,47 @@ async def test_a_request_that_is_refused_as_too_long_is_made_shorter_once(
     assert 4_000 < session.conversation.window < 8_000
     seen = await turns(session, run, 6)
     assert only(seen, Compacted) and not any(it.overflow for it in only(seen, Compacting)[1:])
+
+
+def resumed(session: Session) -> Session:
+    """The session as its record tells it."""
+    found = resume(session.journal.record.path)
+    return replace(session, journal=replace(session.journal, conversation=found.conversation))
+
+
+async def test_a_resumed_session_counts_as_the_server_did(
+    session_for: Callable[..., Session], run: Run
+):
+    model = Model()
+    model.counts = 0.6  # of what we count
+    session = session_for(model.sample, window=WINDOW)
+    fixed = estimate(session.fields())
+    while session.conversation.history.tokens + fixed < 0.9 * WINDOW:
+        await run(session, "Question?")
+    again = resumed(session)
+    assert session.conversation.size(fixed) < 0.75 * WINDOW
+    assert again.conversation.size(fixed) == session.conversation.size(fixed)
+    assert window_budget(again, again.fields()) == window_budget(session, session.fields())
+    events, _ = await run(again, "Hello")
+    assert not only(events, Compacting)
+
+
+async def test_a_resumed_session_knows_the_window_that_a_refusal_taught(
+    session_for: Callable[..., Session], run: Run
+):
+    model = Model()
+    session = session_for(model.sample)
+    await turns(session, run, 5)
+    model.limit = 4_000
+    await run(session, "And now?")
+    learned = session.conversation.window
+    again = resumed(session)
+    assert again.conversation.window == learned is not None
+    await run(again, "And then?")
+    assert again.conversation.window == learned
+    other = replace(again, target=replace(again.target, model="fake-2"))
+    await run(other, "And you?")
+    assert other.conversation.window is None
 
 
 async def test_a_request_that_is_refused_again_is_the_servers_error(
