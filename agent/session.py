@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from .context.changes import (
     environment_difference,
 )
 from .context.instructions import make_fields
+from .context.kernels import new_kernel_lines
 from .conversation.journal import Journal
 from .conversation.output_store import OutputStore
 from .conversation.runs import run_key
 from .conversation.state import Conversation, KnownContext
+from .conversation.validity import validity
 from .protocol.items import message, text_part
 from .protocol.observed import UserCellRun
 from .protocol.record_lines import TurnLine
@@ -83,7 +85,7 @@ class Session:
         journal.mask()
         journal.hand_over(self.target.provider)
         turn = conversation.turns + 1
-        self.outputs.begin(turn, said.cell)
+        self.outputs.begin(turn, said.cell, said.seen.kernel)
         conversation.stale = said.seen.stale
         journal.write(
             TurnLine(
@@ -99,7 +101,8 @@ class Session:
         budget = Budget(self.settings.cells_tokens, self.settings.names_tokens)
         mentioned = frozenset(_NAME.findall(said.text))
         cells = self._kept(said.seen.cells, said.seen.kernel)
-        items, known = difference(conversation.told, said.seen, budget, mentioned, cells)
+        gone = self._of_another_kernel(said.seen, budget.names // 2)
+        items, known = difference(conversation.told, said.seen, budget, mentioned, cells, gone)
         self._tell(items, known)
         if earlier := self._earlier(said.cell):
             text = CELL_RAN_BEFORE.format(earlier)
@@ -120,6 +123,16 @@ class Session:
             # The turn itself knows what it imports. The next one gets the new versions.
             known, later = self.conversation.told, frozenset({"imported"})
             self._tell(*environment_difference(known, self.seams.environment(), later))
+
+    def _of_another_kernel(self, seen: Snapshot, budget: int) -> list[str]:
+        """Lines on the runs whose variables are gone, if the kernel is another one than before."""
+        conversation = self.conversation
+        told, last = conversation.told, conversation.turns - 1
+        if told.kernel in ("", seen.kernel):
+            return []
+        holds = replace(validity(conversation, self.outputs.runs), kernel=seen.kernel)
+        untold = {name for it in holds.runs.heads if it.turn >= last for name in it.bound}
+        return new_kernel_lines(holds, untold.union(told.names), seen.names, budget)
 
     def _earlier(self, cell: str | None) -> int | None:
         """The earlier turn of the same cell, if there is one."""

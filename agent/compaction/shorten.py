@@ -54,7 +54,7 @@ class CompactionInput:
     """The input of a compaction, beside the window.
 
     `turn`: the present one. `facts`: of the environment, as the model knows them. `names`: a line
-    for each live variable, the latest last.
+    for each live variable, the latest last. `gone`: lines on kernels that are gone.
     """
 
     validity: Validity
@@ -62,6 +62,7 @@ class CompactionInput:
     turns: Sequence[TurnHead] = ()
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     names: Sequence[str] = ()
+    gone: Sequence[str] = ()
     notes: Notes | None = None
     digest: Digest | None = None
 
@@ -284,7 +285,10 @@ class _Rewrite:
             left=words.left + (earlier.left if earlier else 0),
             answered=words.answered,
             more=earlier.more if earlier else "",
-            cells=index_lines(known.runs, upto, share(room, CELLS_SHARE), known.besides),
+            cells=[
+                *known.gone,
+                *index_lines(known.runs, upto, share(room, CELLS_SHARE), known.besides),
+            ],
             upto=upto,
             names=list(_names(known.names, share(room, NAMES_SHARE))),
             mark=known.validity.mark,

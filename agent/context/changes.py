@@ -88,15 +88,16 @@ def difference(
     budget: Budget,
     mentioned: frozenset[str] = frozenset(),
     cells: Cells = NO_CELLS,
+    new_kernel: Sequence[str] = (),
 ) -> tuple[list[ContextItem], KnownContext]:
     """The items that are new since `told`, in fixed order, and the context known after them.
 
     `mentioned`: names in the prompt. They come first when not all variables fit. `cells`: the runs
-    of `now`, as they were kept.
+    of `now`, as they were kept. `new_kernel`: lines on it, if the kernel is another one.
     """
     items, after = environment_difference(told, now.environment)
-    stale = tuple((run, names) for run, names in now.stale if run not in told.stale)
-    new_kernel = bool(told.kernel) and told.kernel != now.kernel
+    known_stale = () if new_kernel else told.stale  # other kernels have runs of the same names
+    stale = tuple((run, names) for run, names in now.stale if run not in known_stale)
     for told_cells in tell_cells(cells.kept, cells.hidden, stale, budget.cells):
         items.append(ContextItem("cells", *told_cells))
     known: Mapping[str, ToldName] = {} if new_kernel else told.names

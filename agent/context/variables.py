@@ -6,19 +6,18 @@ from ..conversation.state import ToldName, name_digest
 from ..protocol.observed import Variable
 from ..text.tokens import estimate
 
-NEW_KERNEL = "This is a new kernel: of the earlier variables only those listed here are left."
-
 
 def tell_names(
     told: Mapping[str, ToldName],
     now: Mapping[str, Variable],
     budget: int,
     mentioned: frozenset[str],
-    new_kernel: bool = False,
+    new_kernel: Sequence[str] = (),
 ) -> str:
     """The difference in at most about `budget` tokens, or "" when there is none.
 
     Variables that do not fit are counted. Those `mentioned` come first, then the latest.
+    `new_kernel`: lines on a kernel that is new.
     """
     new = [seen for name, seen in now.items() if name not in told]
     other = [seen for name, seen in now.items() if name in told and not _same(told[name], seen)]
@@ -26,7 +25,7 @@ def tell_names(
     if not (new or other or gone or new_kernel):
         return ""
     chosen = set(_fitting([*other, *new], mentioned, budget))
-    lines = ["<names>", *([NEW_KERNEL] if new_kernel else [])]
+    lines = ["<names>", *new_kernel]
     changed = [seen for seen in other if _in_place(told[seen.name], seen)]
     in_place = {seen.name for seen in changed}
     rebound = [seen for seen in other if seen.name not in in_place]

@@ -51,16 +51,16 @@ class OutputStore:
         self._places = dict(places or {})
         numbers = (int(it.partition("-")[2]) for it in self._places)
         self._last = max(numbers, default=0) + lost
-        self._turn, self._cell = 0, cast("str | None", None)
+        self._turn, self._cell, self._kernel = 0, cast("str | None", None), ""
 
     @property
     def handles(self) -> tuple[str, ...]:
         """All handles, in order."""
         return tuple(self._places)
 
-    def begin(self, turn: int, cell: str | None) -> None:
-        """Begin a turn. Runs and texts from now on belong to it and its cell."""
-        self._turn, self._cell = turn, cell
+    def begin(self, turn: int, cell: str | None, kernel: str = "") -> None:
+        """Begin a turn. Runs and texts from now on belong to it, its cell and its kernel."""
+        self._turn, self._cell, self._kernel = turn, cell, kernel
 
     def keep(self, text: str, turn: int | None = None) -> str:
         """Keep a text of the present turn or another. Returns its handle. Raises RecordError."""
@@ -75,7 +75,7 @@ class OutputStore:
 
         `ran`: the id of the notebook's cell that it ran. It supersedes earlier runs of that.
         """
-        where = {"turn": self._turn, "cell": self._cell}
+        where = {"turn": self._turn, "cell": self._cell, "kernel": self._kernel or None}
         return self._keep(run, by="agent", **where, call_id=call_id, ran=ran or None).handle
 
     def keep_seen(self, run: UserCellRun, kernel: str = "") -> KeptRun:

@@ -9,12 +9,25 @@ from .state import Conversation
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """`stale`: runs that read names which changed later. `superseded`: turns, by the later ones."""
+    """`stale`: runs that read names which changed later. `superseded`: turns, by the later ones.
+
+    `kernel`: the present one.
+    """
 
     runs: RunLog
     marks: Marks = NO_MARKS
     stale: frozenset[str] = frozenset()
     superseded: Mapping[int, int] = field(default_factory=dict[int, int])
+    kernel: str = ""
+
+    @property
+    def shown(self) -> list[RunSummary]:
+        """The runs that the person does not hide."""
+        return [head for head in self.runs.heads if not self.hides(head)]
+
+    def is_gone(self, head: RunSummary) -> bool:
+        """True if the run was in another kernel. Old records name none for the agent's runs."""
+        return bool(self.kernel) and head.kernel != self.kernel
 
     def hides(self, head: RunSummary) -> bool:
         """True if the person hides that run, or the turn that ran it."""
@@ -51,5 +64,5 @@ def validity(conversation: Conversation, runs: RunLog) -> Validity:
     heads, kernel = runs.heads if labels else (), conversation.told.kernel
     stale = (it.handle for it in heads if it.kernel == kernel and it.label in labels)
     return Validity(
-        runs, conversation.marks, frozenset(stale), superseded_turns(conversation.heads)
+        runs, conversation.marks, frozenset(stale), superseded_turns(conversation.heads), kernel
     )

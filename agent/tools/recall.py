@@ -259,6 +259,8 @@ def _run_head(view: _View, head: RunSummary, figures: int) -> Iterator[str]:
         yield f"{head.handle} is superseded by {later}: what follows is old"
     if head.handle in view.holds.stale:
         yield f"{head.handle} is stale: it read something that changed since"
+    if view.holds.is_gone(head):
+        yield f"{head.handle} ran in a kernel that is gone: so may be what it bound"
     whose = "yours" if head.by == "agent" else "the person's"
     facts = (
         f"## {head.handle} · {head.label} · {whose} · {head.status} {head.error}".rstrip(),

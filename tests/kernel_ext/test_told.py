@@ -146,6 +146,52 @@ def test_a_session_goes_on_in_another_kernel_from_its_record(agent, kernel):
     assert "One." in listed and "Two." in listed
 
 
+AGAIN = """
+[[turn]]
+[[turn.response]]
+[[turn.response.call]]
+name = "run_cell"
+arguments = { title = "mean", code = "mean = sum(rain)\\nprint('row 1.5 2.5\\\\n' * 900)" }
+[[turn.response]]
+say = "Done."
+[[turn]]
+[[turn.response]]
+[[turn.response.call]]
+name = "recall"
+arguments = { cells = ["In [2]"] }
+[[turn.response]]
+expect = "ran in a kernel that is gone"
+say = "Yes."
+[[turn]]
+[[turn.response]]
+say = "Yes."
+[[turn]]
+on = "about to be shortened"
+[[turn.response]]
+say = "No notes."
+"""
+
+
+def test_after_a_restart_the_model_knows_what_must_be_run_again(agent, kernel):
+    running, server = agent(AGAIN, INKERNEL_TRANSPORT="http")
+    running.run("import statistics\nrain = [1, 2]")
+    running.run("%%agent\nThe mean?")
+    running.close()
+    address = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted/test"}
+    other = kernel(**address, INKERNEL_TRANSPORT="http")
+    other.run(LOAD)
+    assert "1 turn," in other.run("%agent resume").text
+    other.run("statistics = 1")
+    assert other.run("%%agent\nTwo.").status == "ok"
+    news = told(server.requests[-1], "names")[-1]
+    assert "  out-1: rain `import statistics`\n  out-2: mean `mean = sum(rain)`" in news
+    assert other.run("%agent compact").status == "ok"
+    other.run("%%agent\nThree.")
+    (digest,) = told(server.requests[-1], "digest")
+    assert "(out-1–out-2, up to turn 1, ran in a kernel that is gone." in digest
+    assert "Gone with it: rain (out-1), mean (out-2).)" in digest
+
+
 @pytest.mark.parametrize(
     ("there", "here", "after"),
     [

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.context.variables import NEW_KERNEL, tell_names
+from inkernel.agent.context.kernels import NEW_KERNEL
+from inkernel.agent.context.variables import tell_names
 from inkernel.agent.conversation.state import KnownContext, ToldName, name_digest
 from inkernel.agent.protocol.observed import Variable
 
@@ -55,7 +56,7 @@ def test_a_name_read_back_from_a_record_is_known_by_its_line():
 
 
 def test_a_new_kernel_is_said_even_when_it_is_empty():
-    assert tell_names({}, {}, 1000, frozenset(), new_kernel=True).splitlines() == [
+    assert tell_names({}, {}, 1000, frozenset(), [NEW_KERNEL]).splitlines() == [
         "<names>",
         NEW_KERNEL,
         "</names>",
