@@ -131,6 +131,19 @@ BYTES = Row(
     "wire",
     1.2,
 )
+PACKED = (
+    Row(
+        "the same with the least head, the WebSocket compressed",
+        "{MB packed:.2f} MB | {MB least head:.2f} MB | {ratio packed:.2f}",
+        "wire",
+        1.2,
+    ),
+    Row(
+        "turnaround over a WebSocket, compressed beside as it is, N=200",
+        "{ms packed:.2f} ms | {ours websocket 200:.2f} ms | ",
+        "wire",
+    ),
+)
 UNCACHED = Row(
     "uncached tokens ÷ the least possible, HTTP, N=200",
     "{MB uncached:.2f} MB | {MB new:.2f} MB | {ratio uncached:.2f}",
@@ -164,8 +177,8 @@ READ: Choice = (
     {"work": "loop", "words": "the whole loop"},
 )
 HEADS: Choice = (
-    {"head": "least head", "words": "the least head"},
     {"head": "same head", "words": "our instructions and tools"},
+    {"head": "least head", "words": "the least head"},
 )
 BREAKS: Choice = (
     {"how": "drop", "when": "in mid-response"},
@@ -176,8 +189,10 @@ BETWEEN_ROWS = (
     *_each(ALONE, [{**WIRE[0], "library": "httpx"}, {**WIRE[1], "library": "websockets"}]),
     *_each(DRIFT, WIRE, [{"n": "200"}, {"n": "2000"}]),
     *_each(BYTES, HEADS),
+    *PACKED,
     UNCACHED,
-    *_each(STREAM, WIRE, READ),
+    *_each(STREAM, WIRE[:1], READ),
+    *_each(replace(STREAM, bound=0.4), WIRE[1:], READ),
     *_each(replace(STREAM, bound=None), [{**READ[0], **EACH}]),
     *_each(MEMORY, WIRE),
     *_each(LOST, WIRE, BREAKS),

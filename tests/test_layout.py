@@ -16,7 +16,10 @@ FOLDERS = ("agent", "widgets", "kernel_ext")
 FOREIGN = {"pydantic", "pydantic_core"}
 ONLY_IN = {
     "httpx": {"agent/responses/http.py"},
-    "websockets": {"agent/responses/websocket.py", "agent/scripted/websocket.py"},
+    "websockets": {
+        *("agent/responses/messages.py", "agent/responses/websocket.py"),
+        "agent/scripted/websocket.py",
+    },
     "h11": {"agent/scripted/server.py"},
     "zstandard": {"agent/responses/http.py", "agent/scripted/server.py"},
     "genai_prices": {"agent/providers/pricing.py"},

@@ -82,7 +82,10 @@ class Settings(BaseModel):
     omit: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
         (), description="request fields that the server refuses, with commas between"
     )
-    compress: bool = Field(False, description="send zstd bodies: only where the server takes them")
+    compress: bool | Literal["auto"] = Field(
+        "auto",
+        description="send less, at some cost of time: auto, true (zstd bodies, too) or false",
+    )
     effort: Effort | None = Field(None, description="how hard the model thinks")
     summary: Literal["auto", "concise", "detailed", "none"] = Field(
         "auto", description="reasoning summaries"

@@ -123,7 +123,7 @@ class Http:
     async def _send(self, body: bytes, stack: contextlib.AsyncExitStack) -> httpx.Response:
         http = self._connections()
         headers = {"content-type": "application/json", "accept": "text/event-stream"}
-        if self._settings.compress:
+        if self._settings.compress is True:
             body, headers["content-encoding"] = _compressed(body), "zstd"
         address = self._target.url("/responses")
         request = http.build_request("POST", address, content=body, headers=headers)

@@ -8,7 +8,7 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -17,6 +17,7 @@ from websockets.exceptions import (
     InvalidStatus,
     WebSocketException,
 )
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import CloseCode
 
 from ..config.settings import Settings
@@ -29,6 +30,7 @@ from ..errors import (
 )
 from ..protocol.failures import broken, error_of, not_connected
 from ..providers.resolve import Target
+from .messages import MessageConnection
 from .proxies import proxy_of
 from .request import HeldPrefix, Request
 from .sse import MAX_EVENT_BYTES
@@ -39,8 +41,11 @@ _HEAD = b'"type":"response.create",'
 _LONGEST = 55 * 60
 """Seconds until a new connection replaces one. OpenAI closes them after 60 minutes."""
 
-_AHEAD = 16
-"""Messages buffered before they are read. It is few, because one may have 64 MiB."""
+_DEFLATE = ClientPerMessageDeflateFactory(compress_settings={"level": 3})
+"""Compression that knows what was sent before, if the server agrees. RFC 7692.
+
+Each request repeats instructions and tools. More effort finds the same repetition, more slowly.
+"""
 
 _REFUSED = (CloseCode.POLICY_VIOLATION, CloseCode.MESSAGE_TOO_BIG)
 """Close codes for which another try does not help."""
@@ -58,7 +63,7 @@ class WebSocket:
     def __init__(self, target: Target, settings: Settings) -> None:
         self._target = target
         self._settings = settings
-        self._open: tuple[ClientConnection, asyncio.AbstractEventLoop, float] | None = None
+        self._open: tuple[MessageConnection, asyncio.AbstractEventLoop, float] | None = None
 
     async def sample(
         self, request: Request, held: HeldPrefix | None, reader: ResponseReader
@@ -79,11 +84,13 @@ class WebSocket:
                 await patience.wait(connection.send(request.wire(_HEAD, held), text=True))
                 patience.asked()
                 while not reader.over:
-                    event = await patience.wait(connection.recv(decode=False))
+                    events = iter(await patience.wait(connection.messages()))
                     heard = True
                     patience.heard()
-                    for part in reader.read_all((event,)):
+                    for part in reader.read_all(events):
                         yield part
+                    if next(events, None) is not None:
+                        self._drop()  # it has more than one answer
             except ConnectionClosed as closed:
                 raise self._closed(closed, heard, rested) from None
             finally:
@@ -95,7 +102,7 @@ class WebSocket:
         self._drop()
         await asyncio.sleep(0)  # the event loop closes the socket in its next round
 
-    async def _usable(self) -> ClientConnection | None:
+    async def _usable(self) -> MessageConnection | None:
         """The open connection, unless it belongs to another event loop, is too old, or is closed.
 
         One with an unasked message is not usable: that would be read as the next answer.
@@ -105,12 +112,12 @@ class WebSocket:
         connection, loop, opened = self._open
         own = asyncio.get_running_loop()
         young = loop is own and own.time() - opened < _LONGEST
-        if young and connection.close_code is None and await _is_quiet(connection):
+        if young and await connection.is_quiet():
             return connection
         self._drop()
         return None
 
-    async def _connect(self) -> ClientConnection:
+    async def _connect(self) -> MessageConnection:
         target = self._target
         address = f"ws{target.url('/responses').removeprefix('http')}"
         loop = asyncio.get_running_loop()
@@ -121,9 +128,10 @@ class WebSocket:
                 address,
                 additional_headers=target.headers,
                 logger=logger,
+                create_connection=MessageConnection,
                 compression=None,
+                extensions=[_DEFLATE] if self.compresses else None,
                 max_size=MAX_EVENT_BYTES,
-                max_queue=_AHEAD,
                 open_timeout=self._settings.connect_timeout,
                 # A busy kernel answers no pings in time, and its connection is still good.
                 ping_interval=None,
@@ -144,8 +152,15 @@ class WebSocket:
             ) from None
         except (OSError, ssl.SSLError, EOFError, UnicodeError, WebSocketException) as error:
             raise not_connected(target.server, error, proxy_of(target)) from None
+        assert isinstance(connection, MessageConnection)
         self._open = (connection, loop, loop.time())
         return connection
+
+    @property
+    def compresses(self) -> bool:
+        """Whether we offer compression. To this machine itself it would only cost time."""
+        wanted = self._settings.compress
+        return not self._target.is_loopback if wanted == "auto" else wanted
 
     def _refused(self, refused: InvalidStatus) -> ModelError:
         answer = refused.response
@@ -178,20 +193,6 @@ class WebSocket:
             self._open = None
             if not loop.is_closed():
                 connection.transport.abort()
-
-
-async def _is_quiet(connection: ClientConnection) -> bool:
-    """True if no message is unread. It checks twice, as the first lets the event loop read."""
-    for _ in range(2):
-        try:
-            async with asyncio.timeout(0):
-                await connection.recv(decode=False)
-        except TimeoutError:
-            continue
-        except ConnectionClosed:
-            pass
-        return False
-    return True
 
 
 class _Connect(connect):

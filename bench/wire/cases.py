@@ -60,6 +60,7 @@ def _counted(scale: Scale) -> list[Case]:
         *(Case("alone", t, plan, rounds=scale.rounds(3)) for t in TRANSPORTS),
         *(Case("memory", t, plan, rounds=1) for t in TRANSPORTS),
         *(Case("ours", t, f"{plan}.keep", rounds=1) for t in TRANSPORTS),
+        Case("ours", "websocket", plan, rounds=scale.rounds(3), compress=True),
     ]
 
 

@@ -83,9 +83,12 @@ class _Runs:
         """MB sent, and the ratio of the text that no prefix cache can have to the least."""
         plan = f"steps.{self._counted}"
         found = {f"MB {t}": self.of(f"ours turn {t} {plan}.keep", megabytes) for t in TRANSPORTS}
+        packed = f"ours turn websocket {plan} compressed"
+        found |= {"MB packed": self.of(packed, megabytes), "ms packed": self.of(packed, turnaround)}
         for name, head in (("least head", ""), ("same head", " same head")):
             floor = self.of(f"floor turn websocket {plan}{head}", megabytes)
             found |= {f"MB {name}": floor, f"ratio {name}": ratio(found["MB websocket"], floor)}
+        found["ratio packed"] = ratio(found["MB packed"], found["MB least head"])
         key = f"ours turn http {plan}.keep"
         new = self.of(key, lambda run: uncached(run["bodies"]) / 1e6)
         least = self.of(key, lambda run: len(run["bodies"][-1]) / 1e6)

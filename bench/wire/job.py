@@ -11,13 +11,17 @@ OUTPUT = ("2026-03-01 12:00 rain 3.2 mm, wind 4 m/s from the west, no frost\n" *
 
 @dataclass(frozen=True)
 class Job:
-    """One run. `url`: the base URL; `work`: what to do; `head`: the JSON of fields to send."""
+    """One run. `url`: the base URL; `work`: what to do; `head`: the JSON of fields to send.
+
+    `compress`: a WebSocket is compressed, although the server is this machine.
+    """
 
     url: str
     transport: str = "http"
     work: str = "turn"
     count: int = 10
     head: str = ""
+    compress: bool = False
 
     @property
     def words(self) -> str:

@@ -24,7 +24,8 @@ _open = build_opener(ProxyHandler({})).open
 class Case:
     """One client that does one work by one plan of the server, so many times.
 
-    `head`: the fields to send, as JSON, if the client does not make its own.
+    `head`: the fields to send, as JSON, if the client does not make its own. `compress`: over a
+    compressed WebSocket.
     """
 
     client: str
@@ -33,11 +34,12 @@ class Case:
     work: str = "turn"
     rounds: int = 3
     head: str = ""
+    compress: bool = False
 
     @property
     def key(self) -> str:
         """The name of the case in the results."""
-        head = " same head" if self.head else ""
+        head = " same head" if self.head else " compressed" if self.compress else ""
         return f"{self.client} {self.work} {self.transport} {self.plan}{head}"
 
     @property
@@ -61,7 +63,7 @@ class Bench:
         """One run of one case. If it fails, raises RuntimeError with the output of its process."""
         address = f"http://127.0.0.1:{self.port}/run/{case.plan}"
         _get(address)
-        job = Job(f"{address}/v1", case.transport, case.work, case.count, case.head)
+        job = Job(f"{address}/v1", case.transport, case.work, case.count, case.head, case.compress)
         module = f"{__package__}.{case.client}"
         python = self.peers if case.client == "peers" else sys.executable
         done = subprocess.run(

@@ -82,7 +82,9 @@ async def session_for(
 ) -> AsyncGenerator[tuple[Session, Prompt]]:
     """A session against the server of `job`, its record in `folder`, and its prompt."""
     preload()
-    settings = Settings(max_samples=job.count + 10, transport=job.transport)
+    settings = Settings(
+        max_samples=job.count + 10, transport=job.transport, compress=job.compress or "auto"
+    )
     client = Client(Target("canned", job.url, "canned"), settings)
     record = Record(folder / "record.jsonl")
     try:

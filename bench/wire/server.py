@@ -28,6 +28,7 @@ from .frames import CLOSE, TEXT, accept, frame, masked
 
 BUFFER = 1 << 20
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_DEFLATE = re.compile(rb"\r\nsec-websocket-extensions:[^\r]*permessage-deflate", re.IGNORECASE)
 _KEY = re.compile(rb"\r\nsec-websocket-key: *(\S+)", re.IGNORECASE)
 
 
@@ -139,7 +140,7 @@ class Server:
                 run.connections += run is not known
                 known = run
                 if key := _KEY.search(head):
-                    _websocket(peer, run, key[1])
+                    _websocket(peer, run, key[1], _DEFLATE.search(head) is not None)
                     return
                 if not _exchange(peer, run, head):
                     return
@@ -166,9 +167,11 @@ def _exchange(peer: Peer, run: Run, head: bytes) -> bool:
     return _answer(peer, run, "http")
 
 
-def _websocket(peer: Peer, run: Run, key: bytes) -> None:
+def _websocket(peer: Peer, run: Run, key: bytes, compressed: bool) -> None:
+    """Answer messages. Compressed ones are not unpacked, and no answer is compressed."""
     upgrade = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
-    peer.sock.sendall(upgrade + b"sec-websocket-accept: %b\r\n\r\n" % accept(key))
+    agreed = b"sec-websocket-extensions: permessage-deflate\r\n" if compressed else b""
+    peer.sock.sendall(upgrade + agreed + b"sec-websocket-accept: %b\r\n\r\n" % accept(key))
     while _message(peer, run):
         if not _answer(peer, run, "websocket"):
             return

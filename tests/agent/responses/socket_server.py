@@ -91,8 +91,9 @@ def gone(code: str = "previous_response_not_found") -> str:
 class Talk:
     """A conversation as the session keeps it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, fields: bytes = FIELDS) -> None:
         self.client = client
+        self.fields = fields
         self.items = bytearray()
 
     def add(self, *items: dict[str, Any]) -> None:
@@ -103,7 +104,7 @@ class Talk:
         """Say something; the answer's items join the conversation."""
         self.add({"role": "user", "content": text})
         parts: list[Any] = []
-        async with aclosing(self.client.sample(Request.of(FIELDS, self.items))) as coming:
+        async with aclosing(self.client.sample(Request.of(self.fields, self.items))) as coming:
             async for part in coming:
                 parts.append(part)
                 if hasattr(part, "wire"):
