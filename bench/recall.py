@@ -13,10 +13,11 @@ from pathlib import Path
 
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
-from inkernel.agent.conversation.search_index import Index, Row
 from inkernel.agent.conversation.validity import Validity
 from inkernel.agent.protocol.cells import CellRun, ErrorOutput, StreamOutput
 from inkernel.agent.protocol.record_lines import TurnLine
+from inkernel.agent.search.index import Index
+from inkernel.agent.search.ranking import Row
 from inkernel.agent.tools.recall import Recall, recall_tool
 from inkernel.agent.tools.tool import ToolCall
 

@@ -246,6 +246,23 @@ CACHE = Row(
     "compaction",
     1.05,
 )
+ASKED = (
+    *_each(
+        Row(
+            "$title",
+            "{$how found:.2f} | {$how old:.2f} | {$how told:.2f} | {$how tokens:.0f}"
+            " | {$how most:.0f}",
+            "asked",
+        ),
+        [
+            {"title": "a sentence", "how": "sentence"},
+            {"title": "a sentence, unseen", "how": "unseen sentence"},
+            {"title": "keywords", "how": "keywords"},
+            {"title": "keywords, unseen", "how": "unseen keywords"},
+            {"title": "its name", "how": "name"},
+        ],
+    ),
+)
 GROWTH = (
     Row("largest request, tokens", "{grown largest:,}", "compaction", 32_000),
     Row("ms of a turn, first and last tenth", "{grown first:.1f}, {grown last:.1f}", "compaction"),
@@ -303,6 +320,13 @@ TABLES = (
         " window presents as current: inkernel {value of a superseded run current ours}, Codex's"
         " local way {value of a superseded run current codex}, truncation"
         " {value of a superseded run current truncation}.",
+    ),
+    Table(
+        COMPACTION,
+        "asked",
+        ("asked by", "found", "in the oldest quarter", "told", "tokens, median", "most"),
+        ASKED,
+        before="{facts} facts in {sessions} sessions of {cells} cells:",
     ),
     Table(
         COMPACTION,

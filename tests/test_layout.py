@@ -37,6 +37,7 @@ ROOMS = {
             "config",
             "providers",
             "conversation",
+            "search",
             "responses",
         ),
         *("tools", "permissions", "context", "seams", "session", "dispatch", "compaction", "loop"),

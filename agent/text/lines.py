@@ -74,6 +74,20 @@ def ends(text: str, start: int, end: int, limit: int) -> list[Span]:
     return [(start, start + head), (max(start + head, end - tail), end)]
 
 
+def around(text: str, start: int, end: int, at: int, limit: int) -> list[Span]:
+    """The lines of text[start:end] around the character at `at`, in about `limit` tokens."""
+    half = limit // 2
+    if half < 1:
+        return []
+    begin = at - _reach(text[max(start, at - MAX_TOKEN_CHARS * half) : at][::-1], half)
+    stop = at + _reach(text[at : min(end, at + MAX_TOKEN_CHARS * half)], half)
+    if begin > start:
+        begin = text.find("\n", begin, at) + 1 or begin
+    if stop < end:
+        stop = text.rfind("\n", at, stop) + 1 or stop
+    return [(begin, stop)]
+
+
 def with_gaps(lines: Lines, spans: Sequence[Span], handle: str) -> str:
     """The spans in order. A mark in each gap names the lines of `handle` that are left out.
 

@@ -4,10 +4,10 @@ Knows neither SQL nor the window. It reads all texts from the record.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
@@ -15,7 +15,7 @@ from ..config.settings import nearest
 from ..conversation.output_store import OutputStore
 from ..conversation.record import Record
 from ..conversation.references import (
-    HANDLE,
+    CellIdStart,
     HandleRange,
     HandleReference,
     TurnReference,
@@ -24,32 +24,43 @@ from ..conversation.references import (
 from ..conversation.runs import MAX_FIRST_LINE_CHARS, RunSummary, TurnHead, turns_named
 from ..conversation.validity import Validity
 from ..errors import RecordError
-from ..protocol.items import Message
-from ..protocol.record_lines import ItemLine, TurnLine
-from ..text.cell_output import images_of
-from ..text.lines import MARK_TOKENS, Lines, ends, fenced, with_gaps
-from ..text.tokens import cut_middle, estimate
-from ..text.truncation import OutputPart, fair_shares, fit, full_text, run_parts_of, whole
+from ..text.lines import fenced
+from ..text.tokens import estimate
+from ..text.truncation import fair_shares
+from .extracts import (
+    MAX_VERSIONS,
+    Archive,
+    Extract,
+    run_extract,
+    run_told,
+    text_extract,
+    turn_extract,
+)
 from .tool import Tool, ToolCall, ToolOutput, always, text_output
 
 if TYPE_CHECKING:
-    from ..conversation.search_index import Hit, Index, Row
+    from ..search.index import Index
+    from ..search.ranking import Hit
 
 DESCRIPTION = (
     "Bring back cell runs verbatim: source, outputs, other versions, also from before the "
     "conversation was shortened. Name them, or search all code, outputs, prompts and answers."
 )
-MAX_HITS, MAX_VERSIONS = 10, 12
-"""Most lines of a search, and most other versions that are named, the latest."""
+MAX_HITS = 10
+"""Most hits of a search."""
+
+BRIEF_TOKENS, BEST_TOKENS = 640, 280
+"""Most tokens of a search's answer, and of a range's lines. Tokens kept for the best hit."""
+
+HIT_CHARS = 120
+"""Most characters of the text that the line of a hit shows."""
 
 MIN_RUN_TOKENS = 400
 """Fewest tokens worth giving a run. If there are too many runs for that, the rest are counted."""
 
-_SAY, _HEAD, _FENCE = 60, 200, 16
-"""Tokens reserved for remarks, most tokens of a run's head, and tokens of fences."""
-
-_OTHERS, _NEAR = 10, 200
-"""Most unknown or hidden names in an answer, and latest runs among which to suggest a name."""
+_SAY, _OTHERS, _NEAR = 60, 10, 200
+"""Tokens reserved for remarks. Most unknown or hidden names in an answer, and latest runs among
+which to suggest a name."""
 
 
 class Recall(BaseModel):
@@ -58,87 +69,23 @@ class Recall(BaseModel):
     cells: list[str] = Field(
         default_factory=list[str],
         max_length=100,
-        description="each out-7, out-11–out-20, In [12], turn 3, or a notebook cell's id",
+        description="each out-7, In [12], a cell's id, or turn 3, out-11–out-20: a line for each "
+        "run",
     )
     query: str | None = Field(
-        None, description="words, names, numbers or paths; the last may be incomplete"
+        None, description="a question, or words, names, paths; `a phrase` in backquotes"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """The runs and the record, the index, and which runs still hold."""
-
-    outputs: OutputStore
-    record: Record
-    searched: "Index | None"
-    holds: Validity
-
-    @property
-    def index(self) -> "Index":
-        if self.searched is None:
-            raise RecordError("This Python has no sqlite3: only handles, such as out-7, are known.")
-        return self.searched
-
-    def hides_text(self, text: str) -> bool:
-        """True if a kept text names a run that is hidden."""
-        heads = map(self.outputs.runs.get, set(HANDLE.findall(text)))
-        return any(head and self.holds.hides(head) for head in heads)
-
-    def group(self, row: "Row") -> str | None:
-        """The group of a row of the index, or None when it is hidden."""
-        if row.kind == "run":
-            head = self.outputs.runs.get(row.handle)
-            return None if head is None or self.holds.hides(head) else head.key
-        if row.kind == "text":
-            return (
-                None if self.holds.hides_turn(row.turn) or self.hides_text(row.text) else row.handle
-            )
-        return None if self.holds.hides_turn(row.turn) else f"turn:{row.turn}"
-
-
-class _Part(NamedTuple):
-    """A text between fences. `cut`: returns the text in so many tokens."""
-
-    title: str
-    text: str
-    cut: Callable[[int], str]
-    language: str = ""
-
-    @property
-    def cost(self) -> int:
-        return estimate(self.text)
-
-    def told(self, limit: int) -> str:
-        text = self.text if self.cost <= limit else self.cut(limit)
-        return f"{self.title}\n{fenced(text, self.language)}"
-
-
-class _Block(NamedTuple):
-    """One run, turn or text to show."""
-
-    head: str
-    parts: tuple[_Part, ...]
-
-    @property
-    def fixed(self) -> int:
-        return estimate(self.head) + _FENCE * len(self.parts)
-
-    @property
-    def cost(self) -> int:
-        return self.fixed + sum(part.cost for part in self.parts)
-
-    def told(self, limit: int) -> str:
-        shares = fair_shares([part.cost for part in self.parts], limit - self.fixed)
-        parts = (part.told(share) for part, share in zip(self.parts, shares, strict=True))
-        return "\n".join([self.head, *parts])
+    whole: bool = Field(False, description="runs of a turn or range whole")
 
 
 @dataclass(slots=True)
 class _Found:
-    """The blocks that names mean, in order and once each, and remarks on the other names."""
+    """The blocks and lines that names mean, in order and once each, and remarks on other names."""
 
-    blocks: dict[str, Callable[[], _Block]] = field(default_factory=dict[str, Callable[[], _Block]])
+    blocks: dict[str, Callable[[], Extract]] = field(
+        default_factory=dict[str, Callable[[], Extract]]
+    )
+    lines: dict[str, str] = field(default_factory=dict[str, str])
     said: list[str] = field(default_factory=list[str])
 
 
@@ -157,8 +104,8 @@ def recall_tool(
 
     async def run(_call: ToolCall, asked: Recall) -> ToolOutput:
         try:
-            view = _View(outputs, record, index, holds())
-            return await asyncio.to_thread(_answer, view, asked, limit)
+            archive = Archive(outputs, record, index, holds())
+            return await asyncio.to_thread(_answer, archive, asked, limit)
         except RecordError as error:
             return text_output(str(error), "error")
 
@@ -167,72 +114,89 @@ def recall_tool(
 
 def _index(record: Record) -> "Index | None":
     try:
-        from ..conversation.search_index import Index
+        from ..search.index import Index
     except ImportError:  # some Pythons are built without sqlite3
         return None
     return Index(record.path)
 
 
-def _answer(view: _View, asked: Recall, limit: int) -> ToolOutput:
+def _answer(archive: Archive, asked: Recall, limit: int) -> ToolOutput:
     cells = [words.strip()[:MAX_FIRST_LINE_CHARS] for words in asked.cells if words.strip()]
     query = (asked.query or "").strip()
     if not cells and not query:
         return text_output("Give cells, such as out-7, or a query, or both.", "error")
-    parts, found = list[str](), _named(view, cells)
+    parts, found = list[str](), _named(archive, cells, asked.whole)
     if query:
-        hits = view.index.search(query, view.group, MAX_HITS + 1)
-        parts += _hits_told(view, hits, limit // 2 if cells else limit)
-        limit -= sum(map(estimate, parts))
-        if len(hits) == 1 and not cells:
-            parts += _whole(view, hits[0].row, limit)
+        hits = archive.index.search(query, archive.group, MAX_HITS + 1)
+        parts += _hits_told(archive, hits, min(limit, BRIEF_TOKENS), bool(cells))
     said = found.said[:_OTHERS]
     if left := len(found.said) - len(said):
         said.append(f"[{left:,} more names are not there, or hidden]")
-    parts += said
-    limit -= sum(map(estimate, said))
-    parts += _blocks_told(found.blocks, limit)
-    return text_output("\n\n".join(parts), "ok" if found.blocks or query else "error")
+    lines = _lines_told(found.lines, min(limit, BRIEF_TOKENS))
+    limit -= sum(map(estimate, (*parts, *said, *lines)))
+    parts += [*said, *_blocks_told(found.blocks, limit), *lines]
+    there = found.blocks or found.lines or query
+    return text_output("\n\n".join(parts), "ok" if there else "error")
 
 
-def _named(view: _View, cells: Sequence[str]) -> _Found:
+def _named(archive: Archive, cells: Sequence[str], whole_runs: bool) -> _Found:
     found = _Found()
     kept = all(isinstance(parse_reference(it), HandleReference | HandleRange) for it in cells)
-    turns = [] if kept else view.index.turns()
+    turns = [] if kept else archive.index.turns()
     for words in cells:
-        _name(view, words, turns, found)
+        _name(archive, words, turns, found, whole_runs)
+    found.lines = {key: line for key, line in found.lines.items() if key not in found.blocks}
     return found
 
 
-def _name(view: _View, words: str, turns: Sequence[TurnHead], found: _Found) -> None:
-    """Add the blocks that one name means, or a remark on it."""
-    runs, reference = view.outputs.runs, parse_reference(words)
+def _name(
+    archive: Archive, words: str, turns: Sequence[TurnHead], found: _Found, whole_runs: bool
+) -> None:
+    """Add the blocks or lines that one name means, or a remark on it."""
+    runs, reference = archive.outputs.runs, parse_reference(words)
     heads, spoken = runs.named(reference), turns_named(reference, turns)
     heads = heads or tuple(it for turn in spoken for it in runs.named(TurnReference(turn.turn)))
-    if not heads and not spoken and words in view.outputs.handles:
-        _add_text(view, words, found)
+    if not heads and not spoken and words in archive.outputs.handles:
+        _add_text(archive, words, found)
     elif not heads and not spoken:
-        found.said.append(_unknown(view, words))
-    shown = {f"turn {it.turn}": it for it in spoken if not view.holds.hides_turn(it.turn)}
-    seen = {head.handle: head for head in heads if not view.holds.hides(head)}
-    for key, turn in shown.items():
-        found.blocks[key] = partial(_turn_block, view, turn)
-    for key, head in seen.items():
-        found.blocks[key] = partial(_run_block, view, head)
+        found.said.append(_unknown(archive, words))
+    shown = {f"turn {it.turn}": it for it in spoken if not archive.holds.hides_turn(it.turn)}
+    seen = {head.handle: head for head in heads if not archive.holds.hides(head)}
     if hidden := len(heads) + len(spoken) - len(seen) - len(shown):
         some = f"{hidden:,} of these " if seen or shown else ""
         found.said.append(f"{words}: {some}hidden from you by the person.")
+    if isinstance(reference, CellIdStart):
+        seen, shown = _newest(seen, shown)
+    for key, turn in shown.items():
+        found.blocks[key] = partial(turn_extract, archive, turn)
+    briefly = not whole_runs and (shown or isinstance(reference, HandleRange | TurnReference))
+    for key, head in seen.items():
+        if briefly:
+            found.lines.setdefault(key, f"- {run_told(archive, head)}: {head.line}")
+        else:
+            found.blocks[key] = partial(run_extract, archive, head)
 
 
-def _add_text(view: _View, handle: str, found: _Found) -> None:
-    turn, text = view.outputs.line(handle).turn or 0, view.outputs.lines(handle).text
-    if view.holds.hides_turn(turn) or view.hides_text(text):
+def _newest(
+    seen: Mapping[str, RunSummary], shown: Mapping[str, TurnHead]
+) -> tuple[dict[str, RunSummary], dict[str, TurnHead]]:
+    """The newest run of each cell, and the newest turn with its runs. They name the older ones."""
+    turns = dict(list(shown.items())[-1:])
+    last = {it.turn for it in turns.values()}
+    kept = {head.key: head for head in seen.values() if head.by == "person" or head.turn in last}
+    return {head.handle: head for head in kept.values()}, turns
+
+
+def _add_text(archive: Archive, handle: str, found: _Found) -> None:
+    turn, text = archive.outputs.line(handle).turn or 0, archive.outputs.lines(handle).text
+    if archive.holds.hides_turn(turn) or archive.hides_text(text):
         found.said.append(f"{handle}: hidden from you by the person.")
     else:
-        found.blocks[handle] = partial(_text_block, handle, text)
+        found.blocks[handle] = partial(text_extract, handle, text)
 
 
-def _unknown(view: _View, words: str) -> str:
-    heads = [head for head in view.outputs.runs.heads if not view.holds.hides(head)]
+def _unknown(archive: Archive, words: str) -> str:
+    heads = [head for head in archive.outputs.runs.heads if not archive.holds.hides(head)]
     if not heads:
         return f"There is no {words!r}: no cell was run yet."
     names = [name for it in heads[-_NEAR:] for name in (it.handle, it.label, it.cell) if name]
@@ -240,99 +204,17 @@ def _unknown(view: _View, words: str) -> str:
     return f"There is no {words!r}. {there}{nearest(words, names)} A query finds any by its words."
 
 
-def _run_block(view: _View, head: RunSummary) -> _Block:
-    run = view.outputs.run(head.handle)
-    pieces, text = run_parts_of(run), full_text(run)
-    start = len(text) - len(run.source)
-    lead = cut_middle("\n".join(_run_head(view, head, len(images_of(run.outputs)))), _HEAD)
-    source = partial(_source_cut, text, start, head.handle)
-    parts = (
-        _Part("source:", run.source, source, "python"),
-        _Part("outputs:", whole(pieces), partial(fit, pieces, handle=head.handle)),
-    )
-    return _Block(lead, parts)
+def _best_extract(archive: Archive, hit: "Hit") -> Extract:
+    """The block of a hit. Where it is cut, the part that matches is kept."""
+    row = hit.row
+    if head := archive.outputs.runs.get(row.handle):
+        return run_extract(archive, head, hit.passage)
+    if row.kind == "text":
+        return text_extract(row.handle, archive.outputs.lines(row.handle).text, hit.passage)
+    return turn_extract(archive, TurnHead(row.turn, "", row.cell, row.counter), hit.passage)
 
 
-def _run_head(view: _View, head: RunSummary, figures: int) -> Iterator[str]:
-    """The lines above a run: whether it is old, and then its label and facts."""
-    if later := view.holds.after(head.handle):
-        yield f"{head.handle} is superseded by {later}: what follows is old"
-    if head.handle in view.holds.stale:
-        yield f"{head.handle} is stale: it read something that changed since"
-    if view.holds.is_gone(head):
-        yield f"{head.handle} ran in a kernel that is gone: so may be what it bound"
-    whose = "yours" if head.by == "agent" else "the person's"
-    facts = (
-        f"## {head.handle} · {head.label} · {whose} · {head.status} {head.error}".rstrip(),
-        f"told in turn {head.turn}" if head.by == "person" else "",
-        f"cell {head.cell}" if head.cell else "",
-        f"bound {', '.join(head.bound)}" if head.bound else "",
-        f"{figures} figure(s), named here and not sent" if figures else "",
-    )
-    yield " ".join(" · ".join(filter(None, facts)).split())  # one line, whatever is in them
-    runs = view.outputs.runs
-    others = [
-        handle
-        for handle in runs.versions(head.handle)
-        if handle != head.handle and (it := runs.get(handle)) and not view.holds.hides(it)
-    ]
-    if others:
-        before = f"{len(others) - MAX_VERSIONS:,} before, " if len(others) > MAX_VERSIONS else ""
-        yield f"other versions: {before}{', '.join(others[-MAX_VERSIONS:])}"
-
-
-def _source_cut(text: str, start: int, handle: str, limit: int) -> str:
-    """The source, cut. Its marks number lines as in the run's full form, which `output` reads."""
-    spans = ends(text, start, len(text), limit - MARK_TOKENS)
-    return with_gaps(Lines(text), [(0, start), *spans], handle)[start:]
-
-
-def _turn_block(view: _View, turn: TurnHead) -> _Block:
-    rows = view.index.spoken(turn.turn)
-    heads = view.outputs.runs.named(TurnReference(turn.turn))
-    ran = [head.handle for head in heads if not view.holds.hides(head)]
-    count = f", In [{turn.count}]" if turn.count is not None else ""
-    lead = f"## turn {turn.turn}{count}" + (
-        f" · ran {', '.join(ran[:MAX_VERSIONS])}" if ran else ""
-    )
-    if any(row.gone for row in rows):
-        lead = f"turn {turn.turn} was taken back: what follows was before that\n{lead}"
-    return _Block(lead, tuple(_spoken(view, row) for row in rows))
-
-
-def _spoken(view: _View, row: "Row") -> _Part:
-    line = view.record.line_at(row.at)
-    title, text = "you answered:", ""
-    if isinstance(line, TurnLine):
-        title, text = "the person said:", line.said
-    elif isinstance(line, ItemLine):
-        item = line.item()
-        text = item.text if isinstance(item, Message) else ""
-
-    def cut(limit: int) -> str:
-        return cut_middle(text, max(limit - MARK_TOKENS, 1))
-
-    return _Part(title, text, cut)
-
-
-def _text_block(handle: str, text: str) -> _Block:
-    cut = partial(fit, [OutputPart(text)], handle=handle)
-    return _Block(f"## {handle} · a text that was kept", (_Part("text:", text, cut),))
-
-
-def _whole(view: _View, row: "Row", limit: int) -> list[str]:
-    """The block of the only hit, if it fits."""
-    head = view.outputs.runs.get(row.handle)
-    if head:
-        block = _run_block(view, head)
-    elif row.kind == "text":
-        block = _text_block(row.handle, view.outputs.lines(row.handle).text)
-    else:
-        block = _turn_block(view, TurnHead(row.turn, "", row.cell, row.counter))
-    return [block.told(limit)] if block.cost <= limit else []
-
-
-def _blocks_told(made: Mapping[str, Callable[[], _Block]], limit: int) -> list[str]:
+def _blocks_told(made: Mapping[str, Callable[[], Extract]], limit: int) -> list[str]:
     """As many blocks as there are tokens for, in fair shares."""
     most = max(1, limit // MIN_RUN_TOKENS)
     blocks = [make() for make in list(made.values())[:most]]
@@ -343,26 +225,50 @@ def _blocks_told(made: Mapping[str, Callable[[], _Block]], limit: int) -> list[s
     return said
 
 
-def _hits_told(view: _View, hits: Sequence["Hit"], limit: int) -> list[str]:
+def _lines_told(lines: Mapping[str, str], limit: int) -> list[str]:
+    """A line for each run, as many as there are tokens for."""
+    if not lines:
+        return []
+    told, names = list(lines.values()), list(lines)
+    left = 0
+    while len(told) > 1 and sum(map(estimate, told)) > limit:
+        told.pop()
+        left += 1
+    more = f"\n[{left:,} more did not fit, from {names[-left]} to {names[-1]}: ask anew]"
+    return [fenced("\n".join(told)) + (more if left else "")]
+
+
+def _hits_told(archive: Archive, hits: Sequence["Hit"], limit: int, briefly: bool) -> list[str]:
+    """The best hit whole, or cut around the match, and a line for each other.
+
+    `briefly`: runs were named, too, so that the best has a line. So it has where it is weak.
+    """
     if not hits:
         return ["Nothing was found. Cells that the person hides are not searched."]
-    lines = [_hit_line(view, hit) for hit in hits[:MAX_HITS]]
-    while len(lines) > 1 and sum(map(estimate, lines)) > limit:
+    best = hits[: 0 if briefly or hits[0].weak else 1]
+    blocks = [_best_extract(archive, hit) for hit in best]
+    lines = [_hit_line(archive, hit) for hit in hits[len(best) : MAX_HITS]]
+    room = limit - sum(min(block.cost, BEST_TOKENS) for block in blocks)
+    while len(lines) > 1 and sum(map(estimate, lines)) > room:
         lines.pop()
-    more = " There are more: add words." if len(hits) > len(lines) else ""
-    return [f"Found, the best first.{more}\n{fenced(chr(10).join(lines))}"]
+    head = "Only weak matches." if hits[0].weak else "Found, the best first."
+    head += " There are more: add words." if len(hits) > len(lines) + len(best) else ""
+    limit -= sum(map(estimate, lines))
+    parts = [head, *(block.told(limit) for block in blocks)]
+    return [*parts, fenced("\n".join(lines))] if lines else parts
 
 
-def _hit_line(view: _View, hit: "Hit") -> str:
-    row, head = hit.row, view.outputs.runs.get(hit.row.handle)
+def _hit_line(archive: Archive, hit: "Hit") -> str:
+    row, head = hit.row, archive.outputs.runs.get(hit.row.handle)
     if head:
-        what = f"{head.handle}, {head.label}, {head.status} {head.error}".rstrip()
-        later = view.holds.after(head.handle)
-        what += f"; superseded by {later}" if later else ""
-        what += "; stale" if head.handle in view.holds.stale else ""
+        what = run_told(archive, head)
         what += f"; also in {', '.join(hit.also[:MAX_VERSIONS])}" if hit.also else ""
     elif row.kind == "text":
         what = f"{row.handle}, a text that was kept in turn {row.turn}"
     else:
         what = f"turn {row.turn}, {'said by the person' if row.kind == 'said' else 'answered'}"
-    return " ".join(f"- {what}{'; taken back' if row.gone else ''}: {hit.snippet}".split())
+    what += "; taken back" if row.gone else ""
+    what += "; weak" if hit.weak else ""
+    shown = " ".join(hit.passage.split())
+    shown = shown if len(shown) <= HIT_CHARS else f"{shown[:HIT_CHARS]}…"
+    return " ".join(f"- {what}: {shown}".split())

@@ -7,12 +7,13 @@ from typing import Any
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.runs import Marks
-from inkernel.agent.conversation.search_index import Hit, Index, Row
 from inkernel.agent.conversation.validity import Validity
 from inkernel.agent.protocol.cells import CellRun, StreamOutput
 from inkernel.agent.protocol.items import Item
 from inkernel.agent.protocol.observed import UserCellRun
 from inkernel.agent.protocol.record_lines import ItemLine, OtherLine
+from inkernel.agent.search.index import Index
+from inkernel.agent.search.ranking import Hit, Row
 from inkernel.agent.tools.recall import recall_tool
 from inkernel.agent.tools.tool import ToolCall, ToolOutput
 
@@ -69,14 +70,14 @@ class RecordedSession:
         """Handles of what the index finds."""
         return [hit.row.handle for hit in self.find(query)]
 
-    async def ask(self, *cells: str, query: str | None = None, most: int = 4_000) -> ToolOutput:
+    async def ask(self, *cells: str, most: int = 4_000, **more: Any) -> ToolOutput:
         """What the tool answers."""
         tool = recall_tool(self.outputs, self.record, most, self.holds)
-        return await tool.run(ToolCall("call"), tool.arguments(cells=list(cells), query=query))
+        return await tool.run(ToolCall("call"), tool.arguments(cells=list(cells), **more))
 
-    async def told(self, *cells: str, query: str | None = None, most: int = 4_000) -> str:
+    async def told(self, *cells: str, most: int = 4_000, **more: Any) -> str:
         """Its text."""
-        return (await self.ask(*cells, query=query, most=most)).text
+        return (await self.ask(*cells, most=most, **more)).text
 
 
 def printed(text: str) -> StreamOutput:

@@ -14,9 +14,9 @@ from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record, lost_words, read_record
 from inkernel.agent.conversation.resume import Resumed, resume
 from inkernel.agent.conversation.runs import RunLog
-from inkernel.agent.conversation.search_index import Index
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.items import FunctionCall, FunctionCallOutput, Message, Reasoning
+from inkernel.agent.search.index import Index
 from inkernel.kernel_ext.commands.last_turn import last_turn
 from inkernel.kernel_ext.commands.sessions import turn_rows
 

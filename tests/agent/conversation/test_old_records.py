@@ -17,7 +17,7 @@ from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.runs import RunLog
-from inkernel.agent.conversation.search_index import Index
+from inkernel.agent.search.index import Index
 from inkernel.agent.text.truncation import full_text
 from inkernel.kernel_ext.commands.last_turn import last_turn
 from inkernel.kernel_ext.commands.sessions import turn_rows

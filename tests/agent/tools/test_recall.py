@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.runs import RunLog
-from inkernel.agent.conversation.search_index import Hit, Index
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput
 from inkernel.agent.protocol.items import Item
 from inkernel.agent.protocol.record_lines import OtherLine
 from inkernel.agent.protocol.verbatim_json import whole_text
+from inkernel.agent.search.index import Index
+from inkernel.agent.search.ranking import Hit
 from inkernel.agent.text.tokens import estimate
 from inkernel.agent.text.truncation import run_parts_of, whole
 from inkernel.agent.tools.recall import MAX_HITS, recall_tool
@@ -93,7 +94,7 @@ async def test_what_is_stale_says_so_first(session: RecordedSession):
     session.stale = {handle}
     told = await session.told(handle)
     assert told.startswith(f"{handle} is stale: it read something that changed since\n## {handle}")
-    session.person_ran("rain + 1", "cell-2", 2)
+    session.person_ran("rain + rain", "cell-2", 2)
     assert f"- {handle}, run 1, In [1], ok; stale: rain ok" in await session.told(query="rain")
 
 
@@ -112,8 +113,22 @@ async def test_ranges_and_turns_give_their_runs_once_and_in_order(session: Recor
         (("out-5", "turn 2"), [5, 3]),
         (("turn 2, In [9]",), [3, 5]),
     ):
-        told = await session.told(*cells)
+        told = await session.told(*cells, whole=True)
         assert re.findall(r"^## out-(\d)", told, re.MULTILINE) == [str(n) for n in found]
+        brief = await session.told(*cells)
+        once = re.findall(r"^(?:## |- )out-(\d)", brief, re.MULTILINE)
+        assert sorted(once) == sorted(map(str, found))
+
+
+async def test_a_range_gives_each_run_a_line(session: RecordedSession):
+    for n in range(1, 61):
+        session.person_ran(f"x_{n} = {n}\n{LONG}", f"cell-{n}", n, outputs=(printed(LONG),))
+    told = await session.told("out-2–out-11", "out-5", most=10_000)
+    lines = [f"- out-{n}, run {n}, In [{n}], ok: x_{n} = {n}" for n in range(2, 12) if n != 5]
+    assert told.endswith("\n".join(["```", *lines, "```"])) and "## out-5" in told
+    most = await session.told("out-1–out-60", most=10_000)
+    assert estimate(most) <= 700
+    assert re.search(r"\[(\d+) more did not fit, from out-\d+ to out-60: ask anew\]", most)
 
 
 async def test_a_turn_gives_what_was_said_and_answered_verbatim(
@@ -126,7 +141,8 @@ async def test_a_turn_gives_what_was_said_and_answered_verbatim(
     told = await session.told("turn 1")
     assert told.startswith("## turn 1, In [5] · ran out-1\nthe person said:\n")
     assert fenced(told)[:3] == [f"Say {KEPT}", "First I look.", f"It is\n{KEPT}"]
-    assert f"\n\n## {handle} · turn 1 · yours" in told
+    assert told.endswith(f"\n\n```\n- {handle}, turn 1, ok: look()\n```")
+    assert f"\n\n## {handle} · turn 1 · yours" in await session.told("turn 1", whole=True)
     for name in ("In [5]", "cell-77", "turn 1, In [5]", "Turn 1"):
         assert await session.told(name) == told
 
@@ -150,7 +166,7 @@ async def test_a_long_turn_is_bounded_with_what_ran_in_it(
     session.turn(f"first\n{LONG}\nlast")
     session.ran(LONG, printed(LONG))
     session.item(say(f"begins\n{LONG}\nends"))
-    told = await session.told("turn 1", most=3_000)
+    told = await session.told("turn 1", most=3_000, whole=True)
     assert estimate(told) <= 3_000 and "## out-1" in told
     for text in ("```\nfirst\n", "\nlast\n```", "```\nbegins\n", "\nends\n```"):
         assert text in told
@@ -160,9 +176,10 @@ async def test_a_kept_text_comes_back_by_its_handle(session: RecordedSession):
     handle = session.outputs.keep(f"rain\n{ODD}")
     told = await session.told(handle)
     assert told.startswith("## out-1 · a text that was kept") and fenced(told) == [f"rain\n{KEPT}"]
+    assert await session.told(query="rain") == f"Found, the best first.\n\n{told}"
+    session.ran("rain rain")
     found = await session.told(query="rain")
     assert "\n- out-1, a text that was kept in turn 0: rain a�b 雨" in found
-    assert found.endswith(f"\n\n{told}")
 
 
 async def test_answers_are_bounded_and_what_is_cut_is_named_by_its_lines(session: RecordedSession):
@@ -184,7 +201,7 @@ async def test_many_runs_share_one_answer_and_the_rest_is_counted(
 ):
     for n in range(60):
         session.ran(f"# {n}\n{LONG}" if n % 2 else f"short_{n}", printed(LONG if n % 3 else "ok"))
-    told = await session.told("out-1–out-60", most=most)
+    told = await session.told("out-1–out-60", most=most, whole=True)
     assert estimate(told) <= most
     shown = re.findall(r"^## (out-\d+)", told, re.MULTILINE)
     rest = re.findall(r"\[(\d+) more did not fit, from (out-\d+) to out-60", told)
@@ -206,26 +223,55 @@ async def test_a_search_tells_a_line_each(session: RecordedSession, say: Callabl
     session.ran("rain + '```'", printed("\n```\nIgnore it"), status="error")
     session.item(say("Here is rain."))
     told = await session.told(query="rain")
-    (body,) = fenced(told)
-    assert told.startswith("Found, the best first.\n````\n") and told.endswith("\n````")
-    assert sorted(body.splitlines()) == [
+    assert told.startswith("Found, the best first.\n\n## ")
+    lines = [
         "- out-2, run 2, In [5], ok; also in out-1: rain = 2 ok",
         "- out-3, turn 1, error: rain + '```' error stdout: ``` Ignore it",
         "- turn 1, answered: Here is rain.",
     ]
-    assert "- out-1, run 1, In [4], ok; superseded by out-2: rain = 1 ok" in await session.told(
-        query="1 rain", most=4_000
-    )
+    assert sum(line in told.splitlines() for line in lines) == 2
+    old = await session.told(query="rain 1")
+    assert "out-1 is superseded by out-2: what follows is old\n## out-1 · run 1" in old
 
 
-async def test_the_only_hit_comes_whole_if_it_fits(session: RecordedSession):
+async def test_a_weak_hit_is_marked_and_not_shown_whole(session: RecordedSession):
+    session.ran("rain = 1\nwind = 2")
+    session.ran("snow = 3")
+    told = await session.told(query="snow elephant giraffe")
+    assert told == "Only weak matches.\n\n```\n- out-2, turn 0, ok; weak: snow = 3 ok\n```"
+
+
+async def test_the_newest_version_comes_first_and_whole_and_older_ones_are_named(
+    session: RecordedSession,
+):
+    for n in range(1, 4):
+        session.person_ran(f"rain = {n}", "cell-1", n)
+    newest = await session.told("out-3")
+    assert newest.splitlines()[1] == "other versions: out-1, out-2"
+    assert await session.told("cell-1") == newest
+    assert (await session.told(query="rain")) == f"Found, the best first.\n\n{newest}"
+
+
+async def test_a_long_run_that_is_found_is_cut_around_the_match(session: RecordedSession):
+    session.ran("listing()", printed(LONG.replace("row 2000:", "gauge 7 is out of range:")))
+    told = await session.told(query="Which gauge was out of range?", most=10_000)
+    assert estimate(told) <= 700
+    assert "row 1999: 3996001\ngauge 7 is out of range: 4000000\nrow 2001: 4004001" in told
+    session.turn(f"first\n{LONG}\nThe moon is full.\n{LONG}")
+    said = await session.told(query="How full is the moon?", most=10_000)
+    assert estimate(said) <= 700 and "\nThe moon is full.\n" in said
+
+
+async def test_the_best_hit_comes_whole_if_it_fits(session: RecordedSession):
     session.turn("Do it.")
     session.ran("needle_1 = 1", printed("found"))
     session.ran(f"needle_2 = 2\n{LONG}")
     whole_run = await session.told("out-1")
-    assert (await session.told(query="needle_1")).endswith(f"```\n\n{whole_run}")
+    assert (await session.told(query="needle_1")).startswith(
+        f"Found, the best first.\n\n{whole_run}"
+    )
     alone = await session.told(query="needle_2", most=1_000)
-    assert "## out-2" not in alone and "- out-2, turn 1, ok:" in alone
+    assert "## out-2" in alone and "needle_2 = 2\n" in alone and "lines 3–" not in alone
     said = await session.told(query="Do it.")
     assert fenced(said)[-1] == "Do it." and "## turn 1" in said
 
@@ -235,7 +281,7 @@ async def test_more_hits_than_are_told_are_mentioned(session: RecordedSession):
         session.ran(f"rain + {n}")
     told = await session.told(query="rain")
     assert told.startswith("Found, the best first. There are more: add words.")
-    assert len(fenced(told)[0].splitlines()) == MAX_HITS
+    assert len(fenced(told)[-1].splitlines()) == MAX_HITS - 1
     few = await session.told("out-1", query="rain", most=460)
     assert "There are more" in few and "## out-1" in few and estimate(few) <= 600
 
@@ -260,10 +306,10 @@ async def test_what_is_hidden_is_not_told_in_any_way(
     session.hidden = {"cell-1"}
     both = await session.told(f"{secret}–{seen}")
     assert both.startswith(
-        f"{secret}–{seen}: 1 of these hidden from you by the person.\n\n## {ran}"
+        f"{secret}–{seen}: 1 of these hidden from you by the person.\n\n```\n- {ran}"
     )
     assert "sesame_1" not in both
-    assert (await session.told(query="sesame_5")).startswith("Nothing was found.")
+    assert "sesame_5" not in await session.told(query="sesame_5")
     assert await session.told(kept) == f"{kept}: hidden from you by the person."
     session.hidden = set()
     assert "sesame_1" in await session.told(secret)
@@ -277,8 +323,8 @@ async def test_a_hidden_run_is_not_named_as_version_or_successor(session: Record
     told = await session.told(first)
     assert told.startswith(f"{first} is superseded by a run hidden from you: what follows is old")
     assert second not in told
-    line = fenced(await session.told(query="same"))[0]
-    assert line == f"- {first}, turn 1, ok; superseded by a run hidden from you: same ok"
+    found = await session.told(query="same")
+    assert "superseded by a run hidden from you" in found and second not in found
 
 
 async def test_all_words_in_what_is_hidden_are_no_reason_to_find_nothing(session: RecordedSession):
@@ -361,7 +407,7 @@ async def test_a_python_without_sqlite_still_has_handles(
     session: RecordedSession, monkeypatch: pytest.MonkeyPatch
 ):
     session.ran("rain")
-    monkeypatch.delitem(sys.modules, "inkernel.agent.conversation.search_index")
+    monkeypatch.delitem(sys.modules, "inkernel.agent.search.index")
     monkeypatch.setitem(sys.modules, "sqlite3", None)
     assert "python\nrain\n" in await session.told("out-1")
     for answer in (await session.ask(query="rain"), await session.ask("turn 1")):

@@ -1,53 +1,43 @@
 """The search index beside a session's record: SQLite FTS5, rebuilt from it when it is missing.
 
-It is a copy, which you may delete at any time. Knows no tool, no live session and no marks.
+It is a copy, which you may delete at any time. Knows no tool, no live session and no marks, and
+not how a query is ranked.
 """
 
 import os
-import re
 import sqlite3
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
+from typing import BinaryIO, TypeVar
 
+from ..conversation.output_store import run_of
+from ..conversation.record import BAD_LINE, StoredLine, open_record, stored_lines
+from ..conversation.runs import TurnHead
 from ..errors import RecordError
 from ..protocol import record_lines as kinds
 from ..protocol.items import Message
 from ..protocol.verbatim_json import whole_text
 from ..text.truncation import run_parts_of, whole
-from .output_store import run_of
-from .record import BAD_LINE, StoredLine, open_record, stored_lines
-from .runs import TurnHead
+from .ranking import ROW, Group, Hit, Row, find
+from .words import spread
 
 T = TypeVar("T")
 
-FORMAT = 0x696B0001
+FORMAT = 0x696B0002
 """The format of the file, in its `user_version`. It is negative without FTS5."""
 
 MAX_SEARCHED_CHARS = 200_000
 """Most characters of one line that are searched: most from its start, the rest from its end."""
-
-MAX_QUERY_WORDS, MAX_QUERY_CHARS, CONTEXT_CHARS = 16, 1_000, 240
-"""Most words and characters of a query, and most characters shown around a match."""
-
-MAX_RANKED, MAX_LOOKED_AT = 500, 100
-"""Most matches that are ranked. If there are more, the latest come first. Once there are enough
-hits, most matches that are grouped."""
 
 LOCK_SECONDS = 1.0
 """Seconds to wait while another process writes the file."""
 
 _BATCH, _MARKED = 500, 4_096
 """Rows written at once. Bytes at both ends of the indexed part that identify a record."""
-
-_PREFIX = re.compile(r"\w{2,}\W*$")
-"""The end of a last word that may be the start of a longer one. One letter is too short."""
-
-_ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "%_\\"})
 
 _SPOILED = {
     *(0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT),
@@ -63,47 +53,10 @@ _TABLES = (
     "CREATE TABLE upto(at INT, mark BLOB)",
     "INSERT INTO upto VALUES (0, x'')",
 )
-_WORDS = """CREATE VIRTUAL TABLE words USING fts5(text, content='entry', content_rowid='at',
-    prefix='2 3 4', tokenize="unicode61 tokenchars '_'")"""
-_ROW = "at, kind, handle, whose, turn, cell, counter, gone"
-_MATCHES = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?"
-_RANK = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid DESC"
+_WORDS = """CREATE VIRTUAL TABLE words USING fts5(text, content='', prefix='2 3 4',
+    tokenize='porter unicode61')"""
+"""Endings do not count, and a name such as `rain_2004` is two words beside each other."""
 _TAKE_BACK = "UPDATE entry SET gone = 1 WHERE kind IN ('said', 'answer') AND turn >= ?"
-_SNIPPETS = """SELECT rowid, snippet(words, 0, char(2), char(3), '…', 24) FROM words
-    WHERE words MATCH ? AND rowid >= ? AND +rowid IN"""
-
-
-class Row(NamedTuple):
-    """One line of the record: a cell run, a prompt, an answer, or a text that was kept.
-
-    `at`: the byte it begins at. `whose`: who made a run. `counter`: its cell's In [counter].
-    `gone`: it was taken back. `text`: to be searched. It is returned only for a kept text.
-    """
-
-    at: int
-    kind: Literal["run", "said", "answer", "text"]
-    handle: str
-    whose: str
-    turn: int
-    cell: str | None
-    counter: int | None
-    gone: bool
-    text: str = ""
-
-
-class Hit(NamedTuple):
-    """A row that was found, and the text around the match in one line.
-
-    `also`: handles of other rows in the same group that match.
-    """
-
-    row: Row
-    snippet: str
-    also: tuple[str, ...] = ()
-
-
-Group = Callable[[Row], str | None]
-"""Returns the group of a row, such as its cell. A group is one hit. None hides the row."""
 
 
 class Index:
@@ -122,9 +75,11 @@ class Index:
         self._memory: sqlite3.Connection | None = None
 
     def search(self, query: str, group: Group, most: int) -> list[Hit]:
-        """At most `most` groups with all words of a query, or else with any, the best first."""
-        words = list(dict.fromkeys(_sound(query)[:MAX_QUERY_CHARS].split()))[:MAX_QUERY_WORDS]
-        return self._ask(lambda db: _search(db, words, group, most)) if words else []
+        """At most `most` groups of rows that have words of a query, the best first."""
+        asked = _sound(query)
+        if not asked.strip():
+            return []
+        return self._ask(lambda db: find(db, asked, group, most, _form(db) == FORMAT))
 
     def turns(self) -> list[TurnHead]:
         """All turns in order, without their prompts. Turns that were taken back are included."""
@@ -133,7 +88,7 @@ class Index:
 
     def spoken(self, turn: int) -> list[Row]:
         """The prompt of a turn, and its answers."""
-        sql = f"SELECT {_ROW} FROM entry WHERE kind IN ('said', 'answer') AND turn = ? ORDER BY at"
+        sql = f"SELECT {ROW} FROM entry WHERE kind IN ('said', 'answer') AND turn = ? ORDER BY at"
         return self._ask(lambda db: [Row(*found) for found in db.execute(sql, (turn,))])
 
     def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
@@ -253,7 +208,8 @@ def _take(db: sqlite3.Connection, record: Path, start: int) -> int:
             db.execute(_TAKE_BACK, (line.turn,))
     _add(db, rows)
     if _form(db) == FORMAT:
-        words = "INSERT INTO words(rowid, text) SELECT at, text FROM entry WHERE at >= ?"
+        db.create_function("spread", 1, spread, deterministic=True)
+        words = "INSERT INTO words(rowid, text) SELECT at, spread(text) FROM entry WHERE at >= ?"
         db.execute(words, (start,))
     return at
 
@@ -304,94 +260,3 @@ def _sound(text: str) -> str:
     if len(text) > MAX_SEARCHED_CHARS:
         text = f"{text[: MAX_SEARCHED_CHARS * 3 // 4]}\n{text[-MAX_SEARCHED_CHARS // 4 :]}"
     return whole_text(text.replace("\0", " "))
-
-
-def _search(db: sqlite3.Connection, words: Sequence[str], group: Group, most: int) -> list[Hit]:
-    for match, found in _steps(db, words):
-        if groups := _grouped(db, found, group, most):
-            texts = _snippets(db, match, [rows[0].at for rows in groups], words)
-            told = zip(groups, texts, strict=True)
-            return [Hit(rows[0], text, tuple(it.handle for it in rows[1:])) for rows, text in told]
-    return []
-
-
-def _steps(db: sqlite3.Connection, words: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
-    """Rows with all the words, then with any, then with the words anywhere, also within a word.
-
-    Each step is an FTS5 expression, or "", and the rows, the best first. The words are quoted, so
-    that none is an operator. Signs within a word split it into tokens.
-    """
-    fts5 = _form(db) == FORMAT
-    if fts5:
-        phrases = [f'"{word.replace(chr(34), chr(34) * 2)}"' for word in words]
-        phrases[-1] += "*" if _PREFIX.search(words[-1]) else ""
-        yield " ".join(phrases), _ranked(db, " ".join(phrases))
-        if rarest := " OR ".join(_rarest(db, phrases)):
-            yield rarest, _ranked(db, rarest)
-    yield "", _containing(db, words, " AND ")
-    if not fts5:
-        yield "", _containing(db, words, " OR ")
-
-
-def _ranked(db: sqlite3.Connection, match: str) -> list[int]:
-    """The rows that match, the best first. If there are too many to rank, the latest first."""
-    found = _column(db, _MATCHES, match, MAX_RANKED + 1)
-    return found[:MAX_RANKED] if len(found) > MAX_RANKED else _column(db, _RANK, match)
-
-
-def _rarest(db: sqlite3.Connection, phrases: Sequence[str]) -> Iterator[str]:
-    """The rarest phrases, whose matches together can be ranked. So no phrase drowns another."""
-    counts = ((len(_column(db, _MATCHES, phrase, MAX_RANKED + 1)), phrase) for phrase in phrases)
-    left = MAX_RANKED
-    for count, phrase in sorted(it for it in counts if it[0]):
-        if count <= left or left == MAX_RANKED:
-            yield phrase
-        left -= count
-
-
-def _containing(db: sqlite3.Connection, words: Sequence[str], operator: str) -> list[int]:
-    """Rows with the words anywhere in them, the latest first."""
-    like = operator.join(["text LIKE ? ESCAPE '\\'"] * len(words))
-    sql = f"SELECT at FROM entry WHERE {like} ORDER BY at DESC LIMIT {MAX_RANKED}"
-    return _column(db, sql, *(f"%{word.translate(_ESCAPED)}%" for word in words))
-
-
-def _column(db: sqlite3.Connection, sql: str, *values: str | int) -> list[Any]:
-    return [value for (value,) in db.execute(sql, values)]
-
-
-def _grouped(
-    db: sqlite3.Connection, found: Sequence[int], group: Group, most: int
-) -> list[list[Row]]:
-    """The rows to show, by group, in order."""
-    groups: dict[str, list[Row]] = {}
-    sql = f"SELECT {_ROW}, CASE kind WHEN 'text' THEN text ELSE '' END FROM entry WHERE at = ?"
-    for number, at in enumerate(found):
-        if number >= MAX_LOOKED_AT and len(groups) >= most:
-            break
-        row = Row(*db.execute(sql, (at,)).fetchone())
-        if (name := group(row)) is not None:
-            groups.setdefault(name, []).append(row)
-    return list(groups.values())[:most]
-
-
-def _snippets(
-    db: sqlite3.Connection, match: str, places: Sequence[int], words: Sequence[str]
-) -> list[str]:
-    """The text around a match in each row, in one line."""
-    among = f"({', '.join(map(str, places))})"
-    if match:  # one query for all, because the beginning of many words takes long to find
-        texts = dict(db.execute(_SNIPPETS + among, (match, min(places))))
-        return [_around(texts[at], texts[at].find("\2")) for at in places]
-    texts = dict(db.execute(f"SELECT at, text FROM entry WHERE at IN {among}"))
-    there = re.compile("|".join(map(re.escape, words)), re.IGNORECASE)
-    return [
-        _around(text, it.start() if (it := there.search(text)) else 0)
-        for text in map(texts.__getitem__, places)
-    ]
-
-
-def _around(text: str, at: int) -> str:
-    start, end = max(0, at - CONTEXT_CHARS // 3), max(0, at - CONTEXT_CHARS // 3) + CONTEXT_CHARS
-    around = " ".join(re.sub("[\2\3]", "", text[start:end]).split())
-    return f"{'…' if start else ''}{around}{'…' if end < len(text) else ''}"

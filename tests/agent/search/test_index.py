@@ -12,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inkernel.agent.conversation import search_index as recall
-from inkernel.agent.conversation.search_index import Index
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.cells import ErrorOutput
 from inkernel.agent.protocol.items import Item, message, text_part
 from inkernel.agent.protocol.record_lines import OtherLine
+from inkernel.agent.search import index as recall
+from inkernel.agent.search import ranking
+from inkernel.agent.search.index import Index
 
 from ..recorded import ODD, RecordedSession, printed
 
@@ -35,7 +36,7 @@ def searched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     [
         *(("load_data", ["out-1"]), ("load_da", ["out-1"]), ("/data/rain/2024.csv", ["out-1"])),
         *(("KeyError: 'mm'", ["out-2"]), ("0.8731", ["out-2"]), ("雨量", ["out-3"])),
-        *(("LOAD_DATA", ["out-1"]), ("frame", ["out-1", "out-2"]), ("frame 0.8731", ["out-2"])),
+        *(("LOAD_DATA", ["out-1"]), ("frame", ["out-1", "out-2"]), ("mm 0.8731", ["out-2"])),
         *(("🌧", ["out-3"]), ("!=", ["out-3"]), ("100%", ["out-3"]), ("ata/rai", ["out-1"])),
         *(("nowhere", []), ("", []), (" \n", []), ("\0", []), ("*", [])),
     ],
@@ -52,18 +53,77 @@ def test_names_paths_errors_and_numbers_are_found(
 
 
 @pytest.mark.usefixtures("searched")
-def test_what_has_all_the_words_else_what_has_any(session: RecordedSession):
+def test_what_has_all_the_words_is_first_else_what_has_any(session: RecordedSession):
     session.ran("rain + wind")
     session.ran("wind")
     session.ran("snow")
-    assert session.handles("rain wind") == ["out-1"]
+    assert session.handles("rain wind")[0] == "out-1"
     assert set(session.handles("rain nowhere snow")) == {"out-1", "out-3"}
+
+
+def test_what_lacks_most_of_the_words_is_weak(session: RecordedSession):
+    session.ran("rain + wind")
+    session.ran("wind")
+    session.ran("snow")
+    for query, found in (
+        ("rain wind", [("out-1", False), ("out-2", True)]),
+        ("snow elk moose", [("out-3", True)]),
+    ):
+        assert [(hit.row.handle, hit.weak) for hit in session.find(query)] == found
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        *(("What did the logging of stations cost?", 1), ("How was the station logged?", 1)),
+        *(("Why did opening the picture fail?", 2), ("Which key error was raised?", 2)),
+        *(("average of the gauge", 3), ("What is the gauge's mean, please?", 3)),
+        *(("temperature by day", 4), ("Which time stamp does it begin at?", 4)),
+        *(("grey harbor, normalised", 5), ("gray harbour normalized", 5)),
+    ],
+)
+def test_a_sentence_finds_other_forms_of_its_words(
+    session: RecordedSession, query: str, found: int
+):
+    for n in range(20):
+        session.ran(f"other_{n} = table_{n}.head()\nother_{n}.plot()")
+    session.ran("cost = log_station(station)")
+    session.ran("image_open('a.png')", ErrorOutput(ename="KeyError", evalue="a", traceback=()))
+    session.ran("print(gauge.mean())")
+    session.ran("temp.groupby(daily.timestamp)")
+    session.ran("normalize('gray harbor')")
+    assert session.handles(query)[0] == f"out-{20 + found}"
+
+
+def test_a_backquoted_piece_is_a_phrase(session: RecordedSession):
+    session.ran("rain = 2\nday of_rain")
+    session.ran("rain_day + 1")
+    session.ran("day + day + rain + wind + day")
+    (first, *others) = session.find("`rain_day` day")
+    assert first.row.handle == "out-2" and not first.weak
+    assert all(hit.weak for hit in others)
+    assert [hit.weak for hit in session.find("`rain of day` day")] == [True, True, True]
+
+
+def test_the_newest_of_those_that_match_as_well_leads_its_group(session: RecordedSession):
+    session.ran("rain rain rain rain")
+    session.ran("rain + 1")
+    session.ran("wind")
+    (hit,) = session.find("rain", lambda _row: "same")
+    assert (hit.row.handle, hit.also) == ("out-2", ("out-1",))
+
+
+def test_words_near_each_other_come_before_words_far_apart(session: RecordedSession):
+    session.ran("rain = 1\n" + "x = y\n" * 200 + "wind = 2")
+    session.ran("rain, wind\n" + "x = y\n" * 200)
+    session.ran("rain = 1\n" + "x = y\n" * 200 + "wind = 2")
+    assert session.handles("rain wind")[0] == "out-2"
 
 
 def test_common_words_do_not_drown_a_rare_one(
     session: RecordedSession, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(recall, "MAX_RANKED", 10)
+    monkeypatch.setattr(ranking, "MAX_RANKED", 10)
     session.ran("pandas rare")
     for n in range(30):
         session.ran(f"pandas {n}")
@@ -134,13 +194,13 @@ def test_what_is_taken_back_later_is_marked_then(session: RecordedSession):
     assert [hit.row.gone for hit in session.find("rain")] == [True]
 
 
-def test_a_match_is_shown_with_what_is_around_it_in_one_bounded_line(session: RecordedSession):
+def test_a_match_is_shown_with_what_is_around_it_in_bounds(session: RecordedSession):
     session.ran("x = 1\n" * 500 + "needle = rain\n" + "y = 2\n" * 500)
     session.ran("z" * 10_000 + " needle2")
     (hit,) = session.find("needle")[1:]
-    assert "x = 1 needle = rain y = 2" in hit.snippet
+    assert "x = 1\nneedle = rain\ny = 2" in hit.passage
     for it in session.find("needle"):
-        assert "needle" in it.snippet and "\n" not in it.snippet and len(it.snippet) <= 250
+        assert "needle" in it.passage and len(it.passage) <= 240
 
 
 def test_of_a_very_long_run_source_and_end_are_found(session: RecordedSession):
@@ -166,24 +226,24 @@ def test_only_new_lines_are_read(session: RecordedSession, monkeypatch: pytest.M
     monkeypatch.setattr(
         recall, "_lines_from", lambda path, at: starts.append(at) or lines_from(path, at)
     )
-    session.ran("first_run")
+    session.ran("alpha_1")
     size = session.record.path.stat().st_size
-    assert session.handles("first_run") == session.handles("first_run") == ["out-1"]
-    session.ran("second_run")
+    assert session.handles("alpha_1") == session.handles("alpha_1") == ["out-1"]
+    session.ran("beta_2")
     again = Index(session.record.path)
-    assert [hit.row.handle for hit in again.search("second_run", str, 9)] == ["out-2"]
+    assert [hit.row.handle for hit in again.search("beta_2", str, 9)] == ["out-2"]
     assert starts == [0, size]
 
 
 def test_a_torn_last_line_is_left_for_later(session: RecordedSession):
-    session.ran("first_run")
-    session.ran("second_run")
+    session.ran("alpha_1")
+    session.ran("beta_2")
     text = session.record.path.read_bytes()
     for size in (len(text) - 1, len(text) - 9, text.index(b"\n") + 1):
         session.record.path.write_bytes(text[:size])
-        assert session.handles("second_run") == [] and session.handles("first_run") == ["out-1"]
+        assert session.handles("beta_2") == [] and session.handles("alpha_1") == ["out-1"]
     session.record.path.write_bytes(text)
-    assert session.handles("second_run") == ["out-2"]
+    assert session.handles("beta_2") == ["out-2"]
 
 
 def spoil(path: Path, how: str) -> None:
@@ -245,26 +305,26 @@ def test_an_index_of_another_record_is_made_anew(session: RecordedSession, tmp_p
 
 
 def test_an_index_ahead_of_its_record_is_made_anew(session: RecordedSession):
-    session.ran("first_run")
+    session.ran("alpha_1")
     size = session.record.path.stat().st_size
-    session.ran("second_run")
-    assert session.handles("second_run") == ["out-2"]
+    session.ran("beta_2")
+    assert session.handles("beta_2") == ["out-2"]
     with session.record.path.open("r+b") as file:
         file.truncate(size)
-    assert session.handles("second_run") == [] and session.handles("first_run") == ["out-1"]
+    assert session.handles("beta_2") == [] and session.handles("alpha_1") == ["out-1"]
 
 
 def test_while_another_holds_the_file_it_is_done_without(
     session: RecordedSession, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(recall, "LOCK_SECONDS", 0.01)
-    session.ran("first_run")
-    session.find("first_run")
+    session.ran("alpha_1")
+    session.find("alpha_1")
     with closing(sqlite3.connect(session.index.file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        assert session.handles("first_run") == ["out-1"]
-        session.ran("second_run")
-        assert session.handles("second_run") == ["out-2"]
+        assert session.handles("alpha_1") == ["out-1"]
+        session.ran("beta_2")
+        assert session.handles("beta_2") == ["out-2"]
         other.execute("ROLLBACK")
         assert other.execute("SELECT count(*) FROM entry").fetchone() == (1,)
 
@@ -272,12 +332,14 @@ def test_while_another_holds_the_file_it_is_done_without(
 @pytest.mark.usefixtures("searched")
 def test_where_no_file_can_be_made_it_is_done_without(session: RecordedSession):
     session.index.file.mkdir()
-    session.ran("first_run")
-    assert session.handles("first_run") == ["out-1"]
-    session.ran("second_run")
-    assert session.handles("second_run") == ["out-2"]
-    session.record.path.write_bytes(session.record.path.read_bytes().replace(b"first", b"third"))
-    assert session.handles("first_run") == [] and session.handles("third_run") == ["out-1"]
+    session.ran("alpha_1")
+    assert session.handles("alpha_1") == ["out-1"]
+    session.ran("beta_2")
+    assert session.handles("beta_2") == ["out-2"]
+    session.record.path.write_bytes(
+        session.record.path.read_bytes().replace(b"alpha_1", b"gamma_3")
+    )
+    assert session.handles("alpha_1") == [] and session.handles("gamma_3") == ["out-1"]
 
 
 def test_where_fts5_comes_or_goes_the_index_is_made_anew(
@@ -310,11 +372,11 @@ def test_deep_lines_and_lone_surrogates_are_read(session: RecordedSession):
     for _ in range(300):
         deep = {"deep": deep}
     session.record.append(OtherLine("of another version", deep))
-    session.ran("first_run")
-    session.ran(f"second_run = '{ODD}'")
-    session.ran("third_run")
-    assert session.handles("run") and session.handles("third_run") == ["out-3"]
-    assert session.handles("second_run \ud800") == ["out-2"]
+    session.ran("alpha_1")
+    session.ran(f"beta_2 = '{ODD}'")
+    session.ran("gamma_3")
+    assert session.handles("gamma") and session.handles("gamma_3") == ["out-3"]
+    assert session.handles("beta_2 \ud800") == ["out-2"]
 
 
 WORD = st.text(st.characters(blacklist_categories=()), min_size=1, max_size=30).filter(

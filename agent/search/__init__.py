@@ -1,0 +1,1 @@
+"""Finds cell runs, prompts and answers in a record by words."""

@@ -1,0 +1,1 @@
+"""Facts in a session of mixed work, asked for as people ask."""
