@@ -22,9 +22,14 @@ class Command:
     """`run` gets the rest of the line. It returns a card, or a coroutine of one if it has to wait.
 
     The coroutine awaits something before its first effect. A caller that cannot wait closes it
-    there, and nothing has happened.
+    there, and nothing has happened. `usage`: the words that it takes, a dash, and what it does.
     """
 
     name: str
     usage: str
     run: Callable[[KernelAgent, str], AnyCard | Coroutine[Any, Any, AnyCard]]
+
+    @property
+    def takes_words(self) -> bool:
+        """Whether words may follow its name."""
+        return not self.usage.startswith("—")

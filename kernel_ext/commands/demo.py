@@ -36,4 +36,4 @@ async def demo(agent: KernelAgent, _rest: str) -> Card:
     return Card(NEXT)
 
 
-COMMANDS = (Command("demo", "see a turn here, without a key or a model", demo),)
+COMMANDS = (Command("demo", "— see a turn here, without a key or a model", demo),)

@@ -56,7 +56,10 @@ def _begin(agent: KernelAgent, line: str) -> AnyCard | Coroutine[Any, Any, AnyCa
             f"%agent has no subcommand {quoted(name)}.{nearest(name, known)}",
             f"There are: {', '.join(known)}. To ask the agent something, use %%agent.",
         )
-    return command.run(agent, rest.strip().rstrip("?").strip())
+    words = rest.strip().rstrip("?").strip()
+    if words and not command.takes_words:
+        raise UsageError(f"`%agent {name}` takes no further words.", f"Say only `%agent {name}`.")
+    return command.run(agent, words)
 
 
 def _without_waiting(coming: Coroutine[Any, Any, AnyCard], line: str, shell: Shell) -> AnyCard:
@@ -83,7 +86,7 @@ COMMANDS = (
     *keys.COMMANDS,
     *sessions.COMMANDS,
     *settings.COMMANDS,
-    Command("help", "this list", help_),
+    Command("help", "— this list", help_),
     *demo.COMMANDS,
     *notebook.COMMANDS,
 )

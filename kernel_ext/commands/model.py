@@ -73,5 +73,5 @@ COMMANDS = (
         "[name] — show or choose the model: a name, provider:name, or scripted:FILE",
         model,
     ),
-    Command("models", "the models that the server lists", models),
+    Command("models", "— the models that the server lists", models),
 )

@@ -116,13 +116,19 @@ def _chosen(turn: PastTurn, words: str) -> list[PastStep]:
 
 
 def _code_cell(turn: PastTurn, step: PastStep) -> NewCell:
+    source = _source(step)
     return NewCell(
         kind="code",
-        source=step.run.source,
+        source=source,
         outputs=as_nbformat(step.run),
         execution_count=step.run.count,
-        metadata={"inkernel": turn.provenance(step.run.source, step)},
+        metadata={"inkernel": turn.provenance(source, step)},
     )
+
+
+def _source(step: PastStep) -> str:
+    """The code of a step, without the empty lines that a model writes at its end."""
+    return step.run.source.rstrip("\n")
 
 
 def _answer_cell(turn: PastTurn) -> list[NewCell]:
@@ -136,7 +142,7 @@ def _as_next_cell(agent: KernelAgent, steps: Sequence[PastStep]) -> Card:
     """Put the code into one new cell, where the notebook cannot be edited."""
     if not steps:
         return Card("This front end cannot insert cells, and the turn ran no step to keep.")
-    agent.shell.set_next_input("\n\n".join(step.run.source for step in steps))
+    agent.shell.set_next_input("\n\n".join(map(_source, steps)))
     return Card(
         f"The code of {count_of(len(steps), 'step')} is in one new cell, since this front end"
         " cannot insert more. Their outputs and the answer stay where they are."

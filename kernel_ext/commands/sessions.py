@@ -112,7 +112,7 @@ def _ending(line: EndedLine) -> str:
 
 
 COMMANDS = (
-    Command("new", "forget the conversation; the variables and the old record stay", new),
+    Command("new", "— forget the conversation; the variables and the old record stay", new),
     Command(
         "resume", "[SESSION] — continue a session: the latest of this notebook, or by name", resume
     ),

@@ -1,6 +1,7 @@
 """`%agent config`: the settings, and the origin of each."""
 
 import re
+from typing import cast
 
 from ...agent.config.settings import Settings, nearest, shown_address
 from ...agent.errors import UsageError
@@ -26,13 +27,26 @@ def config(agent: KernelAgent, rest: str) -> Card:
     rows = [
         (
             name,
-            f"{shown_address(str(getattr(chosen.settings, name)))}"
+            f"{shown_address(_in_words(getattr(chosen.settings, name)))}"
             f"  ({chosen.origins.get(name, 'default')}; {about})",
         )
         for name, field in Settings.model_fields.items()
         if (about := field.description or "") and key in ("", name)
     ]
     return Card("settings", [*rows, *(("refused", text) for text in chosen.refused)])
+
+
+def _in_words(value: object) -> str:
+    """A value as a person types it."""
+    match value:
+        case None | ():
+            return "not set"
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ", ".join(map(str, cast("tuple[object, ...]", value)))
+        case _:
+            return str(value)
 
 
 COMMANDS = (

@@ -60,4 +60,6 @@ def _docs_row(user_folder: Path, settings: Settings) -> str:
     return "\n".join([*found, *notices]) or "none found"
 
 
-COMMANDS = (Command("status", "provider, model, session, tokens, cost, policy, AGENTS.md", status),)
+COMMANDS = (
+    Command("status", "— provider, model, session, tokens, cost, policy, AGENTS.md", status),
+)

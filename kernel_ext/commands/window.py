@@ -109,6 +109,8 @@ def next_compaction(session: Session, fields: bytes) -> str:
 
 def digest(agent: KernelAgent, rest: str) -> TextCard | Card:
     """Show the digest, or put it into a new cell."""
+    if rest not in ("", "--edit"):
+        raise UsageError("`%agent digest` takes only --edit.", "It puts the digest into a cell.")
     found = agent.session_now().conversation.digest
     if found is None:
         return Card("There is no digest yet. The whole conversation is in the window.")

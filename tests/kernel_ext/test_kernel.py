@@ -317,6 +317,9 @@ def test_a_corrupt_record_is_named_with_its_line(agent, tmp_path):
         ("%agent config polcy ask", "Did you mean policy"),
         ("%agent config max_samples many", "max_samples"),
         ("%agent what is in df?", "no subcommand 'what'"),
+        ("%agent status of it", "takes no further words"),
+        ("%agent new please", "takes no further words"),
+        ("%agent digest it", "takes only --edit"),
         ("%%agent --policy never\nGo.", "policy"),
     ],
 )
@@ -375,6 +378,10 @@ def test_status_tells_model_session_tokens_policy_and_docs(agent, tmp_path):
 def test_subcommands_show_and_change(agent):
     kernel, server = agent(say("One.") + say("Two."))
     assert "default" in kernel.run("%agent config policy").text
+    assert "not set" in kernel.run("%agent config window").text
+    assert "false" in kernel.run("%agent config store").text
+    assert "a, b" in kernel.run("%agent config omit a,b").text
+    kernel.run("%agent config omit ''")
     assert "typed in this session" in kernel.run("%agent config policy deny").text
     kernel.run("%%agent\nHi.")
     assert "completed" in kernel.run("%agent history").text

@@ -45,7 +45,7 @@ def sent(server: Any) -> list[str]:
 
 
 def test_a_window_that_is_full_is_made_shorter_and_the_turn_goes_on(agent):
-    kernel, server = agent(INKERNEL_WINDOW="8000", INKERNEL_TRANSPORT="http")
+    kernel, server = agent(INKERNEL_WINDOW="7000", INKERNEL_TRANSPORT="http")
     kernel.run("april = 96.5\nprint(april)", cell_id="c1")
     shown = [kernel.run(f"%%agent\nCount once more, the time is {n}.") for n in range(5)]
     assert all(ran.status == "ok" for ran in shown)
@@ -56,7 +56,7 @@ def test_a_window_that_is_full_is_made_shorter_and_the_turn_goes_on(agent):
     assert "April had 96.5 mm (out-1)" in digest
     assert "out-1 run 1, In [2]: ok; bound april `april = 96.5`" in digest
     assert "april: 96.5" in digest
-    assert all(len(b) // 4 < 8000 for b in server.requests)
+    assert all(len(b) // 4 < 7000 for b in server.requests)
 
 
 def test_the_person_compacts_previews_reads_and_edits_the_digest(agent):
