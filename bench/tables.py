@@ -24,8 +24,10 @@ def _each(row: Row, *choices: Choice) -> list[Row]:
     found: list[Row] = []
     for chosen in product(*choices):
         names = {name: value for each in chosen for name, value in each.items()}
-        words, cells = (Template(it).substitute(names) for it in (row.words, row.cells))
-        found.append(replace(row, words=words, cells=cells))
+        words, cells, judged = (
+            Template(it).substitute(names) for it in (row.words, row.cells, row.judged)
+        )
+        found.append(replace(row, words=words, cells=cells, judged=judged))
     return found
 
 
@@ -225,8 +227,14 @@ PEERS = (
 )
 
 KINDS = (
-    *("task", "decision of the person", "decision of the model", "value printed"),
-    *("variable name", "error", "value deep in a long output", "value of a superseded run"),
+    *("task", "rule of the person", "decision of the person", "decision of the model"),
+    *(
+        "value printed",
+        "variable name",
+        "error",
+        "value deep in a long output",
+        "value of a superseded run",
+    ),
     *("path in a source", "open plan item", "all"),
 )
 NEEDLE = Row(
@@ -235,6 +243,19 @@ NEEDLE = Row(
     " | {$kind tokens:,.0f} | {$kind most:,}",
     "compaction",
 )
+MEMORY_LEFT = Row(
+    "$size",
+    "$notes | {memory $size $notes compactions} | {memory $size $notes binding:.2f}"
+    " | {memory $size $notes binding summary:.2f} | {memory $size $notes binding truncation:.2f}"
+    " | {memory $size $notes decisions ours:.2f} | {memory $size $notes facts ours:.2f}"
+    " | {memory $size $notes facts summary:.2f} | {memory $size $notes facts truncation:.2f}",
+    "compaction",
+    1,
+    least=True,
+    judged="memory $size $notes binding",
+)
+SIZES: Choice = [{"size": size} for size in ("8k", "16k", "32k", "128k")]
+FARING: Choice = [{"notes": notes} for notes in ("good", "stalled", "absent", "garbage")]
 NOTES: Choice = (
     {"how": "asked", "words": "when needed"},
     {"how": "behind", "words": "in the background"},
@@ -327,6 +348,18 @@ TABLES = (
         ("asked by", "found", "in the oldest quarter", "told", "tokens, median", "most"),
         ASKED,
         before="{facts} facts in {sessions} sessions of {cells} cells:",
+    ),
+    Table(
+        COMPACTION,
+        "memory",
+        (
+            *("window", "notes", "compactions", "task and rules: inkernel", "one summary"),
+            *("truncation", "decisions: inkernel", "all facts: inkernel", "one summary"),
+            *("truncation", TARGET),
+        ),
+        (*_each(MEMORY_LEFT, SIZES, FARING),),
+        before="Shares of the task with ten rules, of 12 decisions, and of all {memory facts}"
+        " facts:",
     ),
     Table(
         COMPACTION,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ..conversation.digest import NOTED_SHARE, share
 from ..responses.request import read_by_model
 from ..session import Session
 from ..text.tokens import estimate
@@ -22,6 +23,12 @@ WORDS_SHARE = 0.25
 MAX_WORDS_SHARE, MAX_SHARE = 0.55, 0.9
 """Most of the history at which we compact that these words are, and most of a whole window's
 history that a compaction leaves for their sake."""
+
+NOTE_WORDS, NOTE_WORDS_WINDOW = 700, 32_000
+"""Words of notes that we ask for at that window. They grow with the square root of the window."""
+
+NOTE_WORD_TOKENS = 1.5
+"""About how many tokens a word of notes has."""
 
 Why = Literal["full", "overflow", "asked"]
 
@@ -97,6 +104,12 @@ def target(session: Session, room: WindowBudget, why: Why) -> Room:
         left = max(min(left, now), MIN_KEPT_TOKENS)
     words = min(room.tokens(WORDS_SHARE), int(room.holds(full_share(session)) * MAX_WORDS_SHARE))
     return Room(left, words, max(left, int(room.holds(1.0) * MAX_SHARE)))
+
+
+def note_words(session: Session, room: WindowBudget) -> int:
+    """Most words of notes that we ask for, of which the digest has room for all."""
+    fitting = share(target(session, room, "full").tokens, NOTED_SHARE) / NOTE_WORD_TOKENS
+    return int(min(fitting, NOTE_WORDS * (room.window / NOTE_WORDS_WINDOW) ** 0.5))
 
 
 def full_share(session: Session) -> float:

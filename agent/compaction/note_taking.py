@@ -9,7 +9,6 @@ from importlib.resources import files
 
 from ..conversation.history import Entry
 from ..conversation.notes import (
-    MAX_NOTE_WORDS,
     NO_ANSWER,
     Noted,
     Notes,
@@ -26,7 +25,7 @@ from ..responses.stream import ResponseDone
 from ..seams import Sample
 from ..session import Session
 from ..text.tokens import estimate
-from .budget import NOTES_SHARE, WindowBudget, full_share, window_budget
+from .budget import NOTES_SHARE, WindowBudget, full_share, note_words, window_budget
 from .units import tokens_of, units_of
 
 NOTES_SECONDS = 90.0
@@ -107,8 +106,9 @@ def _begin(session: Session, fields: bytes, room: WindowBudget) -> Preparation:
 async def take_notes(session: Session, fields: bytes, room: WindowBudget) -> Noted:
     """Ask the model for notes of as much of the window as leaves it room to answer."""
     conversation = session.conversation
-    entries = _answered(conversation, room)
-    items = bytearray(b",".join([*(entry.item.wire for entry in entries), asking().wire]))
+    question = asking(note_words(session, room)).wire
+    entries = _answered(conversation, room.holds(0.95) - estimate(question))
+    items = bytearray(b",".join([*(entry.item.wire for entry in entries), question]))
     notes, usage = None, Usage()
     if entries:
         sample = session.seams.aside or session.seams.sample
@@ -133,12 +133,11 @@ async def _ask(sample: Sample, request: Request) -> tuple[Notes | None, Usage]:
     return read_notes(items), usage
 
 
-def _answered(conversation: Conversation, room: WindowBudget) -> list[Entry]:
-    """The window up to the model's last answer, or less. A server has that in its cache."""
+def _answered(conversation: Conversation, left: int) -> list[Entry]:
+    """The window up to the model's last answer, or the `left` tokens of it that a server takes."""
     units = units_of(conversation.history.entries)
     while units and units[-1][0].kind != "model":
         units.pop()
-    left = room.holds(0.95) - estimate(asking().wire)
     kept: list[Entry] = []
     for unit in units:
         left -= tokens_of(unit)
@@ -154,7 +153,7 @@ def ready_notes(conversation: Conversation) -> Notes | None:
     return ready.notes if ready and ready.rewrites == conversation.history.rewrites else None
 
 
-def asking() -> Message:
-    """The item that asks for notes, to be put after the conversation: `prompts/notes.md`."""
+def asking(words: int) -> Message:
+    """The item that asks for so many words of notes at most, after the conversation."""
     text = (files("inkernel.agent.context") / "prompts" / "notes.md").read_text(encoding="utf-8")
-    return message("user", text_part(text.replace("{words}", str(MAX_NOTE_WORDS))))
+    return message("user", text_part(text.replace("{words}", f"{words:,}")))

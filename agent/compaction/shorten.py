@@ -37,7 +37,7 @@ from .units import (
     without_bulk,
     without_images,
 )
-from .words import Fitting, Saying, fitting, with_answers
+from .words import Fitting, Saying, fitting
 
 MAX_ANSWER_TOKENS = 80
 """Most tokens of an answer in the digest."""
@@ -71,7 +71,11 @@ class CompactionInput:
         """All runs of the session."""
         return self.validity.runs
 
-    @property
+    def topics(self) -> dict[int, str]:
+        """The first line of each turn's prompt, but for the turns that are hidden."""
+        hides = self.validity.hides_turn
+        return {it.turn: it.line for it in self.turns if not hides(it.turn)}
+
     def safe_turns(self) -> frozenset[int]:
         """The first turn and the pinned ones, whose words are never only a line."""
         first = {self.turns[0].turn} if self.turns else set[int]()
@@ -160,11 +164,17 @@ class _Rewrite:
         self.costs = [tokens_of(unit) for unit in units]
         self._head = head
         self._known = known
+        self._topics = known.topics()
         self._base = room.tokens
         self._fixed = tokens_of(head)
         self._counts = {"superseded": 0, "cut": 0, "images": 0}
         earlier = known.digest.said if known.digest else ()
-        self._told = [Saying(turn.model_copy(update={"shown": ""})) for turn in earlier]
+        self._digests: dict[int, Digest] = {}
+        self._safe = known.safe_turns()
+        self._told = [
+            Saying(turn.model_copy(update={"shown": ""}) if turn.shown else turn)
+            for turn in earlier
+        ]
         self._said = dict(self._sayings())
         self._words = self._share_of_words(room)
         self._room = room.tokens + self._needed_for_words(room)
@@ -200,6 +210,7 @@ class _Rewrite:
                 kept.append(smaller.unit)
         self.units = kept
         self.costs = [tokens_of(unit) for unit in kept]
+        self._digests.clear()
 
     def recent(self) -> int:
         """The index of the first of the latest units."""
@@ -276,6 +287,11 @@ class _Rewrite:
 
     def _digest(self, boundary: int) -> Digest:
         """The digest of the units before `boundary` and of the earlier digest."""
+        if boundary not in self._digests:
+            self._digests[boundary] = self._new_digest(boundary)
+        return self._digests[boundary]
+
+    def _new_digest(self, boundary: int) -> Digest:
         known, earlier, room = self._known, self._known.digest, self._base
         upto = self._runs_before(boundary)
         words = self._fitting_words(boundary)
@@ -287,7 +303,9 @@ class _Rewrite:
             more=earlier.more if earlier else "",
             cells=[
                 *known.gone,
-                *index_lines(known.runs, upto, share(room, CELLS_SHARE), known.besides),
+                *index_lines(
+                    known.runs, upto, share(room, CELLS_SHARE), known.besides, self._topics
+                ),
             ],
             upto=upto,
             names=list(_names(known.names, share(room, NAMES_SHARE))),
@@ -301,10 +319,9 @@ class _Rewrite:
         known = self._known
         heads = [unit[0] for unit in self.units[:boundary]]
         said = [self._said[id(head)] for head in heads if id(head) in self._said]
-        words = fitting(
-            [*self._told, *said], self._words, known.safe_turns, known.validity.superseded
-        )
-        return with_answers(words, share(self._base, SAID_SHARE))
+        answers = share(self._base, SAID_SHARE)
+        superseded = known.validity.superseded
+        return fitting([*self._told, *said], self._words, answers, self._safe, superseded)
 
     def _runs_before(self, boundary: int) -> int:
         """How many runs the digest lists: from the first up to one that is not folded."""

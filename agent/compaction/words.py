@@ -6,7 +6,7 @@ first turn and pinned ones become no line. If they are too long, they keep head,
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby, takewhile
 from typing import Literal, NamedTuple
@@ -43,9 +43,13 @@ _STEPS: tuple[tuple[int, Form] | float, ...] = (
 
 @dataclass(frozen=True)
 class Saying:
-    """The person's words in a turn. They are counted and read once, when that is needed."""
+    """The person's words in a turn. They are counted and read once, when that is needed.
+
+    `lines`: the lines that were tried in their place, with their costs.
+    """
 
     turn: SaidTurn
+    lines: dict[str, tuple[SaidTurn, int]] = field(default_factory=dict[str, tuple[SaidTurn, int]])
 
     @cached_property
     def cost(self) -> int:
@@ -56,6 +60,13 @@ class Saying:
     def sentences(self) -> list[tuple[str, Order]]:
         """Its sentences, and how far each orders something."""
         return [(sentence, order(sentence)) for sentence in sentences(self.turn.text)]
+
+    def as_line(self, line: str) -> tuple[SaidTurn, int]:
+        """The turn with that line in place of the words, and its cost."""
+        if line not in self.lines:
+            turn = self.turn.model_copy(update={"text": line, "answer": "", "short": True})
+            self.lines[line] = turn, words_cost(turn)
+        return self.lines[line]
 
 
 class Fitting(NamedTuple):
@@ -74,26 +85,25 @@ def words_cost(turn: SaidTurn) -> int:
 def fitting(
     said: Sequence[Saying],
     budget: int,
+    answers: int = 0,
     safe: Collection[int] = (),
     superseded: Mapping[int, int] | None = None,
 ) -> Fitting:
-    """The words in at most about `budget` tokens. `safe`: turns that become no line."""
+    """The words in at most about `budget` tokens. `safe`: turns that become no line.
+
+    `answers`: tokens up to which answers are added, the newest first.
+    """
     work = _Work(said, budget, safe, superseded or {})
     work.give_up()
     kept = [turn for turn in work.turns if turn]
-    return Fitting(kept, len(said) - len(kept), frozenset())
-
-
-def with_answers(fitted: Fitting, budget: int) -> Fitting:
-    """The same with the answers that fit as well, the newest first."""
     answered: set[int] = set()
-    budget -= sum(map(words_cost, fitted.turns))
-    for turn in reversed(fitted.turns):
-        budget -= estimate(turn.answer)
-        if budget < 0:
+    answers -= work.cost
+    for turn in reversed(kept):
+        answers -= estimate(turn.answer) if turn.answer else 0
+        if answers < 0:
             break
         answered.add(turn.turn)
-    return fitted._replace(answered=frozenset(answered))
+    return Fitting(kept, len(said) - len(kept), frozenset(answered))
 
 
 class _Work:
@@ -114,6 +124,11 @@ class _Work:
         self._costs = [saying.cost for saying in said]
         self._over = sum(self._costs) - budget
 
+    @property
+    def cost(self) -> int:
+        """Tokens of all turns as they are now."""
+        return self._budget + self._over
+
     def give_up(self) -> None:
         """Shorten step by step until all fit."""
         for step in _STEPS:
@@ -128,8 +143,14 @@ class _Work:
         for at, saying in enumerate(self._said):
             if self._over <= 0:
                 return
-            if saying.turn.turn not in self._safe and self._grades[at] == grade:
-                self._change(at, None if form == "out" else self._as_line(at, form))
+            if self._grades[at] != grade or saying.turn.turn in self._safe:
+                continue
+            if form == "out":
+                self._change(at, None, 0)
+            else:
+                turn, cost = saying.as_line(self._line(at, form))
+                if cost < self._costs[at]:
+                    self._change(at, turn, cost)
 
     @cached_property
     def _orders(self) -> list[list[tuple[str, Order]]]:
@@ -153,16 +174,10 @@ class _Work:
             for saying, orders in zip(self._said, self._orders, strict=True)
         ]
 
-    def _as_line(self, at: int, form: Form) -> SaidTurn:
-        """The turn in one line, or as it is if that is no longer."""
-        turn = self._said[at].turn
+    def _line(self, at: int, form: Form) -> str:
         if form == "first line":
-            line = first_line(turn.text)
-        else:
-            least = 1 if form == "orders" else 2
-            line = _gist(list(_kept(self._orders[at], least)))
-        short = turn.model_copy(update={"text": line, "answer": "", "short": True})
-        return short if words_cost(short) < self._costs[at] else self.turns[at] or short
+            return first_line(self._said[at].turn.text)
+        return _gist(list(_kept(self._orders[at], 1 if form == "orders" else 2)))
 
     def _cut_long(self, least: int) -> None:
         """Cut the safe turns to head and tail, so that they take what is left, or `least`."""
@@ -171,11 +186,11 @@ class _Work:
         for count, at in enumerate(sorted(safe, key=lambda at: self._costs[at])):
             most = max(MIN_CUT_TOKENS, left // (len(safe) - count))
             if self._costs[at] > most:
-                self._change(at, _head_and_tail(self._said[at], most))
+                turn = _head_and_tail(self._said[at], most)
+                self._change(at, turn, words_cost(turn))
             left -= self._costs[at]
 
-    def _change(self, at: int, turn: SaidTurn | None) -> None:
-        cost = words_cost(turn) if turn else 0
+    def _change(self, at: int, turn: SaidTurn | None, cost: int) -> None:
         self._over += cost - self._costs[at]
         self.turns[at], self._costs[at] = turn, cost
 

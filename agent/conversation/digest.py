@@ -13,7 +13,7 @@ from ..text.tokens import estimate
 from .notes import NO_NOTES, Cited, Notes, PlanStep
 from .references import HANDLE
 
-SAID_SHARE, NOTED_SHARE, CELLS_SHARE, NAMES_SHARE = 0.25, 0.20, 0.15, 0.08
+SAID_SHARE, NOTED_SHARE, CELLS_SHARE, NAMES_SHARE = 0.25, 0.25, 0.15, 0.08
 """Most of a window's tokens that the parts of a digest take, as shares."""
 
 MIN_SECTION_TOKENS = 200

@@ -15,9 +15,6 @@ from pydantic_core import from_json
 from ..protocol.events import Usage
 from ..protocol.items import Item, Message
 
-MAX_NOTE_WORDS = 700
-"""Most words that we ask for."""
-
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
 

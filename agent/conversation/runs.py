@@ -63,7 +63,8 @@ class Together:
     """A summary of consecutive runs. `first`, `last`: handles of the first and the last shown.
 
     `outcomes`: outcomes with their counts, the most frequent first. `bound`: the first names.
-    `more`: there are more names.
+    `more`: there are more names. `superseded`: how many ran again later. `turns`: the first and the
+    last that ran or told them. `topics`, `headings`: some prompts and comments, from all over.
     """
 
     first: str
@@ -71,6 +72,10 @@ class Together:
     outcomes: tuple[tuple[str, int], ...]
     bound: tuple[str, ...]
     more: bool
+    superseded: int
+    turns: tuple[int, int]
+    topics: tuple[str, ...]
+    headings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,8 @@ def first_line(text: str) -> str:
 class RunLog:
     """All runs of a session in the order they were kept. Adding one always costs the same.
 
-    `together`: summaries of ranges of runs, by start and end. They are cleared when marks change.
+    `together`: summaries of ranges of 10, 100, … runs, by start and end. They are cleared when
+    marks change, and those with a run are dropped when a later run supersedes it.
     """
 
     def __init__(self, heads: Iterable[RunSummary] = (), ended: Iterable[str] = ()) -> None:
@@ -166,11 +172,20 @@ class RunLog:
         if head.by == "person":
             self._numbered[head.kernel, head.number] = head.handle
         if earlier:
-            self._next[earlier], self._before[head.handle] = head.handle, earlier
+            self._before[head.handle] = earlier
+            self._supersede(earlier, head.handle)
 
     def end(self, handle: str) -> None:
         """Note that a hidden run superseded this one."""
-        self._next[handle] = HIDDEN
+        self._supersede(handle, HIDDEN)
+
+    def _supersede(self, handle: str, later: str) -> None:
+        self._next[handle] = later
+        at, size = self._at.get(handle, 0), 10
+        while size <= len(self.heads):
+            start = at // size * size
+            self.together.pop((start, start + size), None)
+            size *= 10
 
     def latest(self, key: str) -> str | None:
         """The handle of the latest run of a cell."""

@@ -1,23 +1,24 @@
-"""Two other ways to make a window shorter, over the same items. Pure.
+"""Three other ways to make a window shorter, over the same items. Pure.
 
 `codex_way` does it as openai/codex does locally (rust-v0.149.0, codex-rs/core/src/compact.rs). When
 the window is 90 % full, the history becomes the user's recent messages and a user message with a
 summary. It takes the newest messages first, text only, up to 20,000 tokens at four bytes each. The
-one that crosses the limit is cut in its middle. `truncated` drops the oldest items until the rest
-fits.
+one that crosses the limit is cut in its middle. `one_summary` keeps a summary and the last prompt.
+`truncated` drops the oldest items until the rest fits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from inkernel.agent.compaction.units import tokens_of, units_of
 from inkernel.agent.conversation.history import Entry, item_tokens
-from inkernel.agent.conversation.notes import MAX_NOTE_WORDS
 from inkernel.agent.protocol.items import Message, message, text_part
 from inkernel.agent.protocol.verbatim_json import loads
 
 from .notetaker import take_notes
 
+MAX_NOTE_WORDS = 700
+"""Most words of a summary: as many as we ask for at 32,000 tokens."""
 FULL = 0.9
 """Part of the window at which it compacts."""
 USERS = 20_000
@@ -26,13 +27,37 @@ PREFIX = "A summary of what came before:"
 """The beginning of the summary's message. Codex's own has about eighty tokens."""
 
 
+Compacted = Callable[[Sequence[Entry]], Iterable[Entry]]
+Summarise = Callable[[Sequence[Any]], str]
+"""From items to a summary."""
+
+
 def codex_way(entries: Sequence[Entry], window: int, fixed: int) -> list[Entry]:
     """The window at the end. `fixed`: tokens of instructions and tools."""
+    return _compacting(entries, window, fixed, _as_codex)
+
+
+def one_summary(
+    entries: Sequence[Entry], window: int, fixed: int, summarise: Summarise
+) -> list[Entry]:
+    """The window at the end, with one summary of all that came before."""
+
+    def compacted(history: Sequence[Entry]) -> Iterator[Entry]:
+        yield from _standing(history)
+        yield from [entry for entry in history if entry.kind == "said"][-1:]
+        yield _summary(history, summarise)
+
+    return _compacting(entries, window, fixed, compacted)
+
+
+def _compacting(
+    entries: Sequence[Entry], window: int, fixed: int, compacted: Compacted
+) -> list[Entry]:
     history, tokens, last = list[Entry](), 0, ""
     for entry in entries:
         asks = entry.kind == "model" and last != "model"
         if asks and fixed + tokens >= window * FULL:
-            history = list(_compacted(history))
+            history = list(compacted(history))
             tokens = tokens_of(history)
         history.append(entry)
         tokens += item_tokens(entry.item)
@@ -51,12 +76,9 @@ def truncated(entries: Sequence[Entry], window: int, fixed: int) -> list[Entry]:
     return kept
 
 
-def _compacted(history: Sequence[Entry]) -> Iterator[Entry]:
+def _as_codex(history: Sequence[Entry]) -> Iterator[Entry]:
     """The items that stay: environment, the user's messages, a summary by the same note-taker."""
-    for kind in ("instructions", "place"):
-        yield from [entry for entry in history if entry.kind == kind][-1:]
-    items: list[Any] = [loads(entry.item.wire) for entry in history]
-    summary = take_notes(items, MAX_NOTE_WORDS).as_text()
+    yield from _standing(history)
     kept, left = list[Entry](), USERS
     for entry in reversed([entry for entry in history if entry.kind == "said"]):
         text = entry.item.text if isinstance(entry.item, Message) else ""
@@ -68,8 +90,23 @@ def _compacted(history: Sequence[Entry]) -> Iterator[Entry]:
         kept.insert(0, Entry(item, entry.turn, entry.cell, "said"))
         left -= tokens
     yield from kept
-    turn = history[-1].turn
-    yield Entry(message("user", text_part(f"{PREFIX}\n{summary}")), turn, None, "digest")
+    yield _summary(history, mechanical_summary)
+
+
+def mechanical_summary(items: Sequence[Any]) -> str:
+    """The summary by the same note-taker."""
+    return take_notes(items, MAX_NOTE_WORDS).as_text()
+
+
+def _standing(history: Sequence[Entry]) -> Iterator[Entry]:
+    for kind in ("instructions", "place"):
+        yield from [entry for entry in history if entry.kind == kind][-1:]
+
+
+def _summary(history: Sequence[Entry], summarise: Summarise) -> Entry:
+    items: list[Any] = [loads(entry.item.wire) for entry in history]
+    text = f"{PREFIX}\n{summarise(items)}"
+    return Entry(message("user", text_part(text)), history[-1].turn, None, "digest")
 
 
 def _middle_cut(text: str, tokens: int) -> str:

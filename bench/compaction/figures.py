@@ -6,11 +6,18 @@ from typing import Any
 
 from .cache import measure_cache
 from .growth import measure_growth
+from .memory import measure_memory
 from .needles import WAYS, measure_needles
 
 TURNS, QUICK_TURNS = 1_000, 60
 CACHE_TURNS, QUICK_CACHE_TURNS = 300, 60
-OF_INTENT = ("task", "decision of the person", "decision of the model", "open plan item")
+OF_INTENT = (
+    "task",
+    "rule of the person",
+    "decision of the person",
+    "decision of the model",
+    "open plan item",
+)
 
 Found = Mapping[str, Any]
 Figures = dict[str, float]
@@ -25,6 +32,7 @@ def figures_of(found: Found) -> Figures:
     """The figures, by the names that the rows of the page use."""
     return {
         **needle_figures(found["needles"]),
+        **memory_figures(found["memory"]),
         **growth_figures(found["growth"]),
         **cache_figures(found["cache"]),
     }
@@ -36,6 +44,7 @@ def run(quick: bool) -> dict[str, Any]:
     turns = QUICK_CACHE_TURNS if quick else CACHE_TURNS
     return {
         "needles": measure_needles(),
+        "memory": measure_memory(quick),
         "growth": measure_growth(QUICK_TURNS if quick else TURNS),
         "cache": [measure_cache(turns, way, background) for way, background in ways],
     }
@@ -79,6 +88,20 @@ def _cheapest(fact: Found) -> int | None:
     tried = [fact["by_name"], fact["by_query"]]
     costs = [back["tokens"] for back in tried if back and back["tokens"] is not None]
     return costs[0] if costs else None
+
+
+def memory_figures(found: Found) -> Figures:
+    """The shares that are left, for each window and kind of notes."""
+    parts = ("compactions", "binding", "binding summary", "binding truncation", "decisions ours")
+    facts = ("facts ours", "facts summary", "facts truncation")
+    return {
+        "memory facts": found["facts"],
+        **{
+            f"memory {it['size']} {it['notes']} {part}": it[part]
+            for it in found["runs"]
+            for part in (*parts, *facts)
+        },
+    }
 
 
 def growth_figures(found: Found) -> Figures:

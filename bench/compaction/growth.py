@@ -12,7 +12,6 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from inkernel.agent.conversation.notes import MAX_NOTE_WORDS
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.protocol.observed import Variable
 from inkernel.agent.session import Session
@@ -20,7 +19,7 @@ from inkernel.agent.tools.recall import Recall
 from inkernel.agent.tools.tool import ToolCall, find_tool
 
 from .cells_made import a_cell
-from .notetaker import take_notes
+from .notetaker import good_notes
 from .player import Model, Teller, played
 from .story import Cell, Turn
 
@@ -44,7 +43,7 @@ def a_turn(number: int, chance: Random) -> Turn:
 
 async def _measure(folder: Path, turns: int) -> dict[str, Any]:
     chance = Random(7)
-    model = Model(lambda items: take_notes(items, MAX_NOTE_WORDS).as_json())
+    model = Model(good_notes)
     story = [a_turn(number, chance) for number in range(1, turns + 1)]
     names = dict(_names(story))  # from the start, so that nothing grows but the session
     session = played(folder, model, WINDOW, names)

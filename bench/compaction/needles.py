@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from inkernel.agent.conversation.history import Entry, item_tokens
-from inkernel.agent.conversation.notes import MAX_NOTE_WORDS
 from inkernel.agent.conversation.record import read_record
 from inkernel.agent.protocol.items import call_output, parse_item
 from inkernel.agent.protocol.record_lines import ItemLine
@@ -25,7 +24,7 @@ from inkernel.agent.tools.recall import Recall
 from inkernel.agent.tools.tool import ToolCall, find_tool
 
 from .baselines import codex_way, truncated
-from .notetaker import take_notes, texts_of
+from .notetaker import good_notes, texts_of
 from .player import Model, Teller, played
 from .story import OF_TURNS, Needle, make_story
 
@@ -74,7 +73,7 @@ def measure_needles() -> dict[str, Any]:
 
 async def _measure(folder: Path) -> dict[str, Any]:
     story = make_story(TURNS, CELLS)
-    model = Model(lambda items: take_notes(items, MAX_NOTE_WORDS).as_json())
+    model = Model(good_notes)
     names: dict[str, Any] = {}
     session = played(folder, model, WINDOW, names)
     teller = Teller(session, names, model)
@@ -152,7 +151,7 @@ def _how_named(name: str, needle: Needle, window: str) -> str:
     if re.search(rf"\b{re.escape(name)}\b", window):
         return "itself"
     if name.startswith("turn "):
-        return "as left out" if "earlier turn(s) are left out" in window else ""
+        return "as left out" if "turn(s) are left out" in window else ""
     number = int(name.partition("-")[2])
     spans = (map(int, it.groups()) for it in _RANGE.finditer(window))
     return "in a range" if any(first <= number <= last for first, last in spans) else ""

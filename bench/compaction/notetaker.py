@@ -1,22 +1,30 @@
-"""A mechanical note-taker, the same for all ways of compaction. Pure.
+"""A mechanical note-taker, the same for all ways of compaction, and three that fail.
 
 It reads the items of a request and copies the sentences that plain words mark (`Task:`, `Plan:`,
-`Decision:`, `mean of x is 3.2 mm`). It takes the newest first, up to a number of words.
+`Decision:`, `mean of x is 3.2 mm`). It takes the newest first, up to the words asked for.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from inkernel.agent.errors import ServerFaultError
+
 Item = Mapping[str, Any]
+NoteTaker = Callable[[Sequence[Any]], Awaitable[str]]
+"""From a request's items to the text of the answer."""
+
+GARBAGE = "I would rather go on with the task."
 What = Literal["task", "plan", "done", "decision", "fact"]
 
 _MARKED = re.compile(
     r"\b(?P<mark>Task|Plan|Done|Decision): (?P<rest>[^\n]+?)(?=\.(?:\s|$)| \(out-|\n|$)"
     r"|\b(?:mean|offset) of \w+ is -?[\d.]*\d(?: mm)?"
 )
+_ASKED = re.compile(r"At most ([\d,]+) words")
 _HANDLE = re.compile(r"out-\d+")
 _HEADING = re.compile(r"<cells>\n## .*?(out-\d+)")
 
@@ -58,6 +66,29 @@ class Summary:
         """As a plain summary, a line each."""
         every = (*self.task, *self.plan, *self.decisions, *self.facts)
         return "\n".join(f"{it.text}." for it in every)
+
+
+async def good_notes(items: Sequence[Any]) -> str:
+    """Notes in the form and length that the last item asks for."""
+    asked = _ASKED.search("".join(texts_of(items[-1])))
+    assert asked is not None
+    return take_notes(items, int(asked[1].replace(",", ""))).as_json()
+
+
+async def garbage(_items: Sequence[Any]) -> str:
+    """An answer that is no notes."""
+    return GARBAGE
+
+
+async def absent(_items: Sequence[Any]) -> str:
+    """No model: it fails at once."""
+    raise ServerFaultError("Out of order.")
+
+
+async def stalled(_items: Sequence[Any]) -> str:
+    """No answer, ever."""
+    await asyncio.Event().wait()
+    return ""
 
 
 def take_notes(items: Sequence[Item], words: int) -> Summary:
@@ -111,6 +142,8 @@ def _newest_first(items: Sequence[Item]) -> Iterator[Noted]:
 def _noted(text: str) -> Iterator[Noted]:
     head = _HEADING.match(text)
     for match in _MARKED.finditer(text):
+        if "…" in match[0]:  # only the start of a sentence
+            continue
         line = text[match.start() :].partition("\n")[0]
         named = _HANDLE.search(line)
         mark = (match["mark"] or "fact").lower()

@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,7 @@ from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
 from inkernel.agent.tools.tool import Tool, ToolCall
 from inkernel.kernel_ext.tools.inspect import inspect_tool
 
+from .notetaker import NoteTaker
 from .story import Turn
 
 PLACE = Environment(
@@ -58,9 +59,6 @@ _ENDING = 4_000
 """Bytes at the end of a request that have these words."""
 
 _IMAGE = re.compile(rb"data:image/png;base64,[A-Za-z0-9+/=]+")
-
-NoteTaker = Callable[[Sequence[Any]], str]
-"""From a request's items to the JSON of notes."""
 
 
 class Hands:
@@ -112,7 +110,7 @@ class Model(Hands):
         self.sizes.append(size)
         if ASKED in items[-_ENDING:]:
             self.notes += 1
-            item = said_by_model(self._take_notes(loads(b"[" + items + b"]")))
+            item = said_by_model(await self._take_notes(loads(b"[" + items + b"]")))
         else:
             item = self._waiting.popleft()
         self.spent += time.perf_counter() - started

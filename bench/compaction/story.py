@@ -30,6 +30,7 @@ Kind = Literal[
     "variable name",
     "error",
     "path in a source",
+    "rule of the person",
     "decision of the person",
     "decision of the model",
     "open plan item",
@@ -43,6 +44,7 @@ COUNTS: dict[Kind, int] = {
     "variable name": 8,
     "error": 8,
     "path in a source": 6,
+    "rule of the person": 10,
     "decision of the person": 12,
     "decision of the model": 12,
     "open plan item": 4,
@@ -50,7 +52,10 @@ COUNTS: dict[Kind, int] = {
 """The number of planted facts of each kind, besides the task."""
 
 OF_TURNS: frozenset[Kind] = frozenset(
-    {"decision of the person", "decision of the model", "open plan item", "task"}
+    {
+        *("rule of the person", "decision of the person", "decision of the model"),
+        *("open plan item", "task"),
+    }
 )
 """Kinds that are planted in prompts or answers."""
 
@@ -61,6 +66,21 @@ TASK = (
     "Task: find out which of the forty gauges drifted between 2001 and 2019, and by how much,"
     " and never touch the raw files"
 )
+
+
+RULES = (
+    "Never write to /data/{town}/{year}, not even to repair a single row of it",
+    "Depths are in millimetres, always, with the number of days behind them in brackets",
+    "Do not install anything for {town}: the machine is shared, and the lock file is not ours",
+    "Times of {town} are UTC in every table and every plot",
+    "Use polars for {town}, and leave the old pandas frames as they are until I say otherwise",
+    "From now on leave the gauge of {town} out of all means, since it was moved in {year}",
+    "Ask me before anything about {town} that takes longer than ten minutes, whatever it is",
+    "Round the sums of {town} at the very end only, and to three decimals",
+    "No figure of {town} without its unit, and never a pie",
+    "You must not use the radar of {year} for {town}: its antenna was bent, and nobody knows when",
+)
+"""Ten rules, as people say them."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +155,7 @@ def make_story(turns: int, cells: int, figures: bool = True, planted: bool = Tru
 
 def _plant(drafts: dict[int, _Draft], turns: int, chance: Random) -> Iterator[Needle]:
     """Put needles into drafts: those of runs beside their run. Yields those of turns."""
-    places = iter(chance.sample([(town, year) for town in TOWNS for year in range(2001, 2020)], 90))
+    places = iter(chance.sample([(town, year) for town in TOWNS for year in range(2001, 2020)], 99))
     makers: dict[Kind, Callable[[str, int, Random], tuple[CellRun, str, str]]] = {
         "value printed": a_mean,
         "value deep in a long output": a_deep_value,
@@ -164,6 +184,11 @@ def _planted_words(
     """The prompts and answers with needles."""
     drafts[1].said.append(f"{TASK}.")
     yield Needle("task", TASK, "task gauges drifted", 1)
+    for number, rule in zip(_spread(len(RULES), turns), RULES, strict=True):
+        town, year = next(places)
+        text = rule.format(town=town.title(), year=year)
+        drafts[number].said.append(f"{text}.")
+        yield Needle("rule of the person", text, f"{text.partition(' {')[0]} {town}", number)
     for number in _spread(COUNTS["decision of the person"], turns):
         town, year = next(places)
         text = (

@@ -10,7 +10,6 @@ from inkernel.agent.compaction.words import (
     Fitting,
     Saying,
     fitting,
-    with_answers,
     words_cost,
 )
 from inkernel.agent.conversation.digest import SaidTurn, said_lines
@@ -108,10 +107,9 @@ def test_pinned_turns_share_what_there_is():
 
 def test_answers_take_only_what_words_leave():
     said = [saying(turn, "Go on.", f"Answer {turn}. " * 10) for turn in range(1, 11)]
-    fitted = fitting(said, 1_000)
-    assert with_answers(fitted, cost(said)).answered == frozenset()
-    assert with_answers(fitted, cost(said) + 150).answered == {8, 9, 10}
-    assert with_answers(fitted, 10_000).answered == frozenset(range(1, 11))
+    assert fitting(said, 1_000, answers=cost(said)).answered == frozenset()
+    assert fitting(said, 1_000, answers=cost(said) + 150).answered == {8, 9, 10}
+    assert fitting(said, 1_000, answers=10_000).answered == frozenset(range(1, 11))
 
 
 TEXTS = st.sampled_from(
@@ -122,7 +120,7 @@ TEXTS = st.sampled_from(
 @given(st.lists(TEXTS, max_size=30), st.integers(0, 2_000), st.sets(st.integers(1, 30)))
 def test_it_fits_whatever_was_said(texts: list[str], budget: int, safe: set[int]):
     said = talk(*texts)
-    fitted = fitting(said, budget, safe)
+    fitted = fitting(said, budget, safe=safe)
     kept = [turn.turn for turn in fitted.turns]
     assert kept == sorted(kept) and len(kept) + fitted.left == len(said)
     assert set(kept) >= safe & {it.turn.turn for it in said}
