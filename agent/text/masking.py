@@ -216,15 +216,18 @@ def _start(joined: str, form: str) -> int | None:
 
 def _gather(value: Any, texts: list[str]) -> None:
     """Add the texts in a value that are searched: those that `Mask.value` looks at."""
+    kind = type(cast("object", value))
+    if kind in _BARE:
+        return
     if isinstance(value, str):
         if not value.startswith("data:image/"):
             texts.append(value)
-    elif isinstance(value, Mapping):
+    elif kind is dict or isinstance(value, Mapping):
         for key, it in cast("Mapping[Any, Any]", value).items():
             _gather(key, texts)
             if not _is_picture(key):
                 _gather(it, texts)
-    elif type(value) not in _BARE:
+    else:
         for it in _inner(value):
             _gather(it, texts)
 

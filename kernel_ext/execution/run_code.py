@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import compress, islice
+from operator import is_not
 from typing import Literal
 
 from ...agent.protocol.cells import CellRun
@@ -69,7 +71,7 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
         held(shell, outputs, host.taps.step_here),
     ):
         error, limit = await _run(host, step, outputs)
-    bound = {name: held for name, held in names.items() if before.get(name, _MISSING) is not held}
+    bound = _bound(before, names)
     return CellRun(
         source=step.code,
         status="error" if limit.over else _status(error, host.interruption),
@@ -167,6 +169,18 @@ def _lent(namespace: dict[str, object], lent: Mapping[str, object]) -> Generator
             if namespace.get(name) is value:
                 del namespace[name]
                 namespace.update({name: theirs[name]} if name in theirs else {})
+
+
+def _bound(before: dict[str, object], names: dict[str, object]) -> dict[str, object]:
+    """The names that were bound since, with their values.
+
+    A shell has names for each cell that ran, so there may be thousands.
+    """
+    old = list(before)
+    if old == list(islice(names, len(old))):  # none was deleted, so they are in the same order
+        other = compress(old, map(is_not, before.values(), names.values()))
+        return {name: names[name] for name in [*other, *islice(names, len(old), None)]}
+    return {name: held for name, held in names.items() if before.get(name, _MISSING) is not held}
 
 
 def _error(result: Result) -> BaseException | None:

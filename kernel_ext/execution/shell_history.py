@@ -66,7 +66,8 @@ def _last_ones_kept(shell: Shell) -> Generator[None]:
     finally:
         for part, kept in zip(parts, last, strict=True):
             for name, value in kept.items():
-                setattr(part, name, value)
+                if getattr(part, name, None) is not value:  # to set a trait is slow
+                    setattr(part, name, value)
         for space, kept in zip(spaces, named, strict=True):
             for name in _KEPT - kept.keys():
                 space.pop(name, None)
