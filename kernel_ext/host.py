@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
@@ -14,7 +14,6 @@ from ..agent.config.settings import Chosen, Layer, Settings, choose, limits, rea
 from ..agent.conversation.journal import Journal
 from ..agent.conversation.output_store import OutputStore
 from ..agent.conversation.record import Record
-from ..agent.conversation.resume import Resumed, resume
 from ..agent.conversation.runs import RunLog
 from ..agent.conversation.state import Conversation
 from ..agent.errors import AuthError, SettingsError, TurnInterrupted, UsageError
@@ -45,6 +44,9 @@ from .toolset import tools_of_turn
 from .undo.turn_undo import TurnUndo
 from .user_cells.log import UserCellLog
 from .views import view_for
+
+if TYPE_CHECKING:
+    from ..agent.conversation.resume import Resumed
 
 _TYPED = "typed in this session"
 
@@ -184,13 +186,15 @@ class KernelAgent:
             self._record.close()
             self._record = None
 
-    def resume(self, path: Path) -> Resumed:
+    def resume(self, path: Path) -> "Resumed":
         """Go on from a session's record. Returns what was read of it.
 
         Its `limits` are those that hold again, since they are stricter than the present ones.
         Raises RecordError, UsageError while a turn runs.
         """
         self.refuse_while_running()
+        from ..agent.conversation.resume import resume
+
         resumed, record = resume(path), Record(path)
         again = stricter(resumed.limits, self.choose().settings)
         self.new()
@@ -207,6 +211,8 @@ class KernelAgent:
         """Read the conversation from the record again. Raises RecordError."""
         if self._record is not None:
             stop_notes(self._conversation)
+            from ..agent.conversation.resume import resume
+
             self._conversation = resume(self._record.path).conversation
 
     # --- a turn -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 It loads with the extension, so it imports nothing heavy. The agent loads at the first use.
 """
 
+import gc
 import re
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
@@ -84,6 +85,19 @@ def _unknown_flag(name: str) -> UsageError:
     )
 
 
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """Meanwhile the garbage collector rests. Modules are no garbage, and it would look at all the
+    person's objects again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class AgentMagics:
     """Both magics of one shell, and its agent once it is made."""
 
@@ -98,7 +112,8 @@ class AgentMagics:
     def agent(self) -> "KernelAgent":
         """The shell's agent. It is made at the first use."""
         if self._agent is None:
-            from .host import KernelAgent
+            with _uncollected():
+                from .host import KernelAgent
 
             self._agent = KernelAgent(self._shell, self.log)
         return self._agent

@@ -7,7 +7,6 @@ typed. Knows no shell.
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -148,10 +147,13 @@ def read_file(path: Path, root: Path | None = None) -> Layer:
     set all. Raises SettingsError naming the file and the place.
     """
     try:
-        values = tomllib.loads(read_planted_text(path, _MOST_BYTES, root))
+        text = read_planted_text(path, _MOST_BYTES, root)
+        import tomllib  # most people have no such file
+
+        values = tomllib.loads(text)
     except FileNotFoundError:
         return Layer(str(path), {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # no UTF-8, or no TOML
         if root and isinstance(error, OSError):
             return Layer(str(path), {}, (f"{path} is not read: {reason(error)}.",))
         raise SettingsError(

@@ -25,7 +25,7 @@ _FENCED = re.compile(r"\s*```[\w+-]*[ \t]*\n(.*?)\s*```\s*", re.DOTALL).fullmatc
 class Part(BaseModel):
     """One content part of a message or of a tool's output. `annotations`: as the server sent it."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     type: str
     text: str | None = None
@@ -37,7 +37,7 @@ class Part(BaseModel):
 class Item(BaseModel):
     """One entry of the conversation. It serialises to exactly the JSON it was made from."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     type: str
     id: str | None = None

@@ -13,7 +13,6 @@ from math import ceil, floor, sqrt
 from subprocess import SubprocessError
 
 from ..protocol.items import image_part, text_part
-from .displays.svg_drawing import drawn_svg
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -237,6 +236,8 @@ def _left_out(mime: str, why: str) -> dict[str, str]:
 
 def _drawn(markup: str) -> dict[str, str]:
     try:
+        from .displays.svg_drawing import drawn_svg
+
         return _sent("image/png", drawn_svg(markup))
     except ImportError:
         return _left_out(SVG, "the package resvg-py, which draws it, is not installed")

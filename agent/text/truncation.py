@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from ..protocol.cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
 from ..protocol.observed import UserCellRun
-from .displays.display_text import display_text
 from .lines import MARK_TOKENS, Lines, Span, ends, overwritten, with_gaps
 from .tokens import estimate, without_ansi
 from .tracebacks import folded, kept
@@ -49,6 +48,8 @@ def output_text(output: Output) -> str:
             traceback = without_ansi("\n".join(folded(output.traceback)))
             return f"error:\n{traceback or f'{output.ename}: {output.evalue}'}"
         case DisplayOutput():
+            from .displays.display_text import display_text
+
             return f"{'result' if output.result else 'display'}:\n{display_text(output.data)}"
 
 
