@@ -156,6 +156,19 @@ class Session:
         return Cells(kept, HiddenRuns(len(hidden), tuple(superseded)))
 
 
+def keep_runs(
+    journal: Journal, outputs: OutputStore, runs: Sequence[UserCellRun], kernel: str
+) -> None:
+    """Record your runs as soon as they are over, before a turn tells of them, but for hidden ones.
+
+    Raises RecordError.
+    """
+    marked, turn = journal.conversation.marks.hidden, journal.conversation.turns + 1
+    for run in runs:
+        if not run.hidden and run_key(run.source, run.cell) not in marked:
+            outputs.keep_seen(run, kernel, turn)
+
+
 def new_session_id() -> str:
     """A unique id in order of time: seconds and 40 random bits, in hexadecimal."""
     return f"{int(time.time()):x}-{secrets.token_hex(5)}"

@@ -1,16 +1,20 @@
 """Measures the time that the log of user cells adds to a cell, and to a print.
 
 Cells run alternately without and with the log, in a shell with 10,000 live names. They print to
-memory. Medians, and the median of the differences.
+memory. Each logged run goes to a session's record. Medians, and the median of the differences.
 """
 
 import io
 import statistics
 import sys
+import tempfile
 import time
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from inkernel.agent.responses.client import Client
+from inkernel.kernel_ext.connections import UNASKED
+from inkernel.kernel_ext.host import KernelAgent
 from inkernel.kernel_ext.user_cells.log import UserCellLog
 
 NAMES = 10_000
@@ -37,6 +41,16 @@ def measure(quick: bool) -> dict[str, float]:
     shell.user_ns.update({f"name_{n}": [n, n + 1] for n in range(NAMES)})
     shell.user_ns["frame"] = pandas.DataFrame({"a": numpy.arange(10_000.0)})
     log = UserCellLog()
+    with tempfile.TemporaryDirectory(prefix="ink") as folder:
+        agent = KernelAgent(shell, log)
+        settings = agent.choose({"data_dir": folder}).settings
+        agent.session(settings, Client(UNASKED, settings))  # it opens the record
+        found = _measured(log, shell, quick)
+        agent.close()
+    return found
+
+
+def _measured(log: UserCellLog, shell: InteractiveShell, quick: bool) -> dict[str, float]:
     runs, prints = (3, 100) if quick else (RUNS, PRINTS)
     found: dict[str, float] = {}
     added: list[float] = []

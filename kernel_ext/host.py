@@ -16,14 +16,14 @@ from ..agent.conversation.output_store import OutputStore
 from ..agent.conversation.record import Record
 from ..agent.conversation.runs import RunLog
 from ..agent.conversation.state import Conversation
-from ..agent.errors import AuthError, SettingsError, TurnInterrupted, UsageError
+from ..agent.errors import AuthError, RecordError, SettingsError, TurnInterrupted, UsageError
 from ..agent.loop import turn
 from ..agent.protocol.events import Event, Usage
 from ..agent.protocol.record_lines import SessionLine, TypedLine
 from ..agent.responses.client import Client
 from ..agent.responses.request import Request, read_by_model
 from ..agent.seams import Seams
-from ..agent.session import Session, new_session_id, record_path
+from ..agent.session import Session, keep_runs, new_session_id, record_path
 from ..agent.text.masked_events import MaskedEvents
 from ..agent.text.masking import Mask
 from ..agent.text.tokens import estimate
@@ -71,7 +71,9 @@ class Overview:
 class KernelAgent:
     """A shell's conversation, and the settings that the user typed for it.
 
-    `fields`: the fixed part of the last turn's requests. Empty before the first turn.
+    `fields`: the fixed part of the last turn's requests. Empty before the first turn. `_kept`: the
+    number of the last of your runs that is in the record, though no turn has told of it yet.
+    `_settings`: of the last turn, while nothing was typed since.
     """
 
     def __init__(self, shell: Shell, log: UserCellLog) -> None:
@@ -87,9 +89,12 @@ class KernelAgent:
         self._conversation = Conversation()
         self._record: Record | None = None
         self._outputs: OutputStore | None = None
+        self._settings: Settings | None = None
+        self._kept = 0
         self._mirror = EventComm()
         self._displays = set[str]()
         self._running = False
+        log.after_run = self._keep_runs
         hide_own_lines()
 
     # --- settings -----------------------------------------------------------------------------
@@ -104,7 +109,7 @@ class KernelAgent:
         """Set one for this session. Raises SettingsError if it does not exist or fit."""
         typed = {**self._typed, key: value}
         choose([Layer(_TYPED, typed)])
-        self._typed = typed
+        self._typed, self._settings = typed, None
         if self._record is not None:
             self._note_limits(self._record)
 
@@ -147,6 +152,7 @@ class KernelAgent:
     def session(self, settings: Settings, client: Client) -> Session:
         """The present session, without the tools of a turn. Raises RecordError."""
         self._open_record(settings).mask = self._masked(settings)
+        self._settings = settings
         return Session(
             id=self._session_id,
             settings=settings,
@@ -181,7 +187,7 @@ class KernelAgent:
         stop_notes(self._conversation)
         self._session_id = new_session_id()
         self._conversation = Conversation()
-        self._outputs = None
+        self._outputs, self._kept = None, 0
         if self._record is not None:
             self._record.close()
             self._record = None
@@ -205,6 +211,7 @@ class KernelAgent:
         self._outputs = OutputStore(record, resumed.outputs, runs, len(resumed.lost))
         self._typed = {**self._typed, **again}
         self._note_limits(record)
+        self._keep_runs()
         return replace(resumed, limits=again)
 
     def reread(self) -> None:
@@ -316,6 +323,20 @@ class KernelAgent:
             self._record.append(line)
             self._note_limits(self._record)
         return self._record
+
+    def _keep_runs(self) -> None:
+        """Record your runs as they are over, as a crash before the next turn would lose them.
+
+        Before the first turn there is no record: that turn writes the runs so far.
+        """
+        if self._record is None or self._outputs is None or self._running:
+            return
+        self._record.mask = self._masked(self._settings) if self._settings else self.mask
+        journal = Journal(self._record, self._conversation)
+        runs = self._observer.runs_after(self._kept, self._conversation.told)
+        with contextlib.suppress(RecordError):  # the next turn raises it
+            keep_runs(journal, self._outputs, runs, self.kernel)
+            self._kept = self._observer.last_run
 
     def _note_limits(self, record: Record) -> None:
         """Record what was typed to limit the agent, so that it holds after a restart."""

@@ -47,6 +47,10 @@ class Observer:
         """The user's cell runs in this kernel that are kept, in order."""
         return self._log.since(0)
 
+    def runs_after(self, number: int, told: KnownContext) -> tuple[UserCellRun, ...]:
+        """The user's runs after that number, of those that a conversation does not know."""
+        return self._log.since(max(number, self._known(told)))
+
     def note_step(self, run: CellRun) -> None:
         """Note a step that has run."""
         self._steps.setdefault(self._log.last, set()).update(run.bound, run.deleted)
@@ -75,7 +79,7 @@ class Observer:
         return snapshot(user_names(self._shell), known)
 
     def _seen(self, settings: Settings, told: KnownContext) -> Snapshot:
-        runs, since = self.runs(), told.run if told.kernel == self.kernel else 0
+        runs, since = self.runs(), self._known(told)
         return Snapshot(
             environment=self.environment(settings),
             kernel=self.kernel,
@@ -84,3 +88,7 @@ class Observer:
             last=self._log.last,
             stale=find_stale(runs, self._steps),
         )
+
+    def _known(self, told: KnownContext) -> int:
+        """The number of the last run that a conversation knows. 0 if it knows another kernel."""
+        return told.run if told.kernel == self.kernel else 0

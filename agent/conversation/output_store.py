@@ -78,10 +78,10 @@ class OutputStore:
         where = {"turn": self._turn, "cell": self._cell, "kernel": self._kernel or None}
         return self._keep(run, by="agent", **where, call_id=call_id, ran=ran or None).handle
 
-    def keep_seen(self, run: UserCellRun, kernel: str = "") -> KeptRun:
+    def keep_seen(self, run: UserCellRun, kernel: str = "", turn: int | None = None) -> KeptRun:
         """Record a run of the person's once, with the outputs that the host has.
 
-        Raises RecordError.
+        `turn`: the one that will tell of it, if that is not the present one. Raises RecordError.
         """
         if kept := self.runs.numbered(kernel, run.number):
             return KeptRun(kept, run, self.runs.supersedes(kept))
@@ -94,7 +94,8 @@ class OutputStore:
             seconds=run.seconds,
             count=run.count,
         )
-        where = {"turn": self._turn, "cell": run.cell, "number": run.number, "kernel": kernel}
+        of_turn = self._turn if turn is None else turn
+        where = {"turn": of_turn, "cell": run.cell, "number": run.number, "kernel": kernel}
         read = {"changed": run.changed, "reads": run.reads}
         head = self._keep(ran, by="person", **where, **read)
         return KeptRun(head.handle, run, self.runs.supersedes(head.handle))

@@ -7,7 +7,7 @@ the first cell. It does not know what the model learns of the log.
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, compress, islice, repeat
 from operator import is_not
@@ -53,9 +53,11 @@ class UserCellLog:
     """The user's runs in one shell, without runs of the agent and requests of front ends.
 
     A bug here never reaches a cell: it is printed once, and the log detaches from the shell.
+    `after_run` is called when a run is over and in the log.
     """
 
     def __init__(self) -> None:
+        self.after_run: Callable[[], None] | None = None
         self._shell: Shell | None = None
         self._thread = 0
         self._outer: Any = None  # the outermost running cell, of the user or the agent
@@ -108,6 +110,8 @@ class UserCellLog:
             try:
                 running.tee.close()
                 self._end(self._shell, running, info, result)
+                if self.after_run is not None:
+                    self.after_run()
             except Exception:
                 self._give_up()
 

@@ -335,3 +335,48 @@ def test_an_update_of_an_earlier_steps_display_is_shown_and_told(agent):
     later = kernel.run("%%agent\nUpdate.").text
     assert "\n'three'" in later and "\n'two'" not in later
     assert b"display:\\n'three'" in server.requests[-1]
+
+
+RECALLS = """
+[[turn]]
+[[turn.response]]
+say = "Yes."
+[[turn]]
+[[turn.response]]
+[[turn.response.call]]
+name = "recall"
+arguments = { query = "precious value" }
+[[turn.response]]
+say = "I see."
+"""
+
+
+def test_what_ran_between_turns_survives_a_kill_and_is_in_the_record_once(agent, kernel, tmp_path):
+    data = {"INKERNEL_DATA_DIR": str(tmp_path / "data"), "INKERNEL_TRANSPORT": "http"}
+    running, server = agent(RECALLS, **data)
+    key = "sk-proj-Zk81u9Ve0tQmGh7cXy2LwR"
+    running.run("before = 'the first turn'")
+    assert not list(tmp_path.glob("data/sessions/*/*.jsonl"))
+    running.run("%%agent\nOne.")
+    running.run("print('the precious value is', 6 * 7)", cell_id="c1")
+    running.run("# agent: hide\nprivate = 'sesame'", cell_id="c2")
+    running.run(f"import os\nos.environ['OPENAI_API_KEY'] = {key!r}\nprint({key!r})", cell_id="c3")
+    (record,) = tmp_path.glob("data/sessions/*/*.jsonl")
+    written = record.read_text()
+    assert written.count("the precious value is 42") == 1
+    assert "sesame" not in written and key not in written and "[key]" in written
+    running.close()
+    address = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted/test"}
+    other = kernel(**address, **data)
+    other.run(LOAD)
+    other.run("before = 'the resume'")
+    assert "1 turn," in other.run("%agent resume").text
+    other.run("after = 'the resume'")
+    assert other.run("%%agent\nTwo.").status == "ok"
+    recalled = json.loads(server.requests[-1])["input"][-1]["output"]
+    assert "the precious value is 42" in str(recalled)
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    runs = [(it["handle"], it["turn"], it["number"]) for it in lines if it["kind"] == "cell_run"]
+    first, second = [("out-1", 1, 1), ("out-2", 2, 2), ("out-3", 2, 4)], [("out-4", 2, 1)]
+    assert runs == [*first, *second, ("out-5", 2, 2)]
+    assert "'the resume'" in "".join(told(server.requests[-1], "cells"))
