@@ -70,7 +70,7 @@ def told(path: Path) -> dict[str, Any]:
     assert turn is not None
     return {
         "texts": texts,
-        "found": index.search("april", lambda row: str(row.at), 20),
+        "found": sorted(hit.row for hit in index.search("april", lambda row: str(row.at), 20)),
         "turns": [asdict(it) for it in index.turns()],
         "spoken": [index.spoken(it.turn) for it in index.turns()],
         "rows": turn_rows(path),
