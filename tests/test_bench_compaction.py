@@ -39,6 +39,15 @@ def test_the_digest_answers_what_is_to_be_done_and_what_was_decided(found: dict[
     assert facts and all(it["whole"]["ours"] for it in facts)
 
 
+def test_the_task_and_the_rules_are_left_after_every_turn_whatever_becomes_of_notes(
+    found: dict[str, Any],
+):
+    runs = found["memory"]["runs"]
+    assert len(runs) == 16 and sum(run["compactions"] > 0 for run in runs) == 12
+    assert {run["binding"] for run in runs} == {1.0}
+    assert all(run["largest request"] <= run["window"] for run in runs)
+
+
 def test_what_was_superseded_is_not_presented_as_current(found: dict[str, Any]):
     old = [it for it in found["needles"]["needles"] if it["kind"] == "value of a superseded run"]
     assert old and not any(it["current"]["ours"] for it in old)

@@ -106,7 +106,7 @@ def a_name(town: str, year: int, chance: Random) -> Planted:
 def a_load(town: str, year: int, chance: Random) -> Planted:
     """A file that is read."""
     frame = f"{town}_{year}"
-    path = f"/data/{town}/{year}/gauges_v{chance.randrange(2, 30)}_{chance.randrange(1e5):05}.pq"
+    path = f"/data/{town}/{year}/gauges_v{chance.randrange(2, 30)}_{chance.randrange(100_000):05}.pq"
     source = f'{frame} = pd.read_parquet("{path}")\n{frame}.head()'
     return _ok(source, [_shown(_table(chance, 5))], (frame,)), path, f"read_parquet {frame}"
 

@@ -20,6 +20,8 @@ from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.conversation.journal import Journal
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
+from inkernel.agent.conversation.resume import Resumed, resume
+from inkernel.agent.conversation.runs import RunLog
 from inkernel.agent.conversation.state import Conversation
 from inkernel.agent.conversation.validity import Validity, validity
 from inkernel.agent.loop import turn as run_turn
@@ -140,10 +142,13 @@ class Told:
 
 
 class Teller:
-    """A session, and the user's runs and live names that its host sees."""
+    """A session, and the user's runs and live names that its host sees in a kernel."""
 
-    def __init__(self, session: Session, names: dict[str, Variable], hands: Hands) -> None:
+    def __init__(
+        self, session: Session, names: dict[str, Variable], hands: Hands, kernel: str = KERNEL
+    ) -> None:
         self.session = session
+        self._kernel = kernel
         self._names = names
         self._hands = hands
         self._runs = 0
@@ -168,7 +173,7 @@ class Teller:
 
     def _said(self, turn: Turn) -> Prompt:
         seen = tuple(self._seen(cell.cell, cell.run) for cell in turn.cells)
-        snapshot = Snapshot(PLACE, KERNEL, dict(self._names), seen, self._runs)
+        snapshot = Snapshot(PLACE, self._kernel, dict(self._names), seen, self._runs)
         self._shown += 1
         return Prompt(
             turn.said, snapshot, cell=f"ask-{self._shown}", count=self._runs + self._shown
@@ -206,10 +211,16 @@ class Actors:
 def session_in(
     folder: Path, target: Target, settings: Settings, actors: Actors, names: dict[str, Variable]
 ) -> Session:
-    """A session with a kernel's tools and its record in `folder`. `names`: changed as it plays."""
-    record = Record(folder / "session.jsonl")
-    record.append(SessionLine(session=SESSION, cwd=str(folder)))
-    outputs, conversation = OutputStore(record), Conversation()
+    """A session with a kernel's tools and its record in `folder`. `names`: changed as it plays.
+
+    A record that is there is resumed.
+    """
+    path = folder / "session.jsonl"
+    before = resume(path) if path.exists() else Resumed(SESSION)
+    record, conversation = Record(path), before.conversation
+    if not path.exists() or not path.stat().st_size:
+        record.append(SessionLine(session=SESSION, cwd=str(folder)))
+    outputs = OutputStore(record, before.outputs, RunLog(before.runs, before.ended))
     return Session(
         id=SESSION,
         settings=settings,
