@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ from inkernel.agent.session import Session
 from inkernel.agent.testing import play
 from inkernel.agent.text.tokenizers import tokenizer_for
 from inkernel.agent.tools.tool import Tool
+from inkernel.kernel_ext.commands.dispatch import COMMANDS
 from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption
 from inkernel.kernel_ext.execution.run_code import Host
@@ -50,6 +52,13 @@ def tools(session_for: Callable[..., Session], shell: Any) -> tuple[Tool[Any], .
 
 def test_the_tools_come_in_their_order(tools: tuple[Tool[Any], ...]) -> None:
     assert [tool.name for tool in tools] == list(TOUCHED)
+
+
+def test_the_model_knows_what_the_person_can_type_and_all_of_it_exists() -> None:
+    (line,) = [it for it in instructions().split("\n- ") if "can type" in it]
+    named = re.findall(r"`(?:%agent )?(\w+)", line)
+    assert named == ["undo", "keep", "pin", "rewind"]
+    assert set(named) <= {command.name for command in COMMANDS}
 
 
 def test_a_request_lists_the_tools_like_this(tools: tuple[Tool[Any], ...]) -> None:
