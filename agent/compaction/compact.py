@@ -87,11 +87,15 @@ async def overflowed(
         raise error
 
 
-async def compact_now(session: Session, fields: bytes) -> AsyncGenerator[Event]:
-    """Compact the window because you ask for it. Notes that failed before are asked for again."""
-    if ready_notes(session.conversation) is None:
+async def compact_now(session: Session, fields: bytes, matters: str = "") -> AsyncGenerator[Event]:
+    """Compact the window because you ask for it. `matters`: your words on what to keep.
+
+    Notes that failed before, or do not know these words, are asked for again.
+    """
+    if matters or ready_notes(session.conversation) is None:
         forget_notes(session.conversation)
-    async for event in _compact(session, fields, budget_or_size(session, fields), "asked"):
+    room = budget_or_size(session, fields)
+    async for event in _compact(session, fields, room, "asked", matters):
         yield event
 
 
@@ -118,7 +122,7 @@ def _unkept(_text: str, _turn: int) -> str:
 
 
 async def _compact(
-    session: Session, fields: bytes, room: WindowBudget, why: Why
+    session: Session, fields: bytes, room: WindowBudget, why: Why, matters: str = ""
 ) -> AsyncGenerator[Event]:
     """Compact the window, once."""
     conversation, started = session.conversation, time.monotonic()
@@ -126,7 +130,7 @@ async def _compact(
     yield Compacting(tokens=before, window=room.window, overflow=why == "overflow")
     goal = target(session, room, why)
     sealed, failed = await ask_provider(session, fields)
-    noted = NOT_NOTED if sealed else await _notes_for(session, fields, room, why)
+    noted = NOT_NOTED if sealed else await _notes_for(session, fields, room, why, matters)
     about = compaction_input(session, noted.notes)
     done = shorten(conversation.history.local, about, goal, session.outputs.keep)
     shorter = sealed is not None or is_worthwhile(session, done)
@@ -178,7 +182,9 @@ def _replace_window(session: Session, done: CompactedWindow, why: Why) -> None:
         session.journal.know(replace(conversation.told, names=variables()))
 
 
-async def _notes_for(session: Session, fields: bytes, room: WindowBudget, why: Why) -> Noted:
+async def _notes_for(
+    session: Session, fields: bytes, room: WindowBudget, why: Why, matters: str
+) -> Noted:
     """The notes that are ready, or else new ones if units are folded. A person waits for longer."""
     conversation, goal = session.conversation, target(session, room, why)
     if ready_notes(conversation) is None:
@@ -186,7 +192,7 @@ async def _notes_for(session: Session, fields: bytes, room: WindowBudget, why: W
         if not shorten(conversation.history.local, about, goal, _unkept).folded:
             return NOT_NOTED
     wait = NOTES_SECONDS if why == "asked" else WAIT_SECONDS
-    return await awaited_notes(session, fields, room, wait)
+    return await awaited_notes(session, fields, room, wait, matters)
 
 
 def _whose(noted: Noted, done: CompactedWindow) -> Literal["model", "earlier", "none", "unasked"]:

@@ -34,6 +34,8 @@ NOTES_SECONDS = 90.0
 WAIT_SECONDS = 10.0
 """Seconds that a turn waits for notes. Then it goes on without, since they only help."""
 
+WHAT_MATTERS = "- The person asked for this now, and says what matters most: {}\n"
+
 
 def look_ahead(session: Session, fields: bytes) -> None:
     """Begin notes for the next compaction, if it is near and they are not begun yet."""
@@ -46,16 +48,17 @@ def look_ahead(session: Session, fields: bytes) -> None:
 
 
 async def awaited_notes(
-    session: Session, fields: bytes, room: WindowBudget, seconds: float
+    session: Session, fields: bytes, room: WindowBudget, seconds: float, matters: str = ""
 ) -> Noted:
     """The notes of this window, or none if they fail or take longer than `seconds`.
 
+    `matters`: the person's words on what to keep, if notes are asked for now.
     After a failure they are not asked for again in this window, and the next ones are used only
     if they are there in time. A cancellation ends the asking, too.
     """
     begun = _begun(session.conversation)
     wait = 0 if begun and begun.again else seconds
-    begun = begun or _begin(session, fields, room)
+    begun = begun or _begin(session, fields, room, matters)
     if not begun.failed and not begun.task.done():
         try:
             await asyncio.wait({begun.task}, timeout=wait)
@@ -94,19 +97,22 @@ def _begun(conversation: Conversation) -> Preparation | None:
     return None if ended and not begun.failed and not begun.notes else begun
 
 
-def _begin(session: Session, fields: bytes, room: WindowBudget) -> Preparation:
+def _begin(session: Session, fields: bytes, room: WindowBudget, matters: str = "") -> Preparation:
     conversation = session.conversation
     again = conversation.preparing is not None and conversation.preparing.failed
     stop_notes(conversation)
-    task = asyncio.get_running_loop().create_task(take_notes(session, fields, room))
+    task = asyncio.get_running_loop().create_task(take_notes(session, fields, room, matters))
     conversation.preparing = Preparation(task, conversation.history.rewrites, again)
     return conversation.preparing
 
 
-async def take_notes(session: Session, fields: bytes, room: WindowBudget) -> Noted:
+async def take_notes(
+    session: Session, fields: bytes, room: WindowBudget, matters: str = ""
+) -> Noted:
     """Ask the model for notes of as much of the window as leaves it room to answer."""
     conversation = session.conversation
-    question = asking(note_words(session, room)).wire
+    mask = session.journal.record.mask
+    question = asking(note_words(session, room), mask.text(matters)).wire
     entries = _answered(conversation, room.holds(0.95) - estimate(question))
     items = bytearray(b",".join([*(entry.item.wire for entry in entries), question]))
     notes, usage = None, Usage()
@@ -153,7 +159,11 @@ def ready_notes(conversation: Conversation) -> Notes | None:
     return ready.notes if ready and ready.rewrites == conversation.history.rewrites else None
 
 
-def asking(words: int) -> Message:
-    """The item that asks for so many words of notes at most, after the conversation."""
+def asking(words: int, matters: str = "") -> Message:
+    """The item that asks for so many words of notes at most, after the conversation.
+
+    `matters`: the person's words on what to keep.
+    """
     text = (files("inkernel.agent.context") / "prompts" / "notes.md").read_text(encoding="utf-8")
-    return message("user", text_part(text.replace("{words}", f"{words:,}")))
+    text = text.replace("{words}", f"{words:,}")
+    return message("user", text_part(text + (WHAT_MATTERS.format(matters) if matters else "")))

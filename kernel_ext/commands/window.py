@@ -46,7 +46,7 @@ async def context(agent: KernelAgent, rest: str) -> ContextCard | RawCard | Card
 
 
 async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
-    """Compact the window, or only show the result."""
+    """Compact the window, with words on what matters, or only show the result."""
     session = agent.session_now()
     fields = agent.fields or session.fields()
     if rest == "--preview":
@@ -62,14 +62,17 @@ async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
             " `%agent compact` does it, and asks the model for notes first."
         )
         return TextCard(title, done.digest.text)
-    if rest:
-        raise UsageError(f"%agent compact has no option {rest!r}.", "You can use --preview.")
+    if rest.startswith("-"):
+        raise UsageError(
+            f"%agent compact has no option {rest!r}.",
+            'You can use --preview, or say what matters: `%agent compact "keep the decisions"`.',
+        )
     settings = agent.choose().settings
     await asyncio.sleep(0)
     print("Asking the model for notes …", flush=True)
     client = Client(await agent.connections.find(settings), settings)
     try:
-        ended = await _last(compact_now(agent.session(settings, client), fields))
+        ended = await _last(compact_now(agent.session(settings, client), fields, _unquoted(rest)))
     finally:
         await client.close()
     clear_output(wait=True)  # the wait is over
@@ -179,6 +182,11 @@ def rewind(agent: KernelAgent, rest: str) -> Card:
     )
 
 
+def _unquoted(words: str) -> str:
+    quoted = len(words) > 1 and words[0] == words[-1] and words[0] in "\"'"
+    return words[1:-1].strip() if quoted else words
+
+
 async def _last(events: AsyncGenerator[Event]) -> Compacted:
     ended = [event async for event in events if isinstance(event, Compacted)]
     return ended[-1]
@@ -192,7 +200,7 @@ COMMANDS = (
     ),
     Command(
         "compact",
-        "[--preview] — make the window shorter now, or only show the result",
+        "[--preview | WHAT MATTERS] — make the window shorter now, or only show the result",
         compact,
     ),
     Command(

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from inkernel.agent.compaction.compact import compact_now
-from inkernel.agent.compaction.note_taking import NOTES_SECONDS, WAIT_SECONDS
+from inkernel.agent.compaction.note_taking import NOTES_SECONDS, WAIT_SECONDS, ready_notes
 from inkernel.agent.protocol.events import Compacted, Event
 from inkernel.agent.protocol.items import Item
 from inkernel.agent.responses.request import Request
 from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
+from inkernel.agent.text.masking import Mask
 from inkernel.agent.tools.tool import Tool
 
 from .played import LONG, WINDOW, Model, Run, digest, only, said
@@ -174,3 +175,21 @@ async def test_a_person_who_asks_for_a_compaction_gets_notes_though_some_failed_
     events = [it async for it in compact_now(session, session.fields())]
     assert only(events, Compacted)[0].notes == "model"
     assert not await still_asking()
+
+
+async def test_words_on_what_matters_end_the_request_for_notes_even_if_some_were_ready(
+    stalled: tuple[Session, Stalled], run: Run
+):
+    session, model = stalled
+    model.stalls = False
+    while not ready_notes(session.conversation):
+        await run(session, "And then?")
+        await asyncio.sleep(0.001)
+    session.journal.record.mask = Mask({"sk-secret-0123456789"})
+    words = "keep the schema decisions, and sk-secret-0123456789"
+    events = [it async for it in compact_now(session, session.fields(), words)]
+    assert only(events, Compacted)[0].notes == "model"
+    first, second = model.asked
+    assert b"says what matters" not in first
+    assert b"what matters most: keep the schema decisions, and" in second[-200:]
+    assert b"sk-secret" not in second

@@ -69,8 +69,11 @@ def test_the_person_compacts_previews_reads_and_edits_the_digest(agent):
     preview = kernel.run("%agent compact --preview").text
     assert "in the digest" in preview and "> Count 0." in preview and "<digest>" in preview
     assert len(server.requests) == before
-    done = kernel.run("%agent compact").text
+    assert "no option '--all'" in kernel.run("%agent compact --all").evalue
+    done = kernel.run('%agent compact "keep the schema decisions"').text
     assert "→" in done and "in the digest" in done and "new" in done
+    (asked,) = [b for b in server.requests if b"about to be shortened" in b]
+    assert b"says what matters most: keep the schema decisions\\n" in asked
     text = kernel.run("%agent digest").text
     assert "plot the months" in text and "> Count 0." in text
     assert "is in a new cell" in kernel.run("%agent digest --edit").text
