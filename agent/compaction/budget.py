@@ -11,6 +11,9 @@ from ..text.tokens import estimate
 NOTES_SHARE = 0.75
 """Share of the too-full part of the window from which on notes are made in the background."""
 
+TOLD_PERCENTS = (50, 70, 80)
+"""Parts of the window. A line tells the model that one is used."""
+
 MIN_KEPT_SHARE = 0.25
 """Least share that a compaction leaves, of a window without the fixed fields."""
 
@@ -64,6 +67,10 @@ class WindowBudget:
     def tokens(self, part: float) -> int:
         """Tokens of that part of the window, as we count, whatever is in it."""
         return int(self.window * part / self.factor)
+
+    def passed(self, tokens: int) -> int:
+        """The last of `TOLD_PERCENTS` that so many tokens of history fill, or 0."""
+        return max((it for it in TOLD_PERCENTS if tokens >= self.holds(it / 100)), default=0)
 
     def target(self, part: float) -> int:
         """Tokens of history after a compaction, as we count."""

@@ -13,6 +13,7 @@ from ..conversation.notes import NOT_NOTED, Noted
 from ..conversation.state import Conversation
 from ..errors import ContextLengthError
 from ..protocol.events import Compacted, Compacting, Event, Notice
+from ..protocol.items import message, text_part
 from ..responses.provider_compaction import Sealed
 from ..responses.request import read_by_model
 from ..session import Session
@@ -33,6 +34,9 @@ from .shorten import CompactedWindow, shorten
 
 RETRY_SHARE = 0.05
 """Part of the window that must be added before we try again after a useless compaction."""
+
+SHORTER_SHARE = 0.1
+"""Part of the window by which it became shorter, if the model's budget is to be told anew."""
 
 WORTHWHILE_SHARE = 0.9
 """A compaction that leaves more than this part of the history is not done."""
@@ -61,7 +65,32 @@ async def make_room(session: Session, fields: bytes) -> AsyncGenerator[Event]:
         async for event in _compact(session, fields, room, "full"):
             yield event
     else:
+        _tell_budget(session, room)
         look_ahead(session, fields)
+
+
+def _tell_budget(session: Session, room: WindowBudget) -> None:
+    """Tell the model once that a part of the window is used, and anew after a compaction."""
+    conversation = session.conversation
+    told, tokens = conversation.told, conversation.history.tokens
+    full = room.passed(tokens)
+    if full > told.full:
+        left = max(room.window - conversation.size(room.fixed), 0)
+        text = _budget_text(full, left, full_share(session))
+        session.journal.commit(message("user", text_part(text)), "place")
+    elif tokens >= room.holds(told.full / 100 - SHORTER_SHARE):
+        return  # the server's count of the same window varies a little
+    session.journal.know(replace(told, full=full))
+
+
+def _budget_text(full: int, left: int, compact_at: float) -> str:
+    coming = f"At {compact_at:.0%} its oldest part becomes a digest; `recall` still has all of it."
+    if full >= 100 * compact_at:
+        coming = "Little of it can be left out: come to an end."
+    return (
+        f"<window>\nMore than {full}% of your window is used: about {left:,} tokens are left."
+        f" {coming}\n</window>"
+    )
 
 
 async def overflowed(

@@ -38,7 +38,8 @@ def name_digest(told: ToldName) -> str:
 class KnownContext:
     """All that the model knows of its environment, the variables and your cell runs.
 
-    `run`: the number of the last cell run. `stale`: labels of runs known to be stale.
+    `run`: the number of the last cell run. `stale`: labels of runs known to be stale. `full`:
+    the last percent of the window that a line told.
     """
 
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -47,6 +48,7 @@ class KnownContext:
     names: Mapping[str, ToldName] = field(default_factory=dict[str, ToldName])
     run: int = 0
     stale: tuple[str, ...] = ()
+    full: int = 0
 
     def changes(self, later: "KnownContext") -> ToldLine:
         """A line with all that `later` knows. Of the variables it has only those that differ."""
@@ -63,6 +65,7 @@ class KnownContext:
             gone=[name for name in self.names if name not in later.names],
             run=later.run,
             stale=later.stale,
+            full=later.full,
         )
 
     def changed_by(self, line: ToldLine) -> Self:
@@ -77,6 +80,7 @@ class KnownContext:
             names={**kept, **line.names},
             run=line.run,
             stale=tuple(line.stale),
+            full=line.full,
         )
 
 

@@ -120,7 +120,10 @@ class TypedLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldLine(_Line):
-    """The context that the model knows from here on. `names`: only those that changed."""
+    """The context that the model knows from here on. `names`: only those that changed.
+
+    `full`: percent of the window that the model knows to be used.
+    """
 
     kind: ClassVar[str] = "told"
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -130,6 +133,7 @@ class ToldLine(_Line):
     gone: Sequence[str] = ()
     run: int = 0
     stale: Sequence[str] = ()
+    full: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from ..protocol.verbatim_json import dumps
 from .script import Script
 
 _ID = re.compile(r"(?:^|[_-])(t(\d{1,6})r(\d{1,6})i\d{1,6}(?:n\d{1,6})?)$")
+_CONTEXT = re.compile(r"<(\w+)>\n.*\n</\1>", re.DOTALL)
 _CALLS = ("function_call", "custom_tool_call")
 _OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _SHOWN = 300
@@ -163,7 +164,7 @@ def text_of(content: object) -> str:
 def _played(items: Items) -> Played:
     turns: Played = []
     for item in items:
-        if item.get("role") == "user":
+        if _is_said(item):
             turns.append(None)
         elif item.get("type") == "compaction":
             turns = _opened(item.get("encrypted_content")) or turns
@@ -183,8 +184,13 @@ def _opened(sealed: object) -> Played:
 
 
 def _last_said(items: Items) -> str:
-    said = (item.get("content") for item in reversed(items) if item.get("role") == "user")
+    said = (item.get("content") for item in reversed(items) if _is_said(item))
     return text_of(next(said, None)).casefold()
+
+
+def _is_said(item: dict[str, Any]) -> bool:
+    """True for a message of the user. One that is a single element is context of the client."""
+    return item.get("role") == "user" and not _CONTEXT.fullmatch(text_of(item.get("content")))
 
 
 def _check(script: Script, turn: int, response: int, request: AskedRequest) -> None:

@@ -51,7 +51,7 @@ async def test_the_request_for_notes_is_the_conversation_and_one_instruction(
     session_for: Callable[..., Session], run: Run
 ):
     model = Model()
-    session = session_for(model.sample, window=WINDOW)
+    session = session_for(model.sample, window=WINDOW + 250)
     await turns(session, run, 6)
     asked = model.asked[0]
     before = next(body for body in reversed(model.requests) if asked.startswith(body))

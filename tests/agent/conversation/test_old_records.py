@@ -39,7 +39,7 @@ def entries(numbered: list[Numbered]) -> list[list[Any]]:
 
 
 def state(path: Path) -> dict[str, Any]:
-    """All that a session goes on with."""
+    """All that a session goes on with, of what those versions knew."""
     resumed = resume(path)
     found = resumed.conversation
     seal = found.history.seal
@@ -49,7 +49,7 @@ def state(path: Path) -> dict[str, Any]:
         "window": entries(list(zip(found.history.numbers, found.history.entries, strict=True))),
         "seal": seal and [seal.by, seal.count, entries(list(seal.local))],
         "tokens": found.history.tokens,
-        "told": asdict(found.told),
+        "told": {name: it for name, it in asdict(found.told).items() if name != "full"},
         "usage": [found.usage.model_dump(), found.last and found.last.model_dump()],
         "digest": found.digest and found.digest.model_dump(),
         "marks": [sorted(found.marks.pinned), sorted(found.marks.hidden)],

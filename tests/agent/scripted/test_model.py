@@ -92,6 +92,14 @@ class TestWhichResponsePlays:
         asked = request({"role": "developer", "content": "driest"}, user("hello"))
         assert find_position(SCRIPT, asked) == Position(0, 0)
 
+    def test_a_message_that_is_a_single_element_begins_no_turn(self):
+        context = user("<window>\nMore than half is used.\n</window>")
+        done = (call_of(2), output_of(2, "AttributeError"))
+        assert find_position(SCRIPT, request(user("driest?"), context)) == Position(2, 0)
+        assert find_position(SCRIPT, request(user("wettest?"), *done, context)) == Position(0, 1)
+        begun = request(user("wettest?"), *done, user("<b>stop</b>"))
+        assert find_position(SCRIPT, begun) == Position(1, 0)
+
     @pytest.mark.parametrize("own", [{}, {"id": "fc_t0r0i2"}, {"id": "of another server"}])
     def test_the_ids_since_the_users_message_tell_the_next_response(self, own: dict[str, str]):
         asked = request(user("wettest?"), {**call_of(2), **own}, output_of(2, "AttributeError"))
