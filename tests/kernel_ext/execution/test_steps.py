@@ -233,7 +233,7 @@ def test_the_request_tells_how_tools_are_called_from_code(agent: Any):
     kernel, server = agent(script("1"))
     kernel.run("%%agent\nGo.")
     run_cell = json.loads(server.requests[0])["tools"][0]
-    assert "agent_tools.inspect(names: list[str] = [], " in run_cell["description"]
+    assert "`await agent_tools.inspect(names=[...])`" in run_cell["description"]
 
 
 def test_many_calls_in_one_step_take_no_time(agent: Any):
