@@ -83,6 +83,32 @@ BESIDE = (
     STEP,
     Row("the same where nobody looks", "{headless websocket:.1f} ms", "steps", 2),
     Row("both over HTTP", "{live http:.1f}, {headless http:.1f} ms", "steps"),
+    Row(
+        "bytes that a view without widgets sends ÷ outputs: 20, 100, 300 steps of 2 KB; 40 figures"
+        " of 68 KB",
+        "{notebook 20 steps sent:.1f}, {notebook 100 steps sent:.1f},"
+        " {notebook 300 steps sent:.1f}; {notebook 40 figures sent:.1f}",
+        "views",
+        3,
+    ),
+    Row(
+        "the same where nobody looks: 300 steps; 40 figures",
+        "{headless 300 steps sent:.1f}; {headless 40 figures sent:.1f}",
+        "views",
+        3,
+    ),
+    Row(
+        "the same in the live view",
+        "{jupyterlab 300 steps sent:.1f}; {jupyterlab 40 figures sent:.1f}",
+        "views",
+    ),
+    Row("bytes a step without widgets, 300 steps ÷ 100", "{growth:.2f}", "views", 1.1),
+    Row(
+        "bytes of the saved cell ÷ outputs: 300 steps of 2 KB; 40 figures",
+        "{notebook 300 steps saved:.2f}; {notebook 40 figures saved:.2f}",
+        "views",
+        1.5,
+    ),
     Row("100 tool calls from code in one step", "{calls:.0f} ms", "steps", 50),
     CELL,
     Row(

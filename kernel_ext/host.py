@@ -280,10 +280,11 @@ class KernelAgent:
                 self._mirror.send(event)
 
         mask = self._masked(settings)
+        taps, alone = OutputCapture(self.shell, mask, self._displays), self._observer.asks_alone
         show = MaskedEvents(mask, show_masked).show if mask.secrets else show_masked
         hooks = StepHooks(before, self._observer.note_step)
         try:
-            with OutputCapture(self.shell, mask, self._displays) as taps:
+            with taps:
                 host = Host(self.shell, taps, interruption)
                 tools = tools_of_turn(host, session, here, hooks)
                 approve = ask_person(self.shell, interruption)
@@ -298,7 +299,7 @@ class KernelAgent:
             raise
         finally:
             here.close()
-            view.close()
+            view.close(taps.below if alone else None)
             keep_count(self.shell, said.count)
 
     def _masked(self, settings: Settings) -> Mask:

@@ -43,6 +43,11 @@ class Observer:
         """The number of the user's last cell run."""
         return self._log.last
 
+    @property
+    def asks_alone(self) -> bool:
+        """Whether the running cell is one call of the agent."""
+        return self._log.asks_alone
+
     def runs(self) -> tuple[UserCellRun, ...]:
         """The user's cell runs in this kernel that are kept, in order."""
         return self._log.since(0)

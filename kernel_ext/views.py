@@ -9,7 +9,8 @@ from .shell import Shell
 def view_for(shell: Shell, settings: Settings) -> View:
     """The view that the settings name, else the one that suits the front end."""
     if settings.view != "auto":
-        return open_view(settings.view, timing=settings.timing)
+        rate = 4 if settings.view == "static" else 20
+        return open_view(settings.view, timing=settings.timing, rate=rate)
     match find_surface(shell):
         case "terminal":
             return open_view("plain", timing=settings.timing)

@@ -6,6 +6,9 @@ Loads nothing until a view is opened.
 from typing import TYPE_CHECKING, Literal, Protocol, assert_never
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..agent.protocol.cells import Output
     from ..agent.protocol.events import Event
 
 __all__ = ["View", "open_view"]
@@ -18,8 +21,10 @@ class View(Protocol):
         """Show one event of the turn."""
         ...
 
-    def close(self) -> None:
-        """Leave the final form, however the turn ended. A second call does nothing."""
+    def close(self, below: "Sequence[Output] | None" = None) -> None:
+        """Leave the final form, however the turn ended. A second call does nothing.
+
+        `below`: all else that the cell shows, which are displays of steps. None: nobody knows."""
         ...
 
 
@@ -34,7 +39,8 @@ def open_view(
 
             return NotebookView(LiveScreen(timing=timing), rate=rate)
         case "static":
-            from .views.notebook import NotebookView, StaticScreen
+            from .views.notebook import NotebookView
+            from .views.parts import StaticScreen
 
             return NotebookView(StaticScreen(timing=timing), rate=rate)
         case "plain":

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Self, cast
 from weakref import WeakKeyDictionary, WeakSet
 
-from ...agent.protocol.cells import DisplayOutput, StreamName
+from ...agent.protocol.cells import DisplayOutput, Output, StreamName
 from ...agent.text.masking import Mask
 from ..output_hooks import (
     Change,
@@ -25,6 +25,7 @@ from ..output_hooks import (
     ReadChange,
     Update,
     hear_streams,
+    put_update,
     stream_threads,
 )
 from ..shell import Shell
@@ -58,6 +59,8 @@ class OutputCapture:
         self._shell = shell
         self.mask = mask or Mask()
         self.ticker = Ticker()
+        self.below: list[Output] | None = []
+        """Displays of steps that the cell shows itself. None: it shows outputs of no step, too."""
         self._shown = set[str]() if shown is None else shown
         self._active: StepOutputs | None = None
         self._latest: StepOutputs | None = None
@@ -106,10 +109,14 @@ class OutputCapture:
 
     def step_here(self) -> StepOutputs | None:
         """The step whose code runs here, unless this thread is showing a captured output."""
+        outputs = self._owner()
+        return None if outputs is None or outputs.showing else outputs
+
+    def _owner(self) -> StepOutputs | None:
+        """The step that made an output of this context or thread."""
         if not self._open:  # somebody wrapped our patch, so it outlives the turn
             return None
-        outputs = _step.get() or self._of_thread()
-        return None if outputs is None or outputs.showing else outputs
+        return _step.get() or self._of_thread()
 
     def _of_thread(self) -> StepOutputs | None:
         if threading.get_ident() == threading.main_thread().ident:
@@ -134,8 +141,10 @@ class OutputCapture:
         """A `write` that captures a step's texts. Other texts go to the original."""
 
         def write(text: str, *args: Any, **kwargs: Any) -> int:
-            outputs = self.step_here()
+            outputs = self._owner()
             if outputs is None:
+                self.below = None
+            if outputs is None or outputs.showing:
                 return original(text, *args, **kwargs)
             if self._forked.in_child():
                 heard = self._forked.send(name, text, FORK_SECONDS)
@@ -149,8 +158,10 @@ class OutputCapture:
 
     def show(self, read: ReadChange, original: Callable[[], Any]) -> Any:
         """Give the change to the step, and hide a prompt. Outside of a step, call the original."""
-        outputs = self.step_here()
-        if outputs is None or self._forked.in_child():
+        outputs = self._owner()
+        if outputs is None:
+            self.below = None
+        if outputs is None or outputs.showing or self._forked.in_child():
             return original()
         match change := read():
             case None:
@@ -169,7 +180,19 @@ class OutputCapture:
         if taken:
             return None
         masked = self.mask.value(change)
+        self._note_below(masked)
         return outputs.aside(original if masked is change else partial(self._publish, masked))
+
+    def _note_below(self, change: Change) -> None:
+        if self.below is None:
+            return
+        match change:
+            case Update(output):
+                put_update(self.below, _readable(output))
+            case DisplayOutput() as output:
+                self.below.append(_readable(output))
+            case _:
+                pass
 
     def _update(self, outputs: StepOutputs, output: DisplayOutput) -> bool:
         """Update a display of this step. One of an earlier step is shown anew, in this one."""

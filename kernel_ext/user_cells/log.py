@@ -69,6 +69,15 @@ class UserCellLog:
         """The number of the latest run that is over. 0 if there was none."""
         return self._runs.last if self._runs else 0
 
+    @property
+    def asks_alone(self) -> bool:
+        """Whether the running cell is one call of the agent, so that nothing else is shown in it
+        before."""
+        code = getattr(self._outer, "transformed_cell", None)
+        if code is None:  # before IPython 9
+            return _AGENTS_CELL.match(getattr(self._outer, "raw_cell", "")) is not None
+        return _AGENTS_CALL.fullmatch(code) is not None
+
     def attach(self, shell: Shell) -> None:
         """Log every cell that starts from now on, on this thread."""
         self._shell, self._thread = shell, get_ident()

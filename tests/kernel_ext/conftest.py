@@ -31,6 +31,7 @@ class Ran:
     count: int | None = None
     payload: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    clearing: bool = False
 
     @property
     def text(self) -> str:
@@ -82,7 +83,7 @@ class Kernel:
                 if message["content"]["execution_state"] == "idle":
                     break
                 continue
-            self._keep(message, ran, shown)
+            self.keep(message, ran, shown)
         ran.seconds = time.monotonic() - started
         reply = self._reply(message_id)
         ran.status, ran.count = reply["status"], reply.get("execution_count")
@@ -119,14 +120,20 @@ class Kernel:
                 return message["content"]
 
     @staticmethod
-    def _keep(message: dict[str, Any], ran: Ran, shown: dict[str, dict[str, Any]]) -> None:
+    def keep(message: dict[str, Any], ran: Ran, shown: dict[str, dict[str, Any]]) -> None:
         content, kind = message["content"], message["msg_type"]
         display_id = (content.get("transient") or {}).get("display_id")
         if kind.startswith("comm"):
             ran.comms.append({"type": kind, **content})
         elif kind == "update_display_data" and display_id in shown:
             shown[display_id].update(data=content["data"], metadata=content["metadata"])
+        elif kind == "clear_output":
+            ran.clearing = True
         elif kind in ("stream", "display_data", "execute_result", "error"):
+            if ran.clearing:
+                ran.outputs.clear()
+                shown.clear()
+                ran.clearing = False
             ran.outputs.append({"output_type": kind, **content})
             if display_id:
                 shown[display_id] = ran.outputs[-1]

@@ -9,6 +9,7 @@ from typing import assert_never
 
 from ..state import blocks
 from ..state.fold import TurnState
+from ..state.outputs import Shown
 from . import labels
 from .outputs import can_show, output_html
 from .plain_text import turn_markdown, turn_text
@@ -21,12 +22,14 @@ __all__ = [
     "footer_html",
     "header_html",
     "metadata",
+    "seen_html",
+    "step_output_html",
     "turn_html",
 ]
 
 _MUTED = "opacity:.7;font-size:.92em"
 _RED, _AMBER, _BLUE, _GREEN = "#d1434b", "#b7791f", "#2f7fd1", "#2e8b57"
-_GREY = "rgba(128,128,128,.4)"
+_GREY = "#80808066"
 _COLOURS = {
     "writing": _BLUE,
     "ready": _GREY,
@@ -70,9 +73,10 @@ def block_html(block: blocks.Block, timing: bool, since: int | None = None) -> s
             assert_never(block)
 
 
-def header_html(state: TurnState) -> str:
-    """The line that names the model."""
-    return f'<div style="{_MUTED};margin-bottom:.4em">{words_html(labels.header_text(state))}</div>'
+def header_html(state: TurnState, began: float | None = None) -> str:
+    """The line that names the model, and says when the turn began if that is given."""
+    text = words_html(labels.began_text(state, began))
+    return f'<div style="{_MUTED};margin-bottom:.4em">{text}</div>'
 
 
 def footer_html(state: TurnState, timing: bool, since: int | None = None) -> str:
@@ -80,7 +84,17 @@ def footer_html(state: TurnState, timing: bool, since: int | None = None) -> str
     parts = [words_html(part) for part in labels.footer_parts(state, timing)]
     if since is not None and state.ended is None:
         parts.insert(1, _clock(since))
-    return f'<div style="{_MUTED};margin-top:.6em">{" · ".join(parts)}</div>'
+    return _status_line(" · ".join(parts))
+
+
+def seen_html(state: TurnState, timing: bool, now: float) -> str:
+    """The status line of a turn that is shown in pieces, as of `now`."""
+    return _status_line(words_html(labels.seen_text(state, timing, now)))
+
+
+def step_output_html(output: Shown) -> str:
+    """An output of a step, shown by itself below the step."""
+    return _framed("ok", output_html(output, False), "0")
 
 
 def turn_html(state: TurnState, rendered: list[str], timing: bool) -> str:
@@ -91,6 +105,9 @@ def turn_html(state: TurnState, rendered: list[str], timing: bool) -> str:
 def bundle(state: TurnState, timing: bool) -> dict[str, str]:
     """The whole turn as a MIME bundle: `text/html`, `text/markdown`, `text/plain`.
 
+    The HTML is for people, and holds every output. The Markdown is for diffs and for models that
+    read the notebook, and holds a long output by its ends. The text is for terminals, with a line
+    for each output. Both name a figure.
     With `timing` False it has no wall-clock figure, so two equal runs give the same bytes.
     """
     rendered = [block_html(block, timing) for block in state.blocks]
@@ -173,9 +190,13 @@ def _sources_html(sources: tuple[blocks.AnswerSource, ...]) -> str:
     return f'<ol style="{_MUTED};margin:.3em 0">{items}</ol>' if items else ""
 
 
-def _framed(status: str, inside: str) -> str:
+def _status_line(inside: str) -> str:
+    return f'<div style="{_MUTED};margin-top:.6em">{inside}</div>'
+
+
+def _framed(status: str, inside: str, margin: str = ".7em 0") -> str:
     edge = f"border-left:3px solid {_COLOURS[status]}"
-    return f'<div style="{edge};padding-left:.8em;margin:.7em 0">{inside}</div>'
+    return f'<div style="{edge};padding-left:.8em;margin:{margin}">{inside}</div>'
 
 
 def _sign(status: str) -> str:
@@ -208,7 +229,7 @@ def _room_html(room: blocks.CompactionBlock, timing: bool, since: int | None) ->
 
 def _details(summary: str, body: str, unfolded: bool) -> str:
     opened = "<details open>" if unfolded else "<details>"
-    return f'{opened}<summary style="cursor:pointer">{summary}</summary>{body}</details>'
+    return f"{opened}<summary>{summary}</summary>{body}</details>"
 
 
 def _clock(since: int) -> str:

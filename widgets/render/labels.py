@@ -1,6 +1,7 @@
 """The words in which views describe a turn, a step or a figure. Knows no markup."""
 
 import json
+import time
 from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, assert_never, cast
@@ -41,6 +42,10 @@ _STATUS = {
 }
 
 
+UNENDED = "A turn of the agent. Its end is not kept here."
+"""In place of a live view where nothing shows it, as in a file that was saved while it ran."""
+
+
 def seconds_text(seconds: float) -> str:
     """`20 ms`, `0.8 s`, `48 s`, `3 min 20 s`."""
     if seconds < 0.1:
@@ -79,6 +84,21 @@ def footer_parts(state: TurnState, timing: bool) -> list[str]:
     if ended and ended.cost is not None:
         parts.append(cost_text(ended.cost))
     return parts
+
+
+def began_text(state: TurnState, began: float | None) -> str:
+    """The header, and when the turn began, if it is given: seconds since the epoch."""
+    if began is None:
+        return header_text(state)
+    return f"{header_text(state)} · {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(began))}"
+
+
+def seen_text(state: TurnState, timing: bool, now: float) -> str:
+    """The turn's status on one line, in words that stay true if its end is never shown."""
+    if state.ended:
+        return footer_text(state, timing)
+    when = f"as of {time.strftime('%H:%M:%S', time.localtime(now))}" if timing else "last seen"
+    return f"{when}: {footer_text(state, timing)}"
 
 
 def counts_text(state: TurnState) -> str:

@@ -9,7 +9,7 @@ from ...agent.printable import printable
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput
 from ...agent.text.lines import count_of, fenced
 from ..state.outputs import Shown, StreamText
-from .labels import figure_text, left_out_text
+from .labels import clip, figure_text, left_out_text
 from .sanitize import MONO, ansi_lines, clean_html, escape, markdown_html
 
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
@@ -24,6 +24,12 @@ _SCROLL = "margin:.3em 0;overflow:auto;max-height:28em"
 _PRE = f"{MONO};{_SCROLL};white-space:pre-wrap"
 MAX_OPEN_TRACEBACK_LINES = 8
 """A traceback with more lines is folded, except for its message."""
+
+
+MAX_SHORT_CHARS, HEAD_CHARS, TAIL_CHARS = 400, 80, 40
+"""Characters of a text that Markdown holds whole, and of the two ends of a longer one."""
+MAX_LINE_CHARS = 60
+"""Characters of the line that plain text holds of an output."""
 
 
 def can_show(data: Mapping[str, Any]) -> bool:
@@ -76,10 +82,27 @@ def shown_text(output: Shown) -> str:
 
 
 def output_markdown(output: Shown) -> str:
-    """The output as Markdown: text in a fence, and for a figure a line with its size."""
+    """The output as Markdown: short text in a fence, and for a figure a line with its size."""
     if isinstance(output, DisplayOutput) and (kind := _kind(output.data)) in IMAGES:
         return f"*[{_figure(output.data, kind)}]*"
-    return fenced(shown_text(output))
+    return fenced(shortened(shown_text(output)))
+
+
+def output_line(output: Shown) -> str:
+    """The output on one line of plain text: the first of its lines, and how many follow."""
+    first, *more = shown_text(output).strip("\n").split("\n")
+    line = clip(first, MAX_LINE_CHARS)
+    return f"{line} … {count_of(len(more), 'more line')}" if more else line
+
+
+def shortened(text: str) -> str:
+    """The text, or both ends of a long one with the line that says how much is between."""
+    if len(text) <= MAX_SHORT_CHARS:
+        return text
+    head, tail = text[:HEAD_CHARS], text[-TAIL_CHARS:]
+    head, tail = head[: head.rfind("\n") + 1] or head, tail[tail.find("\n") + 1 :]
+    cut = left_out_text(len(text) - len(head + tail), "character")
+    return "\n".join([head.removesuffix("\n"), cut, tail])
 
 
 def split_traceback(output: ErrorOutput) -> tuple[list[str], list[str]]:
@@ -128,7 +151,7 @@ def _error_html(output: ErrorOutput) -> str:
     lines = ansi_lines("\n".join(first + last))
     ground = f"{_PRE};background:rgba(219,68,55,.12);padding:.4em .7em"
     above = (
-        f'<details><summary style="cursor:pointer;opacity:.7">{count_of(len(first), "line")}'
+        f'<details><summary style="opacity:.7">{count_of(len(first), "line")}'
         f' of traceback</summary><pre style="{ground}">'
         + "\n".join(lines[: len(first)])
         + "</pre></details>"

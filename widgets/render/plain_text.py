@@ -12,7 +12,7 @@ from ..state import blocks
 from ..state.fold import TurnState
 from . import labels
 from .formulas import escaped_dollars
-from .outputs import output_markdown, shown_text
+from .outputs import output_line, output_markdown, shortened
 from .sanitize import web_host
 
 _IN_URLS = "%/:=&?~#+!$,;'@*()[]"
@@ -21,12 +21,12 @@ _LIVE = re.compile(r"(\\*)(!(?=\[)|<(?=[A-Za-z/!?]))")
 
 
 def turn_markdown(state: TurnState, timing: bool) -> str:
-    """The whole turn as Markdown."""
+    """The whole turn as Markdown. Of a long output it has both ends."""
     return _joined(state, timing, _block_markdown, _marked)
 
 
 def turn_text(state: TurnState, timing: bool) -> str:
-    """The whole turn as plain text."""
+    """The whole turn as plain text, with a line for each output."""
     return _joined(state, timing, _block_text, printable)
 
 
@@ -74,7 +74,7 @@ def _step_markdown(step: blocks.StepBlock, timing: bool) -> str:
     if objects := printable(labels.objects_text(step)):
         parts.append(fenced(objects))
     if told := printable(labels.told_text(step)):
-        parts.append(fenced(told))
+        parts.append(fenced(shortened(told)))
     return "\n\n".join([*parts, *map(output_markdown, step.outputs)])
 
 
@@ -105,8 +105,9 @@ def _step_text(step: blocks.StepBlock, timing: bool) -> str:
     )
     line = f"{labels.GLYPHS[step.status]} " + " · ".join(word for word in words if word)
     body = [step.code.rstrip()] if step.code else []
-    body += [text for text in (labels.objects_text(step), labels.told_text(step)) if text]
-    return "\n".join([printable(line), *_indented(body), *map(shown_text, step.outputs)])
+    told = shortened(labels.told_text(step))
+    body += [text for text in (labels.objects_text(step), told) if text]
+    return "\n".join([printable(line), *_indented(body), *map(output_line, step.outputs)])
 
 
 def _hosted_markdown(block: blocks.HostedBlock) -> str:
@@ -114,7 +115,7 @@ def _hosted_markdown(block: blocks.HostedBlock) -> str:
     line += map(_marked, (labels.clip(block.detail, 120), labels.hosted_text(block)))
     parts = [" · ".join(word for word in line if word)]
     parts += [fenced(printable(block.code).rstrip(), "python")] if block.code else []
-    parts += [fenced(printable(block.told).strip("\n"))] if block.told else []
+    parts += [fenced(shortened(printable(block.told).strip("\n")))] if block.told else []
     parts += map(output_markdown, block.outputs)
     return "\n\n".join(filter(None, [*parts, _sources_markdown(block.sources)]))
 
@@ -126,8 +127,8 @@ def _hosted_text(block: blocks.HostedBlock) -> str:
         labels.hosted_text(block),
     )
     line = f"{labels.GLYPHS[block.status]} " + " · ".join(word for word in words if word)
-    body = [text.strip("\n") for text in (block.code, block.told) if text]
-    outputs = map(shown_text, block.outputs)
+    body = [text.strip("\n") for text in (block.code, shortened(block.told)) if text]
+    outputs = map(output_line, block.outputs)
     return "\n".join([printable(line), *_indented(body), *outputs, *sources_lines(block.sources)])
 
 

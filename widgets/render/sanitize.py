@@ -56,13 +56,12 @@ _TOKENS = {
     "Token.Comment": ("comment", "#5f8787"),
 }
 
-MONO = "font-family:monospace;font-family:var(--jp-code-font-family,monospace);font-size:.92em"
-"""The font is given twice, since a viewer that strips variables keeps the first."""
+MONO = "font:.92em/1.3 var(--jp-code-font-family,monospace)"
+"""A viewer that strips variables has a font of its own for code."""
 
-_CODE = (
-    f"{MONO};margin:.3em 0 .5em;padding:.5em .8em;background:rgba(128,128,128,.09);"
-    "border-radius:3px;overflow:auto;max-height:28em"
-)
+_CODE = f"{MONO};margin:.3em 0 .5em;padding:.5em .8em;background:#80808017;overflow:auto"
+_MAY_BE_HIGH = 1_000
+"""Characters. A longer text gets a height of its own, and a bar to scroll it."""
 _IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*")
 _DOLLAR = "<span>$</span>"
 """A dollar that begins no formula: no page looks for the end of one beyond a tag."""
@@ -114,12 +113,16 @@ def ansi_lines(text: str) -> list[str]:
 def code_html(code: str, growing: bool = False) -> str:
     """Python code as a coloured block. `growing`: a live view keeps scrolling to its end."""
     stick = " data-stick" if growing else ""
-    return f'<pre style="{_CODE};white-space:pre"{stick}>{_coloured(code)}</pre>'
+    return f'<pre style="{_CODE}{_height(code)};white-space:pre"{stick}>{_coloured(code)}</pre>'
 
 
 def text_html(text: str) -> str:
     """Plain text as a block that looks like a code block."""
-    return f'<pre style="{_CODE};white-space:pre-wrap">{escape(text)}</pre>'
+    return f'<pre style="{_CODE}{_height(text)};white-space:pre-wrap">{escape(text)}</pre>'
+
+
+def _height(text: str) -> str:
+    return ";max-height:28em" if len(text) > _MAY_BE_HIGH else ""
 
 
 def _coloured(code: str) -> str:

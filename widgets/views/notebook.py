@@ -1,12 +1,15 @@
-"""A turn in a notebook: repainted while it runs, then left as static output. Knows no loop."""
+"""A turn in a notebook: painted by a widget while it runs, then left as static output.
+
+Knows no loop.
+"""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from ...agent.protocol.cells import Output
 from ...agent.protocol.events import (
     ApprovalNeeded,
     Compacted,
@@ -18,9 +21,11 @@ from ...agent.protocol.events import (
     TurnEnded,
     TurnStarted,
 )
-from ..render.html import block_html, bundle, footer_html, header_html, metadata, turn_html
-from ..state.blocks import Block, CompactionBlock, Note, StepBlock
+from ..render.html import block_html, bundle, footer_html, header_html, metadata
+from ..render.labels import UNENDED
+from ..state.blocks import Block, StepBlock
 from ..state.fold import TurnState, fold
+from .cell_output import CellOutput
 from .repaint import Clock, Pace
 
 _SOON = TurnStarted, ApprovalNeeded, ToolStarted, ToolEnded, Retrying, Compacting, Compacted
@@ -39,8 +44,9 @@ class Screen(Protocol):
         """Seconds until the next repaint if no event comes. None: no repaint."""
         ...
 
-    def leave(self, state: TurnState) -> None:
-        """Show the final form."""
+    def leave(self, state: TurnState, below: Sequence[Output] | None) -> None:
+        """Show the final form. `below`: displays of steps that the cell shows besides. None: nobody
+        knows what else it shows."""
         ...
 
 
@@ -72,13 +78,13 @@ class NotebookView:
                 waits = not self._running and not isinstance(event, ApprovalNeeded)
                 self._pace.ask(soon=isinstance(event, _SOON), loop_is_free=waits)
 
-    def close(self) -> None:
-        """Leave the static form. Later calls and events do nothing."""
+    def close(self, below: Sequence[Output] | None = None) -> None:
+        """Leave the static form. Later calls and events do nothing. `below`: as in `leave`."""
         with self._pace.lock:
             self._pace.stop()
             if self._state is not None and not self._closed:
                 self._closed = True
-                self._screen.leave(self._state)
+                self._screen.leave(self._state, below)
 
     def _paint(self) -> int:
         if self._state is None or self._closed:  # a thread may call after the end
@@ -95,7 +101,7 @@ class LiveScreen:
     def __init__(self, *, timing: bool = True, clock: Clock = time) -> None:
         self._timing = timing
         self._clock = clock
-        self._output = _Output()
+        self._cell = CellOutput()
         self._widget: Any = None
         self._drawn: tuple[Block, ...] = ()
         self._since: dict[str, int] = {}
@@ -121,9 +127,9 @@ class LiveScreen:
         """Never, since the widget's script counts the seconds."""
         return None
 
-    def leave(self, state: TurnState) -> None:
+    def leave(self, state: TurnState, below: Sequence[Output] | None) -> None:
         """Put the bundle in the widget's place, and close the widget."""
-        self._output.show(bundle(state, self._timing), metadata(state, self._timing))
+        self._cell.show(0, bundle(state, self._timing), metadata(state, self._timing))
         if self._widget is not None:
             self._widget.close()
             self._widget.layout.close()  # a widget makes its layout, but does not close it
@@ -144,88 +150,9 @@ class LiveScreen:
         if self._widget is None:
             self._widget = _widget_class()(changed)
             view = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
-            self._output.show({_WIDGET: view, "text/plain": "The agent is at work."}, {})
+            self._cell.show(0, {_WIDGET: view, "text/plain": UNENDED}, {})
         else:
             self._widget.update(changed)
-
-
-class StaticScreen:
-    """One HTML output that is replaced as a whole, for front ends that show no widgets."""
-
-    def __init__(self, *, timing: bool = True, clock: Clock = time) -> None:
-        self._timing = timing
-        self._clock = clock
-        self._output = _Output()
-        self._drawn: tuple[tuple[Block, str], ...] = ()
-        self._wait: tuple[Note | CompactionBlock, float] = Note("retry", ""), 0.0
-
-    def paint(self, state: TurnState) -> int:
-        """Publish the whole turn. Blocks that did not change are not rendered again."""
-        known = {id(block): markup for block, markup in self._drawn}
-        self._drawn = tuple(
-            (block, known.get(id(block)) or block_html(block, self._timing))
-            for block in state.blocks
-        )
-        blocks = [markup for _, markup in self._drawn]
-        if block := _waiting(state):
-            blocks[-1] = block_html(self._ticked(block), self._timing)
-        whole = turn_html(state, blocks, self._timing)
-        self._output.show({"text/html": whole, "text/plain": "The agent is at work."}, {})
-        return len(whole)
-
-    def tick(self, state: TurnState) -> float | None:
-        """Every second while something waits."""
-        return 1.0 if self._timing and _waiting(state) else None
-
-    def _ticked(self, block: Note | CompactionBlock) -> Note | CompactionBlock:
-        """The block with its remaining wait, or with the whole seconds that have passed."""
-        now = self._clock.monotonic()
-        if self._wait[0] is not block:
-            self._wait = block, now
-        passed = now - self._wait[1]
-        if isinstance(block, CompactionBlock):
-            return replace(block, seconds=round(passed) or None)
-        return replace(block, wait=max(0.1, (block.wait or 0) - passed))
-
-    def leave(self, state: TurnState) -> None:
-        """Publish the bundle."""
-        self._output.show(bundle(state, self._timing), metadata(state, self._timing))
-
-
-def _waiting(state: TurnState) -> Note | CompactionBlock | None:
-    """The last block, if it is a retry that waits or a compaction that runs."""
-    match state.blocks[-1:]:
-        case (Note(wait=float()) | CompactionBlock(status="running") as block,):
-            return block
-        case _:
-            return None
-
-
-class _Output:
-    """One output of the running cell, which can be replaced.
-
-    It keeps the shell's publisher from the beginning. Outputs of a step may be captured when the
-    view is painted, and the view is not one of them.
-    """
-
-    def __init__(self) -> None:
-        from uuid import uuid4
-
-        from IPython.core.interactiveshell import InteractiveShell
-
-        self._publish: Callable[..., None] = InteractiveShell.instance().display_pub.publish  # pyright: ignore[reportUnknownMemberType]
-        self._transient = {"display_id": uuid4().hex}
-        self._there = False
-
-    def show(self, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-        """Show `data` in place of what was shown before."""
-        self._publish(
-            data=dict(data),
-            metadata=dict(metadata),
-            transient=self._transient,
-            update=self._there,
-        )
-        self._there = True
 
 
 @cache

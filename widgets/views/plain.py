@@ -74,7 +74,7 @@ class PlainView:
         """Whether the present line is empty."""
         return not self._mid_line
 
-    def close(self) -> None:
+    def close(self, below: Sequence[Output] | None = None) -> None:
         """End the present line if it is not empty."""
         self._fresh_line()
 

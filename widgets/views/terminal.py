@@ -3,9 +3,10 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from shutil import get_terminal_size
 
+from ...agent.protocol.cells import Output
 from ...agent.protocol.events import (
     CallDelta,
     Compacting,
@@ -69,11 +70,11 @@ class WaitingView:
                 self._until = self._since + event.wait if isinstance(event, Retrying) else None
                 self._count()
 
-    def close(self) -> None:
+    def close(self, below: Sequence[Output] | None = None) -> None:
         """Erase the line, and end the view's own line."""
         with self._lock:
             self._stop()
-            self._view.close()
+            self._view.close(below)
 
     def _count(self) -> None:
         self._timer = threading.Timer(self._tick, self._print)

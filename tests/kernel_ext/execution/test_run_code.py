@@ -295,6 +295,27 @@ def test_nothing_of_the_taps_stays_behind(run, shell):
     assert before[2].get("_showtraceback") is after[2].get("_showtraceback")
 
 
+def test_the_capture_knows_what_else_the_cell_shows(shell):
+    def leave(change: Change) -> bool:
+        return not isinstance(change, DisplayOutput | Update)
+
+    async def turn(before: str) -> list[Output] | None:
+        with OutputCapture(shell) as taps:
+            print(before, end="") if before else None
+            shown = "h = display({'text/plain': '1'}, raw=True, display_id='mine')\nprint(0)\n7"
+            update = "h.update({'text/plain': '2'}, raw=True)"
+            for code in (shown, update):
+                host = Host(shell, taps, Interruption())
+                await run_code(host, CodeStep(code, "agent", leave))
+            return taps.below
+
+    below = asyncio.run(turn(before=""))
+    assert [it.data["text/plain"] for it in below or () if isinstance(it, DisplayOutput)] == [
+        *("2", "7")
+    ]
+    assert asyncio.run(turn(before="of no step")) is None
+
+
 def clears(given: list[Change]) -> list[Change]:
     return [change for change in given if isinstance(change, Clear | Update)]
 

@@ -15,7 +15,12 @@ from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput
 from inkernel.agent.protocol.events import Compacted, Compacting, Event, TurnEnded, Usage
 from inkernel.widgets.render.html import block_html, bundle, can_show, metadata
-from inkernel.widgets.render.outputs import output_html, output_markdown, shown_text
+from inkernel.widgets.render.outputs import (
+    output_html,
+    output_line,
+    output_markdown,
+    shown_text,
+)
 from inkernel.widgets.render.sanitize import ansi_lines, clean_html, markdown_html
 from inkernel.widgets.state.blocks import (
     AnswerBlock,
@@ -459,3 +464,37 @@ def test_half_written_code_renders_at_every_length() -> None:
     for length in range(len(arguments) + 1):
         step = StepBlock("c", tool="run_cell", arguments=arguments[:length], status="writing")
         read(block_html(step, timing=True))
+
+
+def test_the_saved_forms_hold_each_output_once() -> None:
+    table = "\n".join(
+        f"{n:4} " + " ".join(f"{n * k / 7:12.5f}" for k in range(6)) for n in range(25)
+    )
+    picture = "iVBORw0KGgo" + "A" * 50_000
+    outputs = StreamText("stdout", table), DisplayOutput(data={"image/png": picture})
+    code = json.dumps({"title": "Look", "code": "print(table)"})
+    for output, chars in zip(outputs, (len(table), len(picture)), strict=True):
+        step = StepBlock("c", "run_cell", code, "ok", True, outputs=(output,))
+        forms = bundle(TurnState(blocks=(step,) * 20), timing=True)
+        assert len(json.dumps(forms, ensure_ascii=False)) <= 1.5 * 20 * chars
+        assert not any(picture in forms[kind] for kind in ("text/markdown", "text/plain"))
+
+
+@pytest.mark.parametrize(
+    ("ends", "left_out"), [("first line\n{}\nlast line", "1,000"), ("first{}last", "888")]
+)
+def test_markdown_has_both_ends_of_a_long_text_and_says_how_much_is_between(
+    ends: str, left_out: str
+) -> None:
+    text = ends.format("x" * 999)
+    markdown = output_markdown(StreamText("stdout", text))
+    _, head, mark, tail, _ = markdown.split("\n")
+    assert text.startswith(head) and text.endswith(tail)
+    assert mark == f"… {left_out} characters left out …"
+    short = "\n".join("x" * 30 for _ in range(12))
+    assert output_markdown(StreamText("stdout", short)) == f"```\n{short}\n```"
+
+
+def test_plain_text_has_a_line_for_each_output() -> None:
+    said = {"a\nb\nc\n": "a … 2 more lines", "a\n": "a", "x" * 99: "x" * 59 + "…", "": ""}
+    assert {text: output_line(StreamText("stdout", text)) for text in said} == said

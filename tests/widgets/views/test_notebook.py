@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
+from inkernel.agent.protocol.cells import Output
 from inkernel.agent.protocol.events import (
     ApprovalNeeded,
     Compacted,
@@ -38,7 +39,8 @@ from inkernel.agent.protocol.cells import *
 from inkernel.agent.protocol.events import *
 from inkernel.agent.protocol.items import parse_item
 from inkernel.widgets import open_view
-from inkernel.widgets.views.notebook import LiveScreen, NotebookView, StaticScreen
+from inkernel.widgets.views.notebook import LiveScreen, NotebookView
+from inkernel.widgets.views.parts import StaticScreen
 
 class Clock:
     now = 0.0
@@ -83,6 +85,16 @@ def sent(client: BlockingKernelClient, code: str) -> list[dict[str, Any]]:
     return messages
 
 
+def shown(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The data of each output, and of each change of one, in order."""
+    kinds = ("display_data", "update_display_data")
+    return [each["content"]["data"] for each in messages if each["msg_type"] in kinds]
+
+
+def pages(messages: list[dict[str, Any]]) -> list[str]:
+    return [data["text/html"] for data in shown(messages) if "text/html" in data]
+
+
 def of(kind: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [message["content"] for message in messages if message["msg_type"] == kind]
 
@@ -107,7 +119,7 @@ class Screen:
     def tick(self, state: TurnState) -> float | None:
         return self.ticks
 
-    def leave(self, state: TurnState) -> None:
+    def leave(self, state: TurnState, below: Sequence[Output] | None) -> None:
         self.left.append(state)
 
 
@@ -245,7 +257,7 @@ with capture_output() as captured:
 assert captured.stdout == "own\\n" and not captured.outputs, captured
 """,
     )
-    assert "words" in of("update_display_data", messages)[-1]["data"]["text/html"]
+    assert any("words" in page for page in pages(messages))
 
 
 @pytest.mark.kernel
@@ -287,7 +299,7 @@ view = open_view("static", timing=False)
 for event in (start, TextDelta(text="All "), said("All done."), end):
     view.show(event)
     await asyncio.sleep(0.06)
-view.close()
+view.close([])
 """
 
     def executed() -> Any:
@@ -411,9 +423,9 @@ for seconds in (0, 1, 1, 5):
 """,
     )
     assert "".join(text["text"] for text in of("stream", messages)) == "1.0 None None\n"
-    painted = [*of("display_data", messages), *of("update_display_data", messages)]
-    waits = [re.findall(r"again in ([0-9.]+ s)", each["data"]["text/html"]) for each in painted]
-    assert waits == [["3.0 s"], ["2.0 s"], ["1.0 s"], ["0.1 s"]]
+    waits = re.findall(r"again in ([0-9.]+ s)", "".join(pages(messages)))
+    assert waits == ["3.0 s", "2.0 s", "1.0 s", "0.1 s"]
+    assert sum("one" in page for page in pages(messages)) == 1, "only the wait is sent again"
 
 
 @pytest.mark.kernel
@@ -458,13 +470,13 @@ view = NotebookView(screen, clock=clock)
 for event in (start, making, end.model_copy(update={{"status": "interrupted"}})):
     view.show(event)
 print(screen.tick(view._state))
-view.close()
+view.close([])
 """,
     )
     assert "".join(text["text"] for text in of("stream", messages)) == "None\n"
     for block in [update["b0"] for update in updates(messages) if "b0" in update][1:]:
         assert "■ Making room was interrupted." in block and "data-since" not in block
-    left = of("update_display_data", messages)[-1]["data"]
+    left = shown(messages)[-1]
     assert all("■ Making room was interrupted." in form for form in left.values())
     assert not any("Making room:" in form or "data-since" in form for form in left.values())
 
@@ -488,11 +500,98 @@ screen.paint(fold(state, made))
 """,
     )
     assert "".join(text["text"] for text in of("stream", messages)) == "1.0 None None\n"
-    painted = [*of("display_data", messages), *of("update_display_data", messages)]
-    pages = [each["data"]["text/html"] for each in painted]
-    waits = [re.findall(r"in the window …(?: · ([^<]+))?", page) for page in pages]
-    assert waits == [[""], ["1.0 s"], ["1 min 1 s"], []]
-    assert "Made room in 12 s" in pages[-1]
+    waits = re.findall(r"in the window …(?: · ([^<]+))?", "".join(pages(messages)))
+    assert waits == ["", "1.0 s", "1 min 1 s"]
+    assert "Made room in 12 s" in pages(messages)[-2], "the last one is the status"
+
+
+STEPS = """
+def step(n, *outputs):
+    call = {"call_id": f"c{n}"}
+    view.show(ToolStarted(**call, name="run_cell", arguments={"code": f"step({n})"}))
+    clock.now += 1
+    for output in outputs:
+        view.show(OutputShown(**call, output=output))
+        clock.now += 1
+    view.show(ToolEnded(**call, status="ok", text="", seconds=1))
+    clock.now += 1
+
+def printed(text): return StreamOutput(name="stdout", text=text)
+def picture(n): return DisplayOutput(data={"image/png": f"P{n:03}" * 1000})
+view = NotebookView(StaticScreen(clock=clock), clock=clock)
+view.show(start)
+"""
+
+
+def kept(messages: list[dict[str, Any]]) -> list[str]:
+    """The HTML of the outputs that the cell has in the end."""
+    outputs: dict[str, str] = {}
+    for message in messages:
+        content = message["content"]
+        if message["msg_type"] == "clear_output":
+            outputs = {}
+        elif message["msg_type"] in ("display_data", "update_display_data"):
+            outputs[content["transient"]["display_id"]] = content["data"]["text/html"]
+    return list(outputs.values())
+
+
+@pytest.mark.kernel
+def test_without_widgets_an_output_is_sent_once_while_the_turn_runs(
+    kernel: BlockingKernelClient,
+) -> None:
+    painting = """
+for n in range(30):
+    step(n, printed(f"<{n}>" + "text" * 600), picture(n))
+step(30, *map(picture, range(100, 130)))
+view.show(end)
+"""
+    by_parts, folded = (sent(kernel, f"{STEPS}{painting}view.close({it})") for it in (None, []))
+    whole = "".join(pages(by_parts))
+    for n in range(30):
+        assert (whole.count(f"&lt;{n}&gt;"), whole.count(f"P{n:03}" * 1000)) == (1, 1)
+        assert whole.count(f"P{100 + n}" * 1000) == 1
+    left = "".join(kept(by_parts))
+    places = [left.index(f"&lt;{n}&gt;" if n < 30 else f"P{n + 70}" * 9) for n in range(60)]
+    assert places == sorted(places) and "completed" in left[places[-1] :]
+    (bundle,) = kept(folded)
+    assert bundle.count("<img") == left.count("<img") == 60
+
+
+@pytest.mark.kernel
+def test_what_a_broken_sample_had_begun_is_taken_back_without_widgets(
+    kernel: BlockingKernelClient,
+) -> None:
+    taking_back = """
+step(1, printed("one"))
+for event in (ReasoningDelta(text="gone", part=0), TextDelta(text="gone, too")):
+    view.show(event)
+    clock.now += 1
+view.show(Retrying(attempt=1, attempts=2, wait=1, cause="reset"))
+clock.now += 1
+step(2, printed("two"))
+view.show(end)
+view.close()
+"""
+    messages = sent(kernel, STEPS + taking_back)
+    assert any("gone, too" in page for page in pages(messages))
+    left = "".join(kept(messages))
+    assert "gone" not in left and left.index("one<") < left.index("reset") < left.index("two<")
+
+
+@pytest.mark.kernel
+def test_of_a_long_text_that_grows_only_the_end_is_sent_until_it_is_whole(
+    kernel: BlockingKernelClient,
+) -> None:
+    growing = """
+step(1, *(printed(f"line {n} " + "x" * 90 + "\\n") for n in range(500)))
+view.show(end)
+view.close([])
+"""
+    *painted, bundle = pages(sent(kernel, STEPS + growing))
+    assert "line 0 " in bundle and "line 499 " in bundle
+    *growing_pages, whole = [page for page in painted if "line 4" in page]
+    assert max(map(len, growing_pages)) < 6_000 < len(whole)
+    assert "characters left out" in growing_pages[-1] and "left out" not in whole
 
 
 def test_a_paint_that_makes_code_print_does_not_paint_again() -> None:
