@@ -106,7 +106,8 @@ def a_name(town: str, year: int, chance: Random) -> Planted:
 def a_load(town: str, year: int, chance: Random) -> Planted:
     """A file that is read."""
     frame = f"{town}_{year}"
-    path = f"/data/{town}/{year}/gauges_v{chance.randrange(2, 30)}_{chance.randrange(100_000):05}.pq"
+    version, number = chance.randrange(2, 30), chance.randrange(100_000)
+    path = f"/data/{town}/{year}/gauges_v{version}_{number:05}.pq"
     source = f'{frame} = pd.read_parquet("{path}")\n{frame}.head()'
     return _ok(source, [_shown(_table(chance, 5))], (frame,)), path, f"read_parquet {frame}"
 
