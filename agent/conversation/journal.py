@@ -6,8 +6,17 @@ Knows no model and no tool.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
-from ..protocol.items import FunctionCallOutput, Item, carried, output_of, sendable, text_part
+from ..protocol.items import (
+    FunctionCallOutput,
+    Item,
+    Message,
+    carried,
+    output_of,
+    sendable,
+    text_part,
+)
 from ..protocol.record_lines import ItemLine, RecordLine, WindowLine
 from .digest import Digest
 from .history import Entry, EntryKind, OpaqueStart
@@ -73,13 +82,14 @@ class Journal:
             self._write(*numbered, apart=True)
         conversation.digest = digest
         seal = history.seal
+        local = [entry for _, entry in seal.local] if seal else []
         self.record.append(
             WindowLine(
                 why=why,
                 before=before,
                 after=history.tokens,
                 entries=list(_spans(history.numbers)),
-                digest=digest.model_dump() if digest else None,
+                digest=_without_held_text(digest, [*history.entries, *local]) if digest else None,
                 by=seal.by if seal else None,
                 sealed=seal.count if seal else None,
                 local=list(_spans([n for n, _ in seal.local])) if seal else None,
@@ -127,6 +137,17 @@ class Journal:
                 wire=entry.item.wire,
             )
         )
+
+
+def _without_held_text(digest: Digest, entries: Sequence[Entry]) -> dict[str, Any]:
+    """The digest's fields. Its text is left out if one of the entries is that text."""
+    held = any(
+        entry.kind == "digest"
+        and isinstance(entry.item, Message)
+        and entry.item.text == digest.text
+        for entry in entries
+    )
+    return digest.model_dump(exclude={"text"} if held else None)
 
 
 def _spans(numbers: Sequence[int]) -> Iterator[list[int]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RecordError
+from ..protocol.items import Message
 from ..protocol.record_lines import (
     CellRunLine,
     ItemLine,
@@ -157,8 +158,19 @@ class _Replay:
     def _replace(self, line: WindowLine) -> None:
         window, local = self._numbers(line.entries), self._numbers(line.local or ())
         seal = _Sealed(line.by, line.sealed or 0, local) if line.by else None
-        self._digest = Digest.model_validate(line.digest) if line.digest else None
+        held = "" if line.digest is None or "text" in line.digest else self._text([*local, *window])
+        self._digest = Digest.model_validate({"text": held, **line.digest}) if line.digest else None
         self.window, self._seal = window, seal
+
+    def _text(self, numbers: Sequence[int]) -> str:
+        """The text of the digest among these items, or nothing if its line is lost."""
+        for n in numbers:
+            read, _ = self._lines.get(n, (None, None))
+            if read and isinstance(line := read.line, ItemLine) and line.about == "digest":
+                item = line.item()
+                if isinstance(item, Message):
+                    return item.text
+        return ""
 
     def _numbers(self, spans: Sequence[Sequence[int]]) -> list[int]:
         most = self._made + len(self.resumed.lost)  # a damaged line may name any number

@@ -284,7 +284,8 @@ class WindowLine(_Line):
     """The whole window. `entries`: first and last numbers of its ranges of items.
 
     `by`: the only provider that can read the first `sealed` items. `local` replaces these for
-    others. `limit`: most tokens of the model's window, known from a refused request.
+    others. `limit`: most tokens of the model's window, known from a refused request. `digest` has
+    no text where an item of the window is that text.
     """
 
     kind: ClassVar[str] = "window"

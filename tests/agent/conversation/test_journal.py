@@ -63,6 +63,31 @@ def test_a_window_that_one_provider_can_read_is_unsealed_for_another(journal: Jo
     assert_recorded(journal)
 
 
+@pytest.mark.parametrize("sealed", [False, True])
+def test_the_text_of_a_digest_is_in_the_record_once(journal: Journal, sealed: bool):
+    digest = Digest(text="<digest>\nIt rained.\n</digest>", upto=7)
+    ours = Entry(message("user", text_part(digest.text)), 1, None, "digest")
+    theirs = Entry(parse_item({"type": "compaction", "encrypted_content": "x"}), 1, None, "digest")
+    if sealed:
+        journal.rewrite([theirs], "full", digest, OpaqueStart("openai", 1, [ours]))
+    else:
+        journal.rewrite([ours], "full", digest)
+    assert journal.record.path.read_text().count("It rained.") == 1
+    assert_recorded(journal)
+
+
+def test_a_digest_whose_item_is_lost_still_has_its_other_parts(journal: Journal):
+    digest = Digest(text="<digest>\nIt rained.\n</digest>", upto=7)
+    journal.rewrite(
+        [Entry(message("user", text_part(digest.text)), 1, None, "digest")], "full", digest
+    )
+    path = journal.record.path
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join("{}\n" if "It rained." in line else line for line in lines))
+    found = resume(path).conversation.digest
+    assert found == Digest(text="", upto=7)
+
+
 def test_a_line_that_says_the_context_is_known_is_written_once(journal: Journal):
     size = journal.record.path.stat().st_size
     journal.know(journal.conversation.told)
