@@ -45,7 +45,7 @@ class Observer:
 
     @property
     def asks_alone(self) -> bool:
-        """Whether the running cell is one call of the agent."""
+        """Whether the running cell is one turn."""
         return self._log.asks_alone
 
     def runs(self) -> tuple[UserCellRun, ...]:

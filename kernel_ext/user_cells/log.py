@@ -30,6 +30,8 @@ MAX_COMPARED = 32
 _AGENTS_CELL = re.compile(r"\s*%%agent(?:\s|$)")
 _AGENTS_LINE = re.compile(r"\s*(?:%agent(?:\s.*)?|#.*)?")
 _AGENTS_CALL = re.compile(r"(?:await )?get_ipython\(\)\.run_(?:line|cell)_magic\('agent', .*\)\n?")
+_AGENTS_TURN = re.compile(r"(?:await )?get_ipython\(\)\.run_cell_magic\('agent', (?!'demo).*\)\n?")
+"""A turn alone. `%agent demo` shows its prompt before it."""
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _ABSENT = object()
 
@@ -71,12 +73,11 @@ class UserCellLog:
 
     @property
     def asks_alone(self) -> bool:
-        """Whether the running cell is one call of the agent, so that nothing else is shown in it
-        before."""
+        """Whether the running cell is one turn, so that nothing else is shown in it before."""
         code = getattr(self._outer, "transformed_cell", None)
         if code is None:  # before IPython 9
             return _AGENTS_CELL.match(getattr(self._outer, "raw_cell", "")) is not None
-        return _AGENTS_CALL.fullmatch(code) is not None
+        return _AGENTS_TURN.fullmatch(code) is not None
 
     def attach(self, shell: Shell) -> None:
         """Log every cell that starts from now on, on this thread."""

@@ -194,7 +194,7 @@ def test_the_tools_that_look_tell_no_key(masked, tmp_path):
     calls = [
         call("notebook_read", cells=["c1"]),
         call("source", object="client"),
-        call("docs", object="client"),
+        call("source", object="client", docs=True),
         call("inspect", names=["innocent", "client"]),
         call("table", name="frame"),
         call("search_names", query="innocent"),

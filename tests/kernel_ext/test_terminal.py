@@ -178,7 +178,7 @@ def test_live_objects_are_looked_at_in_a_terminal(terminal):
     looks = (
         "print(await agent_tools.search_names(query='gauge'))",
         "print(await agent_tools.source(object='gauge_mean'))",
-        "print(await agent_tools.docs(object='len'))",
+        "print(await agent_tools.source(object='len', docs=True))",
         "print(await agent_tools.table(name='gauges', where='mm > 1'))",
     )
     ipython, server = terminal(of_step("\n".join(looks)))

@@ -57,9 +57,9 @@ def told(body: bytes) -> str:
 def test_in_a_step_they_are_the_steps_output(agent: Any):
     kernel, server = agent(script(*BOTH))
     kernel.run(DEFINE)
-    ran = kernel.run("%%agent\nGo.")
+    ran = kernel.run("print('before')\nawait get_ipython().run_cell_magic('agent', '', 'Go.')")
     below = "".join(o["text"] for o in ran.outputs if o["output_type"] == "stream")
-    assert below.split() == ["says", "9,", "wörtlich"], "a child that closed its files is shown"
+    assert below.split() == ["before", "says", "9,", "wörtlich"], "it closed its files"
     for (code, expected), body in zip(BOTH.items(), server.requests[1:], strict=True):
         for text in expected:
             assert text in told(body), code

@@ -53,7 +53,7 @@ def answers(held: object) -> Iterator[tuple[str, Callable[[], str]]]:
     for path in ("held", "held.a", "held['a']", "held[0]", "held.value", "held.columns", "held.T"):
         yield f"inspect {path}", ask("inspect", expression=path)
         yield f"source {path}", ask("source", object=path)
-        yield f"docs {path}", ask("docs", object=path)
+        yield f"docs {path}", ask("source", object=path, docs=True)
     yield "a reference", lambda: reference("held", names)
     yield "the names", snap
     yield "the names again", snap
