@@ -80,7 +80,7 @@ class Journal:
         opaque = self.record.mask.value(opaque)
         for numbered in history.rewrite(entries, opaque):
             self._write(*numbered, apart=True)
-        conversation.digest = digest
+        last, conversation.digest = conversation.digest, digest
         seal = history.seal
         local = [entry for _, entry in seal.local] if seal else []
         self.record.append(
@@ -89,7 +89,7 @@ class Journal:
                 before=before,
                 after=history.tokens,
                 entries=list(_spans(history.numbers)),
-                digest=_without_held_text(digest, [*history.entries, *local]) if digest else None,
+                digest=self._unheld(digest, last, [*history.entries, *local]) if digest else None,
                 by=seal.by if seal else None,
                 sealed=seal.count if seal else None,
                 local=list(_spans([n for n, _ in seal.local])) if seal else None,
@@ -125,6 +125,29 @@ class Journal:
         for numbered in [(history.append(entry), entry) for entry in entries]:
             self._write(*numbered)
 
+    def _unheld(
+        self, digest: Digest, last: Digest | None, entries: Sequence[Entry]
+    ) -> dict[str, Any]:
+        """The digest's fields, without texts that the record holds already.
+
+        Its text may be an item. A turn as in the last digest is its number, unless it has a key
+        that was not known then.
+        """
+        known = {turn.turn: turn for turn in last.said} if last else {}
+        held = any(
+            entry.kind == "digest"
+            and isinstance(entry.item, Message)
+            and entry.item.text == digest.text
+            for entry in entries
+        )
+        said = [
+            {"turn": turn.turn}
+            if known.get(turn.turn) == turn and self.record.mask.value(turn) is turn
+            else turn.model_dump()
+            for turn in digest.said
+        ]
+        return {**digest.model_dump(exclude={"said", *(("text",) if held else ())}), "said": said}
+
     def _write(self, n: int, entry: Entry, apart: bool = False) -> None:
         self.record.append(
             ItemLine(
@@ -137,17 +160,6 @@ class Journal:
                 wire=entry.item.wire,
             )
         )
-
-
-def _without_held_text(digest: Digest, entries: Sequence[Entry]) -> dict[str, Any]:
-    """The digest's fields. Its text is left out if one of the entries is that text."""
-    held = any(
-        entry.kind == "digest"
-        and isinstance(entry.item, Message)
-        and entry.item.text == digest.text
-        for entry in entries
-    )
-    return digest.model_dump(exclude={"text"} if held else None)
 
 
 def _spans(numbers: Sequence[int]) -> Iterator[list[int]]:

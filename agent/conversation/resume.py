@@ -21,11 +21,11 @@ from ..protocol.record_lines import (
     TypedLine,
     WindowLine,
 )
-from .digest import Digest
+from .digest import Digest, SaidTurn
 from .history import Entry, History, Numbered, OpaquePrefix
 from .mend import sendable_window
 from .record import BAD_LINE, ReadLine, read_record
-from .runs import RunSummary, head_of
+from .runs import RunSummary, TurnHead, head_of
 from .state import Conversation
 
 
@@ -158,9 +158,19 @@ class _Replay:
     def _replace(self, line: WindowLine) -> None:
         window, local = self._numbers(line.entries), self._numbers(line.local or ())
         seal = _Sealed(line.by, line.sealed or 0, local) if line.by else None
-        held = "" if line.digest is None or "text" in line.digest else self._text([*local, *window])
-        self._digest = Digest.model_validate({"text": held, **line.digest}) if line.digest else None
+        self._digest = self._whole(line.digest, [*local, *window]) if line.digest else None
         self.window, self._seal = window, seal
+
+    def _whole(self, fields: Mapping[str, Any], numbers: Sequence[int]) -> Digest:
+        """The digest, with the texts that its line leaves out because others hold them."""
+        text = fields["text"] if "text" in fields else self._text(numbers)
+        known = {head.turn: _as_line(head) for head in self.resumed.conversation.heads}
+        known |= {turn.turn: turn for turn in self._digest.said} if self._digest else {}
+        given = fields.get("said", ())
+        said = [turn if len(turn) > 1 else known.get(turn["turn"]) for turn in given]
+        found = list(filter(None, said))
+        left = fields.get("left", 0) + len(said) - len(found)
+        return Digest.model_validate({**fields, "text": text, "said": found, "left": left})
 
     def _text(self, numbers: Sequence[int]) -> str:
         """The text of the digest among these items, or nothing if its line is lost."""
@@ -201,6 +211,11 @@ class _Replay:
         self.window, self._seal = mark.window[: mark.length], mark.seal
         del self._told[mark.told :], conversation.heads[mark.heads :]
         conversation.cell, conversation.last, self._digest = mark.cell, None, mark.digest
+
+
+def _as_line(head: TurnHead) -> SaidTurn:
+    """A turn whose words were in a line that is lost."""
+    return SaidTurn(turn=head.turn, label=f"turn {head.turn}", text=head.line, short=True)
 
 
 def resume(path: Path) -> Resumed:

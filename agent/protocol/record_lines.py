@@ -285,7 +285,7 @@ class WindowLine(_Line):
 
     `by`: the only provider that can read the first `sealed` items. `local` replaces these for
     others. `limit`: most tokens of the model's window, known from a refused request. `digest` has
-    no text where an item of the window is that text.
+    no text where an item of the window is that text, and of a turn as in the last one its number.
     """
 
     kind: ClassVar[str] = "window"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inkernel.agent.conversation.digest import Digest
+from inkernel.agent.conversation.digest import Digest, SaidTurn
 from inkernel.agent.conversation.history import Entry, OpaqueStart
 from inkernel.agent.conversation.journal import Journal
 from inkernel.agent.conversation.record import Record
@@ -14,6 +14,7 @@ from inkernel.agent.conversation.state import Conversation, KnownContext
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.items import message, parse_item, text_part
 from inkernel.agent.protocol.record_lines import MarkLine, NotesLine, SampleLine, TurnLine
+from inkernel.agent.text.masking import Mask
 
 OPEN = {"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"}
 
@@ -86,6 +87,49 @@ def test_a_digest_whose_item_is_lost_still_has_its_other_parts(journal: Journal)
     path.write_text("".join("{}\n" if "It rained." in line else line for line in lines))
     found = resume(path).conversation.digest
     assert found == Digest(text="", upto=7)
+
+
+def digest_of(*texts: str) -> Digest:
+    said = [SaidTurn(turn=n, label=f"turn {n}", text=it) for n, it in enumerate(texts, 1)]
+    return Digest(text=f"<digest>\n{len(said)}\n</digest>", said=tuple(said))
+
+
+def rewritten(journal: Journal, digest: Digest) -> None:
+    entry = Entry(message("user", text_part(digest.text)), 1, None, "digest")
+    journal.rewrite([entry], "full", digest)
+
+
+def test_what_a_person_said_is_in_the_digests_of_a_record_once(journal: Journal):
+    journal.write(TurnLine(turn=2, cell="b", count=4, said="Go on."))
+    rewritten(journal, digest_of("Never touch it."))
+    rewritten(journal, digest_of("Never touch it.", "Millimetres."))
+    assert_recorded(journal)
+    rewritten(journal, digest_of("Never touch it.", "Inches."))
+    rewritten(journal, digest_of("Never touch it.", "Inches."))
+    text = journal.record.path.read_text()
+    assert [text.count(it) for it in ("Never touch it.", "Millimetres.", "Inches.")] == [1, 1, 1]
+    assert_recorded(journal)
+
+
+def test_a_turn_whose_words_are_lost_keeps_its_first_line_in_the_digest(journal: Journal):
+    rewritten(journal, digest_of("Never touch it.", "Of no known turn."))
+    rewritten(journal, digest_of("Never touch it.", "Of no known turn.").model_copy())
+    path = journal.record.path
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join("{}\n" if "Never touch" in line else line for line in lines))
+    found = resume(path).conversation.digest
+    assert found is not None
+    assert [(turn.turn, turn.text, turn.short) for turn in found.said] == [(1, "Go.", True)]
+    assert found.left == 1
+
+
+def test_a_key_that_was_learned_later_is_in_no_digest_that_resumes(journal: Journal):
+    key = "sk-1234567890abcdef"
+    rewritten(journal, digest_of(f"Use {key}."))
+    journal.record.mask = Mask(frozenset((key,)))
+    rewritten(journal, digest_of(f"Use {key}."))
+    found = resume(journal.record.path).conversation.digest
+    assert found is not None and key not in found.said[0].text
 
 
 def test_a_line_that_says_the_context_is_known_is_written_once(journal: Journal):
