@@ -25,7 +25,7 @@ from .digest import Digest, SaidTurn
 from .history import Entry, History, Numbered, OpaquePrefix
 from .mend import sendable_window
 from .record import BAD_LINE, ReadLine, read_record
-from .runs import RunSummary, TurnHead, head_of
+from .runs import RunSummary, head_of
 from .state import Conversation
 
 
@@ -128,8 +128,8 @@ class _Replay:
             ours = tuple(sendable_window(local, damaged, fresh))
             seal = OpaquePrefix(self._seal.by, sealed, ours)
         conversation.history = History(window, next(fresh), seal)
-        for line in self._told if not damaged else ():  # it may be lost: the next turn tells all
-            conversation.told = conversation.told.changed_by(line)
+        if not damaged:  # else a line may be lost, and the next turn tells all
+            conversation.told = conversation.told.changed_by(*self._told)
         conversation.digest = self._digest
         return self.resumed
 
@@ -164,13 +164,26 @@ class _Replay:
     def _whole(self, fields: Mapping[str, Any], numbers: Sequence[int]) -> Digest:
         """The digest, with the texts that its line leaves out because others hold them."""
         text = fields["text"] if "text" in fields else self._text(numbers)
-        known = {head.turn: _as_line(head) for head in self.resumed.conversation.heads}
-        known |= {turn.turn: turn for turn in self._digest.said} if self._digest else {}
+        known = {turn.turn: turn for turn in self._digest.said} if self._digest else {}
         given = fields.get("said", ())
-        said = [turn if len(turn) > 1 else known.get(turn["turn"]) for turn in given]
+        said = [
+            turn if len(turn) > 1 else known.get(turn["turn"]) or self._as_line(turn["turn"])
+            for turn in given
+        ]
         found = list(filter(None, said))
         left = fields.get("left", 0) + len(said) - len(found)
         return Digest.model_validate({**fields, "text": text, "said": found, "left": left})
+
+    def _as_line(self, number: int) -> SaidTurn | None:
+        """The first line of a turn whose words were in a line that is lost."""
+        heads = (head for head in self.resumed.conversation.heads if head.turn == number)
+        return next(
+            (
+                SaidTurn(turn=number, label=f"turn {number}", text=it.line, short=True)
+                for it in heads
+            ),
+            None,
+        )
 
     def _text(self, numbers: Sequence[int]) -> str:
         """The text of the digest among these items, or nothing if its line is lost."""
@@ -211,11 +224,6 @@ class _Replay:
         self.window, self._seal = mark.window[: mark.length], mark.seal
         del self._told[mark.told :], conversation.heads[mark.heads :]
         conversation.cell, conversation.last, self._digest = mark.cell, None, mark.digest
-
-
-def _as_line(head: TurnHead) -> SaidTurn:
-    """A turn whose words were in a line that is lost."""
-    return SaidTurn(turn=head.turn, label=f"turn {head.turn}", text=head.line, short=True)
 
 
 def resume(path: Path) -> Resumed:

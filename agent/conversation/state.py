@@ -68,19 +68,24 @@ class KnownContext:
             full=later.full,
         )
 
-    def changed_by(self, line: ToldLine) -> Self:
-        """The reverse: the context after a line that `changes` made."""
-        gone = set(line.gone)
-        kept = {name: digest for name, digest in self.names.items() if name not in gone}
+    def changed_by(self, *lines: ToldLine) -> Self:
+        """The reverse: the context after lines that `changes` made."""
+        if not lines:
+            return self
+        names, last = dict(self.names), lines[-1]
+        for line in lines:
+            for name in line.gone:
+                names.pop(name, None)
+            names.update(line.names)
         return replace(
             self,
-            facts=dict(line.facts),
-            docs=tuple(line.docs),
-            kernel=line.kernel,
-            names={**kept, **line.names},
-            run=line.run,
-            stale=tuple(line.stale),
-            full=line.full,
+            facts=dict(last.facts),
+            docs=tuple(last.docs),
+            kernel=last.kernel,
+            names=names,
+            run=last.run,
+            stale=tuple(last.stale),
+            full=last.full,
         )
 
 
