@@ -5,6 +5,8 @@ Nor is one that IPython, a startup file or a step made, until the user binds it 
 """
 
 from collections.abc import Mapping
+from itertools import chain, compress, repeat
+from operator import is_not
 from typing import Any
 
 from .shell import Shell
@@ -20,6 +22,18 @@ def user_names(shell: Shell, names: Mapping[Any, object] | None = None) -> dict[
         for name, value in (shell.user_ns if names is None else names).items()
         if is_public(name) and hidden.get(name, _ABSENT) is not value
     }
+
+
+def rebound(before: Mapping[str, object], names: Mapping[str, object]) -> list[str]:
+    """The names that hold another object than in `before`, new ones among them.
+
+    There may be thousands, since a shell has some for each cell that ran.
+    """
+    if list(names)[: len(before)] == list(before):  # nothing was deleted, so pairs are quicker
+        held = chain(before.values(), repeat(_ABSENT))
+    else:
+        held = map(before.get, names, repeat(_ABSENT))
+    return list(compress(names, map(is_not, names.values(), held)))
 
 
 def is_public(name: object) -> bool:

@@ -6,13 +6,11 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from itertools import compress, islice
-from operator import is_not
 from typing import Literal
 
 from ...agent.protocol.cells import CellRun
 from ..shell import Result, Shell
-from ..user_names import is_public, user_names
+from ..user_names import is_public, rebound, user_names
 from .capture import OutputCapture
 from .held_calls import held
 from .interrupts import Interruption, is_main_thread, raised_by_sigint, raised_by_sigint_in, sigint
@@ -20,8 +18,6 @@ from .shell_history import in_history
 from .stdin import answered
 from .step_outputs import OutputSink, StepOutputs
 from .time_limit import STOP_GRACE_SECONDS, TimeLimit
-
-_MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
         held(shell, outputs, host.taps.step_here),
     ):
         error, limit = await _run(host, step, outputs)
-    bound = _bound(before, names)
+    bound = {name: names[name] for name in rebound(before, names)}
     return CellRun(
         source=step.code,
         status="error" if limit.over else _status(error, host.interruption),
@@ -169,18 +165,6 @@ def _lent(namespace: dict[str, object], lent: Mapping[str, object]) -> Generator
             if namespace.get(name) is value:
                 del namespace[name]
                 namespace.update({name: theirs[name]} if name in theirs else {})
-
-
-def _bound(before: dict[str, object], names: dict[str, object]) -> dict[str, object]:
-    """The names that were bound since, with their values.
-
-    A shell has names for each cell that ran, so there may be thousands.
-    """
-    old = list(before)
-    if old == list(islice(names, len(old))):  # none was deleted, so they are in the same order
-        other = compress(old, map(is_not, before.values(), names.values()))
-        return {name: names[name] for name in [*other, *islice(names, len(old), None)]}
-    return {name: held for name, held in names.items() if before.get(name, _MISSING) is not held}
 
 
 def _error(result: Result) -> BaseException | None:

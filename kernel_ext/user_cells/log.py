@@ -9,8 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, compress, islice, repeat
-from operator import is_not
+from itertools import islice
 from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,7 +32,6 @@ _AGENTS_CALL = re.compile(r"(?:await )?get_ipython\(\)\.run_(?:line|cell)_magic\
 _AGENTS_TURN = re.compile(r"(?:await )?get_ipython\(\)\.run_cell_magic\('agent', (?!'demo).*\)\n?")
 """A turn alone. `%agent demo` shows its prompt before it."""
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
-_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +196,10 @@ def _ends(info: Any, result: Any) -> bool:
 
 def _differences(running: _Running, names: Mapping[str, object]) -> tuple[list[str], list[str]]:
     """Names bound to another object than before, and names that are gone."""
+    from ..user_names import rebound
+
     before = running.before
-    if list(names)[: len(before)] == list(before):  # nothing was deleted, so pairs are quicker
-        held = chain(before.values(), repeat(_ABSENT))
-    else:
-        held = map(before.get, names, repeat(_ABSENT))
-    differ = list(compress(names, map(is_not, names.values(), held)))
+    differ = rebound(before, names)
     bound = [name for name in differ if running.mentioned.get(name) != id(names.get(name))]
     gone = len(names) < len(before) + sum(name not in before for name in differ)
     return bound, [name for name in before if name not in names] if gone else []
