@@ -19,8 +19,8 @@ make_venv = $(PYTHON) -m venv $(1)
 install = $(1)/bin/python -m pip install -q --disable-pip-version-check $(2)
 endif
 
-.PHONY: help demo lab test test-all smoke lint types pytest notebooks test-kernels test-lab test-live test-lowest \
-  test-newest bench dist clean
+.PHONY: help demo lab test test-all smoke lint types pytest search notebooks test-kernels test-lab test-live \
+  test-lowest test-newest bench dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,7 +34,7 @@ lab: $(VENV)/lab ## open JupyterLab on the notebooks
 
 test: lint types pytest notebooks ## the check of every change
 
-test-all: test test-kernels test-lab test-live test-lowest test-newest ## everything: kernels, pages, real servers too
+test-all: test search test-kernels test-lab test-live test-lowest test-newest ## everything: kernels, pages, real servers too
 
 smoke: ## a part of the rest that `make test` leaves out: the oldest kernel, pages, real servers
 	$(MAKE) test-kernels KERNELS=$(firstword $(KERNELS))
@@ -50,6 +50,9 @@ types: $(VENV)/dev ## basedpyright, strict
 
 pytest: $(VENV)/dev ## the tests
 	$(BIN)/pytest -q -n 2
+
+search: $(VENV)/dev ## look for inputs on which a property does not hold, new ones each time
+	$(BIN)/pytest -q -n 2 -m hypothesis --hypothesis-profile=search $(CORE)
 
 notebooks: $(VENV)/dev ## execute every demo notebook
 	@for notebook in $(NOTEBOOKS); do \

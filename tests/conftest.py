@@ -26,9 +26,15 @@ from inkernel.agent.session import Session
 from inkernel.agent.testing import answer
 from inkernel.agent.tools.tool import Tool
 
-# How long an example takes says more of the machine than of the code.
-settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any")
+# How long an example takes says more of the machine than of the code. A check of the same code
+# gives the same answer twice. To look for new examples: `make search`.
+settings.register_profile(
+    "same", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.register_profile(
+    "search", settings.get_profile("same"), derandomize=False, max_examples=2_000
+)
+settings.load_profile("same")
 
 OWN = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "IPYTHONDIR")
 

@@ -196,7 +196,16 @@ class _Work:
 
 
 def _head_and_tail(saying: Saying, tokens: int) -> SaidTurn:
-    """Head and tail of long words, and the rules between them that fit as well."""
+    """Long words as head and tail, which cost at most `tokens` with heading and quote marks."""
+    turn, aim = _cut(saying, tokens), tokens
+    while (cost := words_cost(turn)) > tokens and aim > 2:
+        aim = min(aim - 1, aim * tokens // cost)
+        turn = _cut(saying, aim)
+    return turn
+
+
+def _cut(saying: Saying, tokens: int) -> SaidTurn:
+    """Head and tail in about `tokens` tokens, and the rules between them that fit as well."""
     text = saying.turn.text
     rules = [sentence for sentence, grade in saying.sentences if grade == 2]
     some = cut_middle(text, tokens)

@@ -113,7 +113,7 @@ def test_answers_take_only_what_words_leave():
 
 
 TEXTS = st.sampled_from(
-    [RULE, CHATTER, f"{CHATTER}\nNever.", "Short.", "word " * 300, "绝不。", ""]
+    [RULE, CHATTER, f"{CHATTER}\nNever.", "Short.", "word " * 300, "line\n" * 200, "绝不。", ""]
 )
 
 
@@ -124,5 +124,5 @@ def test_it_fits_whatever_was_said(texts: list[str], budget: int, safe: set[int]
     kept = [turn.turn for turn in fitted.turns]
     assert kept == sorted(kept) and len(kept) + fitted.left == len(said)
     assert set(kept) >= safe & {it.turn.turn for it in said}
-    least = sum(min(it.cost, 2 * MIN_CUT_TOKENS) for it in said if it.turn.turn in safe)
-    assert sum(map(words_cost, fitted.turns)) <= max(budget, least) + 5 * len(safe)
+    least = sum(min(it.cost, MIN_CUT_TOKENS) for it in said if it.turn.turn in safe)
+    assert sum(map(words_cost, fitted.turns)) <= max(budget, least)

@@ -412,6 +412,7 @@ GIVEN: dict[str, st.SearchStrategy[Any]] = {
 
 
 def any_of(kind: type[BaseModel]) -> st.SearchStrategy[Any]:
+    kind.model_rebuild()  # Before that its signature names no fields.
     given = {**GIVEN, **({"output": DISPLAYS} if kind is OutputUpdated else {})}
     return st.builds(kind, **{k: v for k, v in given.items() if k in kind.model_fields})
 
