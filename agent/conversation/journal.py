@@ -3,11 +3,13 @@
 Knows no model and no tool.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from ..errors import RecordError
 from ..protocol.items import (
     FunctionCallOutput,
     Item,
@@ -20,7 +22,8 @@ from ..protocol.items import (
 from ..protocol.record_lines import ItemLine, RecordLine, WindowLine
 from .digest import Digest
 from .history import Entry, EntryKind, OpaqueStart
-from .record import Record
+from .record import Record, text_at
+from .splices import LEAST_ITEM, Splice, splices_of
 from .state import Conversation, KnownContext
 
 INTERRUPTED = "Not finished: the turn ended here. Code that ran before may have had effects."
@@ -149,6 +152,7 @@ class Journal:
         return {**digest.model_dump(exclude={"said", *(("text",) if held else ())}), "said": said}
 
     def _write(self, n: int, entry: Entry, apart: bool = False) -> None:
+        wire, splices = entry.item.wire, self._splices(entry)
         self.record.append(
             ItemLine(
                 n=n,
@@ -157,9 +161,19 @@ class Journal:
                 about=entry.kind,
                 run=entry.run,
                 apart=apart,
-                wire=entry.item.wire,
+                splices=splices,
+                wire=b"" if splices else wire,
             )
         )
+
+    def _splices(self, entry: Entry) -> list[Splice] | None:
+        """The item as splices of the line of the run that it shows, if that is there."""
+        record, wire = self.record, entry.item.wire
+        if len(wire) < LEAST_ITEM or entry.run not in record.places:
+            return None
+        with contextlib.suppress(RecordError, ValueError):
+            run = text_at(record.path, record.places[entry.run]).decode()
+            return splices_of(wire.decode(), run)
 
 
 def _spans(numbers: Sequence[int]) -> Iterator[list[int]]:

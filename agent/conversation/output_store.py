@@ -48,7 +48,8 @@ class OutputStore:
         """
         self.runs = RunLog() if runs is None else runs
         self._record = record
-        self._places = dict(places or {})
+        self._places = record.places
+        self._places.update(places or {})
         numbers = (int(it.partition("-")[2]) for it in self._places)
         self._last = max(numbers, default=0) + lost
         self._turn, self._cell, self._kernel = 0, cast("str | None", None), ""
@@ -67,7 +68,7 @@ class OutputStore:
         handle = self._next()
         of_turn = self._turn if turn is None else turn
         line = OutputLine(turn=of_turn, handle=handle, text=text)
-        self._places[handle] = self._record.append(line)
+        self._record.append(line)
         return handle
 
     def keep_run(self, call_id: str, run: CellRun, ran: str | None = None) -> str:
@@ -136,7 +137,7 @@ class OutputStore:
         line = CellRunLine(
             handle=self._next(), tokens=estimate(full_text(run)), run=_values(run), **where
         )
-        self._places[line.handle] = self._record.append(line)
+        self._record.append(line)
         head = head_of(line)
         self.runs.add(head)
         return head

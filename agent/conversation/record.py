@@ -16,7 +16,14 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from pydantic_core import from_json
 
 from ..errors import RecordError
-from ..protocol.record_lines import ItemLine, RecordLine, TurnLine, line_of
+from ..protocol.record_lines import (
+    CellRunLine,
+    ItemLine,
+    OutputLine,
+    RecordLine,
+    TurnLine,
+    line_of,
+)
 from ..protocol.verbatim_json import dumps
 from ..text.masking import Mask
 
@@ -39,7 +46,10 @@ _KIND = re.compile(rb'"kind": ?"(\w{1,20})"')
 
 
 class Record:
-    """One file, open for appending by its owner alone (0600). `mask`: of all that is written."""
+    """One file, open for appending by its owner alone (0600). `mask`: of all that is written.
+
+    `places`: the byte at which the line of each handle begins.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or make the file. A last line that a crash cut off is removed.
@@ -48,6 +58,7 @@ class Record:
         """
         self.path = path.absolute()
         self.mask = Mask()
+        self.places: dict[str, int] = {}
         try:
             _make_private(self.path)
             self._file = os.open(self.path, _APPEND | _CAREFUL, 0o600)
@@ -60,19 +71,16 @@ class Record:
         """Write one line. Returns the byte at which it begins. Raises RecordError."""
         values = self.mask.value(line.values())
         text = dumps({"at": round(time.time(), 3), "kind": line.kind, **values})
-        if isinstance(line, ItemLine):
+        if isinstance(line, ItemLine) and line.wire:
             text = text[:-1] + b',"item":' + line.wire + b"}"
-        return self._write(text)
+        at = self._write(text)
+        if isinstance(line, CellRunLine | OutputLine):
+            self.places[line.handle] = at
+        return at
 
     def line_at(self, at: int) -> RecordLine:
         """The line that begins at byte `at`. Raises RecordError."""
-        try:
-            with open_record(self.path) as file:
-                file.seek(at)
-                text = file.readline()
-        except OSError as error:
-            raise _unreadable(self.path, error) from None
-        found = next(stored_lines(at, text), None)
+        found = next(stored_lines(at, text_at(self.path, at)), None)
         if found and (line := found.line()):
             return line
         raise RecordError(f"{self.path}, byte {at}: not a line of a session record.")
@@ -141,6 +149,16 @@ def open_record(path: Path) -> BinaryIO:
     """Open a record to read it. Raises OSError, and RecordError for a link in its place."""
     _refuse_links(path)
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | _CAREFUL))
+
+
+def text_at(path: Path, at: int) -> bytes:
+    """The text from byte `at` to the end of the file's line. Raises RecordError."""
+    try:
+        with open_record(path) as file:
+            file.seek(at)
+            return file.readline()
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def is_open(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """Reads a session's record, so that the session can go on. Knows no live session."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from ..protocol.record_lines import (
 from .digest import Digest, SaidTurn
 from .history import Entry, History, Numbered, OpaquePrefix
 from .mend import sendable_window
-from .record import BAD_LINE, ReadLine, read_record
+from .record import BAD_LINE, ReadLine, read_record, text_at
 from .runs import RunSummary, head_of
+from .splices import spliced
 from .state import Conversation
 
 
@@ -73,8 +74,9 @@ class _Mark:
 class _Replay:
     """The record up to a line. `window`: numbers of entries. It grows until it is replaced."""
 
-    def __init__(self, session: str) -> None:
-        self.resumed = Resumed(session)
+    def __init__(self, path: Path) -> None:
+        self.resumed = Resumed(path.stem)
+        self._path = path
         self._lines: dict[int, tuple[ReadLine, str | None]] = {}
         self._told: list[ToldLine] = []
         self._digest: Digest | None = None
@@ -140,10 +142,18 @@ class _Replay:
             read, cell = self._lines.get(n, (None, None))
             if read and isinstance(line := read.line, ItemLine):
                 try:
-                    found.append((n, Entry(line.item(), line.turn, cell, line.about, line.run)))
-                except BAD_LINE:
+                    item = self._whole_line(line).item()
+                    found.append((n, Entry(item, line.turn, cell, line.about, line.run)))
+                except (*BAD_LINE, RecordError):
                     self.resumed.lost.append(read)
         return found
+
+    def _whole_line(self, line: ItemLine) -> ItemLine:
+        """The line with its item. Raises KeyError if the run that has parts of it is lost."""
+        if not line.splices:
+            return line
+        run = text_at(self._path, self.resumed.outputs[line.run or ""]).decode()
+        return replace(line, splices=None, wire=spliced(line.splices, run).encode())
 
     def _item(self, read: ReadLine, line: ItemLine) -> None:
         n = self._made if line.n is None else line.n
@@ -232,7 +242,7 @@ def resume(path: Path) -> Resumed:
     A last line that a crash cut off is left out, too, and so is all that a server would refuse
     without the lost lines. Raises RecordError if no line can be read.
     """
-    replay, some = _Replay(path.stem), False
+    replay, some = _Replay(path), False
     for read in read_record(path):
         try:
             replay.take(read)

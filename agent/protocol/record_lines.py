@@ -140,21 +140,27 @@ class ToldLine(_Line):
 class ItemLine(_Line):
     """An item, verbatim. `apart`: it is in no window until a `window` line names it.
 
-    `n`: its number, or None for the next. `cell`: "" is the cell of its turn.
+    `n`: its number, or None for the next. `cell`: "" is the cell of its turn. `run`: the handle of
+    the run it shows. `splices`: the item in place of `wire`, as texts and parts of that run's line.
+    A part is its first character there and the one after its last.
     """
 
     kind: ClassVar[str] = "item"
+    optional: ClassVar[frozenset[str]] = frozenset({"run", "splices"})
     n: int | None = None
     turn: int
     cell: str | None = ""
     about: Any = "model"
     run: str | None = None
     apart: bool = False
-    wire: bytes
+    splices: Sequence[str | Sequence[int]] | None = None
+    wire: bytes = b""
 
     @classmethod
     def read(cls, value: Mapping[str, Any], text: bytes) -> Self:
         """The line, with the item's own text."""
+        if "splices" in value:
+            return cls(**cls._own(value))
         if not isinstance(value["item"]["type"], str):
             raise ValueError("an item without a type")
         own = cls._own(value)
@@ -164,10 +170,11 @@ class ItemLine(_Line):
 
     def values(self) -> dict[str, Any]:
         """The values to write, without the item."""
-        where = {"v": self.v, "n": self.n, "turn": self.turn, "cell": self.cell}
-        where |= {"about": self.about}
-        where |= {"run": self.run} if self.run else {}
-        return where | ({"apart": True} if self.apart else {})
+        return {
+            name: value
+            for name, value in _Line.values(self).items()
+            if name != "wire" and (value or name != "apart")
+        }
 
     def item(self) -> Item:
         """The item, parsed."""

@@ -5,14 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from inkernel.agent.context.cells import run_text
 from inkernel.agent.conversation.digest import Digest, SaidTurn
 from inkernel.agent.conversation.history import Entry, OpaqueStart
 from inkernel.agent.conversation.journal import Journal
+from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.state import Conversation, KnownContext
 from inkernel.agent.errors import RecordError
+from inkernel.agent.protocol.cells import StreamOutput
 from inkernel.agent.protocol.items import message, parse_item, text_part
+from inkernel.agent.protocol.observed import UserCellRun
 from inkernel.agent.protocol.record_lines import MarkLine, NotesLine, SampleLine, TurnLine
 from inkernel.agent.text.masking import Mask
 
@@ -130,6 +134,45 @@ def test_a_key_that_was_learned_later_is_in_no_digest_that_resumes(journal: Jour
     rewritten(journal, digest_of(f"Use {key}."))
     found = resume(journal.record.path).conversation.digest
     assert found is not None and key not in found.said[0].text
+
+
+SOURCE = 'rain = read("the gauge of the first year, without the last months")  # é\nrain.head(40)'
+SHOWN = 'the 雨 of a "month", in millimetres and from all its gauges\n' * 3
+
+
+def with_a_run(journal: Journal) -> OutputStore:
+    """The journal after an item that shows a run of the person's."""
+    outputs = OutputStore(journal.record)
+    ran = UserCellRun(1, "c", 1, SOURCE, "ok", (StreamOutput(name="stdout", text=SHOWN),))
+    kept = outputs.keep_seen(ran, "k")
+    journal.commit(message("user", text_part(run_text(kept))), "cells", kept.handle)
+    return outputs
+
+
+def test_a_run_of_the_persons_is_in_the_record_once(journal: Journal):
+    with_a_run(journal)
+    text = journal.record.path.read_text()
+    assert [text.count(it) for it in ("without the last months", "雨")] == [1, 3]
+    assert_recorded(journal)
+
+
+def test_an_item_whose_run_is_lost_is_lost_and_the_conversation_goes_on(journal: Journal):
+    with_a_run(journal)
+    path = journal.record.path
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join("{}\n" if '"cell_run"' in line else line for line in lines))
+    found = resume(path)
+    assert [read.number for read in found.lost] == [3, 4]
+    assert [entry.kind for entry in found.conversation.history.entries] == ["said"]
+
+
+def test_a_run_that_was_moved_to_another_byte_is_found_all_the_same(journal: Journal):
+    with_a_run(journal)
+    path = journal.record.path
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], "{}\n", *lines[1:]]))
+    found = resume(path).conversation.history
+    assert found.entries == journal.conversation.history.entries
 
 
 def test_a_line_that_says_the_context_is_known_is_written_once(journal: Journal):

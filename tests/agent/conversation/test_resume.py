@@ -23,7 +23,9 @@ from inkernel.agent.conversation.runs import RunLog
 from inkernel.agent.conversation.state import Conversation
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.actions import Verdict
+from inkernel.agent.protocol.cells import StreamOutput
 from inkernel.agent.protocol.items import FunctionCall, call_output, message, parse_item, text_part
+from inkernel.agent.protocol.observed import UserCellRun
 from inkernel.agent.protocol.record_lines import OtherLine
 from inkernel.agent.protocol.verbatim_json import loads, whole_text
 from inkernel.agent.providers.resolve import Target
@@ -43,6 +45,9 @@ WIRE = st.sampled_from(
         b'{"type":"function_call","call_id":"c4","name":"t","arguments":"not json"}',
     ]
 )
+SOURCE = st.lists(TEXT | st.just("rain = read('gauge \\\\ 1') # \"the first\"\n"), max_size=9).map(
+    "".join
+)
 OP = st.one_of(
     st.tuples(st.just("turn"), TEXT, st.none() | TEXT.map(whole_text), st.just("/rain") | TEXT),
     st.tuples(st.just("text"), TEXT),
@@ -51,6 +56,7 @@ OP = st.one_of(
     st.tuples(st.just("answer"), NAMES, TEXT),
     st.tuples(st.just("sample"), st.integers(0, 9)),
     st.tuples(st.just("keep"), TEXT),
+    st.tuples(st.just("ran"), SOURCE, SOURCE),
     st.tuples(st.just("unknown"), TEXT),
     st.tuples(st.just("close")),
 )
@@ -93,6 +99,13 @@ def new_session() -> Iterator[tuple[Session, OutputStore]]:
             record.close()
 
 
+def commit(session: Session, wire: bytes) -> None:
+    """An item of the model's. A thought is never committed alone."""
+    session.journal.commit(parse_item(loads(wire), wire))
+    if b"reasoning" in wire:
+        session.journal.commit(message("assistant", {"type": "output_text", "text": "so"}))
+
+
 def do(session: Session, outputs: OutputStore, op: tuple[Any, ...]) -> None:
     """One step of a conversation, through the session as the loop takes it."""
     match op:
@@ -101,9 +114,7 @@ def do(session: Session, outputs: OutputStore, op: tuple[Any, ...]) -> None:
         case ("text", text):
             session.journal.commit(message("assistant", {"type": "output_text", "text": text}))
         case ("wire", wire):
-            session.journal.commit(parse_item(loads(wire), wire))
-            if b"reasoning" in wire:  # never committed alone
-                session.journal.commit(message("assistant", {"type": "output_text", "text": "so"}))
+            commit(session, wire)
         case ("call", call_id, text):
             arguments = json.dumps({"code": text})
             fields = {"type": "function_call", "call_id": call_id, "name": "t"}
@@ -115,6 +126,11 @@ def do(session: Session, outputs: OutputStore, op: tuple[Any, ...]) -> None:
             session.journal.record.append(OtherLine("sample", {"sample": 1, "usage": usage}))
         case ("keep", text):
             outputs.keep(text)
+        case ("ran", source, shown):
+            number = len(outputs.runs.heads) + 1
+            showed = (StreamOutput(name="stdout", text=shown),)
+            run = UserCellRun(number, "cell", number, source, "ok", showed)
+            session.begin(Prompt("so", Snapshot(PLACE, "k", cells=(run,), last=number)))
         case ("unknown", text):
             session.journal.record.append(
                 OtherLine("later", {"to": text, "item": {"type": "message"}})
@@ -149,10 +165,9 @@ def test_what_is_resumed_is_what_was_lived(ops: list[tuple[Any, ...]]):
         )
         assert resumed.conversation.usage.input == sum(op[1] for op in ops if op[0] == "sample")
         assert (resumed.conversation.last is None) == (not any(op[0] == "sample" for op in ops))
-        again = OutputStore(session.journal.record, resumed.outputs)
-        assert [again.lines(handle).text for handle in again.handles] == [
-            whole_text(op[1]) for op in ops if op[0] == "keep"
-        ]
+        again = OutputStore(session.journal.record, resumed.outputs, RunLog(resumed.runs))
+        kept = [again.lines(it).text for it in again.handles if not again.runs.get(it)]
+        assert kept == [whole_text(op[1]) for op in ops if op[0] == "keep"]
 
 
 @given(OPS, OPS)
