@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Self, cast
 from weakref import WeakKeyDictionary, WeakSet
 
-from ...agent.protocol.cells import DisplayOutput, Output, StreamName
+from ...agent.protocol.cells import DisplayOutput, Output, StreamName, StreamOutput
 from ...agent.text.masking import Mask
 from ..output_hooks import (
     Change,
@@ -30,6 +30,7 @@ from ..output_hooks import (
 )
 from ..shell import Shell
 from ..user_cells.forked_prints import ForkedPrints
+from .output_widgets import OutputWidgets
 from .step_outputs import StepOutputs
 from .ticker import Ticker
 
@@ -67,6 +68,7 @@ class OutputCapture:
         self._older = WeakSet[threading.Thread]()
         self._born = WeakKeyDictionary[threading.Thread, StepOutputs]()
         self._hooks = OutputHooks(self)
+        self._widgets = OutputWidgets()
         self._open = False
 
     def __enter__(self) -> Self:
@@ -149,6 +151,9 @@ class OutputCapture:
             if self._forked.in_child():
                 heard = self._forked.send(name, text, FORK_SECONDS)
                 return len(text) if heard else original(text, *args, **kwargs)
+            if self._widgets.take():
+                outputs.keep(StreamOutput(name=name, text=text))
+                return outputs.aside(original, self.mask.value(text), *args, **kwargs)
             outputs.write(name, text)
             if outputs is not self._active:  # its clock has stopped
                 outputs.flush()
@@ -163,34 +168,45 @@ class OutputCapture:
             self.below = None
         if outputs is None or outputs.showing or self._forked.in_child():
             return original()
-        match change := read():
-            case None:
-                return None
+        change = read()
+        if change is None:
+            return None
+        if isinstance(change, DisplayOutput):
+            change = _readable(change)
+        elif isinstance(change, Update):
+            change = Update(_readable(change.output))
+        if self._widgets.take():
+            if not isinstance(change, Update | Clear):
+                outputs.keep(change)
+        elif self._take(outputs, change):
+            return None
+        else:
+            self._note_below(self.mask.value(change))
+        masked = self.mask.value(change)
+        return outputs.aside(original if masked is change else partial(self._publish, masked))
+
+    def _take(self, outputs: StepOutputs, change: Change) -> bool:
+        """Whether the step takes the change."""
+        match change:
             case Clear(wait):
                 outputs.clear(wait)
-                return None
+                return True
             case Update(output):
-                taken = self._update(outputs, _readable(output))
-            case DisplayOutput() as output:
-                taken = outputs.add(_readable(output))
-                if taken and output.display_id:
-                    self._shown.add(output.display_id)
+                return self._update(outputs, output)
             case output:
                 taken = outputs.add(output)
-        if taken:
-            return None
-        masked = self.mask.value(change)
-        self._note_below(masked)
-        return outputs.aside(original if masked is change else partial(self._publish, masked))
+                if taken and isinstance(output, DisplayOutput) and output.display_id:
+                    self._shown.add(output.display_id)
+                return taken
 
     def _note_below(self, change: Change) -> None:
         if self.below is None:
             return
         match change:
             case Update(output):
-                put_update(self.below, _readable(output))
+                put_update(self.below, output)
             case DisplayOutput() as output:
-                self.below.append(_readable(output))
+                self.below.append(output)
             case _:
                 pass
 

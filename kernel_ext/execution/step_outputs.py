@@ -68,6 +68,13 @@ class StepOutputs:
             self._done.append(output)
             return self._give(output)
 
+    def keep(self, output: Output) -> None:
+        """Add an output that is shown elsewhere."""
+        output = _whole(output)
+        with self._lock:
+            self.flush()
+            self._done.append(output)
+
     def update(self, output: DisplayOutput) -> bool:
         """Replace the displays with its id. False if this step has none, or `take` declined."""
         output = _whole(output)

@@ -198,6 +198,38 @@ def test_a_widget_of_a_step_is_shown_by_the_cell(agent: Any):
     assert "↓ shown below: IntSlider(value=3)" in html(ran)
 
 
+OUTPUT_WIDGET = """
+import ipywidgets
+from IPython.display import clear_output, display
+sink = ipywidgets.Output()
+display(sink)
+print("out" + "side")
+with sink:
+    print("in" + "side")
+    clear_output(wait=True)
+    display({"dis": "played"})
+print("after" + "wards")
+@ipywidgets.interact(x=20)
+def double(x):
+    print("twice is", 2 * x)
+    return 3 * x
+"""
+
+
+def test_an_output_widget_of_a_step_gets_its_outputs_and_the_model_too(agent: Any):
+    kernel, server = agent(script(OUTPUT_WIDGET))
+    began = kernel.start("%%agent\nGo.")
+    # The front end gives to the widgets all that it gets as outputs of the cell.
+    sent = [kernel.wait_for(began, "stream")["text"] for _ in range(2)]
+    assert sent == ["inside\n", "twice is 40\n"]
+    page = html(kernel.finish(began))
+    text = told(server.requests[-1])
+    for each in ("outside", "inside", "{'dis': 'played'}", "afterwards", "twice is 40", "60"):
+        assert each in text
+    assert "outside" in page and "afterwards" in page
+    assert "inside\n" not in page and "twice is 40" not in page
+
+
 def test_code_awaits_the_agents_other_tools(agent: Any, records: dict[str, str], tmp_path: Path):
     code = (
         "for name in ('a', 'b'):\n    print(await agent_tools.inspect(names=[name]))\n"
