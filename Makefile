@@ -52,7 +52,7 @@ pytest: $(VENV)/dev ## the tests
 	$(BIN)/pytest -q -n 2
 
 search: $(VENV)/dev ## look for inputs on which a property does not hold, new ones each time
-	$(BIN)/pytest -q -n 2 -m hypothesis --hypothesis-profile=search $(CORE)
+	$(BIN)/pytest -q -n 2 -m hypothesis --hypothesis-profile=search -o timeout=1200 $(CORE)
 
 notebooks: $(VENV)/dev ## execute every demo notebook
 	@for notebook in $(NOTEBOOKS); do \

@@ -32,7 +32,7 @@ settings.register_profile(
     "same", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 settings.register_profile(
-    "search", settings.get_profile("same"), derandomize=False, max_examples=2_000
+    "search", settings.get_profile("same"), derandomize=False, max_examples=1_000
 )
 settings.load_profile("same")
 

@@ -23,7 +23,7 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class MessageConnection(ClientConnection):
-    """A connection whose messages are read with `messages`, and never with `recv`."""
+    """A connection whose messages are read with `messages`. `recv` only tells why it closed."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -37,8 +37,8 @@ class MessageConnection(ClientConnection):
     async def messages(self) -> list[bytes]:
         """All messages that have come, at least one. Raises ConnectionClosed."""
         while not self._messages:
-            if self.connection_lost_waiter.done():
-                raise self.protocol.close_exc from self.recv_exc
+            if self.state is State.CLOSED:
+                await self.recv()
             self._came.clear()
             await self._came.wait()
         taken, self._messages = self._messages, []

@@ -35,7 +35,9 @@ fault = { FAULT }
 """
 
 
-def opened(server: ScriptedServer, key: str | None = None) -> ClientConnection:
+def opened(
+    server: ScriptedServer, key: str | None = None
+) -> contextlib.AbstractContextManager[ClientConnection]:
     headers = {"authorization": f"Bearer {key}"} if key else None
     url = f"ws{server.base_url.removeprefix('http')}/responses"
     return connect(url, additional_headers=headers, open_timeout=30, proxy=None)
@@ -177,16 +179,16 @@ class TestAConversation:
 class TestHowItEnds:
     def test_a_wrong_key_is_refused_in_the_handshake(self, scripted: Make):
         server = scripted(script(), "sk-right")
-        with pytest.raises(InvalidStatus) as refused:
-            opened(server, "sk-wrong")
+        with pytest.raises(InvalidStatus) as refused, opened(server, "sk-wrong"):
+            pass
         assert refused.value.response.status_code == 401
         with opened(server, "sk-right") as socket:
             assert said(ask(socket)) == "First turn."
 
     def test_a_server_without_websockets_says_so(self, scripted: Make):
         server = scripted("websocket = { status = 426, times = 1 }\n" + script())
-        with pytest.raises(InvalidStatus) as refused:
-            opened(server)
+        with pytest.raises(InvalidStatus) as refused, opened(server):
+            pass
         assert refused.value.response.status_code == 426
         with opened(server) as socket:
             assert said(ask(socket)) == "First turn."
@@ -265,9 +267,9 @@ class TestHowItEnds:
     def test_clients_that_leave_disturb_nobody(self, scripted: Make):
         server = scripted("pace = 0.01\n" + script())
         for _ in range(3):
-            socket = opened(server)
-            send(socket)
-            socket.recv(timeout=30)
-            socket.socket.close()
+            with opened(server) as socket:
+                send(socket)
+                socket.recv(timeout=30)
+                socket.socket.close()
         with opened(server) as socket:
             assert said(ask(socket)) == "First turn."
