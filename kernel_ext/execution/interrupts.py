@@ -19,10 +19,26 @@ _Handler = Callable[[int, FrameType | None], object]
 
 @dataclass(slots=True)
 class Interruption:
-    """Whether the person interrupted, and whether that may still cancel."""
+    """Whether the person interrupted, and whether that may still cancel.
+
+    `replaced`: code put its own handler in place, so that an interrupt may have come unseen.
+    `stopping`: the next SIGINT is of a time limit, and not of the person.
+    """
 
     came: bool = False
     over: bool = False
+    replaced: bool = False
+    stopping: bool = False
+
+    def stop(self) -> None:
+        """Stop code on the main thread at its time limit, from another thread."""
+        self.stopping = True
+        sigint()
+
+    def take(self) -> bool:
+        """Take a SIGINT. Returns whether it is the person's."""
+        theirs, self.stopping = not self.stopping, False
+        return theirs
 
 
 @contextmanager
@@ -47,7 +63,7 @@ def cancelled_by_sigint(error: BaseException) -> Generator[Interruption]:
         with _handled_by(note, interruption):
             yield interruption
     except asyncio.CancelledError:
-        if not interruption.came:
+        if not (interruption.came or interruption.replaced):
             raise
         task.uncancel()  # so that it can go on and report what happened
         raise error from None
@@ -63,7 +79,7 @@ def raised_by_sigint(interruption: Interruption) -> Generator[None]:
     """
 
     def interrupt(_signum: int, _frame: FrameType | None) -> None:
-        interruption.came = True
+        interruption.came |= interruption.take()
         raise KeyboardInterrupt
 
     with _handled_by(interrupt, interruption):
@@ -85,26 +101,23 @@ def raised_by_sigint_in(
     """
     before, loop = signal.getsignal(signal.SIGINT), asyncio.get_running_loop()
     handled = is_main_thread()
-    ours = threading.Event()
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
-        stopped = ours.is_set()
-        ours.clear()
+        theirs = interruption.take()
         if _runs(namespace, frame):
-            interruption.came = True
+            interruption.came |= theirs
             if asyncio.current_task(loop) is task:
                 raise KeyboardInterrupt
             task.cancel()  # at once, before a task that it waits for begins
             raise asyncio.CancelledError
-        if stopped:
+        if not theirs:
             loop.call_soon_threadsafe(task.cancel)  # wakes the selector; call_soon would not
         elif callable(before):
             before(signum, frame)
 
     def stop() -> None:
         if handled:
-            ours.set()
-            sigint()
+            interruption.stop()
         else:
             loop.call_soon_threadsafe(task.cancel)
 
@@ -136,7 +149,7 @@ def _runs(namespace: Mapping[str, object], frame: FrameType | None) -> bool:
 
 @contextmanager
 def _handled_by(handler: _Handler, interruption: Interruption) -> Generator[None]:
-    """Notes an interruption also where code put another handler in place, which could not."""
+    """Handle SIGINT, and note whether code put another handler in place."""
     if not is_main_thread():
         yield
         return
@@ -145,4 +158,4 @@ def _handled_by(handler: _Handler, interruption: Interruption) -> Generator[None
         yield
     finally:
         if signal.signal(signal.SIGINT, before) is not handler:
-            interruption.came = True
+            interruption.replaced = True

@@ -13,7 +13,7 @@ from ..shell import Result, Shell
 from ..user_names import is_public, rebound, user_names
 from .capture import OutputCapture
 from .held_calls import held
-from .interrupts import Interruption, is_main_thread, raised_by_sigint, raised_by_sigint_in, sigint
+from .interrupts import Interruption, is_main_thread, raised_by_sigint, raised_by_sigint_in
 from .shell_history import in_history
 from .stdin import answered
 from .step_outputs import OutputSink, StepOutputs
@@ -57,7 +57,7 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
     names, lent = shell.user_ns, step.lent or {}
     before = names.copy()
     started = time.monotonic()
-    # Its own: an interrupt by the time limit of a step holds for no other one.
+    # Its own: a handler that the code of one step puts in place says nothing of another one.
     host = replace(host, interruption=replace(host.interruption))
     with (
         _lent(names, lent),
@@ -70,7 +70,7 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
     bound = {name: names[name] for name in rebound(before, names)}
     return CellRun(
         source=step.code,
-        status="error" if limit.over else _status(error, host.interruption),
+        status=_status(error, limit, host.interruption),
         outputs=outputs.all(),
         bound=tuple(sorted(user_names(shell, bound))),
         deleted=tuple(sorted(filter(is_public, before.keys() - names.keys()))),
@@ -91,7 +91,8 @@ async def _run(
     except Exception:  # run_cell itself shows it, as it shows a syntax error
         cell, failure = code, sys.exc_info()
     if not shell.should_run_async(code, transformed_cell=cell, preprocessing_exc_tuple=failure):
-        stop = sigint if is_main_thread() else _nothing  # else it would hit the main thread's code
+        # On another thread, it would hit the main thread's code.
+        stop = host.interruption.stop if is_main_thread() else _nothing
         limit = TimeLimit(host.taps.ticker, step.seconds, stop, step.report, step.grace)
         return _run_sync(host, code, outputs, limit), limit
     run = shell.run_cell_async(code, True, transformed_cell=cell, preprocessing_exc_tuple=failure)
@@ -172,10 +173,13 @@ def _error(result: Result) -> BaseException | None:
 
 
 def _status(
-    error: BaseException | None, interruption: Interruption
+    error: BaseException | None, limit: TimeLimit, interruption: Interruption
 ) -> Literal["ok", "error", "interrupted"]:
-    """Code may raise KeyboardInterrupt and CancelledError itself. Then they are its errors."""
-    if error is None:
-        return "ok"
+    """Whatever became of the person's interrupt, also where code or the shell caught it, it counts.
+
+    Code may raise KeyboardInterrupt and CancelledError itself. Then they are its errors.
+    """
     interrupts = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
-    return "interrupted" if interrupts and interruption.came else "error"
+    if interruption.came or (interrupts and interruption.replaced and not limit.over):
+        return "interrupted"
+    return "error" if error is not None or limit.over else "ok"

@@ -177,6 +177,8 @@ def test_interrupt_during_a_sample(agent):
     "code",
     [
         "import time\nprint('half' + '-way')\ntime.sleep(60)",
+        "import time\ntry:\n    print('half' + '-way')\n    time.sleep(60)\n"
+        "except KeyboardInterrupt: print('caught')",
         "import asyncio\nprint('half' + '-way')\nawait asyncio.sleep(60)",
         "import asyncio, time\nawait asyncio.sleep(0)\nprint('half' + '-way')\ntime.sleep(60)",
         "import asyncio, time\nasync def work():\n    print('half' + '-way')\n    time.sleep(60)\n"
@@ -184,7 +186,14 @@ def test_interrupt_during_a_sample(agent):
         "import asyncio, time\ndef work():\n    print('half' + '-way')\n    time.sleep(60)\n"
         "asyncio.get_running_loop().call_soon(work)\nawait asyncio.sleep(60)",
     ],
-    ids=["synchronous", "awaiting", "synchronous between awaits", "in a task", "in a callback"],
+    ids=[
+        "synchronous",
+        "caught",
+        "awaiting",
+        "synchronous between awaits",
+        "in a task",
+        "in a callback",
+    ],
 )
 def test_interrupt_during_a_running_step(agent, code):
     kernel, server = agent(run_cell(code) + say("Back again."))

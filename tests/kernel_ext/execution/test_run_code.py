@@ -272,6 +272,47 @@ def test_the_person_interrupts_code_whatever_it_did_before(run, before):
     assert run("1").status == "ok"
 
 
+NOW = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)"
+CAUGHT = "try:\n    {}\nexcept BaseException: {}".format
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        CAUGHT(NOW.replace("\n", "; "), "print('caught')"),
+        CAUGHT(NOW.replace("\n", "; "), "raise RuntimeError('mine')"),
+        "import asyncio\nawait asyncio.sleep(0)\n" + CAUGHT(NOW.replace("\n", "; "), "pass"),
+        "import asyncio, os, signal\nasyncio.get_running_loop().call_later(0.1, lambda: "
+        f"os.kill(os.getpid(), signal.SIGINT))\n{CAUGHT('await asyncio.sleep(60)', 'pass')}",
+    ],
+    ids=["to go on", "for another error", "between awaits", "in a callback"],
+)
+def test_the_person_interrupts_code_whatever_it_makes_of_it(run, code):
+    assert run(code).status == "interrupted"
+    assert run("1").status == "ok"
+
+
+@pytest.mark.parametrize("event", ["pre_run_cell", "post_run_cell"])
+def test_an_interrupt_that_the_shell_catches_in_a_callback_interrupts_the_step(run, shell, event):
+    def callback(_it: object) -> None:
+        shell.events.unregister(event, callback)
+        signal.raise_signal(signal.SIGINT)
+
+    shell.events.register(event, callback)
+    assert run("1").status == "interrupted"
+    assert run("1").status == "ok"
+
+
+def test_code_that_handles_signals_itself_is_not_interrupted_by_that(run):
+    assert run("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)").status == "ok"
+
+
+def test_the_person_can_interrupt_code_that_was_stopped_at_its_limit(run):
+    limited = f"import time\n{CAUGHT('time.sleep(60)', NOW.replace(chr(10), '; '))}"
+    ran = run(limited, seconds=0.1)
+    assert (ran.status, ran.limit) == ("interrupted", 0.1)
+
+
 def test_a_step_that_was_stopped_at_its_limit_interrupts_no_other(shell):
     async def turn() -> list[str]:
         with OutputCapture(shell) as taps:
