@@ -86,7 +86,7 @@ class Session:
         journal.hand_over(self.target.provider)
         turn = conversation.turns + 1
         self.outputs.begin(turn, said.cell, said.seen.kernel)
-        conversation.stale = said.seen.stale
+        conversation.stale, conversation.stuck = said.seen.stale, 0  # the last turn can go now
         journal.write(
             TurnLine(
                 turn=turn,

@@ -58,10 +58,8 @@ async def make_room(session: Session, fields: bytes) -> AsyncGenerator[Event]:
         )
     prune(session, room)
     conversation = session.conversation
-    if (
-        conversation.history.tokens >= room.holds(full_share(session))
-        and conversation.history.tokens > conversation.stuck
-    ):
+    tokens, full = conversation.history.tokens, room.holds(full_share(session))
+    if tokens >= full and (tokens > conversation.stuck or tokens >= room.holds(1.0)):
         async for event in _compact(session, fields, room, "full"):
             yield event
     else:
@@ -192,7 +190,8 @@ async def _compact(
     if conversation.history.tokens >= room.holds(1.0):
         raise ContextLengthError(
             _why_not(room, conversation),
-            "Say it in fewer words, unpin cells, or start a new session: `%agent new`.",
+            f"Take it back (`%agent rewind turn {conversation.turns}`) and say it in fewer words,"
+            " unpin cells, or start a new session: `%agent new`.",
         )
 
 
@@ -214,11 +213,15 @@ def _replace_window(session: Session, done: CompactedWindow, why: Why) -> None:
 async def _notes_for(
     session: Session, fields: bytes, room: WindowBudget, why: Why, matters: str
 ) -> Noted:
-    """The notes that are ready, or else new ones if units are folded. A person waits for longer."""
+    """The notes that are ready, or else new ones if they can be of use: units are folded, by far.
+
+    A person waits for longer.
+    """
     conversation, goal = session.conversation, target(session, room, why)
     if ready_notes(conversation) is None:
         about = compaction_input(session)
-        if not shorten(conversation.history.local, about, goal, _unkept).folded:
+        without = shorten(conversation.history.local, about, goal, _unkept)
+        if not (without.folded and is_worthwhile(session, without)):
             return NOT_NOTED
     wait = NOTES_SECONDS if why == "asked" else WAIT_SECONDS
     return await awaited_notes(session, fields, room, wait, matters)

@@ -4,8 +4,9 @@ Knows no session: the command adds up the figures.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 from ...agent.printable import printable
 from ...agent.text.lines import count_of
@@ -21,7 +22,6 @@ ENTRY_KINDS = {
     "said": ("your prompts", "#f59e0b"),
     "model": ("the model", "#ef4444"),
     "output": ("outputs of steps", "#14b8a6"),
-    "rest": ("the rest, as the server counts", "#9ca3af"),
 }
 """Each kind of entry in words, and its colour."""
 
@@ -45,8 +45,8 @@ class ContextCard:
     """Tokens by kind, and by cell in the order of the window.
 
     `kinds` and `cells` are our own counts, `exact` if the model's tokenizer counted. `server`: the
-    server's count. `cached`: the cached part of the last request. `coming`: what the next
-    compaction would do.
+    server's count of all, by which they are shown. `cached`: the cached part of the last request.
+    `coming`: what the next compaction would do.
     """
 
     kinds: Mapping[str, int]
@@ -76,9 +76,13 @@ class ContextCard:
 
     def _rows(self) -> list[tuple[str, str, int]]:
         """Name, colour and tokens of each kind. They sum up to the title's count."""
-        rest = self.server - self._total if self.server else 0
-        kinds = {**self.kinds, "rest": rest}
-        return [(*ENTRY_KINDS[kind], tokens) for kind, tokens in kinds.items() if tokens]
+        kinds = [kind for kind, tokens in self.kinds.items() if tokens]
+        return [
+            (*ENTRY_KINDS[kind], tokens)
+            for kind, tokens in zip(
+                kinds, self._shown(self.kinds[kind] for kind in kinds), strict=True
+            )
+        ]
 
     def _text(self) -> str:
         lines = [self._title()]
@@ -94,10 +98,18 @@ class ContextCard:
         first = max(0, len(self.cells) - _ROWS)
         earlier = self.cells[:first]
         taken = sum(row.tokens for row in earlier)
-        besides = (self.server or self._total) - sum(row.tokens for row in self.cells)
+        besides = self._total - sum(row.tokens for row in self.cells)
         more = [CellRow("beside the cells", besides)] if self.cells else []
         more += [CellRow(count_of(len(earlier), "earlier cell"), taken)] if earlier else []
-        return [*more, *self.cells[first:]]
+        rows = [*more, *self.cells[first:]]
+        shown = self._shown(row.tokens for row in rows)
+        return [replace(row, tokens=tokens) for row, tokens in zip(rows, shown, strict=True)]
+
+    def _shown(self, counts: Iterable[int]) -> list[int]:
+        """Our counts of all parts, as the server would count them. Their sum is its count."""
+        total, server = self._total, self.server or self._total
+        sums = [0, *(server * taken // max(total, 1) for taken in accumulate(counts))]
+        return [after - before for before, after in pairwise(sums)]
 
     def _html(self) -> str:
         of = self.window or self._total or 1

@@ -1,7 +1,7 @@
 """When the window is made shorter, who makes notes, and that it never goes round in circles."""
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +10,11 @@ import pytest
 from inkernel.agent.compaction.budget import window_budget
 from inkernel.agent.compaction.compact import preview
 from inkernel.agent.conversation.resume import resume
-from inkernel.agent.errors import ContextLengthError, ServerFaultError
+from inkernel.agent.errors import ContextLengthError, ServerFaultError, TurnLimited
 from inkernel.agent.protocol.events import Compacted, Compacting, Event, Notice
 from inkernel.agent.protocol.items import Item
-from inkernel.agent.responses.stream import ResponseDone
+from inkernel.agent.responses.request import Request
+from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
 from inkernel.agent.text.tokens import estimate
@@ -197,8 +198,52 @@ async def test_what_cannot_be_left_out_and_does_not_fit_is_said_and_nothing_is_s
     session = session_for(model.sample, window=WINDOW)
     _, error = await run(session, LONG * 10)
     assert isinstance(error, ContextLengthError)
-    assert "cannot be made shorter" in error.message and "%agent new" in error.hint
-    assert model.requests == []
+    assert "cannot be made shorter" in error.message and "%agent rewind turn 1" in error.hint
+    assert model.requests == [] and model.asked == []
+
+
+async def test_after_a_prompt_that_did_not_fit_the_next_turn_makes_room_for_itself(
+    session_for: Callable[..., Session], run: Run
+):
+    model = Model()
+    session = session_for(model.sample, window=WINDOW)
+    await turns(session, run, 2)
+    _, error = await run(session, LONG * 10)
+    assert isinstance(error, ContextLengthError)
+    for _ in range(3):
+        before = len(model.requests)
+        _, error = await run(session, "And now?")
+        assert error is None and len(model.requests) == before + 1
+        assert session.conversation.history.tokens < WINDOW
+        assert estimate(model.requests[-1].decode()) <= WINDOW
+
+
+@pytest.mark.parametrize("words", [20, 90, 400])
+async def test_nothing_over_the_window_is_sent_though_another_compaction_is_useless(
+    session_for: Callable[..., Session],
+    run: Run,
+    tool: Callable[..., Tool[Any]],
+    call: Callable[..., Item],
+    words: int,
+):
+    sizes: list[int] = []
+
+    async def sample(request: Request) -> AsyncGenerator[SamplePart]:
+        items = bytes(request.items[: request.end])
+        sizes.append(estimate(request.fields) + estimate(items))
+        yield call("look", f"c{len(sizes)}")
+        yield ResponseDone(None)
+
+    async def look(_id: str, _word: str) -> str:
+        return "word " * words
+
+    session = session_for(sample, tool("look", look, True))
+    settings = session.settings.model_copy(update={"window": WINDOW})
+    seams = replace(session.seams, aside=Model().aside)
+    session = replace(session, settings=settings, seams=seams)
+    _, error = await run(session, LONG * 4)
+    assert isinstance(error, ContextLengthError | TurnLimited)
+    assert max(sizes) <= WINDOW
 
 
 async def test_what_can_hardly_be_made_shorter_is_said_once_and_not_tried_at_each_step(

@@ -171,6 +171,7 @@ async def test_a_person_who_asks_for_a_compaction_gets_notes_though_some_failed_
     monkeypatch.setattr(WAIT, 0.01)
     await next_compaction(session, run)
     await until_notes_are_begun(session, run, model)
+    await run(session, "And what else?")
     model.stalls = False
     events = [it async for it in compact_now(session, session.fields())]
     assert only(events, Compacted)[0].notes == "model"
