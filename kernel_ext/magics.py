@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MAGIC_NAME = "agent"
 CELL_FLAGS = {"-m": "model", "--model": "model", "--policy": "policy", "--effort": "effort"}
 
+_QUOTED_OR_HASH = re.compile(r"""(?<![^\s=])(?:"[^"]*"|'[^']*')|(?<!\S)#(?!\S)""")
+
 
 @dataclass(frozen=True, slots=True)
 class AgentLine:
@@ -38,7 +40,7 @@ class AgentLine:
 
 
 def parse_line(line: str) -> AgentLine:
-    """Parse flags, and then a text that stays as it is. `--` ends the flags.
+    """Parse flags, and then a text that stays as it is. `--` or a comment ends the flags.
 
     Raises UsageError for an unknown flag, or one without its value.
     """
@@ -63,7 +65,20 @@ def parse_line(line: str) -> AgentLine:
         if not value:
             raise UsageError(f"{name} needs a value.", "For example: `%%agent -m gpt-5.5`.")
         settings[CELL_FLAGS[name]] = value
+    else:
+        if rest != line.strip() and not without_comment(rest):
+            rest = ""
     return AgentLine(settings, new, rest, digest)
+
+
+def without_comment(line: str) -> str:
+    """An `%agent` line without the comment at its end: from a `#` between blanks, as `#3` is a cell.
+
+    One in quotes is none.
+    """
+    marks = _QUOTED_OR_HASH.finditer(line)
+    at = next((mark.start() for mark in marks if mark[0] == "#"), len(line))
+    return line[:at].rstrip()
 
 
 def _word(text: str) -> tuple[str, str]:
@@ -148,7 +163,7 @@ class AgentMagics:
                 if cell is None:  # an awaited `%agent` line
                     from .commands.dispatch import run_command
 
-                    await run_command(agent, line)
+                    await run_command(agent, without_comment(line))
                 else:
                     await _ask(agent, parse_line(line), cell.strip(), notices)
 
@@ -158,7 +173,7 @@ class AgentMagics:
         with self._errors():
             from .commands.dispatch import run_unawaited
 
-            run_unawaited(self.agent, line)
+            run_unawaited(self.agent, without_comment(line))
 
     @contextmanager
     def _errors(self) -> Generator[None]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.agent.errors import UsageError
-from inkernel.kernel_ext.magics import AgentLine, parse_line
+from inkernel.kernel_ext.magics import AgentLine, parse_line, without_comment
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,34 @@ from inkernel.kernel_ext.magics import AgentLine, parse_line
         ("what does -m do", AgentLine({}, False, "what does -m do")),
         ("-m 'scripted:a b.toml' go", AgentLine({"model": "scripted:a b.toml"}, False, "go")),
         ('--model="a b" it\'s', AgentLine({"model": "a b"}, False, "it's")),
+        ("--new  # afresh", AgentLine({}, True, "")),
+        ("-m qwen3:8b # small, --new", AgentLine({"model": "qwen3:8b"}, False, "")),
+        ("--new -- # Rain", AgentLine({}, True, "# Rain")),
+        ("-- # Rain", AgentLine({}, False, "# Rain")),
+        ("# Rain", AgentLine({}, False, "# Rain")),
+        ("--new plot it # soon", AgentLine({}, True, "plot it # soon")),
     ],
 )
 def test_flags_come_first_and_the_rest_is_the_prompt(line: str, parsed: AgentLine):
     assert parse_line(line) == parsed
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("", ""),
+        ("# status: model", ""),
+        ("config effort high  # for this session; `%agent config` lists all", "config effort high"),
+        ("model ollama:qwen3:8b\t#", "model ollama:qwen3:8b"),
+        ("explain #3 # the plot", "explain #3"),
+        ("keep a#b", "keep a#b"),
+        ("compact 'keep # 3' # shorter", "compact 'keep # 3'"),
+        ('config api_key_command="pass a # b"', 'config api_key_command="pass a # b"'),
+        ("compact don't ask # it's late", "compact don't ask"),
+    ],
+)
+def test_a_comment_is_no_part_of_an_agent_line(line: str, left: str):
+    assert without_comment(line) == left
 
 
 def test_an_unknown_flag_names_the_nearest_known_one():

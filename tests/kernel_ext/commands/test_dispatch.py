@@ -21,6 +21,21 @@ def test_what_needs_no_wait_works_where_nobody_awaits_it(agent):
     assert "no turns yet" in kernel.run("get_ipython().run_line_magic('agent', 'history')").text
 
 
+def test_a_line_may_end_in_a_comment(agent):
+    kernel, server = agent(SCRIPT)
+    for line, shown in (
+        ("%agent                     # status: model, session", "scripted/test"),
+        ("%agent config effort high  # for this session; `%agent config` lists all", "high"),
+        ("for _ in range(1):\n    %agent history  # none", "no turns yet"),
+        ("%agent models # of the server", "lists 1"),
+        ("%agent help # all of them", "%agent rewind"),
+        ("%%agent --effort low  # quickly\nHi.", "Hello."),
+    ):
+        ran = kernel.run(line)
+        assert ran.status == "ok" and shown in ran.text, line
+    assert b"quickly" not in server.requests[-1]
+
+
 def test_a_line_is_waited_for_where_the_cell_can_wait(agent):
     kernel, _ = agent(SCRIPT)
     for cell in (
