@@ -11,6 +11,7 @@ from ..conversation.digest import Digest, edited_digest
 from ..conversation.history import Entry
 from ..conversation.references import (
     HANDLE,
+    CountReference,
     HandleRange,
     HandleReference,
     no_cell,
@@ -51,16 +52,19 @@ class Named:
 def named(session: Session, words: str) -> Named:
     """The cells that `words` name: `12` or `In [12]`, `out-7`, `turn 3`, a notebook cell's id.
 
-    A count names the latest run of the person or turn that had it. Raises UsageError.
+    A count names the latest run or turn that had it, as each kernel counts anew. One of a step
+    names nothing. Raises UsageError.
     """
     reference = parse_reference(words)
-    runs = session.outputs.runs.named(reference)
-    if not isinstance(reference, HandleReference | HandleRange):
-        runs = tuple(head for head in runs if head.by == "person")
+    runs, count = session.outputs.runs.named(reference), isinstance(reference, CountReference)
+    if not (count or isinstance(reference, HandleReference | HandleRange)):
+        runs = _of_person(runs)
     turns = turns_named(reference, session.conversation.heads)
-    if runs and turns and runs[-1].cell != turns[-1].cell:
+    if runs and turns and (count or runs[-1].cell != turns[-1].cell):
         newer = turns[-1].turn >= runs[-1].turn
         runs, turns = ((), turns) if newer else (runs, ())
+    if count:
+        runs = _of_person(runs)
     if not runs and not turns:
         raise UsageError(
             no_cell(words) if words.strip() else "Which cell?",
@@ -148,6 +152,10 @@ def forget_names(session: Session, names: Iterable[str]) -> None:
     told = session.conversation.told
     unknown = {name: Variable(name, "", "undone:") for name in names}
     session.journal.know(replace(told, names={**told.names, **unknown}))
+
+
+def _of_person(runs: Iterable[RunSummary]) -> tuple[RunSummary, ...]:
+    return tuple(head for head in runs if head.by == "person")
 
 
 def _mark(session: Session, cells: Named, mark: str) -> None:
