@@ -55,7 +55,8 @@ _TYPED = "typed in this session"
 class Overview:
     """The session in figures. `turns`: all turns so far. `left`: those not taken back.
 
-    `tokens`: of the next request, by the server's count if `counted`, else estimated.
+    `tokens`: of the next request, by the server's count if `counted`, else estimated. `resumed`:
+    it came from its record.
     """
 
     session_id: str
@@ -66,6 +67,7 @@ class Overview:
     tokens: int
     counted: bool
     record: Path | None
+    resumed: bool
 
 
 class KernelAgent:
@@ -91,6 +93,7 @@ class KernelAgent:
         self._outputs: OutputStore | None = None
         self._settings: Settings | None = None
         self._kept = 0
+        self._resumed = False
         self._mirror = EventComm()
         self._displays = set[str]()
         self._running = False
@@ -141,6 +144,7 @@ class KernelAgent:
             tokens=conversation.size(estimate(read_by_model(self.fields))),
             counted=conversation.counted is not None,
             record=self._record.path if self._record else None,
+            resumed=self._resumed,
         )
 
     def next_request(self) -> bytes:
@@ -187,7 +191,7 @@ class KernelAgent:
         stop_notes(self._conversation)
         self._session_id = new_session_id()
         self._conversation = Conversation()
-        self._outputs, self._kept = None, 0
+        self._outputs, self._kept, self._resumed = None, 0, False
         if self._record is not None:
             self._record.close()
             self._record = None
@@ -205,7 +209,7 @@ class KernelAgent:
         again = stricter(resumed.limits, self.choose().settings)
         self.new()
         self._session_id = resumed.session
-        self._conversation = resumed.conversation
+        self._conversation, self._resumed = resumed.conversation, True
         self._record = record
         runs = RunLog(resumed.runs, resumed.ended)
         self._outputs = OutputStore(record, resumed.outputs, runs, len(resumed.lost))

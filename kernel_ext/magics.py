@@ -72,9 +72,9 @@ def parse_line(line: str) -> AgentLine:
 
 
 def without_comment(line: str) -> str:
-    """An `%agent` line without the comment at its end: from a `#` between blanks, as `#3` is a cell.
+    """An `%agent` line without the comment at its end: from a `#` between blanks, outside quotes.
 
-    One in quotes is none.
+    `#3` is a cell.
     """
     marks = _QUOTED_OR_HASH.finditer(line)
     at = next((mark.start() for mark in marks if mark[0] == "#"), len(line))

@@ -108,8 +108,9 @@ class Record:
         except BlockingIOError:
             os.close(self._file)
             raise RecordError(
-                f"The session of {self.path} is open in another kernel.",
-                "Go on there, or end it there: `%agent new`.",
+                f"Session {self.path.stem} is open in another kernel.",
+                "Go on there, or end it there with `%agent new`."
+                f" Then `%agent resume {self.path.stem}` takes it here.",
             ) from None
         except OSError:
             return

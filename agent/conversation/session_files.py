@@ -75,22 +75,26 @@ def named_session(folder: Path, name: str) -> Path:
     )
 
 
-def latest_session(folder: Path, here: Place, present: str) -> Path:
-    """The record that changed last of this notebook's, without the `present` session.
+def latest_session(folder: Path, here: Place, present: str, resumed: bool = False) -> Path:
+    """The record that changed last of this notebook's. The `present` session's if it was `resumed`
+    or is the only one, else that of another.
 
     Where none names the notebook, those of the folder count that name none. One that another
     kernel writes to is taken only if there is no other. Raises UsageError.
     """
-    others = [path for path in all_sessions(folder) if path.stem != present]
-    places = {path: session_file(path).place for path in others}
-    own = [path for path in others if here.notebook and places[path].notebook == here.notebook]
-    own = own or [path for path in others if places[path] == Place(here.cwd)]
+    paths = all_sessions(folder)
+    places = {path: session_file(path).place for path in paths}
+    own = [path for path in paths if here.notebook and places[path].notebook == here.notebook]
+    own = own or [path for path in paths if places[path] == Place(here.cwd)]
+    others = [path for path in own if path.stem != present]
+    if others and (len(others) == len(own) or not resumed):
+        return next((path for path in others if not is_open(path)), others[0])
     if own:
-        return next((path for path in own if not is_open(path)), own[0])
+        return next(path for path in own if path.stem == present)
     raise UsageError(
         f"There is no earlier session of {here.words}.",
-        f"The latest is of another place ({session_file(others[0]).words}):"
-        f" `%agent resume {others[0].stem}`."
-        if others
+        f"The latest is of another place ({session_file(paths[0]).words}):"
+        f" `%agent resume {paths[0].stem}`."
+        if paths
         else "`%agent history all` lists all sessions.",
     )

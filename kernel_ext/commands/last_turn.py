@@ -59,13 +59,17 @@ class PastTurn:
         return facts
 
 
-def last_turn(path: Path) -> PastTurn | None:
-    """The last turn that has begun. None if there was none. Raises RecordError."""
-    opening, reads = None, list[ReadLine]()
+def last_turn(path: Path, upto: int | None = None) -> PastTurn | None:
+    """The last turn that has begun, of those up to that number. None if there was none.
+
+    Raises RecordError.
+    """
+    opening, reads, ours = None, list[ReadLine](), True
     for read in read_record(path):
-        if isinstance(read.line, TurnLine):
+        if isinstance(read.line, TurnLine) and (ours := upto is None or read.line.turn <= upto):
             opening, reads = read.line, []
-        reads.append(read)
+        if ours:
+            reads.append(read)
     if opening is None:
         return None
     lines = [read.line for read in reads]

@@ -32,7 +32,8 @@ EXPLAIN = (
 async def keep(agent: KernelAgent, rest: str) -> Card:
     """Insert the last turn's cells, or put its code into a new cell."""
     session = agent.session_now()
-    turn = last_turn(session.journal.record.path)
+    left = [head.turn for head in session.conversation.heads]
+    turn = last_turn(session.journal.record.path, max(left, default=0))
     if turn is None:
         raise UsageError("There is no turn to keep yet.", "The first %%agent cell begins one.")
     chosen = _chosen(turn, rest)

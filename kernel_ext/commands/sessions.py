@@ -11,8 +11,9 @@ from ...agent.conversation.session_files import (
     named_session,
     session_file,
 )
+from ...agent.errors import UsageError
 from ...agent.protocol.events import Usage
-from ...agent.protocol.record_lines import EndedLine, TurnLine
+from ...agent.protocol.record_lines import EndedLine, RewindLine, TurnLine
 from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card, Rows
 from ..environment import find_notebook, working_folder
@@ -32,10 +33,20 @@ def resume(agent: KernelAgent, rest: str) -> Card:
     """Continue the session of a record."""
     before, folder = agent.overview, agent.sessions_folder()
     here = Place(str(working_folder()), find_notebook(agent.shell) or "")
-    path = named_session(folder, rest) if rest else latest_session(folder, here, before.session_id)
+    path = (
+        named_session(folder, rest)
+        if rest
+        else latest_session(folder, here, before.session_id, before.resumed)
+    )
+    if before.record and path.stem == before.session_id:
+        raise UsageError(
+            f"Session {before.session_id} is open here already.",
+            "`%agent resume SESSION` continues another one, and `%agent history all` lists them.",
+        )
     resumed = agent.resume(path)
-    now = agent.overview
-    rows = [*turn_rows(path)[-1:], *lost_rows(resumed.lost, resumed.missing)]
+    now, last = agent.overview, [str(head.turn) for head in resumed.conversation.heads[-1:]]
+    rows = [row for row in turn_rows(path) if row[0] in last]
+    rows += lost_rows(resumed.lost, resumed.missing)
     rows.append(("from", session_file(path).words))
     if model := resumed.conversation.model:
         rows.append(("model", f"{model} then. `%agent model` shows and changes the present one"))
@@ -51,7 +62,7 @@ def resume(agent: KernelAgent, rest: str) -> Card:
         else "It ran in another kernel: run the cells again whose variables you need."
     )
     return Card(
-        f"Session {now.session_id} goes on: {count_of(now.turns, 'turn')},"
+        f"Session {now.session_id} goes on: {count_of(now.left, 'turn')},"
         f" {count_of(now.items, 'item')}. {variables}",
         rows,
     )
@@ -84,9 +95,10 @@ def session_row(path: Path) -> tuple[str, str]:
 
 
 def turn_rows(path: Path) -> Rows:
-    """One row for each turn: the prompt, and how it ended."""
+    """One row for each turn: the prompt, how it ended, and whether it was taken back."""
     said: dict[int, str] = {}
     ended: dict[int, str] = {}
+    back: set[int] = set()
     turn = 0
     for read in read_record(path):
         line = read.line
@@ -95,7 +107,12 @@ def turn_rows(path: Path) -> Rows:
             said[turn] = line.said.strip().partition("\n")[0][:80]
         elif isinstance(line, EndedLine):
             ended[turn] = _ending(line)
-    return [(str(n), f"{text}\n{ended.get(n, 'not ended')}") for n, text in said.items()]
+        elif isinstance(line, RewindLine):
+            back |= {n for n in said if n >= line.turn}
+    return [
+        (str(n), f"{text}\n{ended.get(n, 'not ended')}{'; taken back' if n in back else ''}")
+        for n, text in said.items()
+    ]
 
 
 def lost_rows(lost: Sequence[ReadLine], missing: int = 0) -> Rows:

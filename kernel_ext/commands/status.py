@@ -28,7 +28,7 @@ async def status(agent: KernelAgent, _rest: str) -> Card:
         ("transport", client.transport if client else "begins with the first turn"),
         (
             "session",
-            f"{now.session_id}, {count_of(now.turns, 'turn')}, {count_of(now.items, 'item')}",
+            f"{now.session_id}, {count_of(now.left, 'turn')}, {count_of(now.items, 'item')}",
         ),
         ("context", _context_row(now, window)),
         ("cached", f"{used.cached / used.input:.0%} of input" if used.input else "–"),

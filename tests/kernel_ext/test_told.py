@@ -125,16 +125,21 @@ def test_variables_are_told_as_they_become_new_change_and_go(agent):
     assert len(told(server.requests[2], "names")) == 2
 
 
-def test_a_session_goes_on_in_another_kernel_from_its_record(agent, kernel):
+def test_a_session_goes_on_in_another_kernel_from_its_record(agent, kernel, tmp_path):
     running, server = agent()
     running.run("xs = [1, 2]")
     running.run("%%agent\nOne.")
     address = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted/test"}
     other = kernel(**address)
     other.run(LOAD)
-    assert "open in another kernel" in other.run("%agent resume").evalue
+    refused = other.run("%agent resume")
+    (record,) = tmp_path.glob("**/sessions/*/*.jsonl")
+    assert refused.evalue.startswith(f"Session {record.stem} is open in another kernel.")
+    assert f"`%agent resume {record.stem}` takes it here" in refused.evalue
     running.run("%agent new")
     assert "1 turn," in other.run("%agent resume").text
+    for again in ("%agent resume", f"%agent resume {record.stem}"):
+        assert f"Session {record.stem} is open here already." in other.run(again).evalue
     other.run("ys = 3")
     assert other.run("%%agent\nTwo.").status == "ok"
     first, second = server.requests

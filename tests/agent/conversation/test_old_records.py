@@ -73,7 +73,7 @@ def told(path: Path) -> dict[str, Any]:
         "found": sorted(hit.row for hit in index.search("april", lambda row: str(row.at), 20)),
         "turns": [asdict(it) for it in index.turns()],
         "spoken": [index.spoken(it.turn) for it in index.turns()],
-        "rows": turn_rows(path),
+        "rows": [(n, words.removesuffix("; taken back")) for n, words in turn_rows(path)],
         "last": [turn.session, turn.answer, *(turn.provenance("a", it) for it in turn.steps)],
         "steps": [[it.handle, it.ran, it.run.bound, full_text(it.run)] for it in turn.steps],
     }

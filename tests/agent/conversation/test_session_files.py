@@ -50,6 +50,30 @@ def test_the_latest_of_this_notebook_goes_on_or_else_of_this_folder_without_a_no
     assert latest_session(folder, here, present).stem == found
 
 
+@pytest.mark.parametrize(
+    ("here", "present", "resumed"),
+    [
+        (A, "s3", True),  # again, though s0 is earlier
+        (Place("/rain", "/rain/c.ipynb"), "s2", True),
+        (TERMINAL, "s2", False),  # the only one
+        (ELSEWHERE, "s4", True),
+    ],
+)
+def test_the_session_of_this_place_that_is_open_here_is_not_left_for_another(
+    folder: Path, here: Place, present: str, resumed: bool
+):
+    assert latest_session(folder, here, present, resumed).stem == present
+
+
+def test_a_notebooks_only_session_is_not_left_for_one_of_its_folder(folder: Path):
+    (folder / "2026-11" / "s0.jsonl").unlink()
+    assert latest_session(folder, A, "s3").stem == "s3"
+
+
+def test_a_resumed_session_of_another_place_is_left_for_one_of_this_place(folder: Path):
+    assert latest_session(folder, A, "s5", resumed=True).stem == "s3"
+
+
 @pytest.mark.parametrize("here", [Place("/other"), Place("/other", "/other/a.ipynb")])
 def test_without_one_of_this_place_the_latest_is_named_and_not_taken(folder: Path, here: Place):
     with pytest.raises(UsageError, match="no earlier session of /other") as raised:

@@ -154,6 +154,48 @@ def test_rewind_goes_back_to_before_a_turn_and_keeps_variables(agent):
     assert last.startswith(first[:-2])
 
 
+def test_a_turn_that_was_taken_back_is_marked_and_is_no_last_turn(agent):
+    kernel, _ = agent(INKERNEL_TRANSPORT="http")
+    kernel.run("%%agent\nCount first.")
+    kernel.run("%%agent\nCount second.")
+    kernel.run("%agent rewind turn 2")
+    first, second = kernel.run("%agent history").text.split("Count second.")
+    assert "taken back" in second and "taken back" not in first
+    assert ", 1 turn, " in kernel.run("%agent").text
+    record = kernel.run("%agent history").text.split()[1]
+    kernel.run("%agent new")
+    resumed = kernel.run(f"%agent resume {record}").text
+    assert "goes on: 1 turn," in resumed
+    assert "Count first." in resumed and "Count second." not in resumed
+
+
+def test_keep_takes_no_turn_that_was_taken_back(agent):
+    kernel, _ = agent(INKERNEL_TRANSPORT="http")
+    kernel.run("%%agent\nCount first.")
+    kernel.run("%%agent\nCount second.")
+    assert "numbers 1 2.5" in kernel.run("%agent keep").payload[0]["text"]
+    kernel.run("%agent rewind turn 2")
+    assert "numbers 0 2.5" in kernel.run("%agent keep").payload[0]["text"]
+    kernel.run("%agent rewind turn 1")
+    assert "no conversation yet" in kernel.run("%agent keep").evalue
+
+
+def test_a_number_that_two_kernels_counted_names_the_present_ones_cell(agent, kernel):
+    first, server = agent(INKERNEL_TRANSPORT="http")
+    for cell in ("old = 2", "%%agent\nCount first.", "old = 4"):
+        first.run(cell)
+    first.close()
+    address = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted/test"}
+    other = kernel(**address, INKERNEL_TRANSPORT="http")
+    assert other.run("%load_ext inkernel\n%agent resume").status == "ok"
+    assert "Pinned: out-1 (run 1, In [2])." in other.run("%agent pin 2").text
+    assert other.run("new = 3").count == 3
+    asked = other.run("%%agent\nCount second.")
+    assert asked.count == 4
+    assert "Pinned: out-4 (run 1, In [3])." in other.run("%agent pin 3").text
+    assert "Pinned: turn 2." in other.run("%agent pin 4").text
+
+
 def test_a_name_of_no_cell_is_said_with_what_to_do(agent):
     kernel, _ = agent()
     kernel.run("%%agent\nCount.")
