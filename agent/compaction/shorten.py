@@ -327,7 +327,7 @@ class _Rewrite:
         """How many runs the digest lists: from the first up to one that is not folded."""
         runs, before = self._known.runs, self._known.digest.upto if self._known.digest else 0
         if boundary == 0:
-            return before
+            return min(before, len(runs.heads))  # the record may have lost some
         kept = [
             runs.place(entry.run)
             for unit in self.units[boundary:]
@@ -344,10 +344,9 @@ class _Rewrite:
             entry = unit[0]
             if entry.kind == "said" and not self._stays(unit) and isinstance(entry.item, Message):
                 head = counts.get(entry.turn)
-                count = f", In [{head.count}]" if head and head.count is not None else ""
                 turn = SaidTurn(
                     turn=entry.turn,
-                    label=f"turn {entry.turn}{count}",
+                    label=head.label if head else f"turn {entry.turn}",
                     text=_said_text(entry.item),
                     answer=answers.get(entry.turn, ""),
                 )

@@ -79,11 +79,10 @@ class Journal:
         """
         conversation, history = self.conversation, self.conversation.history
         before = history.tokens
-        entries = self.record.mask.value(list(entries))
-        opaque = self.record.mask.value(opaque)
+        entries, opaque, digest = self.record.mask.value((list(entries), opaque, digest))
+        last, conversation.digest = conversation.digest, digest  # before a disk may be full
         for numbered in history.rewrite(entries, opaque):
             self._write(*numbered, apart=True)
-        last, conversation.digest = conversation.digest, digest
         seal = history.seal
         local = [entry for _, entry in seal.local] if seal else []
         self.record.append(
@@ -118,7 +117,8 @@ class Journal:
             conversation.mask = mask
             entries, seal = conversation.history.entries, conversation.history.seal
             local = [entry for _, entry in seal.local] if seal else []
-            if mask.value(entries) is not entries or mask.value(local) is not local:
+            held = (entries, local, conversation.digest)
+            if mask.value(held) is not held:
                 opaque = OpaqueStart(seal.by, seal.count, local) if seal else None
                 self.rewrite(entries, "keys", conversation.digest, opaque)
 
@@ -133,8 +133,7 @@ class Journal:
     ) -> dict[str, Any]:
         """The digest's fields, without texts that the record holds already.
 
-        Its text may be an item. A turn as in the last digest is its number, unless it has a key
-        that was not known then.
+        Its text may be an item. A turn as in the last digest is its number.
         """
         known = {turn.turn: turn for turn in last.said} if last else {}
         held = any(
@@ -144,9 +143,7 @@ class Journal:
             for entry in entries
         )
         said = [
-            {"turn": turn.turn}
-            if known.get(turn.turn) == turn and self.record.mask.value(turn) is turn
-            else turn.model_dump()
+            {"turn": turn.turn} if known.get(turn.turn) == turn else turn.model_dump()
             for turn in digest.said
         ]
         return {**digest.model_dump(exclude={"said", *(("text",) if held else ())}), "said": said}

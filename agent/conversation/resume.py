@@ -72,7 +72,10 @@ class _Mark:
 
 
 class _Replay:
-    """The record up to a line. `window`: numbers of entries. It grows until it is replaced."""
+    """The record up to a line. `window`: numbers of entries. It grows until it is replaced.
+
+    `_made`, `_named`: past the numbers of all items so far, and of all that a window named.
+    """
 
     def __init__(self, path: Path) -> None:
         self.resumed = Resumed(path.stem)
@@ -83,7 +86,8 @@ class _Replay:
         self.window: list[int] = []
         self._seal: _Sealed | None = None
         self._marks: dict[int, _Mark] = {}
-        self._made = 0
+        self._said: dict[int, SaidTurn] = {}
+        self._made = self._named = 0
         self._gap = 0
 
     def take(self, read: ReadLine) -> None:
@@ -114,7 +118,7 @@ class _Replay:
 
     def finish(self) -> Resumed:
         """The state after all lines."""
-        conversation, fresh = self.resumed.conversation, count(self._made)
+        conversation, fresh = self.resumed.conversation, count(max(self._made, self._named))
         sealed = self._seal.count if self._seal else 0
         start, rest = self._numbered(self.window[:sealed]), self._numbered(self.window[sealed:])
         local = self._numbered(self._seal.local) if self._seal else []
@@ -177,23 +181,12 @@ class _Replay:
         known = {turn.turn: turn for turn in self._digest.said} if self._digest else {}
         given = fields.get("said", ())
         said = [
-            turn if len(turn) > 1 else known.get(turn["turn"]) or self._as_line(turn["turn"])
+            turn if len(turn) > 1 else known.get(turn["turn"]) or self._said.get(turn["turn"])
             for turn in given
         ]
         found = list(filter(None, said))
         left = fields.get("left", 0) + len(said) - len(found)
         return Digest.model_validate({**fields, "text": text, "said": found, "left": left})
-
-    def _as_line(self, number: int) -> SaidTurn | None:
-        """The first line of a turn whose words were in a line that is lost."""
-        heads = (head for head in self.resumed.conversation.heads if head.turn == number)
-        return next(
-            (
-                SaidTurn(turn=number, label=f"turn {number}", text=it.line, short=True)
-                for it in heads
-            ),
-            None,
-        )
 
     def _text(self, numbers: Sequence[int]) -> str:
         """The text of the digest among these items, or nothing if its line is lost."""
@@ -207,7 +200,9 @@ class _Replay:
 
     def _numbers(self, spans: Sequence[Sequence[int]]) -> list[int]:
         most = self._made + len(self.resumed.lost)  # a damaged line may name any number
-        return [n for first, last in spans for n in range(first, min(last + 1, most))]
+        numbers = [n for first, last in spans for n in range(first, min(last + 1, most))]
+        self._named = max([self._named, *(n + 1 for n in numbers)])
+        return numbers
 
     def _follow(self, line: RecordLine) -> None:
         conversation = self.resumed.conversation
@@ -224,6 +219,9 @@ class _Replay:
                 self._digest,
             )
         conversation.follow(line)
+        if isinstance(line, TurnLine) and line.said:
+            label = conversation.heads[-1].label
+            self._said[line.turn] = SaidTurn(turn=line.turn, label=label, text=line.said)
 
     def _rewind(self, turn: int) -> None:
         """Go back to before that turn, or before the next that is known if it was lost."""

@@ -87,6 +87,11 @@ class TurnHead:
     cell: str | None = None
     count: int | None = None
 
+    @property
+    def label(self) -> str:
+        """The turn's name: `turn 3, In [12]`."""
+        return f"turn {self.turn}" + (f", In [{self.count}]" if self.count is not None else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Marks:

@@ -14,8 +14,16 @@ from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record, lost_words, read_record
 from inkernel.agent.conversation.resume import Resumed, resume
 from inkernel.agent.conversation.runs import RunLog
+from inkernel.agent.conversation.state import Conversation
 from inkernel.agent.errors import RecordError
-from inkernel.agent.protocol.items import FunctionCall, FunctionCallOutput, Message, Reasoning
+from inkernel.agent.protocol.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    Message,
+    Reasoning,
+    message,
+    text_part,
+)
 from inkernel.agent.search.index import Index
 from inkernel.kernel_ext.commands.last_turn import last_turn
 from inkernel.kernel_ext.commands.sessions import turn_rows
@@ -184,6 +192,23 @@ def test_a_turn_that_was_taken_back_stays_so_if_its_line_is_lost(tmp_path: Path,
     with path.open("a") as file:
         file.write(line("rewind", turn=1 if lost == 2 else 2) + "\n")
     assert len(kinds(resume(path))) == (0 if lost == 2 else 4 + 1)
+
+
+def test_the_number_of_an_item_that_is_lost_is_not_given_again(tmp_path: Path):
+    path = tmp_path / "s.jsonl"
+    with closing(Record(path)) as record:
+        journal = Journal(record, Conversation())
+        journal.commit(message("user", text_part("one")), "said")
+        cut = Entry(message("user", text_part("cut")), 1, None, "cells")
+        journal.rewrite([*journal.conversation.history.entries, cut], "asked", None)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join("{\n" if '"cut"' in line else line for line in lines))
+    resumed = resume(path)
+    with closing(Record(path)) as record:
+        Journal(record, resumed.conversation).commit(message("user", text_part("new")), "said")
+    again = resume(path).conversation.history
+    assert bytes(again.wire) == bytes(resumed.conversation.history.wire)
+    assert bytes(again.wire).count(b'"new"') == 1
 
 
 def test_the_lost_lines_are_named_with_their_numbers_and_kinds(tmp_path: Path):

@@ -115,16 +115,37 @@ def test_what_a_person_said_is_in_the_digests_of_a_record_once(journal: Journal)
     assert_recorded(journal)
 
 
-def test_a_turn_whose_words_are_lost_keeps_its_first_line_in_the_digest(journal: Journal):
-    rewritten(journal, digest_of("Never touch it.", "Of no known turn."))
-    rewritten(journal, digest_of("Never touch it.", "Of no known turn.").model_copy())
+def test_a_turn_whose_window_line_is_lost_is_whole_in_the_digest_of_a_resumed_session(
+    journal: Journal,
+):
+    task = "Clean the rain.\nNever drop a row of station 7."
+    journal.write(TurnLine(turn=2, cell="b", count=4, said=task))
+    said = SaidTurn(turn=2, label="turn 2, In [4]", text=task)
+    unknown = SaidTurn(turn=9, label="turn 9", text="Of no known turn.")
+    rewritten(journal, Digest(text="<digest>\n1\n</digest>", said=(said, unknown)))
+    rewritten(journal, Digest(text="<digest>\n2\n</digest>", said=(said, unknown)))
     path = journal.record.path
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join("{}\n" if "Never touch" in line else line for line in lines))
+    lost = next(at for at, line in enumerate(lines) if '"kind":"window"' in line)
+    path.write_text("".join([*lines[:lost], "{}\n", *lines[lost + 1 :]]))
     found = resume(path).conversation.digest
     assert found is not None
-    assert [(turn.turn, turn.text, turn.short) for turn in found.said] == [(1, "Go.", True)]
-    assert found.left == 1
+    assert (found.said, found.left) == ((said,), 1)
+
+
+def test_a_full_disk_in_a_compaction_costs_the_next_digest_no_words(journal: Journal):
+    first, later = digest_of("Go."), digest_of("Go.", "Inches.")
+    record = journal.record
+    record.close()
+    with pytest.raises(RecordError):
+        rewritten(journal, first)
+    assert journal.conversation.digest == first
+    again = Journal(Record(record.path), journal.conversation)
+    again.write(TurnLine(turn=2, cell="b", count=4, said="Inches."))
+    rewritten(again, later)
+    found = resume(record.path).conversation.digest
+    assert found is not None
+    assert [turn.text for turn in found.said] == ["Go.", "Inches."]
 
 
 def test_a_key_that_was_learned_later_is_in_no_digest_that_resumes(journal: Journal):
