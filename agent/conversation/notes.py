@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from ..protocol.events import Usage
 from ..protocol.items import Item, Message
+from .references import HANDLE
 
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
@@ -27,6 +28,13 @@ def _many(value: object) -> object:
     if isinstance(value, str | dict):
         return [cast("object", value)]
     return value or ()
+
+
+def _handles(value: object) -> object:
+    """The handles in a text, or in several. Other text could pass for lines of the digest."""
+    held = _many(value)
+    texts = cast("Iterable[object]", held) if isinstance(held, list | tuple) else ()
+    return tuple(it for text in texts if isinstance(text, str) for it in HANDLE.findall(text))
 
 
 def _as_text(value: object) -> object:
@@ -51,7 +59,7 @@ class Cited(_Frozen):
     """Something to remember. `sources`: handles of the runs that show it."""
 
     text: Words
-    sources: Annotated[tuple[str, ...], BeforeValidator(_many)] = Field(
+    sources: Annotated[tuple[str, ...], BeforeValidator(_handles)] = Field(
         (), validation_alias=AliasChoices("from", "sources")
     )
 

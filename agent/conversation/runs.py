@@ -132,7 +132,7 @@ def head_of(line: CellRunLine) -> RunSummary:
         number=line.number,
         kernel=line.kernel,
         bound=tuple(run.get("bound", ()))[:MAX_BOUND_NAMES],
-        error=errors[-1] if errors else "",
+        error=first_line(errors[-1]) if errors else "",
         tokens=line.tokens,
     )
 
