@@ -15,6 +15,8 @@ from .items import Item, parse_item
 from .verbatim_json import loads
 
 VERSION = 1
+LARGEST = 2**63 - 1
+"""The largest number of a sound line. Nothing is counted so far, and SQLite takes no larger one."""
 _ITEM = b',"item":'
 """The text before an item in its line. No string before it can hold this, as quotes are escaped."""
 
@@ -49,7 +51,9 @@ def _check(kind: Any) -> _Fits:
         fits = _check(of[0])
         return lambda value: isinstance(value, list) and all(map(fits, cast("list[object]", value)))
     plain = tuple(it for each in of or (kind,) for it in _WIDER.get(each, (each,)))
-    return lambda value: isinstance(value, plain)
+    return lambda value: (
+        isinstance(value, plain) and not (isinstance(value, int) and abs(value) > LARGEST)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

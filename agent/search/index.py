@@ -198,7 +198,7 @@ def _take(db: sqlite3.Connection, record: Path, start: int) -> int:
         at, line, row = stored.at + len(stored.text), stored.line(), None
         with suppress(*BAD_LINE):
             row = _row(stored.at, line, turn)
-        if row is not None:
+        if row is not None and _fits(row):
             rows.append(row)
             turn = row.turn if row.kind == "said" else turn
         rewound = isinstance(line, kinds.RewindLine)
@@ -250,6 +250,16 @@ def _row(at: int, line: kinds.RecordLine | None, turn: int) -> Row | None:
         case _:
             pass
     return None
+
+
+def _fits(row: Row) -> bool:
+    """Whether SQLite takes all values. Those of a damaged line may be anything."""
+    return all(
+        it is None
+        or (isinstance(it, int) and abs(it) <= kinds.LARGEST)
+        or (isinstance(it, str) and whole_text(it) == it)
+        for it in row
+    )
 
 
 def _sound(text: str) -> str:

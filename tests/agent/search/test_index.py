@@ -1,5 +1,6 @@
 """The index finds any cell run by its words, whatever became of its file."""
 
+import json
 import sqlite3
 import stat
 import threading
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inkernel.agent.conversation.resume import resume
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.cells import ErrorOutput
 from inkernel.agent.protocol.items import Item, message, text_part
@@ -452,3 +454,26 @@ def test_an_index_is_not_written_through_a_planted_link(
     file.with_name(file.name + end).symlink_to(elsewhere)
     assert session.handles("rain") == ["out-1"]
     assert elsewhere.read_text() == "mine"
+
+
+@pytest.mark.usefixtures("searched")
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    [
+        *(("turn", {"turn": 2**63, "said": "snow"}), ("rewind", {"turn": -(2**70)})),
+        *(("cell_run", it) for it in ({"by": {}}, {"count": 2**63}, {"cell": "\ud800"})),
+        *(("output", it) for it in ({"turn": 2**63}, {"handle": "out-\ud800"})),
+    ],
+)
+def test_a_line_with_values_that_no_file_takes_hides_no_other(
+    session: RecordedSession, kind: str, damage: dict[str, Any]
+):
+    session.ran("snow = 3")
+    sound = {"by": "agent", "handle": "out-9", "text": "snow", "source": "snow", "status": "ok"}
+    line = {"at": 1, "kind": kind, **sound, "outputs": [], "v": 1, **damage}
+    with session.record.path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    session.ran("snow = 4")
+    assert {"out-1", "out-2"} <= set(session.handles("snow"))
+    session.turn("Go on.")
+    assert resume(session.record.path).conversation.turns == 1
