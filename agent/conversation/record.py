@@ -10,8 +10,10 @@ import re
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
+from weakref import WeakSet
 
 from pydantic_core import from_json
 
@@ -40,6 +42,8 @@ BAD_LINE = (AttributeError, KeyError, TypeError, ValueError)
 
 _BEGIN = re.compile(rb'(?=\{"at":[\d.e+]+,"kind":")')
 """Where a line begins. No string in a line can hold this, as quotes are escaped."""
+_CLOSED = -1
+"""In place of the descriptor of a file that is closed."""
 _NAMED = 20
 """Most lost lines that are named."""
 _KIND = re.compile(rb'"kind": ?"(\w{1,20})"')
@@ -48,7 +52,7 @@ _KIND = re.compile(rb'"kind": ?"(\w{1,20})"')
 class Record:
     """One file, open for appending by its owner alone (0600). `mask`: of all that is written.
 
-    `places`: the byte at which the line of each handle begins.
+    `places`: the byte at which the line of each handle begins. A forked child cannot write to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,9 +70,11 @@ class Record:
             self._mend()
         except OSError as error:
             raise _unwritable(path, error) from None
+        _open_records().add(self)
 
     def append(self, line: RecordLine) -> int:
         """Write one line. Returns the byte at which it begins. Raises RecordError."""
+        self._check()
         values = self.mask.value(line.values())
         text = dumps({"at": round(time.time(), 3), "kind": line.kind, **values})
         if isinstance(line, ItemLine) and line.wire:
@@ -93,11 +99,30 @@ class Record:
             raise _unwritable(self.path, error) from None
 
     def close(self) -> None:
-        """Close the file. Nothing can be appended after that."""
-        if fcntl is not None:  # a forked process may hold the file and the lock
+        """Close the file. Nothing can be appended after that. You may call it again."""
+        if self._file != _CLOSED and fcntl is not None:  # a process that C forked may hold it
             with contextlib.suppress(OSError):
                 fcntl.flock(self._file, fcntl.LOCK_UN)
-        os.close(self._file)
+        self.leave()
+
+    def leave(self) -> None:
+        """Close the file in this process, and leave the lock to another that has both."""
+        file, self._file = self._file, _CLOSED
+        if file != _CLOSED:
+            os.close(file)
+
+    def _check(self) -> None:
+        """Raises RecordError for a record that is closed here, or that is not there any more."""
+        if self._file == _CLOSED:
+            raise RecordError(
+                f"{self.path} is not open in this process.",
+                "A forked process begins a session of its own with `%agent new`.",
+            )
+        if not os.path.lexists(self.path):
+            raise RecordError(
+                f"The session record {self.path} was deleted or moved.",
+                "Put it back, or begin a new session: `%agent new`.",
+            )
 
     def _own(self) -> None:
         """Lock the file, because a second writer would spoil it. Some systems have no locks."""
@@ -144,6 +169,23 @@ class Record:
         """Remove the start of a line that did not fit, so that the next line is whole."""
         with contextlib.suppress(OSError):
             os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+
+
+@cache
+def _open_records() -> "WeakSet[Record]":
+    """The records that this process writes. Those that are forked from it leave them.
+
+    A child would else write the same lines again, and keep the lock of a parent that was killed.
+    """
+    records = WeakSet[Record]()
+
+    def leave() -> None:
+        for record in records:
+            record.leave()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=leave)  # once, since it cannot be taken back
+    return records
 
 
 def open_record(path: Path) -> BinaryIO:

@@ -5,13 +5,13 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from inkernel.agent.conversation.record import Record, read_lines, read_record
+from inkernel.agent.conversation.record import Record, is_open, read_lines, read_record
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.items import message, parse_item, text_part
 from inkernel.agent.protocol.record_lines import ItemLine, OtherLine, TurnLine
@@ -248,3 +248,80 @@ def test_a_pipe_in_place_of_a_record_is_not_waited_for(path: Path) -> None:
     with pytest.raises(RecordError):
         Record(path)
     assert list(read_lines(path)) == []
+
+
+def test_nothing_is_written_after_a_record_is_closed(record: Record, path: Path):
+    record.close()
+    with path.with_name("other").open("wb") as other:  # it may get the same descriptor
+        with pytest.raises(RecordError, match=r"s.jsonl is not open in this process"):
+            record.append(OtherLine("turn", {"turn": 1}))
+        record.close()
+        other.write(b"x")
+    assert (path.read_bytes(), path.with_name("other").read_bytes()) == (b"", b"x")
+
+
+@pytest.mark.parametrize("away", [Path.unlink, lambda path: path.rename(path.with_suffix(".old"))])
+def test_a_record_that_is_not_there_any_more_is_written_no_further(
+    record: Record, path: Path, away: Callable[[Path], object]
+):
+    record.append(OtherLine("turn", {"turn": 1}))
+    away(path)
+    with pytest.raises(RecordError, match="was deleted or moved") as raised:
+        record.append(OtherLine("turn", {"turn": 2}))
+    assert "%agent new" in raised.value.hint
+    assert not path.exists()
+
+
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+
+def exit_code(in_child: Callable[[], object]) -> int:
+    """How a forked child ends that does this: 0, or 1 if it raised."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            in_child()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@FORKS
+def test_a_forked_child_neither_writes_nor_unlocks_the_record(record: Record, path: Path):
+    record.append(OtherLine("turn", {"turn": 1}))
+
+    def writes() -> None:
+        with pytest.raises(RecordError, match="is not open in this process"):
+            record.append(OtherLine("turn", {"turn": "of the child"}))
+        record.close()
+
+    assert exit_code(writes) == 0
+    record.append(OtherLine("turn", {"turn": 2}))
+    assert [line.value["turn"] for line in read_lines(path)] == [1, 2]
+    assert is_open(path)
+
+
+@FORKS
+def test_a_forked_child_may_write_a_record_of_its_own(record: Record, path: Path):
+    own = path.with_name("own.jsonl")
+    assert exit_code(lambda: Record(own).append(OtherLine("turn", {"turn": 1}))) == 0
+    assert [line.value["turn"] for line in read_lines(own)] == [1]
+
+
+@FORKS
+def test_a_child_that_outlives_a_killed_kernel_does_not_lock_its_session(path: Path):
+    code = (
+        "import os, signal, sys, time; from pathlib import Path\n"
+        "from inkernel.agent.conversation.record import Record\n"
+        "record = Record(Path(sys.argv[1]))\n"
+        "if os.fork() == 0: print('forked', flush=True); sys.stdin.read(); os._exit(0)\n"
+        "signal.pause()"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout and parent.stdout.readline() == b"forked\n"
+        assert is_open(path)
+        parent.kill()
+        parent.wait()  # its child waits for the end of the input
+        Record(path).close()
