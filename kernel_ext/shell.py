@@ -68,6 +68,7 @@ class Shell(Protocol):
     display_pub: object
     displayhook: object
     events: Events
+    ast_transformers: list[object]
     input_transformer_manager: Transforms
     prefilter_manager: Prefilter
     magics_manager: MagicsRegistry

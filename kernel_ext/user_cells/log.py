@@ -61,6 +61,7 @@ class UserCellLog:
         self._shell: Shell | None = None
         self._thread = 0
         self._outer: Any = None  # the outermost running cell, of the user or the agent
+        self._request: str | None = None  # the front end's request that runs it
         self._running: _Running | None = None
         self._runs: UserCellRuns | None = None
 
@@ -98,26 +99,51 @@ class UserCellLog:
         return self._runs.since(number) if self._runs else ()
 
     def _before(self, info: Any) -> None:
-        if self._shell is None or self._outer is not None or get_ident() != self._thread:
+        shell = self._shell
+        if shell is None or get_ident() != self._thread:
             return
-        self._outer = info
-        if info.store_history and not _is_agents(
-            info.raw_cell, getattr(info, "transformed_cell", None)
+        from .interrupt_waits import interrupt_waits, stop_cell
+
+        try:
+            with interrupt_waits():
+                self._enter(shell, info)
+        except KeyboardInterrupt:
+            stop_cell(shell)
+
+    def _after(self, result: Any) -> None:
+        if self._shell is None or get_ident() != self._thread:
+            return
+        from .interrupt_waits import interrupt_waits
+
+        with interrupt_waits():
+            if self._outer is not None and _ends(self._outer, result):
+                self._leave(self._shell, result)
+
+    def _enter(self, shell: Shell, info: Any) -> None:
+        request = _request(shell)
+        if self._outer is not None:
+            last = getattr(shell, "last_execution_result", None)
+            over = getattr(last, "info", None) is self._outer
+            if not over and request in (None, self._request):
+                return  # it runs within the outer one
+            self._leave(shell, last if over else None)  # an interrupt kept IPython from telling it
+        self._outer, self._request = info, request
+        if (
+            self._shell
+            and info.store_history
+            and not _is_agents(info.raw_cell, getattr(info, "transformed_cell", None))
         ):
             try:
-                self._begin(self._shell, info.raw_cell)
+                self._begin(shell, info.raw_cell)
             except Exception:
                 self._give_up()
 
-    def _after(self, result: Any) -> None:
-        info = self._outer
-        if info is None or not _ends(info, result) or get_ident() != self._thread:
-            return
-        running, self._running, self._outer = self._running, None, None
-        if running is not None and self._shell is not None:
+    def _leave(self, shell: Shell, result: Any) -> None:
+        info, running, self._running, self._outer = self._outer, self._running, None, None
+        if running is not None:
             try:
                 running.tee.close()
-                self._end(self._shell, running, info, result)
+                self._end(shell, running, info, result)
                 if self.after_run is not None:
                     self.after_run()
             except Exception:
@@ -185,6 +211,14 @@ def _is_agents(source: str, code: str | None) -> bool:
         return False
     lines = source.splitlines()
     return bool(_AGENTS_CELL.match(source)) or all(map(_AGENTS_LINE.fullmatch, lines))
+
+
+def _request(shell: Shell) -> str | None:
+    """The id of the request that runs a cell. None in a terminal."""
+    get_parent = getattr(shell, "get_parent", None)
+    parent: Mapping[str, Any] = (get_parent() or {}) if get_parent else {}
+    header: Mapping[str, Any] = parent.get("header", {})
+    return header["msg_id"] if header.get("msg_type") == "execute_request" else None
 
 
 def _ends(info: Any, result: Any) -> bool:

@@ -49,11 +49,13 @@ class OutputTap:
 
     def close(self) -> None:
         """Copy what is on its way, and then nothing, even if somebody has wrapped our patch."""
-        if self._open:
-            hear_streams()
-        self._open = False
-        self._hooks.close()
-        self._forked.close()
+        try:
+            if self._open:
+                hear_streams()
+        finally:  # a second interrupt may come
+            self._open = False
+            self._hooks.close()
+            self._forked.close()
 
     def shown(self) -> list[Output]:
         """The copied outputs."""

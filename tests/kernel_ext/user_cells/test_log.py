@@ -448,6 +448,67 @@ def test_a_log_attached_by_a_cell_sees_the_next_cell_first(shell):
     assert [seen.source for seen in log.since(0)] == ["print('seen')"]
 
 
+def patches(shell: InteractiveShell) -> list[object]:
+    owners = (sys.stdout, sys.stderr, shell.display_pub, shell.displayhook, shell)
+    found = [it for owner in owners for it in vars(owner).values()]
+    return [it for it in found if "inkernel" in str(getattr(it, "__module__", ""))]
+
+
+@pytest.fixture
+def interrupted_at(shell: InteractiveShell, log: UserCellLog):
+    """Runs a cell with SIGINT at the nth line of our code in it. False if it has fewer lines."""
+
+    def run(number: int, source: str) -> bool:
+        lines = iter(range(number + 1))
+
+        def trace(frame, event, _arg):
+            code = frame.f_code
+            around = ("_before", "_after", "interrupt_waits")
+            if "user_cells" not in code.co_filename or code.co_name in around:
+                return None
+            if event == "line" and next(lines, None) == number:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGINT)
+            return trace
+
+        sys.settrace(trace)
+        try:
+            shell.run_cell(source, store_history=True)
+        finally:
+            sys.settrace(None)
+        return next(lines, None) is None
+
+    return run
+
+
+def test_an_interrupt_anywhere_in_our_code_loses_no_run_and_stops_a_cell_that_begins(
+    shell, log, interrupted_at
+):
+    before = patches(shell)
+    shell.run_cell("first = 0", store_history=True)
+    number, stopped = 0, 0
+    while interrupted_at(number, f"ran = {number}"):
+        (seen,) = log.since(number + 1)
+        ran = shell.user_ns.get("ran") == number
+        assert (seen.source, seen.status) == (f"ran = {number}", "ok" if ran else "interrupted")
+        assert patches(shell) == before and shell.ast_transformers == []
+        number, stopped = number + 1, stopped + (not ran)
+    assert number > stopped > 10
+
+
+def test_a_run_whose_end_nobody_told_is_seen_when_the_next_cell_begins(shell, log, monkeypatch):
+    callbacks = shell.events.callbacks["post_run_cell"]
+    with monkeypatch.context() as patch:
+        patch.setitem(shell.events.callbacks, "post_run_cell", [])
+        shell.run_cell("1 / 0", store_history=True)
+    assert callbacks and log.last == 0
+    shell.run_cell("shell = get_ipython(); shell.run_cell('inner = 1')", store_history=True)
+    assert [(seen.source, seen.status) for seen in log.since(0)] == [
+        ("1 / 0", "error"),
+        ("shell = get_ipython(); shell.run_cell('inner = 1')", "ok"),
+    ]
+
+
 # loading
 
 
@@ -559,6 +620,21 @@ def test_an_interrupted_cell_of_a_kernel_is_seen_as_interrupted(seen_by, wait):
     first, second = tell()
     assert first["status"] == "interrupted" and second["status"] == "ok"
     assert second["outputs"][0]["text"] == "next\n"
+
+
+@pytest.mark.kernel
+def test_a_cell_of_a_kernel_that_ipython_did_not_end_is_seen_with_the_next_one(seen_by):
+    kernel, tell = seen_by
+    kernel.run(
+        "them = get_ipython().events.callbacks['post_run_cell']; they = them[:]; them.clear()"
+    )
+    again = "them.extend(they); get_ipython().last_execution_result = None"
+    kernel.finish(kernel.client.execute(again, silent=True))
+    kernel.run("get_ipython().run_cell('1'); x = 1")
+    assert [(seen["status"], seen["bound"]) for seen in tell()] == [
+        ("interrupted", ["them", "they"]),
+        ("ok", ["x"]),
+    ]
 
 
 @pytest.mark.kernel
