@@ -139,13 +139,22 @@ def _bounded(output: DisplayOutput | ErrorOutput) -> DisplayOutput | ErrorOutput
 
 
 def _bounded_display(output: DisplayOutput) -> DisplayOutput:
-    """A display's images, and in place of its other data the text that a model reads of it."""
-    images = {kind: value for kind, value in output.data.items() if _is_image(kind)}
-    texts = {kind: value for kind, value in output.data.items() if kind not in images}
-    if texts.keys() - {"text/plain"} or "image/svg+xml" in images:
+    """A display's images, and in place of its other data the text that a model reads of it.
+
+    Code may show data of any form: an image or a text may be None or a number.
+    """
+    given = {str(kind): value for kind, value in output.data.items()}
+    images = {
+        kind: value
+        for kind, value in given.items()
+        if _is_image(kind) and isinstance(value, str | bytes)
+    }
+    texts = {kind: value for kind, value in given.items() if kind not in images}
+    bare = not texts or (texts.keys() == {"text/plain"} and isinstance(texts["text/plain"], str))
+    if not bare or "image/svg+xml" in images:
         from ...agent.text.displays.display_text import display_text
 
-        texts = {"text/plain": display_text(output.data)}
+        texts = {"text/plain": display_text(given)}
     data = {kind: _short(value, MAX_VALUE_CHARS) for kind, value in texts.items()}
     return replace(output, data=data | images, metadata={})
 

@@ -21,13 +21,17 @@ _ROOM = 1 << 20
 class ForkedPrints:
     """A pipe from the children that are forked from now on. `take` gets their texts.
 
-    Where the system has no fork, there are no children and no pipe.
+    Where the system has no fork, there are no children and no pipe. Nor is there one where no more
+    files can be opened.
     """
 
     def __init__(self, take: Callable[[StreamName, str], object]) -> None:
         self._take = take
         self._parent = os.getpid()
-        self._ends: tuple[int, ...] = os.pipe() if hasattr(os, "fork") else ()
+        self._ends: tuple[int, ...] = ()
+        if hasattr(os, "fork"):
+            with suppress(OSError):
+                self._ends = os.pipe()
         self._inode = 0
         if self._ends:
             import fcntl
@@ -45,6 +49,8 @@ class ForkedPrints:
 
     def send(self, name: StreamName, text: str, seconds: float) -> bool:
         """Print in a child. False if nobody hears it, or if the pipe stays full for so long."""
+        if not self._ends:
+            return False
         until = time.monotonic() + seconds
         piece = (select.PIPE_BUF - _HEAD.size) // 4  # written as one, whoever else writes
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...agent.protocol.cells import Output, StreamName, StreamOutput
 from ..output_hooks import (
+    Change,
     Clear,
     Function,
     OutputHooks,
@@ -126,7 +127,14 @@ class OutputTap:
 
     def _keep(self, read: ReadChange) -> None:
         self._sort()
-        match read():
+        try:
+            self._put(read())
+        except Exception as error:  # of data that the person's code made
+            lost = f"[an output that is not kept: {type(error).__name__}]\n"
+            self._kept.add(StreamOutput(name="stderr", text=lost))
+
+    def _put(self, change: Change | None) -> None:
+        match change:
             case None:
                 return
             case Clear(wait):

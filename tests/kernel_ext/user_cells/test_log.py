@@ -448,6 +448,48 @@ def test_a_log_attached_by_a_cell_sees_the_next_cell_first(shell):
     assert [seen.source for seen in log.since(0)] == ["print('seen')"]
 
 
+@pytest.mark.parametrize(
+    ("data", "read"),
+    [
+        ("{'text/plain': None}", ""),
+        ("{'text/plain': 5}", ""),
+        ("{'text/html': None, 'text/plain': 'x'}", "x"),
+        ("{'text/html': ['<b>a</b>', 'b'], 'text/plain': 3}", '["<b>a</b>", "b"]'),
+        ("{'image/png': None}", "[image/png]"),
+        ("{'image/png': [1, 2]}", "[1, 2]"),
+        ("{'image/svg+xml': None, 'text/plain': 'x'}", "x"),
+        ("{5: 'x'}", "[5]"),
+        ("{'application/json': {1, 2}}", "[application/json]"),
+    ],
+)
+def test_a_display_of_any_form_is_seen_and_later_cells_are_too(run, log, data, read):
+    for source in (f"display({data}, raw=True)", f"d = display({data}, raw=True, display_id='d')"):
+        assert run(source).outputs == (DisplayOutput(data={"text/plain": read}),)
+    update = "d.display({'text/plain': 'new'}, raw=True); d.update({'text/plain': 5}, raw=True)"
+    assert run(update).outputs[0].data == {"text/plain": ""}
+    assert run("1").outputs[0].data == {"text/plain": "1"}
+
+
+def test_an_output_that_cannot_be_read_is_lost_alone(run):
+    seen = run(
+        "class Text(str):\n    def isspace(self): 1 / 0\n    __len__ = isspace\n"
+        "display({'text/plain': Text()}, raw=True)\n1"
+    )
+    assert (seen.status, text(seen)) == ("ok", "[an output that is not kept: ZeroDivisionError]\n")
+    assert seen.outputs[-1].data == {"text/plain": "1"}
+
+
+def test_cells_are_seen_where_no_file_can_be_opened_any_more(run):
+    run("import resource\nmost = resource.getrlimit(resource.RLIMIT_NOFILE)")
+    run("resource.setrlimit(resource.RLIMIT_NOFILE, (3, most[1]))")
+    try:
+        assert text(run("print('seen')")) == "seen\n"
+        forked = "import os\nif not os.fork(): print('lost'); os._exit(0)\n_ = os.wait()"
+        assert run(forked).status == "ok"
+    finally:
+        run("resource.setrlimit(resource.RLIMIT_NOFILE, most)")
+
+
 def patches(shell: InteractiveShell) -> list[object]:
     owners = (sys.stdout, sys.stderr, shell.display_pub, shell.displayhook, shell)
     found = [it for owner in owners for it in vars(owner).values()]
