@@ -5,6 +5,7 @@
     ├── SettingsError       a setting is wrong; names the place it came from
     ├── RecordError         a session's log cannot be read or written
     ├── TurnInterrupted     the user stopped the turn
+    ├── LineInterrupted     the user stopped an `%agent` line
     ├── TurnLimited         the turn reached its limit of samples
     └── ModelError          the model's server did not give a whole response
         ├── NoModelError            none is configured and none was found
@@ -73,6 +74,13 @@ class TurnInterrupted(AgentError):
 
     def __init__(self, message: str = "You interrupted the turn.") -> None:
         super().__init__(message, "The next %%agent goes on from here.")
+
+
+class LineInterrupted(AgentError):
+    """The user stopped an `%agent` line: a key, or a button."""
+
+    def __init__(self) -> None:
+        super().__init__("You interrupted the %agent line.", "Run it again to have it done.")
 
 
 class TurnLimited(AgentError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import no_var_expand
 
-from ..agent.errors import AgentError, TurnInterrupted, UsageError
+from ..agent.errors import AgentError, LineInterrupted, TurnInterrupted, UsageError
 from .input_transform import CellTransform, LineTransform
 from .shell import Shell, loop_runs, run_to_end
 from .user_cells.log import UserCellLog
@@ -155,7 +155,7 @@ class AgentMagics:
         from .execution.gui import gui_held
         from .execution.interrupts import cancelled_by_sigint
 
-        interrupted = KeyboardInterrupt() if cell is None else TurnInterrupted()
+        interrupted = LineInterrupted() if cell is None else TurnInterrupted()
         with cancelled_by_sigint(interrupted), self._errors():
             agent = self.agent  # the first time, its imports take a while
             await asyncio.sleep(0)  # an interrupt that came meanwhile ends it here

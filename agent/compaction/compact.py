@@ -178,6 +178,7 @@ async def _compact(
         after=after,
         dropped=_what(sealed, done, shorter),
         notes=_whose(noted, done),
+        failed=noted.failed,
         usage=sealed.usage if sealed else noted.usage,
         seconds=time.monotonic() - started,
     )

@@ -115,16 +115,16 @@ async def take_notes(
     question = asking(note_words(session, room), mask.text(matters)).wire
     entries = _answered(conversation, room.holds(0.95) - estimate(question))
     items = bytearray(b",".join([*(entry.item.wire for entry in entries), question]))
-    notes, usage = None, Usage()
+    noted = Noted(None, Usage(), "The window has no room for the question.")
     if entries:
         sample = session.seams.aside or session.seams.sample
-        notes, usage = await _ask(sample, Request.of(fields, items))
-    told = notes and notes.model_dump()
-    session.journal.write(NotesLine(entries=len(entries), usage=usage.model_dump(), notes=told))
-    return Noted(notes, usage)
+        noted = await _ask(sample, Request.of(fields, items))
+    told, usage = noted.notes and noted.notes.model_dump(), noted.usage.model_dump()
+    session.journal.write(NotesLine(entries=len(entries), usage=usage, notes=told))
+    return noted
 
 
-async def _ask(sample: Sample, request: Request) -> tuple[Notes | None, Usage]:
+async def _ask(sample: Sample, request: Request) -> Noted:
     items: list[Item] = []
     usage = Usage()
     try:
@@ -134,9 +134,12 @@ async def _ask(sample: Sample, request: Request) -> tuple[Notes | None, Usage]:
                     items.append(part)
                 elif isinstance(part, ResponseDone) and part.usage:
                     usage = part.usage
-    except (ModelError, TimeoutError):
-        return None, usage
-    return read_notes(items), usage
+    except ModelError as error:
+        return Noted(None, usage, error.message)
+    except TimeoutError:
+        return NO_ANSWER._replace(usage=usage)
+    notes = read_notes(items)
+    return Noted(notes, usage, "" if notes else "The model's answer holds none.")
 
 
 def _answered(conversation: Conversation, left: int) -> list[Entry]:

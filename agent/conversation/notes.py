@@ -105,17 +105,21 @@ def read_notes(items: Iterable[Item]) -> Notes | None:
 
 
 class Noted(NamedTuple):
-    """Notes, if there are any, and the tokens of asking for them. `asked`: the model was asked."""
+    """Notes, if there are any, and the tokens of asking for them.
+
+    `failed`: why there are none. `asked`: the model was asked.
+    """
 
     notes: Notes | None
     usage: Usage
+    failed: str = ""
     asked: bool = True
 
 
 NOT_NOTED = Noted(None, Usage(), asked=False)
 
 
-NO_ANSWER = Noted(None, Usage())
+NO_ANSWER = Noted(None, Usage(), "The model gave none in time.")
 
 
 @dataclass(slots=True)

@@ -225,7 +225,7 @@ class Compacted(_Event):
 
     `dropped`: the changes, in words. `notes`: those in the digest. `model`: the model wrote them
     for it. `none`: the model failed. `unasked`: nothing new is in the digest alone, so the model
-    was not asked. `usage`: tokens of asking for them.
+    was not asked. `failed`: why the model gave none. `usage`: tokens of asking for them.
     """
 
     event: Literal["compacted"] = "compacted"
@@ -233,6 +233,7 @@ class Compacted(_Event):
     after: int
     dropped: str
     notes: Literal["model", "earlier", "none", "unasked"]
+    failed: str = ""
     usage: Usage
     seconds: float
 

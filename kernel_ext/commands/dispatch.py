@@ -6,7 +6,7 @@ from typing import Any, cast
 import IPython.display
 
 from ...agent.config.settings import nearest
-from ...agent.errors import UsageError
+from ...agent.errors import LineInterrupted, UsageError
 from ...widgets.panels.cards import Card
 from ..execution.interrupts import Interruption, cancelled_by_sigint, raised_by_sigint
 from ..host import KernelAgent
@@ -17,11 +17,17 @@ from .command import AnyCard, Command, quoted
 
 
 async def run_command(agent: KernelAgent, line: str) -> None:
-    """Run the line's subcommand and show its card. Raises UsageError for an unknown one."""
-    with raised_by_sigint(Interruption()):  # SIGINT would only cancel, once it waits
-        given = _begin(agent, line)
+    """Run the line's subcommand and show its card.
+
+    Raises UsageError for an unknown one, LineInterrupted for SIGINT.
+    """
+    try:
+        with raised_by_sigint(Interruption()):  # SIGINT would only cancel, once it waits
+            given = _begin(agent, line)
+    except KeyboardInterrupt:
+        raise LineInterrupted from None
     if isinstance(given, Coroutine):
-        with cancelled_by_sigint(KeyboardInterrupt()):
+        with cancelled_by_sigint(LineInterrupted()):
             given = await given
     show_card(agent, given)
 

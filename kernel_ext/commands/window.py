@@ -1,7 +1,9 @@
 """`%agent context`, `compact`, `digest`, `pin` …: shows and changes the model's window."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from IPython.display import clear_output
 
@@ -11,6 +13,8 @@ from ...agent.compaction.marks import conceal, edit, go_back, named
 from ...agent.compaction.marks import hide as hide_cells
 from ...agent.compaction.marks import pin as pin_cells
 from ...agent.compaction.marks import show as show_cells
+from ...agent.compaction.note_taking import NOTES_SECONDS
+from ...agent.compaction.shorten import CompactedWindow
 from ...agent.errors import UsageError
 from ...agent.protocol.events import Compacted, Event
 from ...agent.providers.resolve import Target
@@ -51,12 +55,9 @@ async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
     fields = agent.fields or session.fields()
     if rest == "--preview":
         done = preview(session, fields, "asked")
-        before = session.conversation.history.tokens
         if not is_worthwhile(session, done):
-            return Card(
-                f"A compaction would not help now: about {before:,} tokens of conversation would"
-                f" become {done.tokens:,}."
-            )
+            return _useless(session, done)
+        before = session.conversation.history.tokens
         title = (
             f"About {before:,} → {done.tokens:,} tokens of conversation: {done.dropped.words()}."
             " `%agent compact` does it, and asks the model for notes first."
@@ -69,29 +70,70 @@ async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
         )
     settings = agent.choose().settings
     await asyncio.sleep(0)
-    print("Asking the model for notes …", flush=True)
-    client = Client(await agent.connections.find(settings), settings)
+    client, matters = Client(await agent.connections.find(settings), settings), _unquoted(rest)
     try:
-        ended = await _last(compact_now(agent.session(settings, client), fields, _unquoted(rest)))
+        session, ours = agent.session(settings, client), settings.compaction == "cells"
+        if ours and not is_worthwhile(session, done := preview(session, fields, "asked")):
+            return _useless(session, done)
+        asking = (
+            f"the model for notes, for {NOTES_SECONDS:.0f} s at most" if ours else "the provider"
+        )
+        async with _counted(f"Asking {asking}"):
+            ended = await _last(compact_now(session, fields, matters))
     finally:
         await client.close()
-    clear_output(wait=True)  # the wait is over
+    return _compacted(ended, matters)
+
+
+def _useless(session: Session, done: CompactedWindow) -> Card:
+    before = session.conversation.history.tokens
+    return Card(
+        f"A compaction would not help now: about {before:,} tokens of conversation would"
+        f" become {done.tokens:,}."
+    )
+
+
+@asynccontextmanager
+async def _counted(doing: str) -> AsyncGenerator[None]:
+    """Meanwhile a line below the cell counts the seconds."""
+    counting = asyncio.create_task(_count(doing))
+    try:
+        yield
+    finally:
+        counting.cancel()
+        await asyncio.wait({counting})
+        clear_output(wait=True)  # the wait is over
+
+
+async def _count(doing: str) -> None:
+    began = time.monotonic()
+    while True:
+        seconds = time.monotonic() - began
+        print(f"{doing} … {seconds:.0f} s. ■ or Ctrl-C ends it.", end="", flush=True)
+        await asyncio.sleep(1)
+        clear_output(wait=True)
+
+
+def _compacted(ended: Compacted, matters: str) -> Card:
+    """The result of a compaction, and what became of the words on what `matters`."""
     if ended.after >= ended.before:
         return Card(f"Nothing could be left out of {ended.before:,} tokens.")
     whose = {
         "model": "new",
-        "earlier": "the earlier ones",
-        "none": "none, as the model gave none",
+        "earlier": f"the earlier ones. {ended.failed}",
+        "none": f"none. {ended.failed}",
         "unasked": "not needed yet",
     }
-    return Card(
-        f"{ended.before:,} → {ended.after:,} tokens: {ended.dropped}.",
-        [
-            ("notes", whose[ended.notes]),
-            ("asking took", f"{ended.usage.input:,} tokens in, {ended.usage.output:,} out"),
-            ("see it", "%agent digest, %agent context"),
-        ],
+    asked, used = ended.notes != "unasked", ended.usage
+    lost = "they had no effect: only new notes follow them. `%agent digest --edit` takes them in."
+    rows = (
+        ("notes", whose[ended.notes].strip()),
+        ("your words", lost if matters and ended.notes != "model" else ""),
+        ("asking took", f"{used.input:,} tokens in, {used.output:,} out" if asked else ""),
+        ("see it", "%agent digest, %agent context"),
     )
+    title = f"{ended.before:,} → {ended.after:,} tokens: {ended.dropped}."
+    return Card(title, [row for row in rows if row[1]])
 
 
 def next_compaction(session: Session, fields: bytes) -> str:

@@ -243,7 +243,7 @@ def test_interrupt_while_the_first_turn_still_imports(agent, module):
 def test_interrupt_while_the_first_line_still_imports(agent, line):
     kernel, _ = agent(say("Back again."))
     kernel.run(INTERRUPT_AT.format("inkernel.kernel_ext.host"))
-    assert kernel.run(line).ename == "KeyboardInterrupt"
+    assert kernel.run(line).ename == "LineInterrupted"
     assert kernel.run("%agent status").status == "ok"
 
 

@@ -104,6 +104,25 @@ def test_ctrl_c_ends_a_waiting_turn_and_the_next_cell_works(terminal):
     assert "2" in ipython.run("1 + 1")
 
 
+def test_ctrl_c_ends_an_agent_line_in_two_lines(terminal):
+    step = SCRIPT.partition("\n[[turn]]")[2].replace("'adding'", "'a line of 2.5\\n' * 150")
+    slow = "[[turn]]\non = 'about to be shortened'\n[[turn.response]]\nsay = 'x'\n"
+    script = f"[[turn]]{step}" * 4 + slow + "fault = { first = 60 }\n"
+    ipython, _ = terminal(script)
+    ipython.run("numbers = [1, 2, 3]")
+    for _ in range(4):
+        ipython.ask("Add up.")
+    ipython.child.sendline("%agent compact")
+    ipython.child.expect(r"notes, for 90 s at most … 1 s\.")
+    ipython.child.sendintr()
+    ipython.child.expect(PROMPT)
+    shown = ipython.child.before.rpartition("\x1b[2K\r")[2].split("\r\n")
+    assert shown[:2] == [
+        "LineInterrupted: You interrupted the %agent line.",
+        "→ Run it again to have it done.",
+    ]
+
+
 def test_ctrl_c_stops_a_running_step(terminal):
     script = SCRIPT.replace("total = sum(numbers); total", "import time; time.sleep(60)")
     ipython, _ = terminal(script)

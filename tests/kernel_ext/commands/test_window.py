@@ -90,12 +90,41 @@ def test_waiting_for_notes_can_be_interrupted(agent):
     for n in range(4):
         kernel.run(f"%%agent\nCount {n}.")
     asked = kernel.start("%agent compact")
-    assert "Asking the model" in kernel.wait_for(asked, "stream")["text"]
+    said = kernel.wait_for(asked, "stream")["text"]
+    assert said == "Asking the model for notes, for 90 s at most … 0 s. ■ or Ctrl-C ends it."
+    assert "at most … 0 s" not in kernel.wait_for(asked, "stream")["text"]  # it counts
     kernel.interrupt()
     ran = kernel.finish(asked)
-    assert (ran.ename, ran.evalue) == ("KeyboardInterrupt", "")
+    assert ran.traceback.splitlines() == [
+        "LineInterrupted: You interrupted the %agent line.",
+        "→ Run it again to have it done.",
+    ]
     assert ran.seconds < 30
     assert "no digest yet" in kernel.run("%agent digest").text
+
+
+@pytest.mark.parametrize(
+    ("notes", "why"),
+    [
+        ("say = 'Later.'", "none. The model's answer holds none."),
+        ("fault = { status = 400 }", "400"),
+    ],
+)
+def test_notes_that_fail_name_the_cause_and_what_became_of_the_words(agent, notes, why):
+    kernel, _ = agent(SCRIPT.partition("say = '''")[0] + notes)
+    for n in range(4):
+        kernel.run(f"%%agent\nCount {n}.")
+    shown = kernel.run('%agent compact "keep the schema"').text
+    assert why in shown and "your words" in shown and "no effect" in shown
+
+
+def test_no_model_is_asked_where_nothing_can_be_left_out(agent):
+    kernel, server = agent('[[turn]]\n[[turn.response]]\nsay = "Yes."\n')
+    kernel.run("%%agent\nCount.")
+    before = len(server.requests)
+    ran = kernel.run("%agent compact 'keep it'")
+    assert "would not help now" in ran.text and "Asking" not in ran.text
+    assert len(server.requests) == before
 
 
 def test_a_cell_is_hidden_and_brought_back(agent):
