@@ -154,10 +154,13 @@ class KernelAgent:
         return Request.of(self.fields, self._conversation.history.wire).wire(b"")
 
     def session(self, settings: Settings, client: Client) -> Session:
-        """The present session, without the tools of a turn. Raises RecordError."""
+        """The present session, without the tools of a turn. Raises RecordError.
+
+        Its window has no key that is known now.
+        """
         self._open_record(settings).mask = self._masked(settings)
         self._settings = settings
-        return Session(
+        session = Session(
             id=self._session_id,
             settings=settings,
             target=client.target,
@@ -173,6 +176,8 @@ class KernelAgent:
             journal=Journal(self._open_record(settings), self._conversation),
             outputs=self._open_outputs(settings),
         )
+        session.journal.mask()
+        return session
 
     def session_now(self) -> Session:
         """The session between two turns, which sends no request. Raises UsageError, RecordError."""
@@ -216,7 +221,21 @@ class KernelAgent:
         self._typed = {**self._typed, **again}
         self._note_limits(record)
         self._keep_runs()
+        if resumed.reveals:
+            self.conceal()
         return replace(resumed, limits=again)
+
+    def conceal(self) -> None:
+        """Take hidden cells out of a window that was read from the record. Raises RecordError."""
+        from ..agent.compaction.marks import conceal
+
+        if self._conversation.history.entries:
+            session = self.session_now()
+            conceal(session, self.fields or session.fields())
+
+    def put_below(self, text: str) -> None:
+        """Put a text without keys into a new cell below."""
+        self.shell.set_next_input(self.mask.text(text))
 
     def reread(self) -> None:
         """Read the conversation from the record again. Raises RecordError."""

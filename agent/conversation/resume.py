@@ -11,6 +11,7 @@ from ..protocol.items import Message
 from ..protocol.record_lines import (
     CellRunLine,
     ItemLine,
+    MarkLine,
     OutputLine,
     RecordLine,
     RewindLine,
@@ -36,7 +37,8 @@ class Resumed:
 
     `outputs`: the byte at which the line of each handle begins. `runs`: summaries of the runs.
     `ended`: handles of runs that a hidden run superseded. `limits`: settings that were typed.
-    `lost`: lines that cannot be read. `missing`: items whose lines are gone.
+    `lost`: lines that cannot be read. `missing`: items whose lines are gone. `reveals`: cells were
+    hidden, or turns taken back, and no window was recorded since. It may show hidden cells.
     """
 
     session: str
@@ -47,6 +49,7 @@ class Resumed:
     limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
     lost: list[ReadLine] = field(default_factory=list[ReadLine])
     missing: int = 0
+    reveals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,7 @@ class _Replay:
         seal = _Sealed(line.by, line.sealed or 0, local) if line.by else None
         self._digest = self._whole(line.digest, [*local, *window]) if line.digest else None
         self.window, self._seal = window, seal
+        self.resumed.reveals = False
 
     def _whole(self, fields: Mapping[str, Any], numbers: Sequence[int]) -> Digest:
         """The digest, with the texts that its line leaves out because others hold them."""
@@ -208,6 +212,8 @@ class _Replay:
         conversation = self.resumed.conversation
         if isinstance(line, TypedLine):
             self.resumed.limits = line.limits
+        if isinstance(line, MarkLine) and line.mark == "hide":
+            self.resumed.reveals = True
         if isinstance(line, TurnLine):
             self._marks[line.turn] = _Mark(
                 self.window,
@@ -229,6 +235,7 @@ class _Replay:
         if not known:
             return
         mark = self._marks[min(known)]
+        self.resumed.reveals = True
         self.window, self._seal = mark.window[: mark.length], mark.seal
         del self._told[mark.told :], conversation.heads[mark.heads :]
         conversation.cell, conversation.last, self._digest = mark.cell, None, mark.digest

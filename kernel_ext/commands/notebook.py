@@ -38,6 +38,7 @@ async def keep(agent: KernelAgent, rest: str) -> Card:
         raise UsageError("There is no turn to keep yet.", "The first %%agent cell begins one.")
     chosen = _chosen(turn, rest)
     cells = [*map(lambda step: _code_cell(turn, step), chosen), *_answer_cell(turn)]
+    cells = agent.mask.value(cells)
     if not cells:
         raise UsageError(
             "The last turn has no step that worked, and no answer.",
@@ -143,7 +144,7 @@ def _as_next_cell(agent: KernelAgent, steps: Sequence[PastStep]) -> Card:
     """Put the code into one new cell, where the notebook cannot be edited."""
     if not steps:
         return Card("This front end cannot insert cells, and the turn ran no step to keep.")
-    agent.shell.set_next_input("\n\n".join(map(_source, steps)))
+    agent.put_below("\n\n".join(map(_source, steps)))
     return Card(
         f"The code of {count_of(len(steps), 'step')} is in one new cell, since this front end"
         " cannot insert more. Their outputs and the answer stay where they are."

@@ -9,7 +9,7 @@ from IPython.display import clear_output
 
 from ...agent.compaction.budget import window_budget
 from ...agent.compaction.compact import compact_now, is_worthwhile, preview
-from ...agent.compaction.marks import conceal, edit, go_back, named
+from ...agent.compaction.marks import edit, go_back, named
 from ...agent.compaction.marks import hide as hide_cells
 from ...agent.compaction.marks import pin as pin_cells
 from ...agent.compaction.marks import show as show_cells
@@ -160,7 +160,7 @@ def digest(agent: KernelAgent, rest: str) -> TextCard | Card:
     if found is None:
         return Card("There is no digest yet. The whole conversation is in the window.")
     if rest == "--edit":
-        agent.shell.set_next_input(f"{EDIT}\n{found.text}")
+        agent.put_below(f"{EDIT}\n{found.text}")
         return Card("The digest is in a new cell below. Change it there and run that cell.")
     return TextCard("The digest replaces the earlier conversation:", found.text)
 
@@ -214,8 +214,7 @@ def rewind(agent: KernelAgent, rest: str) -> Card:
     session = agent.session_now()
     turn = go_back(session, named(session, rest))
     agent.reread()
-    if agent.overview.items:
-        conceal(agent.session_now(), agent.fields)
+    agent.conceal()
     left = agent.overview.left
     return Card(
         f"Back to before turn {turn.turn} ({turn.line}). The conversation has"

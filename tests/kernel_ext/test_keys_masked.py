@@ -110,7 +110,7 @@ class Masked:
         """Run a cell. Its outputs, the requests and the records must be free of keys."""
         ran = self.kernel.run(code)
         assert is_masked(json.dumps(ran.outputs)), json.dumps(ran.outputs)[:3000]
-        assert is_masked(f"{ran.evalue} {ran.traceback} {json.dumps(ran.comms)}")
+        assert is_masked(f"{ran.evalue} {ran.traceback} {json.dumps([ran.comms, ran.payload])}")
         new, self.read = self.server.requests[self.read :], len(self.server.requests)
         assert all(is_masked(request.decode()) for request in new)
         for record in self.folder.rglob("*.jsonl"):
@@ -183,6 +183,41 @@ def test_what_a_key_was_before_it_was_known_goes_before_the_next_request(masked)
     one, two, three = it.server.requests
     assert late.encode() in one and late.encode() not in two + three
     assert three.startswith(two[: -len(b"]}")])
+
+
+NOTES = f'''[[turn]]
+on = "about to be shortened"
+[[turn.response]]
+say = '{{"state": "The key is {KEY}.", "facts": [{{"text": "{KEY}", "from": ["out-1"]}}]}}'
+'''
+
+
+def test_notes_and_the_digest_in_a_new_cell_tell_no_key(masked):
+    it = masked(NOTES + turn(step("print('line of numbers 2.5\\n' * 150)")) * 4)
+    it.kernel.run(f"# {KEY}\nx = 1")
+    for n in range(4):
+        assert it.run(f"%%agent\nCount {n}.").status == "ok"
+    assert "in the digest" in it.run("%agent compact").text
+    edit = json.dumps(it.run("%agent digest --edit").payload)
+    assert "The key is [key]." in edit and "`# [key]`" in edit
+
+
+def test_a_key_that_is_known_by_now_is_in_no_notes_and_in_no_new_cell(masked):
+    late = "a-late-secret-0123456789abcdef"
+    code = f"a = {late!r}; print('line of numbers 2.5\\n' * 150)"
+    it = masked(NOTES + turn(step(code)) * 5)
+    for n in range(4):
+        it.run(f"%%agent\nCount {n} with {late}.")
+    it.run("%agent compact")
+    it.run("%%agent\nOnce more.")
+    it.run(f"import os; os.environ['XAI_API_KEY'] = {late!r}")
+    before = len(it.server.requests)
+    shown = [it.run(f"%agent {line}") for line in ("digest --edit", "keep", "compact", "digest")]
+    assert all(ran.status == "ok" for ran in shown)
+    assert "[key]" in json.dumps(shown[0].payload) and "[key]" in json.dumps(shown[1].payload)
+    assert late not in json.dumps([(ran.payload, ran.outputs) for ran in shown])
+    assert len(it.server.requests) > before
+    assert late.encode() not in b"".join(it.server.requests[before:])
 
 
 def test_the_tools_that_look_tell_no_key(masked, tmp_path):

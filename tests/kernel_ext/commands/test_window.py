@@ -140,6 +140,27 @@ def test_a_cell_is_hidden_and_brought_back(agent):
     assert sum("pay = 'a salary'" in text for text in sent(server)) == 1
 
 
+@pytest.mark.parametrize("last", ["hide", "rewind"])
+def test_a_kernel_that_dies_while_a_cell_is_hidden_leaves_it_hidden(agent, tmp_path, last):
+    kernel, server = agent(INKERNEL_TRANSPORT="http", INKERNEL_DATA_DIR=str(tmp_path / "data"))
+    kernel.run("pay = 'a salary'\npay", cell_id="pay-cell")
+    kernel.run("%%agent\nCount.")
+    kernel.run("%%agent\nAgain.")
+    kernel.run("%agent hide pay-cell")
+    kernel.run("%agent rewind turn 2")
+    kernel.run("%agent new")
+    (path,) = tmp_path.glob("data/sessions/*/*.jsonl")
+    lines = path.read_text().splitlines(keepends=True)
+    kind = {"hide": '"kind":"mark"', "rewind": '"kind":"rewind"'}[last]
+    upto = next(at for at, line in enumerate(lines, 1) if kind in line)
+    assert any('"why":"hidden"' in line for line in lines[upto:])
+    path.write_text("".join(lines[:upto]))
+    assert "goes on" in kernel.run(f"%agent resume {path.stem}").text
+    kernel.run("%%agent\nWhat now?")
+    assert "What now?" in sent(server)
+    assert not any("pay = 'a salary'" in text for text in sent(server))
+
+
 def test_a_cell_that_is_hidden_stays_hidden_when_it_runs_again(agent):
     kernel, server = agent(INKERNEL_TRANSPORT="http")
     kernel.run("secret = 1", cell_id="c1")
