@@ -303,7 +303,10 @@ class KernelAgent:
                 self._mirror.send(event)
 
         mask = self._masked(settings)
-        taps, alone = OutputCapture(self.shell, mask, self._displays), self._observer.asks_alone
+        taps, alone = (
+            OutputCapture(self.shell, mask, self._displays),
+            self._observer.turn_is_alone(),
+        )
         show = MaskedEvents(mask, show_masked).show if mask.secrets else show_masked
         hooks = StepHooks(before, self._observer.note_step)
         try:

@@ -43,10 +43,9 @@ class Observer:
         """The number of the user's last cell run."""
         return self._log.last
 
-    @property
-    def asks_alone(self) -> bool:
-        """Whether the running cell is one turn."""
-        return self._log.asks_alone
+    def turn_is_alone(self) -> bool:
+        """Whether the running cell is one turn that begins now, and nothing was shown in it."""
+        return self._log.turn_is_alone()
 
     def runs(self) -> tuple[UserCellRun, ...]:
         """The user's cell runs in this kernel that are kept, in order."""

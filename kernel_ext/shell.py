@@ -16,6 +16,8 @@ class Result(Protocol):
 class Events(Protocol):
     """The shell's hooks."""
 
+    callbacks: dict[str, list[Callable[..., object]]]
+
     def trigger(self, event: str, *args: object) -> None:
         """Call everyone registered for `event`."""
         ...

@@ -19,6 +19,7 @@ from ..shell import Shell
 if TYPE_CHECKING:
     from ...agent.protocol.observed import UserCellRun
     from .runs import UserCellRuns
+    from .shown_before import ShownBefore
     from .tap import OutputTap
 
 MAX_SOURCE_CHARS = 100_000
@@ -63,6 +64,7 @@ class UserCellLog:
         self._outer: Any = None  # the outermost running cell, of the user or the agent
         self._request: str | None = None  # the front end's request that runs it
         self._running: _Running | None = None
+        self._shown: ShownBefore | None = None  # while a cell that is one turn waits for it
         self._runs: UserCellRuns | None = None
 
     @property
@@ -70,17 +72,19 @@ class UserCellLog:
         """The number of the latest run that is over. 0 if there was none."""
         return self._runs.last if self._runs else 0
 
-    @property
-    def asks_alone(self) -> bool:
-        """Whether the running cell is one turn, so that nothing else is shown in it before."""
-        code = getattr(self._outer, "transformed_cell", None)
-        if code is None:  # before IPython 9
-            return _AGENTS_CELL.match(getattr(self._outer, "raw_cell", "")) is not None
-        return _AGENTS_TURN.fullmatch(code) is not None
+    def turn_is_alone(self) -> bool:
+        """Whether the running cell is one turn that begins now, and nothing was shown in it."""
+        shown, self._shown = self._shown, None
+        if shown is None:
+            return False
+        shown.close()
+        return not shown.anything
 
     def attach(self, shell: Shell) -> None:
         """Log every cell that starts from now on, on this thread."""
         self._shell, self._thread = shell, get_ident()
+        # Before the callbacks of others, which may show something.
+        shell.events.callbacks["pre_run_cell"].insert(0, self._listen)
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
 
@@ -88,15 +92,26 @@ class UserCellLog:
         """Log nothing more. The runs so far stay. Does nothing if it is not attached."""
         if self._shell is None:
             return
+        self._shell.events.unregister("pre_run_cell", self._listen)
         self._shell.events.unregister("pre_run_cell", self._before)
         self._shell.events.unregister("post_run_cell", self._after)
         running, self._running, self._outer, self._shell = self._running, None, None, None
+        self.turn_is_alone()
         if running is not None:
             running.tee.close()
 
     def since(self, number: int) -> "tuple[UserCellRun, ...]":
         """The kept runs after that number, without a running cell."""
         return self._runs.since(number) if self._runs else ()
+
+    def _listen(self, info: Any) -> None:
+        shell = self._shell
+        if shell is None or get_ident() != self._thread or self._outer is not None:
+            return
+        if _is_turn(info):
+            from .shown_before import ShownBefore
+
+            self._shown = ShownBefore(shell)
 
     def _before(self, info: Any) -> None:
         shell = self._shell
@@ -140,6 +155,7 @@ class UserCellLog:
 
     def _leave(self, shell: Shell, result: Any) -> None:
         info, running, self._running, self._outer = self._outer, self._running, None, None
+        self.turn_is_alone()
         if running is not None:
             try:
                 running.tee.close()
@@ -198,6 +214,14 @@ class UserCellLog:
                 seconds=seconds,
             )
         )
+
+
+def _is_turn(info: Any) -> bool:
+    """Whether a cell is one turn and nothing else."""
+    code = getattr(info, "transformed_cell", None)
+    if code is None:  # before IPython 9
+        return _AGENTS_CELL.match(info.raw_cell) is not None
+    return _AGENTS_TURN.fullmatch(code) is not None
 
 
 def _is_agents(source: str, code: str | None) -> bool:

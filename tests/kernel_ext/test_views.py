@@ -93,6 +93,21 @@ def test_a_cell_that_shows_something_else_loses_nothing(agent):
     assert any("inkernel" in output.get("metadata", {}) for output in ran.outputs)
 
 
+@pytest.mark.parametrize("line", ["%reload_ext inkernel", "pass"], ids=["earlier", "later"])
+def test_what_a_callback_that_is_older_or_newer_shows_before_a_turn_is_kept(agent, line):
+    kernel, _ = agent(script("print('from' + ' the step')") * 2, INKERNEL_VIEW="static")
+    events = "get_ipython().events.{}('pre_run_cell', before)"
+    kernel.run(f"def before(info): print('at ten')\n{events.format('register')}\n{line}")
+    assert kernel.run(line).text == "at ten\n"
+    first, *turn = kernel.run("%%agent\nGo.").outputs
+    assert first["text"] == "at ten\n"
+    whole = "".join(each["data"]["text/html"] for each in turn)
+    assert whole.count("from the step") == whole.count("All done.") == 1
+    kernel.run(events.format("unregister"))
+    (turn,) = data(kernel.run("%%agent\nGo."))
+    assert "All done." in turn["text/markdown"]
+
+
 def test_two_turns_in_one_cell_are_both_kept(agent):
     kernel, _ = agent(script(end='say = "One."') + script(end='say = "Two."'))
     ask = "await get_ipython().run_cell_magic('agent', '', {!r})"
