@@ -28,6 +28,7 @@ from ...agent.protocol.events import Event
 from ..event_comm import EVENT_TARGET
 from ..notebook.current import COPY_VARIABLE
 from ..notebook.file.edits import SetOutputs
+from ..notebook.outputs import with_joined_streams
 from .listener import Listener
 from .working_copy import WorkingCopy
 
@@ -73,8 +74,8 @@ async def run_notebook(copy: WorkingCopy, job: Job, listener: Listener) -> RunEn
     """Execute each cell of the working copy. Their outputs go into it.
 
     A cell runs with the source that it has by then, as the agent may have edited it. Wall times are
-    not saved, so that two runs give the same notebook. A signal interrupts the running cell, and no
-    other begins.
+    not saved, so that two runs differ only in their session's name. A signal interrupts the running
+    cell, and no other begins.
     """
     ours = {
         f"{PREFIX}TIMING": "false",
@@ -126,7 +127,6 @@ class _Client(NotebookClient):
             resources={"metadata": {"path": str(job.folder)}},
             timeout=None,
             record_timing=False,
-            coalesce_streams=True,
             store_widget_state=False,
             iopub_timeout=NEVER,
         )
@@ -220,7 +220,8 @@ class _Client(NotebookClient):
         for cell in self._code():
             if (shown := _shown(cell)) != self._put[cell.id]:
                 self._put[cell.id] = shown
-                ran.append(SetOutputs(cell.id, tuple(cell.outputs), cell.execution_count))
+                outputs = tuple(with_joined_streams(cell.outputs))
+                ran.append(SetOutputs(cell.id, outputs, cell.execution_count))
         if ran:
             self._copy.put(ran)
 

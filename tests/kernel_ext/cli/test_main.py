@@ -113,6 +113,31 @@ def test_run_executes_a_notebook_elsewhere_and_two_runs_are_equal(model, tmp_pat
     assert "It is 42." in (tmp_path / "x.html").read_text()
 
 
+def test_run_keeps_the_order_in_which_a_cell_shows_things(scripted, tmp_path):
+    server = scripted(SCRIPT + '[[turn]]\n[[turn.response]]\nsay = "Still 42."\n')
+    shows = (
+        "import sys\nprint('a'); print('b', file=sys.stderr)\n"
+        "h = display('one', display_id='d'); print('c'); print('10 %\\r20 %', flush=True)\n"
+        "display('two')\nprint('d'); print('e')"
+    )
+    turns = "ask = get_ipython().run_cell_magic\nprint('before')\n" + "\n".join(
+        f"await ask('agent', '', 'Go.')\nprint('after {n}')" for n in (1, 2)
+    )
+    cells = ["%load_ext inkernel", shows, turns, "h.update('three')"]
+    book = v4.new_notebook(cells=[v4.new_code_cell(it, id=f"c{n}") for n, it in enumerate(cells)])
+    nbformat.write(book, tmp_path / "book.ipynb")
+    where = ("--base-url", server.base_url, "--model", "scripted/test")
+    ran = inkernel("run", "book.ipynb", *where, "--output", "out.ipynb", cwd=tmp_path)
+    saved = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+
+    def said(cell: Any) -> list[str]:
+        return [it.get("text") or it["data"].get("text/plain", "") for it in cell.outputs]
+
+    assert said(saved.cells[1]) == ["a\n", "b\n", "'three'", "c\n20 %\n", "'two'", "d\ne\n"]
+    first, *turn, last = said(saved.cells[2])
+    assert (first, last) == ("before\n", "after 2\n") and "after 1\n" in turn, ran.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
