@@ -137,6 +137,14 @@ def provider_named(name: str) -> Provider:
     return PROVIDERS[name]
 
 
+def misspelt(model: str | None) -> str:
+    """A sentence on a name that begins nearly as a provider, such as `olama:qwen3`. Or nothing."""
+    prefix, colon, _ = (model or "").partition(":")
+    known = not colon or prefix in PROVIDERS
+    near = "" if known else nearest(prefix.lower(), list(PROVIDERS))
+    return f"There is no provider {prefix!r}.{near}" if near else ""
+
+
 def known_at(address: str) -> Provider | None:
     """The remote provider whose own address this is."""
     return next((provider for provider in REMOTE if provider.is_at(address)), None)

@@ -18,6 +18,7 @@ from .catalog import (
     Capabilities,
     Provider,
     known_at,
+    misspelt,
     provider_named,
 )
 from .keys import Key, Keys
@@ -104,6 +105,8 @@ async def find_target(settings: Settings, keys: Keys, list_models: ListModels) -
     """
     found = chosen(settings)
     if found is None and await keys.find(OPENAI.name, OPENAI.key_env):
+        if wrong := misspelt(settings.model):  # OpenAI would get a prompt that is for another
+            raise SettingsError(wrong, f"For OpenAI: `%agent model {OPENAI.name}:NAME`.")
         found = OPENAI, settings.model
     if found is None:
         found = await _find_local(settings.model, list_models)
@@ -237,7 +240,7 @@ def _no_model(model: str | None) -> NoModelError:
     ports = ", ".join(f"{p.name} {urlsplit(p.base_url).port}" for p in LOCAL)
     return NoModelError(
         f"{wanted}: nothing is configured, OPENAI_API_KEY is not set, and no local server answers"
-        f" ({ports}).",
+        f" ({ports}). {misspelt(model)}".rstrip(),
         "Set OPENAI_API_KEY, start a local server such as Ollama, or name any Responses server:"
         " `%agent config base_url URL` and `%agent model NAME`."
         " `%agent demo` shows a turn without a model.",

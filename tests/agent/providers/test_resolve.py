@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from inkernel.agent.config.settings import Settings
-from inkernel.agent.errors import AuthError, ModelError, NoModelError, UnreachableError
+from inkernel.agent.errors import (
+    AuthError,
+    ModelError,
+    NoModelError,
+    SettingsError,
+    UnreachableError,
+)
 from inkernel.agent.providers.catalog import LOCAL, OPENAI, PROVIDERS, Capabilities
 from inkernel.agent.providers.keys import Keys
 from inkernel.agent.providers.resolve import PROBE_TIMEOUT, Target, chosen_name, find_target
@@ -79,6 +85,26 @@ async def test_local_servers_are_taken_in_order_and_by_the_model_wanted():
     assert (await find({}, running, model="b")).provider == LOCAL[2].name
     running[LOCAL[2].base_url] = ["a"]
     assert (await find({}, running, model="b")).provider == LOCAL[3].name
+
+
+@pytest.mark.parametrize("environ", [{}, {"OPENAI_API_KEY": "sk-openai"}])
+@pytest.mark.parametrize(
+    ("model", "meant"),
+    [("olama:qwen3:8b", "ollama"), ("Ollama:qwen3", "ollama"), ("openrouer:a/b", "openrouter")],
+)
+async def test_a_provider_that_is_misspelt_is_named_and_openai_does_not_get_it(
+    environ: dict[str, str], model: str, meant: str
+):
+    wrong = rf"There is no provider '{model.partition(':')[0]}'\. Did you mean {meant}\?"
+    with pytest.raises((NoModelError, SettingsError), match=wrong):
+        await find(environ, model=model)
+
+
+async def test_a_name_with_a_colon_that_is_like_no_provider_is_a_models_name():
+    target = await find({"OPENAI_API_KEY": "sk-openai"}, model="ft:gpt-4o:acme")
+    assert (target.provider, target.model) == ("openai", "ft:gpt-4o:acme")
+    listed = {LOCAL[0].base_url: ["llama3:8b"]}
+    assert (await find({}, listed, model="llama3:8b")).model == "llama3:8b"
 
 
 async def test_a_server_without_a_named_model_is_asked_for_its_first():
