@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ...agent.protocol.events import Event, TurnEnded, TurnStarted, Usage
+from .shell_words import in_shell
 
 
 class Listener:
@@ -36,6 +37,7 @@ class Listener:
         elif isinstance(event, TurnEnded):
             self._status = event.status
             self._all_completed &= event.status == "completed"
+            event = event.model_copy(update={"hint": event.hint and in_shell(event.hint)})
         self._write(lambda: self._show(event))
 
     def end(self, failure: str | None, interrupted: bool) -> bool:
@@ -43,6 +45,7 @@ class Listener:
 
         In JSON it is also an event, unless a turn sent one.
         """
+        failure = failure and in_shell(failure)
         failures = [each for each in (failure, *self._own_failures()) if each]
         if failures and self._json and self._status in ("completed", "running"):
             end = _ended("interrupted" if interrupted else "failed", failures[0])

@@ -21,10 +21,10 @@ from ..notebook.file.ipynb import MAJOR, MINOR, Ipynb, parse_ipynb, read_ipynb
 from . import serve
 from .listener import Listener
 from .notebook_files import as_html, check_language, make_writable, new_notebook, save
+from .shell_words import SETTING_FLAGS, in_shell
 from .working_copy import WorkingCopy
 
 LOAD = "%load_ext inkernel"
-SETTING_FLAGS = ("base_url", "model", "policy", "effort")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("Ended by SIGINT.", file=sys.stderr)
         return 128 + signal.SIGINT
     except AgentError as error:
-        print(f"{error.message}\n{error.hint}", file=sys.stderr)
+        print(f"{error.message}\n{in_shell(error.hint)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError | SettingsError) else 1
     except BrokenPipeError:  # the reader of our output is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

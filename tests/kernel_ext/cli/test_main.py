@@ -12,6 +12,7 @@ import pytest
 from nbformat import v4
 
 from inkernel.kernel_ext.cli.main import main
+from inkernel.kernel_ext.cli.shell_words import in_shell
 
 from .playing import inkernel
 
@@ -90,6 +91,26 @@ def test_a_turn_that_never_began_is_told_as_an_event_too(tmp_path):
     ran = inkernel("exec", *arguments, cwd=tmp_path)
     assert ran.returncode == 1
     assert json.loads(ran.stdout)["status"] == "failed" and "127.0.0.1:9" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("advice", "told"),
+    [
+        ("Set it: `%agent config base_url URL`.", "Set it: `--base-url URL`."),
+        ("Choose another model: `%agent model`.", "Choose another model: `--model MODEL`."),
+        ("`%agent config window N` sets it.", "`INKERNEL_WINDOW=N` sets it."),
+        ("`%agent config` lists all.", "`%agent config` lists all."),
+        ("`%agent demo` shows a turn.", "`inkernel demo` shows a turn."),
+    ],
+)
+def test_advice_is_in_words_for_a_shell(advice: str, told: str):
+    assert in_shell(advice) == told
+
+
+def test_exec_without_a_model_names_its_flags_and_a_misspelt_provider(tmp_path):
+    ran = inkernel("exec", "--model", "olama:qwen3", "Go.", cwd=tmp_path)
+    assert "There is no provider 'olama'. Did you mean ollama?" in ran.stderr
+    assert "`--base-url URL` and `--model NAME`" in ran.stderr and "%agent" not in ran.stderr
 
 
 def test_run_executes_a_notebook_elsewhere_and_two_runs_are_equal(model, tmp_path):
