@@ -188,7 +188,12 @@ def _headers(error: dict[str, Any]) -> dict[str, str]:
 
 
 def _words(said: _Said) -> str:
-    return f" It says: {said.text}" if said.text else ""
+    return f" It says: {as_sentence(said.text)}" if said.text else ""
+
+
+def as_sentence(text: str) -> str:
+    """A server's words with a full stop, as advice may follow."""
+    return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def _reason(said: _Said) -> str:
@@ -197,9 +202,9 @@ def _reason(said: _Said) -> str:
 
 def _by_code(said: _Said, answer: ServerAnswer) -> ModelError | None:
     if said.code in _QUOTA:
-        return _quota(answer, said.text)
+        return _quota(answer, as_sentence(said.text))
     if said.code in _BUSY:
-        return _rate_limit(answer, said.text)
+        return _rate_limit(answer, as_sentence(said.text))
     if said.code in _AUTH:
         return _auth(answer, _words(said))
     if said.code == "model_not_found":
@@ -211,7 +216,8 @@ def _by_code(said: _Said, answer: ServerAnswer) -> ModelError | None:
         )
     if said.code in _OVERFLOW or (answer.status in _REFUSING and _OVERFLOW_WORDS.search(said.text)):
         return ContextLengthError(
-            f"The conversation no longer fits the window of {answer.model}: {said.text}",
+            f"The conversation no longer fits the window of {answer.model}:"
+            f" {as_sentence(said.text)}",
             "Start a new session with `%agent new`, or choose a model with a larger window.",
         )
     return None

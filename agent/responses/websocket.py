@@ -28,7 +28,7 @@ from ..errors import (
     ResponseGoneError,
     StreamBrokenError,
 )
-from ..protocol.failures import broken, error_of, not_connected
+from ..protocol.failures import as_sentence, broken, error_of, not_connected
 from ..providers.resolve import Target
 from .messages import MessageConnection
 from .proxies import proxy_of
@@ -177,7 +177,7 @@ class WebSocket:
         if rested and not heard:
             return ResponseGoneError(f"{server} closed the connection.")
         code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
-        said = f" It says: {self._target.hide(reason)}" if reason else ""
+        said = f" It says: {as_sentence(self._target.hide(reason))}" if reason else ""
         if code in _REFUSED:
             return RequestRefusedError(
                 f"{server} refused the request (WebSocket close code {code}).{said}",

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from ...agent.conversation.references import CountReference, no_cell, parse_reference
+from ...agent.conversation.references import CountReference, Reference, no_cell, parse_reference
+from ...agent.conversation.runs import turns_named
+from ...agent.conversation.validity import validity
 from ...agent.errors import UsageError
 from ...agent.protocol.observed import UserCellRun
 from ...agent.text.lines import count_of
@@ -91,7 +93,7 @@ async def explain(agent: KernelAgent, rest: str) -> Card | None:
         found = None
     finally:
         here.close()
-    source = found.source if found else _ran(agent, words)
+    source = found.source if found else _ran(agent, words) or _step(agent, reference)
     if source is None:
         raise UsageError(no_cell(rest), "Name it as In [12], #3, or by the start of its id.")
     await agent.ask(EXPLAIN.format(cell=f"the cell {words}", source=source), {}, new=False)
@@ -101,6 +103,23 @@ def _ran(agent: KernelAgent, words: str) -> str | None:
     """The source of the latest run of this name, also of a cell that has run again since."""
     runs = (run for run in reversed(agent.runs()) if not run.hidden)
     return next((run.source for run in runs if words in (f"In [{run.count}]", run.cell)), None)
+
+
+def _step(agent: KernelAgent, reference: Reference) -> str | None:
+    """The source of a step of the agent that had this number. Raises UsageError for a prompt."""
+    if not agent.overview.items or not isinstance(reference, CountReference):
+        return None
+    session = agent.session_now()
+    holds = validity(session.conversation, session.outputs.runs)
+    for head in session.outputs.runs.named(reference):
+        if head.by == "agent" and not holds.hides(head):
+            return session.outputs.run(head.handle).source
+    for turn in turns_named(reference, session.conversation.heads):
+        raise UsageError(
+            f"In [{reference.count}] is your prompt of turn {turn.turn}.",
+            "Name a cell with code: one of yours, or a step of the agent.",
+        )
+    return None
 
 
 def _chosen(turn: PastTurn, words: str) -> list[PastStep]:

@@ -16,8 +16,10 @@ def undo(agent: KernelAgent, rest: str) -> Card:
         raise UsageError(f"%agent undo has no option {rest!r}.", "You can use --all.")
     turn, limits = agent.undo.turn, agent.undo.limits
     mentioned = set(filter(agent.undo.mentions, agent.shell.user_ns))
-    print("Finding what the turn changed …", flush=True)
-    done = agent.undo.undo(agent.shell, agent.runs(), rest == "--all")
+    asked = agent.shell, agent.runs(), rest == "--all"
+    agent.undo.check(*asked)
+    print("Finding what the turn changed …", end="", flush=True)
+    done = agent.undo.undo(*asked)
     clear_output(wait=True)
     failed = {name: why for name, why in done.failed.items() if name in mentioned}
     inside = done.changed_in_place

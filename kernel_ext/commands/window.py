@@ -1,6 +1,7 @@
 """`%agent context`, `compact`, `digest`, `pin` …: shows and changes the model's window."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from ...agent.compaction.marks import pin as pin_cells
 from ...agent.compaction.marks import show as show_cells
 from ...agent.compaction.note_taking import NOTES_SECONDS
 from ...agent.compaction.shorten import CompactedWindow
+from ...agent.conversation.digest import SECTIONS
 from ...agent.errors import UsageError
 from ...agent.protocol.events import Compacted, Event
 from ...agent.providers.resolve import Target
@@ -167,10 +169,12 @@ def digest(agent: KernelAgent, rest: str) -> TextCard | Card:
 
 def edit_digest(agent: KernelAgent, text: str) -> Card:
     """Replace the digest by the text of a `%%agent --digest` cell."""
-    changed = edit(agent.session_now(), text)
+    digest = edit(agent.session_now(), text)
+    notes = [title for title in SECTIONS if getattr(digest.notes, title.lower())]
+    taken = [*notes, *re.findall(r"^## (.+)$", digest.more, re.MULTILINE)]
     return Card(
         "From the next request on, the digest is as you wrote it.",
-        [("sections taken over", "State, Plan, Decisions, Facts, and your own" if changed else "")],
+        [("the next one takes over", ", ".join(taken) or "none of its sections")],
     )
 
 

@@ -46,8 +46,8 @@ class TurnUndo:
         """Whether code of the turn has that word. It can hardly have changed other names."""
         return name in self._words
 
-    def undo(self, shell: Shell, since: Sequence[UserCellRun], all_of_it: bool) -> "Restored":
-        """Bring the variables back as they were before the turn. This works once.
+    def check(self, shell: Shell, since: Sequence[UserCellRun], all_of_it: bool) -> "Checkpoint":
+        """The checkpoint of before the turn. Changes nothing.
 
         `since`: the user's cell runs in this kernel. Raises UsageError when there is nothing to
         undo. Also when it would undo cells that the user ran after the turn, unless `all_of_it`.
@@ -63,8 +63,13 @@ class TurnUndo:
                 f"Since that turn you ran cells that may have changed variables: {_names(theirs)}.",
                 "`%agent undo --all` undoes these changes as well.",
             )
+        return self._checkpoint
+
+    def undo(self, shell: Shell, since: Sequence[UserCellRun], all_of_it: bool) -> "Restored":
+        """Bring the variables back as they were. This works once. Raises what `check` raises."""
+        checkpoint = self.check(shell, since, all_of_it)
         try:
-            return self._checkpoint.restore(shell.user_ns, user_names(shell).__contains__)
+            return checkpoint.restore(shell.user_ns, user_names(shell).__contains__)
         finally:
             self.drop()
 

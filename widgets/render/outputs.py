@@ -76,7 +76,7 @@ def shown_text(output: Shown) -> str:
                 return f"[{_figure(data, kind)}]"
             return printable(_text(data.get("text/plain") or data.get(kind, ""))) or _foreign(data)
         case ErrorOutput():
-            return printable(f"{output.ename}: {output.evalue}")
+            return printable(f"{output.ename}: {output.evalue}".removesuffix(": "))
         case _:
             assert_never(output)
 

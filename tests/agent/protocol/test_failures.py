@@ -281,3 +281,11 @@ def test_a_date_to_wait_for_counts_from_now_if_the_answer_has_no_date(zone: str)
     asked = retry_after({"retry-after": f"{until:%a, %d %b %Y %H:%M:%S} {zone}"})
     assert asked is not None
     assert 0 < asked <= 90
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 404, 413, 429, 500])
+@pytest.mark.parametrize("code", [None, "insufficient_quota", "context_length_exceeded"])
+def test_a_servers_words_end_in_a_full_stop_as_advice_follows(status: int, code: str | None):
+    found = error_of(answer(status, error(code, "counted from 0")))
+    assert found.message.endswith("counted from 0.")
+    assert error_of(answer(status, error(code, "Why?"))).message.endswith("Why?")

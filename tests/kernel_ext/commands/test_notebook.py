@@ -163,6 +163,14 @@ def test_explain_finds_a_cell_that_ran_where_there_is_no_notebook(agent: Any):
     assert "Which cell?" in kernel.run("%agent explain").evalue
 
 
+def test_explain_takes_a_step_of_the_agent_and_names_a_prompt(agent: Any):
+    kernel, server = agent(SCRIPT)
+    assert kernel.run("%%agent\nGo.").count == 2
+    assert "In [2] is your prompt of turn 1." in kernel.run("%agent explain 2").evalue
+    assert kernel.run("%agent explain In [4]").status == "ok"
+    assert "sum(rain)" in said(server.requests[-1])
+
+
 def test_nbclient_keeps_and_explains_too(
     notebook: Path, scripted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ):

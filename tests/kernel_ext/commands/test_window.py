@@ -80,6 +80,8 @@ def test_the_person_compacts_previews_reads_and_edits_the_digest(agent):
     inner = text.partition("<digest>")[2].replace("plot the months", "plot the years")
     assert kernel.run(f"%%agent --digest\n<digest>{inner}").status == "ok"
     kernel.run("%%agent\nGo on.")
+    own = kernel.run("%%agent --digest\n## State\nHalf done.\n\n## My own\nThe whale count.").text
+    assert "the next one takes over  State, My own" in own
     digest = next(text for text in sent(server) if text.startswith("<digest>"))
     assert "plot the years" in digest and "plot the months" not in digest
 

@@ -66,7 +66,8 @@ def test_what_cannot_be_brought_back_is_said(changed: Any):
 def test_it_is_undone_once(changed: Any):
     kernel = changed("a = 1", "a = 2")
     kernel.run("%agent undo")
-    assert "nothing to undo" in kernel.run("%agent undo").evalue
+    again = kernel.run("%agent undo")
+    assert "nothing to undo" in again.evalue and "Finding" not in again.text
     assert "no option" in kernel.run("%agent undo everything").evalue
 
 

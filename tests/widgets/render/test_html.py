@@ -418,6 +418,11 @@ def test_figures_are_data_with_words_for_those_who_do_not_see_them(png: str) -> 
     assert shown_text(DisplayOutput(data={"image/jpeg": "AAAA"})) == "[figure]"
 
 
+def test_an_error_without_words_is_its_name_alone() -> None:
+    stopped = ErrorOutput(ename="KeyboardInterrupt", evalue="", traceback=())
+    assert shown_text(stopped) == "KeyboardInterrupt"
+
+
 @pytest.mark.parametrize(
     ("data", "shown"),
     [
