@@ -15,6 +15,8 @@ from .playing import Ask, outputs, play
 
 openai = pytest.importorskip("openai")
 responses = pytest.importorskip("openai.types.responses")
+# The SDK opens WebSockets in a way that websockets 17.1 calls old.
+pytestmark = pytest.mark.filterwarnings(r"ignore:connect\(\) must be used:DeprecationWarning")
 
 
 def by_type(union: Any) -> dict[str, Any]:
