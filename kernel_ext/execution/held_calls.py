@@ -1,9 +1,11 @@
 """Calls of a step's code that would reach past the step. Knows no agent.
 
 A call that would end the shell ends the step. A text for the next cell, or for a pager, is printed.
+A task that would end the event loop, and the kernel with it, ends alone.
 """
 
-from collections.abc import Callable, Generator, Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
@@ -57,10 +59,64 @@ def held(shell: Any, outputs: StepOutputs, of_step: Callable[[], object]) -> Gen
         (shell.payload_manager, "write_payload", pay),
     ]
     with ExitStack() as stack:
+        stack.enter_context(_tasks_held(of_step))
         for owner, name, act in held_calls:
             if hasattr(owner, name):
                 stack.enter_context(in_place(owner, name, instead(act)))
         yield
+
+
+@contextmanager
+def _tasks_held(of_step: Callable[[], object]) -> Generator[None]:
+    """Tasks that code of the step makes meanwhile leave the event loop running."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # a thread without one
+        yield
+        return
+    before: _Call | None = loop.get_task_factory()
+
+    def make(loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> "asyncio.Task[Any]":
+        coro = _Held(coro) if of_step() is not None else coro
+        return before(loop, coro, **named) if before else asyncio.Task(coro, loop=loop, **named)
+
+    loop.set_task_factory(cast("Any", make))
+    try:
+        yield
+    finally:
+        if loop.get_task_factory() is make:
+            loop.set_task_factory(before)
+
+
+class _Held(Coroutine[Any, Any, Any]):
+    """A coroutine that ends with StepExit where it would end the event loop."""
+
+    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
+        self._coro = coro
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coro, name)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._coro.__await__()
+
+    def send(self, value: Any) -> Any:
+        """Go on with the coroutine."""
+        try:
+            return self._coro.send(value)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise StepExit from error
+
+    def throw(self, *error: Any) -> Any:
+        """Go on with the coroutine, where it waits, with an error."""
+        try:
+            return self._coro.throw(*error)
+        except (SystemExit, KeyboardInterrupt) as ended:
+            raise StepExit from ended
+
+    def close(self) -> None:
+        """End the coroutine."""
+        self._coro.close()
 
 
 def _end(*_args: Any, **_named: Any) -> None:

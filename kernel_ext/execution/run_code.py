@@ -96,8 +96,8 @@ async def _run(
         limit = TimeLimit(host.taps.ticker, step.seconds, stop, step.report, step.grace)
         return _run_sync(host, code, outputs, limit), limit
     run = shell.run_cell_async(code, True, transformed_cell=cell, preprocessing_exc_tuple=failure)
-    task, given_up = asyncio.ensure_future(run), asyncio.Event()
-    loop = asyncio.get_running_loop()
+    loop, given_up = asyncio.get_running_loop(), asyncio.Event()
+    task = asyncio.Task(run, loop=loop)  # not one that the code makes: `held` leaves it alone
 
     def give_up() -> None:
         step.report()

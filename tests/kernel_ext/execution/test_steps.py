@@ -198,6 +198,28 @@ def test_a_widget_of_a_step_is_shown_by_the_cell(agent: Any):
     assert "↓ shown below: IntSlider(value=3)" in html(ran)
 
 
+ENDS_THE_LOOP = "import asyncio, sys\nasync def main():\n    await asyncio.sleep({})\n    {}\n"
+
+
+@pytest.mark.parametrize("ends", ["sys.exit(3)", "raise KeyboardInterrupt", "quit()"])
+@pytest.mark.parametrize(
+    "runs",
+    [
+        "await asyncio.gather(main())",
+        "async with asyncio.TaskGroup() as group:\n    group.create_task(main())",
+        "left = asyncio.create_task(main())",
+    ],
+)
+def test_a_task_of_a_step_ends_without_the_kernel(agent: Any, ends: str, runs: str):
+    code = ENDS_THE_LOOP.format(0.05, ends) + runs
+    kernel, server = agent(script("kept = 1", code, "await asyncio.sleep(0.2)\nkept + 1"))
+    ran = kernel.run("%%agent\nGo.")
+    assert ran.status == "ok"
+    assert told(server.requests[2]).startswith("ok" if "left" in runs else "error")
+    assert "2" in told(server.requests[3])
+    assert kernel.run("kept").outputs[-1]["data"]["text/plain"] == "1"
+
+
 OUTPUT_WIDGET = """
 import ipywidgets
 from IPython.display import clear_output, display
