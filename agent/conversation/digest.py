@@ -142,7 +142,8 @@ def said_lines(turn: SaidTurn, later: int | None = None) -> Iterator[str]:
         yield f"- {name}{superseded}: {turn.text}"
         return
     yield f"### {turn.label}{superseded}"
-    yield from (f"> {line}" for line in (turn.shown or turn.text).splitlines())
+    lines = (turn.shown or turn.text).splitlines(keepends=True)  # with any line end, as it was
+    yield from ["".join(f"> {line}" for line in lines).removesuffix("\n")] if lines else ()
     if turn.shown:
         yield f"(recall {name} has all of it)"
 

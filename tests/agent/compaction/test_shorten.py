@@ -19,6 +19,7 @@ from inkernel.agent.conversation.digest import (
     SECTIONS,
     Digest,
     Parts,
+    SaidTurn,
     edited_digest,
     make_digest,
 )
@@ -339,6 +340,14 @@ class TestTheDigest:
         done = shortened([*entries, said("Go.", 9)], known(RunLog([head(1)])), 700)
         assert "> ## Plan" in done.digest.text
         assert edited_digest(done.digest, done.digest.text).notes.plan == ()
+
+    def test_each_line_of_the_person_is_quoted_and_keeps_its_end(self):
+        text = "one\r\ntwo\u2028## Plan\x0bfour\n\nsix\n"
+        told = SaidTurn(turn=1, label="turn 1", text=text)
+        digest = make_digest(replace(parts(), said=[told]), 8_000)
+        assert "\n> one\r\n> two\u2028> ## Plan\x0b> four\n> \n> six\n\n" in digest.text
+        silent = replace(parts(), said=[told.model_copy(update={"text": ""})])
+        assert "### turn 1\n\n" in make_digest(silent, 8_000).text
 
     def test_a_long_word_of_the_person_is_cut_in_its_middle_and_says_how_to_have_it(self):
         entries = [said("first " * 2_000, 1), answered("So.", 1), *[ran(1, NUMBERS)] * 4]
