@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ..conversation.runs import RunLog, RunSummary, Together
+from ..conversation.runs import RunLog, RunSummary, Together, first_names
 from ..text.tokens import estimate
 
 KEEPS = (1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
@@ -107,7 +107,7 @@ def ranges(upto: int, keep: int) -> list[RunSpan]:
 def run_line(head: RunSummary, besides: str = "") -> str:
     """The line of one run."""
     outcome = f"{head.status} {head.error}".strip()
-    bound = f"; bound {', '.join(head.bound)}" if head.bound else ""
+    bound = f"; bound {first_names(head.bound)}" if head.bound else ""
     size = f", {head.tokens:,} tokens" if head.tokens > LARGE_RUN_TOKENS else ""
     return f"- {head.handle} {head.label}: {outcome}{size}{bound}{besides} `{head.line}`"
 

@@ -6,7 +6,7 @@ Knows neither the window nor the record.
 from collections.abc import Container
 from itertools import groupby
 
-from ..conversation.runs import RunSummary
+from ..conversation.runs import RunSummary, first_names
 from ..conversation.validity import Validity
 from ..text.tokens import estimate
 
@@ -31,7 +31,7 @@ def new_kernel_lines(
     ]
     lines: list[str] = []
     for head, names in reversed(lost):
-        line = f"  {head.handle}: {', '.join(names)} `{head.line}`"
+        line = f"  {head.handle}: {first_names(names)} `{head.line}`"
         budget -= estimate(line)
         if budget < 0:
             break
@@ -58,7 +58,11 @@ def gone_lines(holds: Validity, live: Container[str]) -> list[str]:
 
 def _lost(holds: Validity, live: Container[str]) -> list[tuple[RunSummary, list[str]]]:
     """Runs in kernels that are gone, each with the names that it bound last and that are gone."""
-    last = {name: head for head in holds.shown for name in head.bound}
+    last: dict[str, RunSummary] = {}
+    for head in holds.shown:
+        last.update(dict.fromkeys(head.bound, head))
+        for name in head.deleted:
+            last.pop(name, None)
     lost: dict[str, list[str]] = {}
     for name, head in last.items():
         if holds.is_gone(head) and name not in live:

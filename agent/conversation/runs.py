@@ -22,8 +22,8 @@ from .references import (
 
 MAX_FIRST_LINE_CHARS = 100
 """Most characters kept of a source's first line."""
-MAX_BOUND_NAMES = 8
-"""Most names that a run bound that are kept here."""
+MAX_FIRST_NAMES = 8
+"""Most names of one run that its line shows."""
 HIDDEN = "a run hidden from you"
 
 
@@ -33,8 +33,8 @@ class RunSummary:
 
     `key` is equal for runs of one cell. `turn`: the turn that ran it, or for the person's runs the
     turn that told it. `number`: for the person's runs, the number in `kernel`. `count`: In [count].
-    `line`: the source's first line. `error`: an exception's name. `tokens`: about how many its full
-    form has.
+    `line`: the source's first line. `bound`, `deleted`: all names that it bound or removed.
+    `error`: an exception's name. `tokens`: about how many its full form has.
     """
 
     handle: str
@@ -48,6 +48,7 @@ class RunSummary:
     number: int | None = None
     kernel: str | None = None
     bound: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
     error: str = ""
     tokens: int = 0
 
@@ -131,7 +132,8 @@ def head_of(line: CellRunLine) -> RunSummary:
         count=run.get("count"),
         number=line.number,
         kernel=line.kernel,
-        bound=tuple(run.get("bound", ()))[:MAX_BOUND_NAMES],
+        bound=tuple(run.get("bound", ())),
+        deleted=tuple(run.get("deleted", ())),
         error=first_line(errors[-1]) if errors else "",
         tokens=line.tokens,
     )
@@ -140,6 +142,12 @@ def head_of(line: CellRunLine) -> RunSummary:
 def run_key(source: str, cell: str | None) -> str:
     """The key that runs of one cell share: the cell's id, or a digest of the source."""
     return cell or blake2b(source.encode(errors="replace"), digest_size=8).hexdigest()
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - MAX_FIRST_NAMES
+    return ", ".join(names[:MAX_FIRST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def first_line(text: str) -> str:

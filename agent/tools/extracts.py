@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..conversation.output_store import OutputStore
 from ..conversation.record import Record
 from ..conversation.references import HANDLE, TurnReference
-from ..conversation.runs import RunSummary, TurnHead
+from ..conversation.runs import RunSummary, TurnHead, first_names
 from ..conversation.validity import Validity
 from ..errors import RecordError
 from ..protocol.items import Message
@@ -128,7 +128,7 @@ def _run_head(archive: Archive, head: RunSummary, figures: int) -> Iterator[str]
         f"## {head.handle} · {head.label} · {whose} · {head.status} {head.error}".rstrip(),
         f"told in turn {head.turn}" if head.by == "person" else "",
         f"cell {head.cell}" if head.cell else "",
-        f"bound {', '.join(head.bound)}" if head.bound else "",
+        f"bound {first_names(head.bound)}" if head.bound else "",
         f"{figures} figure(s), named here and not sent" if figures else "",
     )
     yield " ".join(" · ".join(filter(None, facts)).split())  # one line, whatever is in them

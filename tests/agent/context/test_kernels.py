@@ -17,7 +17,9 @@ from inkernel.agent.conversation.validity import Validity
 PLENTY = 1_000
 
 
-def run(number: int, bound: str, kernel: str | None = "old", turn: int = 1) -> RunSummary:
+def run(
+    number: int, bound: str, kernel: str | None = "old", turn: int = 1, deleted: str = ""
+) -> RunSummary:
     line = f"{bound.partition(' ')[0]} = load({number})"
     return RunSummary(
         handle=f"out-{number}",
@@ -28,6 +30,7 @@ def run(number: int, bound: str, kernel: str | None = "old", turn: int = 1) -> R
         status="ok",
         kernel=kernel,
         bound=tuple(bound.split()),
+        deleted=tuple(deleted.split()),
     )
 
 
@@ -48,6 +51,21 @@ def test_in_a_new_kernel_each_name_that_is_gone_has_the_run_that_bound_it_last()
 def test_names_that_are_there_again_or_were_not_there_any_more_are_not_gone():
     runs = holds(run(1, "rain"), run(2, "deleted"))
     assert new_kernel_lines(runs, {"rain"}, {"rain"}, PLENTY) == [NEW_KERNEL]
+
+
+def test_names_that_were_deleted_before_are_not_gone_unless_they_were_bound_again():
+    runs = holds(run(1, "plan rain"), run(2, "pd", deleted="plan rain"), run(3, "rain"))
+    told = new_kernel_lines(runs, {"plan", "rain", "pd"}, (), PLENTY)
+    assert told[2:] == ["  out-2: pd `pd = load(2)`", "  out-3: rain `rain = load(3)`"]
+    assert "Gone with it: pd (out-2), rain (out-3).)" in gone_lines(runs, ())[0]
+
+
+def test_of_a_run_that_bound_many_names_the_first_are_listed_and_the_others_counted():
+    names = [f"x{number}" for number in range(10, 30)]
+    runs = holds(run(1, " ".join(names)), run(2, "x10 x29"))
+    told = new_kernel_lines(runs, set(names), (), PLENTY)
+    assert told[2].startswith("  out-1: x11, x12, x13, x14, x15, x16, x17, x18 and 10 more `x10")
+    assert "x29 (out-2).)" in gone_lines(runs, ())[0]
 
 
 def test_runs_that_the_person_hides_are_not_named():
