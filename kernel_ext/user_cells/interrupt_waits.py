@@ -50,7 +50,7 @@ def stop_cell(shell: Shell) -> None:
 
 
 class _Stop:
-    """Stands for the last step before a cell runs, which may rewrite its code."""
+    """Takes the place of the last step before a cell runs, which may rewrite its code."""
 
     def visit(self, _code: object) -> object:
         raise KeyboardInterrupt
