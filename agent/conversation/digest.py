@@ -188,7 +188,7 @@ def _notes_lines(notes: Notes, mark: Callable[[str], str], budget: int) -> Itera
 def _sections(text: str) -> list[tuple[str, str]]:
     """Titles and bodies. The person's words are quoted, so that no line of them is a title."""
     found = list(_SECTION.finditer(text))
-    ends = [it.start() for it in found[1:]] + [len(text)]
+    ends = [*(it.start() for it in found), len(text)][1:]
     return [(it[1], text[it.end() : end].strip()) for it, end in zip(found, ends, strict=True)]
 
 

@@ -335,6 +335,12 @@ class TestTheDigest:
         later = make_digest(parts(again.notes, again.more), 8_000)
         assert "## Never\nDo not touch raw files." in later.text
 
+    @pytest.mark.parametrize("text", ["Only words of mine.", "<digest>\nx\n</digest>", ""])
+    def test_a_text_without_titles_is_sent_as_it_is(self, text: str):
+        again = edited_digest(Digest(text="<digest>\nx\n</digest>"), text)
+        inner = text.removeprefix("<digest>\n").removesuffix("\n</digest>")
+        assert again.text == f"<digest>\n{inner}\n</digest>" and again.notes == Notes()
+
     def test_a_title_in_what_the_person_said_is_none_of_the_digests(self):
         entries = [said("## Plan\n- [ ] mine", 1), answered("So.", 1), *[ran(1, NUMBERS)] * 4]
         done = shortened([*entries, said("Go.", 9)], known(RunLog([head(1)])), 700)
