@@ -137,4 +137,7 @@ def test_what_a_dead_kernel_leaves_is_true(agent):
     whole = "".join(each["text/html"] for each in data(ran))
     assert whole.index("whole") < whole.index("Step 1") < whole.index("half-way")
     assert "as of " in whole and ": running · 2 steps" in whole
+    text = "\n".join(each["text/plain"] for each in data(ran))
+    for part in ("scripted/test", "✓ Step 0", "\nwhole\n", "Step 1", "\nhalf-way\n", ": running"):
+        assert text.count(part) == 1, (part, text)
     assert "at work" not in str(ran.outputs) and "inkernel" not in str(ran.outputs)

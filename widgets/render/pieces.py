@@ -9,16 +9,25 @@ from typing import NamedTuple, assert_never
 from ..state import blocks
 from ..state.outputs import Shown, StreamText
 from .html import block_html, step_output_html
+from .outputs import output_line
+from .plain_text import block_text
 
 MAX_GROWING_CHARS = 4_000
 """Characters of a text that still grows. Of a longer one the last ones are shown until it is
 whole, since all of them would be sent again for each new line."""
 
 
-class Piece(NamedTuple):
-    """A part of a turn, as HTML. `done`: nothing of it can change any more."""
+class PieceForm(NamedTuple):
+    """The HTML of a part of a turn, and its plain text, with a line for each output."""
 
     html: str
+    text: str
+
+
+class Piece(NamedTuple):
+    """A part of a turn. `done`: nothing of it can change any more."""
+
+    form: PieceForm
     done: bool
 
 
@@ -26,12 +35,16 @@ def block_pieces(block: blocks.Block, timing: bool) -> tuple[Piece, ...]:
     """A step is its call and then each of its outputs. Any other block is one piece."""
     done = _is_done(block)
     if not isinstance(block, blocks.StepBlock):
-        return (Piece(block_html(block, timing), done),)
-    pieces = [Piece(block_html(replace(block, outputs=()), timing), done)]
+        return (Piece(_form(block, timing), done),)
+    pieces = [Piece(_form(replace(block, outputs=()), timing), done)]
     for at, output in enumerate(_as_it_grows(block), 1):
         grows = not done and at == len(block.outputs) and isinstance(output, StreamText)
-        pieces.append(Piece(step_output_html(output), not grows))
+        pieces.append(Piece(PieceForm(step_output_html(output), output_line(output)), not grows))
     return tuple(pieces)
+
+
+def _form(block: blocks.Block, timing: bool) -> PieceForm:
+    return PieceForm(block_html(block, timing), block_text(block, timing))
 
 
 def _as_it_grows(step: blocks.StepBlock) -> tuple[Shown, ...]:

@@ -27,7 +27,7 @@ def turn_markdown(state: TurnState, timing: bool) -> str:
 
 def turn_text(state: TurnState, timing: bool) -> str:
     """The whole turn as plain text, with a line for each output."""
-    return _joined(state, timing, _block_text, printable)
+    return _joined(state, timing, block_text, printable)
 
 
 def _joined(
@@ -78,7 +78,8 @@ def _step_markdown(step: blocks.StepBlock, timing: bool) -> str:
     return "\n\n".join([*parts, *map(output_markdown, step.outputs)])
 
 
-def _block_text(block: blocks.Block, timing: bool) -> str:
+def block_text(block: blocks.Block, timing: bool) -> str:
+    """A part of a turn as plain text."""
     match block:
         case blocks.ReasoningBlock():
             return printable("\n".join([labels.reasoning_title(block), *block.parts]))

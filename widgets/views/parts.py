@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, takewhile
 
+from ...agent.printable import printable
 from ...agent.protocol.cells import DisplayOutput, Output
 from ..render.html import bundle, header_html, metadata, seen_html
-from ..render.labels import UNENDED
-from ..render.pieces import Piece, block_pieces
+from ..render.labels import began_text, seen_text
+from ..render.pieces import Piece, PieceForm, block_pieces
 from ..state.blocks import Block, CompactionBlock, Note
 from ..state.fold import TurnState
 from .cell_output import CellOutput
 from .repaint import Clock
 
-Markup = tuple[str, ...]
-"""The HTML of its pieces."""
+ViewPart = tuple[PieceForm, ...]
+"""The forms of its pieces."""
 
 MAX_BESIDE_STATUS = 2_000
 """Characters of a piece that is sent again when the status changes below it."""
@@ -37,14 +38,15 @@ class StaticScreen:
         self._began = clock.time()
         self._cell = CellOutput()
         self._drawn: tuple[tuple[Block, tuple[Piece, ...]], ...] = ()
-        self._shown: list[Markup] = []
+        self._shown: list[ViewPart] = []
         self._ends: list[int] = []
         self._wait: tuple[Note | CompactionBlock, float] = Note("retry", ""), 0.0
 
     def paint(self, state: TurnState) -> int:
         """Send the parts that changed. Blocks that did not change are not rendered again."""
         began = self._began if self._timing else None
-        parts = [(header_html(state, began),), *self._parts(state)]
+        head = PieceForm(header_html(state, began), began_text(state, began))
+        parts = [(head,), *self._parts(state)]
         parts += [()] * (len(self._shown) - len(parts))  # of blocks that were taken back
         return sum(self._put(at, part) for at, part in enumerate(parts))
 
@@ -55,35 +57,36 @@ class StaticScreen:
     def leave(self, state: TurnState, below: Sequence[Output] | None) -> None:
         """Publish the bundle in place of the parts. `below`: displays of steps in the same cell,
         which come below it. None: nobody knows what else the cell shows, so the parts stay."""
-        forms, facts = bundle(state, self._timing), metadata(state, self._timing)
+        facts = metadata(state, self._timing)
         if below is None:
             self.paint(state)
-            head = {"text/html": "".join(self._shown[0]), "text/plain": forms["text/plain"]}
-            self._cell.show(0, head, facts)
+            self._cell.show(0, _data(self._shown[0]), facts)
             return
         self._cell.clear()
-        self._cell.show(0, forms, facts)
+        self._cell.show(0, bundle(state, self._timing), facts)
         for output in below:
             if isinstance(output, DisplayOutput):
                 self._cell.add(output)
 
-    def _parts(self, state: TurnState) -> list[Markup]:
+    def _parts(self, state: TurnState) -> list[ViewPart]:
         """The pieces by part. Pieces that are done and came together are one part, or join the
         last one if it is sent again anyway."""
         pieces = self._pieces(state)
-        markup = tuple(piece.html for piece in pieces)
+        forms = tuple(piece.form for piece in pieces)
         ends = sorted({min(end, len(pieces)) for end in self._ends} - {0})  # some may be taken back
         start, old = [0, 0, *ends][-2:]
         ready = old + sum(1 for _ in takewhile(lambda piece: piece.done, pieces[old:]))
-        again = ends and self._shown[len(ends)] != markup[start:old]
+        again = ends and self._shown[len(ends)] != forms[start:old]
         if ready > old and again and all(piece.done for piece in pieces[start:old]):
             ends[-1] = ready
         elif ready > old:
             ends.append(ready)
         self._ends = [*ends, *range(ready + 1, len(pieces) + 1)]
-        parts = [markup[start:end] for start, end in pairwise([0, *self._ends])]
-        status = (seen_html(state, self._timing, self._clock.time()),)
-        if pieces and not pieces[-1].done and len(markup[-1]) < MAX_BESIDE_STATUS:
+        parts = [forms[start:end] for start, end in pairwise([0, *self._ends])]
+        now = self._clock.time()
+        seen = seen_html(state, self._timing, now), seen_text(state, self._timing, now)
+        status = (PieceForm(*seen),)
+        if pieces and not pieces[-1].done and len(forms[-1].html) < MAX_BESIDE_STATUS:
             return [*parts[:-1], parts[-1] + status]
         return [*parts, status]
 
@@ -98,15 +101,14 @@ class StaticScreen:
             pieces[-1:] = block_pieces(self._ticked(block), self._timing)
         return pieces
 
-    def _put(self, at: int, part: Markup) -> int:
+    def _put(self, at: int, part: ViewPart) -> int:
         """Show a part as output `at`, unless it is there. Returns how many characters were sent."""
         if self._shown[at : at + 1] == [part]:
             return 0
         self._shown[at : at + 1] = [part]
-        markup = "".join(part)
-        text = {} if at else {"text/plain": UNENDED}
-        self._cell.show(at, {"text/html": markup, **text}, {})
-        return len(markup)
+        data = _data(part)
+        self._cell.show(at, data, {})
+        return sum(map(len, data.values()))
 
     def _ticked(self, block: Note | CompactionBlock) -> Note | CompactionBlock:
         """The block with its remaining wait, or with the whole seconds that have passed."""
@@ -117,6 +119,13 @@ class StaticScreen:
         if isinstance(block, CompactionBlock):
             return replace(block, seconds=round(passed) or None)
         return replace(block, wait=max(0.1, (block.wait or 0) - passed))
+
+
+def _data(part: ViewPart) -> dict[str, str]:
+    return {
+        "text/html": "".join(form.html for form in part),
+        "text/plain": printable("\n".join(form.text for form in part)),
+    }
 
 
 def _waiting(state: TurnState) -> Note | CompactionBlock | None:
