@@ -38,6 +38,11 @@ def entries(numbered: list[Numbered]) -> list[list[Any]]:
     ]
 
 
+def without(values: dict[str, Any], later: str) -> dict[str, Any]:
+    """The values but for one that those versions did not know."""
+    return {name: it for name, it in values.items() if name != later}
+
+
 def state(path: Path) -> dict[str, Any]:
     """All that a session goes on with, of what those versions knew."""
     resumed = resume(path)
@@ -49,11 +54,11 @@ def state(path: Path) -> dict[str, Any]:
         "window": entries(list(zip(found.history.numbers, found.history.entries, strict=True))),
         "seal": seal and [seal.by, seal.count, entries(list(seal.local))],
         "tokens": found.history.tokens,
-        "told": {name: it for name, it in asdict(found.told).items() if name != "full"},
+        "told": without(asdict(found.told), "full"),
         "usage": [found.usage.model_dump(), found.last and found.last.model_dump()],
         "digest": found.digest and found.digest.model_dump(),
         "marks": [sorted(found.marks.pinned), sorted(found.marks.hidden)],
-        "runs": [asdict(it) for it in resumed.runs],
+        "runs": [without(asdict(it), "deleted") for it in resumed.runs],
         "ended": resumed.ended,
         "outputs": resumed.outputs,
     }
