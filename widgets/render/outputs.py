@@ -96,13 +96,17 @@ def output_line(output: Shown) -> str:
 
 
 def shortened(text: str) -> str:
-    """The text, or both ends of a long one with the line that says how much is between."""
+    """The text, or both ends of a long one with the line that says how much is between.
+
+    The ends are whole lines, or else whole words.
+    """
     if len(text) <= MAX_SHORT_CHARS:
         return text
     head, tail = text[:HEAD_CHARS], text[-TAIL_CHARS:]
-    head, tail = head[: head.rfind("\n") + 1] or head, tail[tail.find("\n") + 1 :]
+    head = next((head[: head.rfind(mark) + 1] for mark in "\n " if mark in head), head)
+    tail = next((tail[tail.find(mark) + 1 :] for mark in "\n " if mark in tail), tail)
     cut = left_out_text(len(text) - len(head + tail), "character")
-    return "\n".join([head.removesuffix("\n"), cut, tail])
+    return "\n".join([head.rstrip("\n "), cut, tail])
 
 
 def split_traceback(output: ErrorOutput) -> tuple[list[str], list[str]]:

@@ -486,7 +486,12 @@ def test_the_saved_forms_hold_each_output_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ends", "left_out"), [("first line\n{}\nlast line", "1,000"), ("first{}last", "888")]
+    ("ends", "left_out"),
+    [
+        ("first line\n{}\nlast line", "1,000"),
+        ("first words {} last words", "1,000"),
+        ("first{}last", "888"),
+    ],
 )
 def test_markdown_has_both_ends_of_a_long_text_and_says_how_much_is_between(
     ends: str, left_out: str
