@@ -9,7 +9,8 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -18,6 +19,7 @@ from weakref import WeakSet
 from pydantic_core import from_json
 
 from ..errors import RecordError
+from ..protocol.items import Item
 from ..protocol.record_lines import (
     CellRunLine,
     ItemLine,
@@ -28,6 +30,7 @@ from ..protocol.record_lines import (
 )
 from ..protocol.verbatim_json import dumps
 from ..text.masking import Mask
+from .splices import spliced
 
 try:
     import fcntl
@@ -202,6 +205,17 @@ def text_at(path: Path, at: int) -> bytes:
             return file.readline()
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+def whole_item(path: Path, line: ItemLine, places: Mapping[str, int]) -> Item:
+    """The item of a line. `places`: the byte at which the line of each handle begins.
+
+    Raises RecordError, and the errors of `BAD_LINE` if the run that has parts of it is lost.
+    """
+    if line.splices:
+        run = text_at(path, places[line.run or ""]).decode()
+        line = replace(line, splices=None, wire=spliced(line.splices, run).encode())
+    return line.item()
 
 
 def is_open(path: Path) -> bool:

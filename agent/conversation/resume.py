@@ -1,7 +1,7 @@
 """Reads a session's record, so that the session can go on. Knows no live session."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,8 @@ from ..protocol.record_lines import (
 from .digest import Digest, SaidTurn
 from .history import Entry, History, Numbered, OpaquePrefix
 from .mend import sendable_window
-from .record import BAD_LINE, ReadLine, read_record, text_at
+from .record import BAD_LINE, ReadLine, read_record, whole_item
 from .runs import RunSummary, head_of
-from .splices import spliced
 from .state import Conversation
 
 
@@ -149,18 +148,11 @@ class _Replay:
             read, cell = self._lines.get(n, (None, None))
             if read and isinstance(line := read.line, ItemLine):
                 try:
-                    item = self._whole_line(line).item()
+                    item = whole_item(self._path, line, self.resumed.outputs)
                     found.append((n, Entry(item, line.turn, cell, line.about, line.run)))
                 except (*BAD_LINE, RecordError):
                     self.resumed.lost.append(read)
         return found
-
-    def _whole_line(self, line: ItemLine) -> ItemLine:
-        """The line with its item. Raises KeyError if the run that has parts of it is lost."""
-        if not line.splices:
-            return line
-        run = text_at(self._path, self.resumed.outputs[line.run or ""]).decode()
-        return replace(line, splices=None, wire=spliced(line.splices, run).encode())
 
     def _item(self, read: ReadLine, line: ItemLine) -> None:
         n = self._made if line.n is None else line.n

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from inkernel.agent.conversation.history import Entry, item_tokens
-from inkernel.agent.conversation.record import read_record
+from inkernel.agent.conversation.record import read_record, whole_item
 from inkernel.agent.protocol.items import call_output, parse_item
-from inkernel.agent.protocol.record_lines import ItemLine
+from inkernel.agent.protocol.record_lines import CellRunLine, ItemLine
 from inkernel.agent.protocol.verbatim_json import dumps, loads
 from inkernel.agent.session import Session
 from inkernel.agent.text.tokens import estimate
@@ -107,9 +107,13 @@ async def _measure(folder: Path) -> dict[str, Any]:
 
 def appended(record: Path) -> Iterator[Entry]:
     """All items that a session appended, as if it had never been shortened."""
-    for *_, line in read_record(record):
+    places: dict[str, int] = {}
+    for _, at, _, line in read_record(record):
+        if isinstance(line, CellRunLine):
+            places[line.handle] = at
         if isinstance(line, ItemLine) and not line.apart:
-            yield Entry(line.item(), line.turn, line.cell, line.about, line.run)
+            item = whole_item(record, line, places)
+            yield Entry(item, line.turn, line.cell, line.about, line.run)
 
 
 def text_of(entries: Sequence[Entry]) -> str:
