@@ -23,7 +23,7 @@ from ..protocol.record_lines import ItemLine, RecordLine, WindowLine
 from .digest import Digest
 from .history import Entry, EntryKind, OpaqueStart
 from .record import Record, text_at
-from .splices import LEAST_ITEM, Splice, splices_of
+from .splices import LEAST_ITEM, MOST, Splice, splices_of
 from .state import Conversation, KnownContext
 
 INTERRUPTED = "Not finished: the turn ended here. Code that ran before may have had effects."
@@ -168,9 +168,9 @@ class Journal:
         record, wire = self.record, entry.item.wire
         if len(wire) < LEAST_ITEM or entry.run not in record.places:
             return None
-        with contextlib.suppress(RecordError, ValueError):
-            run = text_at(record.path, record.places[entry.run]).decode()
-            return splices_of(wire.decode(), run)
+        with contextlib.suppress(RecordError):
+            run = text_at(record.path, record.places[entry.run], MOST)
+            return splices_of(wire.decode(), run.decode(errors="ignore"))  # the last may be cut
 
 
 def _spans(numbers: Sequence[int]) -> Iterator[list[int]]:

@@ -197,12 +197,15 @@ def open_record(path: Path) -> BinaryIO:
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | _CAREFUL))
 
 
-def text_at(path: Path, at: int) -> bytes:
-    """The text from byte `at` to the end of the file's line. Raises RecordError."""
+def text_at(path: Path, at: int, most: int = -1) -> bytes:
+    """The text from byte `at` to the end of the file's line, or its first `most` bytes.
+
+    Raises RecordError.
+    """
     try:
         with open_record(path) as file:
             file.seek(at)
-            return file.readline()
+            return file.readline(most)
     except OSError as error:
         raise _unreadable(path, error) from None
 

@@ -13,8 +13,8 @@ Splice = str | Sequence[int]
 LEAST, LEAST_ITEM = 48, 300
 """Least characters of a part, whose two numbers take up to about 16, and of an item in splices."""
 
-MOST = 1_000_000
-"""Most characters of a line that is searched. An item has little of a longer one."""
+MOST = 300_000
+"""Most bytes of the other line that are searched, from its start."""
 
 _WORDS = re.compile(r'(?:\\[n"])*(?<!\\)([^"\\]{8,}(?:\\[^n"][^"\\]*)*)')
 """Text without quotes and line ends, which may be there in one of both and not in the other."""
@@ -22,7 +22,7 @@ _WORDS = re.compile(r'(?:\\[n"])*(?<!\\)([^"\\]{8,}(?:\\[^n"][^"\\]*)*)')
 
 def splices_of(text: str, other: str) -> list[Splice] | None:
     """`text` as splices, or None if `other` has no long part of it."""
-    if len(text) < LEAST_ITEM or len(other) > MOST:
+    if len(text) < LEAST_ITEM:
         return None
     splices, end = list[Splice](), 0
     for start, there, size in _common(text, other):

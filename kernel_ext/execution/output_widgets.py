@@ -18,11 +18,13 @@ class OutputWidgets:
     def take(self) -> bool:
         """Whether one of them takes the outputs now."""
         module = sys.modules.get("ipywidgets.widgets.widget_output")
-        if module is None:
+        made = getattr(sys.modules.get("ipywidgets.widgets.widget"), "_instances", None)
+        if module is None or not isinstance(made, dict):  # another version may keep them elsewhere
             return False
-        made: dict[str, Any] = cast("Any", sys.modules["ipywidgets.widgets.widget"])._instances
-        seen = (len(made), next(reversed(made), None))
+        widgets = cast("dict[str, Any]", made)
+        seen = (len(widgets), next(reversed(widgets), None))
         if seen != self._seen:
             kind = cast("Any", module).Output
-            self._seen, self._found = seen, [it for it in made.values() if isinstance(it, kind)]
+            self._seen = seen
+            self._found = [it for it in list(widgets.values()) if isinstance(it, kind)]
         return any(it.msg_id for it in self._found)

@@ -12,6 +12,7 @@ from inkernel.agent.conversation.journal import Journal
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
+from inkernel.agent.conversation.splices import MOST
 from inkernel.agent.conversation.state import Conversation, KnownContext
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.cells import StreamOutput
@@ -161,19 +162,27 @@ SOURCE = 'rain = read("the gauge of the first year, without the last months")  #
 SHOWN = 'the 雨 of a "month", in millimetres and from all its gauges\n' * 3
 
 
-def with_a_run(journal: Journal) -> OutputStore:
+def with_a_run(journal: Journal, shown: str = SHOWN) -> None:
     """The journal after an item that shows a run of the person's."""
     outputs = OutputStore(journal.record)
-    ran = UserCellRun(1, "c", 1, SOURCE, "ok", (StreamOutput(name="stdout", text=SHOWN),))
+    ran = UserCellRun(1, "c", 1, SOURCE, "ok", (StreamOutput(name="stdout", text=shown),))
     kept = outputs.keep_seen(ran, "k")
     journal.commit(message("user", text_part(run_text(kept))), "cells", kept.handle)
-    return outputs
 
 
 def test_a_run_of_the_persons_is_in_the_record_once(journal: Journal):
     with_a_run(journal)
     text = journal.record.path.read_text()
     assert [text.count(it) for it in ("without the last months", "雨")] == [1, 3]
+    assert_recorded(journal)
+
+
+def test_of_a_long_run_only_the_start_is_searched(journal: Journal):
+    with_a_run(
+        journal, "雨" * MOST + "\nand the last line of all, long enough to be a part of its own\n"
+    )
+    text = journal.record.path.read_text()
+    assert [text.count(it) for it in ("without the last months", "long enough")] == [1, 2]
     assert_recorded(journal)
 
 
