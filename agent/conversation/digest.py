@@ -111,6 +111,12 @@ def make_digest(parts: Parts, room: int) -> Digest:
     )
 
 
+def taken_over(digest: Digest) -> list[str]:
+    """The titles of the sections that the next digest takes over."""
+    notes = [title for title in SECTIONS if getattr(digest.notes, title.lower())]
+    return [*notes, *(title for title, _ in _sections(digest.more))]
+
+
 def share(room: int, part: float) -> int:
     """Most tokens of a part of a digest."""
     return max(MIN_SECTION_TOKENS, int(room * part))

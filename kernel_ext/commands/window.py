@@ -1,7 +1,6 @@
 """`%agent context`, `compact`, `digest`, `pin` …: shows and changes the model's window."""
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ from ...agent.compaction.marks import pin as pin_cells
 from ...agent.compaction.marks import show as show_cells
 from ...agent.compaction.note_taking import NOTES_SECONDS
 from ...agent.compaction.shorten import CompactedWindow
-from ...agent.conversation.digest import SECTIONS
+from ...agent.conversation.digest import taken_over
 from ...agent.errors import UsageError
 from ...agent.protocol.events import Compacted, Event
 from ...agent.providers.resolve import Target
@@ -170,12 +169,9 @@ def digest(agent: KernelAgent, rest: str) -> TextCard | Card:
 def edit_digest(agent: KernelAgent, text: str) -> Card:
     """Replace the digest by the text of a `%%agent --digest` cell."""
     digest = edit(agent.session_now(), text)
-    notes = [title for title in SECTIONS if getattr(digest.notes, title.lower())]
-    taken = [*notes, *re.findall(r"^## (.+)$", digest.more, re.MULTILINE)]
-    return Card(
-        "From the next request on, the digest is as you wrote it.",
-        [("the next one takes over", ", ".join(taken) or "none of its sections")],
-    )
+    taken = ", ".join(taken_over(digest)) or "none of its sections"
+    title = "From the next request on, the digest is as you wrote it."
+    return Card(title, [("the next one takes over", taken)])
 
 
 def pin(agent: KernelAgent, rest: str) -> Card:

@@ -1,7 +1,7 @@
 """Captures the outputs of steps before they go out, and gives each to its step.
 
 It is active during a turn. Outputs that belong to no step, or that a step's sink declines, go out
-as usual.
+as usual. So do those within an Output widget of a step, which the step has as well.
 """
 
 import contextvars
