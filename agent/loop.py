@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from .compaction.compact import make_room, overflowed
 from .compaction.note_taking import look_ahead, stop_notes
+from .dialects.dialect import ResponseDone
+from .dialects.request import Request, read_by_model
 from .dispatch.calls import Calls
 from .errors import (
     AgentError,
@@ -39,12 +41,10 @@ from .protocol.events import (
 from .protocol.items import FunctionCall, Item, Message, OtherCall, Reasoning
 from .protocol.record_lines import EndedLine, SampleLine
 from .providers.pricing import cost_of
-from .responses import retry
-from .responses.request import Request, read_by_model
-from .responses.stream import ResponseDone
 from .session import Prompt, Session
 from .text.lines import count_of
 from .text.tokens import estimate
+from .transport import retry
 
 _ENDS_A_STREAM = (StreamBrokenError, ServerFaultError, ProtocolError)
 """These may come in place of the end of a response, when its last item is whole."""

@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from .context.changes import Environment
+from .dialects.dialect import SamplePart
+from .dialects.request import Request
 from .protocol.actions import Action, Verdict
 from .protocol.events import Notice
 from .protocol.observed import Variable
-from .responses.provider_compaction import Sealed
-from .responses.request import Request
-from .responses.stream import SamplePart
 from .tools.tool import Show, show_nothing
+from .transport.provider_compaction import Sealed
 
 Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
 """Send a request, and yield the parts of the response. The real one is `Client.sample`."""

@@ -5,11 +5,11 @@ The scripted model (`scripted/`) replaces a whole server instead.
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 
+from .dialects.dialect import SamplePart
+from .dialects.request import Request
 from .errors import ModelError
 from .protocol.actions import Action, Verdict
 from .protocol.cells import CellRun, StreamOutput
-from .responses.request import Request
-from .responses.stream import SamplePart
 from .seams import Approve, Sample
 from .tools.run_cell import RunCell, RunCode
 from .tools.tool import ToolCall

@@ -12,7 +12,7 @@ import time
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from inkernel.agent.responses.client import Client
+from inkernel.agent.transport.client import Client
 from inkernel.kernel_ext.connections import UNASKED
 from inkernel.kernel_ext.host import KernelAgent
 from inkernel.kernel_ext.user_cells.log import UserCellLog

@@ -16,11 +16,11 @@ from ..agent.providers.keys import Keys, bare
 from ..agent.providers.pricing import preload
 from ..agent.providers.resolve import Target, find_target
 from ..agent.providers.secrets import secrets_of
-from ..agent.responses.client import Client
-from ..agent.responses.http import list_models
 from ..agent.text.masking import Mask
 from ..agent.text.tokenizers import counter_for
 from ..agent.text.tokens import Counter, Estimate
+from ..agent.transport.client import Client
+from ..agent.transport.http import list_models
 from .environment import working_folder
 
 if TYPE_CHECKING:

@@ -16,17 +16,17 @@ from ..agent.conversation.output_store import OutputStore
 from ..agent.conversation.record import Record
 from ..agent.conversation.runs import RunLog
 from ..agent.conversation.state import Conversation
+from ..agent.dialects.request import Request, read_by_model
 from ..agent.errors import AuthError, RecordError, SettingsError, TurnInterrupted, UsageError
 from ..agent.loop import turn
 from ..agent.protocol.events import Event, Usage
 from ..agent.protocol.record_lines import SessionLine, TypedLine
-from ..agent.responses.client import Client
-from ..agent.responses.request import Request, read_by_model
 from ..agent.seams import Seams
 from ..agent.session import Session, keep_runs, new_session_id, record_path
 from ..agent.text.masked_events import MaskedEvents
 from ..agent.text.masking import Mask
 from ..agent.text.tokens import estimate
+from ..agent.transport.client import Client
 from .approval import ask_person, nobody
 from .connections import UNASKED, Connections
 from .environment import find_notebook, jupyter_secrets, working_folder

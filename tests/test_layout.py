@@ -15,13 +15,13 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("agent", "widgets", "kernel_ext")
 FOREIGN = {"pydantic", "pydantic_core"}
 ONLY_IN = {
-    "httpx": {"agent/responses/http.py"},
+    "httpx": {"agent/transport/http.py"},
     "websockets": {
-        *("agent/responses/messages.py", "agent/responses/websocket.py"),
+        *("agent/transport/frames.py", "agent/transport/websocket.py"),
         "agent/scripted/websocket.py",
     },
     "h11": {"agent/scripted/server.py"},
-    "zstandard": {"agent/responses/http.py", "agent/scripted/server.py"},
+    "zstandard": {"agent/transport/http.py", "agent/scripted/server.py"},
     "genai_prices": {"agent/providers/pricing.py"},
     "keyring": {"agent/providers/keys.py"},
     "PIL": {"agent/text/images.py"},
@@ -38,7 +38,8 @@ ROOMS = {
             "providers",
             "conversation",
             "search",
-            "responses",
+            "dialects",
+            "transport",
         ),
         *("tools", "permissions", "context", "seams", "session", "dispatch", "compaction", "loop"),
         *("scripted", "testing", "__init__"),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..conversation.digest import NOTED_SHARE, share
-from ..responses.request import read_by_model
+from ..dialects.request import read_by_model
 from ..session import Session
 from ..text.tokens import estimate
 

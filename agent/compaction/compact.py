@@ -11,13 +11,13 @@ from typing import Literal
 from ..conversation.history import Entry, OpaqueStart
 from ..conversation.notes import NOT_NOTED, Noted
 from ..conversation.state import Conversation
+from ..dialects.request import read_by_model
 from ..errors import ContextLengthError
 from ..protocol.events import Compacted, Compacting, Event, Notice
 from ..protocol.items import message, text_part
-from ..responses.provider_compaction import Sealed
-from ..responses.request import read_by_model
 from ..session import Session
 from ..text.tokens import estimate
+from ..transport.provider_compaction import Sealed
 from .budget import Why, WindowBudget, budget_or_size, full_share, target, window_budget
 from .inputs import compaction_input
 from .note_taking import (

@@ -16,12 +16,12 @@ from ..conversation.notes import (
     read_notes,
 )
 from ..conversation.state import Conversation
+from ..dialects.dialect import ResponseDone
+from ..dialects.request import Request
 from ..errors import ModelError
 from ..protocol.events import Usage
 from ..protocol.items import Item, Message, message, text_part
 from ..protocol.record_lines import NotesLine
-from ..responses.request import Request
-from ..responses.stream import ResponseDone
 from ..seams import Sample
 from ..session import Session
 from ..text.tokens import estimate

@@ -4,11 +4,11 @@ Our own compaction of the same entries is kept beside it, for another provider a
 """
 
 from ..conversation.history import OpaqueStart
+from ..dialects.request import Request
 from ..errors import ModelError
 from ..protocol.record_lines import NotesLine
-from ..responses.provider_compaction import Sealed, latest_seal
-from ..responses.request import Request
 from ..session import Session
+from ..transport.provider_compaction import Sealed, latest_seal
 from .budget import WindowBudget, target
 from .inputs import compaction_input
 from .shorten import shorten

@@ -32,7 +32,10 @@ _VALUE = re.compile(r"(?<==)[^&]+|(?<![^&])[^&=]+(?![^&])")
 """A value in the query of an address, which may have no name."""
 _SERVER = ("base_url", "provider")
 _KEY = ("api_key_env", "api_key_command")
+_OF_SERVER = (*_KEY, "dialect")
+"""Settings that say nothing about another server."""
 
+DialectName = Literal["responses", "messages", "chat"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -67,9 +70,12 @@ class Settings(BaseModel):
         (), description="models that a project may choose, with commas between"
     )
     base_url: Annotated[str, AfterValidator(_address)] | None = Field(
-        None, description="a Responses server, with its /v1"
+        None, description="a server of your own, with its /v1"
     )
     provider: str | None = Field(None, description="the kind of server: openai, azure, vllm …")
+    dialect: DialectName | None = Field(
+        None, description="the API that it speaks: responses, messages or chat"
+    )
     api_key_env: Annotated[str, AfterValidator(_variable)] | None = Field(
         None, description="the environment variable that holds its key"
     )
@@ -78,6 +84,9 @@ class Settings(BaseModel):
         "auto", description="auto, http or websocket"
     )
     store: bool = Field(False, description="let the provider keep responses, to send it less")
+    cache_ttl: Literal["5m", "1h"] = Field(
+        "5m", description="how long Anthropic keeps a prompt that it has read: 5m, or 1h for more"
+    )
     omit: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
         (), description="request fields that the server refuses, with commas between"
     )
@@ -198,7 +207,7 @@ def _merged(layers: Sequence[Layer]) -> Chosen:
     for layer in layers:
         _checked(layer)
         if any(key in layer.values for key in _SERVER):
-            for key in _KEY:
+            for key in _OF_SERVER:
                 values.pop(key, None)
                 origins.pop(key, None)
         for key, value in layer.values.items():

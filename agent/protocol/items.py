@@ -17,6 +17,8 @@ from pydantic_core import from_json
 
 from .verbatim_json import dumps, in_whole_pairs, loads, whole_text
 
+NATIVE = "inkernel:native"
+"""The member of an item that holds what a server of another API said, verbatim, by dialect."""
 _TEXTS = ("output_text", "text", "refusal", "input_text")
 _REPLACED = "\ufffd".encode()
 _FENCED = re.compile(r"\s*```[\w+-]*[ \t]*\n(.*?)\s*```\s*", re.DOTALL).fullmatch

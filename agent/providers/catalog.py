@@ -6,10 +6,11 @@ vercel.com/docs/ai-gateway/sdks-and-apis/responses; openrouter.ai/docs; docs.oll
 /openai-compatibility; lmstudio.ai/blog/lmstudio-v0.3.29. Tried: transformers 5.23, litellm 1.106.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ..config.settings import nearest
+from ..config.settings import DialectName, nearest
 from ..errors import SettingsError
 
 
@@ -19,7 +20,7 @@ class Capabilities:
 
     `stores`: it goes on from a stored response. `websocket`, `compact`: it has them. `encrypted`:
     it gives reasoning to send back. `hosted`: tools it runs itself. `omits`: request fields it
-    refuses. `key_header`: the header for its key.
+    refuses. `key_headers`: the headers for its key. `dialect`: the API that it speaks.
     """
 
     stores: bool = False
@@ -28,10 +29,15 @@ class Capabilities:
     encrypted: bool = True
     hosted: tuple[str, ...] = ()
     omits: tuple[str, ...] = ()
-    key_header: str = "authorization"
+    key_headers: tuple[str, ...] = ("authorization",)
+    dialect: DialectName = "responses"
 
 
 PLAIN = Capabilities()
+VERSIONS: Mapping[DialectName, Mapping[str, str]] = {
+    "messages": {"anthropic-version": "2023-06-01"},
+}
+"""The headers that name the version of an API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ REMOTE = (
     Provider(
         "azure",
         "",
-        Capabilities(stores=True, websocket=True, hosted=_HOSTED, key_header="api-key"),
+        Capabilities(stores=True, websocket=True, hosted=_HOSTED, key_headers=("api-key",)),
         hosts=(".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
         key_env="AZURE_OPENAI_API_KEY",
         silent=OPENAI.silent,

@@ -15,6 +15,7 @@ from .catalog import (
     OPENAI,
     PLAIN,
     PROVIDERS,
+    VERSIONS,
     Capabilities,
     Provider,
     known_at,
@@ -70,11 +71,12 @@ class Target:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header that carries the key, if there is a key."""
-        if not self.key:
-            return {}
-        name = self.traits.key_header
-        return {name: f"Bearer {self.key}" if name == "authorization" else self.key}
+        """The headers of every request: the API's version, and the key if there is one."""
+        names = self.traits.key_headers if self.key else ()
+        keyed = {
+            it: f"Bearer {self.key}" if it == "authorization" else f"{self.key}" for it in names
+        }
+        return {**VERSIONS.get(self.traits.dialect, {}), **keyed}
 
     def stores(self, settings: Settings) -> bool:
         """True if the server keeps our responses: it can, and the settings allow it."""

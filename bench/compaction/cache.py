@@ -20,11 +20,11 @@ from inkernel.agent.protocol.observed import Variable
 from inkernel.agent.protocol.verbatim_json import dumps, loads
 from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.client import Client
 from inkernel.agent.scripted.model import count_tokens
 from inkernel.agent.scripted.script import Script
 from inkernel.agent.scripted.server import ScriptedServer
 from inkernel.agent.session import Session
+from inkernel.agent.transport.client import Client
 
 from .cells_made import a_cell
 from .growth import CELLS

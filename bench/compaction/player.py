@@ -24,6 +24,8 @@ from inkernel.agent.conversation.resume import Resumed, resume
 from inkernel.agent.conversation.runs import RunLog
 from inkernel.agent.conversation.state import Conversation
 from inkernel.agent.conversation.validity import Validity, validity
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.loop import turn as run_turn
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.cells import CellRun
@@ -33,8 +35,6 @@ from inkernel.agent.protocol.observed import UserCellRun, Variable
 from inkernel.agent.protocol.record_lines import SessionLine
 from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.seams import Sample, Seams
 from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import answer

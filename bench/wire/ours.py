@@ -22,18 +22,18 @@ from inkernel.agent.conversation.journal import Journal
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.state import Conversation
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.events import TurnEnded
 from inkernel.agent.providers.pricing import preload
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.client import Client
-from inkernel.agent.responses.request import Request
 from inkernel.agent.seams import Seams
 from inkernel.agent.session import Prompt, Session, new_session_id
 from inkernel.agent.testing import answer
 from inkernel.agent.tools.run_cell import RunCell
 from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, text_output
+from inkernel.agent.transport.client import Client
 from inkernel.kernel_ext.environment import find_notebook
 from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption

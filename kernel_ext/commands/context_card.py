@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from ...agent.conversation.history import Entry, item_tokens
 from ...agent.conversation.runs import TurnHead
 from ...agent.conversation.validity import Validity, validity
+from ...agent.dialects.request import read_by_model
 from ...agent.protocol.items import FunctionCallOutput
-from ...agent.responses.request import read_by_model
 from ...agent.session import Session
 from ...agent.text.lines import count_of
 from ...agent.text.tokens import Counter, estimate

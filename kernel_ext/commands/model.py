@@ -7,7 +7,7 @@ from ...agent.config.settings import SCRIPTED, shown_address
 from ...agent.errors import AgentError, SettingsError
 from ...agent.providers.catalog import Capabilities
 from ...agent.providers.resolve import Target
-from ...agent.responses.http import list_models
+from ...agent.transport.http import list_models
 from ...widgets.panels.cards import Card
 from ..environment import working_folder
 from ..host import KernelAgent

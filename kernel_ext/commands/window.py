@@ -19,9 +19,9 @@ from ...agent.conversation.digest import taken_over
 from ...agent.errors import UsageError
 from ...agent.protocol.events import Compacted, Event
 from ...agent.providers.resolve import Target
-from ...agent.responses.client import Client
 from ...agent.session import Session
 from ...agent.text.lines import count_of
+from ...agent.transport.client import Client
 from ...widgets.panels.cards import Card, TextCard
 from ...widgets.panels.context_card import ContextCard, RawCard
 from ..connections import UNASKED

@@ -16,9 +16,9 @@ from inkernel.agent.loop import turn
 from inkernel.agent.protocol.events import Event
 from inkernel.agent.protocol.items import Item, parse_item
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.client import Client
 from inkernel.agent.session import Prompt, Session
 from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
+from inkernel.agent.transport.client import Client
 
 from .recorded import RecordedSession
 

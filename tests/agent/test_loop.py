@@ -13,6 +13,8 @@ import pytest
 from inkernel.agent.config.project import Doc
 from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.conversation.record import read_lines
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import (
     AgentError,
     AuthError,
@@ -38,12 +40,10 @@ from inkernel.agent.protocol.events import (
     Usage,
 )
 from inkernel.agent.protocol.items import parse_item
-from inkernel.agent.responses import retry
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.seams import Sample
 from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import play
+from inkernel.agent.transport import retry
 
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
 Make = Callable[..., Any]

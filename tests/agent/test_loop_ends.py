@@ -13,13 +13,13 @@ import pytest
 from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.conversation.journal import INTERRUPTED
 from inkernel.agent.conversation.record import Record
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import RecordError, ServerFaultError
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.actions import Action, Verdict
 from inkernel.agent.protocol.events import Event, TurnEnded
 from inkernel.agent.protocol.items import parse_item
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import play
 

@@ -19,12 +19,12 @@ from inkernel.agent.context.instructions import instructions
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.runs import RunLog
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, StreamOutput
 from inkernel.agent.protocol.items import Item, call_output, parse_item, text_part
 from inkernel.agent.protocol.observed import UserCellRun, Variable
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import play
 from inkernel.agent.text.tokens import estimate

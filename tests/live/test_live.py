@@ -24,11 +24,11 @@ from inkernel.agent.protocol.cells import CellRun, StreamOutput
 from inkernel.agent.protocol.events import Event, ReasoningDelta, SampleEnded, TextDelta, TurnEnded
 from inkernel.agent.providers.keys import Keys
 from inkernel.agent.providers.resolve import Target, find_target
-from inkernel.agent.responses.client import Client
-from inkernel.agent.responses.http import list_models
 from inkernel.agent.session import Prompt, Session
 from inkernel.agent.tools.run_cell import RunCell, run_cell_tool
 from inkernel.agent.tools.tool import ToolCall
+from inkernel.agent.transport.client import Client
+from inkernel.agent.transport.http import list_models
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
 

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import AgentError, ContextLengthError
 from inkernel.agent.protocol.events import Event, Usage
 from inkernel.agent.protocol.items import Item, parse_item
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import Session
 from inkernel.agent.text.tokens import estimate
 

@@ -10,11 +10,11 @@ import pytest
 from inkernel.agent.compaction.budget import window_budget
 from inkernel.agent.compaction.compact import preview
 from inkernel.agent.conversation.resume import resume
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.request import Request, read_by_model
 from inkernel.agent.errors import ContextLengthError, ServerFaultError, TurnLimited
 from inkernel.agent.protocol.events import Compacted, Compacting, Event, Notice
 from inkernel.agent.protocol.items import Item
-from inkernel.agent.responses.request import Request, read_by_model
-from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
 from inkernel.agent.text.tokens import estimate

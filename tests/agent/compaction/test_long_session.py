@@ -15,8 +15,8 @@ from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.runs import RunLog
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import SamplePart
+from inkernel.agent.dialects.dialect import SamplePart
+from inkernel.agent.dialects.request import Request
 
 ROOT = Path(__file__).parents[3]
 TURNS, CELLS, WINDOW = 40, 14, 16_000

@@ -25,6 +25,8 @@ from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.runs import RunLog
 from inkernel.agent.conversation.state import Conversation
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import ServerFaultError, UsageError
 from inkernel.agent.loop import turn
 from inkernel.agent.protocol.actions import Verdict
@@ -35,8 +37,6 @@ from inkernel.agent.protocol.observed import UserCellRun, Variable
 from inkernel.agent.protocol.record_lines import OtherLine
 from inkernel.agent.protocol.verbatim_json import loads
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.seams import Seams
 from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import answer

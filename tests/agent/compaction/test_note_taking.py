@@ -9,10 +9,10 @@ import pytest
 
 from inkernel.agent.compaction.compact import compact_now
 from inkernel.agent.compaction.note_taking import NOTES_SECONDS, WAIT_SECONDS, ready_notes
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.protocol.events import Compacted, Event
 from inkernel.agent.protocol.items import Item
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
 from inkernel.agent.text.masking import Mask

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import pytest
 
 from inkernel.agent.compaction.marks import named, pin
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import ServerFaultError
 from inkernel.agent.protocol.events import Compacted, Event, Usage
 from inkernel.agent.protocol.items import Item, parse_item
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import Session
 from inkernel.agent.text.tokens import estimate
 

@@ -10,9 +10,9 @@ import pytest
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.context.changes import Environment, Snapshot
 from inkernel.agent.context.instructions import instructions, make_fields
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.protocol.verbatim_json import dumps
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.request import Request
 from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import play, repeat_code
 from inkernel.agent.tools.run_cell import run_cell_tool

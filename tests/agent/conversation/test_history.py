@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.agent.conversation.history import Entry, History, item_tokens
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.protocol.items import (
     FunctionCall,
     FunctionCallOutput,
@@ -17,7 +18,6 @@ from inkernel.agent.protocol.items import (
     parse_item,
     text_part,
 )
-from inkernel.agent.responses.request import Request
 from inkernel.agent.text.tokens import estimate
 
 call_ids = st.sampled_from("abc")

@@ -11,6 +11,8 @@ import pytest
 
 from inkernel.agent.conversation.journal import INTERRUPTED
 from inkernel.agent.conversation.record import read_lines
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.dispatch.gate import GatedCall, JudgedCall
 from inkernel.agent.errors import RecordError, StreamBrokenError, TurnInterrupted
 from inkernel.agent.protocol.actions import Action, Verdict
@@ -22,8 +24,6 @@ from inkernel.agent.protocol.events import (
     VerdictGiven,
 )
 from inkernel.agent.protocol.items import FunctionCallOutput, Item, parse_item
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone, SamplePart
 from inkernel.agent.session import Session
 from inkernel.agent.testing import answer, play
 from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, text_output

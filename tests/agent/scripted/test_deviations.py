@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkernel.agent.dialects.dialect import ResponseDone
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import (
     ContextLengthError,
     IncompleteError,
@@ -30,9 +32,6 @@ from inkernel.agent.protocol.items import (
 )
 from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.client import Client
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone
 from inkernel.agent.scripted.deviations import OF_EVENTS, Frame, deviate
 from inkernel.agent.scripted.model import frames
 from inkernel.agent.scripted.profiles import (
@@ -45,6 +44,7 @@ from inkernel.agent.scripted.profiles import (
 from inkernel.agent.scripted.request import find_position, read_request
 from inkernel.agent.scripted.script import Fault, Script
 from inkernel.agent.scripted.server import ScriptedServer
+from inkernel.agent.transport.client import Client
 
 Make = Callable[..., Any]
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from inkernel.agent import errors
+from inkernel.agent.dialects.dialect import ResponseDone
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.protocol.items import Message
 from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone
 from inkernel.agent.scripted.script import Fault
 
 Make = Callable[..., Any]

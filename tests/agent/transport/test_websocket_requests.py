@@ -6,10 +6,10 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from inkernel.agent import errors
+from inkernel.agent.dialects.dialect import ResponseDone
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.protocol.events import Notice
-from inkernel.agent.responses import websocket as websocket_module
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone
+from inkernel.agent.transport import websocket as websocket_module
 
 from .socket_server import Make, Talk, answer, event, gone, message
 

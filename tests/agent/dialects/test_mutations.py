@@ -7,11 +7,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.responses_stream import ResponseReader
 from inkernel.agent.errors import ModelError
 from inkernel.agent.protocol.items import Item
 from inkernel.agent.protocol.verbatim_json import loads
-from inkernel.agent.responses.sse import Decoder
-from inkernel.agent.responses.stream import ResponseDone, ResponseReader, SamplePart
+from inkernel.agent.transport.sse import Decoder
 
 FOLDER = Path(__file__).parent / "captures"
 

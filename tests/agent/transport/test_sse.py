@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.agent.errors import ProtocolError
-from inkernel.agent.responses.sse import Decoder
+from inkernel.agent.transport.sse import Decoder
 
 BOM = b"\xef\xbb\xbf"
 

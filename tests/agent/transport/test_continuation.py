@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.responses.continuation import StoredResponse
-from inkernel.agent.responses.request import HeldPrefix, Request
+from inkernel.agent.dialects.request import HeldPrefix, Request
+from inkernel.agent.transport.continuation import StoredResponse
 
 FIELDS = b'"model":"m"'
 items = st.integers(0, 3).map(lambda n: json.dumps({"type": "x", "n": n}).encode())

@@ -7,7 +7,7 @@ import pytest
 
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.errors import StreamBrokenError
-from inkernel.agent.responses.timeouts import StreamTimeouts
+from inkernel.agent.transport.timeouts import StreamTimeouts
 
 LONG = 3600
 """Seconds no test ever waits."""

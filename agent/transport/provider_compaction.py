@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from ..conversation.history import Entry
+from ..dialects.request import Request
 from ..errors import ProtocolError
 from ..protocol.events import Usage
 from ..protocol.items import HostedCall, Item, parse_item
 from ..protocol.verbatim_json import array_elements, dumps, loads, members
-from .request import Request
 
 _ASKED = ("model", "instructions", "prompt_cache_key")
 

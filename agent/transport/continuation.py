@@ -7,7 +7,7 @@ and output are byte for byte the start of that.
 
 from dataclasses import dataclass
 
-from .request import HeldPrefix, Request
+from ..dialects.request import HeldPrefix, Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.responses_stream import ResponseReader, whole_response
 from inkernel.agent.errors import (
     ContextLengthError,
     IncompleteError,
@@ -25,13 +27,7 @@ from inkernel.agent.protocol.events import (
     Usage,
 )
 from inkernel.agent.protocol.items import FunctionCall, Item
-from inkernel.agent.responses.sse import Decoder
-from inkernel.agent.responses.stream import (
-    ResponseDone,
-    ResponseReader,
-    SamplePart,
-    whole_response,
-)
+from inkernel.agent.transport.sse import Decoder
 
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
 TEXT = {"type": "message", "id": "msg_1", "role": "assistant", "content": "Hello."}

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from inkernel.agent.dialects.dialect import SamplePart
+from inkernel.agent.dialects.partial_items import MOST_OPEN
+from inkernel.agent.dialects.responses_stream import ResponseReader
 from inkernel.agent.errors import IncompleteError, ProtocolError
 from inkernel.agent.protocol.events import TextDelta
 from inkernel.agent.protocol.items import Item
-from inkernel.agent.responses.partial_items import MOST_OPEN
-from inkernel.agent.responses.stream import ResponseReader, SamplePart
 
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
 TEXT = {"type": "message", "id": "msg_1", "role": "assistant", "content": "Hello."}

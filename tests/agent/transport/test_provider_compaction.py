@@ -13,17 +13,17 @@ from inkernel.agent.conversation.history import History
 from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.conversation.runs import RunLog
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import ProtocolError
 from inkernel.agent.protocol.events import Compacted, Event, Notice
 from inkernel.agent.protocol.items import message, text_part
 from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.client import Client
-from inkernel.agent.responses.provider_compaction import compact_body, read_sealed
-from inkernel.agent.responses.request import Request
 from inkernel.agent.scripted.server import ScriptedServer
 from inkernel.agent.session import Session
 from inkernel.agent.tools.tool import Tool
+from inkernel.agent.transport.client import Client
+from inkernel.agent.transport.provider_compaction import compact_body, read_sealed
 
 TURN = """
 [[turn]]

@@ -12,10 +12,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as Handshake
 from websockets.http11 import Response as Refusal
 
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.client import Client
-from inkernel.agent.responses.request import Request
+from inkernel.agent.transport.client import Client
 
 Make = Callable[..., Any]
 Peer = Callable[[ServerConnection], Awaitable[None]]

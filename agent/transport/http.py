@@ -1,4 +1,4 @@
-"""The Responses API over HTTP: one request, one stream of events. The only file that imports httpx.
+"""A dialect over HTTP: one request, one stream of events. The only file that imports httpx.
 
 Knows no conversation and tries nothing twice.
 """
@@ -13,6 +13,8 @@ import httpx
 
 from ..config.extras import install_command
 from ..config.settings import Settings
+from ..dialects.dialect import Dialect, Reader, SamplePart
+from ..dialects.request import HeldPrefix, Request
 from ..errors import ModelError, ProtocolError, SettingsError, UnreachableError
 from ..protocol.failures import (
     SHOWS_ITSELF,
@@ -25,12 +27,9 @@ from ..protocol.failures import (
 from ..providers.resolve import Target
 from .provider_compaction import Sealed, compact_body, read_sealed
 from .proxies import proxy_of
-from .request import HeldPrefix, Request
 from .sse import Decoder
-from .stream import ResponseReader, SamplePart, whole_response
 from .timeouts import StreamTimeouts
 
-_HEAD = b'"stream":true,'
 _ERROR_BODY = 64 * 1024
 """Most bytes to read of an error's answer."""
 
@@ -62,27 +61,28 @@ class Http:
         self._http: httpx.AsyncClient | None = None
 
     async def sample(
-        self, request: Request, held: HeldPrefix | None, reader: ResponseReader
+        self, dialect: Dialect, request: Request, held: HeldPrefix | None, reader: Reader
     ) -> AsyncGenerator[SamplePart]:
         """Send one request and yield the parts that `reader` reads, until it is over.
 
         Raises a ModelError. Leaving the iteration closes the connection at once.
         """
         decoder, heard = Decoder(), False
-        body = request.wire(_HEAD, held)
+        body = dialect.body(request, held)
         try:
             async with contextlib.AsyncExitStack() as stack:
                 patience = stack.enter_context(StreamTimeouts(self._target.server, self._settings))
-                response = await patience.wait(self._send(body, stack))
+                response = await patience.wait(self._send(dialect.path, body, stack))
                 patience.asked()
                 if not _is_stream(response):
-                    for part in reader.read_all([await patience.wait(self._whole(response))]):
+                    events = await patience.wait(self._whole(response, dialect))
+                    for part in reader.read_all(events):
                         yield part
                     return
                 chunks = response.aiter_raw()
                 while not reader.over:
                     if (chunk := await patience.wait(anext(chunks, None))) is None:
-                        return
+                        break
                     if events := list(decoder.feed(chunk)):
                         heard = True
                         patience.heard()
@@ -90,6 +90,8 @@ class Http:
                             yield part
                     elif not heard:  # comments say that the server is about to begin
                         patience.asked()
+                for part in reader.closed():
+                    yield part
                 await _read_away(chunks)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _translated(error, self._target, heard) from None
@@ -120,12 +122,14 @@ class Http:
         if http is not None and self._loop is asyncio.get_running_loop():
             await http.aclose()
 
-    async def _send(self, body: bytes, stack: contextlib.AsyncExitStack) -> httpx.Response:
+    async def _send(
+        self, path: str, body: bytes, stack: contextlib.AsyncExitStack
+    ) -> httpx.Response:
         http = self._connections()
         headers = {"content-type": "application/json", "accept": "text/event-stream"}
         if self._settings.compress is True:
             body, headers["content-encoding"] = _compressed(body), "zstd"
-        address = self._target.url("/responses")
+        address = self._target.url(path)
         request = http.build_request("POST", address, content=body, headers=headers)
         response = await http.send(request, stream=True)
         stack.push_async_callback(response.aclose)
@@ -133,12 +137,12 @@ class Http:
             raise error_of(await _answer(response, self._target))
         return _uncompressed(response, self._target)
 
-    async def _whole(self, response: httpx.Response) -> bytes:
-        """The event of a response that came whole, although we asked for a stream."""
+    async def _whole(self, response: httpx.Response, dialect: Dialect) -> list[bytes]:
+        """The events of a response that came whole, although we asked for a stream."""
         body = await _read(response, _WHOLE_BODY)
-        if (event := whole_response(body)) is None:
+        if (events := dialect.events_of(body)) is None:
             raise error_of(self._target.answer(200, response.headers, body[:_ERROR_BODY]))
-        return event
+        return events
 
     def _connections(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from inkernel.agent import errors
+from inkernel.agent.dialects.dialect import ResponseDone
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import StreamBrokenError
 from inkernel.agent.protocol.events import TextDelta
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses import http as http_module
-from inkernel.agent.responses.client import Client
-from inkernel.agent.responses.http import list_models
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone
 from inkernel.agent.scripted.server import ScriptedServer
+from inkernel.agent.transport import http as http_module
+from inkernel.agent.transport.client import Client
+from inkernel.agent.transport.http import list_models
 
 Make = Callable[..., Any]
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -214,10 +214,10 @@ async def test_a_client_can_be_used_after_it_was_closed(scripted: Make, client_f
 
 IN_TWO_LOOPS = """
 import asyncio, sys
-from inkernel.agent.responses.client import Client
+from inkernel.agent.transport.client import Client
 from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.request import Request
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.config.settings import Settings
 
 async def ask():

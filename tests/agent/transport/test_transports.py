@@ -8,11 +8,11 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from inkernel.agent import errors
+from inkernel.agent.dialects.dialect import ResponseDone
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.protocol.events import Notice
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.client import MOST_FAILURES
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone
+from inkernel.agent.transport.client import MOST_FAILURES
 
 from .socket_server import FIELDS, SOCKET, Make, Talk, answer, refusal
 

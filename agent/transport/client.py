@@ -8,6 +8,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
+from ..dialects.dialect import Reader, ResponseDone, SamplePart
+from ..dialects.known import open_dialect
+from ..dialects.request import HeldPrefix, Request
 from ..errors import (
     ContextLengthError,
     ModelError,
@@ -24,8 +27,6 @@ from ..providers.resolve import Target
 from .continuation import StoredResponse
 from .http import Http
 from .provider_compaction import Sealed
-from .request import HeldPrefix, Request
-from .stream import ResponseDone, ResponseReader, SamplePart
 
 if TYPE_CHECKING:
     from .websocket import WebSocket
@@ -46,8 +47,10 @@ class Client:
 
     def __init__(self, target: Target, settings: Settings) -> None:
         self.target = target
+        self._settings = settings
+        self._dialect = open_dialect(target, settings)
         self._http = Http(target, settings)
-        wanted = settings.transport == "websocket"
+        wanted = target.traits.dialect == "responses" and settings.transport == "websocket"
         if settings.transport == "auto":
             wanted = target.traits.websocket
         self._socket = _websocket(target, settings) if wanted else None
@@ -95,9 +98,10 @@ class Client:
 
         It leaves alone the response that the server holds for `sample`. Raises a ModelError.
         """
-        reader = ResponseReader(self.target.server, self.target.model, self.target.hide)
+        dialect = open_dialect(self.target, self._settings)
+        reader = dialect.reader()
         try:
-            async with aclosing(self._http.sample(request, None, reader)) as parts:
+            async with aclosing(self._http.sample(dialect, request, None, reader)) as parts:
                 async for part in parts:
                     yield part
             _check_whole(reader, self.target)
@@ -131,9 +135,13 @@ class Client:
 
     async def _ask(self, request: Request, way: Route) -> AsyncGenerator[SamplePart]:
         transport, start = way
-        reader = ResponseReader(self.target.server, self.target.model, self.target.hide)
+        reader = self._dialect.reader()
         output: list[bytes] = []
-        async with aclosing(transport.sample(request, start, reader)) as parts:
+        if isinstance(transport, Http):
+            asked = transport.sample(self._dialect, request, start, reader)
+        else:
+            asked = transport.sample(request, start, reader)
+        async with aclosing(asked) as parts:
             async for part in parts:
                 if isinstance(part, Item):
                     output.append(part.wire)
@@ -157,7 +165,7 @@ def _websocket(target: Target, settings: Settings) -> "WebSocket":
     return WebSocket(target, settings)
 
 
-def _check_whole(reader: ResponseReader, target: Target) -> None:
+def _check_whole(reader: Reader, target: Target) -> None:
     if not reader.finished:
         raise StreamBrokenError(
             f"{target.server} ended the stream before the response was complete.",

@@ -12,7 +12,7 @@ from inkernel.agent.errors import (
     StreamBrokenError,
     UnreachableError,
 )
-from inkernel.agent.responses.retry import (
+from inkernel.agent.transport.retry import (
     LONGEST_ASKED,
     LONGEST_WAIT,
     UNREACHABLE_ATTEMPTS,

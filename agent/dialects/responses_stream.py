@@ -8,7 +8,6 @@ without a terminal event is no answer.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, cast
 
@@ -17,22 +16,8 @@ from ..protocol.events import CallDelta, HostedProgress, ReasoningDelta, TextDel
 from ..protocol.failures import Hide, error_in_stream
 from ..protocol.items import HOSTED, FunctionCall, Item, Message, OtherCall, parse_item
 from ..protocol.verbatim_json import array_elements, dumps, loads, members
+from .dialect import Delta, ResponseDone, SamplePart
 from .partial_items import Unfinished
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseDone:
-    """The response is complete. `usage` is None when the server counted nothing.
-
-    `response_id`: a next request may name it as previous. None when the server gave none.
-    """
-
-    usage: Usage | None
-    response_id: str | None = None
-
-
-Delta = TextDelta | ReasoningDelta | CallDelta | HostedProgress
-SamplePart = Delta | Item | ResponseDone
 
 _DELTAS = {
     "response.output_text.delta": "output_text",
@@ -138,6 +123,10 @@ class ResponseReader:
             raise
         if texts:
             yield self._delta(run, texts)
+
+    def closed(self) -> Iterator[SamplePart]:
+        """Nothing: only the last event completes a response."""
+        return iter(())
 
     def _delta(self, run: _Run, texts: list[Any]) -> Delta:
         kind, item_id = _DELTAS[run.kind], _str(run.item_id)

@@ -21,6 +21,8 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import CloseCode
 
 from ..config.settings import Settings
+from ..dialects.dialect import Reader, SamplePart
+from ..dialects.request import HeldPrefix, Request
 from ..errors import (
     ModelError,
     NoWebSocketError,
@@ -30,11 +32,9 @@ from ..errors import (
 )
 from ..protocol.failures import as_sentence, broken, error_of, not_connected
 from ..providers.resolve import Target
-from .messages import MessageConnection
+from .frames import MessageConnection
 from .proxies import proxy_of
-from .request import HeldPrefix, Request
 from .sse import MAX_EVENT_BYTES
-from .stream import ResponseReader, SamplePart
 from .timeouts import StreamTimeouts
 
 _HEAD = b'"type":"response.create",'
@@ -66,7 +66,7 @@ class WebSocket:
         self._open: tuple[MessageConnection, asyncio.AbstractEventLoop, float] | None = None
 
     async def sample(
-        self, request: Request, held: HeldPrefix | None, reader: ResponseReader
+        self, request: Request, held: HeldPrefix | None, reader: Reader
     ) -> AsyncGenerator[SamplePart]:
         """Send one request and yield the parts that `reader` reads, until it is over.
 

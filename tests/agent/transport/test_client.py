@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from inkernel.agent import errors
+from inkernel.agent.dialects.dialect import ResponseDone
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.protocol.events import Event, Retrying, TextDelta, TurnEnded
 from inkernel.agent.protocol.items import Message
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses import retry
-from inkernel.agent.responses.client import Client
-from inkernel.agent.responses.http import list_models
-from inkernel.agent.responses.request import Request
-from inkernel.agent.responses.stream import ResponseDone
 from inkernel.agent.scripted.server import ScriptedServer
 from inkernel.agent.session import Session
+from inkernel.agent.transport import retry
+from inkernel.agent.transport.client import Client
+from inkernel.agent.transport.http import list_models
 
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
 Make = Callable[..., Any]

@@ -16,11 +16,11 @@ from websockets.sync.server import ServerConnection as Connection
 from websockets.sync.server import serve as serve_in_thread
 
 from inkernel.agent import errors
+from inkernel.agent.dialects.request import Request
 from inkernel.agent.protocol.events import TextDelta
 from inkernel.agent.protocol.items import Message
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses import websocket as websocket_module
-from inkernel.agent.responses.request import Request
+from inkernel.agent.transport import websocket as websocket_module
 
 from .socket_server import FIELDS, PATIENCE, SOCKET, Make, Talk, answer, event, message, refusal
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.responses_stream import ResponseReader
 from inkernel.agent.errors import ModelError
 from inkernel.agent.protocol.items import FunctionCall, Item, Message, Reasoning
-from inkernel.agent.responses.sse import Decoder
-from inkernel.agent.responses.stream import ResponseDone, ResponseReader, SamplePart
+from inkernel.agent.transport.sse import Decoder
 
 FOLDER = Path(__file__).parent / "captures"
 EXPECTED: dict[str, Any] = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))

@@ -21,9 +21,9 @@ from websockets.server import ServerProtocol
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.protocol.verbatim_json import dumps
 from inkernel.agent.providers.resolve import Target
-from inkernel.agent.responses.messages import MessageConnection
-from inkernel.agent.responses.sse import MAX_EVENT_BYTES
-from inkernel.agent.responses.websocket import WebSocket
+from inkernel.agent.transport.frames import MessageConnection
+from inkernel.agent.transport.sse import MAX_EVENT_BYTES
+from inkernel.agent.transport.websocket import WebSocket
 
 from .socket_server import FIELDS, PATIENCE, Make, Talk, answer
 

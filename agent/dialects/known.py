@@ -1,0 +1,13 @@
+"""The dialect of a target. Knows no conversation."""
+
+from ..config.settings import Settings
+from ..providers.resolve import Target
+from .dialect import Dialect
+from .responses import Responses
+
+
+def open_dialect(target: Target, settings: Settings) -> Dialect:
+    """A dialect for one conversation with `target`."""
+    match target.traits.dialect:
+        case _:
+            return Responses(target, settings)

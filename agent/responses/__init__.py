@@ -1,1 +1,0 @@
-"""The Responses API: one request, its stream, its transports. Knows no session."""
