@@ -126,6 +126,10 @@ class RequestRefusedError(ModelError):
     """A 4xx that waiting does not cure: the request is at fault."""
 
 
+class AnswerRefusedError(RequestRefusedError):
+    """The server refuses while it answers. The answer so far must not stay in the conversation."""
+
+
 class ContextLengthError(RequestRefusedError):
     """The conversation does not fit the model's window."""
 
@@ -147,7 +151,7 @@ class ServerFaultError(ModelError):
 
 
 class ProtocolError(ModelError):
-    """The answer is not of the Responses API."""
+    """The answer is not of the API that the server should speak."""
 
 
 class StreamBrokenError(ModelError):

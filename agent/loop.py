@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 
 from .compaction.compact import make_room, overflowed
 from .compaction.note_taking import look_ahead, stop_notes
+from .conversation.history import History
 from .dialects.dialect import ResponseDone
 from .dialects.request import Request, read_by_model
 from .dispatch.calls import Calls
 from .errors import (
     AgentError,
+    AnswerRefusedError,
     ContextLengthError,
     ModelError,
     ProtocolError,
@@ -27,6 +29,7 @@ from .errors import (
     TurnLimited,
 )
 from .protocol.events import (
+    AnswerWithdrawn,
     Compacted,
     Event,
     ItemDone,
@@ -62,6 +65,8 @@ class _Tally:
     """True if the last part of the present response is a whole message that may be the answer."""
     said: bool = False
     """True if the present response has an item that is not reasoning."""
+    more: bool = False
+    """True if the model is to be asked again, although it called nothing of ours."""
 
 
 async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
@@ -127,7 +132,7 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
                     yield event
         finally:
             calls.cancel()
-        if calls.calls:
+        if calls.calls or tally.more:
             continue
         if tally.said or asked_again:
             if not tally.said:
@@ -150,7 +155,8 @@ async def _sample(
     attempts, attempt, compacted = session.settings.max_attempts, 0, False
     while True:
         attempt += 1
-        request = Request.of(fields, session.conversation.history.wire)
+        history = session.conversation.history
+        request, kept = Request.of(fields, history.wire), len(history.entries)
         try:
             async with aclosing(_attempt(session, request, calls, tally)) as events:
                 async for event in events:
@@ -164,16 +170,36 @@ async def _sample(
                 async for event in events:
                     yield _tallied(event, tally)
         except ModelError as error:
-            if calls.calls and error.retryable:  # answer these calls, and then go on
-                return
-            if tally.answered and isinstance(error, _ENDS_A_STREAM):
-                yield Notice(text=f"{error.message} The answer was whole. Its usage is not known.")
+            if whole := _whole_part(error, calls, tally):
+                yield Notice(text=f"{error.message} {whole} Its usage is not known.")
                 return
             wait = retry.wait_before(error, attempt, attempts, random.random())
+            spoiled = wait is not None or isinstance(error, AnswerRefusedError)
+            if spoiled and not calls.calls and _only_said(history, kept):
+                session.journal.withdraw(kept)
+                tally.answer = ""
+                yield AnswerWithdrawn()
             if wait is None:
                 raise
             yield Retrying(attempt=attempt + 1, attempts=attempts, wait=wait, cause=error.message)
             await asyncio.sleep(wait)
+
+
+def _whole_part(error: ModelError, calls: Calls, tally: _Tally) -> str:
+    """A sentence on what is whole of a response that failed, if the turn can go on from that."""
+    if calls.calls and error.retryable:
+        return "The calls before that were whole."
+    whole = tally.answered and isinstance(error, _ENDS_A_STREAM)
+    return "The answer was whole." if whole else ""
+
+
+def _only_said(history: History, start: int) -> bool:
+    """True if the entries from `start` on are there, and the model only speaks in them.
+
+    Another try says it all again. Work that the server did is kept.
+    """
+    new = [entry.item for entry in history.entries[start:]]
+    return bool(new) and all(isinstance(it, Message | Reasoning) for it in new)
 
 
 async def _attempt(
@@ -181,7 +207,7 @@ async def _attempt(
 ) -> AsyncGenerator[Event]:
     started = time.monotonic()
     pending: list[Item] = []
-    tally.answered = tally.said = False
+    tally.answered = tally.said = tally.more = False
     yield SampleStarted(sample=tally.samples, size=request.size)
     async with aclosing(session.seams.sample(request)) as parts:
         async for part in parts:
@@ -200,6 +226,7 @@ async def _attempt(
                     for event in await _taken(part, calls, tally):
                         yield event
                 case ResponseDone():
+                    tally.more = part.more
                     _count(session, tally, part.usage, request)
                     seconds = time.monotonic() - started
                     yield SampleEnded(sample=tally.samples, usage=part.usage, seconds=seconds)

@@ -83,7 +83,7 @@ class Session:
         conversation, journal = self.conversation, self.journal
         journal.close_open_calls()  # of a kernel that died in a turn
         journal.mask()
-        journal.hand_over(self.target.provider)
+        journal.hand_over(self.target.provider, self.target.traits.dialect)
         turn = conversation.turns + 1
         self.outputs.begin(turn, said.cell, said.seen.kernel)
         conversation.stale, conversation.stuck = said.seen.stale, 0  # the last turn can go now

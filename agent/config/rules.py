@@ -79,6 +79,7 @@ RULES = {
     "compact_to": YOURS,
     "price_input": YOURS,
     "price_cached": YOURS,
+    "price_written": YOURS,
     "price_output": YOURS,
     "view": YOURS,
     "timing": ANY,

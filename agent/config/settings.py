@@ -120,6 +120,9 @@ class Settings(BaseModel):
     compact_to: float = Field(0.35, gt=0, lt=1, description="part that a compaction leaves")
     price_input: float | None = Field(None, ge=0, description="US$ a million input tokens")
     price_cached: float | None = Field(None, ge=0, description="US$ a million cached input tokens")
+    price_written: float | None = Field(
+        None, ge=0, description="US$ a million input tokens written to a cache"
+    )
     price_output: float | None = Field(None, ge=0, description="US$ a million output tokens")
     view: Literal["auto", "live", "static", "plain"] = Field("auto", description="how turns show")
     timing: bool = Field(True, description="keep wall times in saved output")

@@ -160,7 +160,7 @@ def item_tokens(item: Item, counter: Counter = _ESTIMATE, model: str = "") -> in
         case Reasoning(encrypted_content=str(sealed)) if sealed:
             return max(0, len(sealed) * 3 // 4 - _SEAL) // 4
         case _:
-            return counter.count(item.wire)
+            return counter.count(item.neutral)
 
 
 def _part_tokens(part: Part, counter: Counter, model: str) -> int:

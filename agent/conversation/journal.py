@@ -15,6 +15,7 @@ from ..protocol.items import (
     Item,
     Message,
     carried,
+    is_foreign,
     output_of,
     sendable,
     text_part,
@@ -99,11 +100,14 @@ class Journal:
             )
         )
 
-    def hand_over(self, provider: str) -> None:
-        """Replace or leave out what only another provider can read, before this one goes on."""
+    def hand_over(self, provider: str, dialect: str = "responses") -> None:
+        """Replace or leave out what only another provider can read, before this one goes on.
+
+        `dialect`: the one that it speaks. Another has its own words in items, which stay with it.
+        """
         history, before = self.conversation.history, self.conversation.provider
         foreign, new = history.seal is not None and history.seal.by != provider, history.local
-        if before not in ("", provider):
+        if before not in ("", provider) or any(is_foreign(it.item, dialect) for it in new):
             items = [(entry, carried(entry.item)) for entry in new]
             new = [replace(entry, item=item) for entry, item in items if item]
             foreign = foreign or any(not item or item.wire != it.item.wire for it, item in items)
@@ -115,12 +119,23 @@ class Journal:
         conversation, mask = self.conversation, self.record.mask
         if conversation.mask != mask:
             conversation.mask = mask
-            entries, seal = conversation.history.entries, conversation.history.seal
-            local = [entry for _, entry in seal.local] if seal else []
-            held = (entries, local, conversation.digest)
+            entries, opaque = conversation.history.entries, self._opaque
+            held = (entries, opaque, conversation.digest)
             if mask.value(held) is not held:
-                opaque = OpaqueStart(seal.by, seal.count, local) if seal else None
                 self.rewrite(entries, "keys", conversation.digest, opaque)
+
+    def withdraw(self, kept: int) -> None:
+        """Take the entries after the first `kept` out of the window: an answer that failed."""
+        conversation = self.conversation
+        entries = conversation.history.entries[:kept]
+        self.rewrite(entries, "withdrawn", conversation.digest, self._opaque)
+
+    @property
+    def _opaque(self) -> OpaqueStart | None:
+        """The opaque start of the present window, for a new one."""
+        seal = self.conversation.history.seal
+        local = [entry for _, entry in seal.local] if seal else []
+        return OpaqueStart(seal.by, seal.count, local) if seal else None
 
     def _append(self, entries: Sequence[Entry]) -> None:
         """Append all to the window before writing any, so that a full disk leaves no call open."""

@@ -1,1 +1,1 @@
-"""What is asked and answered, in the words of each kind of API. Knows no session and no I/O."""
+"""Requests and answers in the words of each kind of API. Knows no session and does no I/O."""

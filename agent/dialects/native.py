@@ -1,4 +1,4 @@
-"""What a server of another API said, verbatim, kept in the item that was made of it.
+"""The words of another API's server, kept verbatim in the item that was made of them.
 
 An item says in the Responses API's words what it means, and has the server's own words beside that,
 under the name of their dialect. They go back to servers of that dialect as they came, and so

@@ -303,9 +303,11 @@ def _usage(value: object) -> Usage | None:
     usage = _dict(value)
     if not usage:
         return None
+    read = _dict(usage.get("input_tokens_details"))
     return Usage(
         input=_int(usage.get("input_tokens")),
-        cached=_int(_dict(usage.get("input_tokens_details")).get("cached_tokens")),
+        cached=_int(read.get("cached_tokens")),
+        written=_int(read.get("cache_write_tokens")),
         output=_int(usage.get("output_tokens")),
         reasoning=_int(_dict(usage.get("output_tokens_details")).get("reasoning_tokens")),
     )

@@ -18,12 +18,17 @@ from .items import Item, parse_item
 
 
 class Usage(BaseModel):
-    """Tokens of one sample or of a whole turn, as the server counted them."""
+    """Tokens of one sample or of a whole turn, as the server counted them.
+
+    `cached`: of the input, those that a cache had. `written`: those that were put into one, where
+    a provider bills that. `reasoning`: of the output.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     input: int = 0
     cached: int = 0
+    written: int = 0
     output: int = 0
     reasoning: int = 0
 
@@ -31,6 +36,7 @@ class Usage(BaseModel):
         return Usage(
             input=self.input + other.input,
             cached=self.cached + other.cached,
+            written=self.written + other.written,
             output=self.output + other.output,
             reasoning=self.reasoning + other.reasoning,
         )
@@ -201,6 +207,12 @@ class Retrying(_Event):
     cause: str
 
 
+class AnswerWithdrawn(_Event):
+    """The answer of the present sample was taken out of the conversation again."""
+
+    event: Literal["answer_withdrawn"] = "answer_withdrawn"
+
+
 class Notice(_Event):
     """Something that you should know, and that stops nothing."""
 
@@ -256,7 +268,7 @@ class TurnEnded(_Event):
     hint: str | None = None
 
 
-TurnEvent = TurnStarted | Retrying | Notice | Compacting | Compacted | TurnEnded
+TurnEvent = TurnStarted | Retrying | AnswerWithdrawn | Notice | Compacting | Compacted | TurnEnded
 """Events of a turn as a whole."""
 
 SampleEvent = (

@@ -31,12 +31,16 @@ SHOWS_ITSELF = "Start it, or choose another model: `%agent model`."
 _OVERFLOW = ("context_length_exceeded", "exceed_context_size_error")
 _OVERFLOW_WORDS = re.compile(
     r"(maximum|max) (context|model|sequence|input) length|context (window|size|length)|"
-    r"(prompt|input) is too long|too many (input )?tokens",
+    r"(prompt|input) is too long|too many (input )?tokens|exceed context limit|"
+    r"exceeds the maximum number of tokens",
     re.IGNORECASE,
 )
-"""The words of servers that have no code for it: vLLM, LiteLLM, LM Studio, transformers."""
-_AUTH = ("invalid_api_key", "no_db_connection")
+"""The words of servers that have no code for it: vLLM, LiteLLM, LM Studio, transformers; Anthropic;
+Gemini."""
+_AUTH = ("invalid_api_key", "no_db_connection", "authentication_error", "permission_error")
 """LiteLLM without a database of keys answers the second to any key but its own."""
+_AUTH_WORDS = re.compile("api key not valid", re.IGNORECASE)
+"""Gemini says so, with the status of a bad request."""
 _AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s)")
 _REFUSING = (400, 413, 422)
 _REFUSED = (
@@ -45,8 +49,13 @@ _REFUSED = (
 )
 """Codes in a stream for which another try does not help."""
 _GONE = ("previous_response_not_found", "websocket_connection_limit_reached")
-_QUOTA = ("insufficient_quota", "usage_limit_reached", "usage_not_included")
-_BUSY = ("rate_limit_exceeded", "server_is_overloaded", "slow_down", "too_many_requests")
+_QUOTA = ("insufficient_quota", "usage_limit_reached", "usage_not_included", "billing_error")
+_QUOTA_WORDS = re.compile("credit balance is too low", re.IGNORECASE)
+"""Anthropic says so, with the status of a bad request."""
+_BUSY = (
+    *("rate_limit_exceeded", "server_is_overloaded", "slow_down", "too_many_requests"),
+    *("rate_limit_error", "overloaded_error"),
+)
 _SAYS_ENOUGH = (401, 402, 403, 404, 407, 408, 413, 429)
 """Statuses that say what is wrong without a body."""
 _SAID = 300
@@ -59,7 +68,10 @@ Hide = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class ServerAnswer:
-    """An answer without a stream. `server`: host and port. `key_source`: of the key sent."""
+    """An answer without a stream.
+
+    `server`: host and port. `key_source`: of the key sent. `api`: the one that was asked.
+    """
 
     server: str
     model: str
@@ -68,6 +80,7 @@ class ServerAnswer:
     body: bytes
     key_source: str | None = None
     hide: Hide = str
+    api: str = "Responses API"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +214,13 @@ def _reason(said: _Said) -> str:
 
 
 def _by_code(said: _Said, answer: ServerAnswer) -> ModelError | None:
-    if said.code in _QUOTA:
+    if said.code in _QUOTA or _QUOTA_WORDS.search(said.text):
         return _quota(answer, as_sentence(said.text))
     if said.code in _BUSY:
         return _rate_limit(answer, as_sentence(said.text))
-    if said.code in _AUTH:
+    if said.code in _AUTH or _AUTH_WORDS.search(said.text):
         return _auth(answer, _words(said))
-    if said.code == "model_not_found":
+    if said.code in ("model_not_found", "not_found_error"):
         return _no_model(answer, _words(said))
     if said.code in _GONE:
         return ResponseGoneError(
@@ -273,8 +286,9 @@ def _auth(answer: ServerAnswer, words: str) -> AuthError:
 def _no_model(answer: ServerAnswer, words: str) -> ModelNotFoundError:
     server, model = answer.server, answer.model
     return ModelNotFoundError(
-        f"{server} knows no model {model!r}, or has no /responses there.{words}",
-        "Choose another with `%agent model NAME`, or check base_url.",
+        f"{server} knows no model {model!r}, or has no {answer.api} there.{words}",
+        "Choose another with `%agent model NAME`, or check base_url. `%agent config dialect NAME`"
+        " names the API of a server: responses, messages or chat.",
     )
 
 
@@ -305,11 +319,11 @@ def _not_the_api(answer: ServerAnswer) -> ModelError:
         return ProtocolError(
             f"{answer.server} answered with a web page (HTTP {answer.status}), not a response.",
             "It may be the sign-in page of a network or proxy: open it in a browser. Else"
-            " base_url must be the address of a Responses API, with its /v1.",
+            f" base_url must be the address of a {answer.api}, with its /v1.",
         )
     return ProtocolError(
         f"{answer.server} answered HTTP {answer.status} with {kind}, not with a response.",
-        "base_url must be the address of a Responses API, with its /v1.",
+        f"base_url must be the address of a {answer.api}, with its /v1.",
     )
 
 
@@ -319,6 +333,8 @@ def _read(answer: ServerAnswer) -> _Said | None:
     match = re.search(rb"data: *(\{.*\})", answer.body)  # an SSE body with an HTTP error status
     if body is None and match:
         body = _parsed(match[1])
+    if isinstance(body, list) and body:  # Gemini's errors are in a list
+        body = cast("list[object]", body)[0]
     if not isinstance(body, dict):
         return None
     fields = cast("dict[str, Any]", body)

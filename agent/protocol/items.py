@@ -68,6 +68,19 @@ class Item(BaseModel):
     def _verbatim(self) -> dict[str, Any]:
         return loads(self.wire)
 
+    @property
+    def native(self) -> Mapping[str, Any]:
+        """The words of a server of another API, by the name of the dialect."""
+        kept = (self.model_extra or {}).get(NATIVE)
+        return cast("dict[str, Any]", kept) if isinstance(kept, dict) else {}
+
+    @property
+    def neutral(self) -> bytes:
+        """The item as JSON without that."""
+        if not self.native:
+            return self.wire
+        return dumps({key: value for key, value in loads(self.wire).items() if key != NATIVE})
+
 
 class Message(Item):
     """A message by `user`, `assistant`, `developer` or `system`.
@@ -289,10 +302,16 @@ def answered_call(item: Item) -> str | None:
     return None
 
 
+def is_foreign(item: Item, dialect: str) -> bool:
+    """True if the item has what a server said in the words of another dialect than this."""
+    return bool(item.native) and dialect not in item.native
+
+
 def carried(item: Item) -> Item | None:
     """The item as a model of any provider reads it. None if only its own provider can.
 
-    Ids and annotations name what the provider keeps. Reasoning is sealed by it.
+    Ids and annotations name what the provider keeps. Reasoning is sealed by it. A server's own
+    words go to no other.
     """
     match item:
         case Message(role="assistant") if item.is_blank:
@@ -318,7 +337,7 @@ def sendable(item: Item) -> Item:
     if not isinstance(item, FunctionCall) or _is_object(item.arguments):
         return item
     arguments = dumps(arguments_of(item.arguments) or {}).decode()
-    return FunctionCall.of({**loads(item.wire), "arguments": arguments})
+    return FunctionCall.of({**loads(item.neutral), "arguments": arguments})
 
 
 def arguments_of(text: str) -> dict[str, Any] | None:

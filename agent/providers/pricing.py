@@ -13,17 +13,23 @@ MILLION = 1_000_000
 def cost_of(usage: Usage, settings: Settings, target: Target) -> float | None:
     """US dollars for `usage` at `target`; None when the price is not known.
 
-    The settings' prices count first, when input and output are set. Cached input without a price
-    of its own costs as much as other input. Else genai-prices answers, if it is installed (the
-    extra `cost`) and knows this model at this server. It is loaded at the first use.
+    The settings' prices count first, when input and output are set. Input that was cached, or
+    written to a cache, costs as much as other input if it has no price of its own. Else
+    genai-prices answers, if it is installed (the extra `cost`) and knows this model at this
+    server. It is loaded at the first use.
     """
-    if settings.price_input is None or settings.price_output is None:
-        return None if target.scripted else _listed(usage, target)
-    cached = settings.price_input if settings.price_cached is None else settings.price_cached
-    fresh = usage.input - usage.cached
-    return (
-        fresh * settings.price_input + usage.cached * cached + usage.output * settings.price_output
-    ) / MILLION
+    fresh = settings.price_input
+    if fresh is None or settings.price_output is None:
+        return None if target.scripted else _listed(usage, settings, target)
+    cached = fresh if settings.price_cached is None else settings.price_cached
+    written = fresh if settings.price_written is None else settings.price_written
+    dollars = (
+        (usage.input - usage.cached - usage.written) * fresh
+        + usage.cached * cached
+        + usage.written * written
+        + usage.output * settings.price_output
+    )
+    return dollars / MILLION
 
 
 def preload() -> None:
@@ -32,14 +38,18 @@ def preload() -> None:
         importlib.import_module("genai_prices")
 
 
-def _listed(usage: Usage, target: Target) -> float | None:
+def _listed(usage: Usage, settings: Settings, target: Target) -> float | None:
     try:
         from genai_prices import Usage as Tokens
         from genai_prices import calc_price
     except ModuleNotFoundError:
         return None
     tokens = Tokens(
-        input_tokens=usage.input, cache_read_tokens=usage.cached, output_tokens=usage.output
+        input_tokens=usage.input,
+        cache_read_tokens=usage.cached,
+        cache_write_tokens=usage.written,
+        output_tokens=usage.output,
+        **({"cache_write_1h_tokens": usage.written} if settings.cache_ttl == "1h" else {}),
     )
     try:
         price = calc_price(tokens, model_ref=target.model, provider_api_url=target.base_url)

@@ -2,28 +2,38 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from ..config.settings import Settings, shown_address
+from ..config.settings import DialectName, Settings, shown_address
 from ..errors import AuthError, ModelError, NoModelError, SettingsError
 from ..protocol.failures import ServerAnswer
 from ..text.masking import MASKED, Mask
 from .catalog import (
+    API_NAMES,
     LOCAL,
     OPENAI,
     PLAIN,
     PROVIDERS,
+    REMOTE,
+    USUAL,
     VERSIONS,
     Capabilities,
     Provider,
     known_at,
+    maker_of,
     misspelt,
     provider_named,
+    speaking,
 )
 from .keys import Key, Keys
 
+_ENDPOINTS: Mapping[str, DialectName] = {
+    "/responses": "responses",
+    "/chat/completions": "chat",
+    "/messages": "messages",
+}
 PROBE_TIMEOUT = 0.25
 """Seconds in which a local server must answer to be found."""
 
@@ -91,7 +101,8 @@ class Target:
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> ServerAnswer:
         """The server's answer that is no response. Its words are shown without the key."""
         source = self.key_source if self.key else None
-        return ServerAnswer(self.server, self.model, status, headers, body, source, self.hide)
+        api = API_NAMES[self.traits.dialect]
+        return ServerAnswer(self.server, self.model, status, headers, body, source, self.hide, api)
 
 
 ListModels = Callable[[Target, float], Awaitable[list[str]]]
@@ -99,19 +110,15 @@ ListModels = Callable[[Target, float], Awaitable[list[str]]]
 
 
 async def find_target(settings: Settings, keys: Keys, list_models: ListModels) -> Target:
-    """The target to use: the configured one, else OpenAI when its key is set, else a local server.
+    """The target to use: the configured one, else one by a usual key, else a local server.
 
     Raises NoModelError naming these ways, and AuthError when a named source holds no key. Raises
     SettingsError for a provider that is not known or has no address. Raises the error of
     `list_models` when a configured server must be asked for its models.
     """
-    found = chosen(settings)
-    if found is None and await keys.find(OPENAI.name, OPENAI.key_env):
-        if wrong := misspelt(settings.model):  # OpenAI would get a prompt that is for another
-            raise SettingsError(wrong, f"For OpenAI: `%agent model {OPENAI.name}:NAME`.")
-        found = OPENAI, settings.model
+    found = chosen(settings) or await _find_keyed(settings.model, keys)
     if found is None:
-        found = await _find_local(settings.model, list_models)
+        found = await _find_local(settings.model, keys, list_models)
     return await _at(*found, settings, keys, list_models)
 
 
@@ -126,6 +133,8 @@ def chosen(settings: Settings) -> tuple[Provider, str | None] | None:
         # not send it elsewhere.
         ours = provider.name == (settings.provider or OPENAI.name)
         return _keyed(provider, settings) if ours else provider, model
+    if maker := maker_of(model):
+        return maker, model
     return (_keyed(OPENAI, settings), model) if _names_key(settings) else None
 
 
@@ -165,6 +174,7 @@ def _own(settings: Settings) -> Provider:
     if known and settings.provider in (None, known.name):
         return _keyed(replace(known, base_url=address), settings)
     kind = provider_named(settings.provider) if settings.provider else Provider("", "")
+    kind = replace(kind, traits=speaking(kind.traits, _spoken_at(str(settings.base_url))))
     own = replace(kind, name=urlsplit(address).netloc, base_url=address, key_env=None)
     return _keyed(replace(own, default_model=None, window=None), settings)
 
@@ -173,17 +183,38 @@ def _without_endpoint(address: str) -> str:
     """The address without the name of an endpoint, which people copy with it."""
     parts = urlsplit(address)
     path = parts.path.rstrip("/")
-    for endpoint in ("/responses", "/chat/completions"):
+    for endpoint in _ENDPOINTS:
         path = path.removesuffix(endpoint)
     return parts._replace(path=path.rstrip("/")).geturl()
 
 
-async def _find_local(model: str | None, list_models: ListModels) -> tuple[Provider, str]:
+def _spoken_at(address: str) -> DialectName | None:
+    """The dialect of the endpoint whose name was copied with the address. None if none was."""
+    path = urlsplit(address).path.rstrip("/")
+    return next((it for end, it in _ENDPOINTS.items() if path.endswith(end)), None)
+
+
+async def _find_keyed(model: str | None, keys: Keys) -> tuple[Provider, str | None] | None:
+    """The first usual provider that there is a key for."""
+    for provider in USUAL:
+        if await keys.find(provider.name, provider.key_env):
+            if wrong := misspelt(model):  # it would get a prompt that is for another
+                raise SettingsError(
+                    wrong, f"For {provider.name}: `%agent model {provider.name}:NAME`."
+                )
+            return provider, model
+    return None
+
+
+async def _find_local(
+    model: str | None, keys: Keys, list_models: ListModels
+) -> tuple[Provider, str]:
     found = await asyncio.gather(*(_probe(local, list_models) for local in LOCAL))
     for local, models in zip(LOCAL, found, strict=True):
         if models and (model is None or model in models):
             return local, model or models[0]
-    raise _no_model(model)
+    keyed = [it for it in REMOTE if it.key_env and await keys.find(it.name, it.key_env)]
+    raise _no_model(model, keyed)
 
 
 async def _at(
@@ -206,7 +237,7 @@ async def _at(
         key=key.value if key else None,
         key_source=key.source if key else None,
         window=settings.window or provider.window,
-        traits=provider.traits,
+        traits=speaking(provider.traits, settings.dialect),
     )
     if not target.model:
         listed = await list_models(target, settings.connect_timeout)
@@ -237,13 +268,16 @@ async def _probe(provider: Provider, list_models: ListModels) -> list[str]:
         return []
 
 
-def _no_model(model: str | None) -> NoModelError:
+def _no_model(model: str | None, keyed: Sequence[Provider]) -> NoModelError:
     wanted = f"No server for the model {model!r} was found" if model else "No model was found"
     ports = ", ".join(f"{p.name} {urlsplit(p.base_url).port}" for p in LOCAL)
+    variables = ", ".join(f"{it.key_env}" for it in USUAL)
+    found = "".join(f" {it.key_env} is set: `%agent model {it.name}:NAME`." for it in keyed)
     return NoModelError(
-        f"{wanted}: nothing is configured, OPENAI_API_KEY is not set, and no local server answers"
-        f" ({ports}). {misspelt(model)}".rstrip(),
-        "Set OPENAI_API_KEY, start a local server such as Ollama, or name any Responses server:"
-        " `%agent config base_url URL` and `%agent model NAME`."
-        " `%agent demo` shows a turn without a model.",
+        f"{wanted}: nothing is configured, no usual key is set ({variables}), and no local server"
+        f" answers ({ports}). {misspelt(model)}".rstrip(),
+        f"{found} Set one of these keys, or that of a gateway such as OPENROUTER_API_KEY with"
+        " `%agent model openrouter:NAME`. Or start a local server such as Ollama, or name a"
+        " server of your own: `%agent config base_url URL`."
+        " `%agent demo` shows a turn without a model.".lstrip(),
     )

@@ -24,6 +24,7 @@ from ..protocol.failures import (
     not_connected,
     proxy_refused,
 )
+from ..providers.catalog import API_NAMES
 from ..providers.resolve import Target
 from .provider_compaction import Sealed, compact_body, read_sealed
 from .proxies import proxy_of
@@ -271,9 +272,10 @@ def _names(body: bytes, target: Target) -> list[str]:
         if len(body) > _MODELS_BODY:
             raise ValueError
         data = json.loads(body)["data"]
-        return [str(model["id"]) for model in cast("list[dict[str, Any]]", data)]
+        models = cast("list[dict[str, Any]]", data)
+        return [str(model["id"]).removeprefix("models/") for model in models]  # Gemini's prefix
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ProtocolError(
             f"{target.server} does not list models as the API does.",
-            "base_url must be the address of a Responses API, with its /v1.",
+            f"base_url must be the address of a {API_NAMES[target.traits.dialect]}, with its /v1.",
         ) from None

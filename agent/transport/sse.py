@@ -75,7 +75,7 @@ class Decoder:
         if size > self._max:
             raise ProtocolError(
                 f"The server sent one event of more than {self._max:,} bytes.",
-                "That is not a Responses stream. Check base_url.",
+                "That is no stream of a model. Check base_url.",
             )
 
 

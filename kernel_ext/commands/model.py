@@ -2,16 +2,20 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from ...agent.config.settings import SCRIPTED, shown_address
 from ...agent.errors import AgentError, SettingsError
-from ...agent.providers.catalog import Capabilities
+from ...agent.providers.catalog import API_NAMES, Capabilities, provider_named
 from ...agent.providers.resolve import Target
 from ...agent.transport.http import list_models
 from ...widgets.panels.cards import Card
 from ..environment import working_folder
 from ..host import KernelAgent
 from .command import Command
+
+_ANY = "any"
+"""A model's name where none is asked."""
 
 
 async def model(agent: KernelAgent, rest: str) -> Card:
@@ -25,6 +29,7 @@ async def model(agent: KernelAgent, rest: str) -> Card:
         agent.set("model", name)
     rows = [("model", model_row(found))]
     if isinstance(found, Target):
+        rows.append(("server speaks", API_NAMES[found.traits.dialect]))
         rows.append(("server can", _traits_row(found.traits)))
     return Card("The model of the next turn:", rows)
 
@@ -37,14 +42,20 @@ def _named(rest: str) -> str:
     return f"{SCRIPTED}{working_folder() / Path(name.removeprefix(SCRIPTED)).expanduser()}"
 
 
-async def models(agent: KernelAgent, _rest: str) -> Card:
-    """Ask the server for its models."""
-    settings = agent.choose().settings
+async def models(agent: KernelAgent, rest: str) -> Card:
+    """Ask the server for its models, or the provider of that name."""
+    settings = agent.choose(_of_provider(rest) if rest else {}).settings
     await asyncio.sleep(0)
     target = await agent.connections.find(settings)
     listed = sorted(await list_models(target, settings.connect_timeout))
     rows = [("→" if name == target.model else "", name) for name in listed]
     return Card(f"{target.server} lists {len(rows)}. `%agent model NAME` chooses one.", rows)
+
+
+def _of_provider(name: str) -> dict[str, Any]:
+    """Settings for a provider, whatever is set for another. Raises SettingsError."""
+    own = provider_named(name)
+    return {"model": f"{own.name}:{_ANY}", **({"base_url": None} if own.base_url else {})}
 
 
 def model_row(found: Target | AgentError) -> str:
@@ -64,7 +75,7 @@ def _traits_row(traits: Capabilities) -> str:
         ("encrypted reasoning", traits.encrypted),
     )
     can = [name for name, does in known if does]
-    return ", ".join([*can, *traits.hosted]) or "only what Open Responses requires"
+    return ", ".join([*can, *traits.hosted]) or "only what its API requires"
 
 
 COMMANDS = (
@@ -73,5 +84,5 @@ COMMANDS = (
         "[name] — show or choose the model: a name, provider:name, or scripted:FILE",
         model,
     ),
-    Command("models", "— the models that the server lists", models),
+    Command("models", "[provider] — the models that the server lists, or another provider", models),
 )

@@ -17,6 +17,7 @@ from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
 from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import (
     AgentError,
+    AnswerRefusedError,
     AuthError,
     ContextLengthError,
     IncompleteError,
@@ -32,7 +33,6 @@ from inkernel.agent.loop import turn
 from inkernel.agent.protocol.events import (
     CallDelta,
     Event,
-    ItemDone,
     Notice,
     Retrying,
     TextDelta,
@@ -178,7 +178,7 @@ async def test_a_passing_failure_is_tried_again_with_the_same_bytes(
     ] == [(2, 3, "It broke."), (3, 3, "Cut.")]
 
 
-async def test_what_was_said_before_the_stream_broke_is_kept_and_said_once(
+async def test_what_was_said_before_the_stream_broke_is_taken_back_and_said_once(
     session_for: Make, say: Make, run: Run
 ):
     sample, bodies = recorded(
@@ -187,9 +187,44 @@ async def test_what_was_said_before_the_stream_broke_is_kept_and_said_once(
     session = session_for(sample)
     events, error = await run(session)
     assert error is None
-    assert bodies[1].count(b"Half.") == 1
-    assert [e.item.id for e in events if isinstance(e, ItemDone)] == ["msg_1", "msg_2"]
+    assert bodies[1] == bodies[0]
+    assert kinds(events).count("answer_withdrawn") == 1
+    assert b"Half." not in session.conversation.history.wire
     assert last(events).answer == "Whole."
+
+
+async def test_work_that_the_server_did_before_the_stream_broke_is_kept(
+    session_for: Make, say: Make, run: Run
+):
+    searched = parse_item({"type": "web_search_call", "id": "ws_1", "status": "completed"})
+    sample, bodies = recorded(
+        [[say("I search."), searched, StreamBrokenError("Cut.")], [say("Rain."), END]]
+    )
+    events, _ = await run(session_for(sample))
+    assert "answer_withdrawn" not in kinds(events)
+    assert b"ws_1" in bodies[1]
+
+
+async def test_an_answer_that_is_refused_in_its_middle_leaves_the_conversation(
+    session_for: Make, say: Make, run: Run
+):
+    sample, bodies = recorded([[say("Half."), AnswerRefusedError("No.")], [say("Whole."), END]])
+    session = session_for(sample)
+    events, error = await run(session)
+    assert isinstance(error, AnswerRefusedError)
+    assert last(events).answer == ""
+    assert kinds(events).count("answer_withdrawn") == 1
+    await run(session)
+    assert b"Half." not in bodies[1]
+
+
+async def test_a_model_that_pauses_its_turn_is_asked_again(session_for: Make, say: Make, run: Run):
+    pause = ResponseDone(None, more=True)
+    sample, bodies = recorded([[say("I search."), pause], [say("Rain.", 2), END]])
+    events, error = await run(session_for(sample))
+    assert error is None
+    assert bodies[1].startswith(bodies[0].removesuffix(b"]}"))
+    assert last(events).answer == "Rain."
 
 
 @pytest.mark.parametrize("attempts", [1, 2])

@@ -54,6 +54,10 @@ def _fold_turn(state: TurnState, event: events.TurnEvent) -> TurnState:
             return TurnState(started=event)
         case events.Retrying():
             return _retrying(state, event)
+        case events.AnswerWithdrawn():
+            done, rest = state.blocks[: state.settled], state.blocks[state.settled :]
+            kept = (it for it in rest if not isinstance(it, AnswerBlock | ReasoningBlock))
+            return replace(state, blocks=(*done, *kept))
         case events.Notice():
             return _append(state, Note("notice", event.text))
         case events.Compacting():

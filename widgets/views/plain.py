@@ -84,6 +84,9 @@ class PlainView:
                 self._line(labels.header_text(self._state), _DIM)
             case events.Retrying() | events.Notice():
                 self._note(self._state.blocks[-1])
+            case events.AnswerWithdrawn():
+                self._gap()
+                self._line("The answer above was taken back.", _DIM)
             case events.Compacting() | events.Compacted():
                 self._room()
             case events.TurnEnded():

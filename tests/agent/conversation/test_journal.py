@@ -16,11 +16,12 @@ from inkernel.agent.conversation.splices import MOST
 from inkernel.agent.conversation.state import Conversation, KnownContext
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.cells import StreamOutput
-from inkernel.agent.protocol.items import message, parse_item, text_part
+from inkernel.agent.protocol.items import NATIVE, message, parse_item, text_part
 from inkernel.agent.protocol.observed import UserCellRun
 from inkernel.agent.protocol.record_lines import MarkLine, NotesLine, SampleLine, TurnLine
 from inkernel.agent.text.masking import Mask
 
+ANSWER = {"type": "output_text", "text": "Rain.", "annotations": [{"type": "file_citation"}]}
 OPEN = {"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"}
 
 
@@ -67,6 +68,42 @@ def test_a_window_that_one_provider_can_read_is_unsealed_for_another(journal: Jo
     journal.hand_over("another")
     assert journal.conversation.history.entries == local
     assert_recorded(journal)
+
+
+def test_a_server_s_own_words_go_to_no_server_of_another_dialect(journal: Journal):
+    thought = {"type": "thinking", "thinking": "Rain?", "signature": "s"}
+    said = {"type": "text", "text": "Rain."}
+    journal.write(TurnLine(turn=2, provider="here:1234"))
+    for item, own in (
+        ({"type": "reasoning", "id": "a", "summary": []}, thought),
+        ({"type": "message", "id": "b", "role": "assistant", "content": [ANSWER]}, said),
+    ):
+        journal.commit(parse_item({**item, NATIVE: {"messages": own}}))
+    before = bytes(journal.conversation.history.wire)
+    journal.hand_over("here:1234", "messages")
+    assert journal.conversation.history.wire == before
+    journal.hand_over("here:1234", "responses")
+    wire = bytes(journal.conversation.history.wire)
+    assert NATIVE.encode() not in wire
+    assert b"Rain." in wire
+    assert b"reasoning" not in wire
+    assert_recorded(journal)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_withdrawn_answer_is_in_the_record_and_in_no_window(journal: Journal, sealed: bool):
+    if sealed:
+        local = list(journal.conversation.history.entries)
+        seal = parse_item({"type": "compaction", "encrypted_content": "x"})
+        opaque = OpaqueStart("openai", 1, local)
+        journal.rewrite([Entry(seal, 1, None, "digest")], "full", Digest(text="all"), opaque)
+    kept = len(journal.conversation.history.entries)
+    before = bytes(journal.conversation.history.wire)
+    journal.commit(parse_item({"type": "message", "role": "assistant", "content": [ANSWER]}))
+    journal.withdraw(kept)
+    assert journal.conversation.history.wire == before
+    assert_recorded(journal)
+    assert b"Rain." in journal.record.path.read_bytes()
 
 
 @pytest.mark.parametrize("sealed", [False, True])
@@ -220,7 +257,6 @@ def test_when_the_record_cannot_be_written_every_call_is_answered_all_the_same(j
     assert journal.conversation.history.open_calls == ()
 
 
-ANSWER = {"type": "output_text", "text": "Rain.", "annotations": [{"type": "file_citation"}]}
 FIRSTS = [
     {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"},
     {"type": "web_search_call", "id": "ws_1", "status": "completed"},

@@ -24,9 +24,47 @@ def error(code: object, message: str = "Said so.", **more: object) -> dict[str, 
     return {"error": {"code": code, "message": message, **more}}
 
 
+def typed(kind: str, message: str) -> dict[str, object]:
+    """An error in Anthropic's form."""
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
 @pytest.mark.parametrize(
     ("given", "kind"),
     [
+        (answer(529, typed("overloaded_error", "Overloaded")), errors.RateLimitError),
+        (answer(429, typed("rate_limit_error", "Slow down")), errors.RateLimitError),
+        (answer(402, typed("billing_error", "Pay.")), errors.QuotaError),
+        (
+            answer(
+                400, typed("invalid_request_error", "Your credit balance is too low to access it.")
+            ),
+            errors.QuotaError,
+        ),
+        (answer(404, typed("not_found_error", "model: claude-x")), errors.ModelNotFoundError),
+        (answer(413, typed("request_too_large", "Too large.")), errors.ContextLengthError),
+        (
+            answer(400, typed("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum")),
+            errors.ContextLengthError,
+        ),
+        (
+            answer(
+                400,
+                typed(
+                    "invalid_request_error",
+                    "input length and `max_tokens` exceed context limit: 9 + 3 > 8",
+                ),
+            ),
+            errors.ContextLengthError,
+        ),
+        (answer(400, [error(400, "API key not valid. Pass a valid API key.")]), errors.AuthError),
+        (
+            answer(
+                400, [error(400, "The input token count exceeds the maximum number of tokens.")]
+            ),
+            errors.ContextLengthError,
+        ),
+        (answer(400, []), errors.ProtocolError),
         (answer(401, error("invalid_api_key")), errors.AuthError),
         (answer(403, b"<html>Forbidden</html>"), errors.AuthError),
         (answer(404, error(404, type="NotFoundError")), errors.ModelNotFoundError),
@@ -156,6 +194,9 @@ def test_an_error_event_may_carry_headers():
     [
         ({"code": "server_error", "message": "It broke."}, errors.ServerFaultError),
         ({"code": "rate_limit_exceeded", "message": "Slow."}, errors.RateLimitError),
+        ({"type": "overloaded_error", "message": "Overloaded"}, errors.RateLimitError),
+        ({"type": "authentication_error", "message": "No."}, errors.AuthError),
+        ({"type": "api_error", "message": "Broken."}, errors.ServerFaultError),
         ({"code": "insufficient_quota", "message": "Pay."}, errors.QuotaError),
         ({"code": "context_length_exceeded", "message": "Long."}, errors.ContextLengthError),
         ("It broke.", errors.ServerFaultError),

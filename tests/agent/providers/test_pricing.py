@@ -30,6 +30,24 @@ def test_what_is_free_costs_nothing_which_is_a_cost():
     assert cost_of(USAGE, Settings(price_input=0, price_output=0), OPENAI) == 0
 
 
+def test_input_that_is_written_to_a_cache_has_its_price_or_that_of_the_rest():
+    usage = Usage(input=3_000_000, cached=1_000_000, written=1_000_000)
+    priced = Settings(price_input=2, price_cached=0.5, price_output=8)
+    assert cost_of(usage, priced, OPENAI) == pytest.approx(2 * 2 + 0.5)
+    dearer = priced.model_copy(update={"price_written": 2.5})
+    assert cost_of(usage, dearer, OPENAI) == pytest.approx(2 + 2.5 + 0.5)
+
+
+def test_a_cache_that_keeps_an_hour_costs_twice_the_input_at_anthropic():
+    pytest.importorskip("genai_prices")
+    target = Target("anthropic", "https://api.anthropic.com/v1", "claude-sonnet-5-5")
+    plain, written = Usage(input=1_000_000), Usage(input=1_000_000, written=1_000_000)
+    fresh = cost_of(plain, Settings(), target)
+    assert fresh
+    assert cost_of(written, Settings(), target) == pytest.approx(1.25 * fresh)
+    assert cost_of(written, Settings(cache_ttl="1h"), target) == pytest.approx(2 * fresh)
+
+
 @pytest.mark.parametrize(
     "prices", [{}, {"price_input": 2}, {"price_output": 2}, {"price_cached": 2}]
 )

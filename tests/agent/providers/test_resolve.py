@@ -13,7 +13,14 @@ from inkernel.agent.errors import (
     SettingsError,
     UnreachableError,
 )
-from inkernel.agent.providers.catalog import LOCAL, OPENAI, PROVIDERS, Capabilities
+from inkernel.agent.providers.catalog import (
+    LOCAL,
+    OPENAI,
+    PROVIDERS,
+    REMOTE,
+    Capabilities,
+    speaking,
+)
 from inkernel.agent.providers.keys import Keys
 from inkernel.agent.providers.resolve import PROBE_TIMEOUT, Target, chosen_name, find_target
 
@@ -286,3 +293,95 @@ async def test_an_endpoint_that_was_copied_with_the_address_is_taken_off(more: s
     assert (await find({}, base_url=f"{OWN}{more}", model="m")).base_url == OWN
     target = await find({}, base_url=f"{OWN}{more}?version=1", model="m")
     assert target.url("/responses") == f"{OWN}/responses?version=1"
+
+
+ANTHROPIC = {"ANTHROPIC_API_KEY": "sk-ant-key"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "provider", "model", "dialect"),
+    [
+        (ANTHROPIC, "anthropic", PROVIDERS["anthropic"].default_model, "messages"),
+        ({"GEMINI_API_KEY": "g"}, "gemini", PROVIDERS["gemini"].default_model, "chat"),
+        ({**ANTHROPIC, "GEMINI_API_KEY": "g"}, "anthropic", "claude-sonnet-5-5", "messages"),
+        ({**ANTHROPIC, **KEYED}, "openai", PROVIDERS["openai"].default_model, "responses"),
+    ],
+)
+async def test_each_usual_key_is_found(
+    environ: dict[str, str], provider: str, model: str, dialect: str
+):
+    target = await find(environ)
+    assert (target.provider, target.model) == (provider, model)
+    assert target.traits.dialect == dialect
+
+
+async def test_a_model_s_name_shows_its_maker_and_its_key_goes_there_alone():
+    target = await find({**ANTHROPIC, **KEYED}, model="claude-opus-5-5")
+    assert (target.provider, target.key) == ("anthropic", "sk-ant-key")
+    with pytest.raises(AuthError, match="ANTHROPIC_API_KEY"):
+        await find(KEYED, model="claude-opus-5-5")
+    own = await find({**ANTHROPIC, **KEYED}, model="claude-opus-5-5", base_url=OWN)
+    assert (own.base_url, own.key, own.traits.dialect) == (OWN, None, "responses")
+
+
+async def test_each_api_has_its_headers():
+    assert (await find(ANTHROPIC)).headers == {
+        "anthropic-version": "2023-06-01",
+        "x-api-key": "sk-ant-key",
+    }
+    assert (await find(KEYED)).headers == {"authorization": "Bearer sk-openai"}
+    own = await find(
+        {"MY_KEY": "k"}, base_url=OWN, model="m", dialect="messages", api_key_env="MY_KEY"
+    )
+    assert own.headers == {
+        "anthropic-version": "2023-06-01",
+        "x-api-key": "k",
+        "authorization": "Bearer k",
+    }
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "dialect"),
+    [("", "responses"), ("/chat/completions", "chat"), ("/messages", "messages")],
+)
+async def test_an_endpoint_that_was_copied_with_the_address_names_the_api(
+    endpoint: str, dialect: str
+):
+    found = await find({}, base_url=f"{OWN}{endpoint}", model="m")
+    assert found.traits.dialect == dialect
+    assert (await find({}, base_url=f"{OWN}{endpoint}", model="m", dialect="chat")).traits == (
+        speaking(Capabilities(), "chat")
+    )
+
+
+async def test_a_server_that_is_asked_in_another_dialect_has_no_websocket_and_stores_nothing():
+    found = await find({}, model="lmstudio:m", dialect="chat")
+    assert not found.stores(Settings(store=True))
+    assert not found.traits.websocket
+    assert found.traits.dialect == "chat"
+
+
+async def test_a_key_that_only_a_named_provider_takes_is_named_with_the_way_to_use_it():
+    with pytest.raises(NoModelError) as raised:
+        await find({"MISTRAL_API_KEY": "m"})
+    assert "MISTRAL_API_KEY is set: `%agent model mistral:NAME`" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        ("bedrock-runtime.eu-west-1.amazonaws.com", True),
+        ("bedrock-mantle.us-east-1.api.aws", True),
+        ("bucket.s3.amazonaws.com", False),
+        ("bedrock-runtime.x.s3.amazonaws.com", False),
+        ("evil-bedrock-runtime.eu.amazonaws.com", False),
+    ],
+)
+async def test_the_key_of_bedrock_goes_to_bedrock_alone(host: str, known: bool):
+    environ = {"AWS_BEARER_TOKEN_BEDROCK": "b"}
+    target = await find(environ, base_url=f"https://{host}/openai/v1", model="m")
+    assert target.key == ("b" if known else None)
+
+
+def test_each_remote_provider_names_the_page_it_was_read_from():
+    assert all(it.source for it in REMOTE)

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from inkernel.agent.protocol.events import (
+    AnswerWithdrawn,
     ApprovalNeeded,
     CallDelta,
     Compacted,
@@ -96,7 +97,10 @@ def test_a_turn_becomes_its_blocks_in_order(turn: list[Event]) -> None:
 
 
 def test_every_kind_of_event_is_in_the_realistic_turn_or_tested_here(turn: list[Event]) -> None:
-    others = {ApprovalNeeded, Compacted, Compacting, HostedProgress, Notice, Retrying}
+    others = {
+        *(AnswerWithdrawn, ApprovalNeeded, Compacted, Compacting),
+        *(HostedProgress, Notice, Retrying),
+    }
     others |= {OutputCleared, OutputUpdated, ToolCalled}
     union = get_args(get_args(Event)[0])
     assert {type(event) for event in turn} | others == set(union)
@@ -202,6 +206,19 @@ def test_a_retry_takes_back_what_was_half_said_and_nothing_else(
     assert again.blocks[2:] == (Note("retry", "reset", "attempt 2 of 3", 2.0),)
     under_way = fold(again, TextDelta(text="new"))
     assert under_way.blocks[2:] == (Note("retry", "reset", "attempt 2 of 3"), AnswerBlock("new"))
+
+
+def test_a_withdrawn_answer_goes_and_all_before_it_stays(
+    said: Callable[[str], ItemDone], called: Callable[..., ItemDone]
+) -> None:
+    whole: list[Event] = [
+        *(said("first"), called("c1", "inspect")),
+        SampleEnded(sample=1, usage=None, seconds=1),
+    ]
+    notice = Notice(text="Mind the gap.")
+    more: list[Event] = [ReasoningDelta(text="half"), said("second"), notice, AnswerWithdrawn()]
+    before, after = folded(whole), folded(whole + more)
+    assert after.blocks == (*before.blocks, Note("notice", "Mind the gap."))
 
 
 def test_what_was_made_of_the_window_takes_the_place_of_the_wait(
