@@ -9,5 +9,10 @@ from .responses import Responses
 def open_dialect(target: Target, settings: Settings) -> Dialect:
     """A dialect for one conversation with `target`."""
     match target.traits.dialect:
+        case "messages":
+            # Imported here: most sessions speak one API alone.
+            from .messages import Messages
+
+            return Messages(target, settings)
         case _:
             return Responses(target, settings)

@@ -1,0 +1,1 @@
+"""The values of the Messages API: blocks, models, and messages as bytes."""
