@@ -14,5 +14,9 @@ def open_dialect(target: Target, settings: Settings) -> Dialect:
             from .messages import Messages
 
             return Messages(target, settings)
+        case "chat":
+            from .chat import Chat
+
+            return Chat(target, settings)
         case _:
             return Responses(target, settings)

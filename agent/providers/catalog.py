@@ -19,6 +19,8 @@ class Capabilities:
     `stores`: it goes on from a stored response. `websocket`, `compact`: it has them. `encrypted`:
     it gives reasoning to send back. `hosted`: tools it runs itself. `omits`: request fields it
     refuses. `key_headers`: the headers for its key. `dialect`: the API that it speaks.
+    In Chat Completions alone: `images`: its models see images, and others get a line of text for
+    each. `unsigned_call`: JSON members for the calls that another model made.
     """
 
     stores: bool = False
@@ -29,6 +31,8 @@ class Capabilities:
     omits: tuple[str, ...] = ()
     key_headers: tuple[str, ...] = ("authorization",)
     dialect: DialectName = "responses"
+    images: bool = True
+    unsigned_call: str = "{}"
 
 
 PLAIN = Capabilities()
@@ -87,6 +91,12 @@ _HOSTED = ("web_search", "file_search", "code_interpreter", "image_generation", 
 _STATELESS = Capabilities(encrypted=False)
 _MESSAGES = Capabilities(encrypted=False, dialect="messages")
 _CHAT = Capabilities(encrypted=False, dialect="chat")
+_NO_SIGNATURE = (
+    '{"extra_content":{"google":{"thought_signature":"skip_thought_signature_validator"}}}'
+)
+"""Gemini 3 refuses a call without a signature. It names this stand-in for those of other models:
+ai.google.dev/gemini-api/docs/thought-signatures.
+"""
 _USUAL_WINDOW = 200_000
 """Tokens. Larger windows exist. Above this size, several models cost twice as much a token."""
 
@@ -113,7 +123,7 @@ ANTHROPIC = Provider(
 GEMINI = Provider(
     "gemini",
     "https://generativelanguage.googleapis.com/v1beta/openai",
-    _CHAT,
+    replace(_CHAT, unsigned_call=_NO_SIGNATURE),
     key_env="GEMINI_API_KEY",
     default_model="gemini-3.8-flash",
     window=_USUAL_WINDOW,
@@ -211,7 +221,7 @@ REMOTE = (
     Provider(
         "cerebras",
         "https://api.cerebras.ai/v1",
-        _CHAT,
+        replace(_CHAT, images=False),
         key_env="CEREBRAS_API_KEY",
         source="inference-docs.cerebras.ai/resources/openai",
     ),
