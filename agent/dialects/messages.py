@@ -4,7 +4,7 @@ Read in 2026-11 under platform.claude.com/docs/en: api/messages, build-with-clau
 build-with-claude/preserved-thinking, agents-and-tools/tool-use/handle-tool-calls.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 from ..config.settings import Settings
@@ -18,21 +18,16 @@ from .blocks.content import (
     blocks_of,
     call_block,
     is_wire_id,
-    result_block,
     text_block,
     tools_of,
     wire_id,
 )
-from .blocks.transcript import Said, Transcript, digest_of, said_after
+from .blocks.exchange import Exchange
+from .blocks.transcript import digest_of, said_after
 from .dialect import Translation
 from .messages_stream import MessagesReader, whole_message
 from .native import native_of
 from .request import HeldPrefix, Request
-
-_GO_ON = text_block("Go on.")
-_BEGINNING = text_block("The conversation goes on from here.")
-_LOST = "This output is missing. The call may have had effects."
-_ALONE = "An output whose call is no longer here:"
 
 _MARKS: Mapping[str, dict[str, str]] = {
     "5m": {"type": "ephemeral"},
@@ -61,32 +56,24 @@ class Messages(Translation):
 
     def clear(self) -> None:
         """Forget all items, because the window was rewritten."""
-        self._said = Transcript(self._seed)
+        self._exchange = Exchange(self._seed)
         self._marked = -1
-        self._open: list[tuple[str, str]] = []
-        self._later: list[bytes] = []
         self._ids: set[str] = set()
         self._alike: dict[str, int] = {}
-        self._answer: str = ""
-        self._paused = False
-        self._thought: bool | None = None
 
     def body(self, request: Request, held: HeldPrefix | None = None) -> bytes:
         """The JSON object to send for a stream, always with all items."""
         head = self.head(request)
         self.grow(request)
-        said, tail = self._said, list(self._missing())
-        if not tail and not self._paused and said.role != "user":
-            tail = [("user", dumps(_GO_ON if said.role else _BEGINNING))]
-        elif self._thought is False:
+        said, tail = self._exchange.said, self._exchange.tail()
+        if self._exchange.goes_on_without_a_thought:  # an older model may not, if it is to think
             head = head.replace(self._budget, b"", 1)
         self._asked = said.digest
         for role, block in tail:
             self._asked = said_after(self._asked, role, block)
         places = (self._marked, said.end) if self._mark else ()
         self._marked = said.end
-        mark = b',"cache_control":' + dumps(self._mark)
-        return said.body(head, tail, places, mark)
+        return said.body(head, tail, places, b',"cache_control":' + dumps(self._mark))
 
     def reader(self) -> MessagesReader:
         """A reader for the answer to the next request."""
@@ -117,125 +104,58 @@ class Messages(Translation):
         return dumps({name: made[name] for name in made if name not in self._omitted})[1:-1]
 
     def add(self, item: dict[str, Any], text: str) -> None:
-        """Translate the next item. What this API's server said goes back as it was said."""
+        """Translate the next item. The words of a server of this API go back as they came."""
         if (raw := native_of(item, text, MESSAGES)) is not None and self._own(item, raw.encode()):
             return
+        exchange = self._exchange
         match item:
             case {"type": "message", "role": "assistant"}:
                 if (said := answer_text(item.get("content"))).strip():
-                    self._assistant(dumps(text_block(said)))
+                    exchange.model(dumps(text_block(said)))
             case {"type": "message"}:
                 for block in blocks_of(item.get("content")):
-                    self._user(dumps(block))
+                    exchange.person(dumps(block))
             case {"type": "function_call", "call_id": str(call_id)}:
                 id_ = self._new_id(call_id)
-                self._assistant(call_block(id_, item.get("name"), item.get("arguments")))
-                self._open.append((call_id, id_))
+                block = call_block(id_, item.get("name"), item.get("arguments"))
+                exchange.call(block, call_id, id_)
             case {"type": "function_call_output", "call_id": str(call_id)}:
-                self._result(call_id, item.get("output"))
+                exchange.result(call_id, item.get("output"))
             case _:
                 pass  # only its own provider can read it
 
     def _own(self, item: dict[str, Any], raw: bytes) -> bool:
         """Add a block that a server of this API made. False if it must be made anew."""
-        block = cast("dict[str, Any]", item[NATIVE])[MESSAGES]
-        if not isinstance(block, dict):
+        kept, exchange = cast("dict[str, Any]", item[NATIVE])[MESSAGES], self._exchange
+        if not isinstance(kept, dict):
             return False
-        block = cast("dict[str, Any]", block)
-        answer: str = str(item.get("id") or "").rpartition("_")[0]
+        block = cast("dict[str, Any]", kept)
+        answer = str(item.get("id") or "").rpartition("_")[0]
         match block.get("type"):
             case "thinking" | "redacted_thinking":
-                self._begin_answer(answer)
-                if not self._rules.binds or self._holds(item, raw):
-                    self._said.think(raw)
-                    self._thought = self._thought is not False
+                exchange.think(raw, answer, str(item.get(AFTER)) if self._rules.binds else None)
             case "text":
                 if str(block.get("text") or "").strip():
-                    self._assistant(raw, answer)
+                    exchange.model(raw, answer)
             case "tool_use":
                 id_ = str(block.get("id"))
                 if not is_wire_id(block.get("id")) or id_ in self._ids:
                     return False
                 self._ids.add(id_)
-                self._assistant(raw, answer)
-                self._open.append((str(item.get("call_id")), id_))
+                exchange.call(raw, str(item.get("call_id")), id_, answer)
             case "tool_result":
                 pass  # only we may send it
             case _:
-                self._servers(block, raw, answer)
+                if self._is_paired(block):
+                    exchange.servers(raw, answer)
         return True
 
-    def _servers(self, block: Mapping[str, Any], raw: bytes, answer: str) -> None:
-        """Add a block of a kind that is not ours, unless it is the result of a call that is gone.
-
-        The model may go on right after it: so it does when the server has paused a turn.
-        """
+    def _is_paired(self, block: Mapping[str, Any]) -> bool:
+        """False if a block of the server's is the result of a call that is gone."""
         if isinstance(id_ := block.get("id"), str):
             self._ids.add(id_)
-        elif isinstance(of := block.get("tool_use_id"), str) and of not in self._ids:
-            return
-        self._begin_answer(answer)
-        self._said.add("assistant", raw, markable=False)
-        self._paused, self._thought = True, bool(self._thought)
-
-    def _holds(self, item: dict[str, Any], raw: bytes) -> bool:
-        """True if nothing has changed before this thought, nor in it. Else it is refused."""
-        return item.get(AFTER) == self._said.digest_with(raw).hex()
-
-    def _assistant(self, block: bytes, answer: str = "") -> None:
-        """Add a block of the model. `answer`: the id of the message that it is of, if known."""
-        self._begin_answer(answer)
-        self._said.add("assistant", block)
-        self._thought = bool(self._thought)
-
-    def _begin_answer(self, answer: str) -> None:
-        """Make room for a block of the model: calls have outputs, and a person speaks first."""
-        said = self._said
-        other = bool(answer and self._answer and answer != self._answer)
-        goes_on = bool(answer) and answer == self._answer
-        if self._open and (said.role == "user" or other or (self._later and not goes_on)):
-            self._end_results()
-        if other:
-            said.forget_thoughts()
-        if said.role == "":
-            said.add("user", dumps(_BEGINNING))
-        elif said.role == "assistant" and other and not self._paused:
-            said.add("user", dumps(_GO_ON))
-        self._answer, self._paused = answer, False
-
-    def _user(self, block: bytes) -> None:
-        """Add a block of the person. It waits until every call has an output."""
-        if self._open:
-            self._later.append(block)
-        else:
-            self._said.add("user", block)
-            self._thought = None
-
-    def _result(self, call_id: str, output: object) -> None:
-        found = next((call for call in self._open if call[0] == call_id), None)
-        if found is None:
-            for block in (text_block(_ALONE), *blocks_of(output)):
-                self._user(dumps(block))
-            return
-        self._open.remove(found)
-        self._said.add("user", dumps(result_block(found[1], output)))
-        if not self._open:
-            self._end_results()
-
-    def _end_results(self) -> None:
-        """Give every open call an output. Then add what was said in the meantime."""
-        for role, block in self._missing():
-            self._said.add(role, block)
-        self._thought = None if self._later else self._thought
-        self._open.clear()
-        self._later.clear()
-
-    def _missing(self) -> Iterator[Said]:
-        """Outputs for the open calls, and then what was said in the meantime."""
-        for _, id_ in self._open:
-            yield "user", dumps(result_block(id_, _LOST))
-        for block in self._later:
-            yield "user", block
+        of = block.get("tool_use_id")
+        return not isinstance(of, str) or of in self._ids
 
     def _new_id(self, call_id: str) -> str:
         """An id for a call that another server made. Some give the same one to many calls."""
