@@ -23,6 +23,7 @@ from ..protocol.verbatim_json import array_elements, dumps, loads, members
 from .blocks.answer import AnswerItems
 from .blocks.partial import OpenBlock
 from .dialect import Delta, ResponseDone, SamplePart
+from .partial_items import MOST_OPEN
 
 _DELTAS = {
     "text_delta": ("text", "text"),
@@ -139,7 +140,7 @@ class MessagesReader:
     def _started(self, event: dict[str, Any], data: bytes) -> Iterator[SamplePart]:
         index, fields = event.get("index"), _dict(event.get("content_block"))
         key = index if isinstance(index, int) else object()
-        yield from self._stopped(key)
+        yield from self._make_room(key)
         if not isinstance(fields.get("type"), str):
             self.whole = False
             return
@@ -148,6 +149,12 @@ class MessagesReader:
             yield CallDelta(call_id=block.told("id"), name=block.told("name"), text="")
         elif block.kind in _SHOWN and (text := block.told(block.kind)):
             yield from _delta([_Piece(block, block.kind, text)])
+
+    def _make_room(self, key: object) -> Iterator[Item]:
+        """End the block that a new one takes the place of."""
+        yield from self._stopped(key)
+        if len(self._open) >= MOST_OPEN:
+            yield from self._stopped(next(iter(self._open)))
 
     def _begin(self, key: object, fields: dict[str, Any], texts: dict[str, str]) -> OpenBlock:
         block = self._open[key] = OpenBlock(fields, texts, self._thoughts)
@@ -162,7 +169,7 @@ class MessagesReader:
         name, kind = _DELTAS.get(_str(delta.get("type")), ("", ""))
         block = self._open.get(key)
         if name in _SHOWN and (block is None or block.kind != kind):
-            yield from self._stopped(key)
+            yield from self._make_room(key)
             block = self._begin(key, {"type": kind}, {"type": f'"{kind}"'})
         if not name or block is None:
             self.whole = False

@@ -1,7 +1,6 @@
 """The items of one answer, each given as soon as nothing can take it back. Knows no event."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ...protocol.items import Item, parse_item
@@ -17,14 +16,6 @@ AFTER = "inkernel:after"
 """The member of a thought's item with the digest of all that was said, this thought included."""
 
 
-@dataclass(slots=True)
-class _Held:
-    """An item that is not given yet. `waits`: for the result of this id, or for the `end`."""
-
-    item: Item
-    waits: str
-
-
 class AnswerItems:
     """Makes items of the blocks of one answer.
 
@@ -38,7 +29,8 @@ class AnswerItems:
         self._asked = asked
         self._digest = b""
         self._count = 0
-        self._held: list[_Held] = []
+        self._held: list[tuple[Item, str]] = []
+        self._awaited: set[str] = set()
 
     def add(self, block: WholeBlock) -> Iterator[Item]:
         """Take the next block. Gives the items that are certain now, in order."""
@@ -49,21 +41,21 @@ class AnswerItems:
         if item is None:
             self.whole = False
             return
-        for held in self._held:
-            held.waits = "" if held.waits == block.result_of else held.waits
-        self._held.append(_Held(item, _waits(block)))
-        if not any(held.waits for held in self._held):
+        self._awaited.discard(block.result_of or "")
+        self._held.append((item, awaited := _awaited(block)))
+        self._awaited |= {awaited} - {""}
+        if not self._awaited:
             yield from self._rest()
 
     def end(self, *, cut: bool) -> Iterator[Item]:
         """The items that waited for the end. Those of them that may be cut off are left out."""
-        for held in self._held:
-            held.waits = held.waits if cut else ""
+        if not cut:
+            self._awaited.clear()
         yield from self._rest()
 
     def _rest(self) -> Iterator[Item]:
         held, self._held = self._held, []
-        yield from (it.item for it in held if not it.waits)
+        yield from (item for item, awaited in held if awaited not in self._awaited)
 
     def _item(self, block: WholeBlock) -> Item | None:
         """The item that a block is. None if it says nothing."""
@@ -94,8 +86,8 @@ class AnswerItems:
             return parse_item(fields) if block.kind == "tool_use" else None
 
 
-def _waits(block: WholeBlock) -> str:
-    """For what its item must wait: a call may be cut off, and one of the server's needs a result.
+def _awaited(block: WholeBlock) -> str:
+    """What its item waits for: the `end`, since a call may be cut off, or the result of an id.
 
     The beginning of a call's input is no JSON object. So only an empty one may be a beginning.
     """

@@ -49,19 +49,18 @@ class OpenBlock:
         return value if isinstance(value, str) else ""
 
     def grow(self, member: str, piece: str) -> None:
-        """Add a piece: of a text, of the JSON of `input`, or one of the `citations`.
+        """Add a piece: of a text, of the JSON of `input`, or one of the `citations`."""
+        self.pieces.setdefault(member, []).append(piece)
 
-        A signature comes whole, and the last one counts.
-        """
-        pieces = self.pieces.setdefault(member, [])
-        if member == "signature":
-            pieces.clear()
-        pieces.append(piece)
+    def _text(self, member: str) -> str:
+        """A text with its pieces. A signature comes whole, and the last one counts."""
+        pieces = [self.told(member), *self.pieces.get(member, ())]
+        return pieces[-1] if member == "signature" else "".join(pieces)
 
     def whole(self) -> WholeBlock:
         """The block with all of its pieces."""
         texts = {
-            name: "".join(self.pieces.get(name, (self.told(name),)))
+            name: self._text(name)
             for name in _TEXTS.get(self.kind, ())
             if name in self.fields or name in self.pieces
         }

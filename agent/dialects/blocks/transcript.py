@@ -39,14 +39,16 @@ class Transcript:
         self.digest = seed
         self._wire = bytearray()
         self._thoughts: list[bytes] = []
+        self._ahead = seed  # the digest with these thoughts
 
     def add(self, role: str, block: bytes, markable: bool = True) -> None:
         """Add one block, a JSON object, after the thoughts of the model before it."""
-        thoughts = self._thoughts if role == "assistant" else ()
-        for added in (*thoughts, block):
+        if role != "assistant":
+            self.forget_thoughts()
+        for added in (*self._thoughts, block):
             self._wire += _continued(self.role, role, added)
-            self.digest = said_after(self.digest, role, added)
             self.role = role
+        self.digest = self._ahead = said_after(self._ahead, role, block)
         self._thoughts = []
         if markable:
             self.end = len(self._wire) - 1
@@ -54,17 +56,15 @@ class Transcript:
     def think(self, block: bytes) -> None:
         """Add a thought once another block of the model follows, because it cannot be the last."""
         self._thoughts.append(block)
+        self._ahead = self.digest_with(block)
 
     def forget_thoughts(self) -> None:
         """Leave out the thoughts that nothing followed."""
-        self._thoughts = []
+        self._thoughts, self._ahead = [], self.digest
 
     def digest_with(self, thought: bytes) -> bytes:
         """The digest as it would be with one more thought."""
-        digest = self.digest
-        for block in (*self._thoughts, thought):
-            digest = said_after(digest, "assistant", block)
-        return digest
+        return said_after(self._ahead, "assistant", thought)
 
     def body(self, head: bytes, tail: Sequence[Said], places: Iterable[int], mark: bytes) -> bytes:
         """The JSON object of a request: `head`, its first members, and then the messages.

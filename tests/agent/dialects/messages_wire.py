@@ -191,6 +191,19 @@ STREAMS: dict[str, list[Event]] = {
         *text(2, "Hel", "lo"),
         *end(),
     ],
+    "begun": [
+        start(),
+        *block(
+            0,
+            {"type": "thinking", "thinking": "Let ", "signature": "s0"},
+            {"type": "thinking_delta", "thinking": "me see."},
+            {"type": "signature_delta", "signature": "s1"},
+            {"type": "signature_delta", "signature": "s2"},
+        ),
+        *block(1, {"type": "text", "text": "Hel"}, {"type": "text_delta", "text": "lo"}),
+        *block(2, {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"what": "a"}}),
+        *end("tool_use"),
+    ],
     "parallel": [
         start(),
         *thinking(0, "Hm."),

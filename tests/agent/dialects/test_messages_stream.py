@@ -231,6 +231,14 @@ def test_blocks_of_one_index_stay_apart():
     assert (first.text, second.text, call.type) == ("One.", "Two.", "function_call")
 
 
+def test_blocks_that_never_end_are_not_kept_open_without_limit():
+    begun = [text(index, f"{index}.")[:-1] for index in range(1_500)]
+    parts = read([start(), *(event for it in begun for event in it)])
+    assert [it.text for it in items_in(parts) if isinstance(it, Message)] == [
+        f"{index}." for index in range(500)
+    ]
+
+
 def test_text_in_the_place_of_another_block_is_text():
     mixed = [use(0, "t")[0], text(0, "Hi.")[1], thinking(0, "Hm.")[1]]
     call, told, thought = items_in(read([start(), *mixed, *end()]))
