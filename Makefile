@@ -12,7 +12,7 @@ KERNELS ?= 6.31.0 7.3.0 7.4.0
 TORCH ?= torch==2.13.0
 
 ifdef UV
-make_venv = uv venv -q --python $(PYTHON) $(1)
+make_venv = uv venv -q --allow-existing --python $(PYTHON) $(1)
 install = uv pip install -q --python $(1)/bin/python $(2)
 else
 make_venv = $(PYTHON) -m venv $(1)
