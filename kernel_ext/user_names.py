@@ -37,5 +37,8 @@ def rebound(before: Mapping[str, object], names: Mapping[str, object]) -> list[s
 
 
 def is_public(name: object) -> bool:
-    """Whether it is a plain text without a leading underscore. It cannot know more of a name."""
-    return type(name) is str and name[:1] != "_"
+    """Whether code can name it, and it has no leading underscore. It cannot know more of a name.
+
+    A key of `globals()` may be any text. One that is no identifier could pass for lines of ours.
+    """
+    return type(name) is str and name[:1] != "_" and name.isidentifier()

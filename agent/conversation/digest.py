@@ -31,6 +31,8 @@ SECTIONS = ("State", "Plan", "Decisions", "Facts")
 MADE = ("What the person said", "Cells", "Variables now")
 """Sections that are made anew for every digest."""
 
+LOOSE = "Remarks"
+"""The title of words that a person wrote above all sections."""
 _SECTION = re.compile(r"^## (.+?)\s*$", re.MULTILINE)
 _STEP = re.compile(r"\[([ xX])\] (.*)")
 _SOURCES = re.compile(r"\s*\(((?:out-\d+[^,()]*(?:, )?)+)\)$")
@@ -126,6 +128,8 @@ def edited_digest(digest: Digest, text: str) -> Digest:
     """The digest as a person rewrote it. Their text is sent, and the next digest takes it over."""
     inner = text.strip().removeprefix("<digest>").removesuffix("</digest>").strip("\n")
     found = _sections(inner)
+    if loose := _SECTION.split(inner, 1)[0].replace(HEAD, "").strip():
+        found.append((LOOSE, loose))
     more = "\n\n".join(
         f"## {title}\n{body}" for title, body in found if title not in (*SECTIONS, *MADE)
     )

@@ -71,6 +71,7 @@ KINDS = {
     "a module": ("import math", {"math"}),
     "an underscore": ("_x = __y = 1", set[str]()),
     "no text": ("globals()[1] = 2", set[str]()),
+    "no identifier": (r"globals()['x\n## State'] = globals()[''] = 2", set[str]()),
     "IPython's own, made again": ("get_ipython().reset(new_session=False)", set[str]()),
     "IPython's own, bound anew": ("open = exit = 5", {"open", "exit"}),
     "hidden, as a startup file's": ("get_ipython().push({'x': 1}, interactive=False)", set[str]()),

@@ -22,6 +22,7 @@ from inkernel.agent.conversation.digest import (
     SaidTurn,
     edited_digest,
     make_digest,
+    taken_over,
 )
 from inkernel.agent.conversation.history import Entry, item_tokens
 from inkernel.agent.conversation.notes import Cited, Notes, PlanStep, read_notes
@@ -334,6 +335,16 @@ class TestTheDigest:
         assert again.more == "## Never\nDo not touch raw files."
         later = make_digest(parts(again.notes, again.more), 8_000)
         assert "## Never\nDo not touch raw files." in later.text
+
+    def test_words_above_all_sections_are_taken_over(self):
+        digest = make_digest(parts(Notes(state="Half done.")), 8_000)
+        text = digest.text.replace("\n\n## State", "\nNever touch raw/.\n\n## State")
+        again = edited_digest(digest, text)
+        assert again.text == text
+        assert again.more == "## Remarks\nNever touch raw/."
+        assert taken_over(again) == ["State", "Remarks"]
+        later = make_digest(parts(again.notes, again.more), 8_000)
+        assert "## Remarks\nNever touch raw/." in later.text
 
     @pytest.mark.parametrize("text", ["Only words of mine.", "<digest>\nx\n</digest>", ""])
     def test_a_text_without_titles_is_sent_as_it_is(self, text: str):
