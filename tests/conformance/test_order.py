@@ -15,7 +15,7 @@ from inkernel.agent.scripted.server import ScriptedServer
 
 from .order import Event, read_frames, violations
 
-CAPTURES = Path(__file__).parents[1] / "agent" / "responses" / "captures"
+CAPTURES = Path(__file__).parents[1] / "agent" / "dialects" / "captures"
 RESPONSE = {
     "reasoning": "I look first.",
     "say": "One two three.",

@@ -125,8 +125,9 @@ def test_a_turn_that_fails_is_kept_above_its_error(agent):
     assert error["ename"] == "AuthError"
 
 
-def test_what_a_dead_kernel_leaves_is_true(agent):
-    dies = "import os, time\nprint('half' + '-way', flush=True)\ntime.sleep(1.5)\nos._exit(1)"
+def test_what_a_dead_kernel_leaves_is_true(agent, tmp_path):
+    dies = "import os, time\nprint('half' + '-way', flush=True)\n"
+    dies += "while not os.path.exists('now'):\n    time.sleep(0.05)\nos._exit(1)"
     kernel, _ = agent(script("print('whole')", dies), INKERNEL_VIEW="static")
     ran, shown = kernel.run("pass"), {}
     cell = kernel.start("%%agent\nGo.")
@@ -134,6 +135,7 @@ def test_what_a_dead_kernel_leaves_is_true(agent):
         message = kernel.client.get_iopub_msg(timeout=60)
         if message["parent_header"].get("msg_id") == cell:
             kernel.keep(message, ran, shown)
+    (tmp_path / "now").touch()
     whole = "".join(each["text/html"] for each in data(ran))
     assert whole.index("whole") < whole.index("Step 1") < whole.index("half-way")
     assert "as of " in whole and ": running · 2 steps" in whole
