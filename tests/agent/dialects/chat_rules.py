@@ -28,15 +28,18 @@ VENDORS = {
 """Members of messages and calls that vendors have beyond the official types."""
 
 
-def check(body: bytes) -> None:
-    """Fails with the first rule that the request in `body` breaks."""
+def check(body: bytes, *, spoilt: bool = False) -> None:
+    """Fails with the first rule that the request in `body` breaks.
+
+    `spoilt`: a server sent members of any names, which go back to it.
+    """
     request = json.loads(body, parse_constant=_refuse, object_pairs_hook=_once)
     messages = request["messages"]
     _typed(_REQUEST, {**request, "messages": []})
     if "tools" not in request:
         assert not request.keys() & {"tool_choice", "parallel_tool_calls"}
     for message in messages:
-        _typed(_MESSAGES[message["role"]], _official(message))
+        _typed(_MESSAGES[message["role"]], _official(message, spoilt))
         _worded(message)
     _ordered(messages)
 
@@ -94,19 +97,26 @@ def _worded(message: dict[str, Any]) -> None:
         assert isinstance(arguments, dict)
 
 
-def _official(message: dict[str, Any]) -> dict[str, Any]:
+def _official(message: dict[str, Any], spoilt: bool) -> dict[str, Any]:
     """The message without the members that vendors have beyond the official types."""
     kept = _without_vendors(message)
+    if spoilt and message["role"] == "assistant":
+        kept = {name: kept[name] for name in kept if name in ("role", "content", "tool_calls")}
     if isinstance(kept.get("content"), list):
         own = message["role"] == "assistant"  # of kinds that only its server knows
         parts = [it for it in kept["content"] if not own or it["type"] in ("text", "refusal")]
         kept["content"] = parts
     if "tool_calls" in kept:
-        calls = [_without_vendors(call) for call in kept["tool_calls"]]
-        kept["tool_calls"] = [
-            {**call, "function": _without_vendors(call["function"])} for call in calls
-        ]
+        kept["tool_calls"] = [_official_call(call, spoilt) for call in kept["tool_calls"]]
     return kept
+
+
+def _official_call(call: dict[str, Any], spoilt: bool) -> dict[str, Any]:
+    kept, function = _without_vendors(call), _without_vendors(call["function"])
+    if spoilt:
+        kept = {name: kept[name] for name in ("id", "type")}
+        function = {name: function[name] for name in ("name", "arguments")}
+    return {**kept, "function": function}
 
 
 def _without_vendors(fields: dict[str, Any]) -> dict[str, Any]:

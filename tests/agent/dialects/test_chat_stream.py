@@ -62,13 +62,18 @@ def shown(parts: list[SamplePart], kind: type) -> str:
     return "".join(part.text for part in parts if isinstance(part, kind))
 
 
-def sent_back(items: list[Item]) -> dict[str, Any]:
-    """The model's message in the next request, which keeps all rules."""
+def next_messages(items: list[Item], *, spoilt: bool = False) -> list[dict[str, Any]]:
+    """The messages of the next request, which keeps all rules."""
     calls = [it.call_id for it in items if isinstance(it, FunctionCall)]
     outputs = [call_output(call_id, [text_part("ok")]) for call_id in calls]
     body = chat_of().body(request_of(user("Hi."), *items, *outputs, user("On.")))
-    check(body)
-    return json.loads(body)["messages"][2]
+    check(body, spoilt=spoilt)
+    return json.loads(body)["messages"]
+
+
+def sent_back(items: list[Item]) -> dict[str, Any]:
+    """The model's message in the next request."""
+    return next_messages(items)[2]
 
 
 @pytest.mark.parametrize("size", [1, 3, None])
