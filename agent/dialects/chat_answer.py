@@ -188,7 +188,7 @@ class ChatAnswer:
         else:
             native |= said
         if text or refusal:
-            yield _item(_message(text, refusal, "incomplete" if cut else "completed"), native)
+            yield _item(_message(text, refusal, cut), native)
         for call in self.calls.calls:
             if call.name and not cut and (call.is_whole or not torn):
                 yield with_native(_call(call), CHAT, dumps(call.more))
@@ -220,13 +220,12 @@ class ChatAnswer:
             yield ChatPiece("thought", text)
 
 
-def _message(text: str, refusal: str, status: str) -> dict[str, Any]:
-    parts: list[dict[str, Any]] = []
-    if text:
-        parts.append({"type": "output_text", "text": text, "annotations": []})
-    if refusal:
-        parts.append({"type": "refusal", "refusal": refusal})
-    return {"type": "message", "role": "assistant", "status": status, "content": parts}
+def _message(text: str, refusal: str, cut: bool) -> dict[str, Any]:
+    told = {"type": "output_text", "text": text}
+    refused = {"type": "refusal", "refusal": refusal}
+    parts = [part for part, is_there in ((told, text), (refused, refusal)) if is_there]
+    status = {"status": "incomplete"} if cut else {}
+    return {"type": "message", "role": "assistant", **status, "content": parts}
 
 
 def _call(call: StreamedCall) -> dict[str, Any]:
