@@ -1,6 +1,6 @@
 """The answers of a scripted server: a response, a refusal, an HTTP answer. Does no I/O."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,8 +12,30 @@ from .request import AskedRequest, RequestError
 from .script import NO_FAULT, Fault
 from .state import KeptResponse
 
-_MALFORMED = b'{"type":"response.output_text.delta","delta":"cut '
 _ERROR_TYPES = {404: "not_found", 429: "too_many_requests"}
+_STATUSES = {"context_length_exceeded": 400, "insufficient_quota": 429, "rate_limit_exceeded": 429}
+"""The status of an error by its code, where an API answers it with no status of the script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The form of an API's answers.
+
+    `error`: the body of an HTTP error, from its status and the error of `error_object`. `torn`: the
+    type and text of an event that is no JSON. `named`: events have `event:` lines. `done`: a stream
+    ends with `[DONE]`.
+    """
+
+    error: Callable[[int, dict[str, Any]], dict[str, Any]]
+    torn: tuple[str, bytes]
+    named: bool = True
+    done: bool = True
+
+
+RESPONSES_API = Api(
+    lambda _, error: {"error": error},
+    ("response.output_text.delta", b'{"type":"response.output_text.delta","delta":"cut '),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +80,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class PlayedResponse:
-    """A response about to be sent."""
+    """A response about to be sent. `kept`: what later requests may go on from."""
 
     request: AskedRequest
     events: list[Frame]
-    kept: KeptResponse
     fault: Fault
     about: str
+    kept: KeptResponse | None = None
+    api: Api = RESPONSES_API
 
     @property
     def response(self) -> dict[str, Any]:
@@ -82,7 +105,7 @@ class PlayedResponse:
         told = [(kind, dumps(it)) for kind, it in islice(self.events, self.fault.cut)]
         if self.fault.event == "malformed":
             at = len(told) - 1 if self.fault.after is None else self.fault.after
-            told.insert(at, ("response.output_text.delta", _MALFORMED))
+            told.insert(at, self.api.torn)
         return told
 
 
@@ -101,16 +124,26 @@ def refusal_of(error: RequestError) -> Refusal:
     )
 
 
+def failure_of(events: list[Frame], fault: Fault, about: str) -> Refusal | None:
+    """The refusal for Responses' events that end as failed, for an API that says it by a status."""
+    error = events[-1][1]["response"]["error"]
+    if error is None:
+        return None
+    status = _STATUSES.get(error["code"], 500)
+    return Refusal(status, error_object(status, error["message"], error["code"]), fault, about)
+
+
 def json_answer(value: object, fault: Fault = NO_FAULT, about: str = "") -> HttpAnswer:
     """An answer with one JSON value."""
     return _whole(200, fault.content_type, dumps(value), fault, about)
 
 
-def refused(refusal: Refusal, ways: frozenset[str]) -> HttpAnswer:
+def refused(refusal: Refusal, ways: frozenset[str], api: Api = RESPONSES_API) -> HttpAnswer:
     """The HTTP answer for a refusal."""
     fault = refusal.fault
     if fault.body is None:
-        kind, body = error_body(refusal.status, refusal.error, ways)
+        told = api.error(refusal.status, refusal.error)
+        kind, body = error_body(refusal.status, told, ways)
     else:
         kind, body = fault.content_type, fault.body.encode()
     return _whole(refusal.status, kind, body, fault, refusal.about)
@@ -118,11 +151,15 @@ def refused(refusal: Refusal, ways: frozenset[str]) -> HttpAnswer:
 
 def streamed(played: PlayedResponse, pace: float, ways: frozenset[str]) -> HttpAnswer:
     """The HTTP answer for a streamed response, with one frame a piece."""
+    api = played.api
     pieces: list[Chunk] = [
-        (b"event: %b\ndata: %b\n\n" % (kind.encode(), data), pace if "delta" in kind else 0)
+        (
+            b"%bdata: %b\n\n" % (b"event: %b\n" % kind.encode() if api.named else b"", data),
+            pace if "delta" in kind else 0,
+        )
         for kind, data in played.data()
     ]
-    if not played.cut:
+    if api.done and not played.cut:
         pieces.append((b"data: [DONE]\n\n", 0))
     headers = {"content-type": "text/event-stream", "cache-control": "no-cache"}
     headers |= played.fault.headers

@@ -20,7 +20,8 @@ _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 _OPENING = ("response.created", "response.in_progress")
 
 
-def _without(data: dict[str, Any], *names: str) -> dict[str, Any]:
+def without(data: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The members but those of these names."""
     return {name: value for name, value in data.items() if name not in names}
 
 
@@ -29,7 +30,7 @@ def _leave_out(*kinds: str) -> Callable[[Frames], Frames]:
 
 
 def _strip(*names: str) -> Callable[[Frames], Frames]:
-    return lambda frames: [(kind, _without(data, *names)) for kind, data in frames]
+    return lambda frames: [(kind, without(data, *names)) for kind, data in frames]
 
 
 def _in_responses(
@@ -60,7 +61,7 @@ def _odd_sequence_numbers(frames: Frames) -> Frames:
     return [
         (kind, {**data, "sequence_number": last - number})
         if kind.endswith("item.done")
-        else (kind, _without(data, "sequence_number"))
+        else (kind, without(data, "sequence_number"))
         for number, (kind, data) in enumerate(frames)
     ]
 
@@ -83,7 +84,7 @@ def _no_argument_deltas(frames: Frames) -> Frames:
 
 def _arguments_done_with_id(frames: Frames) -> Frames:
     return [
-        (kind, {**_without(data, "item_id"), "id": data["item_id"]})
+        (kind, {**without(data, "item_id"), "id": data["item_id"]})
         if kind == "response.function_call_arguments.done"
         else (kind, data)
         for kind, data in frames
@@ -147,7 +148,8 @@ def _interleaved(frames: Frames) -> Frames:
     return frames[:start] + mixed + frames[start + len(mixed) :]
 
 
-def _no_nulls(frames: Frames) -> Frames:
+def no_nulls(frames: Frames) -> Frames:
+    """Members that are null are left out."""
     return [(kind, cast("dict[str, Any]", _dropped(data))) for kind, data in frames]
 
 
@@ -162,7 +164,7 @@ def _dropped(value: object) -> object:
 
 def _usage_without_details(response: dict[str, Any]) -> dict[str, Any]:
     names = ("input_tokens_details", "output_tokens_details")
-    return {**response, "usage": response["usage"] and _without(response["usage"], *names)}
+    return {**response, "usage": response["usage"] and without(response["usage"], *names)}
 
 
 def _incomplete_as_completed(frames: Frames) -> Frames:
@@ -238,7 +240,7 @@ def _reasoning_as(name: str, parts: bool) -> Callable[[Frames], Frames]:
                     continue
                 kind = kind.replace("reasoning_summary_part", "content_part")
                 kind = kind.replace("reasoning_summary_text", name)
-                data = {**_without(data, "summary_index"), "type": kind, "content_index": 0}
+                data = {**without(data, "summary_index"), "type": kind, "content_index": 0}
                 if part := cast("dict[str, Any] | None", data.get("part")):
                     data["part"] = {**part, "type": "reasoning_text"}
             changed.append((kind, data))
@@ -288,7 +290,7 @@ def _extension_events(frames: Frames) -> Frames:
 def _flat_errors(frames: Frames) -> Frames:
     """OpenAI's `error` event, with code and message beside the type."""
     return [
-        (kind, {**_without(data, "error"), **_without(data["error"], "type")})
+        (kind, {**without(data, "error"), **without(data["error"], "type")})
         if kind == "error"
         else (kind, data)
         for kind, data in frames
@@ -304,11 +306,11 @@ def _error_is_the_end(frames: Frames) -> Frames:
 _SHAPES: dict[str, Callable[[Frames], Frames]] = {
     "chatcmpl_call_ids": _call_ids(lambda own: own.replace("call_", "chatcmpl-tool-")),
     "ids_without_prefix": _ids_without_prefix,
-    "no_call_ids": _in_calls(lambda item: _without(item, "call_id")),
+    "no_call_ids": _in_calls(lambda item: without(item, "call_id")),
     "numeric_call_ids": _in_calls(lambda item: {**item, "call_id": crc32(item["id"].encode())}),
     "object_arguments": _in_calls(_object_arguments),
     "custom_calls": _custom_calls,
-    "no_phase": _in_items(lambda item: _without(item, "phase")),
+    "no_phase": _in_items(lambda item: without(item, "phase")),
     "status_ready": _in_items(lambda item: {**item, "status": "ready"}),
     "reasoning_text": _reasoning_as("reasoning_text", parts=True),
     "reasoning_text_without_parts": _reasoning_as("reasoning_text", parts=False),
@@ -346,10 +348,10 @@ _SHAPES: dict[str, Callable[[Frames], Frames]] = {
     "incomplete_as_completed": _incomplete_as_completed,
     "reversed_output": _in_responses(lambda it: {**it, "output": it["output"][::-1]}),
     "empty_output": _in_responses(lambda it: {**it, "output": []}),
-    "no_output": _in_responses(lambda it: _without(it, "output"), _TERMINAL),
+    "no_output": _in_responses(lambda it: without(it, "output"), _TERMINAL),
     "usage_without_details": _in_responses(lambda it: _usage_without_details(it), _TERMINAL),
     "null_usage": _in_responses(lambda it: {**it, "usage": None}),
-    "no_usage": _in_responses(lambda it: _without(it, "usage")),
+    "no_usage": _in_responses(lambda it: without(it, "usage")),
     "bare_snapshots": _in_responses(
         lambda it: {"id": it["id"], "object": "response", "status": it["status"]}, _OPENING
     ),
@@ -363,7 +365,7 @@ _FIELDS: dict[str, Callable[[Frames], Frames]] = {
     "no_summary_index": _strip("summary_index"),
     "no_content_index": _strip("content_index"),
     "no_indexes": _strip(*_INDEXES),
-    "no_nulls": _no_nulls,
+    "no_nulls": no_nulls,
 }
 
 OF_EVENTS = _SHAPES | _FIELDS

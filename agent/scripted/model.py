@@ -6,9 +6,9 @@ The events are strict Open Responses 2026-04-24.
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..protocol.verbatim_json import dumps
 from .deviations import Frame
@@ -18,6 +18,16 @@ from .state import BLOCK_TOKENS, TOKEN_BYTES
 
 _WORD = re.compile(r"\S+\s*|\s+")
 _NOT_ECHOED = ("input", "stream", "include", "generate", "prompt", "context_management")
+_WHOLE = (None, "malformed", "pause")
+"""Events of a fault with which a response is complete all the same."""
+
+
+class SentItem(NamedTuple):
+    """An item as far as it was sent. `words`: of its deltas. `done`: it came to its end."""
+
+    item: dict[str, Any]
+    words: list[str]
+    done: bool
 
 
 def count_tokens(prompt: bytes) -> int:
@@ -45,12 +55,39 @@ def frames(
     events = _opening(started)
     for index, item in enumerate(items):
         events += _item_events(index, item)
-    ends_early = fault.event not in (None, "malformed")
-    if ends_early:
+    if fault.event not in _WHOLE:
         events = events[: fault.after]
     output = [data["item"] for kind, data in events if kind == "response.output_item.done"]
     ended = {**started, "output": output, "usage": _usage(request, output, cached)}
     yield from _numbered(events + _ending(ended, fault))
+
+
+def sent_items(events: Iterable[Frame]) -> list[SentItem]:
+    """The items in the events of `frames`, for an API that has other events."""
+    sent: list[SentItem] = []
+    for kind, data in events:
+        if kind == "response.output_item.added":
+            sent.append(SentItem(data["item"], [], False))
+        elif kind == "response.output_item.done":
+            sent[-1] = SentItem(data["item"], sent[-1].words, True)
+        elif "delta" in data:
+            sent[-1].words.append(data["delta"])
+    return sent
+
+
+def seal_thought(item_id: str, shown: str) -> str:
+    """The signature of a thought: its id, and a digest of that and of the text that was shown."""
+    digest = blake2b(f"{item_id} {shown}".encode(), digest_size=16).hexdigest()
+    return base64.b64encode(f"{item_id} {digest}".encode()).decode()
+
+
+def opened_thought(sealed: str, shown: str) -> str | None:
+    """The id in a thought's signature. None for another server's, or another text."""
+    try:
+        item_id = base64.b64decode(sealed, validate=True).decode().partition(" ")[0]
+    except ValueError:
+        return None
+    return item_id if seal_thought(item_id, shown) == sealed else None
 
 
 def warmed_up(
@@ -149,7 +186,8 @@ def _items(response: Response, position: Position, request: AskedRequest) -> Ite
     if _is_too_long(request):
         items.append(_compaction(request, position.item_id("cmp", 0)))
     if response.reasoning is not None:
-        items.append(_reasoning(response.reasoning, position, request))
+        shown = None if response.redacted else response.reasoning
+        items.append(_reasoning(response.reasoning, shown, position, request))
     if response.say is not None:
         phase = "commentary" if response.call else "final_answer"
         items.append(_message(response.say, phase, position.item_id("msg", len(items))))
@@ -157,12 +195,14 @@ def _items(response: Response, position: Position, request: AskedRequest) -> Ite
     return items + [_call(call, position, index) for index, call in calls]
 
 
-def _reasoning(text: str, position: Position, request: AskedRequest) -> dict[str, Any]:
+def _reasoning(
+    text: str, shown: str | None, position: Position, request: AskedRequest
+) -> dict[str, Any]:
     sealed = base64.b64encode(f"{position} {text}".encode()).decode()
     return {
         "type": "reasoning",
         "id": position.item_id("rs", 0),
-        "summary": [{"type": "summary_text", "text": text}],
+        "summary": [] if shown is None else [{"type": "summary_text", "text": shown}],
         "encrypted_content": sealed if "reasoning.encrypted_content" in request.include else None,
     }
 
@@ -201,7 +241,7 @@ def _item_events(index: int, item: dict[str, Any]) -> Iterator[Frame]:
             blank, inner = {}, iter(())
         case "reasoning":
             blank = {"summary": [], "encrypted_content": None}
-            inner = _summary_events(where, item["summary"][0])
+            inner = _summary_events(where, item["summary"])
         case _:
             blank = {"status": "in_progress", "arguments": ""}
             inner = _text_events("function_call_arguments", where, "arguments", item["arguments"])
@@ -217,11 +257,12 @@ def _message_events(where: dict[str, Any], part: dict[str, Any]) -> Iterator[Fra
     yield "response.content_part.done", {**at, "part": part}
 
 
-def _summary_events(where: dict[str, Any], part: dict[str, Any]) -> Iterator[Frame]:
-    at = {**where, "summary_index": 0}
-    yield "response.reasoning_summary_part.added", {**at, "part": {**part, "text": ""}}
-    yield from _text_events("reasoning_summary_text", at, "text", part["text"])
-    yield "response.reasoning_summary_part.done", {**at, "part": part}
+def _summary_events(where: dict[str, Any], parts: Items) -> Iterator[Frame]:
+    for index, part in enumerate(parts):
+        at = {**where, "summary_index": index}
+        yield "response.reasoning_summary_part.added", {**at, "part": {**part, "text": ""}}
+        yield from _text_events("reasoning_summary_text", at, "text", part["text"])
+        yield "response.reasoning_summary_part.done", {**at, "part": part}
 
 
 def _text_events(kind: str, where: dict[str, Any], key: str, text: str) -> Iterator[Frame]:
@@ -231,7 +272,7 @@ def _text_events(kind: str, where: dict[str, Any], key: str, text: str) -> Itera
 
 
 def _ending(response: dict[str, Any], fault: Fault) -> list[Frame]:
-    if fault.event in (None, "malformed"):
+    if fault.event in _WHOLE:
         done = {"status": "completed", "completed_at": response["created_at"]}
         return [("response.completed", {"response": response | done})]
     if fault.event == "incomplete":

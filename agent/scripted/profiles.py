@@ -9,6 +9,7 @@ from typing import Any
 
 from ..protocol.verbatim_json import dumps
 from .deviations import OF_EVENTS
+from .dialect_deviations import OF_CHAT, OF_MESSAGES
 
 Chunk = tuple[bytes, float]
 """Bytes that are sent at once, and the seconds to wait after them."""
@@ -84,22 +85,35 @@ def _json(value: object) -> Body:
     return "application/json", dumps(value)
 
 
-def _error_sse(status: int, error: dict[str, Any]) -> Body:
-    data = dumps({"error": error})
-    return "text/event-stream", b"data: %b\n\ndata: [DONE]\n\n" % data
+def _error_sse(_: int, body: dict[str, Any]) -> Body:
+    return "text/event-stream", b"data: %b\n\ndata: [DONE]\n\n" % dumps(body)
+
+
+def _error_detail_list(_: int, body: dict[str, Any]) -> Body:
+    error = body["error"]
+    where = {"loc": ["body", error.get("param")], "msg": error["message"], "type": "missing"}
+    return _json({"detail": [where]})
+
+
+def _error_in_list(status: int, body: dict[str, Any]) -> Body:
+    error = {"code": status, "message": body["error"]["message"], "status": "INVALID_ARGUMENT"}
+    return _json([{"error": error}])
+
+
+def _error_code(code: Callable[[int], object]) -> Callable[[int, dict[str, Any]], Body]:
+    return lambda status, body: _json({**body, "error": {**body["error"], "code": code(status)}})
 
 
 OF_ERRORS: dict[str, Callable[[int, dict[str, Any]], Body]] = {
-    "error_detail": lambda _, error: _json({"detail": error["message"]}),
-    "error_detail_list": lambda _, error: _json(
-        {"detail": [{"loc": ["body", error["param"]], "msg": error["message"], "type": "missing"}]}
-    ),
-    "error_code_is_the_status": lambda status, error: _json({"error": {**error, "code": status}}),
-    "error_code_is_text": lambda status, error: _json({"error": {**error, "code": str(status)}}),
-    "error_plain_text": lambda _, error: ("text/plain", error["message"].encode()),
+    "error_detail": lambda _, body: _json({"detail": body["error"]["message"]}),
+    "error_detail_list": _error_detail_list,
+    "error_code_is_the_status": _error_code(int),
+    "error_code_is_text": _error_code(str),
+    "error_plain_text": lambda _, body: ("text/plain", body["error"]["message"].encode()),
+    "error_in_list": _error_in_list,
     "error_sse": _error_sse,
 }
-"""Deviations of the body of an HTTP error."""
+"""Deviations of the body of an HTTP error, from its status and the API's own body."""
 
 OF_REQUESTS: dict[str, str] = {
     "streams_by_default": "A request that does not say `stream` is streamed.",
@@ -112,6 +126,9 @@ OF_REQUESTS: dict[str, str] = {
     "refuses_other_models": "Any model but the script's is a 404.",
     "only_responses": "There is nothing but `POST /responses` and `/models`.",
     "no_websocket": "A WebSocket's handshake is a 426.",
+    "demands_reasoning": "A chat's call must come back with its `reasoning_content`, even empty.",
+    "thought_signatures": "A chat's first call has a signature, which must come back.",
+    "refuses_prefill": "Messages that end with the assistant's are a 400.",
 }
 """Deviations in reading requests. The service that answers requests implements them."""
 
@@ -208,10 +225,38 @@ PROFILES: dict[str, tuple[str, ...]] = {
         "null_usage",
         "error_detail",
     ),
+    "gemini": (
+        "no_websocket",
+        "no_indexes",
+        "no_argument_deltas",
+        "stop_with_calls",
+        "thought_signatures",
+        "error_in_list",
+    ),
+    "deepseek": (
+        "no_websocket",
+        "demands_reasoning",
+        "usage_in_last_chunk",
+        "cache_hit_tokens",
+    ),
+    "groq": (
+        "no_websocket",
+        "no_argument_deltas",
+        "reasoning_field",
+        "usage_in_x_groq",
+    ),
+    "ollama": (
+        "no_websocket",
+        "no_argument_deltas",
+        "zero_indexes",
+        "reasoning_field",
+    ),
 }
 """Whole servers as sets of deviations, as they were in 2026."""
 
-DEVIATION_NAMES = frozenset((*OF_EVENTS, *OF_FRAMING, *OF_ERRORS, *OF_REQUESTS, *PROFILES))
+DEVIATION_NAMES = frozenset(
+    (*OF_EVENTS, *OF_CHAT, *OF_MESSAGES, *OF_FRAMING, *OF_ERRORS, *OF_REQUESTS, *PROFILES)
+)
 
 
 def expand(names: Iterable[str]) -> frozenset[str]:
@@ -227,9 +272,9 @@ def framed(pieces: Iterable[Chunk], names: frozenset[str]) -> Iterable[Chunk]:
     return pieces
 
 
-def error_body(status: int, error: dict[str, Any], names: frozenset[str]) -> Body:
-    """The body of an HTTP error, in the API's own form or in that of a deviation."""
+def error_body(status: int, body: dict[str, Any], names: frozenset[str]) -> Body:
+    """The body of an HTTP error as it is sent. `body`: in the API's own form."""
     for name, shape in OF_ERRORS.items():
         if name in names:
-            return shape(status, error)
-    return _json({"error": error})
+            return shape(status, body)
+    return _json(body)

@@ -2,12 +2,13 @@
 
 Only the conversation decides the position in the script, so equal requests have equal answers. The
 ids of all items carry turn and response number (`msg_t0r1i0`: turn 0, response 1, item 0). A
-compaction item carries those of all items that it replaces.
+compaction item carries those of all items that it replaces. Where an API gives no ids, the words
+of the script tell the position.
 """
 
 import base64
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, cast
@@ -16,12 +17,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, Valida
 from pydantic_core import from_json
 
 from ..protocol.verbatim_json import dumps
-from .script import Script
+from .script import Response, Script, ScriptedCall
 
-_ID = re.compile(r"(?:^|[_-])(t(\d{1,6})r(\d{1,6})i\d{1,6}(?:n\d{1,6})?)$")
+_ID = re.compile(r"(?:^|[_-])(t(\d{1,6})r(\d{1,6})i\d{1,6}(?:n(\d{1,6}))?)$")
 _CONTEXT = re.compile(r"<(\w+)>\n.*\n</\1>", re.DOTALL)
 _CALLS = ("function_call", "custom_tool_call")
 _OUTPUTS = ("function_call_output", "custom_tool_call_output")
+_STAGES = {"reasoning": 0, "message": 1, **dict.fromkeys(_CALLS, 2), **dict.fromkeys(_OUTPUTS, 3)}
+"""The order of a response's items. Outputs end it."""
 _SHOWN = 300
 """Most characters of a tool's output in an error message."""
 
@@ -113,7 +116,7 @@ def read_request(fields: dict[str, Any]) -> AskedRequest:
         raise RequestError(f"{param}: {first['msg']}.", param) from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Position:
     """A position in the script. `again`: how often the turn was played before."""
 
@@ -138,12 +141,106 @@ def find_position(script: Script, request: AskedRequest) -> Position:
     if current:
         turn, response = current[0], current[1] + 1
     else:
-        said = _last_said(request.input)
-        named = (t for t, it in enumerate(script.turn) if it.on and it.on.casefold() in said)
-        turn, response = next(named, max(played, default=-1) + 1), 0
+        turn, response = _turn_of(script, _last_said(request.input), played), 0
     _check_calls(request.input)
     _check(script, turn, response, request)
     return Position(turn, response, played.count(turn))
+
+
+def _turn_of(script: Script, said: str, played: list[int]) -> int:
+    """The turn that a user message begins."""
+    named = (t for t, it in enumerate(script.turn) if it.on and it.on.casefold() in said)
+    return next(named, max(played, default=-1) + 1)
+
+
+def located(script: Script, items: Items) -> Items:
+    """The items, where each of the assistant's has an id. Other APIs than Responses send none.
+
+    An item is found by its words, from where the conversation stands in the script: at the next
+    response, then further on in the turn, and at the beginning of a turn in the others, too. Words
+    that the script does not have stay without an id.
+    """
+    found: Items = []
+    turns: Played = []
+    said, stage = "", -1
+    for item in items:
+        own = _stage(item)
+        if _is_said(item):
+            turns.append(None)
+            said, stage = text_of(item.get("content")).casefold(), -1
+        elif own is None or item["type"] in _OUTPUTS:
+            stage = stage if own is None else own
+        else:
+            goes_on = stage < own or (item["type"] in _CALLS and stage == own)
+            place = _place(item) or _find(item, _places(script, turns, said, goes_on))
+            if place is not None:
+                item = {**item, "id": item.get("id") or Position(*place).item_id("x", own)}
+                turns = turns or [None]
+                if (here := turns[-1]) is None or place >= here:
+                    turns[-1], stage = place, own
+        found.append(item)
+    return found
+
+
+def _stage(item: dict[str, Any]) -> int | None:
+    """The place of an item in its response. None if the assistant did not make it."""
+    if item.get("role") not in (None, "assistant"):
+        return None
+    return _STAGES.get(str(item.get("type")))
+
+
+def _places(
+    script: Script, turns: Played, said: str, goes_on: bool
+) -> Iterator[tuple[tuple[int, int], Response]]:
+    """The responses that may come now, the most likely first. `goes_on`: the latest may, too."""
+    here = turns[-1] if turns else None
+    turn = _turn_of(script, said, [it[0] for it in turns if it]) if here is None else here[0]
+    first = 0 if here is None else here[1] + (not goes_on)
+    others = [t for t in range(len(script.turn)) if t != turn] if here is None else []
+    later_first = sorted(others, key=lambda t: (t < turn, t))
+    for t in [turn, *later_first] if turn < len(script.turn) else later_first:
+        for r, response in enumerate(script.turn[t].response):
+            if t != turn or r >= first:
+                yield (t, r), response
+
+
+def _find(
+    item: dict[str, Any], places: Iterable[tuple[tuple[int, int], Response]]
+) -> tuple[int, int] | None:
+    """The first place whose response has the item's words, or begins with them if it is next."""
+    listed = list(places)
+    for place, response in listed:
+        if _has(response, item):
+            return place
+    begun = item["type"] == "message" and text_of(item.get("content")).strip()
+    if begun and listed and (listed[0][1].say or "").startswith(begun):
+        return listed[0][0]
+    return None
+
+
+def _has(response: Response, item: dict[str, Any]) -> bool:
+    """True if the response has this item. White space at the ends does not count."""
+    match item["type"]:
+        case "message":
+            words, text = response.say, text_of(item.get("content"))
+        case "reasoning":
+            words, text = response.reasoning, text_of(item.get("summary"))
+        case _:
+            return any(_is_call(call, item) for call in response.call)
+    return words is not None and words.strip() == text.strip()
+
+
+def _is_call(call: ScriptedCall, item: dict[str, Any]) -> bool:
+    return call.name == item.get("name") and _parsed(call.arguments) == _parsed(
+        item.get("arguments")
+    )
+
+
+def _parsed(arguments: object) -> object:
+    try:
+        return from_json(arguments) if isinstance(arguments, str) else arguments
+    except ValueError:
+        return arguments
 
 
 def seal(items: Items) -> str:
@@ -168,11 +265,26 @@ def _played(items: Items) -> Played:
             turns.append(None)
         elif item.get("type") == "compaction":
             turns = _opened(item.get("encrypted_content")) or turns
-        elif match := _ID.search(str(item.get("id"))) or _ID.search(str(item.get("call_id"))):
-            position = (int(match[2]), int(match[3]))
+        elif position := _place(item):
             turns = turns or [None]
             turns[-1] = max(turns[-1] or position, position)
     return turns
+
+
+def _place(item: dict[str, Any]) -> tuple[int, int] | None:
+    """Turn and response in an item's ids."""
+    match = _ID.search(str(item.get("id"))) or _ID.search(str(item.get("call_id")))
+    return (int(match[2]), int(match[3])) if match else None
+
+
+def response_at(script: Script, item_id: str) -> tuple[Position, Response] | None:
+    """The response whose item has this id. None if the script has none."""
+    match = _ID.search(item_id)
+    turn, response = (int(match[2]), int(match[3])) if match else (-1, -1)
+    if match is None or turn >= len(script.turn) or response >= len(script.turn[turn].response):
+        return None
+    again = int(match[4] or 0)
+    return Position(turn, response, again), script.turn[turn].response[response]
 
 
 def _opened(sealed: object) -> Played:
@@ -190,7 +302,12 @@ def _last_said(items: Items) -> str:
 
 def _is_said(item: dict[str, Any]) -> bool:
     """True for a message of the user. One that is a single element is context of the client."""
-    return item.get("role") == "user" and not _CONTEXT.fullmatch(text_of(item.get("content")))
+    return item.get("role") == "user" and not is_context(text_of(item.get("content")))
+
+
+def is_context(text: str) -> bool:
+    """True for a text that is a single element, and so no words of the user."""
+    return bool(_CONTEXT.fullmatch(text))
 
 
 def _check(script: Script, turn: int, response: int, request: AskedRequest) -> None:

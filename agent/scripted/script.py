@@ -75,6 +75,7 @@ class Fault(_Frozen):
     instead of the response. Without `body` it is the API's error with `code` and `message`.
     `event`: the response ends with this event, with `code` and `message`. It ends after `after`
     events, or after all of them. `malformed` is one more event, not JSON, and the response goes on.
+    `pause` ends it whole, and Messages says `pause_turn`.
     `after` without `event`: the connection is closed after so many events. `stall`: seconds of
     silence before that. `close`: a WebSocket is closed with this code, after the error if there is
     one. `times`: only the first so many attempts fail. `over`: only those over this transport.
@@ -87,7 +88,7 @@ class Fault(_Frozen):
     after: int | None = Field(default=None, ge=0)
     stall: Seconds = 0
     first: Seconds = 0
-    event: Literal["failed", "incomplete", "error", "malformed"] | None = None
+    event: Literal["failed", "incomplete", "error", "malformed", "pause"] | None = None
     code: str | None = None
     message: str = "The script asks for this fault."
     close: CloseCode | None = None
@@ -115,10 +116,12 @@ class ScriptedCall(_Frozen):
 class Response(_Frozen):
     """One answer to one request: reasoning, then a message, then calls, each of them optional.
 
-    `expect`: a text that the last tool output in the request must contain.
+    `redacted`: the reasoning is sent encrypted only. `expect`: a text that the last tool output in
+    the request must contain.
     """
 
     reasoning: str | None = None
+    redacted: bool = False
     say: str | None = None
     call: tuple[ScriptedCall, ...] = ()
     expect: str | None = Field(default=None, min_length=1)

@@ -6,23 +6,38 @@ Only the model's words come from a script. State, errors and counting are a serv
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 from .answers import (
+    RESPONSES_API,
+    Api,
     Asked,
     HttpAnswer,
     PlayedResponse,
     Refusal,
     error_object,
+    failure_of,
     json_answer,
     refusal_of,
     refused,
     streamed,
 )
+from .chat import CHAT_API, FIELDS, asked_of_chat, chat_chunks, check_kept, read_chat, sent_chat
 from .deviations import Frame, deviate
+from .dialect_deviations import USAGE, deviate_chat, deviate_messages, deviate_whole_chat
+from .messages import (
+    MESSAGES_API,
+    asked_of,
+    check_thoughts,
+    message_events,
+    model_info,
+    prompt_blocks,
+    sent_message,
+)
+from .messages_rules import MessagesBody, read_body
 from .model import compacted, count_tokens, frames, listed, warmed_up
 from .profiles import expand
 from .request import (
@@ -31,14 +46,17 @@ from .request import (
     Position,
     RequestError,
     find_position,
+    located,
     read_fields,
     read_request,
 )
 from .script import NO_FAULT, Fault, Script
-from .state import KeptResponse, Lane, PromptCache, Recent, page
+from .state import KeptResponse, Lane, MarkedCache, PromptCache, Recent, page
 
 ROOT = "/v1/"
 NOT_FOUND = "previous_response_not_found"
+MANY = 1_000_000
+"""The `max_tokens` of a request that only counts."""
 _FIELDS = frozenset(AskedRequest.model_fields) - {"generate"} | {
     "stream_options",
     "background",
@@ -63,6 +81,7 @@ class Service:
     key: str | None = None
     responses: Recent[KeptResponse] = field(default_factory=Recent[KeptResponse])
     cache: PromptCache = field(default_factory=PromptCache)
+    marked: MarkedCache = field(default_factory=MarkedCache)
     attempts: Counter[Position | str] = field(default_factory=Counter[Position | str])
     requests: list[bytes] = field(default_factory=list[bytes])
 
@@ -78,15 +97,18 @@ class Service:
         try:
             return self.locked_out(asked) or self._routed(asked)
         except RequestError as error:
-            return self._refused(refusal_of(error))
+            return self._refused(refusal_of(error), _api_of(asked))
 
     def locked_out(self, asked: Asked) -> HttpAnswer | None:
         """The answer to a request without the right key. None for one with it."""
-        sent = asked.headers.get("authorization", "")
-        if self.key is None or sent == f"Bearer {self.key}":
+        api, sent = _api_of(asked), asked.headers.get("authorization", "")
+        own = asked.headers.get("x-api-key") if api is MESSAGES_API else None
+        if self.key is None or self.key == own or sent == f"Bearer {self.key}":
             return None
-        what = "Incorrect API key provided." if sent else "You didn't provide an API key."
-        return self._refused(Refusal(401, error_object(401, what, "invalid_api_key")))
+        what = "Incorrect API key provided." if sent or own else "You didn't provide an API key."
+        if api is MESSAGES_API:
+            what = "invalid x-api-key" if sent or own else "x-api-key header is required"
+        return self._refused(Refusal(401, error_object(401, what, "invalid_api_key")), api)
 
     def no_websocket(self, asked: Asked) -> HttpAnswer | None:
         """The answer to a handshake that is refused. None for one that is accepted."""
@@ -128,14 +150,7 @@ class Service:
 
     def _checked(self, fields: dict[str, Any]) -> dict[str, Any]:
         """The fields, unless a deviation of this server refuses or changes them."""
-        if "streams_by_default" in self.ways:
-            fields = {"stream": True, **fields}
-        unknown = sorted(fields.keys() - _FIELDS)
-        if unknown and "refuses_unknown_fields" in self.ways:
-            raise RequestError(f"Unexpected field: {unknown[0]}.", unknown[0], status=422)
-        if "refuses_other_models" in self.ways and fields.get("model") != self.script.model:
-            what = f"The model `{fields.get('model')}` does not exist."
-            raise RequestError(what, "model", "model_not_found", 404)
+        fields = self._of_model(fields, _FIELDS)
         items = fields.get("input")
         if "refuses_unknown_items" in self.ways and isinstance(items, list):
             _check_kinds(cast("list[object]", items))
@@ -159,27 +174,95 @@ class Service:
     def _play(
         self, request: AskedRequest, own: Items, previous: KeptResponse | None, over: str
     ) -> PlayedResponse | Refusal:
-        now = int(time.time())
         if request.generate:
-            position = find_position(self.script, request)
-            fault = self._fault(position, over)
-            about = f"turn {position.turn} response {position.response}"
-            if fault.status is not None or fault.body is not None:
-                status = fault.status or 200
-                error = error_object(status, fault.message, fault.code)
-                return Refusal(status, error, fault, f"{about}, fault")
-            cached = self._cached(request)
-            events = list(frames(self.script, position, request, now, cached, fault))
+            played = self._perform(request, over, request.prompt_cache_key)
+            if isinstance(played, Refusal):
+                return played
         else:
-            fault, about = NO_FAULT, "warmed up"
-            events = list(warmed_up(self.script, request, now, self._cached(request)))
-        response = events[-1][1]["response"]
-        events = deviate(events, self.ways) if self.ways else events
+            cached = self._cached(request.prompt_cache_key, request)
+            events = list(warmed_up(self.script, request, int(time.time()), cached))
+            played = PlayedResponse(request, events, NO_FAULT, "warmed up")
+        response = played.events[-1][1]["response"]
+        events = deviate(played.events, self.ways) if self.ways else played.events
         response = response | {"id": _sent_id(events) or response["id"]}
         kept = KeptResponse(response, own, previous)
-        if request.store and fault.cut is None:
+        if request.store and played.fault.cut is None:
             self.responses[response["id"]] = kept
-        return PlayedResponse(request, events, kept, fault, about)
+        return replace(played, events=events, kept=kept)
+
+    def _perform(
+        self, request: AskedRequest, over: str, cache_key: str | None
+    ) -> PlayedResponse | Refusal:
+        """The script's answer to a request, in Responses' events without deviations."""
+        position = find_position(self.script, request)
+        fault = self._fault(position, over)
+        about = f"turn {position.turn} response {position.response}"
+        if fault.status is not None or fault.body is not None:
+            status = fault.status or 200
+            error = error_object(status, fault.message, fault.code)
+            return Refusal(status, error, fault, f"{about}, fault")
+        cached, now = self._cached(cache_key, request), int(time.time())
+        events = list(frames(self.script, position, request, now, cached, fault))
+        return PlayedResponse(request, events, fault, about)
+
+    def _of_model(self, fields: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+        """The fields, unless a deviation of this server refuses or changes them."""
+        if "streams_by_default" in self.ways:
+            fields = {"stream": True, **fields}
+        unknown = sorted(fields.keys() - known)
+        if unknown and "refuses_unknown_fields" in self.ways:
+            raise RequestError(f"Unexpected field: {unknown[0]}.", unknown[0], status=422)
+        if "refuses_other_models" in self.ways and fields.get("model") != self.script.model:
+            what = f"The model `{fields.get('model')}` does not exist."
+            raise RequestError(what, "model", "model_not_found", 404)
+        return fields
+
+    def _located(self, request: AskedRequest, cache_key: str | None) -> PlayedResponse | Refusal:
+        """The script's answer to a request of an API whose items have no ids."""
+        request = request.model_copy(update={"input": located(self.script, request.input)})
+        played = self._perform(request, "http", cache_key)
+        if isinstance(played, Refusal) or request.stream:
+            return played
+        return failure_of(played.events, played.fault, played.about) or played
+
+    def _message(self, asked: Asked) -> HttpAnswer:
+        body = self._messages_body(read_fields(asked.body))
+        played = self._located(asked_of(body), None)
+        if isinstance(played, Refusal):
+            return self._refused(played, MESSAGES_API)
+        use, paused = self.marked.read(prompt_blocks(body)), played.fault.event == "pause"
+        if body.stream:
+            events = deviate_messages(message_events(played.events, body, use, paused), self.ways)
+            played = replace(played, events=events, api=MESSAGES_API)
+            return streamed(played, self.script.pace, self.ways)
+        whole = [("message", sent_message(played.events, body, use, paused))]
+        ((_, message),) = deviate_messages(whole, self.ways)
+        return json_answer(message, played.fault, played.about)
+
+    def _messages_body(self, fields: dict[str, Any]) -> MessagesBody:
+        body = read_body(self._of_model(fields, frozenset(fields)))
+        if "unsigned_thinking" not in self.ways:
+            check_thoughts(body, self.script)
+        if "refuses_prefill" in self.ways and body.messages[-1].role == "assistant":
+            what = "This model does not support assistant message prefill."
+            raise RequestError(f"{what} The conversation must end with a user message.")
+        return body
+
+    def _chat(self, asked: Asked) -> HttpAnswer:
+        body = read_chat(self._of_model(read_fields(asked.body), FIELDS))
+        check_kept(body, self.ways)
+        request = asked_of_chat(body)
+        played = self._located(request, request.prompt_cache_key)
+        if isinstance(played, Refusal):
+            return self._refused(played, CHAT_API)
+        if body.stream:
+            chunks = deviate_chat(chat_chunks(played.events, body, self.ways), self.ways)
+            if not body.stream_options.include_usage:
+                chunks = [chunk for chunk in chunks if chunk[0] != USAGE]
+            played = replace(played, events=chunks, api=CHAT_API)
+            return streamed(played, self.script.pace, self.ways)
+        whole = deviate_whole_chat(sent_chat(played.events, self.ways), self.ways)
+        return json_answer(whole, played.fault, played.about)
 
     def _fault(self, position: Position, over: str) -> Fault:
         fault = self.script.turn[position.turn].response[position.response].fault
@@ -190,23 +273,48 @@ class Service:
             return NO_FAULT
         return fault if over == "websocket" else fault.model_copy(update={"close": None})
 
-    def _cached(self, request: AskedRequest) -> int:
-        if (key := request.prompt_cache_key) is None:
-            return 0
-        return self.cache.read(key, request.prompt)
+    def _cached(self, key: str | None, request: AskedRequest) -> int:
+        return 0 if key is None else self.cache.read(key, request.prompt)
 
     def _routed(self, asked: Asked) -> HttpAnswer:
         match asked.method, *asked.path.removeprefix(ROOT).split("/"):
             case "POST", "responses":
                 return self._respond(asked.body)
-            case "GET", "models":
-                return json_answer({"object": "list", "data": [self._model()]})
-            case "GET", "models", *name if unquote("/".join(name)) == self.script.model:
-                return json_answer(self._model())
-            case method, "responses", *rest if rest and "only_responses" not in self.ways:
-                return self._on_responses(asked, method, rest) or self._no_route(asked)
+            case "GET", "models", *name:
+                return self._models(asked, unquote("/".join(name)))
+            case method, *rest if "only_responses" not in self.ways:
+                return self._on_others(asked, method, rest) or self._no_route(asked)
             case _:
                 return self._no_route(asked)
+
+    def _on_others(self, asked: Asked, method: str, rest: list[str]) -> HttpAnswer | None:
+        match method, *rest:
+            case method, "responses", *rest:
+                return self._on_responses(asked, method, rest)
+            case "POST", "chat", "completions":
+                return self._chat(asked)
+            case "POST", "messages":
+                _check_version(asked)
+                return self._message(asked)
+            case "POST", "messages", "count_tokens":
+                _check_version(asked)
+                body = self._messages_body({"max_tokens": MANY, **read_fields(asked.body)})
+                use = MarkedCache().read(prompt_blocks(body))
+                return json_answer({"input_tokens": use.written.total() + use.rest})
+            case _:
+                return None
+
+    def _models(self, asked: Asked, name: str) -> HttpAnswer:
+        own = self.script.model
+        if name not in ("", own):
+            return self._no_route(asked)
+        if _api_of(asked) is MESSAGES_API:
+            model = model_info(own)
+            whole = {"data": [model], "has_more": False, "first_id": own, "last_id": own}
+        else:
+            model = {"id": own, "object": "model", "created": 0, "owned_by": "script"}
+            whole = {"object": "list", "data": [model]}
+        return json_answer(model if name else whole)
 
     def _on_responses(self, asked: Asked, method: str, rest: list[str]) -> HttpAnswer | None:
         match method, *rest:
@@ -239,9 +347,6 @@ class Service:
             return found
         raise RequestError(f"Response with id '{name}' not found.", "response_id", status=404)
 
-    def _model(self) -> dict[str, Any]:
-        return {"id": self.script.model, "object": "model", "created": 0, "owned_by": "script"}
-
     def _respond(self, body: bytes) -> HttpAnswer:
         played = self._play(*self._read(read_fields(body)), "http")
         if isinstance(played, Refusal):
@@ -252,10 +357,23 @@ class Service:
 
     def _no_route(self, asked: Asked) -> HttpAnswer:
         what = f"Invalid URL ({asked.method} {asked.path})"
-        return self._refused(Refusal(404, error_object(404, what)))
+        return self._refused(Refusal(404, error_object(404, what)), _api_of(asked))
 
-    def _refused(self, refusal: Refusal) -> HttpAnswer:
-        return refused(refusal, self.ways)
+    def _refused(self, refusal: Refusal, api: Api = RESPONSES_API) -> HttpAnswer:
+        return refused(refusal, self.ways, api)
+
+
+def _api_of(asked: Asked) -> Api:
+    """The API of a request: of its path, or for a list of models of its headers."""
+    first = asked.path.removeprefix(ROOT).partition("/")[0]
+    if first == "messages" or (first == "models" and "anthropic-version" in asked.headers):
+        return MESSAGES_API
+    return CHAT_API if first == "chat" else RESPONSES_API
+
+
+def _check_version(asked: Asked) -> None:
+    if "anthropic-version" not in asked.headers:
+        raise RequestError("anthropic-version: header is required")
 
 
 def _check_kinds(items: list[object]) -> None:

@@ -3,11 +3,12 @@
 Knows no script and no network. The state is bounded, in memory, and gone with the server.
 """
 
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, TypeVar
+from itertools import accumulate
+from typing import Any, NamedTuple, TypeVar
 
 from .request import Items, RequestError
 
@@ -25,6 +26,12 @@ TOKEN_BYTES = 4
 
 _BLOCKS = 200_000
 """Most blocks that the cache knows for one key."""
+
+LOOKBACK_BLOCKS = 20
+"""Blocks of a prompt that a cache mark looks at, its own among them."""
+
+MIN_CACHED_TOKENS = 1024
+"""Fewest tokens of a prompt's beginning that a cache mark keeps."""
 
 V = TypeVar("V")
 
@@ -58,6 +65,54 @@ class PromptCache:
                 cached += BLOCK_TOKENS
             known.add(digest)
         return cached
+
+
+class PromptBlock(NamedTuple):
+    """A block of a prompt. `ttl`: it has a cache mark of this time to live."""
+
+    text: bytes
+    ttl: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """A prompt's tokens: read from a cache, written to it by time to live, and the rest."""
+
+    read: int
+    written: Counter[str]
+    rest: int
+
+
+class MarkedCache:
+    """The beginnings of prompts that end in a cache mark, like Anthropic's cache.
+
+    A mark looks back for a beginning that an earlier mark kept. A short beginning is not kept, and
+    nothing expires. Read in 2026-11:
+    https://platform.claude.com/docs/en/build-with-claude/prompt-caching.
+    """
+
+    def __init__(self) -> None:
+        self._known: Recent[bool] = Recent()
+
+    def read(self, blocks: Sequence[PromptBlock]) -> CacheUse:
+        """How the tokens of a prompt are counted. From now on its marked beginnings are known."""
+        chain, digests = blake2b(digest_size=12), list[str]()
+        for block in blocks:
+            chain.update(block.text)
+            digests.append(chain.hexdigest())
+        sizes = [size // TOKEN_BYTES for size in accumulate(len(block.text) for block in blocks)]
+        marks = [at for at, block in enumerate(blocks) if block.ttl]
+        seen = {at for mark in marks for at in range(mark, max(mark - LOOKBACK_BLOCKS, -1), -1)}
+        hit = max((at for at in seen if digests[at] in self._known), default=-1)
+        read = end = sizes[hit] if hit >= 0 else 0
+        written: Counter[str] = Counter()
+        for mark in marks:
+            if sizes[mark] < MIN_CACHED_TOKENS:
+                continue
+            self._known[digests[mark]] = True
+            written[str(blocks[mark].ttl)] += max(sizes[mark] - end, 0)
+            end = max(end, sizes[mark])
+        return CacheUse(read, written, (sizes[-1] if sizes else 0) - end)
 
 
 @dataclass(frozen=True, slots=True)
