@@ -12,7 +12,6 @@ from ..protocol.items import NATIVE
 from ..protocol.verbatim_json import dumps
 from ..providers.resolve import Target
 from .blocks.answer import AFTER, MESSAGES
-from .blocks.claude_models import rules_of
 from .blocks.content import (
     answer_text,
     blocks_of,
@@ -23,7 +22,8 @@ from .blocks.content import (
     wire_id,
 )
 from .blocks.exchange import Exchange
-from .blocks.transcript import digest_of, said_after
+from .blocks.model_rules import rules_of
+from .blocks.transcript import digest_of, grown_digest
 from .dialect import Translation
 from .messages_stream import MessagesReader, whole_message
 from .native import native_of
@@ -70,7 +70,7 @@ class Messages(Translation):
             head = head.replace(self._budget, b"", 1)
         self._asked = said.digest
         for role, block in tail:
-            self._asked = said_after(self._asked, role, block)
+            self._asked = grown_digest(self._asked, role, block)
         places = (self._marked, said.end) if self._mark else ()
         self._marked = said.end
         return said.body(head, tail, places, b',"cache_control":' + dumps(self._mark))
@@ -113,14 +113,16 @@ class Messages(Translation):
                 if (said := answer_text(item.get("content"))).strip():
                     exchange.model(dumps(text_block(said)))
             case {"type": "message"}:
-                for block in blocks_of(item.get("content")):
+                for block in blocks_of(item.get("content"), self._target.traits.images):
                     exchange.person(dumps(block))
             case {"type": "function_call", "call_id": str(call_id)}:
                 id_ = self._new_id(call_id)
                 block = call_block(id_, item.get("name"), item.get("arguments"))
                 exchange.call(block, call_id, id_)
             case {"type": "function_call_output", "call_id": str(call_id)}:
-                exchange.result(call_id, item.get("output"))
+                output = item.get("output")
+                blocks = list(blocks_of(output, self._target.traits.images))
+                exchange.result(call_id, output if isinstance(output, str) else blocks)
             case _:
                 pass  # only its own provider can read it
 

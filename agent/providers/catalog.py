@@ -19,8 +19,8 @@ class Capabilities:
     `stores`: it goes on from a stored response. `websocket`, `compact`: it has them. `encrypted`:
     it gives reasoning to send back. `hosted`: tools it runs itself. `omits`: request fields it
     refuses. `key_headers`: the headers for its key. `dialect`: the API that it speaks.
-    In Chat Completions alone: `images`: its models see images, and others get a line of text for
-    each. `unsigned_call`: JSON members for the calls that another model made.
+    In dialects alone: `images`: its models see images, and others get a line of text for each. In
+    Chat Completions alone: `unsigned_call`: JSON members for the calls that another model made.
     """
 
     stores: bool = False
@@ -214,7 +214,7 @@ REMOTE = (
     Provider(
         "deepseek",
         "https://api.deepseek.com/anthropic/v1",
-        replace(_MESSAGES, key_headers=("x-api-key",)),
+        replace(_MESSAGES, key_headers=("x-api-key",), images=False),
         key_env="DEEPSEEK_API_KEY",
         source="api-docs.deepseek.com/guides/anthropic_api",
     ),

@@ -7,13 +7,13 @@ from ...protocol.items import Item, parse_item
 from ..native import with_native
 from .content import is_wire_id, object_text
 from .partial import WholeBlock
-from .transcript import said_after
+from .transcript import grown_digest
 
 MESSAGES = "messages"
 """The name of this dialect, under which an item keeps its block."""
 
 AFTER = "inkernel:after"
-"""The member of a thought's item with the digest of all that was said, this thought included."""
+"""The member of a thought's item with the digest of all blocks up to this thought."""
 
 
 class AnswerItems:
@@ -35,7 +35,7 @@ class AnswerItems:
     def add(self, block: WholeBlock) -> Iterator[Item]:
         """Take the next block. Gives the items that are certain now, in order."""
         before = self._digest if self._count else self._asked()
-        self._digest = said_after(before, "assistant", block.raw)
+        self._digest = grown_digest(before, "assistant", block.raw)
         item = self._item(block)
         self._count += 1
         if item is None:

@@ -13,6 +13,7 @@ from ...protocol.items import arguments_of
 from ...protocol.verbatim_json import dumps, loads, members
 
 _DATA_URL = re.compile(r"data:(image/(?:jpeg|png|gif|webp));base64,([A-Za-z0-9+/=]+)")
+_UNSEEN = "[An image is left out here, because this model sees none]"
 _NO_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _MOST_NAME = 128
 """Most characters of a tool's name, and of an id that is made here."""
@@ -30,22 +31,23 @@ def answer_text(content: object) -> str:
     return "".join(_part_text(part) for part in _parts(content))
 
 
-def blocks_of(content: object) -> Iterator[_Block]:
-    """The content parts of a person's message, or of an output, as blocks."""
+def blocks_of(content: object, images: bool = True) -> Iterator[_Block]:
+    """The content parts of a person's message, or of an output, as blocks.
+
+    `images`: the model sees them. Else a line of text is in the place of each.
+    """
     for part in _parts(content):
         if isinstance(url := part.get("image_url"), str) and url:
-            yield _image(url)
+            yield _image(url) if images else text_block(_UNSEEN)
         elif (text := _part_text(part)).strip():
             yield text_block(text)
 
 
-def result_block(tool_use_id: str, output: object) -> _Block:
+def result_block(tool_use_id: str, content: str | list[_Block]) -> _Block:
     """A tool's output. An empty one has no content."""
     made: _Block = {"type": "tool_result", "tool_use_id": tool_use_id}
-    if isinstance(output, str):
-        return {**made, "content": output} if output.strip() else made
-    content = list(blocks_of(output))
-    return {**made, "content": content} if content else made
+    empty = not content or (isinstance(content, str) and not content.strip())
+    return made if empty else {**made, "content": content}
 
 
 def call_block(tool_use_id: str, name: object, arguments: object) -> bytes:

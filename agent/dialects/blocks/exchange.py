@@ -1,15 +1,16 @@
 """Blocks of the model and the person in the order that the Messages API demands. Knows no item.
 
-The person speaks first and last, each call has an output in the next message, and what is said in
-the meantime follows the outputs. All follows from the blocks alone, so a history that grew and one
-that is translated anew are the same.
+The person speaks first and last, and each call has an output in the next message. The words of the
+person in the meantime come after that. All of it follows from the blocks alone. So a history that
+grew and one that is translated anew are the same.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from ...protocol.verbatim_json import dumps
 from .content import blocks_of, result_block, text_block
-from .transcript import Said, Transcript
+from .transcript import RoleBlock, Transcript
 
 _GO_ON = dumps(text_block("Go on."))
 _BEGINNING = dumps(text_block("The conversation goes on from here."))
@@ -68,19 +69,20 @@ class Exchange:
             self.said.add("user", block)
             self._thought = None
 
-    def result(self, call_id: str, output: object) -> None:
-        """Add the output of a call. When its call is gone, the person says it."""
+    def result(self, call_id: str, content: str | list[dict[str, Any]]) -> None:
+        """Add the output of a call: text, or blocks. When its call is gone, the person says it."""
         found = next((call for call in self._open if call[0] == call_id), None)
         if found is None:
-            for block in (_ALONE, *blocks_of(output)):
+            blocks = blocks_of(content) if isinstance(content, str) else content
+            for block in (_ALONE, *blocks):
                 self.person(dumps(block))
             return
         self._open.remove(found)
-        self.said.add("user", dumps(result_block(found[1], output)))
+        self.said.add("user", dumps(result_block(found[1], content)))
         if not self._open:
             self._end_results()
 
-    def tail(self) -> list[Said]:
+    def tail(self) -> list[RoleBlock]:
         """Blocks that make a request valid which ends here. Later, others may be in their place."""
         missing = list(self._missing())
         if missing or self._paused or self.said.role == "user":
@@ -103,15 +105,15 @@ class Exchange:
         self._answer, self._paused = answer, False
 
     def _end_results(self) -> None:
-        """Give every open call an output. Then add what was said in the meantime."""
+        """Give every open call an output. Then add the words in the meantime."""
         for role, block in self._missing():
             self.said.add(role, block)
         self._thought = None if self._later else self._thought
         self._open.clear()
         self._later.clear()
 
-    def _missing(self) -> Iterator[Said]:
-        """Outputs for the open calls, and then what was said in the meantime."""
+    def _missing(self) -> Iterator[RoleBlock]:
+        """Outputs for the open calls, and then the words in the meantime."""
         for _, wire_id in self._open:
             yield "user", dumps(result_block(wire_id, _LOST))
         for block in self._later:

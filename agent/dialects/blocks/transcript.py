@@ -6,7 +6,7 @@ Neighbouring blocks of one role are one message. Marks of the cache are put in a
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
-Said = tuple[str, bytes]
+RoleBlock = tuple[str, bytes]
 """A role and a block as JSON."""
 
 _DIGEST_BYTES = 12
@@ -21,8 +21,8 @@ def digest_of(*values: bytes) -> bytes:
     return found.digest()
 
 
-def said_after(digest: bytes, role: str, block: bytes) -> bytes:
-    """The digest of all that was said, with one more block."""
+def grown_digest(digest: bytes, role: str, block: bytes) -> bytes:
+    """The digest of some blocks and one more."""
     return digest_of(digest, role.encode(), block)
 
 
@@ -30,7 +30,7 @@ class Transcript:
     """Messages that only grow. The last one is open: its closing brackets are missing.
 
     `role`: of the last message, or empty. `end`: where a mark of the last block that takes one
-    goes, or -1. `digest`: of all that was said, and of `seed`, which says what comes before.
+    goes, or -1. `digest`: of `seed` and all blocks. `seed`: the digest of all before them.
     """
 
     def __init__(self, seed: bytes = b"") -> None:
@@ -48,7 +48,7 @@ class Transcript:
         for added in (*self._thoughts, block):
             self._wire += _continued(self.role, role, added)
             self.role = role
-        self.digest = self._ahead = said_after(self._ahead, role, block)
+        self.digest = self._ahead = grown_digest(self._ahead, role, block)
         self._thoughts = []
         if markable:
             self.end = len(self._wire) - 1
@@ -64,9 +64,11 @@ class Transcript:
 
     def digest_with(self, thought: bytes) -> bytes:
         """The digest as it would be with one more thought."""
-        return said_after(self._ahead, "assistant", thought)
+        return grown_digest(self._ahead, "assistant", thought)
 
-    def body(self, head: bytes, tail: Sequence[Said], places: Iterable[int], mark: bytes) -> bytes:
+    def body(
+        self, head: bytes, tail: Sequence[RoleBlock], places: Iterable[int], mark: bytes
+    ) -> bytes:
         """The JSON object of a request: `head`, its first members, and then the messages.
 
         `tail`: blocks at the end of this request alone. `places`: where `mark` is put in.

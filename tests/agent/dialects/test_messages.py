@@ -1,6 +1,7 @@
 """Histories as the Messages API wants them, whatever made them. Every request keeps the rules."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_target_that_speaks_messages_gets_this_dialect():
     assert dialect().path == "/messages"
 
 
-def test_what_was_said_is_one_message_until_the_model_answers():
+def test_words_of_the_person_are_one_message_until_the_model_answers():
     messages = sent(
         message("user", text_part("<environment/>")),
         message("developer", text_part("Be brief.")),
@@ -86,7 +87,7 @@ def test_results_are_the_first_blocks_of_the_next_message():
     assert first == {"type": "tool_result", "tool_use_id": "b", "content": "of b"}
 
 
-def test_images_are_in_results_and_in_what_is_said():
+def test_images_are_in_results_and_in_messages():
     parts = [text_part("plot"), image_part(PNG)]
     result = {"type": "function_call_output", "call_id": "a", "output": parts}
     messages = sent(message("user", *parts), called("a"), parse_item(result))
@@ -107,6 +108,17 @@ def test_an_image_of_another_kind_is_a_line_of_text(url: str):
 def test_an_image_at_an_address_stays_one():
     (block,) = sent(message("user", image_part("https://a/b.png")))[0]["content"]
     assert block["source"] == {"type": "url", "url": "https://a/b.png"}
+
+
+def test_a_model_that_sees_no_images_gets_a_line_for_each():
+    blind = replace(target(), traits=replace(SPEAKS, images=False))
+    parts = [text_part("plot"), image_part(PNG)]
+    result = {"type": "function_call_output", "call_id": "a", "output": parts}
+    window = Window(message("user", *parts), called("a"), parse_item(result))
+    check((by := Messages(blind, Settings())).body(window.request()))
+    user, _, results = window.sent(by)
+    for block in (user["content"][1], results["content"][0]["content"][1]):
+        assert block["type"] == "text" and "left out" in block["text"]
 
 
 @pytest.mark.parametrize("nothing", ["", " ", "\n\t"])
@@ -309,7 +321,7 @@ def test_thoughts_after_a_change_are_left_out(change: Any, left: int):
     assert thoughts(changed.sent(free)) >= left  # only newer models bind a thought
 
 
-def test_what_is_said_after_a_change_binds_thoughts_anew():
+def test_thoughts_after_a_change_bind_anew():
     by = dialect()
     window = conversation(by, *ANSWERS)
     changed = Window(said("A digest."), *window.items[4:], said("And?"))

@@ -12,7 +12,7 @@ import pytest
 
 from inkernel.agent.config.settings import Settings
 from inkernel.agent.context.instructions import instructions
-from inkernel.agent.dialects.blocks.claude_models import rules_of
+from inkernel.agent.dialects.blocks.model_rules import rules_of
 from inkernel.agent.dialects.messages import Messages
 from inkernel.agent.protocol.items import image_part, message, parse_item, text_part
 from inkernel.agent.protocol.verbatim_json import dumps, loads
@@ -80,7 +80,8 @@ def head(model: str, head: bytes | None = None, **choices: Any) -> dict[str, Any
         ("claude-3-5-haiku-20241022", "high", None, None),
         ("claude-3-haiku-20240307", "none", None, None),
         ("deepseek-v4", None, None, None),
-        ("deepseek-v4", "high", 16_000, None),
+        ("deepseek-v4", "xhigh", 24_000, "high"),
+        ("qwen3:8b", "high", 16_000, None),
         ("qwen3:8b", "none", "disabled", None),
     ],
 )

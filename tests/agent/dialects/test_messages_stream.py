@@ -209,7 +209,7 @@ def test_an_event_that_says_nothing_we_read_is_ignored(ignored: Event):
         ("a start that comes twice", [start(), start(), *text(0, "Hi."), *end()]),
     ],
 )
-def test_faults_of_servers_change_nothing_of_what_was_said(name: str, events: list[Event]):
+def test_faults_of_servers_change_nothing_of_the_answer(name: str, events: list[Event]):
     reader = MessagesReader("api", MODEL)
     parts = [*reader.read_all(data_of(events)), *reader.closed()]
     (item,) = items_in(parts)

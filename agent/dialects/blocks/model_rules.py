@@ -1,14 +1,15 @@
-"""How each of Anthropic's models is asked to think, and how much it may say: data. Does no I/O.
+"""How each model of the Messages API is asked to think, and how much it may say: data. No I/O.
 
 Read in 2026-11 under platform.claude.com/docs/en: build-with-claude/thinking-troubleshooting (the
 kinds that a model refuses), build-with-claude/effort (levels), build-with-claude/preserved-thinking
 /prefix-checks (models that bind thoughts), models/…/overview (most output), models/sonnet-5-5
-/whats-new-sonnet-5-5 (`between_tools`), and pages like it of Opus 5.5 and Haiku 5.5.
+/whats-new-sonnet-5-5 (`between_tools`), and pages like it of Opus 5.5 and Haiku 5.5. Also
+api-docs.deepseek.com/guides/thinking_mode.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 _LEVELS = ("low", "medium", "high", "xhigh", "max")
@@ -84,6 +85,7 @@ _RULES = (
     (r"claude-sonnet-", ModelRules(off="between_tools")),
     (r"claude-haiku-", ModelRules(off="disabled")),
     (r"claude-", _NEWEST),
+    (r"deepseek", replace(_ELSEWHERE, efforts=("low", "high", "max"))),
 )
 """The rules by what the name of a model has. The first that fits counts."""
 
