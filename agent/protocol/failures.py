@@ -26,7 +26,8 @@ from ..errors import (
     UnreachableError,
 )
 
-SHOWS_ITSELF = "Start it, or choose another model: `%agent model`."
+_LOCAL = re.compile(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?")
+"""Host and port of a server on this machine."""
 
 _OVERFLOW = ("context_length_exceeded", "exceed_context_size_error")
 _OVERFLOW_WORDS = re.compile(
@@ -147,7 +148,14 @@ def not_connected(server: str, cause: BaseException, proxy: str | None = None) -
             "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY. NO_PROXY names servers to reach without"
             " a proxy.",
         )
-    return UnreachableError(f"{server} cannot be reached{why}.", SHOWS_ITSELF)
+    return unreachable(server, f"cannot be reached{why}")
+
+
+def unreachable(server: str, what: str) -> UnreachableError:
+    """The error for a server that does not answer. `what` completes a sentence on it."""
+    advice = "Start it" if _LOCAL.fullmatch(server) else "Check your network"
+    hint = f"{advice}, or choose another model: `%agent model`."
+    return UnreachableError(f"{server} {what}.", hint)
 
 
 def proxy_refused(server: str) -> AuthError:

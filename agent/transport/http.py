@@ -15,14 +15,14 @@ from ..config.extras import install_command
 from ..config.settings import Settings
 from ..dialects.dialect import Dialect, Reader, SamplePart
 from ..dialects.request import HeldPrefix, Request
-from ..errors import ModelError, ProtocolError, SettingsError, UnreachableError
+from ..errors import ModelError, ProtocolError, SettingsError
 from ..protocol.failures import (
-    SHOWS_ITSELF,
     ServerAnswer,
     broken,
     error_of,
     not_connected,
     proxy_refused,
+    unreachable,
 )
 from ..providers.catalog import API_NAMES
 from ..providers.resolve import Target
@@ -113,7 +113,7 @@ class Http:
                 body = await _read(_uncompressed(response, target), _WHOLE_BODY)
                 return read_sealed(body, target.server)
         except TimeoutError:
-            raise UnreachableError(f"{target.server} did not answer.", SHOWS_ITSELF) from None
+            raise unreachable(target.server, "did not answer") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _translated(error, target, heard=False) from None
 
@@ -165,7 +165,7 @@ async def list_models(target: Target, timeout: float) -> list[str]:
                 raise error_of(await _answer(response, target))
             return _names(await _read(_uncompressed(response, target), _MODELS_BODY), target)
     except TimeoutError:
-        raise UnreachableError(f"{target.server} did not answer.", SHOWS_ITSELF) from None
+        raise unreachable(target.server, "did not answer") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _translated(error, target, heard=False) from None
 
@@ -254,7 +254,7 @@ def _translated(
     if isinstance(error, _CONNECTING) and (proxy := proxy_of(target)):
         return not_connected(target.server, _cause(error), proxy)
     if isinstance(error, httpx.ConnectTimeout):
-        return UnreachableError(f"{target.server} does not answer.", SHOWS_ITSELF)
+        return unreachable(target.server, "does not answer")
     if heard or isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
         return broken(target.server, heard)
     return not_connected(target.server, _cause(error))

@@ -7,7 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from inkernel.agent import errors
-from inkernel.agent.protocol.failures import ServerAnswer, error_in_stream, error_of, retry_after
+from inkernel.agent.protocol.failures import (
+    ServerAnswer,
+    error_in_stream,
+    error_of,
+    not_connected,
+    retry_after,
+)
 
 
 def answer(
@@ -22,6 +28,20 @@ def answer(
 
 def error(code: object, message: str = "Said so.", **more: object) -> dict[str, object]:
     return {"error": {"code": code, "message": message, **more}}
+
+
+@pytest.mark.parametrize(
+    ("server", "advice"),
+    [
+        ("127.0.0.1:11434", "Start it"),
+        ("localhost:1234", "Start it"),
+        ("[::1]:8000", "Start it"),
+        ("api.anthropic.com", "Check your network"),
+        ("localhost.example.org", "Check your network"),
+    ],
+)
+def test_a_server_elsewhere_is_not_yours_to_start(server: str, advice: str):
+    assert not_connected(server, OSError("no way")).hint.startswith(advice)
 
 
 def typed(kind: str, message: str) -> dict[str, object]:
