@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..agent.config.settings import SCRIPTED, Settings
 from ..agent.errors import AgentError
-from ..agent.providers.catalog import Capabilities
+from ..agent.providers.catalog import Capabilities, speaking
 from ..agent.providers.keys import Keys, bare
 from ..agent.providers.pricing import preload
 from ..agent.providers.resolve import Target, find_target
@@ -63,9 +63,8 @@ class Connections:
         if settings.model is None or not settings.model.startswith(SCRIPTED):
             return await find_target(settings, self._keys, _list_models)
         server, script = self._scripted(working_folder() / settings.model.removeprefix(SCRIPTED))
-        return Target(
-            "scripted", server.base_url, script.model, scripted=True, traits=SCRIPTED_CAPABILITIES
-        )
+        traits = speaking(SCRIPTED_CAPABILITIES, settings.dialect)
+        return Target("scripted", server.base_url, script.model, scripted=True, traits=traits)
 
     async def found(self, settings: Settings) -> Target | AgentError:
         """The same, or the error that says why there is none."""

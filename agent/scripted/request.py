@@ -20,7 +20,7 @@ from ..protocol.verbatim_json import dumps
 from .script import Response, Script, ScriptedCall
 
 _ID = re.compile(r"(?:^|[_-])(t(\d{1,6})r(\d{1,6})i\d{1,6}(?:n(\d{1,6}))?)$")
-_CONTEXT = re.compile(r"<(\w+)>\n.*\n</\1>", re.DOTALL)
+_CONTEXT = re.compile(r"\s*<(\w+)>\n.*?\n</\1>[ \t]*(?:\n\s*|\Z)", re.DOTALL)
 _CALLS = ("function_call", "custom_tool_call")
 _OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _STAGES = {"reasoning": 0, "message": 1, **dict.fromkeys(_CALLS, 2), **dict.fromkeys(_OUTPUTS, 3)}
@@ -167,7 +167,7 @@ def located(script: Script, items: Items) -> Items:
         own = _stage(item)
         if _is_said(item):
             turns.append(None)
-            said, stage = text_of(item.get("content")).casefold(), -1
+            said, stage = _words(item), -1
         elif own is None or item["type"] in _OUTPUTS:
             stage = stage if own is None else own
         else:
@@ -296,8 +296,12 @@ def _opened(sealed: object) -> Played:
 
 
 def _last_said(items: Items) -> str:
-    said = (item.get("content") for item in reversed(items) if _is_said(item))
-    return text_of(next(said, None)).casefold()
+    return next((_words(item) for item in reversed(items) if _is_said(item)), "")
+
+
+def _words(item: dict[str, Any]) -> str:
+    """The user's words in a message, for a comparison in any case."""
+    return _without_context(text_of(item.get("content"))).casefold()
 
 
 def _is_said(item: dict[str, Any]) -> bool:
@@ -306,8 +310,15 @@ def _is_said(item: dict[str, Any]) -> bool:
 
 
 def is_context(text: str) -> bool:
-    """True for a text that is a single element, and so no words of the user."""
-    return bool(_CONTEXT.fullmatch(text))
+    """True for a text of elements alone, and so no words of the user."""
+    return bool(text) and not _without_context(text)
+
+
+def _without_context(text: str) -> str:
+    """The text without the elements at its beginning. Some clients join them with their words."""
+    while found := _CONTEXT.match(text):
+        text = text[found.end() :]
+    return text
 
 
 def _check(script: Script, turn: int, response: int, request: AskedRequest) -> None:

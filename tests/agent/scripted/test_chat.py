@@ -331,6 +331,15 @@ def test_a_broken_rule_is_told_in_openais_words(
     assert (caught.value.param, caught.value.type) == (param, "invalid_request_error")
 
 
+def test_context_that_a_client_joins_with_the_words_names_no_turn(sdk: Any):
+    answered = {"role": "assistant", "content": "It was April."}
+    context = "<cells>\nIn [1]: wettest = 4\n</cells>\n\n<names>\nwettest: int 4\n</names>"
+    said = {"role": "user", "content": f"{context}\n\nThank you."}
+    assert whole(sdk, [*SAID, answered, said]).choices[0].message.content == "Gladly."
+    alone = {"role": "user", "content": context}
+    assert whole(sdk, [*SAID, alone]).choices[0].message.content.startswith("First")
+
+
 def test_a_request_without_messages_or_model_is_refused(server: ScriptedServer):
     for name in ("model", "messages"):
         error = post(server, **{name: None}).json()["error"]
