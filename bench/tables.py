@@ -11,6 +11,7 @@ from string import Template
 from .page import BY, TARGET, Row, Table
 
 README, PERFORMANCE, COMPACTION = "README.md", "docs/performance.md", "docs/compaction.md"
+SERVERS = "docs/servers.md"
 STEPS = (10, 50, 200, 2000)
 
 Choice = Sequence[dict[str, str]]
@@ -330,6 +331,18 @@ GROWTH = (
     Row("resume, {grown record MB:.0f} MB, s", "{grown resume s:.2f}", "compaction", 1),
 )
 
+APIS: Choice = (
+    {"api": "responses", "title": "Responses"},
+    {"api": "messages", "title": "Messages"},
+    {"api": "chat", "title": "Chat Completions"},
+)
+SPOKEN = Row(
+    "$title",
+    "{$api ms 10:.2f} | {$api ms 200:.2f} | {$api ms 2000:.2f}"
+    " | {$api 1 share:.1%} | {$api 1 price:.3f} | {$api 14 share:.1%} | {$api 14 price:.3f}",
+    "dialects",
+)
+
 COLUMNS = ("", "measured", TARGET, BY)
 TABLES = (
     Table(README, "figures", COLUMNS, (LOAD, STOP, STEP, BETWEEN, CHECKPOINT, CELL)),
@@ -347,6 +360,15 @@ TABLES = (
         PEERS,
         after="`responses.stream()` of the SDK reads {sdk helper:.0f}k/s of a stream of 10,000"
         " deltas; it copies its whole text at each of them.",
+    ),
+    Table(
+        SERVERS,
+        "dialects",
+        (
+            *("", *(f"ms a sample, N={n}" for n in (10, 200, "2,000"))),
+            *("cached, 200 steps", "price", "cached, 20 steps of 14 calls", "price"),
+        ),
+        (*_each(SPOKEN, APIS),),
     ),
     Table(
         COMPACTION,
