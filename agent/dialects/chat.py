@@ -1,9 +1,10 @@
 """Requests of the Chat Completions API, made of a conversation's items. Does no I/O.
 
 Many servers speak it, each a little differently. A request has only fields that all of them take.
-What the model said goes back under the name under which it came: Groq and Cerebras refuse the name
-`reasoning_content`, and DeepSeek refuses a call without it (read in 2026-11: vercel/ai#15042,
-api-docs.deepseek.com/guides/thinking_mode).
+A member of an answer goes back under its own name. Groq and Cerebras refuse `reasoning_content`,
+and DeepSeek refuses a call that lacks it.
+
+Read in 2026-11: vercel/ai#15042, api-docs.deepseek.com/guides/thinking_mode.
 """
 
 import json
@@ -127,7 +128,7 @@ class Chat(Translation):
 
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """A tool in this API's words, in which `strict` is false unless it is said."""
+    """The tool in the words of this API, where `strict` is false by default."""
     names = ("name", "description", "parameters", "strict")
     return {"type": "function", "function": {name: tool[name] for name in names if tool.get(name)}}
 

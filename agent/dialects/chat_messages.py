@@ -1,8 +1,10 @@
 """Messages of Chat Completions as bytes that only grow, in an order that each server takes.
 
-Knows no item and no server. Strict servers want: a person's message first and last, no two messages
-of a kind in a row, and the results of all calls right after them (vLLM with Mistral's or Gemma's
-template, and Gemini, refuse the rest with HTTP 400; read in 2026-11: vllm-project/vllm#6862).
+Knows no item and no server. The strictest servers want a person's message first and last, person
+and model by turns, and the results of calls right after them. Gemini, and vLLM with the templates
+of Mistral and Gemma, refuse the rest with HTTP 400.
+
+Read in 2026-11: vllm-project/vllm#6862, vllm-project/vllm#16774.
 """
 
 from collections.abc import Callable, Iterable, Mapping
