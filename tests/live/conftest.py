@@ -63,14 +63,19 @@ def litellm(transformers: Live, tmp_path_factory: pytest.TempPathFactory) -> Ite
     programs = _programs("litellm")
     port = _free_port()
     folder = tmp_path_factory.mktemp("litellm")
-    backend = {
-        "model": f"openai/chat_completions/{MODEL}",
-        "api_base": transformers.base_url,
-        "api_key": "none",
-    }
+    backend = {"api_base": transformers.base_url, "api_key": "none"}
     window = {"max_input_tokens": WINDOW}
+    # Only its Responses API understands the prefix, which keeps the backend at chat.
+    names = {"tiny": f"openai/chat_completions/{MODEL}", "tiny-chat": f"openai/{MODEL}"}
     config = {
-        "model_list": [{"model_name": "tiny", "litellm_params": backend, "model_info": window}],
+        "model_list": [
+            {
+                "model_name": name,
+                "litellm_params": {**backend, "model": model},
+                "model_info": window,
+            }
+            for name, model in names.items()
+        ],
         "router_settings": {"enable_pre_call_checks": True, "num_retries": 0},
         "litellm_settings": {"telemetry": False},
     }

@@ -88,9 +88,16 @@ def of(kind, events):
     return [event for event in events if isinstance(event, kind)]
 
 
+@pytest.fixture
+def chatting(live):
+    """A server, and the settings for its Chat Completions."""
+    model = {"model": "tiny-chat"} if live.provider == "litellm" else {}
+    return live, {"dialect": "chat", **model}
+
+
 async def test_its_models_are_listed_and_without_a_choice_the_first_is_taken(live):
     target = await target_at(live)
-    assert await list_models(target, 10) == [live.model] == [target.model]
+    assert (await list_models(target, 10))[0] == live.model == target.model
 
 
 async def test_an_answer_comes_in_pieces_and_ends(live, session_at, say):
@@ -121,6 +128,30 @@ async def test_a_conversation_goes_on_over_calls_and_reasoning(live, session_at,
     for said in ("What is 12 times 34?", "Name a colour.", "What is 345 times 6?"):
         answer = (await say(session, said))[-1].answer
     assert answer == "It is 2070."
+
+
+async def test_a_conversation_goes_on_over_chat_completions(chatting, session_at, say):
+    live, choices = chatting
+    session = await session_at(live, **choices)
+    assert session.target.traits.dialect == "chat"
+    events = await say(session, "Say hello.")
+    answer = "Hello! I am a very small model, and I run here."
+    assert "".join(event.text for event in of(TextDelta, events)) == answer
+    assert of(SampleEnded, events)[0].usage.output > 3
+    for said in ("What is 12 times 34?", "Name a colour.", "What is 345 times 6?"):
+        ended = (await say(session, said))[-1]
+    assert ended.answer == "It is 2070." and ended.samples == 2
+    assert {"function_call", "function_call_output"} < {*kinds(session)}
+
+
+async def test_a_conversation_goes_from_one_dialect_to_the_other(litellm, session_at, say):
+    session = await session_at(litellm, model="tiny")
+    chat = {"model": "tiny-chat", "dialect": "chat"}
+    for choices in ({"model": "tiny"}, chat, {"model": "tiny"}):
+        other = await session_at(litellm, **choices)
+        session = replace(session, target=other.target, seams=other.seams)
+        assert (await say(session, "What is 6 times 7?"))[-1].answer == "It is 42."
+        assert (await say(session, "Name a colour."))[-1].answer == "Blue, like the sky."
 
 
 async def test_leaving_in_mid_stream_stops_the_server_too(live, session_at, say, place):

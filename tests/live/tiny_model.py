@@ -32,6 +32,7 @@ MOST = 1_000_000
 Chat = list[dict[str, Any]]
 
 # A model of this size attends to little: it is shown what was said last, and what came of it.
+# Chat Completions has the environment and the person's first words in one message.
 TEMPLATE = """
 {%- set last = namespace(user=0) -%}
 {%- for m in messages -%}
@@ -40,7 +41,7 @@ TEMPLATE = """
 {%- for m in messages[last.user:] -%}
 <|im_start|>{{ m.role }}
 {% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif -%}
-{{ m.content or '' }}
+{{ (m.content or '').split('</environment>') | last | trim }}
 {%- for call in m.tool_calls or [] -%}
 <tool_call>{"name": {{ call.function.name | tojson }}, "arguments": {{
 call.function.arguments | tojson }}}</tool_call>
