@@ -115,7 +115,7 @@ def read_chat(fields: dict[str, Any]) -> ChatBody:
 
 
 def _misshapen(loc: Sequence[str | int], kind: str, told: str) -> RequestError:
-    names = [name for name in loc if not str(name).startswith(("list[", "function-", "str"))]
+    names = [it for it in loc if it != "str"]  # names one of a content's types
     where = "".join(f"[{it}]" if isinstance(it, int) else f".{it}" for it in names)[1:]
     if kind == "missing":
         what, code = f"Missing required parameter: '{where}'.", "missing_required_parameter"

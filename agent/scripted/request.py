@@ -175,9 +175,7 @@ def located(script: Script, items: Items) -> Items:
             place = _place(item) or _find(item, _places(script, turns, said, goes_on))
             if place is not None:
                 item = {**item, "id": item.get("id") or Position(*place).item_id("x", own)}
-                turns = turns or [None]
-                if (here := turns[-1]) is None or place >= here:
-                    turns[-1], stage = place, own
+                turns, stage = [*turns[:-1], place], own
         found.append(item)
     return found
 

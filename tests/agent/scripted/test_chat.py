@@ -318,6 +318,11 @@ BROKEN: list[tuple[str, str, list[Any]]] = [
         [*SAID, {**CALLS, "tool_calls": [{"function": CALL["function"]}]}],
     ),
     ("Invalid type for 'messages[0]", "messages[0].content", [{"role": "user", "content": 1}]),
+    (
+        "Invalid type for 'messages[1].tool_calls[0].function.arguments'",
+        "messages[1].tool_calls[0].function.arguments",
+        [*SAID, {**CALLS, "tool_calls": [{**CALL, "function": {"name": "f", "arguments": 1}}]}],
+    ),
 ]
 
 
@@ -344,6 +349,9 @@ def test_a_request_without_messages_or_model_is_refused(server: ScriptedServer):
     for name in ("model", "messages"):
         error = post(server, **{name: None}).json()["error"]
         assert (error["param"], error["code"]) == (name, "missing_required_parameter")
+    for name in ("stream", "tools", "stream_options"):
+        error = post(server, **{name: "yes"}).json()["error"]
+        assert (error["param"], error["code"]) == (name, "invalid_type")
 
 
 @given(

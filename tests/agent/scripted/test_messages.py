@@ -270,6 +270,8 @@ class TestFaults:
         assert events[-1] == {"type": "error", "error": error}
         assert ("message_start" in str(events)) == (after != 0)
         assert "message_stop" not in str(events)
+        closed = [event["index"] for event in events if event["type"] == "content_block_stop"]
+        assert closed == ([0] if after is None else [])
 
     @pytest.mark.parametrize(
         ("code", "stop"),

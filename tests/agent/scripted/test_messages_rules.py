@@ -358,5 +358,8 @@ def test_the_sdk_raises_its_error_for_a_broken_rule(sdk: Any):
 def test_a_turn_goes_on_where_its_blocks_say_and_a_text_beside_results_begins_one(sdk: Any):
     fields = request()
     assert sdk.messages.create(**fields).content[0].text == "Done."
+    context = [text("<window>\nhalf\n</window>"), text("<place>\nhere\n</place>")]
+    fields["messages"][4]["content"] += context
+    assert sdk.messages.create(**fields).content[0].text == "Done."
     fields["messages"][4]["content"].append(text("Stop."))
     assert sdk.messages.create(**fields).content[0].text == "Again."

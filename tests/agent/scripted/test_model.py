@@ -185,6 +185,18 @@ class TestTheEvents:
         assert output(play(asked))[0]["encrypted_content"]
         assert output(play(request(user("wettest?"))))[0]["encrypted_content"] is None
 
+    def test_redacted_reasoning_has_no_summary_and_is_sealed(self):
+        script = one_response(reasoning="r", redacted=True, say="a")
+        asked = request(user("x"), include=["reasoning.encrypted_content"])
+        reasoning = output(events := play(asked, script))[0]
+        assert (reasoning["summary"], bool(reasoning["encrypted_content"])) == ([], True)
+        assert not [kind for kind, _ in events if "summary" in kind]
+
+    def test_a_paused_response_is_complete(self):
+        script = one_response(say="a b", fault={"event": "pause", "after": 3})
+        fault = script.turn[0].response[0].fault
+        assert play(request(user("x")), script, fault=fault) == play(request(user("x")), script)
+
     def test_arguments_given_as_a_string_are_sent_unchanged(self):
         assert output(play(request(user("driest?"))))[0]["arguments"] == "{not json"
 

@@ -38,6 +38,9 @@ say = "It was July, as ever."
 [[turn]]
 [[turn.response]]
 say = "The end."
+[[turn]]
+[[turn.response]]
+say = "Done."
 """)
 )
 
@@ -129,6 +132,25 @@ def test_a_turn_played_again_is_counted():
     assert position(user("driest?"), done, user("driest?")) == Position(2, 0, again=1)
 
 
+def test_texts_in_a_row_are_those_of_responses_in_a_row():
+    assert position(user("a"), said("Done."), said("Done.")) == Position(0, 2)
+
+
+def test_calls_in_a_row_are_of_one_response_and_after_an_output_of_the_next():
+    twice = [call(), call(call_id="own2"), output(), output("own2")]
+    assert position(user("a"), *twice) == Position(0, 1)
+    assert position(user("a"), call(), output(), *SECOND[-2:]) == Position(0, 2)
+
+
+def test_in_mid_turn_no_other_turn_is_searched():
+    assert position(*FIRST, output(), said("The end."), user("b")) == Position(1, 0)
+
+
+def test_later_turns_are_searched_before_earlier_ones():
+    with pytest.raises(RequestError, match="no response 0 for turn 5"):
+        position(user("driest?"), said("Done."), user("b"))
+
+
 def test_past_the_end_of_the_script_the_error_says_so():
-    with pytest.raises(RequestError, match="no response 0 for turn 4"):
-        position(user("a"), said("The end."), user("b"))
+    with pytest.raises(RequestError, match="no response 0 for turn 5"):
+        position(user("a"), said("The end."), user("b"), said("Done."), user("c"))
