@@ -156,7 +156,7 @@ _Tool = Annotated[
 
 
 class _ThinkingChoice(_Strict):
-    type: Literal["enabled", "adaptive", "disabled"]
+    type: Literal["enabled", "adaptive", "disabled", "between_tools"]
     budget_tokens: Annotated[int, Field(ge=1024)] | None = None
     display: Literal["summarized", "omitted"] | None = None
 
@@ -199,7 +199,7 @@ class MessagesBody(_Strict):
     @property
     def thinks(self) -> bool:
         """True if the model is to think. It does so only when it is asked."""
-        return self.thinking.type != "disabled"
+        return self.thinking.type in ("enabled", "adaptive")
 
 
 def read_body(fields: dict[str, Any]) -> MessagesBody:

@@ -14,8 +14,11 @@ from inkernel.agent.dialects.dialect import SamplePart
 from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import AnswerRefusedError, StreamBrokenError
 from inkernel.agent.protocol.events import Event as TurnEvent
+from inkernel.agent.protocol.events import SampleEnded, Usage
+from inkernel.agent.scripted.server import ScriptedServer
 from inkernel.agent.session import Session
 from inkernel.agent.transport import retry
+from inkernel.agent.transport.client import Client
 
 from .messages_rules import check
 from .messages_wire import (
@@ -190,3 +193,37 @@ async def test_a_paused_turn_goes_on(session_with: Callable[[Server], Session], 
     assert (await run(session))[1] is None
     assert json.loads(server.bodies[1])["messages"][-1]["role"] == "assistant"
     assert len(server.bodies) == 3
+
+
+SCRIPT = """
+model = "claude-opus-5-5"
+[[turn]]
+[[turn.response]]
+reasoning = "I look."
+say = "First I look."
+call = [{name = "look", arguments = {what = "x"}}, {name = "look"}]
+[[turn.response]]
+say = "Done."
+[[turn]]
+[[turn.response]]
+reasoning = "Hm."
+say = "Again."
+"""
+
+
+async def test_a_session_over_http_keeps_the_rules_of_a_server_and_reads_its_cache(
+    scripted: Callable[..., ScriptedServer],
+    client_for: Callable[..., Client],
+    session_for: Callable[..., Session],
+    run: Run,
+):
+    there = replace(target(), base_url=scripted(SCRIPT).base_url)
+    session = session_for(client_for(there).sample, TOOL, target=there)
+    usages: list[Usage | None] = []
+    for _ in range(2):
+        events, error = await run(session)
+        assert error is None
+        usages += [it.usage for it in events if isinstance(it, SampleEnded)]
+    first, *later = [usage for usage in usages if usage]
+    assert first.written and not first.cached and len(later) == 2
+    assert all(usage.cached > usage.written > 0 for usage in later)
