@@ -12,16 +12,15 @@ from typing import Any, cast
 
 from ..errors import (
     AnswerRefusedError,
-    IncompleteError,
     ModelError,
     ProtocolError,
-    StreamBrokenError,
 )
 from ..protocol.events import CallDelta, ReasoningDelta, TextDelta, Usage
 from ..protocol.failures import Hide, error_in_stream
 from ..protocol.verbatim_json import in_whole_pairs, loads
 from .chat_answer import ChatAnswer, ChatPiece
 from .dialect import Delta, ResponseDone, SamplePart
+from .received import as_count, as_dict, as_list, broken_event, cut_off, json_of, no_event
 
 _CUT = ("length", "max_tokens", "model_length")
 _FILTERED = ("content_filter", "safety")
@@ -92,10 +91,10 @@ class ChatReader:
         if error:
             raise error_in_stream(error, self._server, self._model, self._hide)
         self._of_api = self._of_api or "choices" in chunk
-        choices = map(_dict, _list(chunk.get("choices")))
-        choice = next((it for it in choices if it and _is_ours(it)), _dict(None))
-        for of in (choice, _dict(chunk.get("x_groq")), chunk):
-            self._usage = _dict(of.get("usage")) or self._usage
+        choices = map(as_dict, as_list(chunk.get("choices")))
+        choice = next((it for it in choices if it and _is_ours(it)), as_dict(None))
+        for of in (choice, as_dict(chunk.get("x_groq")), chunk):
+            self._usage = as_dict(of.get("usage")) or self._usage
         if not choice:
             return
         self._chosen = True
@@ -104,7 +103,7 @@ class ChatReader:
         delta = choice.get("delta")
         if not delta and self._answer.is_empty:  # a completion that came whole
             delta = choice.get("message")
-        yield from self._answer.take(_dict(delta))
+        yield from self._answer.take(as_dict(delta))
 
     def _ended(self) -> Iterator[SamplePart]:
         """The items of the answer and its end, or the error that its reason to stop is."""
@@ -122,10 +121,7 @@ class ChatReader:
         cut = reason.startswith(_CUT)
         yield from self._answer.items(cut=cut, torn=not reason)
         if cut:
-            raise IncompleteError(
-                f"{self._server} cut the answer off: {self._reason}.",
-                "The earlier parts are kept. Ask for the rest, or for less.",
-            )
+            raise cut_off(self._server, self._reason)
         self.finished = True
         yield ResponseDone(_usage(self._usage))
 
@@ -140,13 +136,9 @@ class ChatReader:
     def _object(self, data: bytes) -> dict[str, Any]:
         """The chunk as a dict. A byte that is no UTF-8 is replaced, and a NaN, too."""
         try:
-            chunk = loads(data)
+            chunk, data = json_of(data)
         except ValueError:
-            data = data.decode(errors="replace").encode()
-            try:
-                chunk = loads(data)
-            except ValueError:
-                raise self._unreadable(data) from None
+            raise self._unreadable(data) from None
         if b"NaN" in data or b"Infinity" in data:  # perhaps as a number, which is no JSON
             chunk = json.loads(in_whole_pairs(data), parse_constant=lambda _: None)
         if isinstance(chunk, list):  # Google's way to tell an error
@@ -157,15 +149,8 @@ class ChatReader:
 
     def _unreadable(self, data: bytes) -> ModelError:
         if self._begun:
-            return StreamBrokenError(
-                f"{self._server} sent a broken chunk: its JSON is cut off or mixed up.",
-                "Run the cell again.",
-            )
-        return ProtocolError(
-            f"{self._server} sent a chunk that is not a JSON object: "
-            f"{self._hide(data.decode(errors='replace'))[:80]!r}.",
-            "That is not a Chat Completions stream. Check base_url and dialect.",
-        )
+            return broken_event(self._server)
+        return no_event(self._server, data, "Chat Completions", self._hide)
 
 
 def events_of_completion(body: bytes) -> list[bytes] | None:
@@ -174,7 +159,7 @@ def events_of_completion(body: bytes) -> list[bytes] | None:
         completion = loads(body)
     except ValueError:
         return None
-    return [body, b"[DONE]"] if _list(_dict(completion).get("choices")) else None
+    return [body, b"[DONE]"] if as_list(as_dict(completion).get("choices")) else None
 
 
 def _is_ours(choice: dict[str, Any]) -> bool:
@@ -203,26 +188,14 @@ def _usage(usage: dict[str, Any]) -> Usage | None:
     """
     if not usage:
         return None
-    asked, told = (_dict(usage.get(f"{it}_tokens_details")) for it in ("prompt", "completion"))
-    prompt, output = _int(usage.get("prompt_tokens")), _int(usage.get("completion_tokens"))
+    asked, told = (as_dict(usage.get(f"{it}_tokens_details")) for it in ("prompt", "completion"))
+    prompt, output = as_count(usage.get("prompt_tokens")), as_count(usage.get("completion_tokens"))
     counts = [asked.get("cached_tokens"), usage.get("prompt_cache_hit_tokens")]
-    cached = max(map(_int, [*counts, usage.get("cached_tokens")]))
+    cached = max(map(as_count, [*counts, usage.get("cached_tokens")]))
     return Usage(
         input=prompt,
         cached=cached,
-        written=_int(asked.get("cache_write_tokens")),
-        output=max(output, _int(usage.get("total_tokens")) - prompt),
-        reasoning=_int(told.get("reasoning_tokens")),
+        written=as_count(asked.get("cache_write_tokens")),
+        output=max(output, as_count(usage.get("total_tokens")) - prompt),
+        reasoning=as_count(told.get("reasoning_tokens")),
     )
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[object]:
-    return cast("list[object]", value) if isinstance(value, list) else []
-
-
-def _int(value: object) -> int:
-    return value if isinstance(value, int) else 0

@@ -11,10 +11,8 @@ from typing import Any, NamedTuple, cast
 
 from ..errors import (
     AnswerRefusedError,
-    IncompleteError,
     ModelError,
     ProtocolError,
-    StreamBrokenError,
 )
 from ..protocol.events import CallDelta, ReasoningDelta, TextDelta, Usage
 from ..protocol.failures import Hide, as_sentence, error_in_stream
@@ -24,6 +22,7 @@ from .blocks.answer import AnswerItems
 from .blocks.partial import OpenBlock
 from .dialect import Delta, ResponseDone, SamplePart
 from .partial_items import MOST_OPEN
+from .received import as_dict, as_text, broken_event, cut_off, json_of, no_event
 
 _DELTAS = {
     "text_delta": ("text", "text"),
@@ -124,8 +123,8 @@ class MessagesReader:
             case "content_block_stop":
                 yield from self._stopped(self._key(event.get("index")))
             case "message_start":
-                message = _dict(event.get("message"))
-                self._items.id = self._items.id or _str(message.get("id"))
+                message = as_dict(event.get("message"))
+                self._items.id = self._items.id or as_text(message.get("id"))
                 self._count(message.get("usage"))
             case "message_delta":
                 self._told(event)
@@ -138,7 +137,7 @@ class MessagesReader:
                 pass  # ping, and what may come one day
 
     def _started(self, event: dict[str, Any], data: bytes) -> Iterator[SamplePart]:
-        index, fields = event.get("index"), _dict(event.get("content_block"))
+        index, fields = event.get("index"), as_dict(event.get("content_block"))
         key = index if isinstance(index, int) else object()
         yield from self._make_room(key)
         if not isinstance(fields.get("type"), str):
@@ -165,8 +164,8 @@ class MessagesReader:
         """The piece in a delta. Text that belongs to no block, or to one of another kind, begins
         one of its own.
         """
-        key, delta = self._key(event.get("index")), _dict(event.get("delta"))
-        name, kind = _DELTAS.get(_str(delta.get("type")), ("", ""))
+        key, delta = self._key(event.get("index")), as_dict(event.get("delta"))
+        name, kind = _DELTAS.get(as_text(delta.get("type")), ("", ""))
         block = self._open.get(key)
         if name in _SHOWN and (block is None or block.kind != kind):
             yield from self._make_room(key)
@@ -177,7 +176,7 @@ class MessagesReader:
         if name == "citation":
             piece = self._inner(data, "delta").get(name, "")
         else:
-            piece = _str(delta.get(name))
+            piece = as_text(delta.get(name))
         if piece:
             block.grow(_GROWS.get(name, name), piece)
             yield _Piece(block, name, piece)
@@ -202,9 +201,9 @@ class MessagesReader:
             self.whole = self.whole and self._items.whole
 
     def _told(self, event: dict[str, Any]) -> None:
-        delta = _dict(event.get("delta"))
-        self._stop = _str(delta.get("stop_reason")) or self._stop
-        self._details = _dict(delta.get("stop_details")) or self._details
+        delta = as_dict(event.get("delta"))
+        self._stop = as_text(delta.get("stop_reason")) or self._stop
+        self._details = as_dict(delta.get("stop_details")) or self._details
         self._count(event.get("usage"))
 
     def _count(self, usage: object) -> None:
@@ -220,16 +219,13 @@ class MessagesReader:
             yield from self._stopped(key)
         yield from self._items.end(cut=cut)
         if cut:
-            raise IncompleteError(
-                f"{self._server} cut the answer off: {self._stop}.",
-                "The earlier parts are kept. Ask for the rest, or for less.",
-            )
+            raise cut_off(self._server, self._stop)
         self.finished = self.over = True
         yield ResponseDone(_usage(self._usage), self._items.id or None, self._stop == "pause_turn")
 
     def _refused(self) -> AnswerRefusedError:
-        category = _str(self._details.get("category"))
-        said = self._hide(_str(self._details.get("explanation")))[:_SAID]
+        category = as_text(self._details.get("category"))
+        said = self._hide(as_text(self._details.get("explanation")))[:_SAID]
         told = f" It says: {as_sentence(said)}" if said else ""
         return AnswerRefusedError(
             f"{self._model} declined to answer{f' ({category})' if category else ''}.{told}",
@@ -239,9 +235,9 @@ class MessagesReader:
     def _object(self, data: bytes) -> tuple[dict[str, Any], bytes]:
         """The event as a dict whose type is a string, and its JSON text."""
         try:
-            event = loads(data)
+            event, data = json_of(data)
         except ValueError:
-            event, data = self._mended(data)
+            event = self._mended(data)
         if not isinstance(event, dict):
             raise self._unreadable(data)
         self._begun = True
@@ -250,37 +246,25 @@ class MessagesReader:
             fields["type"] = "error" if "error" in fields else ""
         return fields, data
 
-    def _mended(self, data: bytes) -> tuple[object, bytes]:
-        """The event of a text that is no JSON, because of a byte that is no UTF-8, or else."""
-        data = data.decode(errors="replace").encode()
-        try:
-            return loads(data), data
-        except ValueError:
-            pass
+    def _mended(self, data: bytes) -> object:
+        """The event in place of a text that is no JSON, if it is not needed."""
         found = _KIND.search(data)
         kind = found[1].decode() if found else ""
         if kind == "ping":
-            return {"type": kind}, data
+            return {"type": kind}
         if self._begun or kind.startswith(_EVENTS):
-            raise StreamBrokenError(
-                f"{self._server} sent a broken event: its JSON is cut off or mixed up.",
-                "Run the cell again. The complete parts are kept.",
-            )
+            raise broken_event(self._server)
         raise self._unreadable(data)
 
     def _unreadable(self, data: bytes) -> ProtocolError:
-        return ProtocolError(
-            f"{self._server} sent an event that is not a JSON object: "
-            f"{self._hide(data.decode(errors='replace'))[:80]!r}.",
-            "That is not a Messages stream. Check base_url.",
-        )
+        return no_event(self._server, data, "Messages", self._hide)
 
 
 def whole_message(body: bytes) -> list[bytes] | None:
     """The events of a message that came whole. None if the body is no message."""
     try:
         message = loads(body)
-        if not isinstance(_dict(message).get("content"), list):
+        if not isinstance(as_dict(message).get("content"), list):
             return None
         blocks = array_elements(members(body.decode())["content"])
     except ValueError:
@@ -311,7 +295,7 @@ def _delta(run: list[_Piece]) -> Iterator[Delta]:
 
 
 def _counts(usage: object) -> Iterator[tuple[str, int]]:
-    for name, value in _dict(usage).items():
+    for name, value in as_dict(usage).items():
         if isinstance(value, int):
             yield name, value
         elif name == "output_tokens_details":
@@ -330,11 +314,3 @@ def _usage(said: dict[str, int]) -> Usage | None:
         output=said.get("output_tokens", 0),
         reasoning=said.get("thinking_tokens", 0),
     )
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _str(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, NamedTuple, cast
 
-from ..errors import IncompleteError, ModelError, ProtocolError, StreamBrokenError
+from ..errors import ModelError, ProtocolError
 from ..protocol.events import CallDelta, HostedProgress, ReasoningDelta, TextDelta, Usage
 from ..protocol.failures import Hide, error_in_stream
 from ..protocol.items import HOSTED, FunctionCall, Item, Message, OtherCall, parse_item
 from ..protocol.verbatim_json import array_elements, dumps, loads, members
 from .dialect import Delta, ResponseDone, SamplePart
 from .partial_items import Unfinished
+from .received import as_count, as_dict, as_list, as_text, broken_event, cut_off, json_of, no_event
 
 _DELTAS = {
     "response.output_text.delta": "output_text",
@@ -52,7 +53,7 @@ class _Event(NamedTuple):
 
     @property
     def item_id(self) -> str:
-        return _str(self.fields.get("item_id"))
+        return as_text(self.fields.get("item_id"))
 
 
 class _Run(NamedTuple):
@@ -129,14 +130,14 @@ class ResponseReader:
         return iter(())
 
     def _delta(self, run: _Run, texts: list[Any]) -> Delta:
-        kind, item_id = _DELTAS[run.kind], _str(run.item_id)
+        kind, item_id = _DELTAS[run.kind], as_text(run.item_id)
         text = "".join([text for text in texts if isinstance(text, str)])
         match kind:
             case "output_text" | "refusal":
-                self._unfinished.texts(item_id, kind, _int(run.part)).append(text)
+                self._unfinished.texts(item_id, kind, as_count(run.part)).append(text)
                 return TextDelta(text=text)
             case "reasoning":
-                return ReasoningDelta(text=text, part=_int(run.part))
+                return ReasoningDelta(text=text, part=as_count(run.part))
             case "arguments":
                 self._unfinished.texts(item_id, kind, 0).append(text)
                 call_id, name = self._unfinished.call(item_id)
@@ -154,21 +155,21 @@ class ResponseReader:
 
     def _settled(self, event: _Event) -> Iterator[SamplePart]:
         kind, key = _SETTLED[event.kind]
-        index = 0 if kind == "arguments" else _int(event.fields.get("content_index"))
+        index = 0 if kind == "arguments" else as_count(event.fields.get("content_index"))
         if isinstance(text := event.fields.get(key), str):
             self._unfinished.texts(event.item_id, kind, index)[:] = [text]
         return iter(())
 
     def _added(self, event: _Event) -> Iterator[SamplePart]:
-        item = _dict(event.fields.get("item"))
-        kind, item_id = item.get("type"), _str(item.get("id"))
+        item = as_dict(event.fields.get("item"))
+        kind, item_id = item.get("type"), as_text(item.get("id"))
         if kind in ("message", "function_call"):
             self._unfinished.begin(item_id, item)
         if kind == "function_call":
             call_id, name = self._unfinished.call(item_id)
             yield CallDelta(call_id=call_id, name=name, text="")
         elif isinstance(kind, str) and kind in HOSTED:
-            status = _str(item.get("status")) or "in_progress"
+            status = as_text(item.get("status")) or "in_progress"
             yield HostedProgress(item_id=item_id, kind=kind, status=status)
 
     def _item(self, fields: dict[str, Any], text: Callable[[], str]) -> Iterator[Item]:
@@ -177,7 +178,7 @@ class ResponseReader:
         A call that was cut off and an empty message are left out.
         """
         id_ = fields.get("call_id" if fields.get("type") == "function_call" else "id")
-        key = (_str(fields.get("type")), _str(id_) or dumps(fields).decode())
+        key = (as_text(fields.get("type")), as_text(id_) or dumps(fields).decode())
         if not isinstance(fields.get("type"), str) or key in self._given:
             self.whole = self.whole and fields == self._given.get(key)
             return
@@ -199,11 +200,11 @@ class ResponseReader:
         yield item
 
     def _item_done(self, event: _Event) -> Iterator[SamplePart]:
-        item = _dict(event.fields.get("item"))
+        item = as_dict(event.fields.get("item"))
         return self._item(item, lambda: members(event.data.decode())["item"])
 
     def _ended(self, event: _Event) -> Iterator[SamplePart]:
-        response = _dict(event.fields.get("response"))
+        response = as_dict(event.fields.get("response"))
         status = response.get("status")
         if status in ("failed", "cancelled"):
             yield from self._failed(event)
@@ -213,22 +214,22 @@ class ResponseReader:
         def texts() -> list[str]:
             return array_elements(members(members(event.data.decode())["response"])["output"])
 
-        for at, item in enumerate(_list(response.get("output"))):
-            yield from self._item(_dict(item), lambda at=at: texts()[at])
+        for at, item in enumerate(as_list(response.get("output"))):
+            yield from self._item(as_dict(item), lambda at=at: texts()[at])
         for item in self._unfinished.rest(cut=cut):
             if self._torn:
-                raise self._broken()
+                raise broken_event(self._server)
             self.whole = False
             made = dumps({"item": item}).decode()  # cut out of JSON like the others: no NaN passes
             yield from self._item(item, lambda made=made: members(made)["item"])
         if cut:
             raise _incomplete(response, self._server)
         self.finished = self.over = True
-        yield ResponseDone(_usage(response.get("usage")), _str(response.get("id")) or None)
+        yield ResponseDone(_usage(response.get("usage")), as_text(response.get("id")) or None)
 
     def _failed(self, event: _Event) -> Iterator[SamplePart]:
         """Raises. An `error` event is passed on whole, because over WebSocket it has a status."""
-        error = _dict(event.fields.get("response")).get("error") or event.fields.get("error")
+        error = as_dict(event.fields.get("response")).get("error") or event.fields.get("error")
         if event.kind == "error" and not isinstance(error, str):
             error = event.fields
         raise error_in_stream(error, self._server, self._model, self._hide)
@@ -239,9 +240,9 @@ class ResponseReader:
         An event that is broken and not needed is one without a meaning.
         """
         try:
-            event = loads(data)
+            event, data = json_of(data)
         except ValueError:
-            event, data = self._mended(data)
+            event = self._mended(data)
         if not isinstance(event, dict):
             raise self._unreadable(data)
         self._begun = True
@@ -250,34 +251,19 @@ class ResponseReader:
             fields["type"] = "error" if "error" in fields else ""
         return fields, data
 
-    def _mended(self, data: bytes) -> tuple[object, bytes]:
-        """The event of a text that is no JSON, because of a byte that is no UTF-8, or else."""
-        data = data.decode(errors="replace").encode()
-        try:
-            return loads(data), data
-        except ValueError:
-            pass
+    def _mended(self, data: bytes) -> object:
+        """The event in place of a text that is no JSON, if it is not needed."""
         found = _KIND.search(data)
         kind = found[1].decode() if found else ""
         if kind.startswith("response.") and (kind in _SETTLED or kind not in self._readers):
             self._torn = self._torn or kind in _DELTAS or kind in _SETTLED
-            return {"type": ""}, data
+            return {"type": ""}
         if self._begun or kind.startswith("response."):
-            raise self._broken()
+            raise broken_event(self._server)
         raise self._unreadable(data)
 
-    def _broken(self) -> StreamBrokenError:
-        return StreamBrokenError(
-            f"{self._server} sent a broken event: its JSON is cut off or mixed up.",
-            "Run the cell again. The complete parts are kept.",
-        )
-
     def _unreadable(self, data: bytes) -> ProtocolError:
-        return ProtocolError(
-            f"{self._server} sent an event that is not a JSON object: "
-            f"{self._hide(data.decode(errors='replace'))[:80]!r}.",
-            "That is not a Responses stream. Check base_url.",
-        )
+        return no_event(self._server, data, "Responses", self._hide)
 
 
 def whole_response(body: bytes) -> bytes | None:
@@ -286,44 +272,25 @@ def whole_response(body: bytes) -> bytes | None:
         response = loads(body)
     except ValueError:
         return None
-    if not isinstance(_dict(response).get("output"), list):
+    if not isinstance(as_dict(response).get("output"), list):
         return None
     return b'{"type":"response.completed","response":' + body + b"}"
 
 
 def _incomplete(response: dict[str, Any], server: str) -> ModelError:
-    reason = _str(_dict(response.get("incomplete_details")).get("reason")) or "no reason given"
-    return IncompleteError(
-        f"{server} cut the answer off: {reason}.",
-        "The earlier parts are kept. Ask for the rest, or for less.",
-    )
+    reason = as_text(as_dict(response.get("incomplete_details")).get("reason")) or "no reason given"
+    return cut_off(server, reason)
 
 
 def _usage(value: object) -> Usage | None:
-    usage = _dict(value)
+    usage = as_dict(value)
     if not usage:
         return None
-    read = _dict(usage.get("input_tokens_details"))
+    read = as_dict(usage.get("input_tokens_details"))
     return Usage(
-        input=_int(usage.get("input_tokens")),
-        cached=_int(read.get("cached_tokens")),
-        written=_int(read.get("cache_write_tokens")),
-        output=_int(usage.get("output_tokens")),
-        reasoning=_int(_dict(usage.get("output_tokens_details")).get("reasoning_tokens")),
+        input=as_count(usage.get("input_tokens")),
+        cached=as_count(read.get("cached_tokens")),
+        written=as_count(read.get("cache_write_tokens")),
+        output=as_count(usage.get("output_tokens")),
+        reasoning=as_count(as_dict(usage.get("output_tokens_details")).get("reasoning_tokens")),
     )
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[object]:
-    return cast("list[object]", value) if isinstance(value, list) else []
-
-
-def _str(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _int(value: object) -> int:
-    return value if isinstance(value, int) else 0
