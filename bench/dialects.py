@@ -1,8 +1,8 @@
 """Measures each dialect: to write a request's body and to read its answer, and the cache's price.
 
 A step is a thought and a call, and an output of 2 KB. Times are the thread's own, without a server.
-Tokens and their cached part are those of the scripted server, which has a cache as each API has it:
-Messages by its marks, the others by the longest known beginning.
+Tokens and their cached part are those of the scripted server, which has a cache as each API has it.
+Messages has it by its marks, the others by the longest known beginning.
 """
 
 import asyncio

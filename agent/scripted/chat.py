@@ -208,7 +208,7 @@ def _check_signature(call: _Call, at: int) -> None:
 
 
 def asked_of_chat(body: ChatBody) -> AskedRequest:
-    """The request in Responses' words. What the assistant said has no ids yet."""
+    """The request in Responses' words. The assistant's items have no ids yet."""
     items: Items = []
     for message in body.messages:
         added = list(_items_of(message))

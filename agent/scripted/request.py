@@ -156,9 +156,9 @@ def _turn_of(script: Script, said: str, played: list[int]) -> int:
 def located(script: Script, items: Items) -> Items:
     """The items, where each of the assistant's has an id. Other APIs than Responses send none.
 
-    An item is found by its words, from where the conversation stands in the script: at the next
-    response, then further on in the turn, and at the beginning of a turn in the others, too. Words
-    that the script does not have stay without an id.
+    An item is found by its words, from the conversation's place in the script. The next response is
+    first, then those further on in the turn. At the beginning of a turn, others count as well.
+    Words that the script does not have stay without an id.
     """
     found: Items = []
     turns: Played = []

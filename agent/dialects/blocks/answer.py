@@ -87,7 +87,7 @@ class AnswerItems:
 
 
 def _awaited(block: WholeBlock) -> str:
-    """What its item waits for: the `end`, since a call may be cut off, or the result of an id.
+    """The `end` or the id of a result, for which its item waits. Empty if it waits for nothing.
 
     The beginning of a call's input is no JSON object. So only an empty one may be a beginning.
     """

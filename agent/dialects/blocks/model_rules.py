@@ -1,10 +1,10 @@
 """How each model of the Messages API is asked to think, and how much it may say: data. No I/O.
 
-Read in 2026-11 under platform.claude.com/docs/en: build-with-claude/thinking-troubleshooting (the
-kinds that a model refuses), build-with-claude/effort (levels), build-with-claude/preserved-thinking
-/prefix-checks (models that bind thoughts), models/…/overview (most output), models/sonnet-5-5
-/whats-new-sonnet-5-5 (`between_tools`), and pages like it of Opus 5.5 and Haiku 5.5. Also
-api-docs.deepseek.com/guides/thinking_mode.
+Read in 2026-11 under platform.claude.com/docs/en. The kinds that a model refuses:
+build-with-claude/thinking-troubleshooting. Levels: build-with-claude/effort. Models that bind
+thoughts: build-with-claude/preserved-thinking/prefix-checks. Most output: models/…/overview.
+`between_tools`: models/sonnet-5-5/whats-new-sonnet-5-5, and the same page of Opus 5.5 and Haiku
+5.5. DeepSeek: api-docs.deepseek.com/guides/thinking_mode.
 """
 
 import re
@@ -20,7 +20,7 @@ _LEAST_BUDGET = 1_024
 
 @dataclass(frozen=True, slots=True)
 class ModelRules:
-    """What the API accepts of one model.
+    """The fields that the API accepts of one model.
 
     `thinks`: the type that asks it to think. `unasked`: it is asked even when no effort is set.
     `off`: the type that has it think less, or None if its least effort must do. `efforts`: the
