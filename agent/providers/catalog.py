@@ -292,4 +292,10 @@ def speaking(traits: Capabilities, dialect: DialectName | None) -> Capabilities:
     if dialect in (None, traits.dialect):
         return traits
     keys = ("x-api-key", "authorization") if dialect == "messages" else ("authorization",)
-    return Capabilities(encrypted=False, dialect=dialect, omits=traits.omits, key_headers=keys)
+    return Capabilities(
+        encrypted=False,
+        omits=traits.omits,
+        key_headers=keys,
+        dialect=dialect,
+        images=traits.images,
+    )

@@ -391,7 +391,7 @@ def test_text_for_the_next_cell_and_the_pager_is_the_steps_output(agent: Any, tm
         "%load mine.py": "loaded = 'from a file'",
         "%recall 1": "%load_ext inkernel",
         "get_ipython().set_next_input('put next')": "put next",
-        "from pathlib import Path\nPath.home?": "home directory",
+        "from pathlib import Path\nPath.home?": "Return a new path",
         "%pycat mine.py": "'from a file'",
         page: "a page",
         "get_ipython().payload_manager.write_payload({'source': 'x', 'text': 'paid'})": "paid",
