@@ -6,13 +6,12 @@ Knows no transport, no shell and no screen. It calls the session's seams and yie
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from .compaction.compact import make_room, overflowed
 from .compaction.note_taking import look_ahead, stop_notes
-from .conversation.history import History
 from .dialects.dialect import ResponseDone
 from .dialects.request import Request, read_by_model
 from .dispatch.calls import Calls
@@ -51,6 +50,10 @@ from .transport import retry
 
 _ENDS_A_STREAM = (StreamBrokenError, ServerFaultError, ProtocolError)
 """These may come in place of the end of a response, when its last item is whole."""
+
+
+LEAST_COUNTED = 0.25
+"""The part of our own count below which a server's count is none. Ours is seldom 20 % too large."""
 
 
 @dataclass(slots=True)
@@ -132,7 +135,7 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
                     yield event
         finally:
             calls.cancel()
-        if calls.calls or tally.more:
+        if calls.calls or (tally.more and tally.said):
             continue
         if tally.said or asked_again:
             if not tally.said:
@@ -174,8 +177,8 @@ async def _sample(
                 yield Notice(text=f"{error.message} {whole} Its usage is not known.")
                 return
             wait = retry.wait_before(error, attempt, attempts, random.random())
-            spoiled = wait is not None or isinstance(error, AnswerRefusedError)
-            if spoiled and not calls.calls and _only_said(history, kept):
+            new = [entry.item for entry in history.entries[kept:]]
+            if not calls.calls and _is_spoiled(new, error, again=wait is not None):
                 session.journal.withdraw(kept)
                 tally.answer = ""
                 yield AnswerWithdrawn()
@@ -193,13 +196,13 @@ def _whole_part(error: ModelError, calls: Calls, tally: _Tally) -> str:
     return "The answer was whole." if whole else ""
 
 
-def _only_said(history: History, start: int) -> bool:
-    """True if the entries from `start` on are there, and the model only speaks in them.
+def _is_spoiled(new: Sequence[Item], error: ModelError, *, again: bool) -> bool:
+    """True if the items of a failed answer must go: it is refused, or asked for `again`.
 
-    Another try says it all again. Work that the server did is kept.
+    Another try says it all once more. Work that the server did is kept.
     """
-    new = [entry.item for entry in history.entries[start:]]
-    return bool(new) and all(isinstance(it, Message | Reasoning) for it in new)
+    said = all(isinstance(it, Message | Reasoning) for it in new)
+    return said and (isinstance(error, AnswerRefusedError) or (again and bool(new)))
 
 
 async def _attempt(
@@ -254,6 +257,8 @@ def _count(session: Session, tally: _Tally, usage: Usage | None, request: Reques
         return
     tally.usage += usage
     counted = estimate(read_by_model(request.fields)) + session.conversation.history.tokens
+    if usage.input + usage.output < counted * LEAST_COUNTED:
+        counted = 0  # the server counts only a part, or nothing
     line = SampleLine(sample=tally.samples, usage=usage.model_dump(), counted=counted)
     session.journal.write(line)
 

@@ -126,9 +126,9 @@ class Journal:
 
     def withdraw(self, kept: int) -> None:
         """Take the entries after the first `kept` out of the window: an answer that failed."""
-        conversation = self.conversation
-        entries = conversation.history.entries[:kept]
-        self.rewrite(entries, "withdrawn", conversation.digest, self._opaque)
+        entries = self.conversation.history.entries
+        if len(entries) > kept:
+            self.rewrite(entries[:kept], "withdrawn", self.conversation.digest, self._opaque)
 
     @property
     def _opaque(self) -> OpaqueStart | None:

@@ -201,8 +201,9 @@ class ChatAnswer:
             entries: list[dict[str, Any]] = [{"type": "text", "text": value}] if value else []
         else:
             entries = [it for it in _dicts(value) if _is_content(it)]
-            before = [[{"type": "text", "text": text}] for text in self._texts]
-            self._members.setdefault("content", list(before)).append(entries)
+            if "content" not in self._members:
+                self._members["content"] = [[{"type": "text", "text": it}] for it in self._texts]
+            self._members["content"].append(entries)
         for entry in entries:
             if entry["type"] == "text":
                 self._texts.append(entry["text"])

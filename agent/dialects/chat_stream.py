@@ -11,7 +11,6 @@ from itertools import groupby
 from typing import Any, cast
 
 from ..errors import (
-    AnswerRefusedError,
     ModelError,
     ProtocolError,
 )
@@ -20,7 +19,17 @@ from ..protocol.failures import Hide, error_in_stream
 from ..protocol.verbatim_json import in_whole_pairs, loads
 from .chat_answer import ChatAnswer, ChatPiece
 from .dialect import Delta, ResponseDone, SamplePart
-from .received import as_count, as_dict, as_list, broken_event, cut_off, json_of, no_event
+from .received import (
+    as_count,
+    as_dict,
+    as_list,
+    broken_event,
+    cut_off,
+    json_of,
+    no_event,
+    refused,
+    usage_of,
+)
 
 _CUT = ("length", "max_tokens", "model_length")
 _FILTERED = ("content_filter", "safety")
@@ -114,10 +123,7 @@ class ChatReader:
         if reason.startswith(_FAILED):
             raise error_in_stream({"message": self._reason}, self._server, self._model, self._hide)
         if reason.startswith(_FILTERED):
-            raise AnswerRefusedError(
-                f"{self._server} filtered the answer of {self._model}: {self._reason}.",
-                "Say it differently, or choose another model: `%agent model`.",
-            )
+            raise refused(self._server, self._reason)
         cut = reason.startswith(_CUT)
         yield from self._answer.items(cut=cut, torn=not reason)
         if cut:
@@ -192,10 +198,12 @@ def _usage(usage: dict[str, Any]) -> Usage | None:
     prompt, output = as_count(usage.get("prompt_tokens")), as_count(usage.get("completion_tokens"))
     counts = [asked.get("cached_tokens"), usage.get("prompt_cache_hit_tokens")]
     cached = max(map(as_count, [*counts, usage.get("cached_tokens")]))
-    return Usage(
-        input=prompt,
-        cached=cached,
-        written=as_count(asked.get("cache_write_tokens")),
-        output=max(output, as_count(usage.get("total_tokens")) - prompt),
-        reasoning=as_count(told.get("reasoning_tokens")),
+    return usage_of(
+        {
+            "input": prompt,
+            "cached": cached,
+            "written": asked.get("cache_write_tokens"),
+            "output": max(output, as_count(usage.get("total_tokens")) - prompt),
+            "reasoning": told.get("reasoning_tokens"),
+        }
     )

@@ -4,6 +4,7 @@ A conversation is items of the Responses API. A dialect writes requests in anoth
 its reader turns that API's stream into the same parts. Both are pure, and cost follows what is new.
 """
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -107,9 +108,10 @@ class Translation(ABC):
             self._items, self._done = request.items, 0
             self.clear()
         new = bytes(request.items[self._done : request.end]).lstrip(b",")
-        self._done = request.end
+        self._done = sys.maxsize  # until all are added: after an error, all are translated anew
         for text in array_elements(f"[{new.decode()}]"):
             self.add(loads(text.encode()), text)
+        self._done = request.end
 
     @abstractmethod
     def clear(self) -> None:

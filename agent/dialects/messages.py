@@ -57,7 +57,7 @@ class Messages(Translation):
     def clear(self) -> None:
         """Forget all items, because the window was rewritten."""
         self._exchange = Exchange(self._seed)
-        self._marked = -1
+        self._marked = self._ended = -1
         self._ids: set[str] = set()
         self._alike: dict[str, int] = {}
 
@@ -71,8 +71,9 @@ class Messages(Translation):
         self._asked = said.digest
         for role, block in tail:
             self._asked = grown_digest(self._asked, role, block)
+        if said.end != self._ended:  # another try has the marks of the first
+            self._marked, self._ended = self._ended, said.end
         places = (self._marked, said.end) if self._mark else ()
-        self._marked = said.end
         return said.body(head, tail, places, b',"cache_control":' + dumps(self._mark))
 
     def reader(self) -> MessagesReader:
@@ -171,4 +172,5 @@ class Messages(Translation):
     def _most_output(self) -> int:
         """Most tokens of an answer. Of a small window it takes a quarter."""
         window = self._target.window
-        return min(self._rules.most_output, window // 4) if window else self._rules.most_output
+        share = max(1, window // 4) if window else self._rules.most_output
+        return min(self._rules.most_output, share)

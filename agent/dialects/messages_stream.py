@@ -22,7 +22,7 @@ from .blocks.answer import AnswerItems
 from .blocks.partial import OpenBlock
 from .dialect import Delta, ResponseDone, SamplePart
 from .partial_items import MOST_OPEN
-from .received import as_dict, as_text, broken_event, cut_off, json_of, no_event
+from .received import as_count, as_dict, as_text, broken_event, cut_off, json_of, no_event, usage_of
 
 _DELTAS = {
     "text_delta": ("text", "text"),
@@ -224,7 +224,7 @@ class MessagesReader:
         yield ResponseDone(_usage(self._usage), self._items.id or None, self._stop == "pause_turn")
 
     def _refused(self) -> AnswerRefusedError:
-        category = as_text(self._details.get("category"))
+        category = as_text(self._details.get("category"))[:_SAID]
         said = self._hide(as_text(self._details.get("explanation")))[:_SAID]
         told = f" It says: {as_sentence(said)}" if said else ""
         return AnswerRefusedError(
@@ -296,8 +296,8 @@ def _delta(run: list[_Piece]) -> Iterator[Delta]:
 
 def _counts(usage: object) -> Iterator[tuple[str, int]]:
     for name, value in as_dict(usage).items():
-        if isinstance(value, int):
-            yield name, value
+        if count := as_count(value):
+            yield name, count
         elif name == "output_tokens_details":
             yield from _counts(value)
 
@@ -307,10 +307,11 @@ def _usage(said: dict[str, int]) -> Usage | None:
         return None
     read = said.get("cache_read_input_tokens", 0)
     written = said.get("cache_creation_input_tokens", 0)
-    return Usage(
-        input=said.get("input_tokens", 0) + read + written,
-        cached=read,
-        written=written,
-        output=said.get("output_tokens", 0),
-        reasoning=said.get("thinking_tokens", 0),
-    )
+    counts = {
+        "input": said.get("input_tokens", 0) + read + written,
+        "cached": read,
+        "written": written,
+        "output": said.get("output_tokens", 0),
+        "reasoning": said.get("thinking_tokens", 0),
+    }
+    return usage_of(counts)

@@ -8,6 +8,8 @@ signatures, number forms and members that nobody here knows survive. No other se
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import to_json
+
 from ..protocol.items import NATIVE, Item, parse_item
 from ..protocol.verbatim_json import dumps, loads, members
 
@@ -16,6 +18,8 @@ def with_native(fields: Mapping[str, Any], dialect: str, raw: bytes) -> Item:
     """The item with these fields, and the server's own JSON `raw` kept verbatim beside them."""
     said = b"%b:{%b:%b}" % (dumps(NATIVE), dumps(dialect), raw)
     wire = b"%b,%b}" % (dumps(fields)[:-1], said)
+    if b"Infinity" in wire or b"NaN" in wire:  # perhaps as a number, which no server takes back
+        wire = to_json(loads(wire), inf_nan_mode="null")
     return parse_item(loads(wire), wire)
 
 

@@ -3,12 +3,18 @@
 Knows no API.
 """
 
+from collections.abc import Mapping
 from typing import Any, cast
 
-from ..errors import IncompleteError, ProtocolError, StreamBrokenError
+from ..errors import AnswerRefusedError, IncompleteError, ProtocolError, StreamBrokenError
+from ..protocol.events import Usage
 from ..protocol.failures import Hide
 from ..protocol.verbatim_json import loads
 
+_MOST_COUNTED = 10**12
+"""Tokens. A larger count counts nothing, and no database holds the largest."""
+_REASON = 300
+"""Most characters of a server's reason in an error."""
 _SHOWN = 80
 """Most characters of an unreadable event in an error."""
 
@@ -45,8 +51,16 @@ def no_event(server: str, data: bytes, api: str, hide: Hide) -> ProtocolError:
 def cut_off(server: str, reason: str) -> IncompleteError:
     """The error for an answer that its server ended early."""
     return IncompleteError(
-        f"{server} cut the answer off: {reason}.",
+        f"{server} cut the answer off: {reason[:_REASON]}.",
         "The earlier parts are kept. Ask for the rest, or for less.",
+    )
+
+
+def refused(who: str, reason: str) -> AnswerRefusedError:
+    """The error for an answer that its server filtered."""
+    return AnswerRefusedError(
+        f"{who} filtered the answer: {reason[:_REASON]}.",
+        "Say it differently, or choose another model: `%agent model`.",
     )
 
 
@@ -66,5 +80,18 @@ def as_text(value: object) -> str:
 
 
 def as_count(value: object) -> int:
-    """The value if it counts something, else 0."""
-    return value if isinstance(value, int) and value > 0 else 0
+    """The value if it counts something, else 0. Some servers count in floats."""
+    if isinstance(value, int | float) and 0 < value < _MOST_COUNTED:
+        return int(value)
+    return 0
+
+
+def usage_of(counts: Mapping[str, object]) -> Usage:
+    """Tokens as a server counted them, by the names of `Usage`. Those in a cache are no more than
+    all of the input.
+    """
+    read = {name: as_count(value) for name, value in counts.items()}
+    most = read["input"]
+    cached = min(read["cached"], most)
+    written = min(read["written"], most - cached)
+    return Usage(**{**read, "cached": cached, "written": written})

@@ -18,7 +18,18 @@ from ..protocol.items import HOSTED, FunctionCall, Item, Message, OtherCall, par
 from ..protocol.verbatim_json import array_elements, dumps, loads, members
 from .dialect import Delta, ResponseDone, SamplePart
 from .partial_items import Unfinished
-from .received import as_count, as_dict, as_list, as_text, broken_event, cut_off, json_of, no_event
+from .received import (
+    as_count,
+    as_dict,
+    as_list,
+    as_text,
+    broken_event,
+    cut_off,
+    json_of,
+    no_event,
+    refused,
+    usage_of,
+)
 
 _DELTAS = {
     "response.output_text.delta": "output_text",
@@ -279,6 +290,8 @@ def whole_response(body: bytes) -> bytes | None:
 
 def _incomplete(response: dict[str, Any], server: str) -> ModelError:
     reason = as_text(as_dict(response.get("incomplete_details")).get("reason")) or "no reason given"
+    if reason == "content_filter":
+        return refused(server, reason)
     return cut_off(server, reason)
 
 
@@ -287,10 +300,13 @@ def _usage(value: object) -> Usage | None:
     if not usage:
         return None
     read = as_dict(usage.get("input_tokens_details"))
-    return Usage(
-        input=as_count(usage.get("input_tokens")),
-        cached=as_count(read.get("cached_tokens")),
-        written=as_count(read.get("cache_write_tokens")),
-        output=as_count(usage.get("output_tokens")),
-        reasoning=as_count(as_dict(usage.get("output_tokens_details")).get("reasoning_tokens")),
+    told = as_dict(usage.get("output_tokens_details"))
+    return usage_of(
+        {
+            "input": usage.get("input_tokens"),
+            "cached": read.get("cached_tokens"),
+            "written": read.get("cache_write_tokens"),
+            "output": usage.get("output_tokens"),
+            "reasoning": told.get("reasoning_tokens"),
+        }
     )

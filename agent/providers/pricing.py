@@ -53,6 +53,6 @@ def _listed(usage: Usage, settings: Settings, target: Target) -> float | None:
     )
     try:
         price = calc_price(tokens, model_ref=target.model, provider_api_url=target.base_url)
-    except LookupError:
+    except (LookupError, ValueError):  # also for counts that make no sense
         return None
     return float(price.total_price)

@@ -25,7 +25,7 @@ from ..protocol.events import Notice
 from ..protocol.items import Item
 from ..providers.resolve import Target
 from .continuation import StoredResponse
-from .http import Http
+from .http import Http, without_key
 from .provider_compaction import Sealed
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Client:
             except ModelError as error:
                 if begun or way[1] is None or not _is_of_what_is_held(error):
                     self._count(error)
-                    raise _without_key(error, self.target) from None
+                    raise without_key(error, self.target) from None
 
     async def aside(self, request: Request) -> AsyncGenerator[SamplePart]:
         """Ask beside the conversation, whole and over HTTP. It may run while `sample` does.
@@ -106,14 +106,14 @@ class Client:
                     yield part
             _check_whole(reader, self.target)
         except ModelError as error:
-            raise _without_key(error, self.target) from None
+            raise without_key(error, self.target) from None
 
     async def compact(self, request: Request) -> Sealed:
         """Have the provider compact the window that `request` has. Raises a ModelError."""
         try:
             return await self._http.compact(request)
         except ModelError as error:
-            raise _without_key(error, self.target) from None
+            raise without_key(error, self.target) from None
 
     async def close(self) -> None:
         """Close the connections. The client can be used again."""
@@ -177,8 +177,3 @@ def _is_of_what_is_held(error: ModelError) -> bool:
     """True if the whole request may still be answered: the server refused only to go on."""
     refused = isinstance(error, ResponseGoneError | RequestRefusedError | ModelNotFoundError)
     return refused and not isinstance(error, ContextLengthError)
-
-
-def _without_key(error: ModelError, target: Target) -> ModelError:
-    """The error without the key, which some servers repeat. No screen or record may have it."""
-    return type(error)(target.hide(error.message), target.hide(error.hint), error.after)

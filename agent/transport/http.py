@@ -156,6 +156,18 @@ class Http:
 async def list_models(target: Target, timeout: float) -> list[str]:
     """The names of models that a server lists, within `timeout` seconds. Raises a ModelError."""
     try:
+        return await _listed(target, timeout)
+    except ModelError as error:
+        raise without_key(error, target) from None
+
+
+def without_key(error: ModelError, target: Target) -> ModelError:
+    """The error without the key, which some servers repeat. No screen or record may have it."""
+    return type(error)(target.hide(error.message), target.hide(error.hint), error.after)
+
+
+async def _listed(target: Target, timeout: float) -> list[str]:
+    try:
         async with (
             asyncio.timeout(timeout),
             _open(target, timeout) as http,

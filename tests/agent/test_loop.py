@@ -218,6 +218,32 @@ async def test_an_answer_that_is_refused_in_its_middle_leaves_the_conversation(
     assert b"Half." not in bodies[1]
 
 
+async def test_a_refusal_of_what_was_only_shown_takes_it_off_the_screen(
+    session_for: Make, run: Run
+):
+    sample, _ = recorded([[TextDelta(text="Half"), AnswerRefusedError("No.")]])
+    events, error = await run(session_for(sample))
+    assert isinstance(error, AnswerRefusedError)
+    assert kinds(events).count("answer_withdrawn") == 1
+
+
+async def test_a_model_that_pauses_and_says_nothing_is_asked_once_more(session_for: Make, run: Run):
+    sample, bodies = recorded([[ResponseDone(None, more=True)]] * 100)
+    events, _ = await run(session_for(sample))
+    assert len(bodies) == 2
+    assert "answered nothing" in " ".join(it.text for it in events if isinstance(it, Notice))
+
+
+@pytest.mark.parametrize("counted", [0, 37])
+async def test_a_server_that_counts_next_to_nothing_is_not_believed(
+    session_for: Make, say: Make, run: Run, counted: int
+):
+    done = ResponseDone(Usage(input=counted))
+    session = session_for(play([[say("Yes."), done]]))
+    await run(session)
+    assert session.conversation.size(1_000) > 1_000
+
+
 async def test_a_model_that_pauses_its_turn_is_asked_again(session_for: Make, say: Make, run: Run):
     pause = ResponseDone(None, more=True)
     sample, bodies = recorded([[say("I search."), pause], [say("Rain.", 2), END]])

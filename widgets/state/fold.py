@@ -55,6 +55,7 @@ def _fold_turn(state: TurnState, event: events.TurnEvent) -> TurnState:
         case events.Retrying():
             return _retrying(state, event)
         case events.AnswerWithdrawn():
+            state = _taken_back(state)
             done, rest = state.blocks[: state.settled], state.blocks[state.settled :]
             kept = (it for it in rest if not isinstance(it, AnswerBlock | ReasoningBlock))
             return replace(state, blocks=(*done, *kept))
@@ -75,7 +76,9 @@ def _fold_turn(state: TurnState, event: events.TurnEvent) -> TurnState:
 def _fold_sample(state: TurnState, event: events.SampleEvent) -> TurnState:
     match event:
         case events.SampleStarted():
-            return replace(state, samples=max(state.samples, event.sample))
+            begun = _mapped(lambda block: _waited(_sealed(block)), state)
+            samples = max(state.samples, event.sample)
+            return replace(begun, samples=samples, settled=len(begun.blocks))
         case events.ReasoningDelta():
             at, block = _last(state, _is_thinking, ReasoningBlock())
             return _put(state, at, replace(block, parts=_grown(block.parts, event)))

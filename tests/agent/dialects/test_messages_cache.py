@@ -101,7 +101,7 @@ def test_with_a_mark_at_the_end_alone_most_would_be_paid_again():
 
     class AtTheEnd(Messages):
         def body(self, request: Any, held: Any = None) -> bytes:
-            self._marked = -1
+            self._marked = self._ended = -1
             return super().body(request, held)
 
     assert steps(AtTheEnd(target(), Settings()), 20, 14).share < 0.5

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
 from inkernel.agent.dialects.responses_stream import ResponseReader, whole_response
 from inkernel.agent.errors import (
+    AnswerRefusedError,
     ContextLengthError,
     IncompleteError,
     ModelError,
@@ -206,7 +207,6 @@ def test_an_end_with_an_odd_output_is_an_end(output: object):
 @pytest.mark.parametrize(
     ("kind", "response", "reason"),
     [
-        ("incomplete", {"incomplete_details": {"reason": "content_filter"}}, "content_filter"),
         ("incomplete", {"status": "incomplete", "incomplete_details": None}, "no reason given"),
         (
             "completed",
@@ -224,6 +224,13 @@ def test_an_answer_that_was_cut_off_gives_its_items_and_then_says_so(
     assert wires([next(parts)]) == [TEXT]
     with pytest.raises(IncompleteError, match=rf"host:1 cut the answer off: {reason}\."):
         next(parts)
+
+
+def test_an_answer_that_is_filtered_is_refused():
+    reader = ResponseReader("host:1", "m")
+    end = event("incomplete", response={"incomplete_details": {"reason": "content_filter"}})
+    with pytest.raises(AnswerRefusedError, match="host:1 filtered the answer"):
+        list(reader.read_all([json.dumps(end).encode()]))
 
 
 ERROR = {"code": "server_error", "message": "It broke."}

@@ -221,6 +221,19 @@ def test_a_withdrawn_answer_goes_and_all_before_it_stays(
     assert after.blocks == (*before.blocks, Note("notice", "Mind the gap."))
 
 
+def test_an_answer_of_a_sample_that_broke_off_and_was_kept_stays(
+    said: Callable[[str], ItemDone], called: Callable[..., ItemDone]
+) -> None:
+    kept: list[Event] = [
+        *(SampleStarted(sample=1, size=9), said("I look."), called("c1", "inspect")),
+        SampleStarted(sample=2, size=9),
+    ]
+    call = CallDelta(call_id="c2", name="inspect", text="{}")
+    after = folded([*kept, said("half"), call, AnswerWithdrawn()])
+    assert after.blocks == folded(kept).blocks
+    assert AnswerBlock("I look.", True) in after.blocks
+
+
 def test_what_was_made_of_the_window_takes_the_place_of_the_wait(
     said: Callable[[str], ItemDone], making: Compacting, made: Compacted
 ) -> None:
