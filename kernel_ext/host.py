@@ -21,6 +21,7 @@ from ..agent.errors import AuthError, RecordError, SettingsError, TurnInterrupte
 from ..agent.loop import turn
 from ..agent.protocol.events import Event, Usage
 from ..agent.protocol.record_lines import SessionLine, TypedLine
+from ..agent.providers.resolve import set_aside
 from ..agent.seams import Seams
 from ..agent.session import Session, keep_runs, new_session_id, record_path
 from ..agent.text.masked_events import MaskedEvents
@@ -105,13 +106,25 @@ class KernelAgent:
     def choose(self, more: Mapping[str, Any] | None = None) -> Chosen:
         """The present settings, with `more` on top. Raises SettingsError."""
         layers = read_layers(working_folder(), self.user_folder, os.environ)
-        typed = [Layer(_TYPED, self._typed), Layer("the %%agent line", more or {})]
+        line = {**set_aside((more or {}).get("model")), **(more or {})}
+        typed = [Layer(_TYPED, self._typed), Layer("the %%agent line", line)]
         return choose([*layers, *typed])
 
     def set(self, key: str, value: str) -> None:
         """Set one for this session. Raises SettingsError if it does not exist or fit."""
         typed = {**self._typed, key: value}
+        if key == "model":
+            typed |= set_aside(value)
+        elif key == "base_url" and set_aside(typed.get("model")):
+            del typed["model"]  # it is of another server
         choose([Layer(_TYPED, typed)])
+        self._take(typed)
+
+    def unset(self, key: str) -> None:
+        """Forget the value that was typed for a setting."""
+        self._take({name: value for name, value in self._typed.items() if name != key})
+
+    def _take(self, typed: dict[str, Any]) -> None:
         self._typed, self._settings = typed, None
         if self._record is not None:
             self._note_limits(self._record)
@@ -151,7 +164,9 @@ class KernelAgent:
         """The next request so far. Raises UsageError before the first turn."""
         if not self.fields:
             raise UsageError("There is no request yet.", "It begins with the first %%agent.")
-        return Request.of(self.fields, self._conversation.history.wire).wire(b"")
+        request = Request.of(self.fields, self._conversation.history.wire)
+        client = self.connections.client
+        return client.body(request) if client else request.wire(b"")
 
     def session(self, settings: Settings, client: Client) -> Session:
         """The present session, without the tools of a turn. Raises RecordError.

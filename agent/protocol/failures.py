@@ -295,7 +295,8 @@ def _no_model(answer: ServerAnswer, words: str) -> ModelNotFoundError:
     server, model = answer.server, answer.model
     return ModelNotFoundError(
         f"{server} knows no model {model!r}, or has no {answer.api} there.{words}",
-        "Choose another with `%agent model NAME`, or check base_url. `%agent config dialect NAME`"
+        "Choose another with `%agent model NAME`. Or check base_url: most end in /v1."
+        " `%agent config dialect NAME`"
         " names the API of a server: responses, messages or chat.",
     )
 

@@ -138,6 +138,12 @@ def chosen(settings: Settings) -> tuple[Provider, str | None] | None:
     return (_keyed(OPENAI, settings), model) if _names_key(settings) else None
 
 
+def set_aside(model: str | None) -> dict[str, None]:
+    """The settings of another server, which a model with a provider in front of it leaves."""
+    prefix, _ = _split(model)
+    return dict.fromkeys(("base_url", "dialect")) if prefix and prefix.base_url else {}
+
+
 def chosen_name(settings: Settings) -> str:
     """The name under which the keyring is asked for a key. Raises SettingsError."""
     found = chosen(settings)
@@ -197,7 +203,8 @@ def _spoken_at(address: str) -> DialectName | None:
 async def _find_keyed(model: str | None, keys: Keys) -> tuple[Provider, str | None] | None:
     """The first usual provider that there is a key for."""
     for provider in USUAL:
-        if await keys.find(provider.name, provider.key_env):
+        others = provider.makes and model and not model.startswith(provider.makes)
+        if not others and await keys.find(provider.name, provider.key_env):
             if wrong := misspelt(model):  # it would get a prompt that is for another
                 raise SettingsError(
                     wrong, f"For {provider.name}: `%agent model {provider.name}:NAME`."

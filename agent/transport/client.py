@@ -115,6 +115,10 @@ class Client:
         except ModelError as error:
             raise without_key(error, self.target) from None
 
+    def body(self, request: Request) -> bytes:
+        """The request as it is sent whole, over HTTP."""
+        return open_dialect(self.target, self._settings).body(request)
+
     async def close(self) -> None:
         """Close the connections. The client can be used again."""
         await self._http.close()

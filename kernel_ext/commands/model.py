@@ -54,8 +54,7 @@ async def models(agent: KernelAgent, rest: str) -> Card:
 
 def _of_provider(name: str) -> dict[str, Any]:
     """Settings for a provider, whatever is set for another. Raises SettingsError."""
-    own = provider_named(name)
-    return {"model": f"{own.name}:{_ANY}", **({"base_url": None} if own.base_url else {})}
+    return {"model": f"{provider_named(name).name}:{_ANY}"}
 
 
 def model_row(found: Target | AgentError) -> str:

@@ -5,10 +5,15 @@ from typing import cast
 
 from ...agent.config.settings import Settings, nearest, shown_address
 from ...agent.errors import UsageError
+from ...agent.providers import resolve
 from ...widgets.panels.cards import Card
 from ..host import KernelAgent
 from ..values.redact import is_secret
 from .command import Command, quoted
+
+DEFAULT = "default"
+"""Typed as a value, it takes back the one that was typed."""
+_NAMES_A_SERVER = ("model", "provider", "base_url")
 
 
 def config(agent: KernelAgent, rest: str) -> Card:
@@ -21,7 +26,11 @@ def config(agent: KernelAgent, rest: str) -> Card:
         raise UsageError(
             f"There is no setting {quoted(key)}.{near}", "`%agent config` lists them all."
         )
-    if value:
+    if value == [DEFAULT]:
+        agent.unset(key)
+    elif value:
+        if key in _NAMES_A_SERVER:
+            resolve.chosen(agent.choose({key: value[0]}).settings)  # raises before it is set
         agent.set(key, value[0])
     chosen = agent.choose()
     rows = [

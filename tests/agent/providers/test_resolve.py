@@ -22,7 +22,13 @@ from inkernel.agent.providers.catalog import (
     speaking,
 )
 from inkernel.agent.providers.keys import Keys
-from inkernel.agent.providers.resolve import PROBE_TIMEOUT, Target, chosen_name, find_target
+from inkernel.agent.providers.resolve import (
+    PROBE_TIMEOUT,
+    Target,
+    chosen_name,
+    find_target,
+    set_aside,
+)
 
 KEYED = {"OPENAI_API_KEY": "sk-openai"}
 OWN = "https://models.example.org/v1"
@@ -385,3 +391,17 @@ async def test_the_key_of_bedrock_goes_to_bedrock_alone(host: str, known: bool):
 
 def test_each_remote_provider_names_the_page_it_was_read_from():
     assert all(it.source for it in REMOTE)
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [("gemini:x", True), ("ollama:qwen3:8b", True), ("azure:x", False), ("ft:gpt", False)],
+)
+def test_a_provider_with_an_address_leaves_that_of_another_server(model: str, named: bool):
+    assert set_aside(model) == ({"base_url": None, "dialect": None} if named else {})
+
+
+@pytest.mark.parametrize("model", ["gpt-5.5", "foobar:xyz", "gemini"])
+async def test_a_model_that_a_maker_does_not_make_is_not_asked_of_it(model: str):
+    with pytest.raises(NoModelError, match=model):
+        await find({**ANTHROPIC, "GEMINI_API_KEY": "g"}, model=model)

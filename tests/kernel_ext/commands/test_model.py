@@ -36,3 +36,39 @@ def test_a_script_with_blanks_in_its_name_is_chosen_for_one_turn(agent, tmp_path
     (tmp_path / "a b.toml").write_text(SCRIPT)
     assert kernel.run(f'%%agent -m "scripted:{tmp_path}/a b.toml" Is it?').status == "ok"
     assert server.requests == []
+
+
+def test_a_provider_before_a_model_leaves_the_server_of_a_typed_address(agent):
+    kernel, server = agent(ANTHROPIC_API_KEY="sk-ant-of-a-test")
+    kernel.run(f"%agent config base_url {server.base_url}/chat/completions")
+    kernel.run("%agent config dialect chat")
+    assert "127.0.0.1" in kernel.run("%agent model").text
+    shown = kernel.run("%agent model anthropic:claude-opus-5-5").text
+    assert "claude-opus-5-5 at anthropic (https://api.anthropic.com/v1)" in shown
+    assert "Messages API" in shown
+    shown = kernel.run(f"%agent config base_url {server.base_url}\n%agent model").text
+    assert "127.0.0.1" in shown
+    assert "claude" not in shown
+
+
+def test_a_typed_setting_is_taken_back(agent):
+    kernel, _ = agent()
+    kernel.run("%agent config window 9000")
+    assert "9000" in kernel.run("%agent config window").text
+    assert "9000" not in kernel.run("%agent config window default").text
+
+
+@pytest.mark.parametrize("line", ["config provider antropic", "config base_url here:1"])
+def test_a_server_that_cannot_be_is_refused_when_it_is_typed(agent, line: str):
+    kernel, server = agent()
+    assert kernel.run(f"%agent {line}").ename == "SettingsError"
+    assert kernel.run("%%agent\nIs it?").status == "ok"
+    assert len(server.requests) == 1
+
+
+def test_the_raw_request_is_in_the_words_of_its_api(agent):
+    kernel, _ = agent(INKERNEL_DIALECT="chat")
+    kernel.run("%%agent\nIs it?")
+    raw = kernel.run("%agent context --raw").text
+    assert '"messages"' in raw
+    assert '"input_text"' not in raw
