@@ -53,12 +53,12 @@ def measure(quick: bool) -> dict[str, float]:
     """Milliseconds of a body and of an answer by length, and the cached share and price."""
     found: dict[str, float] = {}
     for dialect in DIALECTS:
-        for steps in LENGTHS[:1] if quick else LENGTHS:
-            wrote, read = _measured(dialect, steps)
+        for steps in LENGTHS:
+            wrote, read = _measured(dialect, LAST if quick else steps)
             found |= {f"{dialect} write {steps}": wrote, f"{dialect} read {steps}": read}
             found[f"{dialect} ms {steps}"] = wrote + read
-        for steps, calls in ((4, 3),) if quick else ((200, 1), (20, 14)):
-            share, price = asyncio.run(_priced(dialect, steps, calls))
+        for steps, calls in ((200, 1), (20, 14)):
+            share, price = asyncio.run(_priced(dialect, 3 if quick else steps, calls))
             name = f"{dialect} {calls}"
             found |= {f"{name} share": share, f"{name} price": price}
     return found

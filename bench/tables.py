@@ -11,7 +11,6 @@ from string import Template
 from .page import BY, TARGET, Row, Table
 
 README, PERFORMANCE, COMPACTION = "README.md", "docs/performance.md", "docs/compaction.md"
-SERVERS = "docs/servers.md"
 STEPS = (10, 50, 200, 2000)
 
 Choice = Sequence[dict[str, str]]
@@ -362,7 +361,7 @@ TABLES = (
         " deltas; it copies its whole text at each of them.",
     ),
     Table(
-        SERVERS,
+        PERFORMANCE,
         "dialects",
         (
             *("", *(f"ms a sample, N={n}" for n in (10, 200, "2,000"))),

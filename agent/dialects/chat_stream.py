@@ -25,9 +25,9 @@ from .received import (
     as_list,
     broken_event,
     cut_off,
+    filtered,
     json_of,
     no_event,
-    refused,
     usage_of,
 )
 
@@ -123,7 +123,7 @@ class ChatReader:
         if reason.startswith(_FAILED):
             raise error_in_stream({"message": self._reason}, self._server, self._model, self._hide)
         if reason.startswith(_FILTERED):
-            raise refused(self._server, self._reason)
+            raise filtered(self._server, self._reason)
         cut = reason.startswith(_CUT)
         yield from self._answer.items(cut=cut, torn=not reason)
         if cut:

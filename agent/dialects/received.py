@@ -56,7 +56,7 @@ def cut_off(server: str, reason: str) -> IncompleteError:
     )
 
 
-def refused(who: str, reason: str) -> AnswerRefusedError:
+def filtered(who: str, reason: str) -> AnswerRefusedError:
     """The error for an answer that its server filtered."""
     return AnswerRefusedError(
         f"{who} filtered the answer: {reason[:_REASON]}.",

@@ -25,9 +25,9 @@ from .received import (
     as_text,
     broken_event,
     cut_off,
+    filtered,
     json_of,
     no_event,
-    refused,
     usage_of,
 )
 
@@ -291,7 +291,7 @@ def whole_response(body: bytes) -> bytes | None:
 def _incomplete(response: dict[str, Any], server: str) -> ModelError:
     reason = as_text(as_dict(response.get("incomplete_details")).get("reason")) or "no reason given"
     if reason == "content_filter":
-        return refused(server, reason)
+        return filtered(server, reason)
     return cut_off(server, reason)
 
 
