@@ -29,7 +29,7 @@ FAULTS = {
     "the same, in words only": errors.ContextLengthError,
     "a proxy's page": errors.ServerFaultError,
     "the answer is cut off": errors.IncompleteError,
-    "a content filter": errors.IncompleteError,
+    "a content filter": errors.AnswerRefusedError,
     "the stream drops": errors.StreamBrokenError,
     "the stream falls silent": errors.StreamBrokenError,
     "a WebSocket drops": errors.StreamBrokenError,
