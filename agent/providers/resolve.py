@@ -284,7 +284,7 @@ def _no_model(model: str | None, keyed: Sequence[Provider]) -> NoModelError:
         f"{wanted}: nothing is configured, no usual key is set ({variables}), and no local server"
         f" answers ({ports}). {misspelt(model)}".rstrip(),
         f"{found} Set one of these keys, or that of a gateway such as OPENROUTER_API_KEY with"
-        " `%agent model openrouter:NAME`. Or start a local server such as Ollama, or name a"
-        " server of your own: `%agent config base_url URL`."
+        " `%agent model openrouter:NAME`. Or start a local server such as Ollama, or name one of"
+        " your own: `%agent config base_url URL` and `%agent model NAME`."
         " `%agent demo` shows a turn without a model.".lstrip(),
     )
