@@ -72,7 +72,8 @@ class OpaquePrefix:
 class History:
     """The window: items in order. It only grows, until it is rewritten as a whole.
 
-    Each entry keeps its number for good. `rewrites`: how often the window was rewritten.
+    Each entry keeps its number for good. `rewrites`: how often the window was rewritten. `spoken`:
+    the dialects in whose own words some items are.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class History:
         self.tokens = 0
         # A new object, so that a server's part of the old window is no part of this one.
         self._wire = bytearray()
+        self.spoken: set[str] = set()
         self._open: dict[str | None, FunctionCall | OtherCall] = {}
         for n, entry in numbered:
             self._add(n, entry)
@@ -136,6 +138,7 @@ class History:
             self._wire += b","
         self._wire += item.wire
         self.tokens += item_tokens(item)
+        self.spoken.update(item.native)
         if isinstance(item, FunctionCall | OtherCall):
             self._open[item.call_id] = item
         else:

@@ -15,7 +15,6 @@ from ..protocol.items import (
     Item,
     Message,
     carried,
-    is_foreign,
     output_of,
     sendable,
     text_part,
@@ -107,7 +106,7 @@ class Journal:
         """
         history, before = self.conversation.history, self.conversation.provider
         foreign, new = history.seal is not None and history.seal.by != provider, history.local
-        if before not in ("", provider) or any(is_foreign(it.item, dialect) for it in new):
+        if before not in ("", provider) or history.spoken - {dialect}:
             items = [(entry, carried(entry.item)) for entry in new]
             new = [replace(entry, item=item) for entry, item in items if item]
             foreign = foreign or any(not item or item.wire != it.item.wire for it, item in items)

@@ -7,7 +7,7 @@ Read in 2026-11: platform.claude.com/docs/en/build-with-claude/streaming and /ha
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from ..errors import (
     AnswerRefusedError,
@@ -22,7 +22,17 @@ from .blocks.answer import AnswerItems
 from .blocks.partial import OpenBlock
 from .dialect import Delta, ResponseDone, SamplePart
 from .partial_items import MOST_OPEN
-from .received import as_count, as_dict, as_text, broken_event, cut_off, json_of, no_event, usage_of
+from .received import (
+    as_count,
+    as_dict,
+    as_text,
+    broken_event,
+    cut_off,
+    json_of,
+    no_event,
+    typed_event,
+    usage_of,
+)
 
 _DELTAS = {
     "text_delta": ("text", "text"),
@@ -238,12 +248,9 @@ class MessagesReader:
             event, data = json_of(data)
         except ValueError:
             event = self._mended(data)
-        if not isinstance(event, dict):
+        if (fields := typed_event(event)) is None:
             raise self._unreadable(data)
         self._begun = True
-        fields = cast("dict[str, Any]", event)
-        if not isinstance(fields.get("type"), str):
-            fields["type"] = "error" if "error" in fields else ""
         return fields, data
 
     def _mended(self, data: bytes) -> object:

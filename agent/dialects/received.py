@@ -31,6 +31,18 @@ def json_of(data: bytes) -> tuple[object, bytes]:
         return loads(data), data
 
 
+def typed_event(event: object) -> dict[str, Any] | None:
+    """The event with a type that is text: an `error`, or empty, if it has none. None if it is no
+    object.
+    """
+    if not isinstance(event, dict):
+        return None
+    fields = cast("dict[str, Any]", event)
+    if not isinstance(fields.get("type"), str):
+        fields["type"] = "error" if "error" in fields else ""
+    return fields
+
+
 def broken_event(server: str) -> StreamBrokenError:
     """The error for an event in the middle of a stream that cannot be read."""
     return StreamBrokenError(

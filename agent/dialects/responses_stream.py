@@ -9,7 +9,7 @@ without a terminal event is no answer.
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from ..errors import ModelError, ProtocolError
 from ..protocol.events import CallDelta, HostedProgress, ReasoningDelta, TextDelta, Usage
@@ -28,6 +28,7 @@ from .received import (
     filtered,
     json_of,
     no_event,
+    typed_event,
     usage_of,
 )
 
@@ -254,12 +255,9 @@ class ResponseReader:
             event, data = json_of(data)
         except ValueError:
             event = self._mended(data)
-        if not isinstance(event, dict):
+        if (fields := typed_event(event)) is None:
             raise self._unreadable(data)
         self._begun = True
-        fields = cast("dict[str, Any]", event)
-        if not isinstance(fields.get("type"), str):
-            fields["type"] = "error" if "error" in fields else ""
         return fields, data
 
     def _mended(self, data: bytes) -> object:

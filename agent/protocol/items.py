@@ -302,11 +302,6 @@ def answered_call(item: Item) -> str | None:
     return None
 
 
-def is_foreign(item: Item, dialect: str) -> bool:
-    """True if the item has what a server said in the words of another dialect than this."""
-    return bool(item.native) and dialect not in item.native
-
-
 def carried(item: Item) -> Item | None:
     """The item as a model of any provider reads it. None if only its own provider can.
 

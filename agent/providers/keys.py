@@ -61,6 +61,10 @@ class Keys:
             self.found.add(key.value)
         return key
 
+    def is_set(self, variable: str | None) -> bool:
+        """True if the variable holds something. Asks neither a command nor the keyring."""
+        return bool(self._environ.get(variable or "", "").strip())
+
     def forget(self) -> None:
         """Ask again the next time, because a key was refused."""
         self._kept.clear()

@@ -220,8 +220,7 @@ async def _find_local(
     for local, models in zip(LOCAL, found, strict=True):
         if models and (model is None or model in models):
             return local, model or models[0]
-    keyed = [it for it in REMOTE if it.key_env and await keys.find(it.name, it.key_env)]
-    raise _no_model(model, keyed)
+    raise _no_model(model, [it for it in REMOTE if keys.is_set(it.key_env)])
 
 
 async def _at(

@@ -21,7 +21,7 @@ from inkernel.agent.conversation.output_store import OutputStore
 from inkernel.agent.conversation.record import Record
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.protocol.actions import Verdict
-from inkernel.agent.protocol.events import Compacted, Event, Retrying, TurnEnded
+from inkernel.agent.protocol.events import Compacted, Event, TurnEnded
 from inkernel.agent.protocol.items import NATIVE, image_part, text_part
 from inkernel.agent.providers.catalog import PROVIDERS, Capabilities, speaking
 from inkernel.agent.providers.resolve import Target
@@ -204,8 +204,7 @@ async def test_after_a_failure_it_is_asked_again_and_no_call_runs_twice(
     assert error is None
     assert ended(events).answer == "Two rows are there."
     assert sorted(ran) == ["a", "b"]
-    assert any(isinstance(event, Retrying) for event in events) or len(one.bodies()) == 3
-    one.bodies()
+    assert len(one.bodies()) > 2
 
 
 @each

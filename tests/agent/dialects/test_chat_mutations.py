@@ -7,45 +7,28 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inkernel.agent.dialects.chat_stream import ChatReader, events_of_completion
-from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.dialect import Reader, SamplePart
 from inkernel.agent.errors import ModelError
-from inkernel.agent.protocol.items import FunctionCall, Item
+from inkernel.agent.protocol.items import FunctionCall
 from inkernel.agent.protocol.verbatim_json import loads
-from inkernel.agent.transport.sse import Decoder
 
 from .chat_streams import STREAMS
+from .spoiling import check_sound, chunks_of, kept, read_chunks, spoilt, spoken
 from .test_chat_stream import next_messages
-from .test_mutations import chunks_of, kept, spoken
 
 SSE = {name: stream.sse for name, stream in STREAMS.items()}
 names = st.sampled_from(sorted(SSE))
 fixed = st.sampled_from(sorted(name for name, stream in STREAMS.items() if not stream.made_ids))
 
 
-def read(chunks: list[bytes]) -> tuple[list[SamplePart], ModelError | None, ChatReader]:
-    """The parts of the chunks and, if they fail, how. Any other exception travels."""
-    decoder, reader = Decoder(), ChatReader("server", "model")
-    parts: list[SamplePart] = []
-    try:
-        for chunk in chunks:
-            parts.extend(reader.read_all(decoder.feed(chunk)))
-        parts.extend(reader.closed())
-    except ModelError as error:
-        return parts, error, reader
-    return parts, None, reader
+def read(chunks: list[bytes]) -> tuple[list[SamplePart], ModelError | None, Reader]:
+    return read_chunks(ChatReader("server", "model"), chunks)
 
 
-def is_sound(parts: list[SamplePart], error: ModelError | None, reader: ChatReader) -> None:
+def is_sound(parts: list[SamplePart], error: ModelError | None, reader: Reader) -> None:
     """It is an answer that can be sent back, or one error."""
-    assert not (error and reader.finished)
-    assert sum(isinstance(part, ResponseDone) for part in parts) == reader.finished
-    items = [part for part in parts if isinstance(part, Item)]
-    for item in items:
-        assert b"\n" not in item.wire
-        assert loads(item.wire)["type"] == item.type
+    items = check_sound(parts, error, reader)
     assert not items or reader.finished or "cut the answer off" in str(error)
-    if error:
-        assert error.message and len(error.message) < 1000
     next_messages(items, spoilt=True)
 
 
@@ -57,33 +40,7 @@ def test_any_chunks_of_a_stream_give_the_same_items(name: str, end: bytes, cuts:
     assert error is failure is None and reader.finished
 
 
-@st.composite
-def spoilt(draw: st.DrawFn) -> bytes:
-    """A stream with bytes flipped, left out, put in, said twice, cut off, or another's."""
-    stream = SSE[draw(names)]
-    for _ in range(draw(st.integers(1, 4))):
-        at, size = draw(st.integers(0, len(stream))), draw(st.integers(0, 200))
-        head, mid, tail = stream[:at], stream[at : at + size], stream[at + size :]
-        match draw(st.sampled_from(["flip", "cut", "put", "twice", "end", "splice", "frame"])):
-            case "flip":
-                stream = head + bytes(byte ^ draw(st.integers(1, 255)) for byte in mid[:3]) + tail
-            case "cut":
-                stream = head + tail
-            case "put":
-                stream = head + draw(st.binary(max_size=20)) + mid + tail
-            case "twice":
-                stream = head + mid + mid + tail
-            case "end":
-                stream = head
-            case "splice":
-                other = SSE[draw(names)]
-                stream = head + other[draw(st.integers(0, len(other))) :]
-            case _:
-                stream = b"\n\n".join(draw(st.permutations(stream.split(b"\n\n"))))
-    return stream
-
-
-@given(spoilt(), st.lists(st.integers(0), max_size=5))
+@given(spoilt(SSE), st.lists(st.integers(0), max_size=5))
 @example(b"data: {}\n\n" * 3, [])
 def test_a_spoilt_stream_is_an_answer_or_one_error(stream: bytes, cuts: list[int]):
     is_sound(*read(chunks_of(stream, cuts)))

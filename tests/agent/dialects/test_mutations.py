@@ -1,18 +1,18 @@
 """Streams in any chunks, and streams spoilt in any way: items, or one clear error."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
+from inkernel.agent.dialects.dialect import Reader, SamplePart
 from inkernel.agent.dialects.responses_stream import ResponseReader
 from inkernel.agent.errors import ModelError
 from inkernel.agent.protocol.items import Item
 from inkernel.agent.protocol.verbatim_json import loads
-from inkernel.agent.transport.sse import Decoder
+
+from .spoiling import check_sound, chunks_of, kept, read_chunks, spoilt, spoken
 
 FOLDER = Path(__file__).parent / "captures"
 
@@ -52,33 +52,8 @@ STREAMS = {path.stem: path.read_bytes() for path in FOLDER.glob("*.sse")} | {"ev
 names = st.sampled_from(sorted(STREAMS))
 
 
-def chunks_of(stream: bytes, cuts: list[int]) -> list[bytes]:
-    edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    return [stream[a:b] for a, b in pairwise(edges)]
-
-
-def read(chunks: list[bytes]) -> tuple[list[SamplePart], ModelError | None, ResponseReader]:
-    """What the chunks mean and, if they fail, how. Any other exception travels."""
-    decoder, reader = Decoder(), ResponseReader("server", "model")
-    parts: list[SamplePart] = []
-    try:
-        for chunk in chunks:
-            parts.extend(reader.read_all(decoder.feed(chunk)))
-    except ModelError as error:
-        return parts, error, reader
-    return parts, None, reader
-
-
-def kept(parts: list[SamplePart]) -> list[object]:
-    return [
-        part.wire if isinstance(part, Item) else part
-        for part in parts
-        if isinstance(part, Item | ResponseDone)
-    ]
-
-
-def spoken(parts: list[SamplePart]) -> str:
-    return "".join(getattr(part, "text", "") for part in parts if not isinstance(part, Item))
+def read(chunks: list[bytes]) -> tuple[list[SamplePart], ModelError | None, Reader]:
+    return read_chunks(ResponseReader("server", "model"), chunks)
 
 
 @given(names, st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(0), max_size=30))
@@ -102,45 +77,10 @@ def test_a_stream_of_every_kind_is_read_as_what_it_is():
     assert spoken(parts) == '1 + 1Hm.{"a": 1}Grüße'
 
 
-@st.composite
-def spoilt(draw: st.DrawFn) -> bytes:
-    """A stream with bytes flipped, left out, put in, said twice, cut off, or another's."""
-    stream = STREAMS[draw(names)]
-    for _ in range(draw(st.integers(1, 4))):
-        at, size = draw(st.integers(0, len(stream))), draw(st.integers(0, 200))
-        head, mid, tail = stream[:at], stream[at : at + size], stream[at + size :]
-        match draw(st.sampled_from(["flip", "cut", "put", "twice", "end", "splice", "frame"])):
-            case "flip":
-                stream = head + bytes(byte ^ draw(st.integers(1, 255)) for byte in mid[:3]) + tail
-            case "cut":
-                stream = head + tail
-            case "put":
-                stream = head + draw(st.binary(max_size=20)) + mid + tail
-            case "twice":
-                stream = head + mid + mid + tail
-            case "end":
-                stream = head
-            case "splice":
-                other = STREAMS[draw(names)]
-                stream = head + other[draw(st.integers(0, len(other))) :]
-            case _:
-                frames = stream.split(b"\n\n")
-                stream = b"\n\n".join(draw(st.permutations(frames)) if len(frames) < 40 else frames)
-    return stream
-
-
-@given(spoilt(), st.lists(st.integers(0), max_size=5))
+@given(spoilt(STREAMS), st.lists(st.integers(0), max_size=5))
 @example(b"data: {}\n\n" * 3, [])
 def test_a_spoilt_stream_is_items_or_one_error(stream: bytes, cuts: list[int]):
-    parts, error, reader = read(chunks_of(stream, cuts))
-    assert not (error and reader.finished)
-    assert sum(isinstance(part, ResponseDone) for part in parts) == reader.finished
-    for part in parts:
-        if isinstance(part, Item):
-            assert b"\n" not in part.wire
-            assert loads(part.wire)["type"] == part.type
-    if error:
-        assert error.message and len(error.message) < 1000
+    check_sound(*read(chunks_of(stream, cuts)))
 
 
 @pytest.mark.parametrize("name", sorted(STREAMS))

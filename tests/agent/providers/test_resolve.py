@@ -13,6 +13,7 @@ from inkernel.agent.errors import (
     SettingsError,
     UnreachableError,
 )
+from inkernel.agent.providers import keys as keys_module
 from inkernel.agent.providers.catalog import (
     LOCAL,
     OPENAI,
@@ -365,6 +366,20 @@ async def test_a_server_that_is_asked_in_another_dialect_has_no_websocket_and_st
     assert not found.stores(Settings(store=True))
     assert not found.traits.websocket
     assert found.traits.dialect == "chat"
+
+
+async def test_a_search_in_vain_asks_the_keyring_for_the_usual_providers_alone(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    asked: list[str] = []
+
+    async def ask(provider: str, _command: str | None) -> None:
+        asked.append(provider)
+
+    monkeypatch.setattr(keys_module, "_ask", ask)
+    with pytest.raises(NoModelError):
+        await find({})
+    assert asked == ["openai", "anthropic", "gemini"]
 
 
 async def test_a_key_that_only_a_named_provider_takes_is_named_with_the_way_to_use_it():
