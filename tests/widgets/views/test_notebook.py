@@ -268,13 +268,19 @@ def test_what_code_prints_before_it_computes_is_seen_while_it_computes(
         kernel,
         """
 import time
-screen = LiveScreen()
+class Watched(LiveScreen):
+    drawn = ""
+    def paint(self, state):
+        sent = super().paint(state)
+        self.drawn = str(state)  # after the message left
+        return sent
+screen = Watched()
 view = NotebookView(screen)
 view.show(start)
 view.show(ToolStarted(call_id="c", name="run_cell", arguments={"code": "fit()"}))
 view.show(OutputShown(call_id="c", output=StreamOutput(name="stdout", text="starting")))
 deadline = time.monotonic() + 30
-while "starting" not in str(screen._widget.painted) and time.monotonic() < deadline:
+while "starting" not in screen.drawn and time.monotonic() < deadline:
     time.sleep(0.01)
 print("computed", flush=True)
 view.show(ToolEnded(call_id="c", status="ok", text="", seconds=1))
