@@ -1,0 +1,68 @@
+"""Deeds of code beyond its variables, and a trial run of it in a copy. Values only.
+
+Knows neither how a copy is confined nor who judges what it did.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .cells import Output
+
+DeedKind = Literal[
+    "read", "write", "remove", "network", "command", "process", "native", "kernel", "memory"
+]
+"""`read`, `write`, `remove`: of a file or folder. `network`: a connection, a name looked up, a
+listening socket. `command`: another program. `process`: a fork, a signal, a new session. `native`:
+code that no hook sees, such as ctypes. `kernel`: our own parts, or the shell's. `memory`: more than
+the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One thing that code did, or tried to do, outside its own variables.
+
+    `target`: an absolute path, `host:port`, a command line, or a name. `call`: the function or
+    event through which it came, for the person.
+    """
+
+    kind: DeedKind
+    target: str
+    call: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walls:
+    """The folders that code may use, absolute and without links.
+
+    `workspace`: read and written. `readable`: read only. `protected`: neither written nor read,
+    also where they lie within the others.
+    """
+
+    workspace: tuple[str, ...]
+    readable: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One run in a confined copy of the kernel. The live kernel has nothing of it.
+
+    `status`: `cut` at its time limit, `killed` by a limit or a crash, `none` if it could not run.
+    `why`: the reason for `killed` and `none`, in words. `denied`: what the walls refused. `deeds`:
+    what it did within the walls, such as files written. `created`, `rebound`, `changed` (in place),
+    `deleted`: names, sorted. `error`: the exception that ended it, in a line. `protection`: the
+    walls that were in force, in words.
+    """
+
+    status: Literal["ok", "error", "cut", "killed", "none"]
+    why: str = ""
+    denied: tuple[Deed, ...] = ()
+    deeds: tuple[Deed, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    created: tuple[str, ...] = ()
+    rebound: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    error: str = ""
+    seconds: float = 0.0
+    protection: str = ""
