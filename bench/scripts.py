@@ -16,6 +16,7 @@ SCRIPTS = {
     **{name: name for name in ("resume", "recall", "notebook_file", "views", "dialects")},
     "asked": "asked.figures",
     "compaction": "compaction.figures",
+    "week": "compaction.week",
     "wire": "wire.figures",
 }
 """The module of each script. It has `measure(quick)`, which returns figures by name."""

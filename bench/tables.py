@@ -330,6 +330,21 @@ GROWTH = (
     Row("resume, {grown record MB:.0f} MB, s", "{grown resume s:.2f}", "compaction", 1),
 )
 
+WEEK = (
+    Row(
+        "the least share of the task and {rules} rules in the window, after any turn",
+        "{binding:.2f}",
+        "week",
+        1,
+        least=True,
+    ),
+    Row("cells and steps that no run of the record has", "{missing}", "week", 0),
+    Row("lines of the record that were lost", "{lines lost}", "week", 0),
+    Row("largest request, tokens", "{largest:,}", "week", 16_000),
+    Row("compactions", "{compactions}", "week"),
+    Row("resume, {MB:.0f} MB, s", "{resume s:.2f}", "week", 1),
+)
+
 APIS: Choice = (
     {"api": "responses", "title": "Responses"},
     {"api": "messages", "title": "Messages"},
@@ -414,6 +429,13 @@ TABLES = (
         ("", "measured", TARGET),
         GROWTH,
         before="{grown cells:,} cells in {grown turns:,} turns, {grown names:,} live names:",
+    ),
+    Table(
+        COMPACTION,
+        "week",
+        ("", "measured", TARGET),
+        WEEK,
+        before="{cells:,} cells in {turns} turns, {kills} kills and {restarts} restarts:",
     ),
     Table(
         COMPACTION,

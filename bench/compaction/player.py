@@ -176,7 +176,10 @@ class Teller:
         snapshot = Snapshot(PLACE, self._kernel, dict(self._names), seen, self._runs)
         self._shown += 1
         return Prompt(
-            turn.said, snapshot, cell=f"ask-{self._shown}", count=self._runs + self._shown
+            turn.said,
+            snapshot,
+            cell=f"{self._kernel}-ask-{self._shown}",
+            count=self._runs + self._shown,
         )
 
     def _seen(self, cell: str, run: CellRun) -> UserCellRun:
