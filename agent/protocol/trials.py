@@ -66,3 +66,17 @@ class Trial:
     error: str = ""
     seconds: float = 0.0
     protection: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cover:
+    """The deeds that a verdict covers. While code runs live, the guard stops the first other one.
+
+    `walls`: within them, code does as they say. `caches`: folders in which libraries may write
+    besides. `allowed`: further deeds, which the code showed in its source or its trial, and which
+    the person or a rule allowed. Their `call` counts for nothing.
+    """
+
+    walls: Walls
+    caches: tuple[str, ...] = ()
+    allowed: tuple[Deed, ...] = ()
