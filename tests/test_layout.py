@@ -59,6 +59,7 @@ ROOMS = {
             "user_cells",
             "execution",
             "workers",
+            "sandbox",
             "notebook",
             "undo",
             "tools",

@@ -32,15 +32,16 @@ class Deed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walls:
-    """The folders that code may use, absolute and without links.
+    """The files and folders that code may use, absolute and without links.
 
-    `workspace`: read and written. `readable`: read only. `protected`: neither written nor read,
-    also where they lie within the others.
+    `workspace`: read and written. `readable`: read only. Within them, `protected` ones are not
+    written, and `secret` ones neither written nor read.
     """
 
     workspace: tuple[str, ...]
     readable: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
+    secret: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,6 @@ only builtin containers, numpy arrays and pandas frames come back. Their copies 
 """
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -167,28 +166,13 @@ def take(names: Mapping[str, object], fork: bool = True) -> Checkpoint:
     Without `fork`, or where a fork is not safe, only small plain values are copied.
     """
     kept = dict(names)
-    why = unsafe() if fork else "it is switched off"
+    why = forked.unsafe() if fork else "it is switched off"
     if not why:
         try:
             return Checkpoint(kept, _Forked(kept))
         except OSError as error:
             why = f"the system refuses it: {error.strerror}"
     return Checkpoint(kept, _Copied(kept, why))
-
-
-def unsafe() -> str:
-    """The reason not to fork this process. Empty if a fork is safe."""
-    if sys.platform != "linux":
-        return "this system cannot fork safely"
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return "this Python has no GIL"
-    if threading.current_thread() is not threading.main_thread():
-        return "not on the main thread"
-    torch: Any = sys.modules.get("torch")
-    cuda: Any = getattr(torch, "cuda", None)
-    if any(name in sys.modules for name in ("cupy", "pycuda")) or (cuda and cuda.is_initialized()):
-        return "a GPU is in use"
-    return ""
 
 
 _MISSING = object()

@@ -97,7 +97,7 @@ def start(serve: Serve) -> Forked:
     ours, theirs = socket.socketpair()
     parent = os.getpid()
     try:
-        with _signals_blocked() as blocked, warnings.catch_warnings():
+        with signals_blocked() as blocked, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about threads, which the copy does not need
             pid = os.fork()
             if pid == 0:
@@ -110,8 +110,24 @@ def start(serve: Serve) -> Forked:
         theirs.close()
 
 
+def unsafe() -> str:
+    """The reason not to fork this process. Empty if a fork is safe."""
+    if sys.platform != "linux":
+        return "this system cannot fork safely"
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return "this Python has no GIL"
+    if threading.current_thread() is not threading.main_thread():
+        return "not on the main thread"
+    torch: Any = sys.modules.get("torch")
+    cuda: Any = getattr(torch, "cuda", None)
+    if any(name in sys.modules for name in ("cupy", "pycuda")) or (cuda and cuda.is_initialized()):
+        return "a GPU is in use"
+    return ""
+
+
 @contextmanager
-def _signals_blocked() -> Generator[set[signal.Signals | int]]:
+def signals_blocked() -> Generator[set[signal.Signals | int]]:
+    """No signal comes meanwhile. Gives the mask from before."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         yield before  # pyright: ignore[reportReturnType]
@@ -125,7 +141,7 @@ def _live(serve: Serve, line: socket.socket, parent: int, mask: set[signal.Signa
         gc.disable()  # a collection would write to every page of the parent's objects, and copy it
         gc.freeze()
         _detach(parent)
-        _reset_signals(mask)
+        reset_signals(mask)
         line = _only(line)
         while True:
             try:
@@ -160,7 +176,7 @@ def _silent(*_: object) -> None:
     return None
 
 
-def _reset_signals(mask: set[signal.Signals | int]) -> None:
+def reset_signals(mask: set[signal.Signals | int]) -> None:
     """Remove the parent's signal handlers and the file descriptor that wakes its loop.
 
     ■ interrupts the whole process group, but the copy ignores it. SIGTERM and SIGKILL end the copy.

@@ -1,0 +1,122 @@
+"""Puts a forked copy behind walls: namespaces where they work, Landlock, seccomp, limits.
+
+Knows no shell and no code. Everything here happens in the copy, before any code runs in it.
+"""
+
+import os
+import resource
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ...agent.permissions.walls import is_within
+from ...agent.protocol.trials import Walls
+from . import landlock, seccomp
+from .namespaces import Mounts, end_with_parent, give_up_rights
+
+MAX_WRITTEN_BYTES = 1 << 30
+"""Bytes of one file that a copy writes."""
+MEMORY_TO_TELL = 256 << 20
+"""Bytes above its limit that a copy gets to tell that it has reached it."""
+MAX_PROCESSES = 256
+MAX_FILES = 1024
+_SIZE = resource.RLIMIT_AS
+
+
+def give_memory_to_tell() -> None:
+    """Raise the limit of memory, so that an error can be shown."""
+    most = resource.getrlimit(_SIZE)[1]
+    resource.setrlimit(_SIZE, (most, most))
+
+
+@dataclass(frozen=True, slots=True)
+class DiskView:
+    """The disk as a copy sees it. `uppers`: of each workspace folder, where writes to it go.
+
+    Without namespaces there are none, and the workspace is only read.
+    """
+
+    mounts: Mounts | None = None
+    uppers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The walls that are in force, for the person."""
+        if self.mounts is None:
+            return "Landlock and seccomp; no namespaces, so it writes no files"
+        return "namespaces, Landlock and seccomp"
+
+
+def enter_view(walls: Walls, scratch: str) -> DiskView:
+    """Give the process its own view of the disk, and its children processes of their own."""
+    mounts = Mounts(scratch)
+    try:
+        mounts.enter()
+    except OSError:
+        return DiskView()
+    uppers: list[tuple[str, str]] = []
+    for folder in _outermost(walls.workspace):
+        with suppress(OSError):  # some file systems cannot lie below others
+            uppers.append((folder, mounts.overlay(folder)))
+    for path in walls.secret:
+        with suppress(OSError):
+            if os.path.lexists(path):
+                mounts.hide(path)
+    return DiskView(mounts, tuple(uppers))
+
+
+def become_second_process() -> None:
+    """Return in the second process of a new namespace. The others wait for it, and end as it does.
+
+    The first process of a namespace ignores signals that would end it, so code must not run there.
+    When it ends, all others of the namespace are killed.
+    """
+    end_with_parent()  # after `enter_view`, which would undo it
+    for _ in range(2):
+        if pid := os.fork():
+            os.closerange(0, 1 << 16)
+            _, status = os.waitpid(pid, 0)
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)
+        end_with_parent()
+
+
+def close_walls(
+    readable: Sequence[str], walls: Walls, view: DiskView, scratch: str, memory: int
+) -> None:
+    """Close the walls. `memory`: bytes that it may take beside those it has. Raises OSError."""
+    written = [folder for folder, _ in view.uppers]
+    if view.mounts is not None:
+        view.mounts.own_processes()
+    if view.mounts is None:
+        readable = [it for it in readable if not _holds_secret(it, walls)]
+        readable = [it for it in readable if it != "/proc"] + [f"/proc/{os.getpid()}"]
+    _limit(memory, own_processes=view.mounts is not None)
+    landlock.restrict(readable, [scratch, "/dev/shm", *written] if view.mounts else [])
+    give_up_rights()
+    seccomp.install(pretended=() if view.mounts is not None else seccomp.PRETENDED_CALLS)
+
+
+def _limit(memory: int, own_processes: bool) -> None:
+    with open("/proc/self/statm") as file:
+        mapped = int(file.read().split()[0]) * resource.getpagesize()
+    limits = [
+        (_SIZE, mapped + memory),
+        (resource.RLIMIT_FSIZE, MAX_WRITTEN_BYTES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, MAX_FILES),
+    ]
+    if own_processes:  # else it would count all processes of the user
+        limits.append((resource.RLIMIT_NPROC, MAX_PROCESSES))
+    for which, most in limits:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(which, (most, most + MEMORY_TO_TELL if which == _SIZE else most))
+
+
+def _holds_secret(folder: str, walls: Walls) -> bool:
+    """Whether a secret is somewhere in the folder. Only namespaces can hide it there."""
+    return any(is_within(it, (folder,)) and os.path.lexists(it) for it in walls.secret)
+
+
+def _outermost(folders: Sequence[str]) -> Sequence[str]:
+    return [it for it in folders if not is_within(it, [o for o in folders if o != it])]

@@ -1,0 +1,27 @@
+"""The files outside a workspace that Python and its libraries read. Knows no walls."""
+
+import os
+import site
+import sys
+from collections.abc import Sequence
+
+SYSTEM = (
+    *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/nix/store"),
+    *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives"),
+    *("/etc/localtime", "/etc/timezone", "/etc/fonts", "/etc/ssl", "/etc/mime.types"),
+    *("/etc/os-release", "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/hosts"),
+    *("/etc/pki", "/etc/ca-certificates", "/etc/matplotlibrc", "/var/cache/fontconfig"),
+    *("/proc", "/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm", "/run/systemd/resolve"),
+)
+CACHES = (".cache", ".config/matplotlib", ".config/fontconfig", ".fonts", ".local/share/fonts")
+"""Below the home folder."""
+
+
+def interpreter_files(home: str) -> Sequence[str]:
+    """Folders and files that exist, absolute and without links."""
+    own = (sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__))
+    paths = [*own, *site.getsitepackages(), site.getusersitepackages()]
+    paths += [it for it in sys.path if os.path.isabs(it) and os.path.realpath(it) != home]
+    paths += [*SYSTEM, *(os.path.join(home, name) for name in CACHES)]
+    found = (os.path.realpath(it) for it in paths if os.path.exists(it))
+    return tuple(dict.fromkeys(it for it in found if it not in ("/", home)))

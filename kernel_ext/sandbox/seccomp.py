@@ -1,0 +1,118 @@
+"""A filter of system calls for a process: refused ones fail, pretended ones do nothing. Linux.
+
+Knows no kernel and no policy. https://docs.kernel.org/userspace-api/seccomp_filter.html
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+from collections.abc import Iterable
+
+_NUMBERS = {
+    # From the tables of Linux 6.18. (x86_64, aarch64); None where there is no such call.
+    "socket": (41, 198),
+    "connect": (42, 203),
+    "accept": (43, 202),
+    "bind": (49, 200),
+    "listen": (50, 201),
+    "ptrace": (101, 117),
+    "personality": (135, 92),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "acct": (163, 89),
+    "settimeofday": (164, 170),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "swapon": (167, 224),
+    "reboot": (169, 142),
+    "init_module": (175, 105),
+    "delete_module": (176, 106),
+    "quotactl": (179, 60),
+    "clock_settime": (227, 112),
+    "kexec_load": (246, 104),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "unshare": (272, 97),
+    "accept4": (288, 242),
+    "perf_event_open": (298, 241),
+    "open_by_handle_at": (304, 265),
+    "setns": (308, 268),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "finit_module": (313, 273),
+    "bpf": (321, 280),
+    "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsmount": (432, 432),
+    "pidfd_open": (434, 434),
+    "pidfd_getfd": (438, 438),
+    "mount_setattr": (442, 442),
+    # Landlock knows no right for these.
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "utime": (132, None),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "utimes": (235, None),
+    "fchownat": (260, 54),
+    "futimesat": (261, None),
+    "fchmodat": (268, 53),
+    "utimensat": (280, 88),
+    "fchmodat2": (452, 452),
+    # So that a signal to the group reaches every descendant.
+    "setpgid": (109, 154),
+    "setsid": (112, 157),
+}
+_FIRST_PRETENDED = list(_NUMBERS).index("chmod")
+REFUSED_CALLS = tuple(_NUMBERS)[:_FIRST_PRETENDED]
+"""Sockets (a pair stays possible, as event loops wake themselves by one), other processes' memory,
+mounts, namespaces, and what only an administrator does."""
+PRETENDED_CALLS = tuple(_NUMBERS)[_FIRST_PRETENDED:]
+"""Calls on which libraries rely, for a process without a view of its own of the disk."""
+
+_ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+_LOAD, _IS, _FROM, _RETURN = 0x20, 0x15, 0x35, 0x06
+_ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+_SET_SECCOMP, _FILTER, _NO_NEW_PRIVS = 22, 2, 38
+_X32 = 0x40000000
+"""Numbers from here on are calls of the x32 kind, which would pass by."""
+
+
+def is_known() -> bool:
+    """Whether there are numbers for this machine."""
+    return platform.machine() in _ARCHITECTURES
+
+
+def install(
+    refused: Iterable[str] = REFUSED_CALLS, pretended: Iterable[str] = PRETENDED_CALLS
+) -> None:
+    """Put the filter before this thread and its children, for good. Raises OSError."""
+    column, architecture = _ARCHITECTURES[platform.machine()]
+    steps = [(_LOAD, 0, 0, 4), (_IS, 1, 0, architecture), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
+    if column == 0:
+        steps += [(_FROM, 0, 1, _X32), (_RETURN, 0, 0, _FAIL | errno.EPERM)]
+    for names, answer in ((refused, _FAIL | errno.EPERM), (pretended, _FAIL)):
+        for name in names:
+            if (number := _NUMBERS[name][column]) is not None:
+                steps += [(_IS, 0, 1, number), (_RETURN, 0, 0, answer)]
+    steps.append((_RETURN, 0, 0, _ALLOW))
+    code = b"".join(struct.pack("HBBI", *step) for step in steps)
+    held = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(held))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(_SET_SECCOMP, _FILTER, program, 0, 0):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

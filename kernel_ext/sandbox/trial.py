@@ -1,0 +1,223 @@
+"""Runs code in a confined copy of the live kernel, and reads its report. Judges nothing.
+
+The live kernel has nothing of it afterwards: no name, no file, no process.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ...agent.protocol.cells import Output
+from ...agent.protocol.trials import Deed, Trial, Walls
+from ..shell import Shell
+from ..workers.fork import signals_blocked, unsafe
+from . import landlock, seccomp
+from .copy_life import TrialOrder, live
+from .frames import MAX_NAMES, Receiver, deed_in, names_in, unpacked
+from .readable import interpreter_files
+
+TRIAL_SECONDS = 2.0
+"""Seconds after which a trial is cut. Its report until then counts."""
+TRIAL_BYTES = 4 << 30
+"""Bytes that a trial may take beside those that the kernel has."""
+_ENDING_SECONDS = 0.1
+"""Seconds that a copy has to end by itself, so that its status tells why."""
+_STATUS = frozenset(("ok", "error", "cut"))
+
+
+async def run_trial(
+    shell: Shell,
+    code: str,
+    walls: Walls,
+    secrets: Sequence[str] = (),
+    seconds: float = TRIAL_SECONDS,
+) -> Trial:
+    """Run code in a copy, on the main thread. `secrets`: texts that the copy must not hold.
+
+    Cancelling it ends the copy, as does the end of this process. Never raises for the code's sake.
+    """
+    if why := no_trial():
+        return Trial(status="none", why=why)
+    scratch = tempfile.mkdtemp(prefix="trial-")
+    ours, theirs = os.pipe()
+    readable = tuple(interpreter_files(os.path.expanduser("~")))
+    order = TrialOrder(code, walls, readable, scratch, theirs, tuple(secrets), TRIAL_BYTES)
+    started = time.monotonic()
+    try:
+        with signals_blocked() as mask:
+            pid = os.fork()
+            if pid == 0:
+                live(shell, order, mask)
+    except OSError as error:
+        os.close(ours)
+        return Trial(status="none", why=f"the system refuses another process: {error.strerror}")
+    finally:
+        os.close(theirs)
+    report = _Report()
+    try:
+        await _listen(ours, report, seconds)
+    finally:
+        os.close(ours)
+        report.ended = _end(pid, report.gone)
+        shutil.rmtree(scratch, ignore_errors=True)
+    return replace(report.trial(), seconds=time.monotonic() - started)
+
+
+def no_trial() -> str:
+    """The reason why no copy can be made now. Empty if one can."""
+    if why := unsafe():
+        return why
+    if not landlock.version() or not seccomp.is_known():
+        return "this system has no Landlock"
+    if any(name.startswith("polars") for name in _thread_names()):
+        return "polars computes with threads that a copy does not have"
+    if shared := _shared_mapping():
+        return f"{shared} is in memory for writing, and a copy would write to it"
+    return ""
+
+
+def protection() -> str:
+    """The walls that a trial has here, in words."""
+    if why := no_trial():
+        return f"none: {why}"
+    return f"Landlock {landlock.version()} and seccomp, in a copy of the kernel"
+
+
+@dataclass(slots=True)
+class _Report:
+    """The report of a copy, as far as it came."""
+
+    receiver: Receiver = field(default_factory=Receiver)
+    outputs: list[Output] = field(default_factory=list[Output])
+    denied: dict[Deed, None] = field(default_factory=dict[Deed, None])
+    deeds: dict[Deed, None] = field(default_factory=dict[Deed, None])
+    walls: str = ""
+    end: dict[str, Any] | None = None
+    late: bool = False
+    gone: bool = False
+    ended: int = 0
+
+    def take(self, data: bytes) -> bool:
+        """Take what came. True at the end of the report."""
+        for kind, value in self.receiver.feed(data):
+            match kind:
+                case "output" if (output := unpacked(value)) and len(self.outputs) < MAX_NAMES:
+                    self.outputs.append(output)
+                case "clear":
+                    self.outputs.clear()
+                case "denied" | "deed" if deed := deed_in(value):
+                    found = self.denied if kind == "denied" else self.deeds
+                    if len(found) < MAX_NAMES:
+                        found[deed] = None
+                case "walls" if isinstance(value, str):
+                    self.walls = value
+                case "end" if isinstance(value, dict):
+                    self.end = value
+                    return True
+                case _:
+                    pass
+        return False
+
+    def trial(self) -> Trial:
+        """The report as a value."""
+        found = Trial(
+            status="cut",
+            outputs=tuple(self.outputs),
+            denied=tuple(self.denied),
+            deeds=tuple(self.deeds),
+            protection=self.walls,
+        )
+        if self.end is None:
+            return found if self.late else replace(found, status="killed", why=_death(self.ended))
+        status, error = self.end.get("status"), self.end.get("error")
+        why = self.end.get("why")
+        return replace(
+            found,
+            status=status if status in _STATUS else "killed",
+            error=error if isinstance(error, str) else "",
+            why=why if isinstance(why, str) else "",
+            created=names_in(self.end, "created"),
+            rebound=names_in(self.end, "rebound"),
+            changed=names_in(self.end, "changed"),
+            deleted=names_in(self.end, "deleted"),
+        )
+
+
+async def _listen(descriptor: int, report: _Report, seconds: float) -> None:
+    """Read the report until it ends, the copy is gone, or the time is up."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    os.set_blocking(descriptor, False)
+
+    def read() -> None:
+        try:
+            data = os.read(descriptor, 1 << 20)
+        except BlockingIOError:
+            return
+        report.gone = not data
+        if (report.gone or report.take(data)) and not done.done():
+            done.set_result(None)
+
+    loop.add_reader(descriptor, read)
+    try:
+        await asyncio.wait_for(done, seconds)
+    except TimeoutError:
+        report.late = True
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _end(pid: int, gone: bool) -> int:
+    """Kill the copy, with all its descendants, and wait for it. Returns its status.
+
+    `gone`: it closed its line, so it should be ending by itself.
+    """
+    until = time.monotonic() + (_ENDING_SECONDS if gone else 0)
+    while gone and time.monotonic() < until:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return status
+        time.sleep(0.001)
+    for kill in (os.killpg, os.kill):
+        with suppress(ProcessLookupError, PermissionError):
+            kill(pid, signal.SIGKILL)
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:  # somebody waits for all children
+        return 0
+
+
+def _death(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status) if status else 0
+    number = -code if code < 0 else code - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"its process ended itself with code {code}"
+    return f"its process was ended by {name}"
+
+
+def _thread_names() -> Sequence[str]:
+    found: list[str] = []
+    for name in Path("/proc/self/task").glob("*/comm"):
+        with suppress(OSError):
+            found.append(name.read_text())
+    return found
+
+
+def _shared_mapping() -> str:
+    """A file or a piece of memory that is shared with others, and written by this process."""
+    with suppress(OSError), open("/proc/self/maps") as maps:
+        for line in maps:
+            parts = line.split(None, 5)
+            if parts[1].startswith("rw") and parts[1].endswith("s"):
+                return parts[5].strip() if len(parts) > 5 else "a piece of shared memory"
+    return ""

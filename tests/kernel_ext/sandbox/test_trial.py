@@ -1,0 +1,256 @@
+"""A trial run shows what code would do, and leaves no trace. Real kernels; no wall is a failure."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkernel.kernel_ext.sandbox.frames import Receiver, deed_in, names_in, unpacked
+from tests.kernel_ext.conftest import Kernel
+
+SETUP = """
+import asyncio, os
+from dataclasses import asdict
+from inkernel.agent.permissions.walls import workspace_walls
+from inkernel.kernel_ext.sandbox.trial import run_trial
+walls = workspace_walls({ws!r}, {tmp!r}, {home!r})
+shown, count, empty = [1, 2], 5, {{}}
+def pipes():
+    links = ["/proc/self/fd/" + it for it in os.listdir("/proc/self/fd")]
+    return sum(os.path.lexists(it) and os.readlink(it).startswith("pipe") for it in links)
+async def tried(code, seconds=20):
+    found = asdict(await run_trial(get_ipython(), code, walls, [], seconds))
+    found["denied"] = [[it["kind"], it["target"]] for it in found["denied"]]
+    found["deeds"] = [[it["kind"], it["target"]] for it in found["deeds"]]
+    return found
+"""
+
+
+class Place:
+    """A kernel in a workspace, with a file outside it and one that is secret."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.ws, self.outside = folder, folder / "ws", folder / "outside"
+        self.home = folder / "home"
+        for each in (self.ws / ".git", self.outside, self.home / ".ssh", folder / "tmp"):
+            each.mkdir(parents=True)
+        (self.outside / "mine.txt").write_text("mine")
+        (self.home / ".ssh" / "id_rsa").write_text("CANARY")
+        (self.ws / "data.csv").write_text("a,b\n1,2\n")
+        environ = {"HOME": str(self.home), "TMPDIR": str(folder / "tmp"), "SOME_API_KEY": "CANARY"}
+        self.kernel = Kernel(self.ws, environ | {"IPYTHONDIR": str(folder / "ipython")})
+        places = {"ws": str(self.ws), "tmp": str(folder / "tmp"), "home": str(self.home)}
+        ran = self.kernel.run(SETUP.format(**places))
+        assert ran.status == "ok", ran.traceback
+
+    def tried(self, code: str, seconds: float = 20) -> dict[str, Any]:
+        """The trial of a code, as JSON has it."""
+        code = code.replace("$OUT", str(self.outside)).replace("$HOME", str(self.home))
+        ran = self.kernel.run(f"import json; print(json.dumps(await tried({code!r}, {seconds})))")
+        assert ran.status == "ok", ran.traceback
+        return json.loads(ran.text)
+
+    def state(self) -> dict[str, Any]:
+        """All that a trial must not change."""
+        files = {str(it): it.read_bytes() for it in self.folder.rglob("*") if it.is_file()}
+        kept = {name: it for name, it in files.items() if "ipython" not in name}
+        names = "sorted(it for it in globals() if it[0] != '_' and it != 'json')"
+        ran = self.kernel.run(f"print(shown, count, empty, {names}, pipes(), os.getcwd())")
+        return {"files": kept, "names": ran.text.replace("\n", "")}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    found = Place(tmp_path_factory.mktemp("trial"))
+    yield found
+    found.kernel.close()
+
+
+CLEAN: dict[str, tuple[str, Callable[[dict[str, Any]], bool]]] = {
+    "nothing": ("pass", lambda it: it["status"] == "ok" and not it["denied"]),
+    "names": (
+        "shown.append(3); count = 6; new = 7; del empty",
+        lambda it: (
+            [it[k] for k in ("created", "rebound", "changed", "deleted")]
+            == [["new"], ["count"], ["shown"], ["empty"]]
+        ),
+    ),
+    "a print": ("print('hello')", lambda it: it["outputs"][0]["text"] == "hello\n"),
+    "a value": ("6 * 7", lambda it: it["outputs"][0]["data"]["text/plain"] == "42"),
+    "an error": ("1 / 0", lambda it: it["error"] == "ZeroDivisionError: division by zero"),
+    "a syntax error": ("1 +", lambda it: it["error"].startswith("SyntaxError")),
+    "an await": ("import asyncio\nawait asyncio.sleep(0.01)", lambda it: it["status"] == "ok"),
+    "a file": (
+        "open('new.txt', 'w').write('x')",
+        lambda it: it["deeds"][0][0] == "write" and it["deeds"][0][1].endswith("/ws/new.txt"),
+    ),
+    "a file read": (
+        "print(open('data.csv').read())",
+        lambda it: "1,2" in it["outputs"][0]["text"] and not it["denied"],
+    ),
+    "a file removed": (
+        "import os; os.remove('data.csv')",
+        lambda it: it["status"] == "ok" and it["deeds"][0][0] == "remove",
+    ),
+    "a mode within": (
+        "import os; os.chmod('data.csv', 0o600)",
+        lambda it: it["status"] == "ok" and not it["denied"],
+    ),
+    "a program": ("!echo hello", lambda it: it["outputs"][0]["text"] == "hello\n"),
+    "a temporary file": (
+        "import tempfile; tempfile.NamedTemporaryFile().write(b'x')",
+        lambda it: it["status"] == "ok" and not it["denied"] and not it["deeds"],
+    ),
+    "a pool by fork": (
+        "import multiprocessing as m\nwith m.get_context('fork').Pool(2) as p:\n"
+        "    print(p.map(abs, [-1, 2]))",
+        lambda it: it["outputs"][0]["text"] == "[1, 2]\n" and not it["denied"],
+    ),
+    "a thread": (
+        "import threading\nt = threading.Timer(0, print, ('hello',))\nt.start()\nt.join()",
+        lambda it: it["outputs"][0]["text"] == "hello\n",
+    ),
+    "sqlite": (
+        "import sqlite3\nc = sqlite3.connect('a.db')\nc.execute('create table t (a)')",
+        lambda it: it["status"] == "ok" and not it["denied"],
+    ),
+    "no key": (
+        "import os; print('SOME_API_KEY' in os.environ)",
+        lambda it: it["outputs"][0]["text"] == "False\n",
+    ),
+    "no answer": ("input()", lambda it: it["error"].startswith("EOFError")),
+}
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", CLEAN)
+def test_a_trial_shows_what_code_does_and_leaves_no_trace(name: str, place: Place) -> None:
+    code, holds = CLEAN[name]
+    before = place.state()
+    found = place.tried(code)
+    assert holds(found), found
+    assert place.state() == before
+
+
+DENIED = {
+    "a file outside": ("open('$OUT/mine.txt', 'w')", "write"),
+    "a file outside, unseen": ("import os; os.truncate('$OUT/mine.txt', 0)", "write"),
+    "a mode outside": ("import os; os.chmod('$OUT/mine.txt', 0o777)", "write"),
+    "a time outside": ("import os; os.utime('$OUT/mine.txt', (0, 0))", "write"),
+    "a link to outside": ("import os; os.symlink('$OUT', 'l'); open('l/new', 'w')", "write"),
+    "a program outside": ("!touch $OUT/new.txt", "command"),
+    "removed outside": ("import os; os.remove('$OUT/mine.txt')", "remove"),
+    "git": ("open('.git/HEAD', 'w').write('x')", "write"),
+    "a secret": ("open('$HOME/.ssh/id_rsa')", "read"),
+    "a secret by a program": ("!cat $HOME/.ssh/id_rsa", ""),
+    "a file outside, read": ("open('$OUT/mine.txt')", "read"),
+    "a caught refusal": (
+        "try:\n    open('$OUT/mine.txt', 'w')\nexcept OSError:\n    pass",
+        "write",
+    ),
+    "a socket": ("import socket; socket.socket()", "network"),
+    "a name": ("import socket; socket.getaddrinfo('example.org', 80)", "network"),
+    "a signal": ("import os; os.kill(os.getppid(), 9)", "process"),
+    "libc": ("import ctypes; ctypes.CDLL(None).unlink(b'$OUT/mine.txt')", "native"),
+}
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", DENIED)
+def test_what_the_walls_refuse_is_reported_and_has_no_effect(name: str, place: Place) -> None:
+    code, kind = DENIED[name]
+    before = place.state()
+    found = place.tried(code)
+    assert not kind or kind in [it[0] for it in found["denied"]], found
+    assert "CANARY" not in json.dumps(found)
+    assert place.state() == before
+
+
+ENDS = {
+    "exit": ("import os; os._exit(3)", "killed"),
+    "abort": ("import os; os.abort()", "killed"),
+    "a signal to itself": ("import signal; signal.raise_signal(9)", "killed"),
+    "a wild pointer": ("import ctypes; ctypes.string_at(0)", "killed"),
+    "another program": ("import os; os.execv('/bin/true', ['true'])", "killed"),
+    "an endless loop": ("while True: pass", "cut"),
+    "forks": ("import os\nwhile True: os.fork()", ""),
+    "much memory": ("x = bytearray(1 << 36)", "error"),
+    "much text": ("while True: print('x' * 10_000)", "cut"),
+}
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", ENDS)
+def test_however_a_copy_ends_the_kernel_lives(name: str, place: Place) -> None:
+    code, status = ENDS[name]
+    before = place.state()
+    found = place.tried(code, 2)
+    assert found["status"] == status or not status, found
+    assert found["seconds"] < 20
+    assert place.state() == before
+
+
+@pytest.mark.kernel
+def test_no_descendant_outlives_its_trial(place: Place) -> None:
+    name = f"sleeper-{os.getpid()}"
+    code = (
+        "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time;"
+        f" time.sleep(300)', {name!r}], start_new_session=True)"
+    )
+    assert place.tried(code)["status"] == "ok"
+    assert not running(name)
+
+
+def running(word: str) -> list[str]:
+    found: list[str] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word.encode() in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.kernel
+def test_a_cancelled_trial_is_over_at_once(place: Place) -> None:
+    before = place.state()
+    name = f"cancelled-{os.getpid()}"
+    code = f"import subprocess; subprocess.run(['sleep', '300'], env={{'N': {name!r}}})"
+    ran = place.kernel.run(
+        f"task = asyncio.ensure_future(tried({code!r}, 60))\n"
+        "done, _ = await asyncio.wait([task], timeout=1)\ntask.cancel()\n"
+        "await asyncio.wait([task])\nprint(len(done), task.cancelled())\ndel task, done"
+    )
+    assert ran.text == "0 True\n"
+    assert place.state() == before
+
+
+HOSTILE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.binary(max_size=200) | HOSTILE.map(lambda it: json.dumps(it).encode())))
+def test_a_reader_takes_any_bytes(pieces: list[bytes]) -> None:
+    receiver = Receiver()
+    for piece in pieces:
+        for kind, value in receiver.feed(piece + b"\n"):
+            assert isinstance(kind, str)
+            unpacked(value)
+            deed_in(value)
+            if isinstance(value, dict):
+                names_in(value, "created")
+
+
+def test_a_report_ends_at_its_limit() -> None:
+    receiver = Receiver()
+    frame = json.dumps(["output", "x" * 1_000_000]).encode() + b"\n"
+    assert sum(len(list(receiver.feed(frame))) for _ in range(50)) < 40
