@@ -15,6 +15,7 @@ from .compaction.note_taking import look_ahead, stop_notes
 from .dialects.dialect import ResponseDone
 from .dialects.request import Request, read_by_model
 from .dispatch.calls import Calls
+from .dispatch.spending import Spending
 from .errors import (
     AgentError,
     AnswerRefusedError,
@@ -70,6 +71,7 @@ class _Tally:
     """True if the present response has an item that is not reasoning."""
     more: bool = False
     """True if the model is to be asked again, although it called nothing of ours."""
+    spending: Spending = field(default_factory=Spending)
 
 
 async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
@@ -120,9 +122,12 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
     """Sample and answer calls until a response has none."""
     fields, asked_again = session.fields(), False
     while tally.samples < session.settings.max_samples:
-        calls = Calls(session)
         if tally.samples:
             session.refresh()
+        tally.spending.usage = tally.usage
+        for notice in tally.spending.check(session):
+            yield notice
+        calls = Calls(session, tally.spending.steps_left(session))
         async with aclosing(make_room(session, fields)) as events:
             async for event in events:
                 yield _tallied(event, tally)
@@ -133,6 +138,7 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
             async with aclosing(calls.answer()) as events:
                 async for event in events:
                     yield event
+            tally.spending.count(calls)
         finally:
             calls.cancel()
         if calls.calls or (tally.more and tally.said):
@@ -284,6 +290,8 @@ def _ended(
         cost=cost_of(tally.usage, session.settings, session.target),
         seconds=time.monotonic() - tally.started,
         samples=tally.samples,
+        steps=tally.spending.steps,
+        sent=tally.spending.sent,
         error=told.message if told else cancelled if error else None,
         hint=told.hint if told else None,
     )

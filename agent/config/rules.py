@@ -35,7 +35,11 @@ LISTED = Rule(
     lambda theirs, ours: theirs in ours and not theirs.startswith("scripted:"),
     "project_models",
 )
-LOWER = Rule("a project may only lower it", lambda theirs, ours: theirs < ours, limits=True)
+LOWER = Rule(
+    "a project may only lower it",
+    lambda theirs, ours: theirs is not None and (ours is None or theirs < ours),
+    limits=True,
+)
 THRIFTIER = Rule("a project may only lower it", _thriftier, limits=True)
 OFF = Rule("a project may only turn it off", lambda theirs, ours: theirs < ours, limits=True)
 ON = Rule("a project may only turn it on", lambda theirs, ours: theirs > ours, limits=True)
@@ -62,6 +66,17 @@ RULES = {
     "summary": YOURS,
     "policy": STRICTER,
     "max_samples": LOWER,
+    "response_calls": LOWER,
+    "turn_tokens": LOWER,
+    "turn_cost": LOWER,
+    "turn_steps": LOWER,
+    "turn_seconds": LOWER,
+    "turn_sent": LOWER,
+    "session_tokens": LOWER,
+    "session_cost": LOWER,
+    "session_steps": LOWER,
+    "session_seconds": LOWER,
+    "session_sent": LOWER,
     "max_attempts": LOWER,
     "connect_timeout": YOURS,
     "first_event_timeout": YOURS,

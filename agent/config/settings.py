@@ -100,6 +100,23 @@ class Settings(BaseModel):
     )
     policy: Policy = Field("auto", description="run steps: auto, ask each time, or deny")
     max_samples: int = Field(100, ge=1, description="model requests in one turn")
+    response_calls: int = Field(64, ge=1, description="tool calls taken of one response")
+    turn_tokens: int | None = Field(50_000_000, ge=1, description="most tokens of a turn")
+    turn_cost: float | None = Field(25, gt=0, description="most US$ of a turn")
+    turn_steps: int | None = Field(500, ge=1, description="most steps and edits of a turn")
+    turn_seconds: float | None = Field(None, gt=0, description="most seconds of a turn")
+    turn_sent: int | None = Field(
+        64_000_000, ge=1, description="most characters of tool outputs in a turn"
+    )
+    session_tokens: int | None = Field(None, ge=1, description="most tokens of a session")
+    session_cost: float | None = Field(None, gt=0, description="most US$ of a session")
+    session_steps: int | None = Field(None, ge=1, description="most steps and edits of a session")
+    session_seconds: float | None = Field(
+        None, gt=0, description="most seconds of a session's turns"
+    )
+    session_sent: int | None = Field(
+        None, ge=1, description="most characters of tool outputs in a session"
+    )
     max_attempts: int = Field(5, ge=1, description="tries of one request")
     connect_timeout: float = Field(10, gt=0, description="seconds to connect")
     first_event_timeout: float = Field(60, gt=0, description="seconds to the first event")

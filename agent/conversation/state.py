@@ -8,6 +8,7 @@ from typing import Self
 from ..protocol.events import Usage
 from ..protocol.observed import Stale, Variable
 from ..protocol.record_lines import (
+    EndedLine,
     MarkLine,
     NotesLine,
     RecordLine,
@@ -94,7 +95,8 @@ class Conversation:
     """The state between turns. `cell`, `provider`, `model`: of the turn that runs, or ran last.
 
     `turns` counts all there were. `heads` are those that were not taken back. `counted`: tokens of
-    the last request, by the server and by us. `window`: most tokens of the model's window, known
+    the last request, by the server and by us. `steps`, `seconds`, `sent`: sums of the turns that
+    have ended. `window`: most tokens of the model's window, known
     from a refused request. `stale`: as last seen. `stuck`: our tokens up to which another
     compaction is useless. `preparing`: notes in the making. `noticed`: notices of the last turn.
     `mask`: the keys that are not in the window.
@@ -108,6 +110,9 @@ class Conversation:
     provider: str = ""
     model: str = ""
     usage: Usage = field(default_factory=Usage)
+    steps: int = 0
+    seconds: float = 0.0
+    sent: int = 0
     last: Usage | None = None
     counted: Corrected | None = None
     digest: Digest | None = None
@@ -142,6 +147,10 @@ class Conversation:
                     self.last = used
                     reported, counted = used.input + used.output, line.counted
                     self.counted = Corrected(reported, counted) if counted else self.counted
+            case EndedLine():
+                self.steps += line.steps
+                self.seconds += line.seconds
+                self.sent += line.sent
             case WindowLine():
                 self.window = line.limit or self.window
             case MarkLine():

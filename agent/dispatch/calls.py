@@ -17,6 +17,8 @@ from ..session import Session
 from ..tools.tool import ToolCall, ToolOutput, find_tool, read_arguments, text_output
 from .gate import GatedCall, JudgedCall, tool_ended
 
+NO_STEPS = "Not run: the budget of steps is used up."
+
 
 @dataclass(slots=True)
 class PendingCall:
@@ -27,6 +29,11 @@ class PendingCall:
     output: ToolOutput | None = None
     task: "asyncio.Task[ToolOutput] | None" = None
 
+    @property
+    def is_step(self) -> bool:
+        """Whether it changes something."""
+        return self.gated is not None and not self.gated.only_looks
+
 
 def at_once(calls: Iterable[PendingCall]) -> Iterable[PendingCall]:
     """The calls that may run now, beside each other: all before the first that changes things."""
@@ -35,14 +42,23 @@ def at_once(calls: Iterable[PendingCall]) -> Iterable[PendingCall]:
 
 @dataclass(slots=True)
 class Calls:
-    """The calls of one response, in the order the model made them."""
+    """The calls of one response, in the order the model made them.
+
+    `steps_left`: how many may change something before a budget is used up. None: any number.
+    """
 
     session: Session
+    steps_left: int | None = None
     calls: list[PendingCall] = field(default_factory=list[PendingCall])
 
     async def add(self, item: FunctionCall | OtherCall) -> AsyncGenerator[Event]:
         """Take a complete call. Start it now, unless it or one before it changes something."""
-        self.calls.append(_read(self.session, item))
+        most = self.session.settings.response_calls
+        if len(self.calls) < most:
+            self.calls.append(_read(self.session, item))
+        else:
+            text = f"Not run: {most} calls of one response are taken, and this is one more."
+            self.calls.append(PendingCall(item, None, text_output(text, "denied")))
         async for event in _start(at_once(self.calls)):
             yield event
 
@@ -59,6 +75,8 @@ class Calls:
                 yield event
             if call.task is not None:
                 call.output = await call.task
+            elif not self._takes(call):
+                call.output = text_output(NO_STEPS, "denied")
             elif call.gated is not None:  # not in a task: live code may be interrupted
                 async for it in call.gated.admit():
                     if isinstance(it, JudgedCall):
@@ -71,6 +89,13 @@ class Calls:
                 raise call.output.ends
             if call.output.status == "interrupted":
                 raise TurnInterrupted("You interrupted a step.")
+
+    def _takes(self, call: PendingCall) -> bool:
+        """Whether the budget of steps has room for a call. Counts it."""
+        if self.steps_left is None or not call.is_step:
+            return True
+        self.steps_left -= 1
+        return self.steps_left >= 0
 
     def cancel(self) -> None:
         """Stop calls that still run."""

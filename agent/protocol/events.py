@@ -253,8 +253,9 @@ class Compacted(_Event):
 class TurnEnded(_Event):
     """The turn is over.
 
-    `cost`: US dollars, None when the price is not known. `seconds`: wall time. `error` and `hint`
-    are set unless `status` is `completed`.
+    `cost`: US dollars, None when the price is not known. `seconds`: wall time. `steps`: how many
+    calls changed something. `sent`: characters of tool outputs. `error` and `hint` are set unless
+    `status` is `completed`.
     """
 
     event: Literal["turn_ended"] = "turn_ended"
@@ -264,6 +265,8 @@ class TurnEnded(_Event):
     cost: float | None
     seconds: float
     samples: int
+    steps: int = 0
+    sent: int = 0
     error: str | None = None
     hint: str | None = None
 

@@ -286,6 +286,8 @@ class EndedLine(_Line):
     cost: float | None = None
     seconds: float = 0.0
     samples: int = 0
+    steps: int = 0
+    sent: int = 0
     error: str | None = None
     hint: str | None = None
 

@@ -38,6 +38,17 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "summary": ("none", "detailed"),
     "policy": ("deny", "auto"),
     "max_samples": (1, 100_000),
+    "response_calls": (1, 10**9),
+    "turn_tokens": (1, 10**9),
+    "turn_cost": (1, 10**9),
+    "turn_steps": (1, 10**9),
+    "turn_seconds": (1, 10**9),
+    "turn_sent": (1, 10**9),
+    "session_tokens": (1, 10**9),
+    "session_cost": (1, 10**9),
+    "session_steps": (1, 10**9),
+    "session_seconds": (1, 10**9),
+    "session_sent": (1, 10**9),
     "max_attempts": (1, 1_000),
     "connect_timeout": (1e-9, 1e9),
     "first_event_timeout": (1e-9, 1e9),
@@ -64,7 +75,8 @@ VALUES: dict[str, tuple[Any, Any]] = {
 }
 """A stricter and a looser value of each setting, where it has a direction, else any two."""
 LOOSE = {"policy": "auto", "store": True, "undo": False}
-STRICT = {"policy": "deny", "store": False, "undo": True}
+STRICT = {"policy": "deny", "store": False, "undo": True, "turn_seconds": 1}
+STRICT |= {f"session_{what}": 1 for what in ("tokens", "cost", "steps", "seconds", "sent")}
 
 
 @pytest.fixture
