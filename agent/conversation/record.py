@@ -20,6 +20,7 @@ from pydantic_core import from_json
 
 from ..errors import RecordError
 from ..protocol.items import Item
+from ..protocol.record_chain import PAST, Chain, last_line, line_digest
 from ..protocol.record_lines import (
     CellRunLine,
     ItemLine,
@@ -66,11 +67,13 @@ class Record:
         self.path = path.absolute()
         self.mask = Mask()
         self.places: dict[str, int] = {}
+        self._chain = ""
         try:
             _make_private(self.path)
             self._file = os.open(self.path, _APPEND | _CAREFUL, 0o600)
             self._own()
             self._mend()
+            self._chain = _last_digest(self.path)
         except OSError as error:
             raise _unwritable(path, error) from None
         _open_records().add(self)
@@ -79,10 +82,12 @@ class Record:
         """Write one line. Returns the byte at which it begins. Raises RecordError."""
         self._check()
         values = self.mask.value(line.values())
-        text = dumps({"at": round(time.time(), 3), "kind": line.kind, **values})
+        head = {"at": round(time.time(), 3), "kind": line.kind, PAST: self._chain}
+        text = dumps({**head, **values, PAST: self._chain})
         if isinstance(line, ItemLine) and line.wire:
             text = text[:-1] + b',"item":' + line.wire + b"}"
         at = self._write(text)
+        self._chain = line_digest(text)
         if isinstance(line, CellRunLine | OutputLine):
             self.places[line.handle] = at
         return at
@@ -286,13 +291,15 @@ class StoredLine(NamedTuple):
 class ReadLine(NamedTuple):
     """A line of the file with its number there. `line` is None if it cannot be read.
 
-    `kind`: of a line that cannot be read, too, if its start tells.
+    `kind`: of a line that cannot be read, too, if its start tells. `follows`: False if the line
+    does not go on from the one before it in the chain.
     """
 
     number: int
     at: int
     kind: str
     line: RecordLine | None
+    follows: bool = True
 
 
 def lost_words(lost: Sequence[ReadLine]) -> str:
@@ -318,9 +325,9 @@ def read_record(path: Path) -> Iterator[ReadLine]:
     The first item of a turn takes the place of the turn's own line, if that was lost. Raises
     RecordError for the file alone.
     """
-    turn = 0
+    turn, chain = 0, Chain()
     for stored in read_lines(path):
-        line = stored.line()
+        line, follows = stored.line(), chain.follows(stored.value, stored.text)
         if isinstance(line, TurnLine):
             turn = line.turn
         elif isinstance(line, ItemLine) and line.turn > turn:
@@ -328,7 +335,7 @@ def read_record(path: Path) -> Iterator[ReadLine]:
             yield ReadLine(
                 stored.number, stored.at, "turn", TurnLine(turn=turn, cell=line.cell or None)
             )
-        yield ReadLine(stored.number, stored.at, _kind_of(stored), line)
+        yield ReadLine(stored.number, stored.at, _kind_of(stored), line, follows)
 
 
 def _kind_of(stored: StoredLine) -> str:
@@ -361,6 +368,15 @@ def _value(line: bytes) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) and "kind" in value else None
+
+
+def _last_digest(path: Path) -> str:
+    """The digest of the last line. Nothing before the first, and for what is no file."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        parts = list(stored_lines(0, last_line(file)))
+    return line_digest(parts[-1].text) if parts else ""
 
 
 def _unreadable(path: Path, error: OSError) -> RecordError:

@@ -36,8 +36,10 @@ class Resumed:
 
     `outputs`: the byte at which the line of each handle begins. `runs`: summaries of the runs.
     `ended`: handles of runs that a hidden run superseded. `limits`: settings that were typed.
-    `lost`: lines that cannot be read. `missing`: items whose lines are gone. `reveals`: cells were
-    hidden, or turns taken back, and no window was recorded since. It may show hidden cells.
+    `lost`: lines that cannot be read. `broken`: lines that do not follow from those before them:
+    something there was changed, removed or put in. `missing`: items whose lines are gone.
+    `reveals`: cells were hidden, or turns taken back, and no window was recorded since. It may show
+    hidden cells.
     """
 
     session: str
@@ -47,6 +49,7 @@ class Resumed:
     ended: list[str] = field(default_factory=list[str])
     limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
     lost: list[ReadLine] = field(default_factory=list[ReadLine])
+    broken: list[ReadLine] = field(default_factory=list[ReadLine])
     missing: int = 0
     reveals: bool = False
 
@@ -241,6 +244,8 @@ def resume(path: Path) -> Resumed:
     """
     replay, some = _Replay(path), False
     for read in read_record(path):
+        if not read.follows:
+            replay.resumed.broken.append(read)
         try:
             replay.take(read)
             some = some or read.line is not None

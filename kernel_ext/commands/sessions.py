@@ -46,7 +46,7 @@ def resume(agent: KernelAgent, rest: str) -> Card:
     resumed = agent.resume(path)
     now, last = agent.overview, [str(head.turn) for head in resumed.conversation.heads[-1:]]
     rows = [row for row in turn_rows(path) if row[0] in last]
-    rows += lost_rows(resumed.lost, resumed.missing)
+    rows += lost_rows(resumed.lost, resumed.missing, resumed.broken)
     rows.append(("from", session_file(path).words))
     if model := resumed.conversation.model:
         rows.append(("model", f"{model} then. `%agent model` shows and changes the present one"))
@@ -85,8 +85,12 @@ def history(agent: KernelAgent, rest: str) -> Card:
 
 
 def _turns_card(path: Path) -> Card:
-    lost = [read for read in read_record(path) if read.line is None]
-    return Card(f"session {path.stem}", [*turn_rows(path), *lost_rows(lost)])
+    reads = list(read_record(path))
+    lost, broken = (
+        [read for read in reads if read.line is None],
+        [read for read in reads if not read.follows],
+    )
+    return Card(f"session {path.stem}", [*turn_rows(path), *lost_rows(lost, broken=broken)])
 
 
 def session_row(path: Path) -> tuple[str, str]:
@@ -115,11 +119,15 @@ def turn_rows(path: Path) -> Rows:
     ]
 
 
-def lost_rows(lost: Sequence[ReadLine], missing: int = 0) -> Rows:
-    """Rows on what a record lost, if it did: lines that cannot be read, items that are gone."""
+def lost_rows(lost: Sequence[ReadLine], missing: int = 0, broken: Sequence[ReadLine] = ()) -> Rows:
+    """Rows on a damaged record: lines that cannot be read, items that are gone.
+
+    `broken`: lines that do not follow from those before them.
+    """
     rows = [("lost", f"{lost_words(lost)}: not readable in the record")] if lost else []
     gone = [("missing", f"{count_of(missing, 'item')}, whose lines are no longer in the record")]
-    return [*rows, *(gone if missing else [])]
+    forged = f"{lost_words(broken)}: a line there or just before was changed, removed or put in"
+    return [*rows, *(gone if missing else []), *([("changed", forged)] if broken else [])]
 
 
 def _ending(line: EndedLine) -> str:
