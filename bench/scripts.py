@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SCRIPTS = {
     **{name: name for name in ("startup", "interrupt", "cells", "steps", "names", "checkpoint")},
-    **{name: name for name in ("resume", "recall", "notebook_file", "views", "dialects")},
+    **{name: name for name in ("resume", "recall", "notebook_file", "views", "dialects", "trial")},
     "asked": "asked.figures",
     "compaction": "compaction.figures",
     "week": "compaction.week",

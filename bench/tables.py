@@ -74,6 +74,14 @@ BESIDE = (
     Row("imports of the first `%%agent` after it", "{first imports ms:.0f} ms", "startup", 200),
     STOP,
     CHECKPOINT,
+    Row("a trial run of `pass`, nothing live", "{nothing:.0f} ms", "trial", 40),
+    Row(
+        "the same, 1 GB of arrays live, 8 GB",
+        "{1 GB:.0f}, {8 GB:.0f} ms",
+        "trial",
+        60,
+        judged="1 GB",
+    ),
     Row(
         "one cell of a notebook of 2,000 cells and {lines MB:.0f} MB, in lines or in one line",
         "{lines read:.0f}, {one line read:.0f} ms",

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(600)  # it starts kernels
 ROOT = Path(__file__).parents[1]
 PAGES = sorted({table.page for table in TABLES})
 ALONE = ["startup", "interrupt", "cells", "steps", "names", "checkpoint", "resume", "recall"]
-ALONE += ["notebook_file", "dialects"]
+ALONE += ["notebook_file", "dialects", "trial"]
 """Scripts that nothing else runs. The wire and compaction have tests of their own."""
 
 
