@@ -1,0 +1,1 @@
+"""Reads Python code without running it: what it does beyond its variables. Pure."""

@@ -1,0 +1,44 @@
+"""Reads the code of a step before it runs: is it plain computing, and what else does it do? Pure.
+
+It never runs code, and raises no verdict by itself. Code can hide anything from a reader, so what
+it finds plain still runs under the guard.
+"""
+
+from dataclasses import dataclass
+
+from ..protocol.trials import Deed, Walls
+from .code.findings import Findings, Surroundings
+from .code.reader import CodeReader
+
+ANYWHERE = Surroundings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeReading:
+    """The result of reading code.
+
+    `plain`: it only computes, reads and writes files within the walls, in ways that the guard sees.
+    `concerns`: what it does beyond the walls, as its text has it. `unread`: the first thing because
+    of which it is not plain, in words.
+    """
+
+    plain: bool
+    concerns: tuple[Deed, ...] = ()
+    unread: str = ""
+
+
+def read_code(code: str, walls: Walls, around: Surroundings = ANYWHERE) -> CodeReading:
+    """Read code, as IPython would run it. Takes any text. Never raises.
+
+    Targets of concerns have `…` for parts that only the running code knows.
+    """
+    findings = Findings(walls, around)
+    try:
+        CodeReader(findings).read(code)
+    except RecursionError:
+        findings.not_plain("code that is nested too deeply")
+    return CodeReading(
+        plain=not findings.unread,
+        concerns=tuple(findings.concerns),
+        unread=findings.unread,
+    )
