@@ -283,11 +283,13 @@ def _ended(
             status = "failed"
     told = error if isinstance(error, AgentError) else None
     cancelled = f"{error}" or "The turn was cancelled."
+    paid = tally.usage != Usage()
+    cost = cost_of(tally.usage, session.settings, session.target) if paid else None
     return TurnEnded(
         status=status,
         answer=tally.answer,
         usage=tally.usage,
-        cost=cost_of(tally.usage, session.settings, session.target),
+        cost=cost,
         seconds=time.monotonic() - tally.started,
         samples=tally.samples,
         steps=tally.spending.steps,

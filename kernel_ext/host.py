@@ -21,7 +21,7 @@ from ..agent.errors import AuthError, RecordError, SettingsError, TurnInterrupte
 from ..agent.loop import turn
 from ..agent.protocol.events import Event, Usage
 from ..agent.protocol.record_lines import SessionLine, TypedLine
-from ..agent.providers.resolve import set_aside
+from ..agent.providers.resolve import set_aside, typed_also
 from ..agent.seams import Seams
 from ..agent.session import Session, keep_runs, new_session_id, record_path
 from ..agent.text.masked_events import MaskedEvents
@@ -112,7 +112,7 @@ class KernelAgent:
 
     def set(self, key: str, value: str) -> None:
         """Set one for this session. Raises SettingsError if it does not exist or fit."""
-        typed = {**self._typed, key: value}
+        typed = typed_also(self._typed, self.choose().settings, key, value)
         if key == "model":
             typed |= set_aside(value)
         elif key == "base_url" and set_aside(typed.get("model")):

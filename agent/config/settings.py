@@ -30,9 +30,10 @@ SCRIPTED = "scripted:"
 _SECRET = re.compile(r"//[^/]*@")
 _VALUE = re.compile(r"(?<==)[^&]+|(?<![^&])[^&=]+(?![^&])")
 """A value in the query of an address, which may have no name."""
-_SERVER = ("base_url", "provider")
+NAMES_OF_SERVER = ("base_url", "provider")
+"""Settings that name a server."""
 _KEY = ("api_key_env", "api_key_command")
-_OF_SERVER = (*_KEY, "dialect")
+ONLY_OF_SERVER = (*_KEY, "dialect")
 """Settings that say nothing about another server."""
 
 DialectName = Literal["responses", "messages", "chat"]
@@ -226,8 +227,8 @@ def _merged(layers: Sequence[Layer]) -> Chosen:
     origins: dict[str, str] = {}
     for layer in layers:
         _checked(layer)
-        if any(key in layer.values for key in _SERVER):
-            for key in _OF_SERVER:
+        if any(key in layer.values for key in NAMES_OF_SERVER):
+            for key in ONLY_OF_SERVER:
                 values.pop(key, None)
                 origins.pop(key, None)
         for key, value in layer.values.items():

@@ -39,7 +39,7 @@ class Chat(Translation):
 
     def clear(self) -> None:
         """Forget all items, because the window was rewritten."""
-        self._messages = ChatMessages()
+        self._messages = ChatMessages(loads(self._target.traits.answer_lacks.encode()))
 
     def body(self, request: Request, held: HeldPrefix | None = None) -> bytes:
         """The JSON object to send for a stream. A server of this API holds no items."""

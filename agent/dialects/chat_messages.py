@@ -35,10 +35,12 @@ class ChatMessages:
     """Messages, the last of which may be open: `wire` lacks its `end`.
 
     The model's answer is written when another side speaks, because it is one message of several
-    items. Anything said between a call and its result waits for the result.
+    items. Anything said between a call and its result waits for the result. `lacking`: members of
+    an answer that came without them, or with empty ones.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lacking: Mapping[str, Any] | None = None) -> None:
+        self._lacking = dict(lacking or {})
         self.wire = bytearray()
         self.end = b""
         self._last = 0
@@ -131,10 +133,9 @@ class ChatMessages:
         if not self.wire:
             self._say([text_of_part(LEFT_OUT)])
         self._close()
-        others = {
-            it: self._answer[it] for it in self._answer if it not in ("content", "tool_calls")
-        }
-        answer = {"role": "assistant", "content": content, **others}
+        said = {it: value for it, value in self._answer.items() if value or it not in self._lacking}
+        said = {it: said[it] for it in said if it not in ("content", "tool_calls")}
+        answer = {"role": "assistant", "content": content, **self._lacking, **said}
         self._begin(dumps({**answer, "tool_calls": calls} if calls else answer))
         self._answer = {}
 

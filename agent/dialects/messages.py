@@ -34,6 +34,9 @@ _MARKS: Mapping[str, dict[str, str]] = {
     "1h": {"type": "ephemeral", "ttl": "1h"},
 }
 
+_SMALL = 128_000
+"""Tokens. A smaller window is no window of a present Claude model."""
+
 
 class Messages(Translation):
     """Requests as `POST /messages` wants them, and the answers to them.
@@ -171,6 +174,5 @@ class Messages(Translation):
 
     def _most_output(self) -> int:
         """Most tokens of an answer. Of a small window it takes a quarter."""
-        window = self._target.window
-        share = max(1, window // 4) if window else self._rules.most_output
-        return min(self._rules.most_output, share)
+        most, window = self._rules.most_output, self._target.window
+        return min(most, max(1, window // 4)) if window and window < _SMALL else most

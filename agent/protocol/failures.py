@@ -5,8 +5,6 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -25,6 +23,7 @@ from ..errors import (
     TlsError,
     UnreachableError,
 )
+from .waits import retry_after, wait_in_words
 
 _LOCAL = re.compile(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?")
 """Host and port of a server on this machine."""
@@ -42,7 +41,6 @@ _AUTH = ("invalid_api_key", "no_db_connection", "authentication_error", "permiss
 """LiteLLM without a database of keys answers the second to any key but its own."""
 _AUTH_WORDS = re.compile("api key not valid", re.IGNORECASE)
 """Gemini says so, with the status of a bad request."""
-_AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s)")
 _REFUSING = (400, 413, 422)
 _REFUSED = (
     *("invalid_prompt", "invalid_request", "invalid_request_error"),
@@ -53,6 +51,11 @@ _GONE = ("previous_response_not_found", "websocket_connection_limit_reached")
 _QUOTA = ("insufficient_quota", "usage_limit_reached", "usage_not_included", "billing_error")
 _QUOTA_WORDS = re.compile("credit balance is too low", re.IGNORECASE)
 """Anthropic says so, with the status of a bad request."""
+_SPENT_WORDS = re.compile("exceeded your current quota", re.IGNORECASE)
+_SPENT_FOR_LONG = re.compile(r"PerDay|\blimit: 0\b")
+"""Gemini's words for each limit. That of a minute has a wait. That of a day has one, too, which
+does not help: google-gemini/gemini-cli#5377, continuedev/continue#10062.
+"""
 _BUSY = (
     *("rate_limit_exceeded", "server_is_overloaded", "slow_down", "too_many_requests"),
     *("rate_limit_error", "overloaded_error"),
@@ -166,33 +169,6 @@ def proxy_refused(server: str) -> AuthError:
     )
 
 
-def retry_after(headers: Mapping[str, str], text: str = "") -> float | None:
-    """Seconds that the server asks us to wait.
-
-    They come from `retry-after-ms`, from `retry-after` (seconds, or a date), or from words such as
-    OpenAI's "try again in 1.3s". A date counts from the answer's own `date`, or else from now.
-    """
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * scale)
-        except (LookupError, ValueError):
-            continue
-    if (until := _date(headers, "retry-after")) is not None:
-        now = _date(headers, "date") or datetime.now(UTC)
-        return max(0.0, (until - now).total_seconds())
-    if words := _AGAIN_IN.search(text):
-        return float(words[1]) * (0.001 if words[2] == "ms" else 1.0)
-    return None
-
-
-def _date(headers: Mapping[str, str], name: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(headers[name])
-    except (LookupError, ValueError, TypeError):
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
 def _status(value: object) -> int | None:
     number = int(value) if isinstance(value, str) and value.isdecimal() else value
     return number if isinstance(number, int) and 400 <= number < 600 else None
@@ -222,7 +198,7 @@ def _reason(said: _Said) -> str:
 
 
 def _by_code(said: _Said, answer: ServerAnswer) -> ModelError | None:
-    if said.code in _QUOTA or _QUOTA_WORDS.search(said.text):
+    if said.code in _QUOTA or _QUOTA_WORDS.search(said.text) or _is_spent(said, answer):
         return _quota(answer, as_sentence(said.text))
     if said.code in _BUSY:
         return _rate_limit(answer, as_sentence(said.text))
@@ -242,6 +218,15 @@ def _by_code(said: _Said, answer: ServerAnswer) -> ModelError | None:
             "Start a new session with `%agent new`, or choose a model with a larger window.",
         )
     return None
+
+
+def _is_spent(said: _Said, answer: ServerAnswer) -> bool:
+    """True for a quota that is used up, and that a wait of minutes does not give back."""
+    told = f"{said.text} {answer.body.decode(errors='replace')}"
+    waits = retry_after(answer.headers, told) is not None
+    return bool(_SPENT_WORDS.search(said.text)) and (
+        not waits or bool(_SPENT_FOR_LONG.search(told))
+    )
 
 
 def _by_status(answer: ServerAnswer, words: str) -> ModelError:
@@ -302,10 +287,11 @@ def _no_model(answer: ServerAnswer, words: str) -> ModelNotFoundError:
 
 
 def _rate_limit(answer: ServerAnswer, text: str) -> RateLimitError:
+    after = retry_after(answer.headers, f"{text} {answer.body.decode(errors='replace')}")
     return RateLimitError(
         f"{answer.server} has too many requests just now. {text}".strip(),
-        "Run the cell again in a minute. The conversation is kept.",
-        retry_after(answer.headers, text),
+        f"Run the cell again in {wait_in_words(after or 0)}. The conversation is kept.",
+        after,
     )
 
 

@@ -21,6 +21,7 @@ class Capabilities:
     refuses. `key_headers`: the headers for its key. `dialect`: the API that it speaks.
     In dialects alone: `images`: its models see images, and others get a line of text for each. In
     Chat Completions alone: `unsigned_call`: JSON members for the calls that another model made.
+    `answer_lacks`: those for messages of the model that came without them.
     """
 
     stores: bool = False
@@ -33,6 +34,7 @@ class Capabilities:
     dialect: DialectName = "responses"
     images: bool = True
     unsigned_call: str = "{}"
+    answer_lacks: str = "{}"
 
 
 PLAIN = Capabilities()
@@ -96,6 +98,11 @@ _NO_SIGNATURE = (
 )
 """Gemini 3 refuses a call without a signature. It names this stand-in for those of other models:
 ai.google.dev/gemini-api/docs/thought-signatures.
+"""
+_NO_THOUGHT = '{"reasoning_content":" "}'
+"""DeepSeek refuses a message of the model without a thought once tools were called, and an empty
+one, too. It takes a space: api-docs.deepseek.com/guides/thinking_mode, openclaw/openclaw#73417,
+NousResearch/hermes-agent#18263.
 """
 _USUAL_WINDOW = 200_000
 """Tokens. Larger windows exist. Above this size, several models cost twice as much a token."""
@@ -214,7 +221,7 @@ REMOTE = (
     Provider(
         "deepseek",
         "https://api.deepseek.com/anthropic/v1",
-        replace(_MESSAGES, key_headers=("x-api-key",), images=False),
+        replace(_MESSAGES, key_headers=("x-api-key",), images=False, answer_lacks=_NO_THOUGHT),
         key_env="DEEPSEEK_API_KEY",
         source="api-docs.deepseek.com/guides/anthropic_api",
     ),
@@ -298,4 +305,5 @@ def speaking(traits: Capabilities, dialect: DialectName | None) -> Capabilities:
         key_headers=keys,
         dialect=dialect,
         images=traits.images,
+        answer_lacks=traits.answer_lacks,
     )

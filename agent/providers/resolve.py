@@ -4,9 +4,16 @@ import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
-from ..config.settings import DialectName, Settings, shown_address
+from ..config.settings import (
+    NAMES_OF_SERVER,
+    ONLY_OF_SERVER,
+    DialectName,
+    Settings,
+    shown_address,
+)
 from ..errors import AuthError, ModelError, NoModelError, SettingsError
 from ..protocol.failures import ServerAnswer
 from ..text.masking import MASKED, Mask
@@ -142,6 +149,13 @@ def set_aside(model: str | None) -> dict[str, None]:
     """The settings of another server, which a model with a provider in front of it leaves."""
     prefix, _ = _split(model)
     return dict.fromkeys(("base_url", "dialect")) if prefix and prefix.base_url else {}
+
+
+def typed_also(typed: Mapping[str, Any], present: Settings, key: str, value: str) -> dict[str, Any]:
+    """All typed settings, with one more. Another server leaves the key of the present one."""
+    known = getattr(present, key) if key in NAMES_OF_SERVER else None
+    left = ONLY_OF_SERVER if known is not None and known != value else ()
+    return {**{name: it for name, it in typed.items() if name not in left}, key: value}
 
 
 def chosen_name(settings: Settings) -> str:

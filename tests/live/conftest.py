@@ -77,7 +77,12 @@ def litellm(transformers: Live, tmp_path_factory: pytest.TempPathFactory) -> Ite
             for name, model in names.items()
         ],
         "router_settings": {"enable_pre_call_checks": True, "num_retries": 0},
-        "litellm_settings": {"telemetry": False},
+        "litellm_settings": {
+            "telemetry": False,
+            # Its way from Messages over Responses drops the arguments of a call, as `transformers
+            # serve` sends them whole, in no delta.
+            "use_chat_completions_url_for_anthropic_messages": True,
+        },
     }
     (folder / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
     command = [programs / "litellm", "--config", "config.yaml", "--host", "127.0.0.1"]

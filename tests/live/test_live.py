@@ -88,11 +88,12 @@ def of(kind, events):
     return [event for event in events if isinstance(event, kind)]
 
 
-@pytest.fixture
-def chatting(live):
-    """A server, and the settings for its Chat Completions."""
-    model = {"model": "tiny-chat"} if live.provider == "litellm" else {}
-    return live, {"dialect": "chat", **model}
+@pytest.fixture(params=["transformers-chat", "litellm-chat", "litellm-messages"])
+def translated(request):
+    """A server, and the settings for an API of it that is not Responses."""
+    server, dialect = request.param.split("-")
+    model = {"model": "tiny-chat"} if server == "litellm" else {}
+    return request.getfixturevalue(server), {"dialect": dialect, **model}
 
 
 async def test_its_models_are_listed_and_without_a_choice_the_first_is_taken(live):
@@ -130,10 +131,10 @@ async def test_a_conversation_goes_on_over_calls_and_reasoning(live, session_at,
     assert answer == "It is 2070."
 
 
-async def test_a_conversation_goes_on_over_chat_completions(chatting, session_at, say):
-    live, choices = chatting
+async def test_a_conversation_goes_on_in_another_dialect(translated, session_at, say):
+    live, choices = translated
     session = await session_at(live, **choices)
-    assert session.target.traits.dialect == "chat"
+    assert session.target.traits.dialect == choices["dialect"]
     events = await say(session, "Say hello.")
     answer = "Hello! I am a very small model, and I run here."
     assert "".join(event.text for event in of(TextDelta, events)) == answer
@@ -147,7 +148,8 @@ async def test_a_conversation_goes_on_over_chat_completions(chatting, session_at
 async def test_a_conversation_goes_from_one_dialect_to_the_other(litellm, session_at, say):
     session = await session_at(litellm, model="tiny")
     chat = {"model": "tiny-chat", "dialect": "chat"}
-    for choices in ({"model": "tiny"}, chat, {"model": "tiny"}):
+    messages = {"model": "tiny-chat", "dialect": "messages"}
+    for choices in ({"model": "tiny"}, chat, messages, {"model": "tiny"}):
         other = await session_at(litellm, **choices)
         session = replace(session, target=other.target, seams=other.seams)
         assert (await say(session, "What is 6 times 7?"))[-1].answer == "It is 42."

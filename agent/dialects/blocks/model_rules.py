@@ -14,6 +14,9 @@ from typing import Any, Literal
 
 _LEVELS = ("low", "medium", "high", "xhigh", "max")
 _BUDGETS = {"low": 4_000, "medium": 10_000, "high": 16_000, "xhigh": 24_000, "max": 24_000}
+_SURELY_TAKEN = 32_000
+"""Most tokens of an answer, where the limit is not known. Claude 4.1 and older ones have more or as
+much, but refuse a request that does not leave room for them all in its window."""
 _LEAST_BUDGET = 1_024
 """Fewest tokens that the API takes as a budget."""
 
@@ -33,7 +36,7 @@ class ModelRules:
     off: Literal["disabled", "between_tools"] | None = None
     efforts: tuple[str, ...] = _LEVELS
     binds: bool = True
-    most_output: int = 32_000
+    most_output: int = 128_000
 
     def level(self, effort: str) -> str | None:
         """The level nearest to `effort`, of those that are no higher. None if it takes none."""
@@ -66,15 +69,17 @@ class ModelRules:
 
 _NEWEST = ModelRules()
 _BEFORE_BINDING = ModelRules(off="disabled", binds=False)
-_BUDGETED = ModelRules("enabled", off="disabled", efforts=(), binds=False)
-_ELSEWHERE = ModelRules("enabled", unasked=False, off="disabled", efforts=(), binds=False)
+_BUDGETED = ModelRules(
+    "enabled", off="disabled", efforts=(), binds=False, most_output=_SURELY_TAKEN
+)
+_ELSEWHERE = replace(_BUDGETED, unasked=False)
 """Of a server that only speaks Anthropic's API. A budget is the form that all of them know."""
 
 _RULES = (
     (r"claude-3-(?!7)", ModelRules(None, efforts=(), binds=False, most_output=4_096)),
     (r"claude-(3-7|(opus|sonnet)-4(?!-[5-9]\b))", _BUDGETED),
-    (r"claude-opus-4-5", ModelRules("enabled", off="disabled", efforts=_LEVELS[:3], binds=False)),
-    (r"claude-(sonnet|haiku)-4-5", _BUDGETED),
+    (r"claude-opus-4-5", replace(_BUDGETED, efforts=_LEVELS[:3], most_output=64_000)),
+    (r"claude-(sonnet|haiku)-4-5", replace(_BUDGETED, most_output=64_000)),
     (
         r"claude-(opus|sonnet)-4-6",
         ModelRules(off="disabled", efforts=(*_LEVELS[:3], "max"), binds=False),

@@ -22,7 +22,7 @@ from inkernel.agent.protocol.items import (
     text_part,
 )
 from inkernel.agent.protocol.verbatim_json import dumps
-from inkernel.agent.providers.catalog import Capabilities
+from inkernel.agent.providers.catalog import PROVIDERS, Capabilities, speaking
 from inkernel.agent.providers.resolve import Target
 
 from .chat_rules import check, open_part
@@ -375,3 +375,14 @@ def test_a_request_translates_what_is_new_however_long_the_history_is(monkeypatc
         chat.body(request)
         costs.append(sum(seen))
     assert max(costs[1:]) == min(costs[1:]) < 1_000
+
+
+def test_deepseek_gets_a_stand_in_for_a_thought_that_another_model_did_not_have():
+    """It refuses a message of the model without `reasoning_content`, or with an empty one."""
+    traits = speaking(PROVIDERS["deepseek"].traits, "chat")
+    chat = Chat(Target("deepseek", "https://api.deepseek.com", "m", traits=traits), Settings())
+    items = (user("Go."), call("c"), output("c", "1"), answer("Ok."), user("On."))
+    more = (thought(reasoning_content=""), call("d"), output("d", "1"))
+    sent = messages_of(*items, *more, chat=chat)
+    assert [it["reasoning_content"] for it in sent if it["role"] == "assistant"] == [" "] * 3
+    assert "reasoning_content" not in json.dumps(messages_of(*items))

@@ -112,8 +112,13 @@ def test_newer_models_bind_thoughts_and_older_ones_do_not():
 @pytest.mark.parametrize(
     ("model", "window", "most"),
     [
-        ("claude-opus-5-5", None, 32_000),
-        ("claude-opus-5-5", 200_000, 32_000),
+        ("claude-opus-5-5", None, 128_000),
+        ("claude-opus-5-5", 200_000, 128_000),
+        ("claude-opus-5-5", 60_000, 15_000),
+        ("claude-sonnet-4-6", 200_000, 128_000),
+        ("claude-haiku-4-5", 200_000, 64_000),
+        ("claude-opus-4-1", 200_000, 32_000),
+        ("deepseek-v4-pro", None, 32_000),
         ("claude-3-haiku-20240307", 200_000, 4_096),
         ("qwen3:8b", 8_192, 2_048),
     ],

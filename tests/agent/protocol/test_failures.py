@@ -12,8 +12,8 @@ from inkernel.agent.protocol.failures import (
     error_in_stream,
     error_of,
     not_connected,
-    retry_after,
 )
+from inkernel.agent.protocol.waits import retry_after
 
 
 def answer(
@@ -148,6 +148,39 @@ def test_an_answer_that_is_not_json_is_named_by_its_type():
     page = answer(200, b"<html>", {"content-type": "text/html; charset=utf-8"})
     assert "answered with a web page (HTTP 200), not" in error_of(page).message
     assert "no content type" in error_of(answer(200)).message
+
+
+SPENT = "You exceeded your current quota, please check your plan and billing details."
+
+
+@pytest.mark.parametrize(
+    ("words", "details", "kind"),
+    [
+        ("", "", errors.QuotaError),
+        (" Please retry in 15.002899939s.", "", errors.RateLimitError),
+        ("", '"retryDelay": "26s"', errors.RateLimitError),
+        (" * limit: 0, model: gemini-3.8-pro Please retry in 20.04s.", "", errors.QuotaError),
+        ("", '"quotaId": "RequestsPerDay-FreeTier", "retryDelay": "42s"', errors.QuotaError),
+    ],
+)
+def test_a_quota_that_a_short_wait_gives_back_is_told_from_one_that_is_spent(
+    words: str, details: str, kind: type[errors.ModelError]
+):
+    told = json.dumps(SPENT + words)
+    body = f'[{{"error": {{"code": 429, "message": {told}, "details": [{{{details}}}]}}}}]'.encode()
+    assert type(error_of(answer(429, body))) is kind
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("try again in 20s", "in a minute"),
+        ("try again in 7m12.5s", "in 8 minutes"),
+        ("try again in 6h0m0s", "in 6 hours"),
+    ],
+)
+def test_the_advice_names_the_wait_that_a_server_asks_for(words: str, advice: str):
+    assert advice in error_of(answer(429, error(words))).hint
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

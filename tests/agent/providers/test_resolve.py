@@ -29,6 +29,7 @@ from inkernel.agent.providers.resolve import (
     chosen_name,
     find_target,
     set_aside,
+    typed_also,
 )
 
 KEYED = {"OPENAI_API_KEY": "sk-openai"}
@@ -420,3 +421,12 @@ def test_a_provider_with_an_address_leaves_that_of_another_server(model: str, na
 async def test_a_model_that_a_maker_does_not_make_is_not_asked_of_it(model: str):
     with pytest.raises(NoModelError, match=model):
         await find({**ANTHROPIC, "GEMINI_API_KEY": "g"}, model=model)
+
+
+def test_another_server_leaves_the_key_that_was_typed_for_the_present_one():
+    here = Settings(base_url="http://a.test/v1")
+    typed = {"base_url": here.base_url, "api_key_env": "A_KEY", "effort": "low"}
+    other = typed_also(typed, here, "base_url", "http://b.test/v1")
+    assert other == {"base_url": "http://b.test/v1", "effort": "low"}
+    assert typed_also(typed, here, "base_url", "http://a.test/v1") == typed
+    assert typed_also({"api_key_env": "K"}, Settings(), "provider", "azure")["api_key_env"] == "K"

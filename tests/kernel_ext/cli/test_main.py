@@ -98,6 +98,7 @@ def test_a_turn_that_never_began_is_told_as_an_event_too(tmp_path):
     [
         ("Set it: `%agent config base_url URL`.", "Set it: `--base-url URL`."),
         ("Choose another model: `%agent model`.", "Choose another model: `--model MODEL`."),
+        ("`%agent config dialect NAME` names it.", "`--dialect NAME` names it."),
         ("`%agent config window N` sets it.", "`INKERNEL_WINDOW=N` sets it."),
         ("`%agent config` lists all.", "`%agent config` lists all."),
         ("`%agent demo` shows a turn.", "`inkernel demo` shows a turn."),
