@@ -109,6 +109,10 @@ class OutputCapture:
             end()
             flush()
 
+    def is_ours(self) -> bool:
+        """Whether the turn's own code runs here, and not that of its step. False after the turn."""
+        return self._open and self.step_here() is None
+
     def step_here(self) -> StepOutputs | None:
         """The step whose code runs here, unless this thread is showing a captured output."""
         outputs = self._owner()

@@ -7,7 +7,8 @@ itself raises none.
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from ...agent.protocol.trials import Deed, DeedKind
@@ -30,14 +31,69 @@ def deed_of(event: str, arguments: Arguments) -> Deed | None:
         return Deed("kernel", event, event)
 
 
-def real_path(path: Any) -> str:
+def deeds_of(event: str, arguments: Arguments) -> tuple[Deed, ...]:
+    """All deeds of an event: also at the other end of a move or a link, and in any folder that a
+    relative path of `os.open` may start from. Never raises."""
+    deed = deed_of(event, arguments)
+    if deed is None:
+        return ()
+    try:
+        return (deed, *_further(event, arguments, deed))
+    except Exception:  # arguments of another version, or of a class of the user's
+        return (Deed("kernel", event, event),)
+
+
+def _further(event: str, arguments: Arguments, deed: Deed) -> Iterable[Deed]:
+    if event in ("os.rename", "shutil.move"):
+        yield Deed("write", entry_path(arguments[1], _at_place(arguments, 3)), event)
+    elif event == "os.link":
+        yield Deed("write", entry_path(arguments[0], _at_place(arguments, 2)), event)
+    elif event == "os.symlink":
+        folder = os.path.dirname(entry_path(arguments[1], _at_place(arguments, 2)))
+        yield Deed(
+            "write", os.path.realpath(os.path.join(folder, os.fsdecode(arguments[0]))), event
+        )
+    elif event == "open" and arguments[1] is None and deed.kind == "write":
+        path = os.fsdecode(arguments[0])
+        if not os.path.isabs(path):  # the event has no `dir_fd`
+            for folder in _open_folders():
+                yield Deed("write", os.path.realpath(os.path.join(folder, path)), event)
+
+
+def _open_folders() -> Iterable[str]:
+    """The folders that are open as a descriptor."""
+    for number in os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"):
+        with suppress(OSError):
+            if os.path.isdir(f"/dev/fd/{number}"):
+                yield os.path.realpath(f"/dev/fd/{number}")
+
+
+def _at_place(arguments: Arguments, place: int) -> int:
+    """The descriptor of a folder among the arguments. -1: there is none."""
+    value = arguments[place] if place < len(arguments) else -1
+    return value if isinstance(value, int) else -1
+
+
+def entry_path(path: Any, folder: int = -1) -> str:
+    """The absolute path of a name in its folder, which may itself be a link."""
+    text = os.fsdecode(path)
+    if folder >= 0:
+        text = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), text)
+    text = os.path.abspath(text)
+    return os.path.join(os.path.realpath(os.path.dirname(text)), os.path.basename(text))
+
+
+def real_path(path: Any, folder: int = -1) -> str:
     """The absolute path without links. The last part need not be there."""
     if isinstance(path, int):
         try:
             return os.readlink(f"/proc/self/fd/{path}")
         except OSError:
             return f"descriptor {path}"
-    return os.path.realpath(os.fsdecode(path))
+    text = os.fsdecode(path)
+    if folder >= 0:
+        text = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), text)
+    return os.path.realpath(text)
 
 
 def _opened(arguments: Arguments) -> Deed | None:
@@ -67,22 +123,26 @@ def _is_shared(path: str) -> bool:
     return (state.st_mode & 0o170000) == 0o100000 and state.st_nlink > 1
 
 
-def _at(kind: DeedKind, call: str, *places: int) -> Read:
-    """A deed on the path at the first of these places that the walls may not hold."""
+def _at(kind: DeedKind, call: str, folder: int) -> Read:
+    """A deed on the first argument. `folder`: the place of the folder that it is relative to."""
+    locate = entry_path if kind == "remove" else real_path
 
     def read(arguments: Arguments) -> Deed:
-        return Deed(kind, real_path(arguments[places[0]]), call)
+        return Deed(kind, locate(arguments[0], _at_place(arguments, folder)), call)
 
     return read
 
 
 def _moved(arguments: Arguments) -> Deed:
-    """A rename writes at its end and removes at its beginning: the one further out counts."""
-    return Deed("remove", f"{real_path(arguments[0])}", "os.rename")
+    """A rename removes at its beginning. Its end is a further deed."""
+    return Deed("remove", entry_path(arguments[0], _at_place(arguments, 2)), "os.rename")
 
 
-def _linked(arguments: Arguments) -> Deed:
-    return Deed("write", real_path(arguments[1]), "os.link")
+def _linked(call: str, folder: int) -> Read:
+    def read(arguments: Arguments) -> Deed:
+        return Deed("write", entry_path(arguments[1], _at_place(arguments, folder)), call)
+
+    return read
 
 
 def _named(kind: DeedKind, call: str, *places: int) -> Read:
@@ -128,6 +188,22 @@ def _sqlite(arguments: Arguments) -> Deed | None:
     return Deed("write", real_path(path), "sqlite3.connect")
 
 
+def _forked(call: str) -> Deed:
+    """A fork. IPython starts the programs of `!command` by one, within its `system`."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name in ("system", "getoutput") and code.co_filename.endswith(_SYSTEM):
+            command = frame.f_locals.get("cmd")
+            if isinstance(command, str):
+                return Deed("command", command, "get_ipython().system")
+        frame = frame.f_back
+    return Deed("process", "a copy of the kernel", call)
+
+
+_SYSTEM = "IPython/utils/_process_posix.py"
+
+
 def _popen(arguments: Arguments) -> Deed:
     program, words = arguments[0], arguments[1]
     return Deed("command", _word(words) or _word(program), "subprocess.Popen")
@@ -136,21 +212,21 @@ def _popen(arguments: Arguments) -> Deed:
 _READERS: Mapping[str, Read] = {
     "open": _opened,
     "socket.__new__": _socket,
-    "os.remove": _at("remove", "os.remove", 0),
-    "os.rmdir": _at("remove", "os.rmdir", 0),
+    "os.remove": _at("remove", "os.remove", 1),
+    "os.rmdir": _at("remove", "os.rmdir", 1),
     "os.rename": _moved,
-    "os.mkdir": _at("write", "os.mkdir", 0),
-    "os.truncate": _at("write", "os.truncate", 0),
-    "os.chmod": _at("write", "os.chmod", 0),
-    "os.chown": _at("write", "os.chown", 0),
-    "os.chflags": _at("write", "os.chflags", 0),
-    "os.utime": _at("write", "os.utime", 0),
-    "os.setxattr": _at("write", "os.setxattr", 0),
-    "os.removexattr": _at("write", "os.removexattr", 0),
-    "os.link": _linked,
-    "os.symlink": _linked,
-    "shutil.rmtree": _at("remove", "shutil.rmtree", 0),
-    "shutil.move": _at("remove", "shutil.move", 0),
+    "os.mkdir": _at("write", "os.mkdir", 2),
+    "os.truncate": _at("write", "os.truncate", 9),
+    "os.chmod": _at("write", "os.chmod", 2),
+    "os.chown": _at("write", "os.chown", 3),
+    "os.chflags": _at("write", "os.chflags", 9),
+    "os.utime": _at("write", "os.utime", 3),
+    "os.setxattr": _at("write", "os.setxattr", 9),
+    "os.removexattr": _at("write", "os.removexattr", 9),
+    "os.link": _linked("os.link", 3),
+    "os.symlink": _linked("os.symlink", 2),
+    "shutil.rmtree": _at("remove", "shutil.rmtree", 1),
+    "shutil.move": _at("remove", "shutil.move", 9),
     "sqlite3.connect": _sqlite,
     "socket.connect": _address("socket.connect", 1),
     "socket.bind": _address("socket.bind", 1),
@@ -166,8 +242,8 @@ _READERS: Mapping[str, Read] = {
     "os.spawn": _named("command", "os.spawn", 2),
     "pty.spawn": _named("command", "pty.spawn", 0),
     "os.startfile": _named("command", "os.startfile", 0),
-    "os.fork": lambda _arguments: Deed("process", "a copy of the kernel", "os.fork"),
-    "os.forkpty": lambda _arguments: Deed("process", "a copy of the kernel", "os.forkpty"),
+    "os.fork": lambda _arguments: _forked("os.fork"),
+    "os.forkpty": lambda _arguments: _forked("os.forkpty"),
     "os.kill": _named("process", "os.kill", 0, 1),
     "os.killpg": _named("process", "os.killpg", 0, 1),
     "os.putenv": lambda _arguments: None,
@@ -181,10 +257,17 @@ _NATIVE = frozenset(
         *("ctypes.cdata/buffer", "ctypes.PyObj_FromPtr", "ctypes.memmove", "ctypes.memset"),
     )
 )
+EVENTS = frozenset(_READERS) | _NATIVE
+"""The events that may be deeds."""
 _THIN = ("subprocess.py", "os.py", "shutil.py", "signal.py", "ctypes/", "asyncio/", "tempfile.py")
 """Files of Python that only pass on a call: the file that called them counts."""
 _POOLS = ("multiprocessing/", "concurrent/", "joblib/", "loky/", "threadpoolctl.py", "platform.py")
 """Files that start processes for computing, and ask the machine how it is made."""
+
+
+def is_of_imports() -> bool:
+    """Whether Python's own import system acts, which keeps the code of modules beside them."""
+    return "importlib._bootstrap_external" in _caller(passing=False)
 
 
 def is_of_library(deed: Deed) -> bool:
@@ -200,12 +283,15 @@ def is_of_library(deed: Deed) -> bool:
     return file.startswith(_LIBRARIES) and any(f"/{it}" in file for it in _POOLS)
 
 
-def _caller() -> str:
-    """The file of the code that called, behind files that only pass on and files of ours."""
+def _caller(passing: bool = True) -> str:
+    """The file of the code that called, behind files of ours, and those that only pass it on.
+
+    `passing`: the latter are left out.
+    """
     frame = inspect.currentframe()
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(_OURS) and not _is_thin(file):
+        if not file.startswith(_OURS) and not (passing and _is_thin(file)):
             return file
         frame = frame.f_back
     return ""

@@ -1,19 +1,22 @@
 """Runs the code of a turn's calls in this kernel, and shows its outputs. Knows no tool."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from ...agent.dispatch.from_code import AGENT_TOOLS, lend
-from ...agent.protocol.cells import CellRun, DisplayOutput
+from ...agent.protocol.cells import CellRun, DisplayOutput, StreamOutput
 from ...agent.protocol.events import Notice, OutputCleared, OutputShown, OutputUpdated
+from ...agent.protocol.trials import Deed
 from ...agent.session import Session
 from ...agent.tools.run_cell import RunCell
 from ...agent.tools.tool import Tool, ToolCall
 from ...widgets.render.outputs import can_show
 from ..execution.run_code import CodeStep, Host, run_code
 from ..output_hooks import Change, Clear, Update
+from ..sandbox.guard import in_short
 
 STILL_RUNS = (
     "“{}” was stopped at its time limit and still runs: its code cannot be interrupted, or ignores"
@@ -21,12 +24,21 @@ STILL_RUNS = (
 )
 
 
+def unguarded(_call: ToolCall) -> AbstractContextManager[Sequence[Deed]]:
+    """The `guard` of steps that may do anything."""
+    return nullcontext(())
+
+
 @dataclass(frozen=True, slots=True)
 class StepHooks:
-    """The host's functions around a step: `before` gets its code, `after` gets the run."""
+    """The host's functions around a step: `before` gets its code, `after` gets the run.
+
+    `guard` stops what the verdict of a call does not cover, and gives what it has stopped.
+    """
 
     before: Callable[[str], object]
     after: Callable[[CellRun], object]
+    guard: Callable[[ToolCall], AbstractContextManager[Sequence[Deed]]] = unguarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +70,20 @@ class StepRunner:
             lent=names,
         )
         self.hooks.before(asked.code)
-        done = await run_code(self.host, step)
+        with self.hooks.guard(call) as stopped:
+            done = await run_code(self.host, step)
+        if stopped:
+            told = _told(stopped)
+            call.show(OutputShown(call_id=call.id, output=told))
+            done = replace(done, outputs=(*done.outputs, told))
         self.hooks.after(done)
         return done
+
+
+def _told(stopped: Sequence[Deed]) -> StreamOutput:
+    """The refusals, for model and person. The code may have caught their errors."""
+    lines = (f"[not allowed, and stopped: {in_short(deed)}]\n" for deed in stopped)
+    return StreamOutput(name="stderr", text="".join(lines))
 
 
 def _take(call: ToolCall, change: Change) -> bool:

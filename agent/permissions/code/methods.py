@@ -40,7 +40,7 @@ clear clf clip clone close coarsen cohere collect collect_async collect_batches 
 colorbar column column_names combine combine_chunks combine_first commit compare compare_signal
 compare_total compare_total_mag compress compressed compute concat conf_int conj conjugate
 contains contains_any contains_point contains_points contiguous contour contour3D contourf
-contourf3D home cwd
+contourf3D home cwd to_sql as_py getint getfloat getboolean stat
 convert convert_calendar convert_dtypes convert_time_zone convert_units convert_xunits
 convert_yunits convert_zunits copy copy_abs copy_negate copy_sign corr correct_covariance corrwith
 cos cosh cost_complexity_pruning_path cot count count_matches count_neighbors count_nonzero cov

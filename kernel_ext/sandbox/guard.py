@@ -1,0 +1,208 @@
+"""Guards the code of a step while it runs live: stops the first deed that its verdict leaves open.
+
+Knows neither verdicts nor how a person is asked. Python's audit events tell of deeds. Code in C
+that raises none is not seen, nor is a program that was allowed to start. Code that finds a guard in
+memory, through the garbage collector or a debugger, can end it. ctypes is an event itself.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field, replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ...agent.permissions.cover import is_covered
+from ...agent.permissions.walls import is_within
+from ...agent.protocol.trials import Cover, Deed
+from .deeds import EVENTS, Arguments, deeds_of, is_of_imports, is_of_library
+
+Consent = Callable[[Deed], bool]
+"""Asks the person in place, on the main thread: may the code that runs do this?"""
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+_PACKAGES = tuple(os.path.join(_ROOT, name, "") for name in ("agent", "kernel_ext", "widgets"))
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """The watch over the code of one step, and over all that it leaves running.
+
+    `is_ours`: whether our own code runs here, on the step's behalf. `refused`: in order.
+    """
+
+    cover: Cover
+    consent: Consent
+    is_ours: Callable[[], bool] = _never
+    refused: list[Deed] = field(default_factory=list[Deed])
+    _process: int = field(default_factory=os.getpid)
+    _addresses: set[str] = field(default_factory=set[str])
+
+    def admit(self, deed: Deed) -> None:
+        """Let a deed happen. Raises PermissionError if neither the cover nor the person allows it.
+
+        Only the main thread of this process can ask.
+        """
+        if self._covers(deed):
+            return
+        here = threading.current_thread() is threading.main_thread()
+        if deed not in self.refused:
+            if here and os.getpid() == self._process and self.consent(deed):
+                self.cover = replace(self.cover, allowed=(*self.cover.allowed, deed))
+                self._look_up(deed)
+                return
+            self.refused.append(deed)
+        raise PermissionError(f"nobody allowed this step to do this: {in_short(deed)}")
+
+    def _covers(self, deed: Deed) -> bool:
+        if is_of_library(deed) or deed.call == "socket.socket":  # it speaks to nobody yet
+            return True
+        if deed.kind == "network" and deed.target.rpartition(":")[0] in self._addresses:
+            return True
+        if not is_covered(deed, self.cover):
+            return False
+        if deed.kind == "write" and f"{os.sep}__pycache__{os.sep}" in deed.target:
+            own = (*self.cover.walls.workspace, *self.cover.caches)
+            return is_within(deed.target, own) or is_of_imports()
+        self._look_up(deed)
+        return True
+
+    def _look_up(self, deed: Deed) -> None:
+        """Whoever may look up a host may connect to its addresses, too."""
+        if deed.call == "socket.getaddrinfo":
+            with suppress(OSError):
+                found = socket.getaddrinfo(deed.target, None)
+                self._addresses.update(str(address[0]) for *_, address in found)
+
+
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+"""The watch over the code that runs here. Tasks that a step leaves behind inherit it."""
+
+
+class Guard:
+    """One audit hook for a kernel, put in place at the first step that is watched.
+
+    A hook cannot be taken away. Where no code is watched, it costs a look into a set.
+    """
+
+    def __init__(self) -> None:
+        self._threads = WeakKeyDictionary[threading.Thread, Watch]()
+        self._raw: dict[int, Watch] = {}
+        self._active: Watch | None = None
+        self._local = threading.local()
+        self._hooked = False
+
+    @contextmanager
+    def over(self, watch: Watch | None) -> Generator[Sequence[Deed]]:
+        """Watch the code that runs meanwhile, its threads and its tasks. Gives what is refused."""
+        if watch is None:
+            yield ()
+            return
+        if not self._hooked:
+            self._hooked = True
+            sys.addaudithook(self._see)
+            threading.Thread.start = self._noting(threading.Thread.start)
+        self._carry_over()
+        before = _idents()
+        self._active, token = watch, _watch.set(watch)
+        try:
+            yield watch.refused
+        finally:
+            _watch.reset(token)
+            self._active = None
+            known = {thread.ident for thread in threading.enumerate()}
+            self._raw.update(dict.fromkeys(_idents() - before - known, watch))
+
+    def _see(self, event: str, arguments: Arguments) -> None:
+        if event not in EVENTS or getattr(self._local, "busy", False):
+            return
+        self._local.busy = True
+        try:
+            watch = _watch.get() or self._of_thread()
+            if watch is not None and not watch.is_ours():
+                for deed in deeds_of(event, arguments):
+                    watch.admit(deed)
+        finally:
+            self._local.busy = False
+
+    def _of_thread(self) -> Watch | None:
+        """The watch over the step that started this thread.
+
+        Threads that `threading` does not know come from `_thread`, or from libraries in C that do
+        the step's work.
+        """
+        ident = threading.get_ident()
+        if ident == threading.main_thread().ident:
+            return None
+        thread = threading.current_thread()
+        if type(thread).__name__ == "_DummyThread":
+            return self._raw.get(ident) or self._active
+        return self._threads.get(thread)
+
+    def _noting(self, original: Callable[[threading.Thread], None]) -> Any:
+        """A `Thread.start` that notes whose thread it is. Ours show what the step puts out."""
+
+        def start(thread: threading.Thread) -> None:
+            if not getattr(self._local, "busy", False):
+                watch = _watch.get() or self._of_thread()
+                if watch is not None and not _is_of_package(thread):
+                    self._threads[thread] = watch
+            original(thread)
+
+        return start
+
+    def _carry_over(self) -> None:
+        """Have the loop's own pool of threads run each call under the watch of its caller.
+
+        Others use its threads as well, so they belong to no step.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if not isinstance(getattr(loop, "_default_executor", None), _CarryingPool):
+            loop.set_default_executor(_CarryingPool(self._local))
+
+
+class _CarryingPool(ThreadPoolExecutor):
+    """Runs each call in the context of whoever submits it."""
+
+    def __init__(self, local: threading.local) -> None:
+        super().__init__(thread_name_prefix="asyncio")
+        self._guard_local = local
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Submit a call. A thread that begins for it is nobody's."""
+        before = getattr(self._guard_local, "busy", False)
+        self._guard_local.busy = True
+        try:
+            return super().submit(copy_context().run, fn, *args, **kwargs)
+        finally:
+            self._guard_local.busy = before
+
+
+def _idents() -> set[int]:
+    """The threads in which Python runs, also those that `threading` does not know."""
+    return {*sys._current_frames()}  # pyright: ignore[reportPrivateUsage]
+
+
+def _is_of_package(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)
+    code = getattr(getattr(target, "__func__", target), "__code__", None)
+    return getattr(code, "co_filename", "").startswith(_PACKAGES)
+
+
+def in_short(deed: Deed) -> str:
+    """A deed in a line, for the code's error and for the output of its step."""
+    through = f" ({deed.call})" if deed.call else ""
+    return f"{deed.kind} {deed.target}{through}"
