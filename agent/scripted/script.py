@@ -18,6 +18,7 @@ It is TOML: turns, each with its responses, in order. docs/scripted-model.md des
     say = "April was the wettest month."
 """
 
+import os
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
@@ -184,7 +185,8 @@ def load_script(path: Path) -> Script:
 
 
 def _text(path: Path) -> str:
-    return read_planted_text(path, _MOST_BYTES, project_folders(path.absolute().parent)[0])
+    folder = Path(os.path.abspath(path)).parent  # without `..`, whose parents are none of it
+    return read_planted_text(path, _MOST_BYTES, project_folders(folder)[0])
 
 
 def _problem(found: ErrorDetails) -> str:

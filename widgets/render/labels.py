@@ -235,7 +235,7 @@ def note_text(note: Note, timing: bool) -> str:
 
 def note_parts(note: Note) -> tuple[str, str]:
     """The text before the wait, and the text after it."""
-    if note.kind == "notice":
+    if note.kind != "retry":
         return f"• {note.text}", ""
     verb = "Tried" if note.wait is None else "Trying"
     return f"↻ {verb} again", f" ({note.attempt}): {note.text}"

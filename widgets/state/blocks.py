@@ -80,9 +80,12 @@ class StepBlock:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A notice, or a retry: which `attempt`, and the `wait` in seconds while it waits."""
+    """A notice, or a retry: which `attempt`, and the `wait` in seconds while it waits.
 
-    kind: Literal["notice", "retry"]
+    A withdrawal says that something shown is gone; the retry after it takes its place.
+    """
+
+    kind: Literal["notice", "retry", "withdrawal"]
     text: str
     attempt: str = ""
     wait: float | None = None

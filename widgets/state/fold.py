@@ -21,6 +21,8 @@ from .outputs import with_output, with_update
 
 B = TypeVar("B", ReasoningBlock, AnswerBlock, StepBlock, HostedBlock, CompactionBlock)
 
+_WITHDRAWN = "The answer that was begun is withdrawn. The conversation goes on without it."
+
 
 @dataclass(frozen=True, slots=True)
 class TurnState:
@@ -55,10 +57,7 @@ def _fold_turn(state: TurnState, event: events.TurnEvent) -> TurnState:
         case events.Retrying():
             return _retrying(state, event)
         case events.AnswerWithdrawn():
-            state = _taken_back(state)
-            done, rest = state.blocks[: state.settled], state.blocks[state.settled :]
-            kept = (it for it in rest if not isinstance(it, AnswerBlock | ReasoningBlock))
-            return replace(state, blocks=(*done, *kept))
+            return _withdrawn(state)
         case events.Notice():
             return _append(state, Note("notice", event.text))
         case events.Compacting():
@@ -174,9 +173,19 @@ def _item_done(state: TurnState, item: items.Item) -> TurnState:
             return state
 
 
+def _withdrawn(state: TurnState) -> TurnState:
+    """The state without the sample's answer, and a note in its place if a person saw any."""
+    done, rest = state.blocks[: state.settled], _taken_back(state).blocks[state.settled :]
+    kept = (it for it in rest if not isinstance(it, AnswerBlock | ReasoningBlock))
+    after = replace(state, blocks=(*done, *kept))
+    if len(after.blocks) == len(state.blocks):
+        return after
+    return _append(after, Note("withdrawal", _WITHDRAWN))
+
+
 def _retrying(state: TurnState, event: events.Retrying) -> TurnState:
     blocks = _taken_back(state).blocks
-    if blocks and isinstance(last := blocks[-1], Note) and last.kind == "retry":
+    if blocks and isinstance(last := blocks[-1], Note) and last.kind != "notice":
         blocks = blocks[:-1]
     attempt = f"attempt {event.attempt} of {event.attempts}"
     return _append(replace(state, blocks=blocks), Note("retry", event.cause, attempt, event.wait))

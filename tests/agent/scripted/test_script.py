@@ -95,3 +95,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
         with pytest.raises(SettingsError, match="cannot be read") as caught:
             load_script(path)
         assert str(path) in caught.value.message
+
+
+def test_a_script_beside_the_project_is_read_by_a_path_with_dots(tmp_path: Path):
+    (tmp_path / "project" / ".git").mkdir(parents=True)
+    (tmp_path / "demo.toml").write_text("[[turn]]\n[[turn.response]]\nsay = 'x'\n")
+    assert load_script(tmp_path / "project" / ".." / "demo.toml").turn

@@ -218,7 +218,9 @@ def test_a_withdrawn_answer_goes_and_all_before_it_stays(
     notice = Notice(text="Mind the gap.")
     more: list[Event] = [ReasoningDelta(text="half"), said("second"), notice, AnswerWithdrawn()]
     before, after = folded(whole), folded(whole + more)
-    assert after.blocks == (*before.blocks, Note("notice", "Mind the gap."))
+    *rest, last = after.blocks
+    assert rest == [*before.blocks, Note("notice", "Mind the gap.")]
+    assert isinstance(last, Note) and "withdrawn" in last.text
 
 
 def test_an_answer_of_a_sample_that_broke_off_and_was_kept_stays(
@@ -230,8 +232,20 @@ def test_an_answer_of_a_sample_that_broke_off_and_was_kept_stays(
     ]
     call = CallDelta(call_id="c2", name="inspect", text="{}")
     after = folded([*kept, said("half"), call, AnswerWithdrawn()])
-    assert after.blocks == folded(kept).blocks
+    assert after.blocks[:-1] == folded(kept).blocks
     assert AnswerBlock("I look.", True) in after.blocks
+
+
+def test_a_retry_takes_the_place_of_the_note_on_a_withdrawal(
+    said: Callable[[str], ItemDone],
+) -> None:
+    retry = Retrying(attempt=2, attempts=3, wait=2.0, cause="reset")
+    state = folded([said("half"), AnswerWithdrawn(), retry])
+    assert state.blocks == (Note("retry", "reset", "attempt 2 of 3", 2.0),)
+
+
+def test_a_withdrawal_of_what_nobody_saw_says_nothing() -> None:
+    assert folded([SampleStarted(sample=1, size=9), AnswerWithdrawn()]).blocks == ()
 
 
 def test_what_was_made_of_the_window_takes_the_place_of_the_wait(
