@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from .context.changes import Environment
 from .dialects.dialect import SamplePart
 from .dialects.request import Request
-from .protocol.actions import Action, Verdict
+from .permissions.judge import Seen
+from .protocol.actions import Action, Answer, Question, StandingRules
 from .protocol.events import Notice
 from .protocol.observed import Variable
-from .tools.tool import Show, show_nothing
+from .protocol.trials import Trial
+from .tools.tool import Show, ToolCall, show_nothing
 from .transport.provider_compaction import Sealed
 
 Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
@@ -21,8 +23,16 @@ Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
 Compact = Callable[[Request], Awaitable[Sealed]]
 """Have the provider compact the input of a request. Raises a ModelError."""
 
-Approve = Callable[[Action, Verdict], Awaitable[Verdict]]
+Approve = Callable[[Question], Awaitable[Answer]]
 """Ask a person. The verdict that comes back is `allow` or `deny`."""
+
+RunTrial = Callable[[ToolCall, Action], Awaitable[Trial]]
+"""Run the code of a call in a confined copy of the kernel."""
+
+
+def no_rules() -> StandingRules:
+    """The rules where there are none."""
+    return StandingRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,8 @@ class Seams:
 
     `aside` asks the same model beside the conversation. Without it, `sample` does. `compact` asks
     the provider for its own compaction. `environment` and `variables` return their present state.
-    `show` shows events of running code at once.
+    `show` shows events of running code at once. `read` reads code without running it. `trial` runs
+    it in a copy; without it no code is tried. `rules` returns those that hold now.
     """
 
     sample: Sample
@@ -41,3 +52,6 @@ class Seams:
     environment: Callable[[], Environment] | None = None
     variables: Callable[[], Mapping[str, Variable]] | None = None
     show: Show = show_nothing
+    read: Callable[[str], Seen] | None = None
+    trial: RunTrial | None = None
+    rules: Callable[[], StandingRules] = no_rules

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from .dialects.dialect import SamplePart
 from .dialects.request import Request
 from .errors import ModelError
-from .protocol.actions import Action, Verdict
+from .protocol.actions import Answer, Question, Verdict
 from .protocol.cells import CellRun, StreamOutput
 from .seams import Approve, Sample
 from .tools.run_cell import RunCell, RunCode
@@ -36,8 +36,8 @@ def play(responses: Iterable[Iterable[SamplePart | ModelError]]) -> Sample:
 def answer(verdict: Verdict) -> Approve:
     """An `approve` that always gives the same verdict."""
 
-    async def approve(_action: Action, _verdict: Verdict) -> Verdict:
-        return verdict
+    async def approve(_question: Question) -> Answer:
+        return Answer(verdict=verdict)
 
     return approve
 

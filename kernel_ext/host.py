@@ -28,7 +28,7 @@ from ..agent.text.masked_events import MaskedEvents
 from ..agent.text.masking import Mask
 from ..agent.text.tokens import estimate
 from ..agent.transport.client import Client
-from .approval import ask_person, nobody
+from .approval.approvals import ApprovalHome, nobody
 from .connections import UNASKED, Connections
 from .environment import find_notebook, jupyter_secrets, working_folder
 from .event_comm import EventComm
@@ -84,6 +84,7 @@ class KernelAgent:
         self.user_folder = platformdirs.user_config_path("inkernel", appauthor=False)
         self.connections = Connections()
         self.undo = TurnUndo()
+        self.approvals = ApprovalHome(shell, self.user_folder)
         self.fields = b""
         self._observer = Observer(shell, log, self.user_folder)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
@@ -212,6 +213,7 @@ class KernelAgent:
         self._session_id = new_session_id()
         self._conversation = Conversation()
         self._outputs, self._kept, self._resumed = None, 0, False
+        self.approvals.session.clear()
         if self._record is not None:
             self._record.close()
             self._record = None
@@ -327,10 +329,12 @@ class KernelAgent:
         try:
             with taps:
                 host = Host(self.shell, taps, interruption)
-                tools = tools_of_turn(host, session, here, hooks)
-                approve = ask_person(self.shell, interruption)
-                seams = replace(session.seams, approve=approve, show=show)
-                session = replace(session, tools=tools, seams=seams)
+                asked = self.approvals.of_turn(host, chosen.rules)
+                seams = replace(
+                    session.seams, approve=asked.approve, rules=asked.standing, show=show
+                )
+                session = replace(session, seams=seams)  # calls from code, too, are asked
+                session = replace(session, tools=tools_of_turn(host, session, here, hooks))
                 self.fields = session.fields()
                 async with contextlib.aclosing(turn(session, said)) as events:
                     async for event in events:

@@ -137,7 +137,7 @@ class AgentMagics:
     def say(self, line: str, cell: str | None) -> Coroutine[Any, Any, None] | None:
         """Give the agent a prompt. It works in this kernel and answers below the cell.
 
-            %%agent [-m MODEL] [--new] [--policy auto|ask|deny] [--effort LEVEL] [a short prompt]
+            %%agent [-m MODEL] [--new] [--policy POLICY] [--effort LEVEL] [a short prompt]
             the prompt, as long as you like; $`name` attaches a description of a variable
 
         `%agent help` lists the rest.

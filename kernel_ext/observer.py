@@ -10,9 +10,9 @@ from ..agent.config.project import ProjectDocs
 from ..agent.config.settings import Settings
 from ..agent.context.changes import Environment, Snapshot
 from ..agent.conversation.state import KnownContext
-from ..agent.protocol.actions import MEANING
 from ..agent.protocol.cells import CellRun
 from ..agent.protocol.observed import UserCellRun, Variable, find_stale
+from ..agent.protocol.policy import read_policy
 from ..agent.session import Prompt
 from .environment import find_environment
 from .frontend import find_cell, find_count
@@ -74,7 +74,7 @@ class Observer:
     def environment(self, settings: Settings) -> Environment:
         """The present environment."""
         found = find_environment(self._shell, self._project, settings.docs_bytes)
-        return replace(found, policy=MEANING[settings.policy])
+        return replace(found, policy=read_policy(settings.policy).meaning)
 
     def variables(self, told: KnownContext) -> Mapping[str, Variable]:
         """The user's live variables. An unchanged one is the same object as in `told`."""

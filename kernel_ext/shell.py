@@ -132,3 +132,11 @@ def loop_runs() -> bool:
 def run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on IPython's own event loop. Only while no loop runs."""
     get_asyncio_loop().run_until_complete(coroutine)
+
+
+def cell_as_python(shell: Shell, cell: str) -> str:
+    """The cell as Python, or as it is where the shell cannot read it."""
+    try:
+        return shell.transform_cell(cell)
+    except Exception:  # running it shows the error
+        return cell

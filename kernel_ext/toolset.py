@@ -11,6 +11,7 @@ from ..agent.tools.run_cell import run_cell_tool
 from ..agent.tools.tool import Tool
 from .execution.run_code import Host
 from .notebook.current import CurrentNotebook
+from .shell import cell_as_python
 from .tools.inspect import inspect_tool
 from .tools.lookup import looking_tools
 from .tools.notebook_edit import notebook_edit_tool
@@ -37,7 +38,13 @@ def tools_of_turn(
     )
     runner = StepRunner(host, session, hooks, lent)
     return (
-        run_cell_tool(runner.run_lending, limit, outputs, [tool.name for tool in lent]),
+        run_cell_tool(
+            runner.run_lending,
+            limit,
+            outputs,
+            [tool.name for tool in lent],
+            partial(cell_as_python, host.shell),
+        ),
         notebook_run_tool(here, runner.run, limit, outputs),
         *lent,
     )

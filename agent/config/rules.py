@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..protocol.actions import STRICTNESS
+from ..protocol.policy import read_policy
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _USUAL = "medium"
@@ -43,9 +43,15 @@ LOWER = Rule(
 THRIFTIER = Rule("a project may only lower it", _thriftier, limits=True)
 OFF = Rule("a project may only turn it off", lambda theirs, ours: theirs < ours, limits=True)
 ON = Rule("a project may only turn it on", lambda theirs, ours: theirs > ours, limits=True)
+_TRIALS = ("never", "effects", "always")
 STRICTER = Rule(
     "a project may only make it stricter",
-    lambda theirs, ours: STRICTNESS.index(theirs) > STRICTNESS.index(ours),
+    lambda theirs, ours: read_policy(theirs).is_stricter(read_policy(ours)),
+    limits=True,
+)
+MORE_TRIALS = Rule(
+    "a project may only have more tried",
+    lambda theirs, ours: _TRIALS.index(theirs) > _TRIALS.index(ours),
     limits=True,
 )
 
@@ -65,6 +71,7 @@ RULES = {
     "effort": THRIFTIER,
     "summary": YOURS,
     "policy": STRICTER,
+    "trial": MORE_TRIALS,
     "max_samples": LOWER,
     "response_calls": LOWER,
     "turn_tokens": LOWER,

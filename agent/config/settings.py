@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..errors import SettingsError
-from ..protocol.actions import Policy
+from ..protocol.actions import ActionRule
+from ..protocol.policy import read_policy
+from .action_rules import RULES_FILE, RULES_KEY, apart, rules_in
 from .planted import read_planted_text, reason
 from .project import project_folders
 from .rules import RULES, YOURS
@@ -61,6 +63,10 @@ def _words(value: object) -> object:
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
+def _policy(words: str) -> str:
+    return read_policy(words).words
+
+
 class Settings(BaseModel):
     """All choices, with their defaults. Times in seconds."""
 
@@ -99,7 +105,12 @@ class Settings(BaseModel):
     summary: Literal["auto", "concise", "detailed", "none"] = Field(
         "auto", description="reasoning summaries"
     )
-    policy: Policy = Field("auto", description="run steps: auto, ask each time, or deny")
+    policy: Annotated[str, AfterValidator(_policy)] = Field(
+        "auto", description="auto, ask, deny or full; or a level, and when you are asked"
+    )
+    trial: Literal["always", "effects", "never"] = Field(
+        "effects", description="code tried in a copy first: all, what is not plain, or none"
+    )
     max_samples: int = Field(100, ge=1, description="model requests in one turn")
     response_calls: int = Field(64, ge=1, description="tool calls taken of one response")
     turn_tokens: int | None = Field(50_000_000, ge=1, description="most tokens of a turn")
@@ -150,24 +161,26 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Values from one place. `origin` names it. `refused`: sentences for the person."""
+    """Values and rules from one place. `origin` names it. `refused`: sentences for the person."""
 
     origin: str
     values: Mapping[str, Any]
     refused: tuple[str, ...] = ()
     project: bool = False
+    rules: tuple[ActionRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Settings, and where each value that is not a default came from.
+    """Settings, and where each value that is not a default came from. `rules`: of all layers.
 
-    `refused`: sentences for the person about files and values that were not taken.
+    `refused`: sentences for the person about files, values and rules that were not taken.
     """
 
     settings: Settings
     origins: Mapping[str, str]
     refused: tuple[str, ...] = ()
+    rules: tuple[ActionRule, ...] = ()
 
 
 def read_file(path: Path, root: Path | None = None) -> Layer:
@@ -189,7 +202,11 @@ def read_file(path: Path, root: Path | None = None) -> Layer:
         raise SettingsError(
             f"{path} cannot be read: {error}.", "Correct or remove the file."
         ) from None
-    return Layer(str(path), values, project=root is not None)
+    rules, refused = rules_in(values, path), ()
+    if root is not None:
+        rules, refused = apart(rules)
+    settings = {name: value for name, value in values.items() if name != RULES_KEY}
+    return Layer(str(path), settings, refused, root is not None, rules)
 
 
 def read_environment(environ: Mapping[str, str]) -> Layer:
@@ -204,8 +221,8 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
 
 def read_layers(cwd: Path, user_folder: Path, environ: Mapping[str, str]) -> list[Layer]:
     """All layers from outside the session, weakest first. Raises SettingsError."""
-    own = read_file(user_folder / FILE_NAME)
-    return [own, _read_project(cwd), read_environment(environ)]
+    own, answers = read_file(user_folder / FILE_NAME), read_file(user_folder / RULES_FILE)
+    return [own, replace(answers, values={}), _read_project(cwd), read_environment(environ)]
 
 
 def choose(layers: Sequence[Layer]) -> Chosen:
@@ -234,7 +251,8 @@ def _merged(layers: Sequence[Layer]) -> Chosen:
         for key, value in layer.values.items():
             values[key], origins[key] = value, layer.origin
     refused = tuple(text for layer in layers for text in layer.refused)
-    return Chosen(Settings.model_validate(values), origins, refused)
+    rules = tuple(rule for layer in layers for rule in layer.rules)
+    return Chosen(Settings.model_validate(values), origins, refused, rules)
 
 
 def _bounded(layer: Layer, person: Settings, settled: frozenset[str]) -> Layer:
@@ -284,7 +302,7 @@ def _read_project(cwd: Path) -> Layer:
         if os.path.lexists(path := folder / FILE_NAME):
             layer = read_file(path, folders[0])
             refused += layer.refused
-            if not layer.refused:
+            if layer.project:
                 return replace(layer, refused=refused)
     return Layer(FILE_NAME, {}, refused)
 

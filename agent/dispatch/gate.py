@@ -1,21 +1,28 @@
-"""The one way from a call to its output: judge, ask, record the verdict, show it, run, report.
+"""The one way from a call to its output: judge, try, ask, record the verdict, show it, run, report.
 
 Knows neither who calls nor where the output goes.
 """
 
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
 
-from ..permissions.judge import judge
-from ..protocol.actions import Verdict
-from ..protocol.events import ApprovalNeeded, Event, ToolEnded, ToolStarted, VerdictGiven
+from ..permissions.judge import Seen, Terms, judge, judge_trial
+from ..permissions.question import question
+from ..protocol.actions import Action, Verdict
+from ..protocol.events import ApprovalNeeded, Event, ToolEnded, ToolStarted, TrialRan, VerdictGiven
+from ..protocol.items import text_part
+from ..protocol.policy import read_policy
 from ..protocol.record_lines import VerdictLine
+from ..protocol.trials import Trial
 from ..session import Session
-from ..tools.tool import Tool, ToolCall, ToolOutput, text_output
+from ..tools.tool import ChangedError, Tool, ToolCall, ToolOutput, text_output
+from .trial_output import trial_output
+
+_EDITED = "The person changed your code before it ran. This is the outcome of the changed code."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,39 +40,105 @@ class GatedCall:
         return self.tool.touches(self.arguments).reads_only
 
     async def admit(self) -> "AsyncGenerator[Event | JudgedCall]":
-        """Reach a verdict, if need be by asking a person, and record it before it is shown.
+        """Reach a verdict, if need be by a trial run or by asking a person, and record it before it
+        is shown.
 
-        The judged call comes last.
+        The judged call comes last. If what it would do has changed by then, there is another one.
         """
-        action = self.tool.action(self.arguments)
-        call_id, name, arguments = self.call.id, action.tool, action.arguments
-        verdict = judge(action, self.session.settings.policy)
+        judged = None
+        while judged is None or judged.changed:
+            async for it in self._admit():
+                if isinstance(it, JudgedCall):
+                    judged = it
+                yield it
+
+    async def _admit(self) -> "AsyncGenerator[Event | JudgedCall]":
+        action = await self.tool.action(self.arguments)
+        call_id, terms, trial, code = self.call.id, self._terms(), None, None
+        verdict = judge(action, self._read(action), terms)
+        if verdict.decision == "try" and self.session.seams.trial is not None:
+            trial = await self.session.seams.trial(self.call, action)
+            verdict = judge_trial(action, trial, terms)
+            if verdict.decision != "allow":
+                yield TrialRan(call_id=call_id, trial=trial)
+        arguments = self.arguments
         if verdict.decision == "ask":
             yield ApprovalNeeded(
-                call_id=call_id, reason=verdict.reason, name=name, arguments=arguments
+                call_id=call_id,
+                reason=verdict.reason,
+                name=action.tool,
+                arguments=action.arguments,
+                literal=action.literal,
             )
-            verdict = await self.session.seams.approve(action, verdict)
-        line = VerdictLine(call_id=call_id, tool=name, **verdict.model_dump())
-        self.session.journal.write(line)
+            answer = await self.session.seams.approve(question(action, verdict, trial, terms))
+            verdict, code = answer.verdict, answer.code
+            if code is not None:
+                arguments = arguments.model_copy(update={"code": code})
+                action = await self.tool.action(arguments)
+        verdict = self._record(action, verdict, edited=code is not None)
         yield VerdictGiven(call_id=call_id, verdict=verdict)
         if verdict.decision == "allow":
-            yield ToolStarted(call_id=call_id, name=name, arguments=arguments)
-        yield JudgedCall(self, verdict)
+            yield ToolStarted(call_id=call_id, name=action.tool, arguments=action.arguments)
+        call = replace(self.call, verdict=verdict, action=action)
+        gated = replace(self, call=call, arguments=arguments)
+        yield JudgedCall(gated, verdict, action, trial, edited=code is not None)
+
+    def _terms(self) -> Terms:
+        settings, seams = self.session.settings, self.session.seams
+        rules, held = seams.rules()
+        policy, can_try = read_policy(settings.policy), seams.trial is not None
+        return Terms(policy=policy, rules=rules, held=held, trial=settings.trial, can_try=can_try)
+
+    def _read(self, action: Action) -> Seen:
+        read = self.session.seams.read
+        return read(action.code) if read is not None and action.code is not None else Seen()
+
+    def _record(self, action: Action, verdict: Verdict, *, edited: bool) -> Verdict:
+        """The verdict with its time, once the record has it."""
+        verdict = verdict.model_copy(update={"at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+        line = VerdictLine(
+            call_id=self.call.id,
+            tool=action.tool,
+            decision=verdict.decision,
+            reason=verdict.reason,
+            by=verdict.by,
+            at=verdict.at,
+            literal=action.literal if edited or self.tool.looked_up else "",
+            deeds=[[it.kind, it.target, it.call] for it in verdict.deeds],
+        )
+        self.session.journal.write(line)
+        return verdict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JudgedCall:
-    """A call whose verdict is in the record. Only `GatedCall.admit` makes one."""
+    """A call whose verdict is in the record. Only `GatedCall.admit` makes one.
+
+    `trial`: its trial run. `edited`: the person has changed its code. `changed`: what it would do
+    is another thing than what was judged, so it has not run.
+    """
 
     gated: GatedCall
     verdict: Verdict
+    action: Action
+    trial: Trial | None = None
+    edited: bool = False
+    changed: bool = field(default=False, init=False)
 
     async def run(self) -> ToolOutput:
         """Run the call, if the verdict allows it."""
+        started, gated = time.monotonic(), self.gated
+        if self.verdict.decision == "try" and self.trial is not None:
+            return trial_output(self.trial, self.action.literal, gated.session)
         if self.verdict.decision != "allow":
             return text_output(f"Not run: {self.verdict.reason}.", "denied")
-        started, gated = time.monotonic(), self.gated
-        output = await gated.tool.run(gated.call, gated.arguments)
+        try:
+            output = await gated.tool.run(gated.call, gated.arguments)
+        except ChangedError as error:
+            self.changed = True
+            return text_output(f"Not run: {error}.", "denied")
+        if self.edited:
+            output = replace(output, parts=(text_part(_EDITED), *output.parts))
         return replace(output, seconds=time.monotonic() - started)
 
 

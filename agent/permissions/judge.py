@@ -1,17 +1,181 @@
-"""May this action run? From action and policy to a verdict. Does no I/O, asks nobody."""
+"""May this action run? From action, policy and rules to a verdict. Does no I/O, asks nobody.
 
-from ..protocol.actions import Action, Policy, Verdict
+Several voices speak: the policy's level, its way to ask, each rule. The strictest wins. A rule
+that allows answers a question, and never a denial.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..protocol.actions import Action, ActionRule, Verdict
+from ..protocol.policy import Policy
+from ..protocol.trials import Deed, Trial
+from .rules import allows_call, allows_deed, deeds_named_by, fits
+
+TrialUse = Literal["always", "effects", "never"]
+"""Which code is tried in a copy first: all, what is not plain computing, or none."""
+
+_ORDER = ("allow", "try", "ask", "deny")
+_CODE = frozenset(("look", "run_code", "edit_notebook"))
+_MOST_DEEDS = 6
+_VERBS = {
+    "read": "reads",
+    "write": "writes",
+    "remove": "removes",
+    "network": "connects to",
+    "command": "runs",
+    "process": "starts or signals a process:",
+    "native": "runs code that no guard sees:",
+    "kernel": "reaches into the agent or the shell:",
+    "memory": "takes more memory than allowed:",
+}
 
 
-def judge(action: Action, policy: Policy) -> Verdict:
-    """The verdict on `action`. Reading is always allowed. All else follows the policy.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The terms on which a turn's actions are judged.
 
-    The first branch that applies decides. A new rule is one more branch.
+    `held`: the person's answers for the turn or the session, as rules. `can_try`: this kernel can
+    run code in a copy of itself.
     """
+
+    policy: Policy = field(default_factory=Policy)
+    rules: tuple[ActionRule, ...] = ()
+    held: tuple[ActionRule, ...] = ()
+    trial: TrialUse = "effects"
+    can_try: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The findings of reading the code. `plain`: it only computes. `concerns`: deeds that leave
+    its variables, and that the walls do not let through."""
+
+    plain: bool = False
+    concerns: tuple[Deed, ...] = ()
+
+
+def judge(action: Action, seen: Seen, terms: Terms) -> Verdict:
+    """The verdict on `action` before it runs."""
+    deeds = (*deeds_named_by(action), *seen.concerns)
+    level = _by_level(action, seen, terms)
+    voices = [level, *_by_rules(action, deeds, terms)]
+    if level.decision == "allow":  # else the question comes after the trial, with what it showed
+        voices += _by_asking(action, terms)
+    return _answered(voices, terms)
+
+
+def judge_trial(action: Action, trial: Trial, terms: Terms) -> Verdict:
+    """The verdict after a trial run. In level read-only it is `try`: the trial is all there is."""
+    deeds = (*trial.denied, *trial.deeds)
+    level = _by_trial(action, trial, terms)
+    return _answered([level, *_by_rules(action, deeds, terms), *_by_asking(action, terms)], terms)
+
+
+def in_words(deeds: Iterable[Deed]) -> str:
+    """The deeds, for a person."""
+    said = (f"{_VERBS[it.kind]} {it.target or 'what only a run shows'}" for it in deeds)
+    told = list(dict.fromkeys(said))
+    more = len(told) - _MOST_DEEDS
+    return "; ".join([*told[:_MOST_DEEDS], *([f"{more} more"] if more > 0 else [])])
+
+
+def _by_level(action: Action, seen: Seen, terms: Terms) -> Verdict:
+    name = f"policy {terms.policy.words}"
     if action.reads_only:
         return Verdict(decision="allow", reason="reads only")
-    if policy == "auto":
-        return Verdict(decision="allow", reason="policy auto")
-    if policy == "ask":
-        return Verdict(decision="ask", reason="policy ask")
-    return Verdict(decision="deny", reason="policy deny: the agent may look, but run nothing")
+    runs = "run_code" in action.effects
+    if terms.policy.level == "full":
+        return Verdict(decision="allow", reason=name)
+    if terms.policy.level == "read-only":
+        if runs and action.effects <= _CODE and terms.can_try and terms.trial != "never":
+            return Verdict(decision="try", reason=f"{name}: code runs as a trial alone")
+        return Verdict(decision="deny", reason=f"{name}: the agent may look, but run nothing")
+    foreign = (
+        seen.concerns if action.effects <= _CODE else (*deeds_named_by(action), *seen.concerns)
+    )
+    if refused := _not_allowed(action, foreign, terms):
+        return _asked(refused, name)
+    if not action.effects <= _CODE and not foreign:
+        return Verdict(decision="ask", reason=f"{name}: {action.tool} reaches beyond the kernel")
+    if runs and not foreign and terms.can_try and _is_tried(seen, terms.trial):
+        return Verdict(decision="try", reason=f"{name}: not plain computing")
+    return Verdict(decision="allow", reason=name, deeds=foreign)
+
+
+def _by_trial(action: Action, trial: Trial, terms: Terms) -> Verdict:
+    name = f"policy {terms.policy.words}"
+    if trial.status == "none":
+        reason = f"{name}: a trial run is not possible here: {trial.why}"
+        if terms.policy.level == "read-only":
+            return Verdict(decision="deny", reason=reason)
+        return _call_asked(action, terms, reason) or Verdict(decision="allow", reason=reason)
+    if terms.policy.level == "read-only":
+        return Verdict(decision="try", reason=f"{name}: it ran as a trial alone")
+    if refused := _not_allowed(action, trial.denied, terms):
+        return _asked(refused, f"{name}: its trial run was stopped")
+    if trial.status == "killed":
+        return Verdict(decision="ask", reason=f"{name}: its trial run was killed: {trial.why}")
+    clean = f"{name}: its trial run stayed inside the walls"
+    return Verdict(decision="allow", reason=clean, deeds=trial.denied)
+
+
+def _by_rules(action: Action, deeds: Iterable[Deed], terms: Terms) -> list[Verdict]:
+    deeds = tuple(deeds)
+    return [
+        Verdict(decision=rule.decision, reason=f"a rule of {rule.origin}: {rule.words}", by="rule")
+        for rule in terms.rules
+        if rule.decision == "deny"
+        or (rule.decision == "ask" and not _is_answered(rule, action, deeds, terms))
+        if fits(rule, action, deeds)
+    ]
+
+
+def _is_answered(rule: ActionRule, action: Action, deeds: Iterable[Deed], terms: Terms) -> bool:
+    """Whether the person has answered the question of this rule, for more than once."""
+    if any(allows_call(it, action) for it in terms.held):
+        return True
+    about = [deed for deed in deeds if fits(rule, action, [deed])]
+    return bool(about) and all(
+        any(allows_deed(it, action, deed) for it in terms.held) for deed in about
+    )
+
+
+def _by_asking(action: Action, terms: Terms) -> list[Verdict]:
+    if terms.policy.asks != "always" or action.reads_only:
+        return []
+    asked = _call_asked(action, terms, f"policy {terms.policy.words}")
+    return [asked] if asked else []
+
+
+def _call_asked(action: Action, terms: Terms, reason: str) -> Verdict | None:
+    """The question whether the tool may be called at all. None if a rule or an answer says yes."""
+    if any(allows_call(rule, action) for rule in (*terms.rules, *terms.held)):
+        return None
+    return Verdict(decision="ask", reason=reason)
+
+
+def _asked(deeds: tuple[Deed, ...], name: str) -> Verdict:
+    return Verdict(decision="ask", reason=f"{name}: it {in_words(deeds)}", deeds=deeds)
+
+
+def _not_allowed(action: Action, deeds: Iterable[Deed], terms: Terms) -> tuple[Deed, ...]:
+    rules = (*terms.rules, *terms.held)
+    return tuple(deed for deed in deeds if not any(allows_deed(it, action, deed) for it in rules))
+
+
+def _is_tried(seen: Seen, use: TrialUse) -> bool:
+    return use == "always" or (use == "effects" and not seen.plain)
+
+
+def _answered(voices: list[Verdict], terms: Terms) -> Verdict:
+    """The strictest voice, the first of equal ones. Where nobody is asked, a question is a no."""
+    verdict = max(voices, key=lambda it: _ORDER.index(it.decision))
+    if verdict.decision == "ask" and terms.policy.asks == "never":
+        reason = f"{verdict.reason} (and nobody is asked)"
+        return verdict.model_copy(update={"decision": "deny", "reason": reason})
+    if verdict.decision == "ask" and not verdict.deeds:
+        deeds = next((it.deeds for it in voices if it.decision == "ask" and it.deeds), ())
+        return verdict.model_copy(update={"deeds": deeds})
+    return verdict

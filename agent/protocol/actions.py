@@ -1,25 +1,14 @@
-"""The effects of a tool call, the policies, and the verdict. Values only.
+"""The effects of a tool call, the rules for it, the question and the verdict. Values only.
 
 Knows neither how a verdict is reached nor who is asked.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
-Policy = Literal["auto", "ask", "deny"]
-"""`auto`: run. `ask`: a person decides each step. `deny`: look, but run nothing."""
-
-MEANING: dict[Policy, str] = {
-    "auto": "auto: each step runs as you make it; the person watches and can stop you",
-    "ask": "ask: the person is asked before each step, and may say no",
-    "deny": "deny: no code runs; you may look at variables",
-}
-"""The words for the model about each policy."""
-
-STRICTNESS: tuple[Policy, ...] = ("auto", "ask", "deny")
-
+from .trials import Deed, Trial
 
 Effect = Literal[
     "look",
@@ -37,12 +26,18 @@ Effect = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Touches:
-    """The effects of a call, and paths, hosts and command if they are known beforehand."""
+    """The effects of a call, and paths, hosts and command if they are known beforehand.
+
+    `code`: the Python that would run, after the shell's transforms. `literal`: what would happen,
+    word for word, as a person reads it.
+    """
 
     effects: frozenset[Effect]
     paths: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     command: str | None = None
+    code: str | None = None
+    literal: str = ""
 
     @property
     def reads_only(self) -> bool:
@@ -58,11 +53,84 @@ class Action(Touches):
     arguments: dict[str, Any]
 
 
+class ActionRule(BaseModel):
+    """A rule for calls of a tool, for an effect, or below a path, at a host, of a command.
+
+    All parts that are given must fit. `path`: absolute, without links. `host`: a name, perhaps with
+    `*.` before it or a port behind. `command`: its first words. `origin`: who made the rule.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decision: Literal["allow", "ask", "deny"]
+    tool: str = ""
+    effect: Effect | None = None
+    path: str = ""
+    host: str = ""
+    command: str = ""
+    origin: str = ""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "ActionRule":
+        if not self.parts:
+            raise ValueError("it names no tool, effect, path, host or command")
+        return self
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Its conditions, by name."""
+        names = ("tool", "effect", "path", "host", "command")
+        return {name: value for name in names if (value := getattr(self, name))}
+
+    @property
+    def words(self) -> str:
+        """The rule as a person reads it."""
+        parts = ", ".join(f"{name} {value}" for name, value in self.parts.items())
+        return f"{self.decision}: {parts}"
+
+
+class StandingRules(NamedTuple):
+    """The rules of files, and the person's answers for the turn or the session, as rules."""
+
+    rules: tuple[ActionRule, ...] = ()
+    held: tuple[ActionRule, ...] = ()
+
+
 class Verdict(BaseModel):
-    """Allow, ask or deny one action: the reason, and who decided (`policy`, `user`, `nobody`)."""
+    """The decision on one action, its reason in plain words, and who made it.
+
+    `try`: it runs in a copy of the kernel alone. `deeds`: what it may do beyond the policy's walls.
+    `by`: a `rule` is of a file or of an answer that still holds. `at`: when, in ISO 8601.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    decision: Literal["allow", "ask", "deny"]
+    decision: Literal["allow", "try", "ask", "deny"]
     reason: str
-    by: Literal["policy", "user", "nobody"] = "policy"
+    by: Literal["policy", "rule", "user", "nobody"] = "policy"
+    deeds: tuple[Deed, ...] = ()
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question to a person: may this action run?
+
+    `why`: the verdict `ask`, with the deeds in question. `trial`: the evidence. `rules`: those that
+    "always" would write, empty if no rule can say it. `held`: those that hold for the turn or the
+    session after such an answer.
+    """
+
+    action: Action
+    why: Verdict
+    trial: Trial | None = None
+    rules: tuple[ActionRule, ...] = ()
+    held: tuple[ActionRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A person's answer. `code`: what to run instead, after an edit."""
+
+    verdict: Verdict
+    code: str | None = None

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 from .actions import Verdict
 from .cells import DisplayOutput, Output
 from .items import Item, parse_item
+from .trials import Trial
 
 
 class Usage(BaseModel):
@@ -125,13 +126,24 @@ class SampleEnded(_Event):
 
 
 class ApprovalNeeded(_Event):
-    """A person is asked, and the turn waits. `name` and `arguments`: of the call."""
+    """A person is asked, and the turn waits. `name` and `arguments`: of the call. `literal`: what
+    would happen, word for word.
+    """
 
     event: Literal["approval_needed"] = "approval_needed"
     call_id: str
     reason: str
     name: str = ""
     arguments: dict[str, Any] = Field(default_factory=dict[str, Any])
+    literal: str = ""
+
+
+class TrialRan(_Event):
+    """The call's code ran in a copy of the kernel, and the verdict is not simply to run it."""
+
+    event: Literal["trial_ran"] = "trial_ran"
+    call_id: str
+    trial: Trial
 
 
 class VerdictGiven(_Event):
@@ -281,6 +293,7 @@ SampleEvent = (
 
 CallEvent = (
     ApprovalNeeded
+    | TrialRan
     | VerdictGiven
     | ToolStarted
     | OutputShown

@@ -187,7 +187,9 @@ class ItemLine(_Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictLine(_Line):
-    """A verdict on a call."""
+    """A verdict on a call. `at`: when. `literal`: what would happen, where the call itself does not
+    say it. `deeds`: kind, target and call of what it may do beyond the walls.
+    """
 
     kind: ClassVar[str] = "verdict"
     call_id: str = ""
@@ -195,6 +197,9 @@ class VerdictLine(_Line):
     decision: str | None = None
     reason: str = ""
     by: str | None = None
+    at: str = ""
+    literal: str = ""
+    deeds: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

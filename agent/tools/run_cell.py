@@ -12,10 +12,11 @@ from pydantic import BaseModel, Field, model_validator
 from ..conversation.output_store import OutputStore
 from ..conversation.runs import first_line
 from ..errors import TurnLimited
+from ..protocol.actions import Effect, Touches
 from ..protocol.cells import CellRun
 from ..protocol.items import without_fence
 from ..text.cell_output import run_parts
-from .tool import Tool, ToolCall, ToolOutput, always
+from .tool import Tool, ToolCall, ToolOutput
 
 DESCRIPTION = (
     "Run Python in the person's live namespace, as a notebook cell. Returns stdout, stderr, the "
@@ -50,6 +51,8 @@ class RunCell(BaseModel):
         return {**values, "code": code, "title": title}
 
 
+_EFFECTS: frozenset[Effect] = frozenset(("run_code",))
+
 RunCode = Callable[[ToolCall, RunCell], Awaitable[CellRun]]
 """Runs code for a call in the live namespace."""
 
@@ -62,12 +65,16 @@ STUCK = (
 
 
 def run_cell_tool(
-    run_code: RunCode, output_tokens: int, outputs: OutputStore, callable_tools: Sequence[str] = ()
+    run_code: RunCode,
+    output_tokens: int,
+    outputs: OutputStore,
+    callable_tools: Sequence[str] = (),
+    as_python: Callable[[str], str] = str,
 ) -> Tool[RunCell]:
     """The tool `run_cell` over a host's `run_code`. `outputs` records each run.
 
     `output_tokens`: most tokens that the model reads. `callable_tools`: names of tools that code
-    may call.
+    may call. `as_python`: a cell as the shell runs it.
     """
 
     async def run(call: ToolCall, arguments: RunCell) -> ToolOutput:
@@ -76,8 +83,12 @@ def run_cell_tool(
         ends = TurnLimited(*STUCK) if done.stuck else None
         return replace(tell(done, output_tokens, handle), run=handle, count=done.count, ends=ends)
 
+    def touches(arguments: RunCell) -> Touches:
+        code = arguments.code
+        return Touches(effects=_EFFECTS, code=as_python(code), literal=code)
+
     lent = f" {CALLABLE}{', '.join(callable_tools)}." if callable_tools else ""
-    return Tool("run_cell", DESCRIPTION + lent, RunCell, run, always("run_code"))
+    return Tool("run_cell", DESCRIPTION + lent, RunCell, run, touches)
 
 
 def tell(run: CellRun, output_tokens: int, handle: str) -> ToolOutput:

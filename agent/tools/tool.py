@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
 from ..errors import AgentError
-from ..protocol.actions import Action, Effect, Touches
+from ..protocol.actions import Action, Effect, Touches, Verdict
 from ..protocol.events import Event
 from ..protocol.items import FunctionCall, OtherCall, arguments_of, text_part
 from ..protocol.verbatim_json import dumps
@@ -63,12 +63,21 @@ def show_nothing(_event: Event) -> None:
     """A `Show` for calls that nobody watches."""
 
 
+class ChangedError(Exception):
+    """The call would now do something else than its verdict allows. It needs another verdict."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call as its tool sees it: its id, and a function that shows events while it runs."""
+    """A call as its tool sees it: its id, and a function that shows events while it runs.
+
+    `verdict`, `action`: what was allowed. None before that.
+    """
 
     id: str
     show: Show = show_nothing
+    verdict: Verdict | None = None
+    action: Action | None = None
 
 
 def always(*effects: Effect, paths: tuple[str, ...] = ()) -> Callable[[BaseModel], Touches]:
@@ -82,6 +91,8 @@ class Tool(Generic[A]):
     """A name, a schema (a pydantic model whose fields the model reads), a function.
 
     `run` and `touches` take the validated arguments. `touches` describes a call before it runs.
+    `looked_up` does so where the description depends on the world, such as the sources of cells.
+    `run` raises ChangedError if that has changed meanwhile.
     """
 
     name: str
@@ -89,18 +100,16 @@ class Tool(Generic[A]):
     arguments: type[A]
     run: Callable[[ToolCall, A], Awaitable[ToolOutput]]
     touches: Callable[[A], Touches]
+    looked_up: Callable[[A], Awaitable[Touches]] | None = None
 
-    def action(self, arguments: A) -> Action:
+    async def action(self, arguments: A) -> Action:
         """The action of a call with these arguments, for policy and person."""
-        touches = self.touches(arguments)
-        return Action(
-            tool=self.name,
-            arguments=arguments.model_dump(),
-            effects=touches.effects,
-            paths=touches.paths,
-            hosts=touches.hosts,
-            command=touches.command,
-        )
+        look_up = self.looked_up
+        touches = await look_up(arguments) if look_up else self.touches(arguments)
+        named = arguments.model_dump()
+        described = {field.name: getattr(touches, field.name) for field in fields(Touches)}
+        described["literal"] = touches.literal or _in_lines(named)
+        return Action(tool=self.name, arguments=named, **described)
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -160,6 +169,25 @@ def problems(error: ValidationError) -> str:
     return "; ".join(
         f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()
     )
+
+
+def _in_lines(value: Any, indent: str = "") -> str:
+    """The arguments of a call as a person reads them. A text of several lines has its own lines."""
+    match value:
+        case dict():
+            named = cast("dict[str, Any]", value)
+            return "\n".join(
+                f"{indent}{name}: {_in_lines(it, indent + '  ').lstrip(' ')}"
+                for name, it in named.items()
+            )
+        case list() | tuple():
+            entries = cast("Sequence[Any]", value)
+            return "".join(f"\n{indent}- {_in_lines(it, indent + '  ').lstrip()}" for it in entries)
+        case str():
+            text = value.replace("\n", f"\n{indent}")
+            return f"\n{indent}{text}" if "\n" in value else value
+        case _:
+            return dumps(value).decode()
 
 
 @cache

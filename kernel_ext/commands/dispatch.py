@@ -12,8 +12,15 @@ from ..execution.interrupts import Interruption, cancelled_by_sigint, raised_by_
 from ..host import KernelAgent
 from ..input_transform import cannot_wait
 from ..shell import Shell, loop_runs, run_to_end
-from . import demo, keys, model, notebook, sessions, settings, status, undo, window
+from . import demo, model, notebook, permissions, sessions, settings, status, undo, window
 from .command import AnyCard, Command, quoted
+
+_SHOWING = {
+    **dict.fromkeys(("status", "help", "context", "why", "models"), 9),
+    **dict.fromkeys(("policy", "rules", "model"), 0),
+    "config": 1,
+}
+"""Subcommands that only show, with at most that many words. Code of a step may run no other."""
 
 
 async def run_command(agent: KernelAgent, line: str) -> None:
@@ -65,6 +72,8 @@ def _begin(agent: KernelAgent, line: str) -> AnyCard | Coroutine[Any, Any, AnyCa
     words = rest.strip().rstrip("?").strip()
     if words and not command.takes_words:
         raise UsageError(f"`%agent {name}` takes no further words.", f"Say only `%agent {name}`.")
+    if len(words.split()) > _SHOWING.get(name, -1):
+        agent.approvals.refuse_code(name)
     return command.run(agent, words)
 
 
@@ -80,7 +89,7 @@ def _without_waiting(coming: Coroutine[Any, Any, AnyCard], line: str, shell: She
 def help_(_agent: KernelAgent, _rest: str) -> Card:
     """The list of all subcommands."""
     rows = [(f"%agent {command.name}", command.usage) for command in COMMANDS]
-    say = ("%%agent", "[-m MODEL] [--new] [--policy auto|ask|deny] [--effort LEVEL] [prompt] …")
+    say = ("%%agent", "[-m MODEL] [--new] [--policy POLICY] [--effort LEVEL] [prompt] …")
     return Card("$`name` in a prompt attaches a description of that variable.", [say, *rows])
 
 
@@ -89,7 +98,7 @@ COMMANDS = (
     *model.COMMANDS,
     *window.COMMANDS,
     *undo.COMMANDS,
-    *keys.COMMANDS,
+    *permissions.COMMANDS,
     *sessions.COMMANDS,
     *settings.COMMANDS,
     Command("help", "— this list", help_),

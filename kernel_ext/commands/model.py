@@ -1,18 +1,21 @@
-"""`%agent model` and `models`: the model of the next turn, and the list of the server's models."""
+"""`%agent model`, `models` and `key`: the model of the next turn, the server's models, its key."""
 
 import asyncio
+import getpass
 from pathlib import Path
 from typing import Any
 
 from ...agent.config.settings import SCRIPTED, shown_address
-from ...agent.errors import AgentError, SettingsError
-from ...agent.providers.catalog import API_NAMES, Capabilities, provider_named
-from ...agent.providers.resolve import Target
+from ...agent.errors import AgentError, SettingsError, UsageError
+from ...agent.providers.catalog import API_NAMES, PROVIDERS, Capabilities, provider_named
+from ...agent.providers.keys import keep_in_keyring
+from ...agent.providers.resolve import Target, chosen_name
 from ...agent.transport.http import list_models
 from ...widgets.panels.cards import Card
 from ..environment import working_folder
+from ..frontend import can_ask
 from ..host import KernelAgent
-from .command import Command
+from .command import Command, quoted
 
 _ANY = "any"
 """A model's name where none is asked."""
@@ -77,6 +80,24 @@ def _traits_row(traits: Capabilities) -> str:
     return ", ".join([*can, *traits.hosted]) or "only what its API requires"
 
 
+def key(agent: KernelAgent, rest: str) -> Card:
+    """Ask for a key, and keep it."""
+    if not can_ask(agent.shell):
+        raise UsageError(
+            "Nobody can type a key here.", "Set a variable or a command that gives the key."
+        )
+    chosen = chosen_name(agent.choose().settings)
+    provider = rest or chosen
+    if provider not in (chosen, *PROVIDERS):
+        raise UsageError(
+            f"There is no provider {quoted(provider)}.",
+            f"There are: {', '.join(PROVIDERS)}. The key itself is asked for, not typed here.",
+        )
+    keep_in_keyring(provider, getpass.getpass(f"Key for {provider} (empty: remove): ").strip())
+    agent.connections.forget_keys()
+    return Card(f"The keyring is changed. The next turn with {provider} uses it.")
+
+
 COMMANDS = (
     Command(
         "model",
@@ -84,4 +105,9 @@ COMMANDS = (
         model,
     ),
     Command("models", "[provider] — the models that the server lists, or another provider", models),
+    Command(
+        "key",
+        "[PROVIDER] — ask for a key and keep it in the system's keyring, never in a cell",
+        key,
+    ),
 )

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ...agent.protocol.cells import CellRun
@@ -15,18 +15,22 @@ from .capture import OutputCapture
 from .held_calls import held
 from .interrupts import Interruption, is_main_thread, raised_by_sigint, raised_by_sigint_in
 from .shell_history import in_history
-from .stdin import answered
+from .stdin import Waiting, answered
 from .step_outputs import OutputSink, StepOutputs
 from .time_limit import STOP_GRACE_SECONDS, TimeLimit
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The shell, the capture and the interruption with which the steps of a turn run."""
+    """The shell, the capture and the interruption with which the steps of a turn run.
+
+    `waiting`: puts questions, also while a step runs.
+    """
 
     shell: Shell
     taps: OutputCapture
     interruption: Interruption
+    waiting: Waiting = field(default_factory=Waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ async def _run(
         limit = TimeLimit(host.taps.ticker, step.seconds, stop, give_up, step.grace)
         stack.enter_context(limit)
         stack.enter_context(answered(shell, outputs, limit, host.taps.mask.text))
+        stack.enter_context(host.waiting.in_step(outputs, limit))
         await _over(task, given_up, host.interruption)
     if not task.done():
         return None, limit
@@ -127,6 +132,7 @@ def _run_sync(
             raised_by_sigint(host.interruption),
             limit,
             answered(shell, outputs, limit, host.taps.mask.text),
+            host.waiting.in_step(outputs, limit),
         ):
             return _error(shell.run_cell(code, store_history=True))
     except KeyboardInterrupt as interrupt:  # it came just before or after the code itself

@@ -24,6 +24,31 @@ class NobodyAnswersError(RuntimeError):
         super().__init__("nobody can answer: this runs unattended")
 
 
+class Waiting:
+    """How a question is put to the person: while a step runs, outside of its outputs and time."""
+
+    def __init__(self) -> None:
+        self._of_step: tuple[StepOutputs, TimeLimit] | None = None
+
+    def put(self, ask: Callable[[str], str], text: str) -> str:
+        """The answer that `ask` gets."""
+        if self._of_step is None:
+            return ask(text)
+        outputs, limit = self._of_step
+        outputs.flush()
+        with limit.paused():
+            return outputs.aside(ask, text)
+
+    @contextmanager
+    def in_step(self, outputs: StepOutputs, limit: TimeLimit) -> Generator[None]:
+        """Meanwhile questions are put within this step."""
+        before, self._of_step = self._of_step, (outputs, limit)
+        try:
+            yield
+        finally:
+            self._of_step = before
+
+
 @contextmanager
 def answered(
     shell: Shell, outputs: StepOutputs, limit: TimeLimit, masked: Callable[[str], str]

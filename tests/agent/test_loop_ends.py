@@ -17,7 +17,7 @@ from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
 from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import RecordError, ServerFaultError
 from inkernel.agent.loop import turn
-from inkernel.agent.protocol.actions import Action, Verdict
+from inkernel.agent.protocol.actions import Answer, Question, Verdict
 from inkernel.agent.protocol.events import Event, TurnEnded
 from inkernel.agent.protocol.items import parse_item
 from inkernel.agent.session import Prompt, Session
@@ -87,9 +87,9 @@ class Stuck:
         await self.reach("write")
         return ""
 
-    async def approve(self, action: Action, verdict: Verdict) -> Verdict:
+    async def approve(self, _question: Question) -> Answer:
         await self.reach("approval")
-        return Verdict(decision="allow", reason="yes", by="user")
+        return Answer(verdict=Verdict(decision="allow", reason="yes", by="user"))
 
 
 @pytest.mark.parametrize("where", ["request", "stream", "read", "write", "approval", "retry"])

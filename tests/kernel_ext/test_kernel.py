@@ -329,7 +329,7 @@ def test_a_corrupt_record_is_named_with_its_line(agent, tmp_path):
         ("%agent status of it", "takes no further words"),
         ("%agent new please", "takes no further words"),
         ("%agent digest it", "takes only --edit"),
-        ("%%agent --policy never\nGo.", "policy"),
+        ("%%agent --policy yolo\nGo.", "policy"),
     ],
 )
 def test_what_cannot_be_understood_is_said_in_a_sentence(agent, cell, says):

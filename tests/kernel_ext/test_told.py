@@ -267,7 +267,8 @@ def test_the_policy_is_told_and_told_again_when_it_changes(agent):
     kernel.run("%%agent --policy deny\nTwo.")
     first, second = told(server.requests[1], "environment")
     assert "policy: auto" in first
-    assert second.splitlines()[1:-1] == ["policy: deny: no code runs; you may look at variables"]
+    (line,) = second.splitlines()[1:-1]
+    assert line.startswith("policy: deny: you may look at variables")
 
 
 def test_the_window_is_shown_by_kind_and_by_turn_and_the_request_as_it_is(agent):

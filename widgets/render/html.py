@@ -13,7 +13,15 @@ from ..state.outputs import Shown
 from . import labels
 from .outputs import can_show, output_html
 from .plain_text import turn_markdown, turn_text
-from .sanitize import code_html, link_html, markdown_html, said_html, text_html, words_html
+from .sanitize import (
+    code_html,
+    link_html,
+    markdown_html,
+    said_html,
+    text_html,
+    whole_html,
+    words_html,
+)
 
 __all__ = [
     "block_html",
@@ -138,8 +146,12 @@ def _step_html(step: blocks.StepBlock, timing: bool, since: int | None) -> str:
     if since is not None and step.status == "running":
         aside += f" {_clock(since)}"
     aside = f' <span style="{_MUTED}">{aside}</span>' if aside else ""
-    body = code_html(code.rstrip(), step.status == "writing") if code else ""
-    body += "".join(text_html(text) for text in (labels.objects_text(step), told) if text)
+    if literal := labels.literal_text(step):
+        body = whole_html(literal)
+    else:
+        body = code_html(code.rstrip(), step.status == "writing") if code else ""
+        body += text_html(objects) if (objects := labels.objects_text(step)) else ""
+    body += "".join(text_html(text) for text in (labels.trial_text(step), told) if text)
     line = f"{_sign(step.status)} {title}{aside}"
     unfolded = _unfolded(step, code, told)
     return _framed(step.status, _folding(line, body, unfolded) + _outputs_html(step))

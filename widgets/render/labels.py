@@ -6,6 +6,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, assert_never, cast
 
+from ...agent.printable import visible
 from ...agent.text.lines import count_of
 from ..state.blocks import (
     AnswerBlock,
@@ -29,6 +30,9 @@ GLYPHS = {
     "interrupted": "■",
 }
 """One sign for each status of a step."""
+
+_MOST_EVIDENCE = 30
+"""Lines of a trial run's evidence."""
 
 _STATUS = {
     "writing": "being written",
@@ -192,11 +196,39 @@ def status_text(step: StepBlock, timing: bool) -> str:
         parts.append(step.asked)
     if verdict and verdict.decision == "deny":
         parts.append(verdict.reason)
+    elif verdict and verdict.decision == "try":
+        parts.append("trial")
     elif verdict and verdict.by == "user":
         parts.append("allowed by you")
     if timing and step.ran and step.seconds is not None:
         parts.append(seconds_text(step.seconds))
     return " · ".join(part for part in parts if part)
+
+
+def literal_text(step: StepBlock) -> str:
+    """The call word for word while you are asked: whole, with all that it hides."""
+    return visible(step.literal) if step.status == "asking" else ""
+
+
+def trial_text(step: StepBlock) -> str:
+    """The evidence of a trial run, unless it is all that there was."""
+    trial, verdict = step.tried, step.verdict
+    if trial is None:
+        return ""
+    if verdict and verdict.decision == "try":
+        return "This ran as a trial, in a copy of the kernel. Nothing of it is left."
+    ends = {
+        "none": "was not possible",
+        "cut": "was ended at its time limit",
+        "killed": "was killed",
+    }
+    head = f"Its trial run {ends.get(trial.status, 'has ended')}"
+    refused = [f"refused: {it.kind} {it.target} ({it.call})" for it in trial.denied]
+    done = [f"within the walls: {it.kind} {it.target}" for it in trial.deeds]
+    error = [trial.error] if trial.error else []
+    why = f": {trial.why}" if trial.why else ""
+    lines = [f"{head}{why}.", *refused, *done, *error]
+    return visible("\n".join(lines[:_MOST_EVIDENCE]))
 
 
 def told_text(step: StepBlock) -> str:

@@ -69,10 +69,14 @@ def _step_markdown(step: blocks.StepBlock, timing: bool) -> str:
     title = f"**{labels.GLYPHS[step.status]} {_marked(labels.title_text(step))}**"
     line = [title, *map(_marked, words)]
     parts = [" · ".join(word for word in line if word)]
-    if step.code is not None:
+    if literal := labels.literal_text(step):
+        parts.append(fenced(literal))
+    elif step.code is not None:
         parts.append(fenced(printable(step.code).rstrip(), "python"))
-    if objects := printable(labels.objects_text(step)):
+    if objects := "" if literal else printable(labels.objects_text(step)):
         parts.append(fenced(objects))
+    if evidence := labels.trial_text(step):
+        parts.append(fenced(evidence))
     if told := printable(labels.told_text(step)):
         parts.append(fenced(shortened(told)))
     return "\n\n".join([*parts, *map(output_markdown, step.outputs)])
@@ -105,9 +109,9 @@ def _step_text(step: blocks.StepBlock, timing: bool) -> str:
         labels.status_text(step, timing),
     )
     line = f"{labels.GLYPHS[step.status]} " + " · ".join(word for word in words if word)
-    body = [step.code.rstrip()] if step.code else []
-    told = shortened(labels.told_text(step))
-    body += [text for text in (labels.objects_text(step), told) if text]
+    literal, told = labels.literal_text(step), shortened(labels.told_text(step))
+    shown = [literal] if literal else [(step.code or "").rstrip(), labels.objects_text(step)]
+    body = [text for text in (*shown, labels.trial_text(step), told) if text]
     return "\n".join([printable(line), *_indented(body), *map(output_line, step.outputs)])
 
 

@@ -121,6 +121,13 @@ def text_html(text: str) -> str:
     return f'<pre style="{_CODE}{_height(text)};white-space:pre-wrap">{escape(text)}</pre>'
 
 
+def whole_html(text: str) -> str:
+    """Plain text of which nothing may be out of sight: its lines wrap, and the block has no limit
+    of height."""
+    wrap = "white-space:pre-wrap;overflow-wrap:anywhere"
+    return f'<pre style="{_CODE};max-height:none;{wrap}">{escape(text)}</pre>'
+
+
 def _height(text: str) -> str:
     return ";max-height:28em" if len(text) > _MAY_BE_HIGH else ""
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 from pydantic_core import from_json
 
 from ...agent.protocol.actions import Verdict
+from ...agent.protocol.trials import Trial
 from .outputs import Shown
 
 Status = Literal["writing", "ready", "asking", "running", "ok", "error", "denied", "interrupted"]
@@ -44,8 +45,10 @@ class StepBlock:
     """A tool call and its result.
 
     `arguments`: JSON text, unfinished while `status` is `writing`. `ran`: the tool was started.
-    `asked`: why the user is asked. `told`: the text for the model. `left_out`: outputs not kept.
-    `count`: In [count] of a cell run. `called`: tools that its code called, and how often.
+    `asked`: why the user is asked. `literal`: what would happen, word for word, while they are.
+    `tried`: its trial run, unless the real one simply followed. `told`: the text for the model.
+    `left_out`: outputs not kept. `count`: In [count] of a cell run. `called`: tools that its code
+    called, and how often.
     """
 
     call_id: str
@@ -54,6 +57,8 @@ class StepBlock:
     status: Status = "ready"
     ran: bool = False
     asked: str = ""
+    literal: str = ""
+    tried: Trial | None = None
     verdict: Verdict | None = None
     outputs: tuple[Shown, ...] = ()
     left_out: int = 0

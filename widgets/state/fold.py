@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from operator import is_
 from typing import TypeGuard, TypeVar, assert_never, cast
 
 from ...agent.protocol import events, items
+from ...agent.protocol.cells import Output
 from .blocks import (
     AnswerBlock,
     Block,
@@ -110,16 +112,12 @@ def _fold_sample(state: TurnState, event: events.SampleEvent) -> TurnState:
 def _fold_call(state: TurnState, event: events.CallEvent) -> TurnState:
     at, step = _last(state, _is_call(event.call_id), StepBlock(event.call_id), 0)
     match event:
-        case events.ApprovalNeeded():
-            step = replace(_of_call(step, event), status="asking", asked=event.reason)
-        case events.VerdictGiven():
-            status = "denied" if event.verdict.decision == "deny" else "ready"
-            step = replace(step, status=status, verdict=event.verdict)
+        case events.ApprovalNeeded() | events.TrialRan() | events.VerdictGiven():
+            step = _judged(step, event)
         case events.ToolStarted():
             step = replace(_of_call(step, event), status="running", ran=True)
         case events.OutputShown():
-            outputs, dropped = with_output(step.outputs, event.output)
-            step = replace(step, outputs=outputs, left_out=step.left_out + dropped)
+            step = _with(step, event.output)
         case events.OutputUpdated():
             step = replace(step, outputs=with_update(step.outputs, event.output))
         case events.ToolCalled():
@@ -139,6 +137,27 @@ def _fold_call(state: TurnState, event: events.CallEvent) -> TurnState:
         case _:
             assert_never(event)
     return _put(state, at, step)
+
+
+def _judged(
+    step: StepBlock, event: events.ApprovalNeeded | events.TrialRan | events.VerdictGiven
+) -> StepBlock:
+    match event:
+        case events.TrialRan():
+            return replace(step, tried=event.trial)
+        case events.ApprovalNeeded():
+            step = _of_call(step, event)
+            return replace(step, status="asking", asked=event.reason, literal=event.literal)
+        case events.VerdictGiven(verdict=verdict):
+            status = "denied" if verdict.decision == "deny" else "ready"
+            step = replace(step, status=status, verdict=verdict)
+            only_tried = step.tried if verdict.decision == "try" else None
+            return reduce(_with, only_tried.outputs, step) if only_tried else step
+
+
+def _with(step: StepBlock, output: Output) -> StepBlock:
+    outputs, dropped = with_output(step.outputs, output)
+    return replace(step, outputs=outputs, left_out=step.left_out + dropped)
 
 
 def _of_call(step: StepBlock, event: events.ApprovalNeeded | events.ToolStarted) -> StepBlock:

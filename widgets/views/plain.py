@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import assert_never
 
-from ...agent.printable import printable
+from ...agent.printable import hidden_parts, printable, visible
 from ...agent.protocol import events
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ...agent.text.lines import count_of, overwritten
@@ -162,7 +162,10 @@ class PlainView:
             case events.ApprovalNeeded():
                 if event.name and len(self._state.blocks) > len(before):  # a call from code
                     self._call(self._find_step(event.call_id))
+                self._literal(event)
                 self._line(f"{labels.GLYPHS['asking']} {event.reason}")
+            case events.TrialRan():
+                self._line(_indented(labels.trial_text(self._find_step(event.call_id))))
             case events.OutputShown() | events.OutputUpdated():
                 self._output(event.output)
             case events.ToolEnded():
@@ -176,6 +179,12 @@ class PlainView:
                 pass
             case _:
                 assert_never(event)
+
+    def _literal(self, event: events.ApprovalNeeded) -> None:
+        """Print what would happen, unless it is all above as it is."""
+        step = self._find_step(event.call_id)
+        if event.literal and (event.literal != step.code or hidden_parts(event.literal)):
+            self._line(_indented(visible(event.literal)))
 
     def _ended(self, event: events.ToolEnded) -> None:
         step = self._find_step(event.call_id)

@@ -37,6 +37,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "effort": ("low", "max"),
     "summary": ("none", "detailed"),
     "policy": ("deny", "auto"),
+    "trial": ("always", "never"),
     "max_samples": (1, 100_000),
     "response_calls": (1, 10**9),
     "turn_tokens": (1, 10**9),
@@ -74,8 +75,8 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "events": (True, True),
 }
 """A stricter and a looser value of each setting, where it has a direction, else any two."""
-LOOSE = {"policy": "auto", "store": True, "undo": False}
-STRICT = {"policy": "deny", "store": False, "undo": True, "turn_seconds": 1}
+LOOSE = {"policy": "auto", "trial": "never", "store": True, "undo": False}
+STRICT = {"policy": "deny", "trial": "always", "store": False, "undo": True, "turn_seconds": 1}
 STRICT |= {f"session_{what}": 1 for what in ("tokens", "cost", "steps", "seconds", "sent")}
 
 

@@ -4,6 +4,7 @@ import ast
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
 from inkernel.agent.dialects.request import Request
 from inkernel.agent.dispatch.gate import GatedCall, JudgedCall
 from inkernel.agent.errors import RecordError, StreamBrokenError, TurnInterrupted
-from inkernel.agent.protocol.actions import Action, Verdict
+from inkernel.agent.protocol.actions import Action, Answer, Question, Verdict
 from inkernel.agent.protocol.events import (
     ApprovalNeeded,
     Event,
@@ -229,11 +230,9 @@ async def test_a_person_who_is_asked_decides(
     (line,) = [
         it.value for it in read_lines(session.journal.record.path) if it.value["kind"] == "verdict"
     ]
-    assert {key: line[key] for key in ("call_id", "tool", "decision", "reason", "by")} == {
-        "call_id": "a",
-        "tool": "t",
-        **verdict.model_dump(),
-    }
+    told = {"call_id": "a", "tool": "t", **verdict.model_dump(exclude={"at"}), "deeds": []}
+    assert {key: line[key] for key in told} == told
+    assert datetime.fromisoformat(line["at"])
 
 
 async def test_a_person_is_asked_about_what_would_run_and_only_that(
@@ -241,16 +240,17 @@ async def test_a_person_is_asked_about_what_would_run_and_only_that(
 ):
     asked: list[Action] = []
 
-    async def approve(action: Action, verdict: Verdict) -> Verdict:
-        asked.append(action)
-        return Verdict(decision="allow", reason="yes", by="user")
+    async def approve(question: Question) -> Answer:
+        asked.append(question.action)
+        return Answer(verdict=Verdict(decision="allow", reason="yes", by="user"))
 
     items = [call("read", "a"), call("write", "b", {"word": "x"})]
     tools = tool("read", reads_only=True), tool("write")
     _, _, error = await calls(items, *tools, policy="ask", approve=approve)
     assert error is None
     effects = frozenset({"run_code"})
-    assert asked == [Action(tool="write", arguments={"word": "x"}, effects=effects)]
+    told = Action(tool="write", arguments={"word": "x"}, effects=effects, literal="word: x")
+    assert asked == [told]
 
 
 @pytest.mark.parametrize("policy", ["auto", "ask", "deny"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inkernel.agent.dispatch.from_code import AgentTools, ToolCallError, lend, stubs
-from inkernel.agent.protocol.actions import Action, Verdict
+from inkernel.agent.protocol.actions import Action, Answer, Question, Verdict
 from inkernel.agent.protocol.events import ApprovalNeeded, Event
 from inkernel.agent.session import Session
 from inkernel.agent.testing import answer, play
@@ -78,9 +78,9 @@ async def test_what_is_not_allowed_is_not_run(lent: Make, tool: Make, policy: st
 async def test_a_person_who_is_asked_is_told_the_tool_and_its_arguments(lent: Make, tool: Make):
     asked: list[Action] = []
 
-    async def approve(action: Action, _verdict: Verdict) -> Verdict:
-        asked.append(action)
-        return Verdict(decision="allow", reason="yes", by="user")
+    async def approve(question: Question) -> Answer:
+        asked.append(question.action)
+        return Answer(verdict=Verdict(decision="allow", reason="yes", by="user"))
 
     functions, events, _, _ = lent(tool("move"), policy="ask", approve=approve)
     await functions.move(word="it")

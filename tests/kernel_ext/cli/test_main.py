@@ -165,7 +165,7 @@ def test_run_keeps_the_order_in_which_a_cell_shows_things(scripted, tmp_path):
     [
         (("exec", " "), "The prompt is empty"),
         (("run", "missing.ipynb"), "missing.ipynb"),
-        (("exec", "--policy", "never", "Go."), "the command line: policy = 'never'"),
+        (("exec", "--policy", "yolo", "Go."), "the command line: policy = 'yolo'"),
         (("exec", "--polic", "ask", "Go."), "--polic"),
     ],
 )

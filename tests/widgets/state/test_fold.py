@@ -34,12 +34,14 @@ from inkernel.agent.protocol.events import (
     ToolCalled,
     ToolEnded,
     ToolStarted,
+    TrialRan,
     TurnEnded,
     TurnStarted,
     Usage,
     VerdictGiven,
 )
 from inkernel.agent.protocol.items import parse_item
+from inkernel.agent.protocol.trials import Trial
 from inkernel.widgets.render.outputs import output_html, output_markdown, shown_text
 from inkernel.widgets.state.blocks import (
     AnswerBlock,
@@ -99,7 +101,7 @@ def test_a_turn_becomes_its_blocks_in_order(turn: list[Event]) -> None:
 def test_every_kind_of_event_is_in_the_realistic_turn_or_tested_here(turn: list[Event]) -> None:
     others = {
         *(AnswerWithdrawn, ApprovalNeeded, Compacted, Compacting),
-        *(HostedProgress, Notice, Retrying),
+        *(HostedProgress, Notice, Retrying, TrialRan),
     }
     others |= {OutputCleared, OutputUpdated, ToolCalled}
     union = get_args(get_args(Event)[0])
@@ -447,6 +449,7 @@ GIVEN: dict[str, st.SearchStrategy[Any]] = {
     "part": st.integers(),
     "wait": st.floats(0, 1e6),
     "seconds": st.floats(0, 1e6),
+    "trial": st.builds(Trial, status=st.sampled_from(["ok", "killed"]), error=TEXTS),
     "usage": st.builds(Usage, input=st.integers(0, 9), output=st.integers(0, 9)),
     "tokens": st.integers(0, 9),
     "before": st.integers(0, 9),

@@ -1,0 +1,156 @@
+"""The one home of questions and answers: asks, and keeps what was answered for more than once.
+
+Never allows anything where nobody answers.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...agent.config.action_rules import all_as_toml
+from ...agent.errors import SettingsError, TurnInterrupted, UsageError
+from ...agent.printable import visible
+from ...agent.protocol.actions import ActionRule, Answer, Question, StandingRules, Verdict
+from ..execution.capture import OutputCapture
+from ..execution.run_code import Host
+from ..shell import Shell
+from .own_rules import OwnRules
+from .person import ForgedInputError, Person
+from .wording import Reply, question_words, read_reply
+
+FORGED = "code has replaced the function through which the person answers, so nobody was asked"
+
+
+class ApprovalHome:
+    """Where a kernel's person is asked. `own`: the file for "always". `session`: the answers that
+    hold until the session ends, as rules. Made before any code of the agent runs."""
+
+    def __init__(self, shell: Shell, folder: Path) -> None:
+        self.person = Person(shell)
+        self.own = OwnRules(folder)
+        self.session: list[ActionRule] = []
+        self._taps: OutputCapture | None = None
+
+    def of_turn(self, host: Host, rules: tuple[ActionRule, ...]) -> "Approvals":
+        """The questions of a turn. `rules`: of files, as it begins."""
+        self._taps = host.taps
+        return Approvals(self, host, rules)
+
+    def refuse_code(self, command: str) -> None:
+        """Raises UsageError where code of a step runs a subcommand that changes something."""
+        if self._taps is not None and self._taps.step_here() is not None:
+            raise UsageError(
+                f"Code of the agent cannot run `%agent {command}`.",
+                "Only the person can, in a cell of their own.",
+            )
+
+
+@dataclass(slots=True)
+class Approvals:
+    """The questions of one turn."""
+
+    home: ApprovalHome
+    host: Host
+    rules: tuple[ActionRule, ...]
+    _turn: list[ActionRule] = field(default_factory=list[ActionRule])
+
+    def standing(self) -> StandingRules:
+        """All that holds now."""
+        return StandingRules(self.rules, (*self._turn, *self.home.session))
+
+    async def approve(self, question: Question) -> Answer:
+        """Ask. Raises TurnInterrupted if the person stops the turn."""
+        return self.approve_now(question)
+
+    def approve_now(self, question: Question) -> Answer:
+        """The same, for a question that comes while code runs."""
+        if not self.home.person.is_there:
+            return _no("nobody is there to be asked", by="nobody")
+        try:
+            while True:
+                reply = read_reply(self._ask(question_words(question)), question)
+                answer = self._answer(reply, question)
+                if answer is not None:
+                    return answer
+        except ForgedInputError:
+            return _no(FORGED, by="nobody")
+        except (KeyboardInterrupt, EOFError):
+            raise TurnInterrupted("You stopped the turn.") from None
+
+    def _answer(self, reply: Reply, question: Question) -> Answer | None:
+        """The answer. None: the same question comes again."""
+        if reply.stop:
+            raise TurnInterrupted("You stopped the turn.")
+        if reply.edit:
+            code = self._edited(str(question.action.arguments["code"]))
+            if code is None:
+                return None
+            return Answer(verdict=_yes("the person changed the code and allowed it"), code=code)
+        match reply.scope:
+            case None:
+                word = f"the person said: {reply.word}" if reply.word else "the person said no"
+                return _no(word, by="user")
+            case "once":
+                return Answer(verdict=_yes("allowed by the person", question))
+            case "turn":
+                self._turn += _held(question, "your answer for this turn")
+                return Answer(verdict=_yes("allowed for this turn", question))
+            case "session":
+                self.home.session += _held(question, "your answer for this session")
+                return Answer(verdict=_yes("allowed for this session", question))
+            case "always":
+                return self._always(question)
+
+    def _always(self, question: Question) -> Answer | None:
+        text = visible(all_as_toml(question.rules))
+        path = self.home.own.path
+        if self._ask(f"{text}\nWrite this into {path}? [y]es, [n]o: ").lower() not in ("y", "yes"):
+            return None
+        try:
+            self.home.own.add(question.rules)
+        except SettingsError as error:
+            self._ask(f"{error.message} Press Enter to answer again: ")
+            return None
+        self.rules += _from(question.rules, str(path))
+        return Answer(verdict=_yes("always allowed by the person", question))
+
+    def _edited(self, code: str) -> str | None:
+        """The code after the person has changed lines of it. None if they took it back."""
+        lines = code.split("\n")
+        while True:
+            shown = "\n".join(f"{n:>3}  {visible(line)}" for n, line in enumerate(lines, 1))
+            said = self._ask(f"{shown}\nLine to change, [r]un it so, or [c]ancel: ").lower()
+            if said in ("c", "cancel"):
+                return None
+            if said in ("r", "run", ""):
+                return "\n".join(lines)
+            if said.isdecimal() and 1 <= int(said) <= len(lines):
+                at = int(said) - 1
+                indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
+                lines[at : at + 1] = [indent + self._ask(f"{said:>3}  {indent}")]
+
+    def _ask(self, text: str) -> str:
+        host = self.host
+        masked = host.taps.mask.text(text)
+        return self.home.person.ask(masked, host.interruption, host.waiting)
+
+
+def _held(question: Question, origin: str) -> tuple[ActionRule, ...]:
+    return _from(question.held, origin)
+
+
+def _from(rules: tuple[ActionRule, ...], origin: str) -> tuple[ActionRule, ...]:
+    return tuple(rule.model_copy(update={"origin": origin}) for rule in rules)
+
+
+def _yes(reason: str, question: Question | None = None) -> Verdict:
+    deeds = question.why.deeds if question else ()
+    return Verdict(decision="allow", reason=reason, by="user", deeds=deeds)
+
+
+def _no(reason: str, by: str) -> Answer:
+    return Answer(verdict=Verdict.model_validate({"decision": "deny", "reason": reason, "by": by}))
+
+
+async def nobody(_question: Question) -> Answer:
+    """The `approve` seam while no turn runs."""
+    return _no("no turn runs", by="nobody")

@@ -1,0 +1,89 @@
+"""Reaches the person through the shell's own `input()`, as it was before code of the agent ran.
+
+Knows neither question nor answer.
+"""
+
+import builtins
+import inspect
+import os
+import sys
+from typing import Any
+
+from ..execution.interrupts import Interruption, raised_by_sigint
+from ..execution.stdin import Waiting
+from ..frontend import can_ask
+from ..shell import Shell
+
+_OF_KERNEL = ("raw_input", "_input_request")
+_OF_SESSION = ("recv",)
+
+
+class ForgedInputError(Exception):
+    """Code has replaced a function through which the person answers."""
+
+
+class Person:
+    """Takes the functions that ask when it is made, and asks through them alone.
+
+    Each question checks that they are the same ones still. Code that shares the process can do more
+    than that (docs/permissions.md).
+    """
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._kernel: Any = getattr(shell, "kernel", None)
+        self._input = builtins.input
+        self._stdin = sys.stdin, _terminal()
+        self._parts = [(owner, name, _part(owner, name)) for owner, name in self._owned()]
+
+    @property
+    def is_there(self) -> bool:
+        """Whether somebody can answer."""
+        return can_ask(self._shell)
+
+    def ask(self, text: str, interruption: Interruption, waiting: Waiting) -> str:
+        """The person's answer. Raises ForgedInputError, KeyboardInterrupt, EOFError."""
+        self._check()
+        with raised_by_sigint(interruption):
+            return waiting.put(self._read, text).strip()
+
+    def _read(self, text: str) -> str:
+        if self._kernel is None:
+            return self._input(text)
+        raw_input = self._parts[0][2][0]
+        return str(raw_input(self._kernel, text))
+
+    def _owned(self) -> list[tuple[Any, str]]:
+        if self._kernel is None:
+            return []
+        session = self._kernel.session
+        return [
+            *((type(self._kernel), name) for name in _OF_KERNEL),
+            *((type(session), name) for name in _OF_SESSION),
+        ]
+
+    def _check(self) -> None:
+        if self._kernel is None:
+            same = (sys.stdin, _terminal()) == self._stdin
+        else:
+            own: set[str] = {*vars(self._kernel), *vars(self._kernel.session)}
+            same = own.isdisjoint((*_OF_KERNEL, *_OF_SESSION)) and all(
+                _part(owner, name) == part for owner, name, part in self._parts
+            )
+        if not same:
+            raise ForgedInputError
+
+
+def _part(owner: Any, name: str) -> tuple[Any, Any]:
+    """A function, and its code, which can be replaced within it."""
+    function = inspect.getattr_static(owner, name)
+    return function, getattr(function, "__code__", None)
+
+
+def _terminal() -> tuple[int, int] | None:
+    """The device and file behind descriptor 0."""
+    try:
+        found = os.fstat(0)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,99 @@
+"""`%agent policy`, `rules` and `why`: what the agent may do, and why a call was allowed or not."""
+
+from ...agent.conversation.record import read_record
+from ...agent.errors import UsageError
+from ...agent.protocol.actions import ActionRule
+from ...agent.protocol.policy import read_policy
+from ...agent.protocol.record_lines import VerdictLine
+from ...widgets.panels.cards import Card
+from ..host import KernelAgent
+from .command import Command
+
+_LEVELS = {
+    "read-only": "the agent looks; nothing runs in the live kernel",
+    "workspace": "steps run; other folders, the network and programs need your yes",
+    "full": "steps run with all your rights",
+}
+_ASKS = {
+    "never": "never: what would need your yes is denied",
+    "always": "before each step and edit",
+    "on-request": "when something needs your yes",
+}
+_SHOWN_VERDICTS = 5
+
+
+def policy(agent: KernelAgent, rest: str) -> Card:
+    """Show the policy. With words, set it first."""
+    if rest:
+        present = read_policy(agent.choose().settings.policy)
+        try:
+            agent.set("policy", read_policy(rest, present).words)
+        except ValueError as error:
+            raise UsageError(
+                f"This is no policy: {error}.", "docs/permissions.md says more."
+            ) from None
+    chosen = agent.choose()
+    now = read_policy(chosen.settings.policy)
+    origin = chosen.origins.get("policy", "default")
+    rows = [
+        ("policy", f"{now.words}  ({origin})"),
+        ("level", f"{now.level}: {_LEVELS[now.level]}"),
+        ("you are asked", _ASKS[now.asks]),
+        ("rules", str(len(chosen.rules) + len(agent.approvals.session))),
+    ]
+    return Card("What the agent may do", [*rows, *(("refused", it) for it in chosen.refused)])
+
+
+def rules(agent: KernelAgent, rest: str) -> Card:
+    """List the rules. `forget N` takes one of the person's answers back."""
+    found = [*agent.choose().rules, *agent.approvals.session]
+    if not rest:
+        rows = [(str(n), f"{it.words}  ({it.origin})") for n, it in enumerate(found, 1)]
+        return Card("Rules beside the policy" if rows else "There are no rules.", rows)
+    word, _, number = rest.partition(" ")
+    if word != "forget" or not number.strip().isdecimal():
+        raise UsageError(f"%agent rules has no option {rest!r}.", "You can say `forget N`.")
+    at = int(number) - 1
+    if not 0 <= at < len(found):
+        raise UsageError(f"There is no rule {number}.", "`%agent rules` lists them.")
+    return _forgotten(agent, found[at])
+
+
+def why(agent: KernelAgent, rest: str) -> Card:
+    """Show the last verdicts of the session."""
+    if rest and not rest.isdecimal():
+        raise UsageError("%agent why takes a number.", "For example: `%agent why 10`.")
+    path = agent.overview.record
+    lines = [it.line for it in read_record(path)] if path else []
+    verdicts = [it for it in lines if isinstance(it, VerdictLine)]
+    last = verdicts[-int(rest or _SHOWN_VERDICTS) :] if rest != "0" else []
+    rows = [(f"{it.tool}: {it.decision}", _told(it)) for it in last]
+    return Card("The last verdicts" if rows else "There is no verdict yet.", rows)
+
+
+def _forgotten(agent: KernelAgent, rule: ActionRule) -> Card:
+    if rule in agent.approvals.session:
+        agent.approvals.session.remove(rule)
+    elif rule.origin == str(agent.approvals.own.path):
+        agent.approvals.own.forget(rule)
+    else:
+        raise UsageError(f"This rule is not of an answer: {rule.words}.", f"Edit {rule.origin}.")
+    return Card(f"Forgotten: {rule.words}")
+
+
+def _told(line: VerdictLine) -> str:
+    """A verdict in words: the reason, then what it is about."""
+    deeds = [" ".join(it) for it in line.deeds]
+    head = f"{line.reason}  (by {line.by or 'nobody'}{', ' + line.at if line.at else ''})"
+    return "\n".join([head, *deeds, *filter(None, [line.literal])])
+
+
+COMMANDS = (
+    Command(
+        "policy",
+        "[LEVEL] [ASKS] — show or set what the agent may do, and when you are asked",
+        policy,
+    ),
+    Command("rules", "[forget N] — the rules beside the policy; take an answer back", rules),
+    Command("why", "[N] — the last verdicts, with reason, time and who gave them", why),
+)

@@ -1,0 +1,87 @@
+"""Rules fit what they name: in doubt a rule that denies fits, and one that allows does not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkernel.agent.permissions.rules import allows_deed, covers, fits, narrowest
+from inkernel.agent.protocol.actions import Action, ActionRule
+from inkernel.agent.protocol.trials import Deed
+
+RUN = Action(tool="run_cell", arguments={}, effects=frozenset({"run_code"}))
+
+
+def allow(**parts: str) -> ActionRule:
+    return ActionRule.model_validate({"decision": "allow", **parts})
+
+
+def deny(**parts: str) -> ActionRule:
+    return ActionRule.model_validate({"decision": "deny", **parts})
+
+
+@pytest.mark.parametrize(
+    ("rule", "deed", "allowed"),
+    [
+        (allow(path="/data"), Deed("write", "/data/a.csv"), True),
+        (allow(path="/data"), Deed("write", "/data"), True),
+        (allow(path="/data"), Deed("write", "/database"), False),
+        (allow(path="/data"), Deed("network", "/data"), False),
+        (allow(effect="read_files", path="/data"), Deed("write", "/data/a"), False),
+        (allow(host="example.org"), Deed("network", "example.org:443"), True),
+        (allow(host="example.org:80"), Deed("network", "example.org:443"), False),
+        (allow(host="example.org"), Deed("network", "evil-example.org:443"), False),
+        (allow(host="*.example.org"), Deed("network", "API.example.org:443"), True),
+        (allow(host="*.example.org"), Deed("network", "example.org.evil.net"), False),
+        (allow(command="git status"), Deed("command", "git status -s"), True),
+        (allow(command="git status"), Deed("command", "git statusx"), False),
+        (allow(command="git status"), Deed("command", "git status; rm -rf ~"), False),
+        (allow(command="git status"), Deed("command", "git status $(rm x)"), False),
+        (allow(command="git status"), Deed("command", "git status > ~/.bashrc"), False),
+        (allow(effect="network"), Deed("network", ""), True),
+        (allow(host="example.org"), Deed("network", ""), False),
+        (allow(tool="run_cell"), Deed("network", "example.org"), False),
+        (allow(tool="other", host="example.org"), Deed("network", "example.org"), False),
+        (deny(host="example.org"), Deed("network", "example.org"), False),
+    ],
+)
+def test_an_allowed_deed_is_one_that_the_rule_names(rule: ActionRule, deed: Deed, allowed: bool):
+    assert allows_deed(rule, RUN, deed) is allowed
+
+
+@pytest.mark.parametrize(
+    ("rule", "deed", "fit"),
+    [
+        (deny(command="rm"), Deed("command", "cd /tmp && rm -rf x"), True),
+        (deny(command="rm"), Deed("command", "ls | xargs rm"), True),
+        (deny(command="rm"), Deed("command", "ls"), False),
+        (deny(effect="network"), Deed("network", "x"), True),
+        (deny(effect="run_code"), Deed("read", "x"), True),
+        (deny(tool="notebook_edit"), Deed("network", "x"), False),
+    ],
+)
+def test_a_denial_fits_in_doubt(rule: ActionRule, deed: Deed, fit: bool):
+    assert fits(rule, RUN, [deed]) is fit
+
+
+targets = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(("/a/b", "h.example:1", "ls -l", "git push; rm x", "a\nb", "*.x", " ")),
+)
+kinds = st.sampled_from(("read", "write", "remove", "network", "command", "process", "native"))
+
+
+@given(st.builds(Deed, kinds, targets), st.builds(Deed, kinds, targets))
+def test_the_narrowest_rule_allows_its_deed_and_no_other_kind(deed: Deed, other: Deed):
+    rule = narrowest(deed)
+    if rule is None:
+        return
+    assert allows_deed(rule, RUN, deed)
+    if other.kind != deed.kind and {other.kind, deed.kind} != {"write", "remove"}:
+        assert not allows_deed(rule, RUN, other)
+
+
+def test_a_yes_covers_the_same_deed_or_any_target_where_none_was_known():
+    assert covers(Deed("network", ""), Deed("network", "x:1"))
+    assert covers(Deed("write", "/a", "open"), Deed("write", "/a", "os.rename"))
+    assert not covers(Deed("write", "/a"), Deed("write", "/a/b"))
+    assert not covers(Deed("network", ""), Deed("write", "/a"))

@@ -1,0 +1,142 @@
+"""Questions in a real kernel: one answer each, what is shown is what runs, code cannot answer."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def steps(*codes: str) -> str:
+    calls = "".join(
+        "[[turn.response]]\n[[turn.response.call]]\nname = 'run_cell'\n"
+        f"arguments = {{title = 'Step {n}', code = {json.dumps(code)}}}\n"
+        for n, code in enumerate(codes, 1)
+    )
+    return f"[[turn]]\n{calls}[[turn.response]]\nsay = 'Done.'\n"
+
+
+def items(body: bytes) -> list[dict[str, Any]]:
+    return json.loads(body)["input"]
+
+
+def html(ran: Any) -> str:
+    return "".join(it.get("data", {}).get("text/html", "") for it in ran.outputs)
+
+
+def answered(kernel: Any, first: str, *answers: str) -> tuple[Any, list[str]]:
+    """The cell's run, and the questions that these answers were given to."""
+    cell, questions = kernel.start(first, allow_stdin=True), []
+    for text in answers:
+        questions.append(kernel.wait_for_question())
+        kernel.client.input(text)
+    return kernel.finish(cell), questions
+
+
+ASK = "%%agent --policy ask\nGo."
+
+
+def test_all_of_this_turn_holds_for_its_steps_and_not_for_the_next_turn(agent: Any):
+    kernel, _ = agent(steps("a = 1", "b = 2") + steps("c = 3"))
+    answered(kernel, ASK, "a")
+    assert kernel.run("a + b").text == "3"
+    answered(kernel, ASK, "n")
+    assert kernel.run("c").ename == "NameError"
+
+
+def test_all_of_this_session_holds_until_a_new_one(agent: Any):
+    kernel, _ = agent(steps("a = 1") + steps("b = 2") + steps("c = 3"))
+    answered(kernel, ASK, "se")
+    assert kernel.run(ASK, allow_stdin=True).status == "ok"
+    assert kernel.run("a + b").text == "3"
+    assert "your answer for this session" in kernel.run("%agent rules").text
+    answered(kernel, "%%agent --new --policy ask\nGo.", "n")
+    assert kernel.run("c").ename == "NameError"
+
+
+def test_an_edited_step_runs_as_it_was_edited_and_the_model_knows(agent: Any):
+    kernel, server = agent(steps("x = 1\ny = 2"))
+    _, questions = answered(kernel, ASK, "e", "2", "y = 40", "r")
+    assert "Line to change" in questions[1] and "2  y = 2" in questions[1]
+    assert kernel.run("x + y").text == "41"
+    told = items(server.requests[1])[-1]["output"]
+    assert "The person changed your code" in str(told)
+    assert "y = 40" in kernel.run("%agent why").text
+
+
+def test_always_writes_the_rule_that_it_has_shown(agent: Any, tmp_path: Path):
+    edit = "await agent_tools.notebook_edit(edits=[{'op': 'insert', 'source': 'x = 1'}])"
+    kernel, _ = agent(steps(f"try:\n    {edit}\nexcept Exception:\n    pass"))
+    _, questions = answered(kernel, ASK, "y", "w", "y")
+    assert "notebook_edit" in questions[2] and 'decision = "allow"' in questions[2]
+    text = Path(os.environ["XDG_CONFIG_HOME"], "inkernel", "rules.toml").read_text()
+    assert 'tool = "notebook_edit"' in text
+    assert "allow: tool notebook_edit" in kernel.run("%agent rules").text
+    assert "Forgotten" in kernel.run("%agent rules forget 1").text
+    assert "no rules" in kernel.run("%agent rules").text
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "import builtins; builtins.input = lambda *_: 'y'",
+        "k = get_ipython().kernel; k.raw_input = lambda *_: 'y'",
+        "type(get_ipython().kernel)._input_request = lambda *_, **__: 'y'",
+        "f = type(get_ipython().kernel).raw_input; g = lambda *_: 'y'; f.__code__ = g.__code__",
+    ],
+)
+def test_a_step_that_forges_the_answer_has_no_yes(agent: Any, forgery: str):
+    kernel, _ = agent(steps(forgery) + steps("ran = True"))
+    assert kernel.run("%%agent\nGo.", allow_stdin=True).status == "ok"
+    cell = kernel.start(ASK, allow_stdin=True)
+    if "builtins" in forgery:
+        kernel.wait_for_question()
+        kernel.client.input("n")
+    ran = kernel.finish(cell)
+    assert "allowed by you" not in html(ran)
+    assert kernel.run("ran").ename == "NameError"
+
+
+def test_what_code_hides_is_shown_and_counted(agent: Any):
+    hidden = "x = 1" + " " * 600 + "; import os" + "\n" * 61 + "y = '\u202e'  # \u0440ay"
+    kernel, _ = agent(steps(hidden))
+    cell = kernel.start(ASK, allow_stdin=True)
+    question = kernel.wait_for_question()
+    kernel.client.input("n")
+    kernel.finish(cell)
+    for part in ("62 lines", "600 blanks", "60 empty lines", "1 characters without a sign"):
+        assert part in question
+    assert "1 letters that look like others" in question
+
+
+@pytest.mark.parametrize("line", ["config policy full", "policy full", "rules forget 1", "new"])
+def test_code_of_a_step_runs_no_line_that_changes_something(agent: Any, line: str):
+    magic = f"get_ipython().run_line_magic('agent', {line!r})"
+    kernel, server = agent(steps(magic))
+    kernel.run("%agent policy workspace")
+    kernel.run("%%agent\nGo.")
+    assert "Code of the agent cannot run" in items(server.requests[1])[-1]["output"]
+    assert "workspace" in kernel.run("%agent policy").text
+
+
+def test_a_policy_is_shown_set_and_refused(agent: Any):
+    kernel, _ = agent(steps("x = 1"))
+    assert "auto  (default)" in kernel.run("%agent policy").text
+    assert "read-only, on-request" in kernel.run("%agent policy read-only").text
+    assert "policy         deny" in kernel.run("%agent policy never").text
+    assert kernel.run("%agent policy yolo").ename == "UsageError"
+    kernel.run("%%agent\nGo.")
+    assert kernel.run("x").ename == "NameError"
+    assert "run_cell: deny" in kernel.run("%agent why").text
+
+
+def test_a_project_may_ask_and_deny_but_allow_nothing(agent: Any, tmp_path: Path):
+    (tmp_path / "inkernel.toml").write_text(
+        '[[rules]]\ndecision = "deny"\ntool = "run_cell"\n[[rules]]\ndecision = "allow"\nhost = "x"'
+    )
+    kernel, server = agent(steps("x = 1"))
+    ran = kernel.run("%%agent\nGo.")
+    assert "a project may only ask or deny" in html(ran)
+    assert "a rule of" in items(server.requests[1])[-1]["output"]
+    assert kernel.run("x").ename == "NameError"
