@@ -4,7 +4,6 @@
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from .context.changes import Environment
 from .dialects.dialect import SamplePart
@@ -35,7 +34,7 @@ def no_rules() -> StandingRules:
     return StandingRules()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seams:
     """The ways of one session to the world. None: the host has no such thing.
 

@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from .conversation.output_store import OutputStore
 from .conversation.runs import run_key
 from .conversation.state import Conversation, KnownContext
 from .conversation.validity import validity
+from .frozen import frozen
 from .protocol.items import message, text_part
 from .protocol.observed import UserCellRun
 from .protocol.record_lines import TurnLine
@@ -42,7 +43,7 @@ CELL_RAN_BEFORE = (
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prompt:
     """Your words. `attached`: descriptions of the variables they refer to, as data.
 
@@ -57,7 +58,7 @@ class Prompt:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """One conversation with one model. A turn with other settings is a `replace` of this."""
 

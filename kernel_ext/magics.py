@@ -7,12 +7,12 @@ import gc
 import re
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import no_var_expand
 
 from ..agent.errors import AgentError, LineInterrupted, TurnInterrupted, UsageError
+from ..agent.frozen import frozen
 from .input_transform import CellTransform, LineTransform
 from .shell import Shell, loop_runs, run_to_end
 from .user_cells.log import UserCellLog
@@ -26,7 +26,7 @@ CELL_FLAGS = {"-m": "model", "--model": "model", "--policy": "policy", "--effort
 _QUOTED_OR_HASH = re.compile(r"""(?<![^\s=])(?:"[^"]*"|'[^']*')|(?<!\S)#(?!\S)""")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentLine:
     """The first line of a `%%agent` cell: settings for this turn, and perhaps a short prompt.
 

@@ -30,6 +30,7 @@ ONLY_IN = {
 ROOMS = {
     "agent": (
         *(
+            "frozen",
             "printable",
             "errors",
             "protocol",
@@ -155,7 +156,8 @@ def test_the_agent_imports_only_itself_and_what_it_is_allowed(path: Path):
 @each(sorted((ROOT / "widgets").rglob("*.py")))
 def test_widgets_know_the_protocol_alone(path: Path):
     texts = (".agent.text.lines", ".agent.text.tracebacks")
-    known = (".widgets", ".agent.protocol", ".agent.printable", *texts)
+    values = (".agent.protocol", ".agent.frozen", ".agent.printable", *texts)
+    known = (".widgets", *values)
     for name in imports(path):
         assert name.startswith(known) or not name.startswith("."), name
 

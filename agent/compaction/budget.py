@@ -1,10 +1,10 @@
 """Tokens of the model's window: how many there are, and how many a compaction leaves. Pure."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from ..conversation.digest import NOTED_SHARE, share
 from ..dialects.request import read_by_model
+from ..frozen import frozen
 from ..session import Session
 from ..text.tokens import estimate
 
@@ -36,7 +36,7 @@ NOTE_WORD_TOKENS = 1.5
 Why = Literal["full", "overflow", "asked"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Room:
     """Tokens of history after a compaction, as we count.
 
@@ -49,7 +49,7 @@ class Room:
     most: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WindowBudget:
     """A window of `window` tokens, as the server counts.
 

@@ -4,7 +4,7 @@ The record has all of them. Knows no shell, and shows nothing.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..context.cells import told_again
 from ..conversation.digest import Digest, edited_digest
@@ -20,6 +20,7 @@ from ..conversation.references import (
 from ..conversation.runs import RunSummary, TurnHead, turns_named
 from ..conversation.validity import validity
 from ..errors import UsageError
+from ..frozen import frozen
 from ..protocol.items import Message, message, text_part
 from ..protocol.observed import Variable
 from ..protocol.record_lines import MarkLine, RewindLine
@@ -29,7 +30,7 @@ from .inputs import compaction_input
 from .shorten import rebuild
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Named:
     """The runs, or turns of the agent, that a text names. `keys`: the keys for their marks."""
 

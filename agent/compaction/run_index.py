@@ -7,10 +7,10 @@ Pure. Knows neither the outputs of runs nor where they are kept.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..conversation.runs import RunLog, RunSummary, Together, first_names
+from ..frozen import frozen
 from ..text.tokens import estimate
 
 KEEPS = (1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
@@ -40,7 +40,7 @@ Besides = Callable[[RunSummary], str | None]
 """An addition to the line of a run, or None when the person hides the run."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Known:
     runs: RunLog
     besides: Besides

@@ -5,7 +5,7 @@ Then the oldest cells and turns become entries of the digest. Asks no model and 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from ..context.changes import environment_item
 from ..conversation.digest import (
@@ -23,6 +23,7 @@ from ..conversation.history import Entry
 from ..conversation.notes import Notes
 from ..conversation.runs import RunLog, RunSummary, TurnHead
 from ..conversation.validity import Validity
+from ..frozen import frozen
 from ..protocol.items import Message, message, text_part
 from ..text.tokens import cut_middle, estimate
 from .budget import Room
@@ -49,7 +50,7 @@ RECENT_SHARE = 0.5
 """Part of the budget for the latest units. Their outputs and images are the last to be cut."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CompactionInput:
     """The input of a compaction, beside the window.
 
@@ -90,7 +91,7 @@ class CompactionInput:
         return f";{mark}" if mark else ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dropped:
     """Counts of units that were left out or cut. `runs` and `turns` are only in the digest now."""
 
@@ -113,7 +114,7 @@ class Dropped:
         return ", ".join(words) or "nothing"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CompactedWindow:
     """The new window. `tokens`: about how many it has. `folded`: units that became the digest."""
 

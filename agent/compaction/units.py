@@ -4,10 +4,11 @@ A call stays with its output, and reasoning with the items after it. Knows no di
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from ..conversation.history import Entry, item_tokens
+from ..frozen import frozen
 from ..protocol.items import FunctionCallOutput, Item, Message, call_output, message, text_part
 from ..protocol.verbatim_json import loads
 from ..text.tokens import cut_middle, estimate
@@ -42,7 +43,7 @@ def tokens_of(entries: Sequence[Entry]) -> int:
     return sum(item_tokens(entry.item) for entry in entries)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Smaller:
     """A unit made smaller, and the number of its entries that changed."""
 

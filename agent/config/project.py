@@ -3,10 +3,10 @@
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ..frozen import frozen
 from .planted import decoded, is_ours, read_planted, reason
 
 ROOT_MARKER = ".git"
@@ -18,7 +18,7 @@ _SETTLED_SECONDS = 2.0
 """Seconds after which a file that is written again has another time, on every disk."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Doc:
     """One instructions file. `cut`: it did not fit the byte budget whole."""
 

@@ -1,7 +1,6 @@
 """Which settings a project's file may set, and in which direction. Knows no file."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ..protocol.policy import read_policy
@@ -11,7 +10,7 @@ _USUAL = "medium"
 """The effort of a server that is asked for none."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """`words`: for the person. `allows`: of a project's value, and yours of the setting `beside`.
 

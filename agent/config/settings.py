@@ -8,7 +8,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -159,7 +159,7 @@ class Settings(BaseModel):
     events: bool = Field(False, description="send every event over the comm inkernel.events")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layer:
     """Values and rules from one place. `origin` names it. `refused`: sentences for the person."""
 
@@ -170,7 +170,7 @@ class Layer:
     rules: tuple[ActionRule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chosen:
     """Settings, and where each value that is not a default came from. `rules`: of all layers.
 

@@ -6,12 +6,13 @@ nothing twice. Knows neither the shell that takes the snapshot nor the conversat
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, NamedTuple
 
 from ..config.project import Doc
 from ..conversation.output_store import KeptRun
 from ..conversation.state import KnownContext, ToldName
+from ..frozen import frozen
 from ..protocol.items import Message, message, text_part
 from ..protocol.observed import Stale, UserCellRun, Variable
 from ..protocol.verbatim_json import whole_text
@@ -21,7 +22,7 @@ from .variables import tell_names
 ContextKind = Literal["instructions", "place", "cells", "names"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Environment:
     """The environment. `packages`: versions of imported ones. `date`: YYYY-MM-DD.
 
@@ -39,7 +40,7 @@ class Environment:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """The host's observation when a turn begins. `kernel`: identifies the process.
 
@@ -56,7 +57,7 @@ class Snapshot:
     stale: Stale = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Budget:
     """Most tokens of items about cells, and about variables, in one turn."""
 

@@ -5,10 +5,10 @@ Pure. Only its notes need a model. A person may edit it, and the edited text is 
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from ..frozen import frozen
 from ..text.tokens import estimate
 from .notes import NO_NOTES, Cited, Notes, PlanStep
 from .references import HANDLE
@@ -71,7 +71,7 @@ class Digest(BaseModel):
     upto: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parts:
     """The parts of a digest. `cells`, `names`: lines. `upto`: how many runs `cells` cover.
 

@@ -4,9 +4,9 @@ Appending costs only the new item. Old items change only by a rewrite. Knows no 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from ..frozen import frozen
 from ..protocol.items import (
     FunctionCall,
     FunctionCallOutput,
@@ -29,7 +29,7 @@ EntryKind = Literal["instructions", "place", "digest", "cells", "names", "said",
 context that we add."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """An item, with the turn and the cell it belongs to (`cell` is None where cells have no id).
 
@@ -48,7 +48,7 @@ Numbered = tuple[int, Entry]
 """An entry with its number: how many were made before it in the session."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpaqueStart:
     """The start of a new window, whose first `count` entries only the provider `by` can read.
 
@@ -60,7 +60,7 @@ class OpaqueStart:
     local: Sequence[Entry]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpaquePrefix:
     """Only the provider `by` can read the first `count` entries. Others get `local`."""
 

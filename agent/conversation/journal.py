@@ -5,11 +5,12 @@ Knows no model and no tool.
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from ..errors import RecordError
+from ..frozen import frozen
 from ..protocol.items import (
     FunctionCallOutput,
     Item,
@@ -29,7 +30,7 @@ from .state import Conversation, KnownContext
 INTERRUPTED = "Not finished: the turn ended here. Code that ran before may have had effects."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Journal:
     """Changes a conversation and writes each change to its record.
 

@@ -5,7 +5,8 @@ Every text is a reference. One of no other form may be a notebook cell's id, or 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from ..frozen import frozen
 
 CELL_ID = 4
 """Fewest characters that name a notebook cell by its id."""
@@ -13,14 +14,14 @@ CELL_ID = 4
 HANDLE = re.compile(r"out-\d+")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandleReference:
     """`out-7`: the run or text with that handle."""
 
     handle: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandleRange:
     """`out-7–out-20`: the runs with these handles, both ends included."""
 
@@ -28,14 +29,14 @@ class HandleRange:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnReference:
     """`turn 3`, or its label in full: `turn 3, In [12]`."""
 
     turn: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunReference:
     """`run 7`, or its label in full: `run 7, In [12]`. Numbers count the person's runs."""
 
@@ -43,7 +44,7 @@ class RunReference:
     count: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CountReference:
     """`In [12]`, or `12` alone (`bare`). `12` may also be the start of a cell's id."""
 
@@ -51,7 +52,7 @@ class CountReference:
     bare: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CellPositions:
     """`#3`, `#3-#7`: positions in the notebook, from 1, both ends included."""
 
@@ -59,7 +60,7 @@ class CellPositions:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CellIdStart:
     """The id of a notebook's cell, or the start of one. If it is too short, it names nothing."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RecordError
+from ..frozen import frozen
 from ..protocol.items import Message
 from ..protocol.record_lines import (
     CellRunLine,
@@ -54,7 +55,7 @@ class Resumed:
     reveals: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Sealed:
     """Only `by` can read the first `count` items of the window. Others get those of `local`."""
 
@@ -63,7 +64,7 @@ class _Sealed:
     local: list[int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Mark:
     """The state before a turn: how many of each there were."""
 

@@ -4,11 +4,11 @@ Knows neither the outputs of runs nor where they are kept.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 from typing import Literal
 
+from ..frozen import frozen
 from ..protocol.record_lines import CellRunLine
 from .references import (
     CellIdStart,
@@ -27,7 +27,7 @@ MAX_FIRST_NAMES = 8
 HIDDEN = "a run hidden from you"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunSummary:
     """One run without its outputs.
 
@@ -59,7 +59,7 @@ class RunSummary:
         return whose + (f", In [{self.count}]" if self.count is not None else "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Together:
     """A summary of consecutive runs. `first`, `last`: handles of the first and the last shown.
 
@@ -79,7 +79,7 @@ class Together:
     headings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnHead:
     """One turn: its number, the first line of its prompt, its cell's id, its In [count]."""
 
@@ -94,7 +94,7 @@ class TurnHead:
         return f"turn {self.turn}" + (f", In [{self.count}]" if self.count is not None else "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Marks:
     """The person's marks: keys of runs, or `turn:3`."""
 

@@ -1,15 +1,15 @@
 """Finds sessions by their records: by name, or the latest of a place. Knows no live session."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RecordError, UsageError
+from ..frozen import frozen
 from ..protocol.record_lines import SessionLine, TurnLine
 from .record import is_open, read_record
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a session runs: its folder, and its notebook if that is known."""
 
@@ -22,7 +22,7 @@ class Place:
         return self.notebook or self.cwd
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionFile:
     """A record, the place of its session, its first prompt, and the time of its last line."""
 

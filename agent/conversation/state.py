@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from ..frozen import frozen
 from ..protocol.events import Usage
 from ..protocol.observed import Stale, Variable
 from ..protocol.record_lines import (
@@ -35,7 +36,7 @@ def name_digest(told: ToldName) -> str:
     return hashlib.blake2b(told.line.encode(errors="replace"), digest_size=6).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KnownContext:
     """All that the model knows of its environment, the variables and your cell runs.
 

@@ -1,13 +1,14 @@
 """Whether earlier runs still hold, or are superseded, stale or hidden. Values only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ..frozen import frozen
 from .runs import HIDDEN, NO_MARKS, Marks, RunLog, RunSummary, superseded_turns
 from .state import Conversation
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Validity:
     """`stale`: runs that read names which changed later. `superseded`: turns, by the later ones.
 

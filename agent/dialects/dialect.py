@@ -7,16 +7,16 @@ its reader turns that API's stream into the same parts. Both are pure, and cost 
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..frozen import frozen
 from ..protocol.events import CallDelta, HostedProgress, ReasoningDelta, TextDelta, Usage
 from ..protocol.items import Item
 from ..protocol.verbatim_json import array_elements, loads
 from .request import HeldPrefix, Request
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResponseDone:
     """The response is complete. `usage` is None when the server counted nothing.
 

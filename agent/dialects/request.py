@@ -4,8 +4,8 @@ Both are bytes that were serialised once. A request joins them.
 """
 
 import re
-from dataclasses import dataclass
 
+from ..frozen import frozen
 from ..protocol.verbatim_json import dumps
 
 _UNREAD = re.compile(rb',"prompt_cache_key":"[^"]*"')
@@ -16,7 +16,7 @@ def read_by_model(fields: bytes) -> bytes:
     return _UNREAD.sub(b"", fields)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeldPrefix:
     """The part of a request that the server holds as `response_id`: items up to byte `start`."""
 
@@ -24,7 +24,7 @@ class HeldPrefix:
     start: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """The request of one sample.
 

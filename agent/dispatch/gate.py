@@ -25,7 +25,7 @@ from .trial_output import trial_output
 _EDITED = "The person changed your code before it ran. This is the outcome of the changed code."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GatedCall:
     """A call with valid arguments. It cannot run, only a `JudgedCall` can."""
 

@@ -1,15 +1,15 @@
 """How much of its budgets a turn and its session have used. Pure: it counts and stops nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ..config.settings import Settings
+from ..frozen import frozen
 
 NEAR = 0.8
 """From this part of a budget on, the model and the person hear of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spent:
     """The use so far. `tokens`: in and out. `cost`: US$, None if no price is known.
 
@@ -23,7 +23,7 @@ class Spent:
     sent: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Use:
     """The use of one budget. `setting`: its name, such as `turn_cost`."""
 

@@ -24,7 +24,7 @@ Effect = Literal[
 """One kind of thing that a call does. `look`: it changes nothing and runs no code of yours."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Touches:
     """The effects of a call, and paths, hosts and command if they are known beforehand.
 
@@ -45,7 +45,7 @@ class Touches:
         return self.effects <= {"look"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Action(Touches):
     """A tool call, as the policy and the person see it."""
 

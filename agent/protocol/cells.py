@@ -3,8 +3,10 @@
 Loads without pydantic, which reads and writes these values inside events and records.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from ..frozen import frozen
 
 StreamName = Literal["stdout", "stderr"]
 
@@ -12,7 +14,7 @@ _READ = {"extra": "forbid"}
 """Pydantic refuses a value with unknown fields."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StreamOutput:
     """Text written to stdout or stderr."""
 
@@ -23,7 +25,7 @@ class StreamOutput:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DisplayOutput:
     """A MIME bundle that was displayed, or the value of a cell's last expression (`result`).
 
@@ -39,7 +41,7 @@ class DisplayOutput:
     display_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ErrorOutput:
     """The exception that ended the run. `traceback`: the shell's own lines, with ANSI colours."""
 
@@ -54,7 +56,7 @@ class ErrorOutput:
 Output = StreamOutput | DisplayOutput | ErrorOutput
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CellRun:
     """One execution of code in the live namespace, by the user or by the agent.
 

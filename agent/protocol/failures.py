@@ -4,7 +4,6 @@ import json
 import re
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ from ..errors import (
     TlsError,
     UnreachableError,
 )
+from ..frozen import frozen
 from .waits import retry_after, wait_in_words
 
 _LOCAL = re.compile(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?")
@@ -70,7 +70,7 @@ Hide = Callable[[str], str]
 """Takes the key out of a text, because some servers repeat it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServerAnswer:
     """An answer without a stream.
 
@@ -87,7 +87,7 @@ class ServerAnswer:
     api: str = "Responses API"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Said:
     code: str
     text: str

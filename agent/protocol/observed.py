@@ -4,13 +4,13 @@ Knows neither how a host observes them nor how the model learns of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from ..frozen import frozen
 from .cells import Output
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserCellRun:
     """A run of one of the person's cells, between turns.
 
@@ -40,7 +40,7 @@ class UserCellRun:
         return f"run {self.number}" + (f", In [{self.count}]" if self.count is not None else "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variable:
     """A live variable in one bounded line. Equal `evidence` means that no change was seen.
 

@@ -6,11 +6,12 @@ it. A field that another version may lack has a default; a session cannot go on 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import cache
 from types import UnionType
 from typing import Any, ClassVar, Self, cast, get_args, get_origin, get_type_hints
 
+from ..frozen import frozen
 from .items import Item, parse_item
 from .verbatim_json import loads
 
@@ -56,7 +57,7 @@ def _check(kind: Any) -> _Fits:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _Line:
     """`v`: the version that wrote the line. It is 0 for lines without a version."""
 
@@ -90,7 +91,7 @@ class _Line:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SessionLine(_Line):
     """The first line of a record. `notebook`: its path, if it is known."""
 
@@ -100,7 +101,7 @@ class SessionLine(_Line):
     notebook: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TurnLine(_Line):
     """A turn begins. `said`: the prompt. `cell`, `count`: of the cell that was run."""
 
@@ -114,7 +115,7 @@ class TurnLine(_Line):
     policy: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TypedLine(_Line):
     """The limits that the person has typed so far, by setting."""
 
@@ -122,7 +123,7 @@ class TypedLine(_Line):
     limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ToldLine(_Line):
     """The context that the model knows from here on. `names`: only those that changed.
 
@@ -140,7 +141,7 @@ class ToldLine(_Line):
     full: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemLine(_Line):
     """An item, verbatim. `apart`: it is in no window until a `window` line names it.
 
@@ -185,7 +186,7 @@ class ItemLine(_Line):
         return parse_item(loads(self.wire), self.wire)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class VerdictLine(_Line):
     """A verdict on a call. `at`: when. `literal`: what would happen, where the call itself does not
     say it. `deeds`: kind, target and call of what it may do beyond the walls.
@@ -202,7 +203,7 @@ class VerdictLine(_Line):
     deeds: Sequence[Sequence[str]] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LentCallLine(_Line):
     """A call of a tool from the code of a step."""
 
@@ -214,7 +215,7 @@ class LentCallLine(_Line):
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CellRunLine(_Line):
     """A cell run of the agent or the person, with its handle and its outputs in full.
 
@@ -251,7 +252,7 @@ class CellRunLine(_Line):
         return told | told.pop("run")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OutputLine(_Line):
     """Another text that is kept under a handle. `turn`: as in a `cell_run` line."""
 
@@ -261,7 +262,7 @@ class OutputLine(_Line):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SupersededLine(_Line):
     """A run was superseded by one that is hidden."""
 
@@ -269,7 +270,7 @@ class SupersededLine(_Line):
     handle: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SampleLine(_Line):
     """A response is complete. `usage`: its tokens. `counted`: tokens of the same, as we count."""
 
@@ -280,7 +281,7 @@ class SampleLine(_Line):
     counted: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class EndedLine(_Line):
     """A turn is over."""
 
@@ -297,7 +298,7 @@ class EndedLine(_Line):
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class WindowLine(_Line):
     """The whole window. `entries`: first and last numbers of its ranges of items.
 
@@ -319,7 +320,7 @@ class WindowLine(_Line):
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RewindLine(_Line):
     """The conversation is as it was before that turn."""
 
@@ -327,7 +328,7 @@ class RewindLine(_Line):
     turn: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class MarkLine(_Line):
     """The person pins, unpins, hides or shows the thing with that key."""
 
@@ -336,7 +337,7 @@ class MarkLine(_Line):
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NotesLine(_Line):
     """The model was asked for notes. `entries`: how many entries of the window it saw."""
 
@@ -347,7 +348,7 @@ class NotesLine(_Line):
     notes: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OtherLine:
     """A line of a kind that this version does not know."""
 

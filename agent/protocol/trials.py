@@ -3,9 +3,9 @@
 Knows neither how a copy is confined nor who judges what it did.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
+from ..frozen import frozen
 from .cells import Output
 
 DeedKind = Literal[
@@ -17,7 +17,7 @@ code that no hook sees, such as ctypes. `kernel`: our own parts, or the shell's.
 the limit."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deed:
     """One thing that code did, or tried to do, outside its own variables.
 
@@ -30,7 +30,7 @@ class Deed:
     call: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Walls:
     """The files and folders that code may use, absolute and without links.
 
@@ -44,7 +44,7 @@ class Walls:
     secret: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Trial:
     """One run in a confined copy of the kernel. The live kernel has nothing of it.
 
@@ -69,7 +69,7 @@ class Trial:
     protection: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Cover:
     """The deeds that a verdict covers. While code runs live, the guard stops the first other one.
 

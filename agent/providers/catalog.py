@@ -5,14 +5,15 @@ transformers 5.23, litellm 1.106. Models and windows are those of genai-prices 0
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from ..config.settings import DialectName, nearest
 from ..errors import SettingsError
+from ..frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Capabilities:
     """The capabilities of a kind of server, beyond a streamed response to a whole request.
 
@@ -49,7 +50,7 @@ API_NAMES: Mapping[DialectName, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Provider:
     """One kind of server. `source`: the page that tells what it can do.
 

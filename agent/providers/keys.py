@@ -10,10 +10,10 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from ..config.extras import install_command
 from ..errors import AuthError, UsageError
+from ..frozen import frozen
 
 SERVICE = "inkernel"
 """The service name of keys in a keyring. The user name there is the provider's name."""
@@ -26,7 +26,7 @@ _COPIED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """A key and, for messages, where it is from."""
 

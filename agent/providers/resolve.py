@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from ..config.settings import (
     shown_address,
 )
 from ..errors import AuthError, ModelError, NoModelError, SettingsError
+from ..frozen import frozen
 from ..protocol.failures import ServerAnswer
 from ..text.masking import MASKED, Mask
 from .catalog import (
@@ -45,7 +46,7 @@ PROBE_TIMEOUT = 0.25
 """Seconds in which a local server must answer to be found."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """The server and model of a session. `key` is never shown, only its source."""
 

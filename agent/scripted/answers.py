@@ -1,10 +1,10 @@
 """The answers of a scripted server: a response, a refusal, an HTTP answer. Does no I/O."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from ..frozen import frozen
 from ..protocol.verbatim_json import dumps
 from .deviations import Frame
 from .profiles import Chunk, error_body, framed
@@ -17,7 +17,7 @@ _STATUSES = {"context_length_exceeded": 400, "insufficient_quota": 429, "rate_li
 """The status of an error by its code, where an API answers it with no status of the script."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Api:
     """The form of an API's answers.
 
@@ -38,7 +38,7 @@ RESPONSES_API = Api(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """An HTTP request. `headers`: by their lower-case names."""
 
@@ -53,7 +53,7 @@ class Asked:
         return self.target.partition("?")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpAnswer:
     """An HTTP answer. `pieces`: of its body, each written whole.
 
@@ -68,7 +68,7 @@ class HttpAnswer:
     about: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """An error instead of a response. `fault`: the script's own answer in place of that."""
 
@@ -78,7 +78,7 @@ class Refusal:
     about: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlayedResponse:
     """A response about to be sent. `kept`: what later requests may go on from."""
 

@@ -5,11 +5,11 @@ Knows no script and no network. The state is bounded, in memory, and gone with t
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
+from ..frozen import frozen
 from .request import Items, RequestError
 
 MAX_KEPT = 1000
@@ -74,7 +74,7 @@ class PromptBlock(NamedTuple):
     ttl: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheUse:
     """A prompt's tokens: read from a cache, written to it by time to live, and the rest."""
 
@@ -115,7 +115,7 @@ class MarkedCache:
         return CacheUse(read, written, (sizes[-1] if sizes else 0) - end)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptResponse:
     """A response that a later request may go on from. `input`: of its own request."""
 

@@ -8,10 +8,10 @@ import io
 import struct
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil, floor, sqrt
 from subprocess import SubprocessError
 
+from ..frozen import frozen
 from ..protocol.items import image_part, text_part
 
 Size = tuple[int, int]
@@ -29,7 +29,7 @@ _MOST_PIXELS = 64_000_000
 """A larger image is not opened here, because it would take a quarter of a gigabyte."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """An image is scaled down until its sides and patches (32 × 32 pixels) are within these."""
 
@@ -46,7 +46,7 @@ _MOST_SIDE = 8_000
 """Pixels of a side. The same provider refuses any request with a longer one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Patches:
     """`hundredths` of a token for each patch, within the limits of the requested `detail`."""
 
@@ -61,7 +61,7 @@ class Patches:
         return -(-self.hundredths * _patches(fitted(size, limits)) // 100)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tiles:
     """`base` tokens, and `tile` for each 512 × 512 pixels, after scaling its short side to 768."""
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 from zlib import adler32
+
+from ..frozen import frozen
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
 
@@ -63,7 +64,7 @@ class Counter(Protocol):
     def count(self, text: str | bytes) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Estimate:
     """Counts by `estimate`."""
 
@@ -74,7 +75,7 @@ class Estimate:
         return estimate(text)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Corrected:
     """Tokens of the last request: `reported` by the server, and `counted` by us."""
 

@@ -5,9 +5,9 @@ It reads IPython's (Context, Verbose, Plain; versions 7 to 9) and Python's own, 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
+from ..frozen import frozen
 from .lines import MARK_TOKENS, Span, ends
 from .tokens import estimate, without_ansi
 
@@ -25,7 +25,7 @@ _LIBRARY = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Part:
     """A frame with its code, or the text between frames: a head, a message, a link."""
 

@@ -1,8 +1,8 @@
 """The output of a cell run as parts of text, and how they share a budget. Knows no record."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from ..frozen import frozen
 from ..protocol.cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
 from ..protocol.observed import UserCellRun
 from .lines import MARK_TOKENS, Lines, Span, ends, overwritten, with_gaps
@@ -13,7 +13,7 @@ MIN_PART_TOKENS = 2 * MARK_TOKENS
 """Fewest tokens worth giving a part. If there are too many parts for that, they become one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutputPart:
     """One output as text. `error`: it is a traceback, whose frames are kept whole."""
 
@@ -86,7 +86,7 @@ def fit(pieces: Sequence[OutputPart], limit: int, handle: str) -> str:
     return with_gaps(Lines(text), spans, handle)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Region:
     """The span of a part in the full form, with the line end after it."""
 

@@ -4,7 +4,6 @@ Knows neither which of them is asked for nor how they were found.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +13,7 @@ from ..conversation.references import HANDLE, TurnReference
 from ..conversation.runs import RunSummary, TurnHead, first_names
 from ..conversation.validity import Validity
 from ..errors import RecordError
+from ..frozen import frozen
 from ..protocol.items import Message
 from ..protocol.record_lines import ItemLine, TurnLine
 from ..text.cell_output import images_of
@@ -32,7 +32,7 @@ _HEAD, _FENCE = 200, 16
 """Most tokens of a run's head, and tokens of fences."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Archive:
     """The runs and the record, the index, and which runs still hold."""
 

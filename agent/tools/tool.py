@@ -31,7 +31,7 @@ _BLANK = ("", "null", "none")
 """Texts that models write for a default."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolOutput:
     """A tool's output for the model: content parts (`input_text`, `input_image`) and a status.
 
@@ -86,7 +86,7 @@ def always(*effects: Effect, paths: tuple[str, ...] = ()) -> Callable[[BaseModel
     return lambda _arguments: touches
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tool(Generic[A]):
     """A name, a schema (a pydantic model whose fields the model reads), a function.
 

@@ -5,12 +5,11 @@ earlier output, and then its own input. So it may replace a whole request only i
 and output are byte for byte the start of that.
 """
 
-from dataclasses import dataclass
-
 from ..dialects.request import HeldPrefix, Request
+from ..frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredResponse:
     """A response that the server holds. `output`: its items as they came, in order."""
 

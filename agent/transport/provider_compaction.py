@@ -5,12 +5,13 @@ back as they are. Only that provider can read the content of a compaction item.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from ..conversation.history import Entry
 from ..dialects.request import Request
 from ..errors import ProtocolError
+from ..frozen import frozen
 from ..protocol.events import Usage
 from ..protocol.items import HostedCall, Item, parse_item
 from ..protocol.verbatim_json import array_elements, dumps, loads, members
@@ -18,7 +19,7 @@ from ..protocol.verbatim_json import array_elements, dumps, loads, members
 _ASKED = ("model", "instructions", "prompt_cache_key")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sealed:
     """The new window, and the tokens that the compaction used."""
 

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple, cast
@@ -23,6 +22,7 @@ from nbformat import NotebookNode, ValidationError
 from pydantic import TypeAdapter
 
 from ...agent.config.settings import PREFIX
+from ...agent.frozen import frozen
 from ...agent.printable import printable
 from ...agent.protocol.events import Event
 from ..event_comm import EVENT_TARGET
@@ -47,7 +47,7 @@ BIND = "__import__('inkernel').load_ipython_extension(get_ipython())"
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """How a notebook is executed: in a kernel with the working directory `folder`.
 

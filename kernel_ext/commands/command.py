@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
+from ...agent.frozen import frozen
 from ...widgets.panels.cards import Card, TextCard
 from ...widgets.panels.context_card import ContextCard, RawCard
 from ..host import KernelAgent
@@ -17,7 +17,7 @@ def quoted(word: str) -> str:
     return repr(word) if re.fullmatch(r"[A-Za-z_]{1,30}", word) else "of that name"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """`run` gets the rest of the line. It returns a card, or a coroutine of one if it has to wait.
 

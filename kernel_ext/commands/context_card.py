@@ -1,12 +1,12 @@
 """Adds up the figures of `%agent context`: the tokens in the window, by kind and by cell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ...agent.conversation.history import Entry, item_tokens
 from ...agent.conversation.runs import TurnHead
 from ...agent.conversation.validity import Validity, validity
 from ...agent.dialects.request import read_by_model
+from ...agent.frozen import frozen
 from ...agent.protocol.items import FunctionCallOutput
 from ...agent.session import Session
 from ...agent.text.lines import count_of
@@ -16,7 +16,7 @@ from ...widgets.panels.context_card import ENTRY_KINDS, CellRow, ContextCard
 _SAID = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counting:
     """Counts tokens, with the model's tokenizer if it is available."""
 

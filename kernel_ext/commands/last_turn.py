@@ -2,17 +2,17 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...agent.conversation.output_store import run_of
 from ...agent.conversation.record import BAD_LINE, ReadLine, read_record
+from ...agent.frozen import frozen
 from ...agent.protocol.cells import CellRun
 from ...agent.protocol.record_lines import CellRunLine, EndedLine, RecordLine, TurnLine, VerdictLine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PastStep:
     """A step that ran, with its handle and its verdict. `ran`: the notebook cell that it ran."""
 
@@ -22,7 +22,7 @@ class PastStep:
     ran: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PastTurn:
     """A turn from the record. `ended`: None if it has not ended.
 

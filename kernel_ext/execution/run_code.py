@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ...agent.frozen import frozen
 from ...agent.protocol.cells import CellRun
 from ..shell import Result, Shell
 from ..user_names import is_public, rebound, user_names
@@ -20,7 +21,7 @@ from .step_outputs import OutputSink, StepOutputs
 from .time_limit import STOP_GRACE_SECONDS, TimeLimit
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Host:
     """The shell, the capture and the interruption with which the steps of a turn run.
 
@@ -33,7 +34,7 @@ class Host:
     waiting: Waiting = field(default_factory=Waiting)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeStep:
     """Code to run. `mark`: a comment above it in the shell's history.
 

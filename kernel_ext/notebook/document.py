@@ -1,9 +1,11 @@
 """The interface by which code reads and edits the open notebook. Knows no front end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, Literal, Protocol
+
+from ...agent.frozen import frozen
 
 CellKind = Literal["code", "markdown", "raw"]
 Cause = Literal[
@@ -25,7 +27,7 @@ class Edge(Enum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class About:
     """Facts about the whole notebook. `dirty`: it has changes that are not saved."""
 
@@ -36,7 +38,7 @@ class About:
     read_only: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LiveCell:
     """A cell as the user sees it, saved or not, without its outputs.
 
@@ -54,7 +56,7 @@ class LiveCell:
     shared: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewCell:
     """A cell to insert. Only a code cell has outputs, in nbformat's form, and a count.
 

@@ -7,8 +7,8 @@ import os
 import resource
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
+from ...agent.frozen import frozen
 from ...agent.permissions.walls import is_within
 from ...agent.protocol.trials import Walls
 from . import landlock, seccomp
@@ -29,7 +29,7 @@ def give_memory_to_tell() -> None:
     resource.setrlimit(_SIZE, (most, most))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DiskView:
     """The disk as a copy sees it. `uppers`: of each workspace folder, where writes to it go.
 

@@ -13,9 +13,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
+from ...agent.frozen import frozen
 from ...agent.permissions.walls import is_inside, is_within
 from ...agent.protocol.cells import StreamOutput
 from ...agent.protocol.trials import Deed, Walls
@@ -42,7 +42,7 @@ MAX_LOOKED = 200
 """Names in the code whose values are compared before and after."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrialOrder:
     """The purpose of a copy. `readable`: what Python itself reads. `line`: where it reports."""
 

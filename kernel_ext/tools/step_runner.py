@@ -41,7 +41,7 @@ class StepHooks:
     guard: Callable[[ToolCall], AbstractContextManager[Sequence[Deed]]] = unguarded
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepRunner:
     """Runs code for the tools of one turn. `lent`: the tools that code of `run_cell` may await."""
 

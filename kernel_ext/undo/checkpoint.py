@@ -28,9 +28,10 @@ only builtin containers, numpy arrays and pandas frames come back. Their copies 
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from ...agent.frozen import frozen
 from ..workers import fork as forked
 from .diff import Difference, compare, names_of
 from .heap_scan import HeapScan, Late, Now
@@ -48,7 +49,7 @@ HANG_SECONDS = 5.0
 """Seconds beyond its limit after which a copy of the process counts as hung."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changed:
     """A name whose object has its old content again."""
 
@@ -57,7 +58,7 @@ class Changed:
     """Whether it is still the same object. Else the name is bound to a new one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restored:
     """The result of an undo. Each part is sorted by name."""
 

@@ -8,12 +8,12 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
+from ...agent.frozen import frozen
 from ..shell import Shell
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _AGENTS_TURN = re.compile(r"(?:await )?get_ipython\(\)\.run_cell_magic\('agent',
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Running:
     """A user's run that has begun: identities of the names in it, and evidence of some.
 

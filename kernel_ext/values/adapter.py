@@ -1,10 +1,11 @@
 """The interface of a library's adapter, and the types of its answers. Knows no library."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import Any, NamedTuple
 
+from ...agent.frozen import frozen
 from .introspect import at_home, exactly, type_name
 
 ShowValue = Callable[[object], str]
@@ -39,7 +40,7 @@ class Origin(NamedTuple):
     title: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """A column. `at(row)` gives a value, `part(i, j)` the values of rows to compare.
 
@@ -53,7 +54,7 @@ class Column:
     nulls: Callable[[], int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """A table. `label(i)` and `column(i)` give a column, `row(i)` gives the label of a row."""
 
@@ -144,7 +145,7 @@ def _foreign(value: object) -> object:
     return FOREIGN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Adapter:
     """The functions that read the values of a library. Each has a general default.
 

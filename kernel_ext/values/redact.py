@@ -7,9 +7,9 @@ any text shown, and in URLs, the password of `scheme://user:password@host` is hi
 """
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
+from ...agent.frozen import frozen
 from .introspect import exactly
 
 _SECRET = re.compile(
@@ -27,7 +27,7 @@ MAX_NAME_END_CHARS = 60
 _MASKED = (str, bytes, bytearray, int, float, list, tuple, set, dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Redacted:
     """Replaces a value that is not shown. `text` is all that is shown of it."""
 

@@ -4,8 +4,8 @@ Knows no subcommand.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ...agent.frozen import frozen
 from ...agent.printable import printable
 from ..render.sanitize import escape, said_html, words_html
 
@@ -15,7 +15,7 @@ PRE_STYLE = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
 Rows = Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Card:
     """A title line, and rows of a name and a value."""
 
@@ -38,7 +38,7 @@ class Card:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextCard:
     """A title line, and a text shown verbatim."""
 

@@ -5,9 +5,10 @@ Knows no session: the command adds up the figures.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate, pairwise
 
+from ...agent.frozen import frozen
 from ...agent.printable import printable
 from ...agent.text.lines import count_of
 from ..render.sanitize import escape, said_html, words_html
@@ -32,7 +33,7 @@ _ROWS = 60
 """Cells that are listed, at most: the latest."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CellRow:
     """A user's cell or a turn, in words, and the tokens that it takes."""
 
@@ -40,7 +41,7 @@ class CellRow:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContextCard:
     """Tokens by kind, and by cell in the order of the window.
 
@@ -150,7 +151,7 @@ def _bar(segments: str, height: int) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RawCard:
     """The next request as it would be sent, in readable form."""
 

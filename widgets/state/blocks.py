@@ -1,11 +1,11 @@
 """The blocks that show a turn, as frozen values. Knows neither events nor markup."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from pydantic_core import from_json
 
+from ...agent.frozen import frozen
 from ...agent.protocol.actions import Verdict
 from ...agent.protocol.trials import Trial
 from .outputs import Shown
@@ -14,7 +14,7 @@ Status = Literal["writing", "ready", "asking", "running", "ok", "error", "denied
 """A call is being written, ready, waiting for the user's answer, or running. Then how it ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReasoningBlock:
     """The reasoning summary, by paragraphs. `done`: its item has arrived."""
 
@@ -22,7 +22,7 @@ class ReasoningBlock:
     done: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerSource:
     """A source that an answer cites. `url` is untrusted, and empty for a file."""
 
@@ -30,7 +30,7 @@ class AnswerSource:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerBlock:
     """The model's text. `done`: its item has arrived. `refused`: the model refuses the request."""
 
@@ -40,7 +40,7 @@ class AnswerBlock:
     sources: tuple[AnswerSource, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepBlock:
     """A tool call and its result.
 
@@ -83,7 +83,7 @@ class StepBlock:
         return code if isinstance(code, str) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Note:
     """A notice, or a retry: which `attempt`, and the `wait` in seconds while it waits.
 
@@ -96,7 +96,7 @@ class Note:
     wait: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CompactionBlock:
     """A compaction of the model's window from `tokens` to `after` tokens. `window`: its size.
 
@@ -114,7 +114,7 @@ class CompactionBlock:
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostedBlock:
     """A call that ran at the model's server. `kind`: its item's type. `at`: the server's word for
     its progress. `code`: Python that ran. `told`: other text, of the call or its result."""

@@ -7,6 +7,7 @@ from functools import reduce
 from operator import is_
 from typing import TypeGuard, TypeVar, assert_never, cast
 
+from ...agent.frozen import frozen
 from ...agent.protocol import events, items
 from ...agent.protocol.cells import Output
 from .blocks import (
@@ -26,7 +27,7 @@ B = TypeVar("B", ReasoningBlock, AnswerBlock, StepBlock, HostedBlock, Compaction
 _WITHDRAWN = "The answer that was begun is withdrawn. The conversation goes on without it."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnState:
     """All that views show of a turn. A block that did not change stays the same object.
 

@@ -1,8 +1,9 @@
 """The outputs that a step's block keeps, in order and bounded. Knows no step."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, assert_never
 
+from ...agent.frozen import frozen
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
 from ...agent.text.lines import overwritten
 from ...agent.text.tracebacks import folded
@@ -20,7 +21,7 @@ MAX_MARKUP_CHARS, MAX_PICTURE_CHARS = 1_000_000, 20_000_000
 """Characters of HTML, and of a picture in base64 or SVG. A longer one is left out."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StreamText:
     """Text written to stdout or stderr. `left_out`: characters cut from its front."""
 

@@ -9,8 +9,10 @@ thoughts: build-with-claude/preserved-thinking/prefix-checks. Most output: model
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
+
+from ...frozen import frozen
 
 _LEVELS = ("low", "medium", "high", "xhigh", "max")
 _BUDGETS = {"low": 4_000, "medium": 10_000, "high": 16_000, "xhigh": 24_000, "max": 24_000}
@@ -21,7 +23,7 @@ _LEAST_BUDGET = 1_024
 """Fewest tokens that the API takes as a budget."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelRules:
     """The fields that the API accepts of one model.
 

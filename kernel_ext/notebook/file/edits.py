@@ -6,10 +6,11 @@ text has the file's own indentation and line ends.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, NamedTuple, cast
 
 from ....agent.errors import UsageError
+from ....agent.frozen import frozen
 from .ipynb import MINOR, Cell, CellKind, Ipynb, encoded, made_id, no_such_cell, parse_ipynb
 from .scan import Located
 
@@ -17,7 +18,7 @@ AT_END: Final = "<end>"
 """As `after`, it means the last cell. It cannot be an id, which has no angle brackets."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewFileCell:
     """A cell to make. Without an `id` it gets one computed from its place and source."""
 
@@ -29,7 +30,7 @@ class NewFileCell:
     execution_count: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Insert:
     """Insert cells after the one with this id. None: at the start. AT_END: at the end."""
 
@@ -37,7 +38,7 @@ class Insert:
     cells: tuple[NewFileCell, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replace:
     """Replace the source. If it differs, a code cell loses its outputs and execution_count.
 
@@ -49,7 +50,7 @@ class Replace:
     expect: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delete:
     """Delete the cell. `expect` as in Replace."""
 
@@ -57,7 +58,7 @@ class Delete:
     expect: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Move:
     """Move the cell after the one with the id `after`. None and AT_END as in Insert."""
 
@@ -65,7 +66,7 @@ class Move:
     after: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetOutputs:
     """Set the outputs and count of a code cell, in nbformat's form in memory."""
 
@@ -86,7 +87,7 @@ class _Patch(NamedTuple):
     pieces: tuple[ByteRun, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Slot:
     """A cell during the edits: from the file, maybe with new values, or new. `done`: its edits."""
 

@@ -11,12 +11,13 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from ....agent.errors import UsageError
+from ....agent.frozen import frozen
 from .scan import Layout, Located, locate
 
 CellKind = Literal["code", "markdown", "raw"]
@@ -26,7 +27,7 @@ PROVEN_SIZE = 4_000_000
 _VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cell:
     """One cell: the place of its bytes in `body`, and its content, which is decoded on demand.
 
@@ -63,7 +64,7 @@ class Cell:
         return _value(self.body, self.place, "metadata") or {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ipynb:
     """A notebook. `data`: the file's bytes. `body`: the bytes that spans refer to.
 
