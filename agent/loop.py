@@ -8,7 +8,8 @@ import random
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from .compaction.compact import make_room, overflowed
 from .compaction.note_taking import look_ahead, stop_notes
@@ -108,7 +109,7 @@ async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
     try:
         session.journal.close_open_calls()
         ended = _ended(session, tally, error)
-        session.journal.write(EndedLine(**ended.model_dump(exclude={"event"})))
+        session.journal.write(EndedLine(**_told(ended)))
         session.journal.record.sync()
     except RecordError as caught:
         error = error or caught
@@ -258,6 +259,13 @@ def _tallied(event: Event, tally: _Tally) -> Event:
     return event
 
 
+def _told(ended: TurnEnded) -> dict[str, Any]:
+    """The values for its line in the record, where `kind` says that it is the end."""
+    values: dict[str, Any] = asdict(ended)
+    del values["event"]
+    return values
+
+
 def _count(session: Session, tally: _Tally, usage: Usage | None, request: Request) -> None:
     if usage is None:
         return
@@ -265,7 +273,7 @@ def _count(session: Session, tally: _Tally, usage: Usage | None, request: Reques
     counted = estimate(read_by_model(request.fields)) + session.conversation.history.tokens
     if usage.input + usage.output < counted * LEAST_COUNTED:
         counted = 0  # the server counts only a part, or nothing
-    line = SampleLine(sample=tally.samples, usage=usage.model_dump(), counted=counted)
+    line = SampleLine(sample=tally.samples, usage=asdict(usage), counted=counted)
     session.journal.write(line)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..agent.protocol.event_json import event_values
 from ..agent.protocol.events import Event
 
 EVENT_TARGET = "inkernel.events"
@@ -25,8 +26,7 @@ class EventComm:
 
             self._comm = create_comm(target_name=EVENT_TARGET)
         self._sent += 1
-        data = event.model_dump(mode="json", fallback=str)
-        self._comm.send(data=data, metadata={"number": self._sent})
+        self._comm.send(data=event_values(event), metadata={"number": self._sent})
 
     def close(self) -> None:
         """Close the comm, if there is one."""

@@ -5,6 +5,7 @@ Asks through the session's seams. Knows no transport, and no digest.
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import asdict
 from importlib.resources import files
 
 from ..conversation.history import Entry
@@ -119,7 +120,7 @@ async def take_notes(
     if entries:
         sample = session.seams.aside or session.seams.sample
         noted = await _ask(sample, Request.of(fields, items))
-    told, usage = noted.notes and noted.notes.model_dump(), noted.usage.model_dump()
+    told, usage = noted.notes and noted.notes.model_dump(), asdict(noted.usage)
     session.journal.write(NotesLine(entries=len(entries), usage=usage, notes=told))
     return noted
 

@@ -3,6 +3,8 @@
 Our own compaction of the same entries is kept beside it, for another provider and for the record.
 """
 
+from dataclasses import asdict
+
 from ..conversation.history import OpaqueStart
 from ..dialects.request import Request
 from ..errors import ModelError
@@ -23,7 +25,7 @@ async def ask_provider(session: Session, fields: bytes) -> tuple[Sealed | None, 
         sealed = await compact(Request.of(fields, session.conversation.history.wire))
     except ModelError as error:
         return None, f"The provider's compaction failed, so we used our own: {error.message}"
-    session.journal.write(NotesLine(usage=sealed.usage.model_dump()))
+    session.journal.write(NotesLine(usage=asdict(sealed.usage)))
     return sealed, ""
 
 

@@ -142,7 +142,7 @@ class Conversation:
                 self.provider, self.model = line.provider, line.model
                 self.heads.append(TurnHead(line.turn, first_line(line.said), line.cell, line.count))
             case SampleLine() | NotesLine():
-                used = Usage(**line.usage)
+                used = Usage.read(line.usage)
                 self.usage += used
                 if isinstance(line, SampleLine):
                     self.last = used

@@ -8,30 +8,37 @@ while it runs. Threads of it can send them even after ToolEnded. Retrying, Notic
 followed by Compacted come in between.
 """
 
+from collections.abc import Mapping
+from dataclasses import field, fields
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny
 
+from ..frozen import frozen
 from .actions import Verdict
 from .cells import DisplayOutput, Output
 from .items import Item, parse_item
 from .trials import Trial
 
 
-class Usage(BaseModel):
+@frozen(kw_only=True)
+class Usage:
     """Tokens of one sample or of a whole turn, as the server counted them.
 
     `cached`: of the input, those that a cache had. `written`: those that were put into one, where
     a provider bills that. `reasoning`: of the output.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     input: int = 0
     cached: int = 0
     written: int = 0
     output: int = 0
     reasoning: int = 0
+
+    @classmethod
+    def read(cls, counts: Mapping[str, int]) -> "Usage":
+        """The usage with those counts. Counts of other names are ignored."""
+        return cls(**{it.name: counts[it.name] for it in fields(cls) if it.name in counts})
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -43,16 +50,13 @@ class Usage(BaseModel):
         )
 
 
-class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True, defer_build=True)
-
-
 def _as_item(value: Any) -> Any:
     """The item of an event that is read back from JSON."""
     return parse_item(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
 
 
-class TurnStarted(_Event):
+@frozen(kw_only=True)
+class TurnStarted:
     """A turn begins. `scripted`: the model's words come from a script file."""
 
     event: Literal["turn_started"] = "turn_started"
@@ -63,7 +67,8 @@ class TurnStarted(_Event):
     scripted: bool = False
 
 
-class SampleStarted(_Event):
+@frozen(kw_only=True)
+class SampleStarted:
     """A request of `size` bytes is on its way. `sample`: its number in this turn, from 1."""
 
     event: Literal["sample_started"] = "sample_started"
@@ -71,7 +76,8 @@ class SampleStarted(_Event):
     size: int
 
 
-class ReasoningDelta(_Event):
+@frozen(kw_only=True)
+class ReasoningDelta:
     """More of the reasoning summary. `part` counts its paragraphs from 0."""
 
     event: Literal["reasoning_delta"] = "reasoning_delta"
@@ -79,14 +85,16 @@ class ReasoningDelta(_Event):
     part: int = 0
 
 
-class TextDelta(_Event):
+@frozen(kw_only=True)
+class TextDelta:
     """More of the model's answer."""
 
     event: Literal["text_delta"] = "text_delta"
     text: str
 
 
-class CallDelta(_Event):
+@frozen(kw_only=True)
+class CallDelta:
     """More of a call's arguments (JSON text), while the model still writes them."""
 
     event: Literal["call_delta"] = "call_delta"
@@ -95,7 +103,8 @@ class CallDelta(_Event):
     text: str
 
 
-class HostedProgress(_Event):
+@frozen(kw_only=True)
+class HostedProgress:
     """Progress of a tool that runs at the server. `kind`: the type of its item, not yet done.
 
     `status`: `in_progress`, `searching`, …, or empty when only `text` grows. `text`: more of the
@@ -109,14 +118,16 @@ class HostedProgress(_Event):
     text: str = ""
 
 
-class ItemDone(_Event):
+@frozen(kw_only=True)
+class ItemDone:
     """An item is complete, committed to history and record."""
 
     event: Literal["item_done"] = "item_done"
     item: Annotated[SerializeAsAny[Item], BeforeValidator(_as_item)]
 
 
-class SampleEnded(_Event):
+@frozen(kw_only=True)
+class SampleEnded:
     """The response is complete. `usage` is None when the server sends none."""
 
     event: Literal["sample_ended"] = "sample_ended"
@@ -146,7 +157,8 @@ class TrialRan(_Event):
     trial: Trial
 
 
-class VerdictGiven(_Event):
+@frozen(kw_only=True)
+class VerdictGiven:
     """The verdict on a call."""
 
     event: Literal["judged"] = "judged"
@@ -154,7 +166,8 @@ class VerdictGiven(_Event):
     verdict: Verdict
 
 
-class ToolStarted(_Event):
+@frozen(kw_only=True)
+class ToolStarted:
     """A tool runs."""
 
     event: Literal["tool_started"] = "tool_started"
@@ -163,7 +176,8 @@ class ToolStarted(_Event):
     arguments: dict[str, Any]
 
 
-class OutputShown(_Event):
+@frozen(kw_only=True)
+class OutputShown:
     """Running code produced an output. The host's `run_code` sends this at once, not the loop."""
 
     event: Literal["output_shown"] = "output_shown"
@@ -171,7 +185,8 @@ class OutputShown(_Event):
     output: Output
 
 
-class OutputUpdated(_Event):
+@frozen(kw_only=True)
+class OutputUpdated:
     """The display with `output.display_id` now has this output. Sent like OutputShown."""
 
     event: Literal["output_updated"] = "output_updated"
@@ -179,14 +194,16 @@ class OutputUpdated(_Event):
     output: DisplayOutput
 
 
-class OutputCleared(_Event):
+@frozen(kw_only=True)
+class OutputCleared:
     """All outputs of the call's code are cleared. Sent like OutputShown."""
 
     event: Literal["output_cleared"] = "output_cleared"
     call_id: str
 
 
-class ToolCalled(_Event):
+@frozen(kw_only=True)
+class ToolCalled:
     """Code of the step `call_id` has called a tool that reads, through `agent_tools`."""
 
     event: Literal["tool_called"] = "tool_called"
@@ -195,7 +212,8 @@ class ToolCalled(_Event):
     status: Literal["ok", "error", "denied", "interrupted"]
 
 
-class ToolEnded(_Event):
+@frozen(kw_only=True)
+class ToolEnded:
     """A tool's output is recorded. `text`: the output for the model, with images as placeholders.
 
     `count`: In [count] of a cell run.
@@ -209,7 +227,8 @@ class ToolEnded(_Event):
     count: int | None = None
 
 
-class Retrying(_Event):
+@frozen(kw_only=True)
+class Retrying:
     """The sample failed and is tried again in `wait` seconds."""
 
     event: Literal["retrying"] = "retrying"
@@ -219,20 +238,23 @@ class Retrying(_Event):
     cause: str
 
 
-class AnswerWithdrawn(_Event):
+@frozen(kw_only=True)
+class AnswerWithdrawn:
     """The answer of the present sample was taken out of the conversation again."""
 
     event: Literal["answer_withdrawn"] = "answer_withdrawn"
 
 
-class Notice(_Event):
+@frozen(kw_only=True)
+class Notice:
     """Something that you should know, and that stops nothing."""
 
     event: Literal["notice"] = "notice"
     text: str
 
 
-class Compacting(_Event):
+@frozen(kw_only=True)
+class Compacting:
     """The window becomes shorter, and the turn waits. About `tokens` of `window` are used.
 
     `overflow`: the server found the request too long.
@@ -244,7 +266,8 @@ class Compacting(_Event):
     overflow: bool = False
 
 
-class Compacted(_Event):
+@frozen(kw_only=True)
+class Compacted:
     """The window is shorter, or unchanged (`after` is `before`) when nothing could be left out.
 
     `dropped`: the changes, in words. `notes`: those in the digest. `model`: the model wrote them
@@ -262,7 +285,8 @@ class Compacted(_Event):
     seconds: float
 
 
-class TurnEnded(_Event):
+@frozen(kw_only=True)
+class TurnEnded:
     """The turn is over.
 
     `cost`: US dollars, None when the price is not known. `seconds`: wall time. `steps`: how many

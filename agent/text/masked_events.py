@@ -69,8 +69,8 @@ def _text_of(event: Event) -> str | None:
 def _with_text(event: Event, text: str) -> Event:
     if isinstance(event, OutputShown):
         output = replace(cast("StreamOutput", event.output), text=text)
-        return event.model_copy(update={"output": output})
-    return event.model_copy(update={"text": text})
+        return replace(event, output=output)
+    return replace(event, text=text)
 
 
 def _goes_on(last: Event, event: Event) -> bool:

@@ -4,8 +4,10 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
+from ...agent.protocol.event_json import event_values
 from ...agent.protocol.events import Event, TurnEnded, TurnStarted, Usage
 from .shell_words import in_shell
 
@@ -37,7 +39,7 @@ class Listener:
         elif isinstance(event, TurnEnded):
             self._status = event.status
             self._all_completed &= event.status == "completed"
-            event = event.model_copy(update={"hint": event.hint and in_shell(event.hint)})
+            event = replace(event, hint=event.hint and in_shell(event.hint))
         self._write(lambda: self._show(event))
 
     def end(self, failure: str | None, interrupted: bool) -> bool:
@@ -79,7 +81,7 @@ class Listener:
 
 def _print_json(event: Event) -> None:
     """Print the event in ASCII, which is JSON on a standard output of any encoding."""
-    print(json.dumps(event.model_dump(mode="json"), separators=(",", ":")), flush=True)
+    print(json.dumps(event_values(event), separators=(",", ":")), flush=True)
 
 
 def _plain_show() -> Callable[[Event], None]:

@@ -19,11 +19,11 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode, ValidationError
-from pydantic import TypeAdapter
 
 from ...agent.config.settings import PREFIX
 from ...agent.frozen import frozen
 from ...agent.printable import printable
+from ...agent.protocol.event_json import read_event
 from ...agent.protocol.events import Event
 from ..event_comm import EVENT_TARGET
 from ..notebook.current import COPY_VARIABLE
@@ -43,8 +43,6 @@ MOST_WORDS = 300
 """Characters of an error that are shown, at most."""
 BIND = "__import__('inkernel').load_ipython_extension(get_ipython())"
 """It leaves no name behind, and a later `%load_ext` changes nothing."""
-
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 @frozen
@@ -278,4 +276,4 @@ class _Comm:
         """Pass one event on."""
         number: int = message["metadata"]["number"]
         lost, self._last = number - self._last - 1, number
-        self._listen(_EVENT.validate_python(message["content"]["data"]), lost)
+        self._listen(read_event(message["content"]["data"]), lost)

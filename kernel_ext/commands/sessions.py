@@ -131,7 +131,7 @@ def lost_rows(lost: Sequence[ReadLine], missing: int = 0, broken: Sequence[ReadL
 
 
 def _ending(line: EndedLine) -> str:
-    used = Usage(**line.usage)
+    used = Usage.read(line.usage)
     samples = f"{count_of(line.samples, 'sample')}, {used.input:,} tokens in, {used.output:,} out"
     return f"{line.status}: {samples}" + (f"; {line.error}" if line.error else "")
 

@@ -152,7 +152,7 @@ async def test_the_next_turn_tells_only_what_is_new(session_for: Make, say: Make
     new = wires(session)[before:]
     assert [item["role"] for item in new] == ["user", "assistant"]
     assert new[0]["content"] == [{"type": "input_text", "text": "Two."}]
-    assert events[0].model_dump()["turn"] == 2
+    assert events[0].turn == 2
 
 
 async def test_a_passing_failure_is_tried_again_with_the_same_bytes(

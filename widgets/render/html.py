@@ -5,6 +5,7 @@ and no style sheet. You can read it in a saved notebook without a kernel, and in
 every style. Knows no widget, and not how the events came.
 """
 
+from dataclasses import asdict
 from typing import assert_never
 
 from ..state import blocks
@@ -128,12 +129,14 @@ def bundle(state: TurnState, timing: bool) -> dict[str, str]:
 
 def metadata(state: TurnState, timing: bool) -> dict[str, object]:
     """The figures of the turn, for the output's metadata under `inkernel`."""
-    facts: dict[str, object] = {"samples": state.samples, "usage": state.usage.model_dump()}
+    facts: dict[str, object] = {"samples": state.samples, "usage": asdict(state.usage)}
     if state.started:
-        facts |= state.started.model_dump(exclude={"event"})
+        facts |= asdict(state.started)
     if state.ended:
-        facts |= state.ended.model_dump(include={"status", "samples", "usage", "cost"})
+        ended = asdict(state.ended)
+        facts |= {name: ended[name] for name in ("status", "samples", "usage", "cost")}
         facts |= {"seconds": round(state.ended.seconds, 3)} if timing else {}
+    facts.pop("event", None)
     return {"inkernel": facts}
 
 

@@ -55,7 +55,7 @@ def state(path: Path) -> dict[str, Any]:
         "seal": seal and [seal.by, seal.count, entries(list(seal.local))],
         "tokens": found.history.tokens,
         "told": without(asdict(found.told), "full"),
-        "usage": [it and it.model_dump(exclude={"written"}) for it in (found.usage, found.last)],
+        "usage": [it and without(asdict(it), "written") for it in (found.usage, found.last)],
         "digest": found.digest and found.digest.model_dump(),
         "marks": [sorted(found.marks.pinned), sorted(found.marks.hidden)],
         "runs": [without(asdict(it), "deleted") for it in resumed.runs],

@@ -1,6 +1,7 @@
 """Streams that real servers sent, replayed: the items, the usage or the error that each is."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def told(part: SamplePart) -> Any:
         case Reasoning():
             return {"thinks": "\n".join(part.paragraphs)}
         case ResponseDone():
-            return {"usage": part.usage.model_dump() if part.usage else None}
+            return {"usage": asdict(part.usage) if part.usage else None}
         case _:
             raise AssertionError(part)
 

@@ -59,7 +59,7 @@ def test_a_price_list_that_is_there_knows_models_at_their_servers():
     pytest.importorskip("genai_prices")
     listed = cost_of(USAGE, Settings(), OPENAI)
     assert listed is not None and 0 < listed < 100
-    dearer = cost_of(USAGE.model_copy(update={"cached": 0}), Settings(), OPENAI)
+    dearer = cost_of(replace(USAGE, cached=0), Settings(), OPENAI)
     assert dearer is not None and dearer > listed
     assert cost_of(USAGE, Settings(), replace(OPENAI, model="unheard-of")) is None
 

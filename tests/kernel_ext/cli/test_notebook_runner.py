@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from nbformat import v4
 
+from inkernel.agent.protocol.event_json import event_values
+
 from .playing import COMMAND, inkernel, run_cell, script
 
 CALLS = "x = 1\nfor _ in range(3000): await agent_tools.inspect(names=['x'])"
@@ -63,7 +65,7 @@ def test_an_event_that_does_not_arrive_is_told_and_the_run_fails(capsys):
     for numbers in ([2], [1, 3], [1, 2, 5]):
         listener = Listener(True)
         comm = _Comm(listener.hear)
-        data = Notice(text="Look.").model_dump(mode="json")
+        data = event_values(Notice(text="Look."))
         for number in numbers:
             comm.handle_msg({"content": {"data": data}, "metadata": {"number": number}})
         assert not listener.end(None, False)

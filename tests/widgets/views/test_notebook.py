@@ -37,6 +37,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 SETUP = """
 from inkernel.agent.protocol.cells import *
 from inkernel.agent.protocol.events import *
+from dataclasses import replace
 from inkernel.agent.protocol.items import parse_item
 from inkernel.widgets import open_view
 from inkernel.widgets.views.notebook import LiveScreen, NotebookView
@@ -473,7 +474,7 @@ def test_a_turn_stopped_while_room_is_made_leaves_no_clock(
         f"""
 screen = {screen}
 view = NotebookView(screen, clock=clock)
-for event in (start, making, end.model_copy(update={{"status": "interrupted"}})):
+for event in (start, making, replace(end, status="interrupted")):
     view.show(event)
 print(screen.tick(view._state))
 view.close([])
