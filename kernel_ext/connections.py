@@ -20,7 +20,6 @@ from ..agent.text.masking import Mask
 from ..agent.text.tokenizers import counter_for
 from ..agent.text.tokens import Counter, Estimate
 from ..agent.transport.client import Client
-from ..agent.transport.http import list_models
 from .environment import working_folder
 
 if TYPE_CHECKING:
@@ -125,4 +124,7 @@ class Connections:
 async def _list_models(target: Target, seconds: float) -> list[str]:
     """List the models. It suspends first: a caller that cannot await ends it before a request."""
     await asyncio.sleep(0)
+    # Imported here: most targets are found without a request.
+    from ..agent.transport.http import list_models
+
     return await list_models(target, seconds)

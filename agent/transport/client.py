@@ -25,17 +25,18 @@ from ..protocol.events import Notice
 from ..protocol.items import Item
 from ..providers.resolve import Target
 from .continuation import StoredResponse
-from .http import Http, without_key
 from .provider_compaction import Sealed
+from .without_key import without_key
 
 if TYPE_CHECKING:
+    from .http import Http
     from .websocket import WebSocket
 
 MOST_FAILURES = 3
 """Failures of a WebSocket in a row, after which the session goes on over HTTP."""
 
-Route = tuple["Http | WebSocket", HeldPrefix | None]
-"""A transport, and the part of the request that the server holds already."""
+Route = tuple["WebSocket | None", HeldPrefix | None]
+"""A WebSocket, or None for HTTP, and the part of the request that the server holds already."""
 
 
 class Client:
@@ -49,7 +50,7 @@ class Client:
         self.target = target
         self._settings = settings
         self._dialect = open_dialect(target, settings)
-        self._http = Http(target, settings)
+        self._http: Http | None = None
         wanted = target.traits.dialect == "responses" and settings.transport == "websocket"
         if settings.transport == "auto":
             wanted = target.traits.websocket
@@ -101,7 +102,7 @@ class Client:
         dialect = open_dialect(self.target, self._settings)
         reader = dialect.reader()
         try:
-            async with aclosing(self._http.sample(dialect, request, None, reader)) as parts:
+            async with aclosing(self._over_http().sample(dialect, request, None, reader)) as parts:
                 async for part in parts:
                     yield part
             _check_whole(reader, self.target)
@@ -111,7 +112,7 @@ class Client:
     async def compact(self, request: Request) -> Sealed:
         """Have the provider compact the window that `request` has. Raises a ModelError."""
         try:
-            return await self._http.compact(request)
+            return await self._over_http().compact(request)
         except ModelError as error:
             raise without_key(error, self.target) from None
 
@@ -121,7 +122,8 @@ class Client:
 
     async def close(self) -> None:
         """Close the connections. The client can be used again."""
-        await self._http.close()
+        if self._http:
+            await self._http.close()
         if self._socket:
             await self._socket.close()
 
@@ -134,28 +136,35 @@ class Client:
         if self._socket:
             yield self._socket, None
         if self._stores and held:
-            yield self._http, held
-        yield self._http, None
+            yield None, held
+        yield None, None
 
     async def _ask(self, request: Request, way: Route) -> AsyncGenerator[SamplePart]:
-        transport, start = way
+        socket, start = way
         reader = self._dialect.reader()
         output: list[bytes] = []
-        if isinstance(transport, Http):
-            asked = transport.sample(self._dialect, request, start, reader)
+        if socket:
+            asked = socket.sample(request, start, reader)
         else:
-            asked = transport.sample(request, start, reader)
+            asked = self._over_http().sample(self._dialect, request, start, reader)
         async with aclosing(asked) as parts:
             async for part in parts:
                 if isinstance(part, Item):
                     output.append(part.wire)
                 elif isinstance(part, ResponseDone):
                     self._failures = 0
-                    held = transport is self._socket or self._stores
+                    held = socket is not None or self._stores
                     if part.response_id and held and reader.whole:
                         self._link = StoredResponse(part.response_id, request, tuple(output))
                 yield part
         _check_whole(reader, self.target)
+
+    def _over_http(self) -> "Http":
+        # Imported here: the first turn over a WebSocket does not wait for it.
+        from .http import Http
+
+        self._http = self._http or Http(self.target, self._settings)
+        return self._http
 
     def _count(self, error: ModelError) -> None:
         if self._socket and isinstance(error, StreamBrokenError | UnreachableError):

@@ -30,6 +30,7 @@ from .provider_compaction import Sealed, compact_body, read_sealed
 from .proxies import proxy_of
 from .sse import Decoder
 from .timeouts import StreamTimeouts
+from .without_key import without_key
 
 _ERROR_BODY = 64 * 1024
 """Most bytes to read of an error's answer."""
@@ -159,11 +160,6 @@ async def list_models(target: Target, timeout: float) -> list[str]:
         return await _listed(target, timeout)
     except ModelError as error:
         raise without_key(error, target) from None
-
-
-def without_key(error: ModelError, target: Target) -> ModelError:
-    """The error without the key, which some servers repeat. No screen or record may have it."""
-    return type(error)(target.hide(error.message), target.hide(error.hint), error.after)
 
 
 async def _listed(target: Target, timeout: float) -> list[str]:

@@ -69,3 +69,4 @@ def test_a_first_turn_imports_nothing_that_it_does_not_use(agent: Any):
     loaded = set(json.loads(kernel.run("import json, sys; print(json.dumps([*sys.modules]))").text))
     assert not {f"inkernel.{name}" for name in UNUSED} & loaded
     assert "tomllib" not in loaded
+    assert len({"httpx", "websockets"} & loaded) == 1
