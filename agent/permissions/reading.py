@@ -4,8 +4,7 @@ It never runs code, and raises no verdict by itself. Code can hide anything from
 it finds plain still runs under the guard.
 """
 
-from dataclasses import dataclass
-
+from ..frozen import frozen
 from ..protocol.trials import Deed, Walls
 from .code.findings import Findings, Surroundings
 from .code.reader import CodeReader
@@ -13,7 +12,7 @@ from .code.reader import CodeReader
 ANYWHERE = Surroundings()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CodeReading:
     """The result of reading code.
 

@@ -7,13 +7,14 @@ it reads may be code.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from ...frozen import frozen
 
 FileUse = Literal["read", "write", "remove", "mode", "quiet", "loads"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PathArgument:
     """One path among the arguments of a call, and its use. `place`: None for the object."""
 

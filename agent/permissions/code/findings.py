@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from ...frozen import frozen
 from ...protocol.trials import Deed, DeedKind, Walls
 from ..cover import holds_walls
 from ..walls import is_inside, is_within
@@ -25,7 +26,7 @@ def _no_source(_name: str) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Surroundings:
     """Where code would run. `folder`: the working folder. `home`: of the person, or "".
 

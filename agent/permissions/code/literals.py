@@ -6,8 +6,9 @@ Knows neither what they are for nor which paths are allowed.
 import ast
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import product
+
+from ...frozen import frozen
 
 UNKNOWN = "…"
 """A part of a text that only the running code knows."""
@@ -26,7 +27,7 @@ _SAME = frozenset(
 _BELOW = frozenset(("glob", "rglob", "iterdir"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Literals:
     """Reads expressions. `value_of`: what a name is bound to. `path_of`: a function's dotted name.
 

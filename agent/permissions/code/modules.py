@@ -5,10 +5,11 @@ submodules too, `-name` for one that does not. Paths are taken by `files`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ...frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Computing:
     """The names of a module that compute. `everything` and `below` have exceptions in `but`."""
 

@@ -1,7 +1,8 @@
 """SQL within code: whether it computes, and the files and addresses that it names. Pure."""
 
 import re
-from dataclasses import dataclass
+
+from ...frozen import frozen
 
 _QUOTED = re.compile(r"'([^']*)'" + r'|"([^"]*)"')
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -35,7 +36,7 @@ _PRAGMAS = frozenset(("table_info", "index_list", "foreign_keys", "index_info", 
 _PATH = re.compile(r"[/\\~]|\.(csv|tsv|parquet|json|jsonl|ndjson|db|sqlite|arrow|xlsx)\b", re.I)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SqlReading:
     """`plain`: it reads and changes tables, and no more. `files`: what it quotes that is a path."""
 
