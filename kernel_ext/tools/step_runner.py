@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ...agent.dispatch.from_code import AGENT_TOOLS, lend
+from ...agent.frozen import frozen
 from ...agent.protocol.cells import CellRun, DisplayOutput, StreamOutput
 from ...agent.protocol.events import Notice, OutputCleared, OutputShown, OutputUpdated
 from ...agent.protocol.trials import Deed
@@ -29,7 +30,7 @@ def unguarded(_call: ToolCall) -> AbstractContextManager[Sequence[Deed]]:
     return nullcontext(())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepHooks:
     """The host's functions around a step: `before` gets its code, `after` gets the run.
 
