@@ -17,7 +17,7 @@ def _adapter() -> TypeAdapter[Event]:
 
 
 def event_values(event: Event) -> dict[str, Any]:
-    """The event as a JSON object. What JSON does not know becomes its `str`."""
+    """The event as a JSON object. Other values become their `str`."""
     return _adapter().dump_python(event, mode="json", fallback=str)
 
 
