@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from .context.changes import Environment
 from .dialects.dialect import SamplePart
 from .dialects.request import Request
+from .frozen import frozen
 from .permissions.judge import Seen
 from .protocol.actions import Action, Answer, Question, StandingRules
 from .protocol.events import Notice

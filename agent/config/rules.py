@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from ..frozen import frozen
 from ..protocol.policy import read_policy
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")

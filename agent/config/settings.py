@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..errors import SettingsError
+from ..frozen import frozen
 from ..protocol.actions import ActionRule
 from ..protocol.policy import read_policy
 from .action_rules import RULES_FILE, RULES_KEY, apart, rules_in

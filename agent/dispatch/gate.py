@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..frozen import frozen
 from ..permissions.judge import Seen, Terms, judge, judge_trial
 from ..permissions.question import question
 from ..protocol.actions import Action, Verdict

@@ -5,9 +5,10 @@ that allows answers a question, and never a denial.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from ..frozen import frozen
 from ..protocol.actions import Action, ActionRule, Verdict
 from ..protocol.policy import Policy
 from ..protocol.trials import Deed, Trial
@@ -32,7 +33,7 @@ _VERBS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Terms:
     """The terms on which a turn's actions are judged.
 
@@ -47,7 +48,7 @@ class Terms:
     can_try: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Seen:
     """The findings of reading the code. `plain`: it only computes. `concerns`: deeds that leave
     its variables, and that the walls do not let through."""

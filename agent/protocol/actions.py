@@ -3,11 +3,11 @@
 Knows neither how a verdict is reached nor who is asked.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from ..frozen import frozen
 from .trials import Deed, Trial
 
 Effect = Literal[
@@ -112,7 +112,7 @@ class Verdict(BaseModel):
     at: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Question:
     """A question to a person: may this action run?
 
@@ -128,7 +128,7 @@ class Question:
     held: tuple[ActionRule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Answer:
     """A person's answer. `code`: what to run instead, after an edit."""
 

@@ -9,7 +9,7 @@ followed by Compacted come in between.
 """
 
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import fields
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, SerializeAsAny

@@ -1,7 +1,8 @@
 """The policy: how far code may reach, and when a person is asked. Knows no action."""
 
-from dataclasses import dataclass
 from typing import Literal, cast
+
+from ..frozen import frozen
 
 Level = Literal["read-only", "workspace", "full"]
 Asks = Literal["never", "always", "on-request"]
@@ -23,7 +24,7 @@ WAYS_TO_ASK: dict[Asks, str] = {
 """The words for the model about each way to ask."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """A level, and a way to ask."""
 

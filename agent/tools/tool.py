@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cache
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
 from ..errors import AgentError
+from ..frozen import frozen
 from ..protocol.actions import Action, Effect, Touches, Verdict
 from ..protocol.events import Event
 from ..protocol.items import FunctionCall, OtherCall, arguments_of, text_part
@@ -67,7 +68,7 @@ class ChangedError(Exception):
     """The call would now do something else than its verdict allows. It needs another verdict."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolCall:
     """A call as its tool sees it: its id, and a function that shows events while it runs.
 

@@ -2,19 +2,19 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from ...agent.config.action_rules import RULES_FILE, all_as_toml
 from ...agent.config.settings import read_file
 from ...agent.errors import SettingsError
+from ...agent.frozen import frozen
 from ...agent.protocol.actions import ActionRule
 
 _HEAD = "# Your answers to inkernel. `%agent rules` lists them, and takes one back.\n\n"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnRules:
     """The rules in `rules.toml` of the person's settings folder."""
 

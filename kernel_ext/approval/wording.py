@@ -1,8 +1,8 @@
 """The words of a question, and the meaning of an answer. Pure."""
 
-from dataclasses import dataclass
 from typing import Literal
 
+from ...agent.frozen import frozen
 from ...agent.printable import hidden_parts
 from ...agent.protocol.actions import Question
 from ...agent.text.lines import count_of
@@ -21,7 +21,7 @@ _SCOPES: dict[str, Scope] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """The answer of a person: yes for a scope, no with or without a word, stop, or an edit."""
 
