@@ -9,7 +9,7 @@ followed by Compacted come in between.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import field, fields
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
@@ -136,7 +136,8 @@ class SampleEnded:
     seconds: float
 
 
-class ApprovalNeeded(_Event):
+@frozen(kw_only=True)
+class ApprovalNeeded:
     """A person is asked, and the turn waits. `name` and `arguments`: of the call. `literal`: what
     would happen, word for word.
     """
@@ -145,11 +146,12 @@ class ApprovalNeeded(_Event):
     call_id: str
     reason: str
     name: str = ""
-    arguments: dict[str, Any] = Field(default_factory=dict[str, Any])
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
     literal: str = ""
 
 
-class TrialRan(_Event):
+@frozen(kw_only=True)
+class TrialRan:
     """The call's code ran in a copy of the kernel, and the verdict is not simply to run it."""
 
     event: Literal["trial_ran"] = "trial_ran"
