@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ from ..agent.conversation.runs import RunLog
 from ..agent.conversation.state import Conversation
 from ..agent.dialects.request import Request, read_by_model
 from ..agent.errors import AuthError, RecordError, SettingsError, TurnInterrupted, UsageError
-from ..agent.frozen import frozen
 from ..agent.loop import turn
 from ..agent.protocol.events import Event, Usage
 from ..agent.protocol.record_lines import SessionLine, TypedLine
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
 _TYPED = "typed in this session"
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The session in figures. `turns`: all turns so far. `left`: those not taken back.
 
