@@ -261,7 +261,10 @@ EVENTS = frozenset(_READERS) | _NATIVE
 """The events that may be deeds."""
 _THIN = ("subprocess.py", "os.py", "shutil.py", "signal.py", "ctypes/", "asyncio/", "tempfile.py")
 """Files of Python that only pass on a call: the file that called them counts."""
-_POOLS = ("multiprocessing/", "concurrent/", "joblib/", "loky/", "threadpoolctl.py", "platform.py")
+_POOLS = (
+    *("multiprocessing/", "concurrent/", "joblib/", "loky/", "threadpoolctl.py", "platform.py"),
+    "matplotlib/font_manager.py",
+)
 """Files that start processes for computing, and ask the machine how it is made."""
 
 

@@ -69,6 +69,10 @@ class Watch:
             return True
         if deed.kind == "network" and deed.target.rpartition(":")[0] in self._addresses:
             return True
+        if deed.call == "os.mkdir" and any(
+            is_within(it, (deed.target,)) for it in self.cover.caches
+        ):
+            return True
         if not is_covered(deed, self.cover):
             return False
         if deed.kind == "write" and f"{os.sep}__pycache__{os.sep}" in deed.target:
@@ -145,9 +149,10 @@ class Guard:
         if ident == threading.main_thread().ident:
             return None
         thread = threading.current_thread()
-        if type(thread).__name__ == "_DummyThread":
+        watch = self._threads.get(thread)
+        if watch is None and type(thread).__name__ == "_DummyThread":
             return self._raw.get(ident) or self._active
-        return self._threads.get(thread)
+        return watch
 
     def _noting(self, original: Callable[[threading.Thread], None]) -> Any:
         """A `Thread.start` that notes whose thread it is. Ours show what the step puts out."""

@@ -17,6 +17,15 @@ CACHES = (".cache", ".config/matplotlib", ".config/fontconfig", ".fonts", ".loca
 """Below the home folder."""
 
 
+def cache_folders(home: str) -> Sequence[str]:
+    """Folders in which libraries keep what can be made again, absolute and without links."""
+    named = (os.environ.get(it) for it in ("XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR"))
+    paths = [*(it for it in named if it), *(os.path.join(home, it) for it in CACHES)]
+    if settings := os.environ.get("XDG_CONFIG_HOME"):
+        paths.append(os.path.join(settings, "matplotlib"))
+    return tuple(dict.fromkeys(map(os.path.realpath, paths)))
+
+
 def interpreter_files(home: str) -> Sequence[str]:
     """Folders and files that exist, absolute and without links."""
     own = (sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__))

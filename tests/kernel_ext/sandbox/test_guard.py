@@ -23,6 +23,7 @@ from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption
 from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
 from inkernel.kernel_ext.sandbox.guard import Guard, Watch
+from inkernel.kernel_ext.sandbox.readable import cache_folders
 _guard, _walls = Guard(), workspace_walls({ws!r}, {tmp!r}, {home!r})
 async def _guarded(code, yes=(), allowed=(), watched=True):
     asked = []
@@ -30,7 +31,7 @@ async def _guarded(code, yes=(), allowed=(), watched=True):
         asked.append([deed.kind, deed.target])
         return deed.target in yes
     deeds = tuple(Deed(*it) for it in allowed)
-    cover = Cover(walls=_walls, caches=({cache!r},), allowed=deeds)
+    cover = Cover(walls=_walls, caches=cache_folders({home!r}), allowed=deeds)
     with OutputCapture(get_ipython()) as taps:
         host = Host(get_ipython(), taps, Interruption())
         watch = Watch(cover, consent, taps.is_ours) if watched else None
