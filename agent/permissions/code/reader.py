@@ -183,8 +183,8 @@ class CodeReader:
         elif path in PATHS:
             self.findings.not_plain(f"{path} as a value")
         elif not (known := computes(path))[0]:
-            if not leaves(self, path):
-                self.findings.not_plain(f"{path}, which is not known")
+            leaves(self, path)
+            self.findings.not_plain(f"{path} as a value")
         elif known[1]:
             self._attribute_name(known[1].rpartition(".")[2])
 

@@ -129,6 +129,7 @@ NOT_PLAIN = {
     "a way out of a value": "().__class__.__mro__[1].__subclasses__()",
     "the globals of a function": "f.__globals__",
     "open as a value": "list(map(open, names))",
+    "a connection as a value": "import socket\nlist(map(socket.create_connection, hosts))",
     "the module of builtins": "__builtins__['open']('x', 'w')",
     "a file outside": "open('/srv/x')",
     "a changed module": "import os\nos.getcwd = f",
