@@ -45,6 +45,6 @@ def tools_of_turn(
             [tool.name for tool in lent],
             partial(cell_as_python, host.shell),
         ),
-        notebook_run_tool(here, runner.run, limit, outputs),
+        notebook_run_tool(here, runner.run, limit, outputs, partial(cell_as_python, host.shell)),
         *lent,
     )

@@ -118,7 +118,7 @@ class Question:
 
     `why`: the verdict `ask`, with the deeds in question. `trial`: the evidence. `rules`: those that
     "always" would write, empty if no rule can say it. `held`: those that hold for the turn or the
-    session after such an answer.
+    session after such an answer. `running`: its code runs already, and waits before these deeds.
     """
 
     action: Action
@@ -126,6 +126,7 @@ class Question:
     trial: Trial | None = None
     rules: tuple[ActionRule, ...] = ()
     held: tuple[ActionRule, ...] = ()
+    running: bool = False
 
 
 @frozen(kw_only=True)

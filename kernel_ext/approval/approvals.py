@@ -3,7 +3,7 @@
 Never allows anything where nobody answers.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...agent.config.action_rules import all_as_toml
@@ -59,10 +59,13 @@ class Approvals:
 
     async def approve(self, question: Question) -> Answer:
         """Ask. Raises TurnInterrupted if the person stops the turn."""
-        return self.approve_now(question)
+        return self._asked(question)
 
     def approve_now(self, question: Question) -> Answer:
-        """The same, for a question that comes while code runs."""
+        """The same about a deed of code that runs. Nothing else shows it, so the question does."""
+        return self._asked(replace(question, running=True))
+
+    def _asked(self, question: Question) -> Answer:
         if not self.home.person.is_there:
             return _no("nobody is there to be asked", by="nobody")
         try:

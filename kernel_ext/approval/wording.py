@@ -3,7 +3,7 @@
 from typing import Literal
 
 from ...agent.frozen import frozen
-from ...agent.printable import hidden_parts
+from ...agent.printable import hidden_parts, visible
 from ...agent.protocol.actions import Question
 from ...agent.text.lines import count_of
 
@@ -39,15 +39,17 @@ def question_words(question: Question) -> str:
         *(["al[w]ays"] if question.rules else []),
         *(["[e]dit"] if can_edit(question) else []),
     ]
-    return (
-        f"Run this step? ({_size(question.action.literal)}) "
-        f"{', '.join(choices)}, [n]o, [s]top, or what to do instead: "
-    )
+    if question.running:
+        begin = f"The step waits. {visible(question.why.reason)}. Allow this?"
+    else:
+        begin = f"Run this step? ({_size(question.action.literal)})"
+    return f"{begin} {', '.join(choices)}, [n]o, [s]top, or what to do instead: "
 
 
 def can_edit(question: Question) -> bool:
     """Whether the call has code that a person may change."""
-    return isinstance(question.action.arguments.get("code"), str)
+    code = question.action.arguments.get("code")
+    return isinstance(code, str) and not question.running
 
 
 def read_reply(text: str, question: Question) -> Reply:

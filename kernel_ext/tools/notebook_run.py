@@ -3,18 +3,19 @@
 Knows no shell: it runs code through the `run_code` that it gets.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from pydantic import BaseModel, Field
 
 from ...agent.conversation.output_store import OutputStore
 from ...agent.errors import TurnLimited
+from ...agent.protocol.actions import Touches
 from ...agent.protocol.cells import CellRun
 from ...agent.protocol.events import Event, Notice, OutputShown
 from ...agent.protocol.items import text_part
 from ...agent.tools.run_cell import STUCK, RunCell, RunCode, tell
-from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
+from ...agent.tools.tool import ChangedError, Tool, ToolCall, ToolOutput, always, text_output
 from ..notebook.current import NO_NOTEBOOK, CurrentNotebook, find_cells
 from ..notebook.document import Document, DocumentError, LiveCell
 from ..notebook.outputs import as_nbformat
@@ -34,11 +35,16 @@ class NotebookRun(BaseModel):
 
 
 def notebook_run_tool(
-    here: CurrentNotebook, run_code: RunCode, limit: int, outputs: OutputStore
+    here: CurrentNotebook,
+    run_code: RunCode,
+    limit: int,
+    outputs: OutputStore,
+    as_python: Callable[[str], str] = str,
 ) -> Tool[NotebookRun]:
     """The tool `notebook_run`. Each run is recorded. `limit`: tokens of the whole output.
 
-    Outputs are shown in the cells, or in the step if the notebook cannot be edited.
+    `as_python`: a cell as the shell runs it. The cells run with the sources that were judged, or
+    not at all. Outputs are shown in the cells, or in the step if the notebook cannot be edited.
     """
 
     async def run(call: ToolCall, arguments: NotebookRun) -> ToolOutput:
@@ -49,6 +55,7 @@ def notebook_run_tool(
             cells = _runnable(here, await document.cells(), arguments)
         except DocumentError as error:
             return text_output(str(error), "error")
+        _check_judged(call, cells)
         editable = await here.editable()
         parts: list[dict[str, str]] = []
         last = text_output("")
@@ -69,7 +76,37 @@ def notebook_run_tool(
         return replace(last, parts=tuple(parts))
 
     touches = always("run_code", "edit_notebook", paths=here.paths)
-    return Tool("notebook_run", DESCRIPTION, NotebookRun, run, touches)
+
+    async def looked_up(arguments: NotebookRun) -> Touches:
+        return await _with_sources(touches(arguments), here, arguments, as_python)
+
+    return Tool("notebook_run", DESCRIPTION, NotebookRun, run, touches, looked_up)
+
+
+async def _with_sources(
+    touches: Touches, here: CurrentNotebook, asked: NotebookRun, as_python: Callable[[str], str]
+) -> Touches:
+    """The same with the sources as they are now. Without the cells, `run` tells why."""
+    document = await here.document()
+    if document is None:
+        return touches
+    try:
+        cells = _runnable(here, await document.cells(), asked)
+    except DocumentError:
+        return touches
+    code = "\n".join(as_python(cell.source) for cell in cells)
+    return replace(touches, code=code, literal=_literal(cells))
+
+
+def _check_judged(call: ToolCall, cells: list[LiveCell]) -> None:
+    """Raises ChangedError if these are not the sources that the call's verdict is about."""
+    if call.action is not None and call.action.literal != _literal(cells):
+        raise ChangedError("a cell has changed since it was judged")
+
+
+def _literal(cells: list[LiveCell]) -> str:
+    """The sources of all cells, each below its name."""
+    return "\n".join(f"# {_title(cell)}\n{cell.source}" for cell in cells)
 
 
 def _quiet(call: ToolCall) -> ToolCall:
@@ -82,7 +119,9 @@ def _quiet(call: ToolCall) -> ToolCall:
     return replace(call, show=show)
 
 
-def _runnable(here: CurrentNotebook, cells: tuple[LiveCell, ...], asked: NotebookRun) -> list[Any]:
+def _runnable(
+    here: CurrentNotebook, cells: tuple[LiveCell, ...], asked: NotebookRun
+) -> list[LiveCell]:
     found = [cell for words in asked.cells for cell in find_cells(cells, words)]
     chosen = [cell for cell in found if cell.kind == "code"]
     if not chosen:

@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from nbformat import v4
 
 
 def steps(*codes: str) -> str:
@@ -140,3 +142,28 @@ def test_a_project_may_ask_and_deny_but_allow_nothing(agent: Any, tmp_path: Path
     assert "a project may only ask or deny" in html(ran)
     assert "a rule of" in items(server.requests[1])[-1]["output"]
     assert kernel.run("x").ename == "NameError"
+
+
+def test_the_sources_of_cells_are_shown_and_a_change_meanwhile_asks_again(
+    agent: Any, tmp_path: Path
+):
+    def write(source: str) -> None:
+        cells = [v4.new_code_cell(source, id="load-cell")]
+        nbformat.write(v4.new_notebook(cells=cells), tmp_path / "rain.ipynb")
+
+    write("rain = 1")
+    call = "name = 'notebook_run'\narguments = {cells = ['load']}\n"
+    script = f"[[turn]]\n[[turn.response]]\n[[turn.response.call]]\n{call}"
+    kernel, _ = agent(
+        f"{script}[[turn.response]]\nsay = 'Done.'\n",
+        JPY_SESSION_NAME=str(tmp_path / "rain.ipynb"),
+    )
+    cell = kernel.start(ASK, allow_stdin=True)
+    assert "2 lines" in kernel.wait_for_question()
+    write("\n".join(["rain = 2"] * 9))
+    kernel.client.input("y")
+    assert "10 lines" in kernel.wait_for_question()
+    kernel.client.input("y")
+    kernel.finish(cell)
+    assert kernel.run("rain").text == "2"
+    assert "rain = 2" in kernel.run("%agent why").text
