@@ -92,5 +92,5 @@ def _plain_show() -> Callable[[Event], None]:
 
 def _ended(status: Literal["interrupted", "failed"], error: str) -> TurnEnded:
     return TurnEnded(
-        status=status, answer="", usage=Usage(), cost=None, seconds=0, samples=0, error=error
+        status=status, answer="", usage=Usage(), cost=None, seconds=0.0, samples=0, error=error
     )

@@ -133,7 +133,7 @@ def doing(state: TurnState) -> str:
             return "answering"
         case HostedBlock(status="running") as block:
             return block.title.lower()
-        case Note(kind="retry", wait=float()):
+        case Note(kind="retry", wait=int() | float()):
             return "waiting to try again"
         case CompactionBlock(status="running"):
             return "making room"

@@ -131,7 +131,7 @@ def _data(part: ViewPart) -> dict[str, str]:
 def _waiting(state: TurnState) -> Note | CompactionBlock | None:
     """The last block, if it is a retry that waits or a compaction that runs."""
     match state.blocks[-1:]:
-        case (Note(wait=float()) | CompactionBlock(status="running") as block,):
+        case (Note(wait=int() | float()) | CompactionBlock(status="running") as block,):
             return block
         case _:
             return None
