@@ -6,7 +6,8 @@
     ├── RecordError         a session's log cannot be read or written
     ├── TurnInterrupted     the user stopped the turn
     ├── LineInterrupted     the user stopped an `%agent` line
-    ├── TurnLimited         the turn reached its limit of samples
+    ├── TurnLimited         the turn reached its limit of samples, or a budget's
+    ├── TamperedError       code changed parts of ours
     └── ModelError          the model's server did not give a whole response
         ├── NoModelError            none is configured and none was found
         ├── UnreachableError        no connection, or no answer in time
@@ -84,7 +85,11 @@ class LineInterrupted(AgentError):
 
 
 class TurnLimited(AgentError):
-    """The turn reached its limit of samples before it was complete."""
+    """The turn reached its limit of samples, or a budget's, before it was complete."""
+
+
+class TamperedError(AgentError):
+    """Code in this process changed what only the person or we may change. The message names it."""
 
 
 class ModelError(AgentError):

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 
+import platformdirs
+
 from ..agent.config.project import ProjectDocs
 from ..agent.context.changes import Environment
 from .shell import Shell
@@ -52,6 +54,11 @@ def find_notebook(shell: Shell) -> str | None:
     path: object = shell.user_ns.get("__vsc_ipynb_file__")
     path = path or os.environ.get("JPY_SESSION_NAME")
     return path if isinstance(path, str) and path.endswith(".ipynb") else None
+
+
+def data_folder(chosen: Path | None) -> Path:
+    """The folder of session records: the chosen one, or the system's usual place."""
+    return chosen or platformdirs.user_data_path("inkernel", appauthor=False)
 
 
 def jupyter_secrets(shell: Shell) -> frozenset[str]:

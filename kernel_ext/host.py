@@ -30,13 +30,14 @@ from ..agent.text.tokens import estimate
 from ..agent.transport.client import Client
 from .approval.approvals import ApprovalHome, nobody
 from .connections import UNASKED, Connections
-from .environment import find_notebook, jupyter_secrets, working_folder
+from .environment import data_folder, find_notebook, jupyter_secrets, working_folder
 from .event_comm import EventComm
 from .execution.capture import OutputCapture
 from .execution.interrupts import Interruption, cancelled_by_sigint
 from .execution.quiet import hide_own_lines, show_own_lines
 from .execution.run_code import Host
 from .execution.shell_history import keep_count
+from .integrity.turn import TurnIntegrity
 from .notebook.current import current_notebook
 from .observer import Observer
 from .shell import Shell
@@ -141,7 +142,7 @@ class KernelAgent:
 
     def sessions_folder(self) -> Path:
         """The folder of the sessions' records."""
-        return _data_folder(self.choose().settings) / "sessions"
+        return data_folder(self.choose().settings.data_dir) / "sessions"
 
     # --- the conversation ---------------------------------------------------------------------
 
@@ -325,7 +326,8 @@ class KernelAgent:
             self._observer.turn_is_alone(),
         )
         show = MaskedEvents(mask, show_masked).show if mask.secrets else show_masked
-        hooks = StepHooks(before, self._observer.note_step)
+        integrity = TurnIntegrity(before, self._observer.note_step)
+        hooks = StepHooks(integrity.before, integrity.after, ends=integrity.ends)
         try:
             with taps:
                 host = Host(self.shell, taps, interruption)
@@ -333,9 +335,10 @@ class KernelAgent:
                 seams = replace(
                     session.seams, approve=asked.approve, rules=asked.standing, show=show
                 )
-                session = replace(session, seams=seams)  # calls from code, too, are asked
-                session = replace(session, tools=tools_of_turn(host, session, here, hooks))
+                lent = replace(session, seams=seams)  # calls from code, too, are asked
+                session = replace(lent, tools=tools_of_turn(host, lent, here, hooks))
                 self.fields = session.fields()
+                integrity.watch(self.shell, (session, lent), self)
                 async with contextlib.aclosing(turn(session, said)) as events:
                     async for event in events:
                         show(event)
@@ -360,7 +363,7 @@ class KernelAgent:
 
     def _open_record(self, settings: Settings) -> Record:
         if self._record is None:
-            self._record = Record(record_path(_data_folder(settings), self._session_id))
+            self._record = Record(record_path(data_folder(settings.data_dir), self._session_id))
             line = SessionLine(
                 session=self._session_id,
                 cwd=str(working_folder()),
@@ -393,8 +396,3 @@ class KernelAgent:
         if self._outputs is None:
             self._outputs = OutputStore(self._open_record(settings))
         return self._outputs
-
-
-def _data_folder(settings: Settings) -> Path:
-    own = platformdirs.user_data_path("inkernel", appauthor=False)
-    return settings.data_dir or own

@@ -1,5 +1,6 @@
 """The tools of the agent in one turn, over this shell. Knows no loop and no view."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ from ..agent.session import Session
 from ..agent.tools.output import output_tool
 from ..agent.tools.recall import recall_tool
 from ..agent.tools.run_cell import run_cell_tool
-from ..agent.tools.tool import Tool
+from ..agent.tools.tool import Tool, ToolCall, ToolOutput
 from .execution.run_code import Host
 from .notebook.current import CurrentNotebook
 from .shell import cell_as_python
@@ -37,14 +38,18 @@ def tools_of_turn(
         recall_tool(outputs, session.journal.record, limit, holds),
     )
     runner = StepRunner(host, session, hooks, lent)
-    return (
-        run_cell_tool(
-            runner.run_lending,
-            limit,
-            outputs,
-            [tool.name for tool in lent],
-            partial(cell_as_python, host.shell),
-        ),
-        notebook_run_tool(here, runner.run, limit, outputs, partial(cell_as_python, host.shell)),
-        *lent,
-    )
+    python, callable_tools = partial(cell_as_python, host.shell), [tool.name for tool in lent]
+    run_cell = run_cell_tool(runner.run_lending, limit, outputs, callable_tools, python)
+    notebook_run = notebook_run_tool(here, runner.run, limit, outputs, python)
+    return (_ended(run_cell, hooks), _ended(notebook_run, hooks), *lent)
+
+
+def _ended(tool: Tool[Any], hooks: StepHooks) -> Tool[Any]:
+    """The tool, whose output ends the turn if the host says so after a step."""
+    run = tool.run
+
+    async def run_to_end(call: ToolCall, arguments: Any) -> ToolOutput:
+        output = await run(call, arguments)
+        return replace(output, ends=hooks.ends() or output.ends)
+
+    return replace(tool, run=run_to_end)

@@ -66,6 +66,7 @@ ROOMS = {
             "tools",
             "event_comm",
             "approval",
+            "integrity",
         ),
         *("toolset", "views", "observer", "connections", "host"),
         *("commands", "magics", "cli", "__init__", "inkernel"),

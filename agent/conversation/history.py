@@ -4,6 +4,7 @@ Appending costs only the new item. Old items change only by a rewrite. Knows no 
 """
 
 from collections.abc import Iterable, Sequence
+from operator import is_
 from typing import Literal
 
 from ..frozen import frozen
@@ -112,6 +113,11 @@ class History:
         self._begin(window)
         return new
 
+    def restore(self, numbered: Iterable[Numbered]) -> None:
+        """Replace the window with entries that it had, and their numbers."""
+        self.rewrites += 1
+        self._begin(numbered)
+
     @property
     def local(self) -> list[Entry]:
         """The window in a form that any provider can read."""
@@ -153,6 +159,38 @@ class History:
     def open_calls(self) -> tuple[FunctionCall | OtherCall, ...]:
         """Calls that have no output yet."""
         return tuple(self._open.values())
+
+
+class WindowCopy:
+    """A copy of a window, which tells whether somebody changed the window meanwhile."""
+
+    def __init__(self) -> None:
+        self._of = bytearray()
+        self._wire = bytearray()
+        self._entries: list[Entry] = []
+        self._numbers: list[int] = []
+
+    def follow(self, history: History) -> None:
+        """Take over the present window. It costs only what is new since the last time."""
+        if history.wire is not self._of:
+            self._of, self._entries, self._numbers = history.wire, [], []
+            self._wire.clear()
+        self._wire += memoryview(history.wire)[len(self._wire) :]
+        self._numbers += history.numbers[len(self._entries) :]
+        self._entries += history.entries[len(self._entries) :]
+
+    def differs(self, history: History) -> bool:
+        """Whether the window is another one than the copy. Never before the first `follow`."""
+        if not self._wire:
+            return False
+        same = history.wire is self._of and history.wire == self._wire
+        entries = history.entries
+        alike = len(entries) == len(self._entries) and all(map(is_, entries, self._entries))
+        return not (same and alike)
+
+    def put_back(self, history: History) -> None:
+        """Make the window again what the copy is."""
+        history.restore(zip(self._numbers, self._entries, strict=True))
 
 
 def item_tokens(item: Item, counter: Counter = _ESTIMATE, model: str = "") -> int:

@@ -20,7 +20,7 @@ from pydantic_core import from_json
 
 from ..errors import RecordError
 from ..protocol.items import Item
-from ..protocol.record_chain import PAST, Chain, last_line, line_digest
+from ..protocol.record_chain import CHANGED, PAST, Chain, change_since, last_line, line_digest
 from ..protocol.record_lines import (
     CellRunLine,
     ItemLine,
@@ -48,8 +48,6 @@ _BEGIN = re.compile(rb'(?=\{"at":[\d.e+]+,"kind":")')
 """Where a line begins. No string in a line can hold this, as quotes are escaped."""
 _CLOSED = -1
 """In place of the descriptor of a file that is closed."""
-_NAMED = 20
-"""Most lost lines that are named."""
 _KIND = re.compile(rb'"kind": ?"(\w{1,20})"')
 
 
@@ -73,7 +71,7 @@ class Record:
             self._file = os.open(self.path, _APPEND | _CAREFUL, 0o600)
             self._own()
             self._mend()
-            self._chain = _last_digest(self.path)
+            self._chain, self._seen = _last_digest(self.path), os.fstat(self._file)
         except OSError as error:
             raise _unwritable(path, error) from None
         _open_records().add(self)
@@ -98,6 +96,20 @@ class Record:
         if found and (line := found.line()):
             return line
         raise RecordError(f"{self.path}, byte {at}: not a line of a session record.")
+
+    def foreign_change(self) -> str:
+        """In words, what others did to the file since our last line: `was cut`. Else nothing."""
+        if self._file == _CLOSED:
+            return ""
+        words = change_since(self._seen, self._file, self.path)
+        self._seen = os.fstat(self._file)  # each change is told once
+        return "" if words == CHANGED and self._is_whole() else words
+
+    def _is_whole(self) -> bool:
+        """Whether all lines are still ours. Only the time of the file says so where it is not."""
+        chain = Chain()
+        follow = [chain.follows(it.value, it.text) for it in read_lines(self.path)]
+        return all(follow) and chain.last == self._chain
 
     def sync(self) -> None:
         """Wait until all lines are on the disk. Raises RecordError."""
@@ -171,7 +183,10 @@ class Record:
         except OSError as error:
             self._take_back(len(line) + 1 - len(left))
             raise _unwritable(self.path, error) from None
-        return os.lseek(self._file, 0, os.SEEK_CUR) - len(line) - 1
+        at = os.lseek(self._file, 0, os.SEEK_CUR) - len(line) - 1
+        if at == self._seen.st_size:  # else others have written meanwhile
+            self._seen = os.fstat(self._file)
+        return at
 
     def _take_back(self, written: int) -> None:
         """Remove the start of a line that did not fit, so that the next line is whole."""
@@ -300,12 +315,6 @@ class ReadLine(NamedTuple):
     kind: str
     line: RecordLine | None
     follows: bool = True
-
-
-def lost_words(lost: Sequence[ReadLine]) -> str:
-    """The lines that cannot be read, in words: `line 3 (item), line 7`."""
-    some = [f"line {it.number}{f' ({it.kind})' if it.kind else ''}" for it in lost[:_NAMED]]
-    return ", ".join([*some, *([f"{len(lost) - _NAMED:,} more"] if len(lost) > _NAMED else [])])
 
 
 def stored_lines(at: int, text: bytes, number: int = 0) -> Iterator[StoredLine]:

@@ -1,12 +1,16 @@
 """Finds sessions by their records: by name, or the latest of a place. Knows no live session."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import RecordError, UsageError
 from ..frozen import frozen
 from ..protocol.record_lines import SessionLine, TurnLine
-from .record import is_open, read_record
+from .record import ReadLine, is_open, read_record
+
+_NAMED = 20
+"""Most lost lines that are named."""
 
 
 @frozen
@@ -98,3 +102,9 @@ def latest_session(folder: Path, here: Place, present: str, resumed: bool = Fals
         if paths
         else "`%agent history all` lists all sessions.",
     )
+
+
+def lost_words(lost: Sequence[ReadLine]) -> str:
+    """The lines that cannot be read, in words: `line 3 (item), line 7`."""
+    some = [f"line {it.number}{f' ({it.kind})' if it.kind else ''}" for it in lost[:_NAMED]]
+    return ", ".join([*some, *([f"{len(lost) - _NAMED:,} more"] if len(lost) > _NAMED else [])])

@@ -8,10 +8,12 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 PAST = "past"
 """The key of the digest of the line before."""
+CHANGED = "was changed"
 _TAIL = 1 << 16
 """Bytes at the end of a file that are read first."""
 
@@ -30,6 +32,22 @@ def last_line(file: BinaryIO) -> bytes:
         file.seek(at)
         end = file.read(step) + end
     return end.rstrip(b"\n").rpartition(b"\n")[2]
+
+
+def change_since(before: os.stat_result, file: int, path: Path) -> str:
+    """In words, the change of an open file since `before`, if it is not ours. Else nothing.
+
+    `CHANGED`: only its time has changed, as some systems do later, too.
+    """
+    try:
+        there, now = os.stat(path, follow_symlinks=False), os.fstat(file)
+    except OSError:
+        return "was deleted or moved"
+    if (there.st_ino, there.st_dev) != (now.st_ino, now.st_dev):
+        return "was replaced"
+    if now.st_size != before.st_size:
+        return "was cut" if now.st_size < before.st_size else "was written to by others"
+    return CHANGED if now.st_mtime_ns != before.st_mtime_ns else ""
 
 
 @dataclass(slots=True)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...agent.conversation.record import ReadLine, lost_words, read_record
+from ...agent.conversation.record import ReadLine, read_record
 from ...agent.conversation.session_files import (
     Place,
     all_sessions,
     latest_session,
+    lost_words,
     named_session,
     session_file,
 )

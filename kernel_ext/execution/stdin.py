@@ -9,11 +9,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from ...agent.protocol.cells import StreamOutput
 from ..frontend import can_ask
 from ..shell import Shell
 from .step_outputs import StepOutputs
 from .time_limit import TimeLimit
 
+REPLACED = "[the code replaced input() or getpass(): input() is put back]\n"
 ASKS = "The agent's code asks: "
 
 
@@ -70,8 +72,10 @@ def answered(
         return ask
 
     kept = builtins.input, getpass.getpass
-    builtins.input, getpass.getpass = asking(builtins.input), asking(getpass.getpass)
+    ours = builtins.input, getpass.getpass = asking(kept[0]), asking(kept[1])
     try:
         yield
     finally:
+        if (builtins.input, getpass.getpass) != ours:
+            outputs.add(StreamOutput(name="stderr", text=REPLACED))
         builtins.input, getpass.getpass = kept

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from ...agent.dispatch.from_code import AGENT_TOOLS, lend
+from ...agent.errors import AgentError
 from ...agent.frozen import frozen
 from ...agent.protocol.cells import CellRun, DisplayOutput, StreamOutput
 from ...agent.protocol.events import Notice, OutputCleared, OutputShown, OutputUpdated
@@ -34,12 +35,14 @@ def unguarded(_call: ToolCall) -> AbstractContextManager[Sequence[Deed]]:
 class StepHooks:
     """The host's functions around a step: `before` gets its code, `after` gets the run.
 
-    `guard` stops what the verdict of a call does not cover, and gives what it has stopped.
+    `guard` stops what the verdict of a call does not cover, and gives what it has stopped. `ends`:
+    the error that ends the turn after a step, if there is one.
     """
 
     before: Callable[[str], object]
     after: Callable[[CellRun], object]
     guard: Callable[[ToolCall], AbstractContextManager[Sequence[Deed]]] = unguarded
+    ends: Callable[[], AgentError | None] = lambda: None
 
 
 @frozen
@@ -70,14 +73,15 @@ class StepRunner:
             report=partial(call.show, Notice(text=STILL_RUNS.format(title))),
             lent=names,
         )
-        self.hooks.before(asked.code)
+        before, after = self.hooks.before, self.hooks.after  # code cannot replace these any more
+        before(asked.code)
         with self.hooks.guard(call) as stopped:
             done = await run_code(self.host, step)
         if stopped:
             told = _told(stopped)
             call.show(OutputShown(call_id=call.id, output=told))
             done = replace(done, outputs=(*done.outputs, told))
-        self.hooks.after(done)
+        after(done)
         return done
 
 

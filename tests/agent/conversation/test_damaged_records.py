@@ -11,9 +11,10 @@ from inkernel.agent.conversation.history import Entry
 from inkernel.agent.conversation.journal import INTERRUPTED, Journal
 from inkernel.agent.conversation.mend import LOST
 from inkernel.agent.conversation.output_store import OutputStore
-from inkernel.agent.conversation.record import Record, lost_words, read_record
+from inkernel.agent.conversation.record import Record, read_record
 from inkernel.agent.conversation.resume import Resumed, resume
 from inkernel.agent.conversation.runs import RunLog
+from inkernel.agent.conversation.session_files import lost_words
 from inkernel.agent.conversation.state import Conversation
 from inkernel.agent.errors import RecordError
 from inkernel.agent.protocol.items import (

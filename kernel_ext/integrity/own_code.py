@@ -1,0 +1,92 @@
+"""The functions of our own modules: whether code replaced one, or the code in it.
+
+It sees functions, classes and constants by identity, and no change inside of a list or a dict.
+"""
+
+import sys
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
+from typing import Any, TypeGuard
+
+_ROOT = __name__.partition(".kernel_ext.")[0]
+_WATCHED = (
+    *("agent.permissions", "agent.dispatch", "agent.loop", "agent.session", "agent.seams"),
+    *("agent.config", "agent.conversation", "agent.tools", "agent.text.masking"),
+    *("kernel_ext.approval", "kernel_ext.commands", "kernel_ext.execution", "kernel_ext.host"),
+    *("kernel_ext.integrity", "kernel_ext.magics", "kernel_ext.sandbox", "kernel_ext.tools"),
+    *("kernel_ext.toolset", "kernel_ext.input_transform"),
+)
+"""The rooms that decide, run, record and check."""
+_MADE_OF = ("__code__", "__defaults__", "__kwdefaults__")
+_CONSTANT = (str, int, float, bytes, tuple, frozenset)
+_LOOKED_UP = ("__call__", "__await__", "__getattribute__", "__getattr__", "__enter__", "__exit__")
+_ABSENT = object()
+_Space = ModuleType | type[Any]
+
+
+def watched_modules() -> list[ModuleType]:
+    """The modules of those rooms that are loaded, without the packages that only hold others."""
+    rooms = tuple(f"{_ROOT}.{room}" for room in _WATCHED)
+    found = [it for name, it in list(sys.modules.items()) if name.startswith(rooms)]
+    return [it for it in found if type(it) is ModuleType and not hasattr(it, "__path__")]
+
+
+class OwnCode:
+    """The code of modules as it is now. It costs two identities a name, each time it is checked."""
+
+    def __init__(self, modules: list[ModuleType]) -> None:
+        self._modules = {it.__name__: it for it in modules}
+        spaces: list[_Space] = [*modules, *(it for one in modules for it in _classes(one))]
+        self._spaces = [(it, dict(it.__dict__), _identities(it)) for it in spaces]
+        functions = [
+            it for _, held, _ in self._spaces for it in held.values() if type(it) is FunctionType
+        ]
+        self._functions = [(it, tuple(getattr(it, name) for name in _MADE_OF)) for it in functions]
+
+    def changed(self) -> Iterator[str]:
+        """Put back each function, class and constant that was replaced, and name it."""
+        for name, module in self._modules.items():
+            if sys.modules.get(name) is not module:
+                sys.modules[name] = module
+                yield f"the module {name}"
+        for at, (space, held, identities) in enumerate(self._spaces):
+            if _identities(space) != identities:
+                yield from _put_back(space, held)
+                self._spaces[at] = (space, dict(space.__dict__), _identities(space))
+        for function, made_of in self._functions:
+            if function.__code__ is not made_of[0] or function.__defaults__ is not made_of[1]:
+                for name, value in zip(_MADE_OF, made_of, strict=True):
+                    setattr(function, name, value)
+                yield f"{function.__module__}.{function.__qualname__}"
+
+
+def _identities(space: _Space) -> tuple[int, ...]:
+    return tuple(map(id, space.__dict__.values()))
+
+
+def _classes(module: ModuleType) -> list[type[Any]]:
+    return [it for it in module.__dict__.values() if _is_class_of(it, module)]
+
+
+def _is_class_of(value: object, module: ModuleType) -> TypeGuard[type[Any]]:
+    return isinstance(value, type) and value.__module__ == module.__name__
+
+
+def _put_back(space: _Space, held: dict[str, Any]) -> Iterator[str]:
+    now = dict(space.__dict__)
+    for name in [*held, *(it for it in now if it not in held)]:
+        before, value = held.get(name, _ABSENT), now.get(name, _ABSENT)
+        if before is value or not (_matters(before, name) or _matters(value, name)):
+            continue
+        if before is _ABSENT:
+            delattr(space, name)
+        else:
+            setattr(space, name, before)
+        yield f"{space.__name__}.{name}"
+
+
+def _matters(value: object, name: str) -> bool:
+    """Whether it is code, or a constant. Dataclasses, pydantic and Python make others late."""
+    if name.startswith("__") and name not in _LOOKED_UP:
+        return False
+    return value is not _ABSENT and (callable(value) or isinstance(value, (*_CONSTANT, property)))

@@ -1,0 +1,139 @@
+"""Checks after each step of a turn that its code changed nothing of ours. Knows no loop.
+
+Code in this process owns it: this notices, it does not prevent (`docs/security.md`).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from ...agent.config.settings import PREFIX
+from ...agent.conversation.history import WindowCopy
+from ...agent.errors import TamperedError
+from ...agent.protocol.cells import CellRun
+from ...agent.session import Session
+from ..shell import Shell
+from ..user_cells.log import UserCellLog
+from .own_code import OwnCode, watched_modules
+from .parts import Part, attributes, entries, environment, own_members
+
+_ROOT = __name__.partition(".")[0]
+_MAGIC = "agent"
+_MOST_NAMED = 5
+_HINT = (
+    "It is put back as far as that is possible. Look at the step before you go on, and restart the"
+    " kernel if you do not trust it: code in this process can do more than is seen."
+)
+
+
+class TurnIntegrity:
+    """The parts of one turn as they were before a step.
+
+    `prepare` gets the code of each step before it runs, and `note` the run.
+    """
+
+    def __init__(self, prepare: Callable[[str], object], note: Callable[[CellRun], object]) -> None:
+        self._prepare, self._note = prepare, note
+        self._session: Session | None = None
+        self._parts: tuple[Part, ...] = ()
+        self._window = WindowCopy()
+        self._error: TamperedError | None = None
+
+    def watch(self, shell: Shell, sessions: tuple[Session, Session], host: object) -> None:
+        """Watch the parts of the turn from now on.
+
+        `sessions`: of the turn, and of the calls that code makes. `host`: the object with the typed
+        settings.
+        """
+        self._session = sessions[0]
+        self._parts = (
+            *_parts_of_process(host),
+            *(part for session in sessions for part in _parts_of_session(session)),
+            *_parts_of_shell(shell),
+        )
+
+    def before(self, code: str) -> None:
+        """Take over our own changes since the last step. Raises TamperedError for those of others.
+
+        Then no further step of the turn runs.
+        """
+        self._check("Something that runs beside the steps")
+        if self._error is not None:
+            raise self._error
+        if self._session is not None:
+            self._window.follow(self._session.conversation.history)
+        self._prepare(code)
+
+    def after(self, run: CellRun) -> None:
+        """Check all parts, once a step has run."""
+        self._note(run)
+        self._check("The code of a step")
+
+    def ends(self) -> TamperedError | None:
+        """The error that ends the turn, if something was changed."""
+        return self._error
+
+    def _check(self, who: str) -> None:
+        changed = list(dict.fromkeys(self._changed()))
+        if changed:
+            some = ", ".join(changed[:_MOST_NAMED])
+            more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+            self._error = TamperedError(f"{who} changed what only you may: {some}{more}.", _HINT)
+
+    def _changed(self) -> Iterator[str]:
+        for part in self._parts:
+            yield from part.changed()
+        if self._session is None:
+            return
+        history = self._session.conversation.history
+        if self._window.differs(history):
+            self._window.put_back(history)
+            yield "the conversation's history"
+        if words := self._session.journal.record.foreign_change():
+            yield f"the session's record, which {words}"
+
+
+def _parts_of_process(host: object) -> Iterator[Part]:
+    yield OwnCode(watched_modules())
+    yield environment(PREFIX)
+    yield attributes("the agent", host, ("_typed", "_record", "_conversation", "connections"))
+    yield entries("the settings that you typed", vars(host)["_typed"])
+
+
+def _parts_of_session(session: Session) -> Iterator[Part]:
+    yield entries("the session's settings", vars(session.settings))
+    yield attributes("the session", session, _slots(session))
+    yield attributes("the session's seams", session.seams, _slots(session.seams))
+    yield attributes("the session's journal", session.journal, _slots(session.journal))
+    yield attributes("the conversation", session.conversation, ("history", "marks"))
+    for tool in session.tools:
+        yield attributes(f"the tool {tool.name}", tool, ("name", "arguments", "run", "touches"))
+
+
+def _parts_of_shell(shell: Shell) -> Iterator[Part]:
+    for kind in ("cell", "line"):
+        yield entries(f"the {kind} magic", shell.magics_manager.magics[kind], (_MAGIC,))
+    transforms = shell.input_transformer_manager
+    for found in (transforms.cleanup_transforms, transforms.line_transforms):
+        yield own_members("our input transform", found, _is_ours)
+    for event, callbacks in shell.events.callbacks.items():
+        yield own_members(f"our hook at {event}", callbacks, _listens)
+    kernel = getattr(shell, "kernel", None)
+    if kernel is not None:
+        yield entries(
+            "the kernel's question to you",
+            cast("dict[str, Any]", vars(kernel)),
+            ("raw_input", "getpass"),
+        )
+
+
+def _listens(callback: object) -> bool:
+    """Whether it logs cells. Others of ours stay only until a cell is over."""
+    return isinstance(getattr(callback, "__self__", None), UserCellLog)
+
+
+def _is_ours(member: object) -> bool:
+    return type(member).__module__.startswith(f"{_ROOT}.")
+
+
+def _slots(of: object) -> tuple[str, ...]:
+    return tuple(getattr(type(of), "__slots__", ()))
