@@ -6,9 +6,12 @@ Knows no shell and no conversation.
 import asyncio
 import contextlib
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..agent.config.dotenv import read_dotenv
 from ..agent.config.settings import SCRIPTED, Settings
 from ..agent.errors import AgentError
 from ..agent.providers.catalog import Capabilities, speaking
@@ -17,6 +20,7 @@ from ..agent.providers.pricing import preload
 from ..agent.providers.resolve import Target, find_target
 from ..agent.providers.secrets import secrets_of
 from ..agent.text.masking import Mask
+from ..agent.text.secret_names import secret_entries, secrets_in_code
 from ..agent.text.tokenizers import counter_for
 from ..agent.text.tokens import Counter, Estimate
 from ..agent.transport.client import Client
@@ -26,8 +30,19 @@ if TYPE_CHECKING:
     from ..agent.scripted.script import Script
     from ..agent.scripted.server import ScriptedServer
 
+MOST_SECRETS = 100
+"""Values that are masked for their names, at most. Each costs some looks for every text."""
 SCRIPTED_CAPABILITIES = Capabilities(stores=True, websocket=True, compact=True)
 UNASKED = Target("none", "http://127.0.0.1:9/v1", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value that is masked for its name. `place`: where it was found."""
+
+    name: str
+    place: str
+    value: str = field(repr=False)
 
 
 class Connections:
@@ -36,7 +51,9 @@ class Connections:
     def __init__(self) -> None:
         self._keys = Keys(os.environ)
         self.forget_keys = self._keys.forget
-        self._mask = Mask()
+        self._mask = Mask(formats=True)
+        self._in_cells: dict[str, Secret] = {}
+        self._allowed = frozenset[str]()
         self._client: tuple[Target, Settings, Client] | None = None
         self._counter: tuple[str, Counter] | None = None
         self._servers: dict[Path, tuple[Script, ScriptedServer]] = {}
@@ -50,11 +67,38 @@ class Connections:
         """Mask a value from now on that was typed where none belongs."""
         self._keys.found.add(bare(value))
 
+    def read_cells(self, sources: Iterable[tuple[str, str]]) -> None:
+        """Mask from now on the keys that cells bind to names. `sources`: place and source."""
+        for place, source in sources:
+            for name, value in secrets_in_code(source):
+                self._in_cells[value] = Secret(name, place, value)
+
+    def secrets(self) -> list[Secret]:
+        """The values that look like secrets by their names, of variables, `.env` and cells."""
+        named = [("the environment", os.environ), (".env", read_dotenv(working_folder()))]
+        found = [
+            Secret(name, place, value)
+            for place, values in named
+            for name, value in secret_entries(values).items()
+        ]
+        return [*found, *self._in_cells.values()][:MOST_SECRETS]
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The names of secrets and formats that the person allowed to be shown."""
+        return self._allowed
+
+    def allow(self, name: str) -> None:
+        """Mask no longer what has that name. Keys of providers stay masked."""
+        self._allowed |= {name}
+        self._mask = Mask(formats=True, allowed=self._allowed)
+
     def mask(self, settings: Settings, more: frozenset[str] = frozenset()) -> Mask:
         """The mask of all keys known so far, and of `more`. The same object while none is new."""
-        known = secrets_of(settings, os.environ) | self._keys.found | more
+        shown = {it.value for it in self.secrets() if it.name not in self._allowed}
+        known = secrets_of(settings, os.environ) | self._keys.found | more | shown
         if not known <= self._mask.secrets:
-            self._mask = Mask(self._mask.secrets | known)
+            self._mask = replace(self._mask, secrets=self._mask.secrets | known)
         return self._mask
 
     async def find(self, settings: Settings) -> Target:

@@ -325,7 +325,7 @@ class KernelAgent:
             OutputCapture(self.shell, mask, self._displays),
             self._observer.turn_is_alone(),
         )
-        show = MaskedEvents(mask, show_masked).show if mask.secrets else show_masked
+        show = MaskedEvents(mask, show_masked).show if mask.masks_any else show_masked
         integrity = TurnIntegrity(before, self._observer.note_step)
         hooks = StepHooks(integrity.before, integrity.after, ends=integrity.ends)
         try:
@@ -351,6 +351,7 @@ class KernelAgent:
             keep_count(self.shell, said.count)
 
     def _masked(self, settings: Settings) -> Mask:
+        self.connections.read_cells(self._observer.new_sources())
         return self.connections.mask(settings, jupyter_secrets(self.shell))
 
     async def _connect(self, settings: Settings) -> Client:

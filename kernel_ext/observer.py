@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class Observer:
         self._project = ProjectDocs(user_folder)
         self.kernel = f"{os.getpid():x}-{id(shell.user_ns):x}"
         self._steps: dict[int, set[str]] = {}
+        self._read = 0
 
     @property
     def last_run(self) -> int:
@@ -50,6 +51,12 @@ class Observer:
     def runs(self) -> tuple[UserCellRun, ...]:
         """The user's cell runs in this kernel that are kept, in order."""
         return self._log.since(0)
+
+    def new_sources(self) -> Iterator[tuple[str, str]]:
+        """The place and the source of each of the user's runs since the last time."""
+        runs = self._log.since(self._read)
+        self._read = self._log.last
+        return ((f"In [{run.count}]", run.source) for run in runs)
 
     def runs_after(self, number: int, told: KnownContext) -> tuple[UserCellRun, ...]:
         """The user's runs after that number, of those that a conversation does not know."""

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from ..protocol.items import Item, parse_item
 from ..protocol.verbatim_json import loads
+from .secret_formats import formats_in, held_chars, masked_formats
 
 MASKED = "[key]"
 """The word that replaces a key."""
@@ -42,9 +43,19 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, repr=False)
 class Mask:
-    """Masks these values. Texts without any of them stay the same objects."""
+    """Masks these values. Texts without any of them stay the same objects.
+
+    `formats`: also keys of known formats, but for those that are `allowed` by name.
+    """
 
     secrets: frozenset[str] = frozenset()
+    formats: bool = False
+    allowed: frozenset[str] = frozenset()
+
+    @property
+    def masks_any(self) -> bool:
+        """False if no text can have anything to mask."""
+        return self.formats or bool(self.secrets)
 
     def __repr__(self) -> str:
         return f"Mask(of {len(self.secrets)})"
@@ -71,7 +82,13 @@ class Mask:
 
     def text(self, text: str) -> str:
         """The text without the values."""
-        if len(text) < LEAST_CHARS or not self._may_be_in(text):
+        if len(text) < LEAST_CHARS:
+            return text
+        text = self._without_values(text)
+        return masked_formats(text, MASKED, self.allowed) if self.formats else text
+
+    def _without_values(self, text: str) -> str:
+        if not self._may_be_in(text):
             return text
         joined = _joined(text)
         spans = sorted(span for form in self._forms for span in _spans(joined, form))
@@ -89,19 +106,21 @@ class Mask:
         joined = _joined(tail)
         starts = (_start(joined, form) for form in self._forms)
         first = min((start for start in starts if start is not None), default=None)
-        return 0 if first is None else len(tail) - _places(tail)(first)
+        held = 0 if first is None else len(tail) - _places(tail)(first)
+        return max(held, held_chars(text)) if self.formats else held
 
     def value(self, value: V) -> V:
         """The same, for all texts in a value: an item, an event, an output, or plain data.
 
         Pictures are not searched.
         """
-        if not self._forms:
+        if not self.masks_any:
             return value
         texts = list[str]()
         _gather(value, texts)
-        # All texts at once, since nearly every value has no key.
-        return cast("V", self._masked(value)) if self._may_be_in("\0".join(texts)) else value
+        joined = "\0".join(texts)  # all texts at once, since nearly every value has no key
+        found = self._may_be_in(joined) or (self.formats and formats_in(joined, self.allowed))
+        return cast("V", self._masked(value)) if found else value
 
     def _masked(self, value: Any) -> Any:
         match value:

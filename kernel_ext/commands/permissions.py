@@ -1,13 +1,14 @@
-"""`%agent policy`, `rules` and `why`: what the agent may do, and why a call was allowed or not."""
+"""`%agent policy`, `rules`, `why`, `secrets`: what the agent may do and see, and why."""
 
 from ...agent.conversation.record import read_record
 from ...agent.errors import UsageError
 from ...agent.protocol.actions import ActionRule
 from ...agent.protocol.policy import read_policy
 from ...agent.protocol.record_lines import VerdictLine
+from ...agent.text.secret_formats import FORMATS
 from ...widgets.panels.cards import Card
 from ..host import KernelAgent
-from .command import Command
+from .command import Command, quoted
 
 _LEVELS = {
     "read-only": "the agent looks; nothing runs in the live kernel",
@@ -88,7 +89,34 @@ def _told(line: VerdictLine) -> str:
     return "\n".join([head, *deeds, *filter(None, [line.literal])])
 
 
+def secrets(agent: KernelAgent, rest: str) -> Card:
+    """Show the names of masked values, or allow one."""
+    found = agent.connections.secrets()
+    formats = [row.name for row in FORMATS]
+    word, _, name = rest.partition(" ")
+    if word == "allow" and name:
+        agent.refuse_while_running()
+        if name not in [*formats, *(it.name for it in found)]:
+            raise UsageError(f"There is no secret {quoted(name)}.", "`%agent secrets` lists them.")
+        agent.connections.allow(name)
+    elif rest:
+        raise UsageError(f"{quoted(rest)} is not understood.", "Say `%agent secrets allow NAME`.")
+    allowed = agent.connections.allowed
+    rows = [(it.name, f"{it.place}{_shown(it.name, allowed)}") for it in found]
+    rows += [(it, f"a format of keys{_shown(it, allowed)}") for it in formats]
+    return Card("The values of these names and formats are replaced by [key].", rows)
+
+
+def _shown(name: str, allowed: frozenset[str]) -> str:
+    return ": allowed, so it is shown" if name in allowed else ""
+
+
 COMMANDS = (
+    Command(
+        "secrets",
+        "[allow NAME] — names and places of the values that are masked; show one again",
+        secrets,
+    ),
     Command(
         "policy",
         "[LEVEL] [ASKS] — show or set what the agent may do, and when you are asked",

@@ -6,9 +6,9 @@ from typing import cast
 from ...agent.config.settings import Settings, nearest, shown_address
 from ...agent.errors import UsageError
 from ...agent.providers import resolve
+from ...agent.text.secret_names import is_secret
 from ...widgets.panels.cards import Card
 from ..host import KernelAgent
-from ..values.redact import is_secret
 from .command import Command, quoted
 
 DEFAULT = "default"

@@ -9,12 +9,13 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field
 
+from ...agent.text.secret_names import is_secret
 from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..values.adapter import Column, NoTable, Refused, Table
 from ..values.describe import short
 from ..values.introspect import clip, type_words
 from ..values.paths import MAX_PATH_CHARS, follow
-from ..values.redact import is_secret, redacted
+from ..values.redact import redacted
 from ..values.table import label_text, plain, table_of
 from ..values.table_filter import Where, WhereError, parse_where
 from ..values.watchdog import watching

@@ -1,29 +1,20 @@
 """Hides values whose names say that they are secret, from everybody. Runs no code of a value.
 
-A name is secret if its last word is key, token, secret, password, passphrase or credentials. So are
-api_keys and access_tokens. Its text, bytes or number is hidden, and of a builtin container all but
-the size. Names are those of variables, attributes, entries of dicts and defaults of functions. In
-any text shown, and in URLs, the password of `scheme://user:password@host` is hidden.
+The text, bytes or number of a secret name (`agent/text/secret_names.py`) is hidden, and all of a
+builtin container but its size. Names are of variables, attributes, entries of dicts and defaults.
+In any text shown, and in URLs, the password of `scheme://user:password@host` is hidden.
 """
 
 import re
 from typing import Any
 
 from ...agent.frozen import frozen
+from ...agent.text.secret_names import is_secret
 from .introspect import exactly
 
-_SECRET = re.compile(
-    r"(?:^|[_\W\d])(?:(?:(?:api|access|secret|private|auth)[_-]?)?(?:key|token)"
-    r"|(?:api|access|secret|private|auth)[_-]?(?:keys|tokens)"
-    r"|secrets?|passwords?|passwd|pwd|passphrase|credentials?)\d*$",
-    re.IGNORECASE,
-)
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PASSWORD = re.compile(r"(://[^/\s:@'\"]*:)[^/\s@'\"]+@")
 _PASSWORD_BYTES = re.compile(_PASSWORD.pattern.encode())
 
-MAX_NAME_END_CHARS = 60
-"""Characters at the end of a name that are read."""
 _MASKED = (str, bytes, bytearray, int, float, list, tuple, set, dict)
 
 
@@ -40,12 +31,6 @@ def redacted(name: object, value: Any) -> object:
         return value
     size = "" if exactly(value, int, float) else f" of {len(value):,}"
     return Redacted(f"<{type(value).__name__}{size}, hidden>")
-
-
-def is_secret(name: object) -> bool:
-    """Whether a value of this name is hidden."""
-    text = name.decode("latin-1") if type(name) is bytes else name
-    return type(text) is str and bool(_SECRET.search(_CAMEL.sub("_", text[-MAX_NAME_END_CHARS:])))
 
 
 def without_passwords(text: Any) -> Any:

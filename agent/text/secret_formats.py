@@ -1,0 +1,125 @@
+"""Formats of keys that their makers document, and places in texts that hold a key. Pure.
+
+Each row has marks, one of which is in every key of its format: a text without them costs one look
+for each. A row masks its group `key`, or all that it finds.
+
+Sources: the secret-scanning pages of GitHub (`ghp_`, `github_pat_`), GitLab, Slack, Stripe, npm,
+PyPI and Hugging Face; the key pages of OpenAI, Anthropic and OpenRouter; the IAM guide of AWS
+(unique ids); Google's API-key page; RFC 7519 (JWT), RFC 7468 (private keys), RFC 3986 (userinfo).
+"""
+
+import re
+import string
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+MOST_HELD = 4_000
+"""Characters at the end of a stream that may be the start of a key, at most."""
+_TOKEN_CHARS = f"{string.ascii_letters}{string.digits}_-./+=:@%"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format. `marks`: texts, one of which is in each key. `pattern`: finds them."""
+
+    name: str
+    marks: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+def _row(name: str, pattern: str, *marks: str) -> Format:
+    return Format(name, marks, re.compile(pattern))
+
+
+_WORD = r"(?<![A-Za-z0-9_-])"
+FORMATS = (
+    _row(
+        "openai-key",
+        _WORD + r"sk-(?:or-v1-|ant-\w+-|proj-|svcacct-|admin-)?"
+        r"(?:[0-9a-f]{32,}\b|(?=[\w-]*[0-9])(?=[\w-]*[A-Z])[\w-]{32,})",
+        "sk-",
+    ),
+    _row("aws-key-id", _WORD + r"(?:AKIA|ASIA)[A-Z2-7]{16}\b", "AKIA", "ASIA"),
+    _row(
+        "github-token",
+        _WORD + r"(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{40,})",
+        *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    ),
+    _row("gitlab-token", _WORD + r"glpat-[\w-]{20,}", "glpat-"),
+    _row("google-key", _WORD + r"(?:AIza[\w-]{35}|GOCSPX-[\w-]{28})", "AIza", "GOCSPX-"),
+    _row(
+        "slack-token",
+        _WORD + r"xox[abeoprs]-[\w-]{10,}|(?<=hooks\.slack\.com/services/)T\w+/B\w+/\w+",
+        *("xox", "hooks.slack.com"),
+    ),
+    _row("stripe-key", _WORD + r"[rs]k_live_[A-Za-z0-9]{24,}", "k_live_"),
+    _row("huggingface-token", _WORD + r"hf_[A-Za-z0-9]{34,}", "hf_"),
+    _row("npm-token", _WORD + r"npm_[A-Za-z0-9]{36}", "npm_"),
+    _row("pypi-token", _WORD + r"pypi-AgE[\w-]{50,}", "pypi-"),
+    _row("jwt", _WORD + r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}", "eyJ"),
+    _row(
+        "private-key",
+        r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?P<key>[\s\S]{16,16000}?)"
+        r"(?:-----END|\Z)",
+        "PRIVATE KEY",
+    ),
+    _row(
+        "connection-password",
+        r"://[^\s:@/'\"<>]{0,99}:(?P<key>[^\s@/'\"<>{}$*\[\]]{4,200})@",
+        "://",
+    ),
+    _row(
+        "environment-secret",
+        r"(?:^|[\n\0'\"\\]|\\x00)[A-Z0-9_]{0,60}(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)="
+        r"(?P<key>[^\s\0\\'\"<>{}$*\[\]]{8,500})",
+        *("KEY=", "TOKEN=", "SECRET=", "PASSWORD=", "PASSWD="),
+    ),
+)
+
+
+def formats_in(text: str, allowed: frozenset[str] = frozenset()) -> tuple[Format, ...]:
+    """The formats of which there is a key in a text."""
+    rows = (row for row in FORMATS if row.name not in allowed and _marked(row, text))
+    return tuple(row for row in rows if row.pattern.search(text))
+
+
+def _marked(row: Format, text: str) -> bool:
+    return any(mark in text for mark in row.marks)
+
+
+def masked_formats(text: str, word: str, allowed: frozenset[str] = frozenset()) -> str:
+    """The text with `word` in place of each key of a known format."""
+    for row in formats_in(text, allowed):
+        text = row.pattern.sub(_replacing(word), text)
+    return text
+
+
+def _replacing(word: str) -> Callable[[re.Match[str]], str]:
+    def replaced(found: re.Match[str]) -> str:
+        if "key" not in found.re.groupindex:
+            return word
+        start, end = found.start("key") - found.start(), found.end("key") - found.start()
+        return f"{found[0][:start]}{word}{found[0][end:]}"
+
+    return replaced
+
+
+def held_chars(text: str) -> int:
+    """How many characters at the end of a text may be the start of a key that goes on."""
+    tail = text[-MOST_HELD:]
+    token = len(tail.rstrip(_TOKEN_CHARS))
+    starts = [at for row in FORMATS for at in _starts(row, tail, token)]
+    return len(tail) - min(starts) if starts else 0
+
+
+def _starts(row: Format, tail: str, token: int) -> Iterator[int]:
+    """Places where a key may begin. `token`: where the last run of its characters does."""
+    for mark in row.marks:
+        if part := next((n for n in range(len(mark) - 1, 1, -1) if tail.endswith(mark[:n])), 0):
+            yield len(tail) - part
+        if row.name == "private-key":
+            at = tail.rfind(mark)
+            if at >= 0 and "-----END" not in tail[at:]:
+                yield max(0, tail.rfind("-----BEGIN", 0, at))
+        elif (at := tail.find(mark, token)) >= 0:
+            yield at
