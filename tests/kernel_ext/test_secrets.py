@@ -55,5 +55,5 @@ def test_a_step_cannot_allow_a_secret(agent: Any):
     code = "get_ipython().run_line_magic('agent', 'secrets allow github-token')"
     kernel, server = agent(SCRIPT.replace(json.dumps(CODE), json.dumps(code)))
     kernel.run("%%agent\nGo.")
-    assert "already running" in server.requests[-1].decode()
+    assert "Only the person can" in server.requests[-1].decode()
     assert "allowed" not in str(kernel.run("%agent secrets").outputs)
