@@ -3,9 +3,9 @@
 Each row has marks, one of which is in every key of its format: a text without them costs one look
 for each. A row masks its group `key`, or all that it finds.
 
-Sources: the secret-scanning pages of GitHub (`ghp_`, `github_pat_`), GitLab, Slack, Stripe, npm,
-PyPI and Hugging Face; the key pages of OpenAI, Anthropic and OpenRouter; the IAM guide of AWS
-(unique ids); Google's API-key page; RFC 7519 (JWT), RFC 7468 (private keys), RFC 3986 (userinfo).
+Sources: the key pages of OpenAI, Anthropic, OpenRouter and Google, and the IAM guide of AWS. Secret
+scanning of GitHub, GitLab, Slack, Stripe, npm, PyPI and Hugging Face. RFC 7519 has JWT, RFC 7468
+private keys, RFC 3986 passwords in addresses.
 """
 
 import re

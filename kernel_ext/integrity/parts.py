@@ -11,7 +11,7 @@ from typing import Any, Protocol
 _MISSING = object()
 
 
-class Part(Protocol):
+class Watched(Protocol):
     """Something that only our own code may change."""
 
     def changed(self) -> Iterator[str]:
@@ -35,7 +35,7 @@ class Attributes:
                 yield f"{self.words} ({name.lstrip('_')})"
 
 
-def attributes(words: str, of: object, names: Iterable[str]) -> Attributes:
+def attributes_of(words: str, of: object, names: Iterable[str]) -> Attributes:
     """Those attributes as they are now."""
     return Attributes(words, of, tuple((name, getattr(of, name)) for name in names))
 

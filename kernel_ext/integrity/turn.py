@@ -14,7 +14,7 @@ from ...agent.session import Session
 from ..shell import Shell
 from ..user_cells.log import UserCellLog
 from .own_code import OwnCode, watched_modules
-from .parts import Part, attributes, entries, environment, own_members
+from .parts import Watched, attributes_of, entries, environment, own_members
 
 _ROOT = __name__.partition(".")[0]
 _MAGIC = "agent"
@@ -34,7 +34,7 @@ class TurnIntegrity:
     def __init__(self, prepare: Callable[[str], object], note: Callable[[CellRun], object]) -> None:
         self._prepare, self._note = prepare, note
         self._session: Session | None = None
-        self._parts: tuple[Part, ...] = ()
+        self._parts: tuple[Watched, ...] = ()
         self._window = WindowCopy()
         self._error: TamperedError | None = None
 
@@ -92,24 +92,24 @@ class TurnIntegrity:
             yield f"the session's record, which {words}"
 
 
-def _parts_of_process(host: object) -> Iterator[Part]:
+def _parts_of_process(host: object) -> Iterator[Watched]:
     yield OwnCode(watched_modules())
     yield environment(PREFIX)
-    yield attributes("the agent", host, ("_typed", "_record", "_conversation", "connections"))
+    yield attributes_of("the agent", host, ("_typed", "_record", "_conversation", "connections"))
     yield entries("the settings that you typed", vars(host)["_typed"])
 
 
-def _parts_of_session(session: Session) -> Iterator[Part]:
+def _parts_of_session(session: Session) -> Iterator[Watched]:
     yield entries("the session's settings", vars(session.settings))
-    yield attributes("the session", session, _slots(session))
-    yield attributes("the session's seams", session.seams, _slots(session.seams))
-    yield attributes("the session's journal", session.journal, _slots(session.journal))
-    yield attributes("the conversation", session.conversation, ("history", "marks"))
+    yield attributes_of("the session", session, _slots(session))
+    yield attributes_of("the session's seams", session.seams, _slots(session.seams))
+    yield attributes_of("the session's journal", session.journal, _slots(session.journal))
+    yield attributes_of("the conversation", session.conversation, ("history", "marks"))
     for tool in session.tools:
-        yield attributes(f"the tool {tool.name}", tool, ("name", "arguments", "run", "touches"))
+        yield attributes_of(f"the tool {tool.name}", tool, ("name", "arguments", "run", "touches"))
 
 
-def _parts_of_shell(shell: Shell) -> Iterator[Part]:
+def _parts_of_shell(shell: Shell) -> Iterator[Watched]:
     for kind in ("cell", "line"):
         yield entries(f"the {kind} magic", shell.magics_manager.magics[kind], (_MAGIC,))
     transforms = shell.input_transformer_manager
