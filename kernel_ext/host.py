@@ -40,6 +40,7 @@ from .execution.shell_history import keep_count
 from .integrity.turn import TurnIntegrity
 from .notebook.current import current_notebook
 from .observer import Observer
+from .protection import Protection
 from .shell import Shell
 from .tools.step_runner import StepHooks
 from .toolset import tools_of_turn
@@ -86,6 +87,7 @@ class KernelAgent:
         self.connections = Connections()
         self.undo = TurnUndo()
         self.approvals = ApprovalHome(shell, self.user_folder)
+        self.protection = Protection(shell)
         self.fields = b""
         self._observer = Observer(shell, log, self.user_folder)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
@@ -320,22 +322,20 @@ class KernelAgent:
             if settings.events:
                 self._mirror.send(event)
 
-        mask = self._masked(settings)
-        taps, alone = (
-            OutputCapture(self.shell, mask, self._displays),
-            self._observer.turn_is_alone(),
-        )
+        mask, alone = self._masked(settings), self._observer.turn_is_alone()
+        taps = OutputCapture(self.shell, mask, self._displays)
         show = MaskedEvents(mask, show_masked).show if mask.masks_any else show_masked
         integrity = TurnIntegrity(before, self._observer.note_step)
-        hooks = StepHooks(integrity.before, integrity.after, ends=integrity.ends)
+        walls = self.protection.of_turn(settings, self.user_folder, mask.secrets)
         try:
             with taps:
                 host = Host(self.shell, taps, interruption)
                 asked = self.approvals.of_turn(host, chosen.rules)
-                seams = replace(
-                    session.seams, approve=asked.approve, rules=asked.standing, show=show
+                hooks = StepHooks(
+                    *(integrity.before, integrity.after),
+                    *(walls.watching(asked, session), integrity.ends),
                 )
-                lent = replace(session, seams=seams)  # calls from code, too, are asked
+                lent = replace(session, seams=walls.seams(session.seams, asked, show))
                 session = replace(lent, tools=tools_of_turn(host, lent, here, hooks))
                 self.fields = session.fields()
                 integrity.watch(self.shell, (session, lent), self)

@@ -68,7 +68,7 @@ ROOMS = {
             "approval",
             "integrity",
         ),
-        *("toolset", "views", "observer", "connections", "host"),
+        *("protection", "toolset", "views", "observer", "connections", "host"),
         *("commands", "magics", "cli", "__init__", "inkernel"),
     ),
 }

@@ -96,19 +96,28 @@ class GatedCall:
 
     def _record(self, action: Action, verdict: Verdict, *, edited: bool) -> Verdict:
         """The verdict with its time, once the record has it."""
-        verdict = verdict.model_copy(update={"at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
-        line = VerdictLine(
-            call_id=self.call.id,
-            tool=action.tool,
-            decision=verdict.decision,
-            reason=verdict.reason,
-            by=verdict.by,
-            at=verdict.at,
-            literal=action.literal if edited or self.tool.looked_up else "",
-            deeds=[[it.kind, it.target, it.call] for it in verdict.deeds],
-        )
-        self.session.journal.write(line)
-        return verdict
+        literal = action.literal if edited or self.tool.looked_up else ""
+        return note_verdict(self.session, self.call, action, verdict, literal)
+
+
+def note_verdict(
+    session: Session, call: ToolCall, action: Action, verdict: Verdict, literal: str = ""
+) -> Verdict:
+    """The verdict with its time, once the record has it. `literal`: what would happen, if it is
+    not in the call."""
+    verdict = verdict.model_copy(update={"at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+    line = VerdictLine(
+        call_id=call.id,
+        tool=action.tool,
+        decision=verdict.decision,
+        reason=verdict.reason,
+        by=verdict.by,
+        at=verdict.at,
+        literal=literal,
+        deeds=[[it.kind, it.target, it.call] for it in verdict.deeds],
+    )
+    session.journal.write(line)
+    return verdict
 
 
 @dataclass(slots=True)

@@ -38,6 +38,8 @@ class DiskView:
 
     mounts: Mounts | None = None
     uppers: tuple[tuple[str, str], ...] = ()
+    held: tuple[int, ...] = ()
+    """Descriptors of these folders. Their paths are below what they cover."""
 
     @property
     def words(self) -> str:
@@ -55,14 +57,16 @@ def enter_view(walls: Walls, scratch: str) -> DiskView:
     except OSError:
         return DiskView()
     uppers: list[tuple[str, str]] = []
+    held: list[int] = []
     for folder in _outermost(walls.workspace):
         with suppress(OSError):  # some file systems cannot lie below others
-            uppers.append((folder, mounts.overlay(folder)))
+            held.append(mounts.overlay(folder))
+            uppers.append((folder, f"/proc/self/fd/{held[-1]}"))
     for path in walls.secret:
         with suppress(OSError):
             if os.path.lexists(path):
                 mounts.hide(path)
-    return DiskView(mounts, tuple(uppers))
+    return DiskView(mounts, tuple(uppers), tuple(held))
 
 
 def become_second_process() -> None:
@@ -88,13 +92,22 @@ def close_walls(
     written = [folder for folder, _ in view.uppers]
     if view.mounts is not None:
         view.mounts.own_processes()
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise OSError(0, "a thread runs that the walls would not hold")
+    if view.mounts is None and landlock.version() < 6:
+        raise OSError(0, "without namespaces, this system cannot keep signals within a copy")
+    readable = [*readable, *(upper for _, upper in view.uppers)]
     if view.mounts is None:
         readable = [it for it in readable if not _holds_secret(it, walls)]
         readable = [it for it in readable if it != "/proc"] + [f"/proc/{os.getpid()}"]
     _limit(memory, own_processes=view.mounts is not None)
     landlock.restrict(readable, [scratch, "/dev/shm", *written] if view.mounts else [])
     give_up_rights()
-    seccomp.install(pretended=() if view.mounts is not None else seccomp.PRETENDED_CALLS)
+    refused = () if view.mounts is not None else seccomp.SHARED_CALLS
+    seccomp.install(
+        (*seccomp.REFUSED_CALLS, *refused),
+        pretended=() if view.mounts is not None else seccomp.PRETENDED_CALLS,
+    )
 
 
 def _limit(memory: int, own_processes: bool) -> None:

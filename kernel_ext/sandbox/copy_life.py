@@ -26,16 +26,17 @@ from ..user_names import is_public, rebound, user_names
 from ..values.fingerprint import fingerprint
 from ..workers.fork import reset_signals
 from .confine import DiskView, become_second_process, close_walls, enter_view, give_memory_to_tell
-from .deeds import deed_of, is_of_library
+from .deeds import deeds_of, is_of_library
 from .frames import Sender, packed
 from .namespaces import changed_files, end_with_parent
-from .shell_copy import detach, forget
+from .shell_copy import detach, forget, one_thread_a_library
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NAME = re.compile(r"[^\W\d]\w*")
 _REFUSALS = re.compile(
     r"Permission denied|Operation not permitted|Read-only file system|not resolve host"
-    r"|Temporary failure in name resolution|Network is unreachable"
+    r"|Temporary failure in name resolution|Network is unreachable|readonly database"
+    r"|unable to open database|Cannot open file|Could not set lock"
 )
 """Words with which programs tell that they were refused something."""
 MAX_LOOKED = 200
@@ -62,7 +63,9 @@ def live(shell: Shell, order: TrialOrder, mask: set[signal.Signals | int]) -> No
         gc.freeze()  # a collection would write to every page of the live objects, and copy it
         sys.excepthook = sys.unraisablehook = _silent
         asyncio._set_running_loop(None)
-        os.setpgid(0, 0)
+        os.setsid()  # so that it has no terminal, into which it could type
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")  # when memory ends, the copy goes first
         reset_signals(mask)
         folder = os.getcwd()
         view = enter_view(order.walls, order.scratch)
@@ -70,7 +73,7 @@ def live(shell: Shell, order: TrialOrder, mask: set[signal.Signals | int]) -> No
             end_with_parent()
         else:
             become_second_process()
-        printed = _only(order.line)
+        printed = _only(order.line, view.held)
         os.chdir(folder)  # the path now leads into the view
         _run(shell, order, view, sender, printed)
     except BaseException as error:
@@ -86,7 +89,10 @@ def _run(shell: Shell, order: TrialOrder, view: DiskView, sender: Sender, printe
     before = dict(shell.user_ns)
     looked = _looked(shell, order.code)
     readable = (*order.readable, *walls.readable, *walls.workspace)
+    if view.mounts is not None:
+        readable = (*readable, "/dev/shm")
     close_walls(readable, walls, view, order.scratch, order.memory)
+    one_thread_a_library()
     sender.send("walls", view.words)
     hear = _hearing(outputs, printed)
     witness = _Witness(sender, walls, (*readable, order.scratch), bool(view.uppers), order.scratch)
@@ -108,7 +114,7 @@ def _run(shell: Shell, order: TrialOrder, view: DiskView, sender: Sender, printe
     if witness.commands and _REFUSALS.search(_text(outputs)):
         for deed in witness.commands:
             witness.deny(deed)
-    _tell_files(view, walls, witness)
+    _tell_files(view, walls, witness, order.scratch)
     sender.send("end", _ended(shell, before, looked, error))
 
 
@@ -120,7 +126,7 @@ def _ended(
     same = [name for name in looked if names.get(name, None) is before.get(name)]
     return {
         "status": "error" if error is not None else "ok",
-        "error": f"{type(error).__name__}: {error}"[:2000] if error is not None else "",
+        "error": f"{type(error).__name__}: {_words(error)}"[:2000] if error is not None else "",
         "created": [name for name in bound if name not in before],
         "rebound": [name for name in bound if name in before],
         "changed": [name for name in same if fingerprint(names[name]) != looked[name]],
@@ -143,7 +149,8 @@ class _Witness:
     ) -> None:
         self._sender, self._walls = sender, walls
         self._readable = tuple(readable)
-        self._writes, self._scratch = writes, scratch
+        self._writes = writes
+        self._own = (scratch, "/dev/shm") if writes else (scratch,)
         self._seen = set[Deed]()
         self._busy = threading.local()
         self.commands: list[Deed] = []
@@ -156,10 +163,10 @@ class _Witness:
             return
         self._busy.now = True
         try:
-            deed = deed_of(event, arguments)
-            if deed is not None and deed not in self._seen and not is_of_library(deed):
-                self._seen.add(deed)
-                self._judge(deed)
+            for deed in deeds_of(event, arguments):
+                if deed not in self._seen and not is_of_library(deed):
+                    self._seen.add(deed)
+                    self._judge(deed)
         finally:
             self._busy.now = False
 
@@ -183,14 +190,14 @@ class _Witness:
                 allowed = is_within(deed.target, self._readable) or not os.path.exists(deed.target)
                 if not allowed or not is_inside(deed, self._walls):
                     self.deny(deed)
-            case "write" | "remove" if is_inside(deed, self._walls, (self._scratch,)):
+            case "write" | "remove" if is_inside(deed, self._walls, self._own):
                 self._within(deed)
             case _:
                 self.deny(deed)
 
     def _within(self, deed: Deed) -> None:
         """A write within the workspace. Where the copy has no view of its own, it ends here."""
-        if is_within(deed.target, (self._scratch,)):
+        if is_within(deed.target, self._own):
             return
         self.tell(deed)
         if not self._writes:
@@ -198,10 +205,12 @@ class _Witness:
             os._exit(0)
 
 
-def _tell_files(view: DiskView, walls: Walls, witness: _Witness) -> None:
+def _tell_files(view: DiskView, walls: Walls, witness: _Witness, scratch: str) -> None:
     """The files that were written, also those that no event told of."""
     for folder, upper in view.uppers:
         for path, removed in changed_files(upper, folder):
+            if is_within(path, (scratch,)):
+                continue
             deed = Deed("remove" if removed else "write", path, "")
             (witness.tell if is_inside(deed, walls) else witness.deny)(deed)
 
@@ -218,9 +227,18 @@ def _refused_in(error: BaseException | None) -> Iterable[Deed]:
                 yield Deed("kernel", "", f"{type(error).__name__}: {error}"[:200])
             else:
                 yield Deed("read" if os.path.exists(target) else "write", target, "")
+        elif _REFUSALS.search(_words(error)):
+            yield Deed("kernel", "", f"{type(error).__name__}: {_words(error)}"[:200])
         elif isinstance(error, MemoryError):
             yield Deed("memory", "more memory than a trial may take", "MemoryError")
         error = error.__cause__ or error.__context__
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # of a class of the user's
+        return ""
 
 
 def _text(outputs: StepOutputs) -> str:
@@ -242,7 +260,7 @@ def _taker(sender: Sender) -> Callable[[Change], bool]:
     return take
 
 
-def _only(line: int) -> int:
+def _only(line: int, held: Iterable[int]) -> int:
     """Keep the line, and give programs a pipe to print to. Returns its end to read from."""
     null = os.open(os.devnull, os.O_RDONLY)
     printed, end = os.pipe()
@@ -250,7 +268,7 @@ def _only(line: int) -> int:
     os.dup2(end, 1)
     os.dup2(end, 2)
     low = 3
-    for kept in sorted((line, printed)):
+    for kept in sorted((line, printed, *held)):
         os.closerange(low, kept)
         low = kept + 1
     os.closerange(low, max(os.sysconf("SC_OPEN_MAX"), 1 << 16))

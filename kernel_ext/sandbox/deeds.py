@@ -14,6 +14,8 @@ from typing import Any, cast
 from ...agent.protocol.trials import Deed, DeedKind
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+SHARED = "another name of {}"
+"""The target of a write to a file with two names. The other one may lie outside."""
 Arguments = tuple[Any, ...]
 Read = Callable[[Arguments], "Deed | None"]
 
@@ -107,11 +109,11 @@ def _opened(arguments: Arguments) -> Deed | None:
     if target.startswith(("/dev/", "/proc/self/")) and not target.startswith("/dev/shm/"):
         return None if target in _DEVICES or not written else Deed("write", target, "open")
     if written and _is_shared(target):
-        return Deed("write", f"{target} (which has another name, too)", "open")
+        return Deed("write", SHARED.format(target), "open")
     return Deed("write" if written else "read", target, "open")
 
 
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/random", "/dev/urandom")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
 def _is_shared(path: str) -> bool:
@@ -128,7 +130,10 @@ def _at(kind: DeedKind, call: str, folder: int) -> Read:
     locate = entry_path if kind == "remove" else real_path
 
     def read(arguments: Arguments) -> Deed:
-        return Deed(kind, locate(arguments[0], _at_place(arguments, folder)), call)
+        target = locate(arguments[0], _at_place(arguments, folder))
+        if kind == "write" and _is_shared(target):
+            target = SHARED.format(target)
+        return Deed(kind, target, call)
 
     return read
 
@@ -271,6 +276,12 @@ _POOLS = (
 def is_of_imports() -> bool:
     """Whether Python's own import system acts, which keeps the code of modules beside them."""
     return "importlib._bootstrap_external" in _caller(passing=False)
+
+
+def is_of_history() -> bool:
+    """Whether IPython opens its own database of inputs, to keep the cell that runs."""
+    file = _caller()
+    return file.startswith(_LIBRARIES) and file.endswith("IPython/core/history.py")
 
 
 def is_of_library(deed: Deed) -> bool:

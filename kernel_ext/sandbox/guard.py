@@ -10,18 +10,18 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from ...agent.permissions.cover import is_covered
 from ...agent.permissions.walls import is_within
 from ...agent.protocol.trials import Cover, Deed
-from .deeds import EVENTS, Arguments, deeds_of, is_of_imports, is_of_library
+from .deeds import EVENTS, Arguments, deeds_of, is_of_history, is_of_imports, is_of_library
 
 Consent = Callable[[Deed], bool]
 """Asks the person in place, on the main thread: may the code that runs do this?"""
@@ -67,6 +67,8 @@ class Watch:
     def _covers(self, deed: Deed) -> bool:
         if is_of_library(deed) or deed.call == "socket.socket":  # it speaks to nobody yet
             return True
+        if deed.call == "sqlite3.connect" and is_of_history():
+            return True
         if deed.kind == "network" and deed.target.rpartition(":")[0] in self._addresses:
             return True
         if deed.call == "os.mkdir" and any(
@@ -91,6 +93,26 @@ class Watch:
 
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 """The watch over the code that runs here. Tasks that a step leaves behind inherit it."""
+
+
+_ours: ContextVar[bool] = ContextVar("ours", default=False)
+"""Whether a tool or a question of ours runs here, which code of a step has called."""
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def as_ours(function: Callable[_P, Awaitable[_R]]) -> Callable[_P, Coroutine[Any, Any, _R]]:
+    """The function, not watched while code of a step waits for it."""
+
+    async def call(*args: _P.args, **named: _P.kwargs) -> _R:
+        token = _ours.set(True)
+        try:
+            return await function(*args, **named)
+        finally:
+            _ours.reset(token)
+
+    return call
 
 
 class Guard:
@@ -118,10 +140,11 @@ class Guard:
             threading.Thread.start = self._noting(threading.Thread.start)
         self._carry_over()
         before = _idents()
-        self._active, token = watch, _watch.set(watch)
+        self._active, token, ours = watch, _watch.set(watch), _ours.set(False)
         try:
             yield watch.refused
         finally:
+            _ours.reset(ours)
             _watch.reset(token)
             self._active = None
             known = {thread.ident for thread in threading.enumerate()}
@@ -133,7 +156,7 @@ class Guard:
         self._local.busy = True
         try:
             watch = _watch.get() or self._of_thread()
-            if watch is not None and not watch.is_ours():
+            if watch is not None and not _ours.get() and not watch.is_ours():
                 for deed in deeds_of(event, arguments):
                     watch.admit(deed)
         finally:

@@ -26,6 +26,7 @@ class Mounts:
         self.scratch = scratch
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._overlays = 0
+        self._held = -1
 
     def enter(self) -> None:
         """Leave the user's namespaces for new ones, in which nothing of the disk can be changed.
@@ -33,7 +34,7 @@ class Mounts:
         The process must have one thread.
         """
         user, group = os.getuid(), os.getgid()
-        self._call(self._libc.unshare(_USER | _MOUNTS | _PIDS | _IPC))
+        self._call(self._libc.unshare(_USER | _MOUNTS | _IPC))
         for name, text in (
             ("setgroups", "deny"),
             ("uid_map", f"{user} {user} 1"),
@@ -49,19 +50,23 @@ class Mounts:
         self._mount("tmpfs", self.scratch, "tmpfs", 0, "mode=700")
         with suppress(OSError):
             self._mount("tmpfs", "/dev/shm", "tmpfs")
+        self._held = os.open(self.scratch, os.O_PATH | os.O_CLOEXEC)
+        self._call(self._libc.unshare(_PIDS))  # last: who fails before it can still do without
 
-    def overlay(self, folder: str) -> str:
-        """Writes below `folder` go to another folder from now on, which is returned."""
+    def overlay(self, folder: str) -> int:
+        """Writes below `folder` go to another folder from now on. Returns its descriptor."""
         self._overlays += 1
-        upper, work = (f"{self.scratch}/{kind}-{self._overlays}" for kind in ("upper", "work"))
+        upper, work = (
+            f"/proc/self/fd/{self._held}/{kind}-{self._overlays}" for kind in ("upper", "work")
+        )
         os.mkdir(upper)
         os.mkdir(work)
-        for each in (folder, upper, work):
-            if "," in each or ":" in each or "\\" in each:
-                raise OSError(f"its path has a character that a mount does not take: {each}")
+        if any(each in folder for each in ",:\\"):
+            raise OSError(f"its path has a character that a mount does not take: {folder}")
+        held = os.open(upper, os.O_PATH | os.O_CLOEXEC)
         options = f"lowerdir={folder},upperdir={upper},workdir={work},userxattr"
         self._mount("overlay", folder, "overlay", 0, options)
-        return upper
+        return held
 
     def hide(self, path: str) -> None:
         """Nothing is there from now on: an empty folder or an empty file."""

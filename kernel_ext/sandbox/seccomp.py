@@ -83,6 +83,15 @@ mounts, namespaces, and what only an administrator does."""
 PRETENDED_CALLS = tuple(_NUMBERS)[_FIRST_PRETENDED:]
 """Calls on which libraries rely, for a process without a view of its own of the disk."""
 
+SHARED_CALLS = ("prlimit64", "shmget", "shmat", "msgget", "semget", "mq_open")
+"""Calls that reach other processes of the user, where a copy has no namespaces."""
+_OTHERS = {
+    **{"prlimit64": (302, 261), "shmget": (29, 194), "shmat": (30, 196), "msgget": (68, 186)},
+    **{"semget": (64, 190), "mq_open": (240, 180)},
+}
+_SOCKETPAIR = (53, 199)
+_AND, _TYPE_ARGUMENT, _STREAM, _PACKETS = 0x54, 24, 1, 5
+
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _LOAD, _IS, _FROM, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
@@ -106,9 +115,18 @@ def install(
         steps += [(_FROM, 0, 1, _X32), (_RETURN, 0, 0, _FAIL | errno.EPERM)]
     for names, answer in ((refused, _FAIL | errno.EPERM), (pretended, _FAIL)):
         for name in names:
-            if (number := _NUMBERS[name][column]) is not None:
+            if (number := (_NUMBERS | _OTHERS)[name][column]) is not None:
                 steps += [(_IS, 0, 1, number), (_RETURN, 0, 0, answer)]
-    steps.append((_RETURN, 0, 0, _ALLOW))
+    # A pair of datagram sockets could send to any other address.
+    steps += [
+        (_IS, 0, 5, _SOCKETPAIR[column]),
+        (_LOAD, 0, 0, _TYPE_ARGUMENT),
+        (_AND, 0, 0, 0xF),
+        (_IS, 2, 0, _STREAM),
+        (_IS, 1, 0, _PACKETS),
+        (_RETURN, 0, 0, _FAIL | errno.EPERM),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
     code = b"".join(struct.pack("HBBI", *step) for step in steps)
     held = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(held))

@@ -98,16 +98,23 @@ def detach(shell: Any, take: Callable[[Change], bool], scratch: str) -> StepOutp
     shell.loop_runner = loop.run_until_complete
     shell.system = shell.system_raw  # `!cmd` without a terminal
     _own_places(scratch)
-    _one_thread_a_library()
     return outputs
 
 
 def forget(environ: Any, secrets: Sequence[str]) -> None:
     """Take keys out of the copy's memory where we know them: the environment, and these texts."""
+    import ctypes
+
     for name in list(environ):
         if any(word in name.upper() for word in SECRET_WORDS):
             del environ[name]
-    import ctypes
+    with open("/proc/self/stat", "rb") as file:  # the block that the system handed over
+        start, end = map(int, file.read().rpartition(b")")[2].split()[47:49])
+    for entry in ctypes.string_at(start, end - start).split(b"\0") if end > start else ():
+        name = os.fsdecode(entry.partition(b"=")[0])
+        if any(word in name.upper() for word in SECRET_WORDS):
+            ctypes.memset(start, ord("*"), len(entry))
+        start += len(entry) + 1
 
     for text in secrets:
         size = sys.getsizeof(text) - sys.getsizeof("") if text.isascii() else 0
@@ -158,8 +165,11 @@ def _own_places(scratch: str) -> None:
     tempfile.tempdir = scratch
 
 
-def _one_thread_a_library() -> None:
-    """Threads of BLAS and OpenMP did not come along, and whoever waits for them waits forever."""
+def one_thread_a_library() -> None:
+    """Threads of BLAS and OpenMP did not come along, and whoever waits for them waits forever.
+
+    It starts threads itself. So call it when the walls are closed, as they hold for later threads.
+    """
     pools = sys.modules.get("threadpoolctl")
     if pools is None and not any(name in sys.modules for name in ("numpy", "scipy", "sklearn")):
         return

@@ -141,7 +141,7 @@ class _Report:
         why = self.end.get("why")
         return replace(
             found,
-            status=status if status in _STATUS else "killed",
+            status=status if isinstance(status, str) and status in _STATUS else "killed",
             error=error if isinstance(error, str) else "",
             why=why if isinstance(why, str) else "",
             created=names_in(self.end, "created"),
@@ -218,6 +218,7 @@ def _shared_mapping() -> str:
     with suppress(OSError), open("/proc/self/maps") as maps:
         for line in maps:
             parts = line.split(None, 5)
-            if parts[1].startswith("rw") and parts[1].endswith("s"):
+            semaphore = len(parts) > 5 and parts[5].startswith("/dev/shm/sem.")  # of a pool
+            if parts[1].startswith("rw") and parts[1].endswith("s") and not semaphore:
                 return parts[5].strip() if len(parts) > 5 else "a piece of shared memory"
     return ""

@@ -18,7 +18,7 @@ from ...agent.tools.tool import Tool, ToolCall
 from ...widgets.render.outputs import can_show
 from ..execution.run_code import CodeStep, Host, run_code
 from ..output_hooks import Change, Clear, Update
-from ..sandbox.guard import in_short
+from ..sandbox.guard import as_ours, in_short
 
 STILL_RUNS = (
     "“{}” was stopped at its time limit and still runs: its code cannot be interrupted, or ignores"
@@ -56,7 +56,8 @@ class StepRunner:
 
     async def run_lending(self, call: ToolCall, asked: RunCell) -> CellRun:
         """Run code that may await other tools."""
-        with lend(self.session, self.lent, call) as functions:
+        lent = tuple(replace(tool, run=as_ours(tool.run)) for tool in self.lent)
+        with lend(self.session, lent, call) as functions:
             return await self.run(call, asked, {AGENT_TOOLS: functions})
 
     async def run(

@@ -117,9 +117,9 @@ def test_code_of_a_step_runs_no_line_that_changes_something(agent: Any, line: st
     magic = f"get_ipython().run_line_magic('agent', {line!r})"
     kernel, server = agent(steps(magic))
     kernel.run("%agent policy workspace")
-    kernel.run("%%agent\nGo.")
+    kernel.run("%%agent --policy full\nGo.")
     assert "Code of the agent cannot run" in items(server.requests[1])[-1]["output"]
-    assert "workspace" in kernel.run("%agent policy").text
+    assert "full" not in kernel.run("%agent policy").text.splitlines()[0]
 
 
 def test_a_policy_is_shown_set_and_refused(agent: Any):
@@ -130,7 +130,7 @@ def test_a_policy_is_shown_set_and_refused(agent: Any):
     assert kernel.run("%agent policy yolo").ename == "UsageError"
     kernel.run("%%agent\nGo.")
     assert kernel.run("x").ename == "NameError"
-    assert "run_cell: deny" in kernel.run("%agent why").text
+    assert "run_cell: try" in kernel.run("%agent why").text
 
 
 def test_a_project_may_ask_and_deny_but_allow_nothing(agent: Any, tmp_path: Path):

@@ -149,10 +149,6 @@ STEPS = {
     ),
 }
 """Of each step its code, and the text that it prints."""
-ASKS = {
-    name: pytest.mark.xfail(reason="the copy's own /dev/shm counts as outside the walls")
-    for name in ("scikit-learn in two processes", "joblib")
-}
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +176,7 @@ def printed(found: dict[str, Any]) -> str:
     return "".join(it.get("text", "") for it in found["outputs"]).strip()
 
 
-@pytest.mark.parametrize("name", [pytest.param(it, marks=ASKS.get(it, ())) for it in STEPS])
+@pytest.mark.parametrize("name", STEPS)
 def test_a_library_works_and_is_refused_nothing(name: str, kernel: Kernel) -> None:
     code, text = STEPS[name]
     found = tried(kernel, code)

@@ -1,0 +1,151 @@
+"""The walls around the code of a turn, and all that holds it within: reading, trials, the guard.
+
+Knows no loop. The judge is in `agent/permissions`.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from ..agent.config.project import project_folders
+from ..agent.config.settings import Settings
+from ..agent.dispatch.gate import note_verdict
+from ..agent.errors import TurnInterrupted
+from ..agent.permissions.code.findings import Surroundings
+from ..agent.permissions.judge import Seen, Terms, in_words
+from ..agent.permissions.question import question
+from ..agent.permissions.reading import read_code
+from ..agent.permissions.rules import allows_deed, fits
+from ..agent.permissions.walls import workspace_walls
+from ..agent.protocol.actions import Action, Verdict
+from ..agent.protocol.policy import Policy, read_policy
+from ..agent.protocol.trials import Cover, Deed, Trial, Walls
+from ..agent.seams import RunTrial, Seams
+from ..agent.session import Session
+from ..agent.tools.tool import Show, ToolCall
+from .approval.approvals import Approvals
+from .environment import data_folder, working_folder
+from .sandbox.definitions import definitions
+from .sandbox.guard import Guard, Watch, as_ours
+from .sandbox.readable import cache_folders
+from .sandbox.trial import run_trial
+from .shell import Shell
+
+
+class Protection:
+    """The protection of one kernel."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._guard = Guard()
+
+    def of_turn(
+        self, settings: Settings, user_folder: Path, secrets: Iterable[str]
+    ) -> "TurnProtection":
+        """That of a turn. `user_folder`: of the person's settings. `secrets`: texts that no copy
+        may hold."""
+        walls = find_walls(self._shell, (user_folder, data_folder(settings.data_dir)))
+        policy = read_policy(settings.policy)
+        return TurnProtection(self._shell, self._guard, walls, policy, tuple(secrets))
+
+
+@dataclass(frozen=True, slots=True)
+class TurnProtection:
+    """The walls of a turn, and what keeps its code within them."""
+
+    shell: Shell
+    guard: Guard
+    walls: Walls
+    policy: Policy
+    secrets: tuple[str, ...]
+
+    def seams(self, seams: Seams, asked: Approvals, show: Show) -> Seams:
+        """The seams of the turn, with those that read code, try it, and ask."""
+        trial = _trying(self.shell, self.walls, self.secrets)
+        asking = replace(seams, approve=as_ours(asked.approve), rules=asked.standing, show=show)
+        return replace(asking, read=self._read, trial=trial)
+
+    def watching(
+        self, asked: Approvals, session: Session
+    ) -> Callable[[ToolCall], AbstractContextManager[Sequence[Deed]]]:
+        """The guard that stops the code of a call at a deed that its verdict leaves open."""
+
+        def watch(call: ToolCall) -> AbstractContextManager[Sequence[Deed]]:
+            action, verdict = call.action, call.verdict
+            if self.policy.level == "full" or action is None or verdict is None:
+                return self.guard.over(None)
+            cover = Cover(
+                walls=self.walls,
+                caches=tuple(cache_folders(os.path.expanduser("~"))),
+                allowed=verdict.deeds,
+            )
+            note = partial(note_verdict, session, call, action)
+            ask = _Consent(self.policy, asked, action, note)
+            return self.guard.over(Watch(cover, ask.may, asked.host.taps.is_ours))
+
+        return watch
+
+    def _read(self, code: str) -> Seen:
+        home = os.path.expanduser("~")
+        around = Surroundings(str(working_folder()), home, definitions(self.shell))
+        found = read_code(code, self.walls, around)
+        return Seen(plain=found.plain, concerns=found.concerns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Consent:
+    """Whether the code of a call may do one thing more, while it runs."""
+
+    policy: Policy
+    asked: Approvals
+    action: Action
+    note: Callable[[Verdict], object]
+
+    def may(self, deed: Deed) -> bool:
+        """Whether a rule or the person allows it. Interrupts the step if the person stops it."""
+        standing = self.asked.standing()
+        rules = (*standing.rules, *standing.held)
+        denied = (it for it in rules if it.decision == "deny")
+        if any(fits(rule, self.action, [deed]) for rule in denied):
+            return False
+        if any(allows_deed(rule, self.action, deed) for rule in rules):
+            return True
+        if self.policy.asks == "never":
+            return False
+        reason = f"policy {self.policy.words}: while it runs, it {in_words([deed])}"
+        why = Verdict(decision="ask", reason=reason, deeds=(deed,))
+        terms = Terms(policy=self.policy, rules=standing.rules, held=standing.held)
+        try:
+            answer = self.asked.approve_now(question(self.action, why, None, terms))
+        except TurnInterrupted:
+            self.asked.host.interruption.came = True
+            return False
+        self.note(answer.verdict)
+        return answer.verdict.decision == "allow"
+
+
+def find_walls(shell: Shell, own: Iterable[Path]) -> Walls:
+    """The walls around the project of the working folder. `own`: folders of ours."""
+    here = working_folder()
+    folder = next(iter(project_folders(here)), here)
+    profile = getattr(getattr(shell, "profile_dir", None), "location", None)
+    kept = [*map(str, own), *([profile] if isinstance(profile, str) else [])]
+    return workspace_walls(
+        os.path.realpath(folder),
+        os.path.realpath(tempfile.gettempdir()),
+        os.path.realpath(os.path.expanduser("~")),
+        [os.path.realpath(it) for it in kept],
+    )
+
+
+def _trying(shell: Shell, walls: Walls, secrets: Sequence[str]) -> RunTrial:
+    """The seam that tries code in a copy. Where no copy can be made, its trials say why."""
+
+    async def trial(_call: ToolCall, action: Action) -> Trial:
+        return await run_trial(shell, action.code or "", walls, secrets)
+
+    return trial
