@@ -179,12 +179,17 @@ class WindowCopy:
         self._numbers += history.numbers[len(self._entries) :]
         self._entries += history.entries[len(self._entries) :]
 
-    def differs(self, history: History) -> bool:
-        """Whether the window is another one than the copy. Never before the first `follow`."""
-        if not self._wire:
+    def differs(self, history: History, *, grown: bool = False) -> bool:
+        """Whether the window is another one than the copy. Never before the first `follow`.
+
+        `grown`: it may have grown since, or been rewritten as a whole.
+        """
+        if not self._wire or (grown and history.wire is not self._of):
             return False
-        same = history.wire is self._of and history.wire == self._wire
-        entries = history.entries
+        wire, entries = memoryview(history.wire), history.entries
+        if grown:
+            wire, entries = wire[: len(self._wire)], entries[: len(self._entries)]
+        same = history.wire is self._of and wire == self._wire
         alike = len(entries) == len(self._entries) and all(map(is_, entries, self._entries))
         return not (same and alike)
 

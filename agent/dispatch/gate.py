@@ -112,7 +112,7 @@ def note_verdict(
         decision=verdict.decision,
         reason=verdict.reason,
         by=verdict.by,
-        at=verdict.at,
+        when=verdict.at,
         literal=literal,
         deeds=[[it.kind, it.target, it.call] for it in verdict.deeds],
     )

@@ -188,8 +188,9 @@ class ItemLine(_Line):
 
 @frozen(kw_only=True)
 class VerdictLine(_Line):
-    """A verdict on a call. `at`: when. `literal`: what would happen, where the call itself does not
-    say it. `deeds`: kind, target and call of what it may do beyond the walls.
+    """A verdict on a call. `when`: it was reached, in ISO 8601. `literal`: what would happen, where
+    the call itself does not say it. `deeds`: kind, target and call of what it may do beyond the
+    walls.
     """
 
     kind: ClassVar[str] = "verdict"
@@ -198,7 +199,7 @@ class VerdictLine(_Line):
     decision: str | None = None
     reason: str = ""
     by: str | None = None
-    at: str = ""
+    when: str = ""
     literal: str = ""
     deeds: Sequence[Sequence[str]] = ()
 

@@ -85,7 +85,7 @@ def _forgotten(agent: KernelAgent, rule: ActionRule) -> Card:
 def _told(line: VerdictLine) -> str:
     """A verdict in words: the reason, then what it is about."""
     deeds = [" ".join(it) for it in line.deeds]
-    head = f"{line.reason}  (by {line.by or 'nobody'}{', ' + line.at if line.at else ''})"
+    head = f"{line.reason}  (by {line.by or 'nobody'}{', ' + line.when if line.when else ''})"
     return "\n".join([head, *deeds, *filter(None, [line.literal])])
 
 

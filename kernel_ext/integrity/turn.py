@@ -56,7 +56,7 @@ class TurnIntegrity:
 
         Then no further step of the turn runs.
         """
-        self._check("Something that runs beside the steps")
+        self._check("Something that runs beside the steps", grown=True)
         if self._error is not None:
             raise self._error
         if self._session is not None:
@@ -72,20 +72,20 @@ class TurnIntegrity:
         """The error that ends the turn, if something was changed."""
         return self._error
 
-    def _check(self, who: str) -> None:
-        changed = list(dict.fromkeys(self._changed()))
+    def _check(self, who: str, *, grown: bool = False) -> None:
+        changed = list(dict.fromkeys(self._changed(grown)))
         if changed:
             some = ", ".join(changed[:_MOST_NAMED])
             more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
             self._error = TamperedError(f"{who} changed what only you may: {some}{more}.", _HINT)
 
-    def _changed(self) -> Iterator[str]:
+    def _changed(self, grown: bool) -> Iterator[str]:
         for part in self._parts:
             yield from part.changed()
         if self._session is None:
             return
         history = self._session.conversation.history
-        if self._window.differs(history):
+        if self._window.differs(history, grown=grown):
             self._window.put_back(history)
             yield "the conversation's history"
         if words := self._session.journal.record.foreign_change():

@@ -232,7 +232,7 @@ async def test_a_person_who_is_asked_decides(
     ]
     told = {"call_id": "a", "tool": "t", **verdict.model_dump(exclude={"at"}), "deeds": []}
     assert {key: line[key] for key in told} == told
-    assert datetime.fromisoformat(line["at"])
+    assert datetime.fromisoformat(line["when"])
 
 
 async def test_a_person_is_asked_about_what_would_run_and_only_that(
