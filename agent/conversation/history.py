@@ -186,10 +186,10 @@ class WindowCopy:
         """
         if not self._wire or (grown and history.wire is not self._of):
             return False
-        wire, entries = memoryview(history.wire), history.entries
-        if grown:
-            wire, entries = wire[: len(self._wire)], entries[: len(self._entries)]
-        same = history.wire is self._of and wire == self._wire
+        entries = history.entries[: len(self._entries)] if grown else history.entries
+        begins = history.wire.startswith(self._wire)
+        same = history.wire is self._of and begins
+        same &= grown or len(history.wire) == len(self._wire)
         alike = len(entries) == len(self._entries) and all(map(is_, entries, self._entries))
         return not (same and alike)
 
