@@ -93,7 +93,7 @@ def test_a_step_that_forges_the_answer_has_no_yes(agent: Any, forgery: str):
     first = kernel.run("%%agent\nGo.", allow_stdin=True)
     assert first.status == "ok" or first.ename == "TamperedError"
     cell = kernel.start(ASK, allow_stdin=True)
-    if "builtins" in forgery:
+    if "builtins" in forgery or first.ename == "TamperedError":  # it was put back
         kernel.wait_for_question()
         kernel.client.input("n")
     ran = kernel.finish(cell)
