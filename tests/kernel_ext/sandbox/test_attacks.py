@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from string import Template
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -70,9 +71,10 @@ class World:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.workspace, self.outside = folder / "ws", folder / "outside"
         self.home, self.own = folder / "home", folder / "own"
-        self.listener = Listener(Path(os.path.relpath(folder / "unix")))
+        self.listener = Listener(folder / "unix")
         self.victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
         stack.callback(self.listener.close)
+        stack.callback(self.victim.wait)
         stack.callback(self.victim.kill)
         self.unix, self.tmp = folder / "unix", folder / "tmp"
         self.build()
@@ -156,9 +158,9 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with ExitStack() as stack:
-        yield World(tmp_path, stack)
+def world() -> Iterator[World]:
+    with TemporaryDirectory(prefix="w", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        yield World(Path(folder), stack)  # a short path, since one of a socket may not be long
 
 
 @pytest.fixture
@@ -203,7 +205,8 @@ def _strike(kernel: Kernel, server: ScriptedServer, world: World, name: str) -> 
     sent = b"".join(server.requests[read:]).decode()
     if SECRET in sent or SECRET in json.dumps(shown.outputs):
         return "the secret was told"
-    return "" if "function_call_output" in sent else f"no step ran: {shown.text} {shown.evalue}"
+    seen = "function_call_output" in sent or shown.ename == "TamperedError"
+    return "" if seen else f"no step ran: {shown.text} {shown.evalue}"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ATTACKS if kind != "tampering"])
