@@ -243,7 +243,7 @@ def test_a_file_of_instructions_that_changes_while_a_turn_runs_is_told(agent, tm
         f'[turn.response.call.arguments]\ntitle = "x"\ncode = {step}\n'
         '[[turn.response]]\nsay = "Done."\n'
     )
-    kernel.run("%%agent\nOne.")
+    kernel.run("%%agent --policy full\nOne.")
     assert told(server.requests[0], "project_instructions") == []
     assert "Round to one digit." in told(server.requests[1], "project_instructions")[0]
 
