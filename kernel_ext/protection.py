@@ -109,10 +109,11 @@ class _Consent:
         """Whether a rule or the person allows it. Interrupts the step if the person stops it."""
         standing = self.asked.standing()
         rules = (*standing.rules, *standing.held)
-        denied = (it for it in rules if it.decision == "deny")
-        if any(fits(rule, self.action, [deed]) for rule in denied):
+        fitting = {it.decision for it in rules if fits(it, self.action, [deed])}
+        if "deny" in fitting:
             return False
-        if any(allows_deed(rule, self.action, deed) for rule in rules):
+        heard = standing.held if "ask" in fitting else rules  # a question, until it is answered
+        if any(allows_deed(rule, self.action, deed) for rule in heard):
             return True
         if self.policy.asks == "never":
             return False

@@ -17,6 +17,8 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _BOUND = re.compile(r"([\w.-]{1,100})[\"']?\]?\s{0,4}(?:=|:)\s{0,4}[rb]?([\"'])([^\"'\s]{8,500})\2")
 """A text literal after a name: assigned, as an argument, as the entry of a dict."""
 
+_WIDE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "COOKIE", "AUTH")
+
 MAX_NAME_END_CHARS = 60
 """Characters at the end of a name that are read."""
 _LEAST_CHARS, _LONG_WORD, _LEAST_DIFFERENT = 8, 20, 5
@@ -27,6 +29,12 @@ def is_secret(name: object) -> bool:
     """Whether a value of this name is hidden."""
     text = name.decode("latin-1") if type(name) is bytes else name
     return type(text) is str and bool(_SECRET.search(_CAMEL.sub("_", text[-MAX_NAME_END_CHARS:])))
+
+
+def may_hold_key(name: str) -> bool:
+    """Whether a variable of the environment may hold a key. Wider than `is_secret`, since one too
+    many spoils no text."""
+    return any(word in name.upper() for word in _WIDE)
 
 
 def may_be_secret(value: str) -> bool:

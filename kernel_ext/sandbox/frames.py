@@ -8,10 +8,10 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from ...agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamOutput
-from ...agent.protocol.trials import Deed
+from ...agent.protocol.trials import Deed, DeedKind
 
 MAX_FRAME_BYTES = 8 << 20
 """Bytes of one frame. A larger output is left out."""
@@ -19,9 +19,7 @@ MAX_REPORT_BYTES = 32 << 20
 """Bytes of one report. After them, nothing more is read."""
 MAX_NAMES = 2_000
 """Names, deeds and outputs of each kind that a report keeps."""
-_KINDS = frozenset(
-    ("read", "write", "remove", "network", "command", "process", "native", "kernel", "memory")
-)
+_KINDS = frozenset(get_args(DeedKind))
 
 
 class Sender:

@@ -16,12 +16,11 @@ from contextlib import suppress
 from typing import Any
 
 from ...agent.protocol.cells import DisplayOutput, StreamName
+from ...agent.text.secret_names import may_hold_key
 from ..execution.step_outputs import StepOutputs
 from ..output_hooks import Change, Clear, Function, OutputHooks, ReadChange, Update
 from ..shell import Shell
 
-SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "COOKIE", "AUTH")
-"""A variable of the environment whose name has one of these is not in the copy."""
 _HOOKS = ("pre_execute", "pre_run_cell", "post_run_cell")
 
 
@@ -106,13 +105,13 @@ def forget(environ: Any, secrets: Sequence[str]) -> None:
     import ctypes
 
     for name in list(environ):
-        if any(word in name.upper() for word in SECRET_WORDS):
+        if may_hold_key(name):
             del environ[name]
     with open("/proc/self/stat", "rb") as file:  # the block that the system handed over
         start, end = map(int, file.read().rpartition(b")")[2].split()[47:49])
     for entry in ctypes.string_at(start, end - start).split(b"\0") if end > start else ():
         name = os.fsdecode(entry.partition(b"=")[0])
-        if any(word in name.upper() for word in SECRET_WORDS):
+        if may_hold_key(name):
             ctypes.memset(start, ord("*"), len(entry))
         start += len(entry) + 1
 

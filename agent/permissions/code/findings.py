@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ...frozen import frozen
 from ...protocol.trials import Deed, DeedKind, Walls
+from ...text.secret_names import may_hold_key
 from ..cover import holds_walls
 from ..walls import is_inside, is_within
 from .files import FileUse
@@ -19,7 +20,6 @@ from .literals import UNKNOWN
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443, "ftp": 21, "ssh": 22, "sftp": 22}
 SOMEWHERE = "an address made while it runs"
-KEY_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "COOKIE", "AUTH")
 
 
 def _no_source(_name: str) -> str | None:
@@ -92,7 +92,7 @@ class Findings:
         """A variable of the environment is read. None: all of them, or any."""
         if name is None:
             self.concern("read", "the environment", call)
-        elif any(word in name.upper() for word in KEY_WORDS):
+        elif may_hold_key(name):
             self.concern("read", name, call)
 
     def _absolute(self, text: str) -> str | None:
