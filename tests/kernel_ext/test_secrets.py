@@ -31,7 +31,7 @@ say = "Done."
 
 def test_secrets_that_are_no_keys_of_ours_are_masked(agent: Any, tmp_path: Path):
     (tmp_path / ".env").write_text(f"export APP_SECRET='{OF_FILE}'\nCOLOR=blue\n")
-    kernel, server = agent(SCRIPT, DB_PASSWORD=OF_ENVIRON)
+    kernel, server = agent(SCRIPT, DB_PASSWORD=OF_ENVIRON, INKERNEL_POLICY="full")
     kernel.run(f"password = '{OF_CELL}'")
     ran = kernel.run("%%agent\nGo.")
     assert ran.status == "ok"
@@ -53,7 +53,8 @@ def test_secrets_that_are_no_keys_of_ours_are_masked(agent: Any, tmp_path: Path)
 
 def test_a_step_cannot_allow_a_secret(agent: Any):
     code = "get_ipython().run_line_magic('agent', 'secrets allow github-token')"
-    kernel, server = agent(SCRIPT.replace(json.dumps(CODE), json.dumps(code)))
+    script = SCRIPT.replace(json.dumps(CODE), json.dumps(code))
+    kernel, server = agent(script, INKERNEL_POLICY="full")
     kernel.run("%%agent\nGo.")
     assert "Only the person can" in server.requests[-1].decode()
     assert "allowed" not in str(kernel.run("%agent secrets").outputs)
