@@ -74,12 +74,16 @@ class Connections:
                 self._in_cells[value] = Secret(name, place, value)
 
     def secrets(self) -> list[Secret]:
-        """The values that look like secrets by their names, of variables, `.env` and cells."""
+        """The values that look like secrets by their names, of variables, `.env` and cells.
+
+        The path of a file that holds a key is no key.
+        """
         named = [("the environment", os.environ), (".env", read_dotenv(working_folder()))]
         found = [
             Secret(name, place, value)
             for place, values in named
             for name, value in secret_entries(values).items()
+            if not (os.path.isabs(value) and os.path.lexists(value))
         ]
         return [*found, *self._in_cells.values()][:MOST_SECRETS]
 

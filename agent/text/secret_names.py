@@ -17,6 +17,8 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _BOUND = re.compile(r"([\w.-]{1,100})[\"']?\]?\s{0,4}(?:=|:)\s{0,4}[rb]?([\"'])([^\"'\s]{8,500})\2")
 """A text literal after a name: assigned, as an argument, as the entry of a dict."""
 
+_FOLDERS = ("PWD", "OLDPWD")
+"""Variables of every shell. They hold the working folder, not a password."""
 _WIDE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "COOKIE", "AUTH")
 
 MAX_NAME_END_CHARS = 60
@@ -28,6 +30,8 @@ _PLACEHOLDER = re.compile(r"[<{$*\[]|your|example|placeholder|x{4}|\.{3}|changem
 def is_secret(name: object) -> bool:
     """Whether a value of this name is hidden."""
     text = name.decode("latin-1") if type(name) is bytes else name
+    if text in _FOLDERS:
+        return False
     return type(text) is str and bool(_SECRET.search(_CAMEL.sub("_", text[-MAX_NAME_END_CHARS:])))
 
 

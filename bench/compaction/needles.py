@@ -108,7 +108,8 @@ async def _measure(folder: Path) -> dict[str, Any]:
 def appended(record: Path) -> Iterator[Entry]:
     """All items that a session appended, as if it had never been shortened."""
     places: dict[str, int] = {}
-    for _, at, _, line in read_record(record):
+    for read in read_record(record):
+        at, line = read.at, read.line
         if isinstance(line, CellRunLine):
             places[line.handle] = at
         if isinstance(line, ItemLine) and not line.apart:

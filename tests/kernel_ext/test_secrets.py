@@ -58,3 +58,15 @@ def test_a_step_cannot_allow_a_secret(agent: Any):
     kernel.run("%%agent\nGo.")
     assert "Only the person can" in server.requests[-1].decode()
     assert "allowed" not in str(kernel.run("%agent secrets").outputs)
+
+
+def test_a_folder_is_no_password(agent: Any, tmp_path: Path):
+    """A shell keeps its folder in PWD, and the path of a key file in a variable of that name."""
+    key = tmp_path / "key.json"
+    key.touch()
+    paths = {"PWD": str(tmp_path), "OLDPWD": "/nowhere/at-all/1", "CLOUD_CREDENTIALS": str(key)}
+    kernel, server = agent(SCRIPT, **paths)
+    kernel.run("%%agent\nGo.")
+    assert f"cwd: {tmp_path}".encode() in server.requests[0]
+    assert "PWD" not in str(kernel.run("%agent secrets").outputs)
+    assert "CLOUD_CREDENTIALS" not in str(kernel.run("%agent secrets").outputs)

@@ -128,7 +128,9 @@ def test_a_turn_that_fails_is_kept_above_its_error(agent):
 def test_what_a_dead_kernel_leaves_is_true(agent, tmp_path):
     dies = "import os, time\nprint('half' + '-way', flush=True)\n"
     dies += "while not os.path.exists('now'):\n    time.sleep(0.05)\nos._exit(1)"
-    kernel, _ = agent(script("print('whole')", dies), INKERNEL_VIEW="static")
+    kernel, _ = agent(
+        script("print('whole')", dies), INKERNEL_VIEW="static", INKERNEL_POLICY="full"
+    )
     ran, shown = kernel.run("pass"), {}
     cell = kernel.start("%%agent\nGo.")
     while "half-way" not in str(ran.outputs):

@@ -55,7 +55,7 @@ def told(body: bytes) -> str:
 
 
 def test_in_a_step_they_are_the_steps_output(agent: Any):
-    kernel, server = agent(script(*BOTH))
+    kernel, server = agent(script(*BOTH), INKERNEL_POLICY="full")  # a fork is asked for
     kernel.run(DEFINE)
     ran = kernel.run("print('before')\nawait get_ipython().run_cell_magic('agent', '', 'Go.')")
     below = "".join(o["text"] for o in ran.outputs if o["output_type"] == "stream")
