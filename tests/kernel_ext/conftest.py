@@ -1,9 +1,11 @@
 """A shell of this process, and a real ipykernel in its own, driven as a front end drives it."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from queue import Empty
 from tempfile import TemporaryDirectory
@@ -145,6 +147,13 @@ class Kernel:
         except Empty:
             return True
         return False
+
+
+def skip_without_imports(code: str) -> None:
+    """Skip a test whose code, in cells of Python and magics, imports what is not installed."""
+    named = re.findall(r"^\s*(?:import|from) (\w+)", code, re.MULTILINE)
+    if missing := [it for it in dict.fromkeys(named) if find_spec(it) is None]:
+        pytest.skip(f"not installed: {', '.join(missing)}")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel_ext.conftest import Kernel
+from tests.kernel_ext.conftest import Kernel, skip_without_imports
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(600)]
 
@@ -179,27 +179,34 @@ def printed(found: dict[str, Any]) -> str:
 @pytest.mark.parametrize("name", STEPS)
 def test_a_library_works_and_is_refused_nothing(name: str, kernel: Kernel) -> None:
     code, text = STEPS[name]
+    skip_without_imports(code)
     found = tried(kernel, code)
     assert (found["status"], found["denied"]) == ("ok", []), found
     assert printed(found) == text
 
 
 def test_a_figure_is_shown(kernel: Kernel) -> None:
-    found = tried(kernel, "import matplotlib.pyplot as plt\nplt.plot([1, 3, 2])\nplt.show()")
+    code = "import matplotlib.pyplot as plt\nplt.plot([1, 3, 2])\nplt.show()"
+    skip_without_imports(code)
+    found = tried(kernel, code)
     assert (found["status"], found["denied"]) == ("ok", []), found
     (shown,) = (it["data"] for it in found["outputs"] if "data" in it)
     assert shown["image/png"].startswith("iVBORw0KGgo")
 
 
 def test_no_library_left_a_file_behind(kernel: Kernel) -> None:
-    for name in ("duckdb, files", "polars", "pyarrow", "numpy, mapped"):
+    names = ("duckdb, files", "polars", "pyarrow", "numpy, mapped")
+    skip_without_imports("\n".join(STEPS[name][0] for name in names))
+    for name in names:
         assert tried(kernel, STEPS[name][0])["status"] == "ok"
     assert kernel.run("import os; print(os.listdir())").text == "[]\n"
 
 
 def test_what_was_used_live_works_in_a_trial_too(kernel: Kernel) -> None:
     """Threads of BLAS and OpenMP are running in the kernel, and do not come along."""
-    for name in ("numpy", "scikit-learn with OpenMP", "pyarrow", "duckdb"):
+    names = ("numpy", "scikit-learn with OpenMP", "pyarrow", "duckdb")
+    skip_without_imports("\n".join(STEPS[name][0] for name in names))
+    for name in names:
         code, text = STEPS[name]
         assert kernel.run(PATIENT + code).text.strip() == text
         found = tried(kernel, code.replace("create table", "create or replace table"))
@@ -208,6 +215,7 @@ def test_what_was_used_live_works_in_a_trial_too(kernel: Kernel) -> None:
 
 def test_polars_once_used_live_is_no_trial_and_no_wait(kernel: Kernel) -> None:
     code, text = STEPS["polars"]
+    skip_without_imports(code)
     assert kernel.run(code).text.strip() == text
     found = tried(kernel, code)
     assert found["status"] == "none" and "polars" in found["why"]

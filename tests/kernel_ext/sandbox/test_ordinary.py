@@ -14,6 +14,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from inkernel.agent.permissions.code.findings import Surroundings
 from inkernel.agent.permissions.reading import CodeReading, read_code
 from inkernel.agent.protocol.trials import Walls
+from tests.kernel_ext.conftest import skip_without_imports
 from tests.kernel_ext.sandbox.test_guard import Workspace
 
 FOLDER = Path(__file__).parent / "ordinary"
@@ -60,6 +61,7 @@ def test_ordinary_code_is_no_concern_and_mostly_plain():
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda it: it.stem)
 def test_the_guard_notices_no_ordinary_step(notebook: Path, tmp_path: Path):
+    skip_without_imports(notebook.read_text("utf-8"))
     guarded = run(notebook, tmp_path / "guarded", watched=True)
     free = run(notebook, tmp_path / "free", watched=False)
     for cell, one, other in zip(cells(notebook), guarded, free, strict=True):
