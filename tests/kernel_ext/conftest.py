@@ -151,8 +151,10 @@ class Kernel:
 
 def skip_without_imports(code: str) -> None:
     """Skip a test whose code, in cells of Python and magics, imports what is not installed."""
-    named = re.findall(r"^\s*(?:import|from) (\w+)", code, re.MULTILINE)
-    if missing := [it for it in dict.fromkeys(named) if find_spec(it) is None]:
+    named = re.findall(r"\bfrom (\w+)[\w.]* import|\bimport (\w+)|, (\w+) as ", code)
+    names = {name for names in named for name in names if name}
+    names |= {"pyarrow"} if "parquet" in code else set()  # pandas imports it by itself
+    if missing := sorted(it for it in names if find_spec(it) is None):
         pytest.skip(f"not installed: {', '.join(missing)}")
 
 
