@@ -30,9 +30,9 @@ _PLACEHOLDER = re.compile(r"[<{$*\[]|your|example|placeholder|x{4}|\.{3}|changem
 def is_secret(name: object) -> bool:
     """Whether a value of this name is hidden."""
     text = name.decode("latin-1") if type(name) is bytes else name
-    if text in _FOLDERS:
+    if type(text) is not str or text in _FOLDERS:  # a foreign `__eq__` is not run
         return False
-    return type(text) is str and bool(_SECRET.search(_CAMEL.sub("_", text[-MAX_NAME_END_CHARS:])))
+    return bool(_SECRET.search(_CAMEL.sub("_", text[-MAX_NAME_END_CHARS:])))
 
 
 def may_hold_key(name: str) -> bool:
