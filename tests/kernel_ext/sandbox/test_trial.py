@@ -21,9 +21,13 @@ from inkernel.agent.permissions.walls import workspace_walls
 from inkernel.kernel_ext.sandbox.trial import run_trial
 walls = workspace_walls({ws!r}, {tmp!r}, {home!r})
 shown, count, empty = [1, 2], 5, {{}}
+def target(descriptor):
+    try:
+        return os.readlink("/proc/self/fd/" + descriptor)
+    except FileNotFoundError:  # another thread closed it meanwhile
+        return ""
 def pipes():
-    links = ["/proc/self/fd/" + it for it in os.listdir("/proc/self/fd")]
-    return sum(os.path.lexists(it) and os.readlink(it).startswith("pipe") for it in links)
+    return sum(target(it).startswith("pipe") for it in os.listdir("/proc/self/fd"))
 async def tried(code, seconds=20):
     found = asdict(await run_trial(get_ipython(), code, walls, [], seconds))
     found["denied"] = [[it["kind"], it["target"]] for it in found["denied"]]
@@ -62,6 +66,7 @@ class Place:
         kept = {name: it for name, it in files.items() if "ipython" not in name}
         names = "sorted(it for it in globals() if it[0] != '_' and it != 'json')"
         ran = self.kernel.run(f"print(shown, count, empty, {names}, pipes(), os.getcwd())")
+        assert ran.status == "ok" and ran.text, (ran.status, ran.outputs, ran.traceback)
         return {"files": kept, "names": ran.text.replace("\n", "")}
 
 
