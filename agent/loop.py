@@ -162,7 +162,7 @@ async def _sample(
 ) -> AsyncGenerator[Event]:
     """One sample. It is tried again while that may help and the model has made no call yet."""
     tally.samples += 1
-    attempts, attempt, compacted = session.settings.max_attempts, 0, False
+    attempt, compacted = 0, False
     while True:
         attempt += 1
         history = session.conversation.history
@@ -183,6 +183,7 @@ async def _sample(
             if whole := _whole_part(error, calls, tally):
                 yield Notice(text=f"{error.message} {whole} Its usage is not known.")
                 return
+            attempts = retry.attempts_at(error, session.settings.max_attempts)
             wait = retry.wait_before(error, attempt, attempts, random.random())
             new = [entry.item for entry in history.entries[kept:]]
             if not calls.calls and _is_spoiled(new, error, again=wait is not None):

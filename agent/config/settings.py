@@ -132,7 +132,7 @@ class Settings(BaseModel):
     )
     max_attempts: int = Field(5, ge=1, description="tries of one request")
     connect_timeout: float = Field(10, gt=0, description="seconds to connect")
-    first_event_timeout: float = Field(60, gt=0, description="seconds to the first event")
+    first_event_timeout: float = Field(60, gt=0, description="seconds from a request to an event")
     idle_timeout: float = Field(120, gt=0, description="seconds between events")
     step_timeout: float = Field(120, gt=0, description="seconds a step may take, unless it asks")
     step_timeout_max: float = Field(3600, gt=0, description="most seconds a step may ask for")

@@ -31,6 +31,8 @@ _SHOWN = ("text", "summary", "thinking")
 """Where an entry of `reasoning_details` or of a list of content has its text."""
 _JOINED = (*_SHOWN, "data")
 """Members of an entry that come in pieces. Of another one the last counts."""
+_MARKS = re.compile(r'["{}\\]')
+"""The characters that say how deep in objects a JSON text is."""
 _KNOWN = ("index", "id", "type", "function")
 """Members of a piece of a call that are read here. The others go back with the call."""
 
@@ -41,6 +43,33 @@ class ChatPiece(NamedTuple):
     kind: str
     text: str
     call: "StreamedCall | None" = None
+
+
+@dataclass(slots=True)
+class _Depth:
+    """How deep in objects a JSON text ends, read piece by piece. `escaped`: where a mark is none.
+
+    A call whose name comes with each piece is asked each time if it is whole. Only at depth 0 is
+    there anything to parse.
+    """
+
+    value: int = 0
+    in_text: bool = False
+    read: int = 0
+    escaped: int = -1
+
+    def grow(self, piece: str) -> None:
+        for mark in _MARKS.finditer(piece):
+            at = self.read + mark.start()
+            if at == self.escaped:
+                continue
+            if mark[0] == "\\":
+                self.escaped = at + 1
+            elif mark[0] == '"':
+                self.in_text = not self.in_text
+            elif not self.in_text:
+                self.value += 1 if mark[0] == "{" else -1
+        self.read += len(piece)
 
 
 @dataclass(slots=True)
@@ -56,6 +85,12 @@ class StreamedCall:
     name: str = ""
     pieces: list[str] = field(default_factory=list[str])
     more: dict[str, Any] = field(default_factory=dict[str, Any])
+    _depth: _Depth = field(default_factory=_Depth)
+
+    def grow(self, piece: str) -> None:
+        """Add a piece of its arguments."""
+        self.pieces.append(piece)
+        self._depth.grow(piece)
 
     @property
     def arguments(self) -> str:
@@ -65,7 +100,7 @@ class StreamedCall:
     @property
     def is_whole(self) -> bool:
         """True if its arguments are a JSON object."""
-        if not self.pieces or not self.pieces[-1].rstrip().endswith("}"):
+        if not self.pieces or self._depth.value or self._depth.in_text:
             return False
         try:
             return isinstance(loads(self.arguments.encode()), dict)
@@ -96,7 +131,7 @@ class StreamedCalls:
             call = self._begun(index, id_)
         call.given, call.name = call.given or id_, call.name or name
         if text:
-            call.pieces.append(text)
+            call.grow(text)
         more = {it: piece[it] for it in piece if it not in _KNOWN and piece[it] is not None}
         if beyond := {it: function[it] for it in function if it not in ("name", "arguments")}:
             more["function"] = call.more.get("function", {}) | beyond

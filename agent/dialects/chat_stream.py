@@ -61,6 +61,11 @@ class ChatReader:
         self._reason = ""
         self._usage = dict[str, Any]()
 
+    @property
+    def settled(self) -> bool:
+        """True if the model has ended its answer. Its counts may follow, and the end."""
+        return bool(self._reason)
+
     def read_all(self, events: Iterable[bytes]) -> Iterator[SamplePart]:
         """The parts in events that came together. Neighbouring deltas of a kind become one.
 

@@ -37,12 +37,16 @@ class Reader(Protocol):
     """Reads the events of one response and gives its parts.
 
     `finished`: the response is complete. `over`: it is finished, or the server said that no more
-    comes. `whole`: the parts that were given are all that the server holds.
+    comes. `whole`: the parts that were given are all that the server holds. `settled`: the model
+    has ended its answer, and only counts and the end of the stream are missing.
     """
 
     finished: bool
     over: bool
     whole: bool
+
+    @property
+    def settled(self) -> bool: ...
 
     def read_all(self, events: Iterable[bytes]) -> Iterator[SamplePart]:
         """The parts in events that came together. Neighbouring deltas of a kind become one.

@@ -87,6 +87,11 @@ class MessagesReader:
         self._open: dict[object, OpenBlock] = {}
         self._thoughts = 0
 
+    @property
+    def settled(self) -> bool:
+        """True if the model has ended its answer. The end of the stream is missing."""
+        return bool(self._stop)
+
     def read_all(self, events: Iterable[bytes]) -> Iterator[SamplePart]:
         """The parts in events that came together. Neighbouring deltas of a kind become one.
 

@@ -105,6 +105,11 @@ class ResponseReader:
             **dict.fromkeys(_SETTLED, self._settled),
         }
 
+    @property
+    def settled(self) -> bool:
+        """False: the last event ends the answer, and has its counts."""
+        return False
+
     def read_all(self, events: Iterable[bytes]) -> Iterator[SamplePart]:
         """The parts in events that came together. Neighbouring deltas of a kind become one.
 

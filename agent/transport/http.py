@@ -6,7 +6,7 @@ Knows no conversation and tries nothing twice.
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, cast
 
 import httpx
@@ -15,7 +15,7 @@ from ..config.extras import install_command
 from ..config.settings import Settings
 from ..dialects.dialect import Dialect, Reader, SamplePart
 from ..dialects.request import HeldPrefix, Request
-from ..errors import ModelError, ProtocolError, SettingsError
+from ..errors import ModelError, ProtocolError, SettingsError, StreamBrokenError
 from ..protocol.failures import (
     ServerAnswer,
     broken,
@@ -49,6 +49,9 @@ _KEPT = 60.0
 
 _CONNECTING = (httpx.ProxyError, httpx.ConnectError, httpx.ConnectTimeout)
 
+_SENT = "http11.send_request_body.complete"
+"""The event of the `trace` extension of httpcore, after which the server has the whole request."""
+
 _REST = 0.25
 """Seconds a stream may take to end once its response is complete."""
 
@@ -74,8 +77,8 @@ class Http:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 patience = stack.enter_context(StreamTimeouts(self._target.server, self._settings))
-                response = await patience.wait(self._send(dialect.path, body, stack))
-                patience.asked()
+                sent = self._send(dialect.path, body, stack, patience.asked)
+                response = await patience.wait(sent)
                 if not _is_stream(response):
                     events = await patience.wait(self._whole(response, dialect))
                     for part in reader.read_all(events):
@@ -83,7 +86,7 @@ class Http:
                     return
                 chunks = response.aiter_raw()
                 while not reader.over:
-                    if (chunk := await patience.wait(anext(chunks, None))) is None:
+                    if (chunk := await _next(chunks, patience, reader)) is None:
                         break
                     if events := list(decoder.feed(chunk)):
                         heard = True
@@ -125,14 +128,26 @@ class Http:
             await http.aclose()
 
     async def _send(
-        self, path: str, body: bytes, stack: contextlib.AsyncExitStack
+        self,
+        path: str,
+        body: bytes,
+        stack: contextlib.AsyncExitStack,
+        asked: Callable[[], None],
     ) -> httpx.Response:
+        """The head of the answer. It calls `asked` when the request is sent."""
+
+        async def traced(event: str, _: object) -> None:
+            if event == _SENT:
+                asked()
+
         http = self._connections()
         headers = {"content-type": "application/json", "accept": "text/event-stream"}
         if self._settings.compress is True:
             body, headers["content-encoding"] = _compressed(body), "zstd"
         address = self._target.url(path)
-        request = http.build_request("POST", address, content=body, headers=headers)
+        request = http.build_request(
+            "POST", address, content=body, headers=headers, extensions={"trace": traced}
+        )
         response = await http.send(request, stream=True)
         stack.push_async_callback(response.aclose)
         if response.status_code != 200:
@@ -201,6 +216,20 @@ def _open(target: Target, connect: float) -> httpx.AsyncClient:
             "The proxy of the environment cannot be used.",
             "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY. A socks:// proxy needs socksio.",
         ) from None
+
+
+async def _next(
+    chunks: AsyncIterator[bytes], patience: StreamTimeouts, reader: Reader
+) -> bytes | None:
+    """The next piece of a stream. None at its end, and when none follows the end of the answer."""
+    if reader.settled:
+        patience.ended()
+    try:
+        return await patience.wait(anext(chunks, None))
+    except (StreamBrokenError, httpx.HTTPError):
+        if reader.settled:
+            return None
+        raise
 
 
 async def _read_away(chunks: AsyncIterator[bytes]) -> None:

@@ -11,6 +11,11 @@ UNREACHABLE_ATTEMPTS = 3
 """Fewer than usual, because such a server seldom comes back while you wait."""
 
 
+def attempts_at(error: ModelError, most: int) -> int:
+    """Tries of a request that failed with `error`, of at most `most`."""
+    return min(most, UNREACHABLE_ATTEMPTS) if isinstance(error, UnreachableError) else most
+
+
 def wait_before(error: ModelError, attempt: int, attempts: int, draw: float) -> float | None:
     """Seconds to wait after try number `attempt` (from 1) failed with `error`, or None to give up.
 
@@ -18,8 +23,6 @@ def wait_before(error: ModelError, attempt: int, attempts: int, draw: float) -> 
     shorter than the server asked for. After a broken connection it begins with 0.15 s, because the
     server is seldom the cause.
     """
-    if isinstance(error, UnreachableError):
-        attempts = min(attempts, UNREACHABLE_ATTEMPTS)
     if not error.retryable or attempt >= attempts:
         return None
     asked = error.after or 0.0

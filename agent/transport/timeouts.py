@@ -9,6 +9,9 @@ from ..errors import StreamBrokenError
 
 T = TypeVar("T")
 
+GRACE = 2.0
+"""Seconds in which the counts of an answer that has ended must come, and the end of its stream."""
+
 
 class StreamTimeouts:
     """The time limits of one response: until its first event, then between two events.
@@ -38,6 +41,12 @@ class StreamTimeouts:
     def asked(self) -> None:
         """Note that the request is sent. The time to the first event counts from now."""
         self._begin(self._first)
+
+    def ended(self) -> None:
+        """Note that the model has ended its answer. Only its counts may follow, within `GRACE`."""
+        if self._idle > GRACE:
+            self._idle = GRACE
+            self._begin(GRACE)
 
     def heard(self) -> None:
         """Note that an event came."""

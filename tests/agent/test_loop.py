@@ -178,6 +178,16 @@ async def test_a_passing_failure_is_tried_again_with_the_same_bytes(
     ] == [(2, 3, "It broke."), (3, 3, "Cut.")]
 
 
+async def test_the_count_of_tries_that_is_shown_is_the_count_that_is_tried(
+    session_for: Make, run: Run
+):
+    sample, bodies = recorded([[UnreachableError("Refused.")]] * 9)
+    events, error = await run(session_for(sample, max_attempts=5))
+    assert isinstance(error, UnreachableError)
+    tries = [(it.attempt, it.attempts) for it in events if isinstance(it, Retrying)]
+    assert tries == [(2, 3), (3, 3)] and len(bodies) == 3
+
+
 async def test_what_was_said_before_the_stream_broke_is_taken_back_and_said_once(
     session_for: Make, say: Make, run: Run
 ):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from inkernel.agent.dialects import chat_answer
 from inkernel.agent.dialects.chat_stream import ChatReader, events_of_completion
 from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
 from inkernel.agent.errors import (
@@ -255,6 +256,21 @@ def test_a_message_beside_deltas_is_not_read_twice():
     chunks[1]["choices"][0]["message"] = {"content": "a"}
     parts, _ = read([json.dumps(it).encode() for it in chunks])
     assert shown(parts, TextDelta) == "a"
+
+
+@pytest.mark.parametrize("with_id", [True, False])
+def test_a_name_in_each_piece_is_read_once_and_its_arguments_are_parsed_seldom(
+    monkeypatch: pytest.MonkeyPatch, with_id: bool
+):
+    parsed: list[int] = []
+    loads = chat_answer.loads
+    monkeypatch.setattr(chat_answer, "loads", lambda text: parsed.append(len(text)) or loads(text))
+    texts = ['{"code":"', *("}", '{\\"', "}", "\\", '"') * 200, '"}']
+    data = [json.dumps(piece(0, "a" if with_id else None, "look", text)).encode() for text in texts]
+    parts, _ = read([*data, json.dumps(chunk({}, "tool_calls")).encode(), b"[DONE]"])
+    (call,) = [part for part in parts if isinstance(part, FunctionCall)]
+    assert (call.name, call.arguments) == ("look", "".join(texts))
+    assert sum(parsed) <= 2 * len(call.arguments)
 
 
 def test_there_is_a_bound_to_the_calls_of_an_answer():

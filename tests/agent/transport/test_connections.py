@@ -1,11 +1,10 @@
 """The client's connections: kept, closed at once, not through a proxy; and the list of models."""
 
 import asyncio
-import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 
 from inkernel.agent import errors
 from inkernel.agent.dialects.dialect import ResponseDone
-from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import StreamBrokenError
 from inkernel.agent.protocol.events import TextDelta
 from inkernel.agent.providers.resolve import Target
@@ -23,47 +21,16 @@ from inkernel.agent.transport import http as http_module
 from inkernel.agent.transport.client import Client
 from inkernel.agent.transport.http import list_models
 
-Make = Callable[..., Any]
-Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from .raw_server import DONE, REQUEST, chunked, read_request
 
-REQUEST = Request.of(b'"model":"m"', bytearray(b'{"role":"user","content":"Hello"}'))
-BODY = REQUEST.wire(b'"stream":true,')
-DONE = b'data: {"type":"response.completed","response":{"output":[]}}\n\n'
+Make = Callable[..., Any]
+
 DEEP = b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 PATIENCE = 20
 """Seconds until a test gives up on what should happen at once."""
 LONG = 3600
 """Seconds no test ever waits."""
 YES = '[[turn]]\n[[turn.response]]\nsay = "Yes, it is."\n'
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Callable[[Peer], Awaitable[Target]]]:
-    """Starts a server that leaves each connection to `peer`; where it is."""
-    servers: list[asyncio.Server] = []
-    conversations: list[asyncio.Task[None]] = []
-
-    async def start(peer: Peer) -> Target:
-        async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(ConnectionError):
-                await peer(reader, writer)
-                writer.close()
-                await writer.wait_closed()
-
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            conversations.append(asyncio.create_task(converse(reader, writer)))
-            conversations[-1].add_done_callback(lambda _: writer.transport.abort())
-
-        servers.append(await asyncio.start_server(connected, "127.0.0.1", 0))
-        return Target("raw", f"http://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}/v1", "m")
-
-    yield start
-    for server in servers:
-        server.close()
-    for conversation in conversations:
-        conversation.cancel()
-    ended = await asyncio.gather(*conversations, return_exceptions=True)
-    assert not [error for error in ended if isinstance(error, Exception)]
 
 
 async def left(reader: asyncio.StreamReader) -> bool:
@@ -78,39 +45,8 @@ def target_of(server: ScriptedServer, key: str | None = None) -> Target:
     return Target("scripted", server.base_url, "m", key, "THE_KEY" if key else None)
 
 
-async def read_request(reader: asyncio.StreamReader) -> bytes:
-    """The head of one request; its body is read away. Empty when there is none."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError:
-        return b""
-    await reader.readexactly(len(BODY))
-    return head
-
-
-def chunked(*pieces: bytes, whole: bool = True) -> bytes:
-    """An event stream's answer, with or without its end."""
-    head = (
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-    )
-    body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
-    return head + body + (b"0\r\n\r\n" if whole else b"")
-
-
 async def parts_of(client: Client) -> list[Any]:
     return [part async for part in client.sample(REQUEST)]
-
-
-async def test_events_keep_a_stream_alive_and_comments_do_not(serve: Make, client_for: Make):
-    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(chunked(b'data: {"type":"acme:ping"}\n\n', whole=False))
-        while not reader.at_eof():
-            writer.write(b"8\r\n: ping\n\n\r\n")
-            await asyncio.sleep(0.02)
-
-    with pytest.raises(errors.StreamBrokenError, match=r"fell silent for 0\.2 s"):
-        await parts_of(client_for(await serve(peer), idle_timeout=0.2))
 
 
 async def test_leaving_a_response_closes_its_connection_at_once(serve: Make, client_for: Make):
@@ -309,22 +245,6 @@ def whole(body: bytes, *headers: bytes) -> bytes:
     """An answer of a known length."""
     lines = (b"HTTP/1.1 200 OK", b"content-length: %d" % len(body), *headers, b"", body)
     return b"\r\n".join(lines)
-
-
-async def test_comments_before_the_first_event_are_a_server_that_is_about_to_begin(
-    serve: Make, client_for: Make
-):
-    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(chunked(whole=False))
-        for _ in range(20):
-            writer.write(b"8\r\n: ping\n\n\r\n")
-            await asyncio.sleep(0.05)
-        writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DONE), DONE))
-
-    assert await parts_of(client_for(await serve(peer), first_event_timeout=0.5)) == [
-        ResponseDone(None)
-    ]
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"zstd", b"br", b"unheard-of"])

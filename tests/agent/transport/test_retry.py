@@ -16,6 +16,7 @@ from inkernel.agent.transport.retry import (
     LONGEST_ASKED,
     LONGEST_WAIT,
     UNREACHABLE_ATTEMPTS,
+    attempts_at,
     wait_before,
 )
 
@@ -57,6 +58,6 @@ def test_the_last_attempt_is_the_last():
 
 
 def test_a_server_that_is_not_there_is_given_up_sooner():
-    error = UnreachableError("x")
-    assert wait_before(error, UNREACHABLE_ATTEMPTS - 1, 99, draw=0.5) is not None
-    assert wait_before(error, UNREACHABLE_ATTEMPTS, 99, draw=0.5) is None
+    assert attempts_at(UnreachableError("x"), 99) == UNREACHABLE_ATTEMPTS
+    assert attempts_at(UnreachableError("x"), 2) == 2
+    assert attempts_at(ServerFaultError("x"), 99) == 99
