@@ -3,30 +3,39 @@
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
 from ..agent.compaction.note_taking import stop_notes
-from ..agent.config.settings import Chosen, Layer, Settings, choose, limits, read_layers, stricter
+from ..agent.config.settings import (
+    Chosen,
+    Layer,
+    Settings,
+    approved,
+    choose,
+    limits,
+    read_layers,
+    stricter,
+)
 from ..agent.conversation.journal import Journal
 from ..agent.conversation.output_store import OutputStore
 from ..agent.conversation.record import Record
 from ..agent.conversation.runs import RunLog
 from ..agent.conversation.state import Conversation
-from ..agent.dialects.request import Request, read_by_model
+from ..agent.dialects.request import Request
 from ..agent.errors import AuthError, RecordError, SettingsError, TurnInterrupted, UsageError
 from ..agent.loop import turn
-from ..agent.protocol.events import Event, Usage
+from ..agent.overview import Overview, overview_of
+from ..agent.protocol.events import Event
 from ..agent.protocol.record_lines import SessionLine, TypedLine
 from ..agent.providers.resolve import set_aside, typed_also
 from ..agent.seams import Seams
 from ..agent.session import Session, keep_runs, new_session_id, record_path
 from ..agent.text.masked_events import MaskedEvents
 from ..agent.text.masking import Mask
-from ..agent.text.tokens import estimate
 from ..agent.transport.client import Client
 from .approval.approvals import ApprovalHome, nobody
 from .connections import UNASKED, Connections
@@ -54,25 +63,6 @@ if TYPE_CHECKING:
 _TYPED = "typed in this session"
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """The session in figures. `turns`: all turns so far. `left`: those not taken back.
-
-    `tokens`: of the next request, by the server's count if `counted`, else estimated. `resumed`:
-    it came from its record.
-    """
-
-    session_id: str
-    turns: int
-    left: int
-    items: int
-    usage: Usage
-    tokens: int
-    counted: bool
-    record: Path | None
-    resumed: bool
-
-
 class KernelAgent:
     """A shell's conversation, and the settings that the user typed for it.
 
@@ -86,12 +76,13 @@ class KernelAgent:
         self.user_folder = platformdirs.user_config_path("inkernel", appauthor=False)
         self.connections = Connections()
         self.undo = TurnUndo()
-        self.approvals = ApprovalHome(shell, self.user_folder)
+        self.approvals = ApprovalHome(shell, self.user_folder, log.running_source)
         self.protection = Protection(shell)
         self.fields = b""
         self._observer = Observer(shell, log, self.user_folder)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
         self._typed: dict[str, Any] = {}
+        self._began = dict(os.environ)
         self._session_id = new_session_id()
         self._conversation = Conversation()
         self._record: Record | None = None
@@ -109,10 +100,10 @@ class KernelAgent:
 
     def choose(self, more: Mapping[str, Any] | None = None) -> Chosen:
         """The present settings, with `more` on top. Raises SettingsError."""
-        layers = read_layers(working_folder(), self.user_folder, os.environ)
+        layers = read_layers(working_folder(), self.user_folder, os.environ, self._began)
         line = {**set_aside((more or {}).get("model")), **(more or {})}
         typed = [Layer(_TYPED, self._typed), Layer("the %%agent line", line)]
-        return choose([*layers, *typed])
+        return approved(choose([*layers, *typed]), working_folder())
 
     def set(self, key: str, value: str) -> None:
         """Set one for this session. Raises SettingsError if it does not exist or fit."""
@@ -151,18 +142,8 @@ class KernelAgent:
     @property
     def overview(self) -> Overview:
         """The session as it is now."""
-        conversation = self._conversation
-        return Overview(
-            session_id=self._session_id,
-            turns=conversation.turns,
-            left=len(conversation.heads),
-            items=len(conversation.history.entries),
-            usage=conversation.usage,
-            tokens=conversation.size(estimate(read_by_model(self.fields))),
-            counted=conversation.counted is not None,
-            record=self._record.path if self._record else None,
-            resumed=self._resumed,
-        )
+        path = self._record.path if self._record else None
+        return overview_of(self._conversation, self.fields, self._session_id, path, self._resumed)
 
     def next_request(self) -> bytes:
         """The next request so far. Raises UsageError before the first turn."""

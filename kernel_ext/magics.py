@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MAGIC_NAME = "agent"
 CELL_FLAGS = {"-m": "model", "--model": "model", "--policy": "policy", "--effort": "effort"}
-
 _QUOTED_OR_HASH = re.compile(r"""(?<![^\s=])(?:"[^"]*"|'[^']*')|(?<!\S)#(?!\S)""")
 
 
@@ -165,7 +164,10 @@ class AgentMagics:
 
                     await run_command(agent, without_comment(line))
                 else:
-                    await _ask(agent, parse_line(line), cell.strip(), notices)
+                    first = parse_line(line)
+                    if first.settings:
+                        agent.approvals.refuse_untyped(line)
+                    await _ask(agent, first, cell.strip(), notices)
 
     @no_var_expand
     def manage(self, line: str) -> None:

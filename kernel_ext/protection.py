@@ -32,7 +32,7 @@ from .environment import data_folder, working_folder
 from .sandbox.definitions import definitions
 from .sandbox.guard import Guard, Watch, as_ours
 from .sandbox.readable import cache_folders
-from .sandbox.trial import run_trial
+from .sandbox.trial import no_trial, run_trial, wall_words
 from .shell import Shell
 
 
@@ -127,6 +127,19 @@ class _Consent:
             return False
         self.note(answer.verdict)
         return answer.verdict.decision == "allow"
+
+
+def in_force(settings: Settings) -> str:
+    """The protection of the next step, in words. Never shows one that is not there."""
+    policy = read_policy(settings.policy)
+    if policy.level == "full":
+        return "none: policy full"
+    trials = no_trial() or ("trial = never" if settings.trial == "never" else "")
+    if policy.level == "read-only":
+        return f"nothing runs: {trials}" if trials else f"trial runs alone: {wall_words()}"
+    if trials:
+        return f"the guard, and no trial runs: {trials}"
+    return f"trial runs before what does more than compute ({wall_words()}), and the guard"
 
 
 def find_walls(shell: Shell, own: Iterable[Path]) -> Walls:

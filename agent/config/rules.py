@@ -1,4 +1,7 @@
-"""Which settings a project's file may set, and in which direction. Knows no file."""
+"""Which settings a place that others may write can set, and in which direction. Knows no file.
+
+Such places are a project's file, and variables that changed after a session began.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +16,7 @@ _USUAL = "medium"
 
 @frozen
 class Rule:
-    """`words`: for the person. `allows`: of a project's value, and yours of the setting `beside`.
+    """`words`: for the person. `allows`: of their value, and yours of the setting `beside`.
 
     `limits`: the setting has a direction, so of two values one is stricter.
     """
@@ -29,28 +32,28 @@ def _thriftier(theirs: str, ours: str | None) -> bool:
 
 
 YOURS = Rule("only you may set it", lambda _theirs, _ours: False)
-ANY = Rule("a project may set it", lambda _theirs, _ours: True)
+ANY = Rule("it may set it", lambda _theirs, _ours: True)
 LISTED = Rule(
-    "a project may only choose among the names in your project_models",
+    "it may only choose among the names in your project_models",
     lambda theirs, ours: theirs in ours and not theirs.startswith("scripted:"),
     "project_models",
 )
 LOWER = Rule(
-    "a project may only lower it",
+    "it may only lower it",
     lambda theirs, ours: theirs is not None and (ours is None or theirs < ours),
     limits=True,
 )
-THRIFTIER = Rule("a project may only lower it", _thriftier, limits=True)
-OFF = Rule("a project may only turn it off", lambda theirs, ours: theirs < ours, limits=True)
-ON = Rule("a project may only turn it on", lambda theirs, ours: theirs > ours, limits=True)
+THRIFTIER = Rule("it may only lower it", _thriftier, limits=True)
+OFF = Rule("it may only turn it off", lambda theirs, ours: theirs < ours, limits=True)
+ON = Rule("it may only turn it on", lambda theirs, ours: theirs > ours, limits=True)
 _TRIALS = ("never", "effects", "always")
 STRICTER = Rule(
-    "a project may only make it stricter",
+    "it may only make it stricter",
     lambda theirs, ours: read_policy(theirs).is_stricter(read_policy(ours)),
     limits=True,
 )
 MORE_TRIALS = Rule(
-    "a project may only have more tried",
+    "it may only have more tried",
     lambda theirs, ours: _TRIALS.index(theirs) > _TRIALS.index(ours),
     limits=True,
 )
@@ -72,6 +75,7 @@ RULES = {
     "summary": YOURS,
     "policy": STRICTER,
     "trial": MORE_TRIALS,
+    "approve": YOURS,
     "max_samples": LOWER,
     "response_calls": LOWER,
     "turn_tokens": LOWER,

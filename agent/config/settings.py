@@ -8,6 +8,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,6 +34,7 @@ SCRIPTED = "scripted:"
 _SECRET = re.compile(r"//[^/]*@")
 _VALUE = re.compile(r"(?<==)[^&]+|(?<![^&])[^&=]+(?![^&])")
 """A value in the query of an address, which may have no name."""
+_TYPE_FULL = "Say `%agent policy full`, `%%agent --policy full`, or `--policy full` in a shell."
 NAMES_OF_SERVER = ("base_url", "provider")
 """Settings that name a server."""
 _KEY = ("api_key_env", "api_key_command")
@@ -112,6 +114,9 @@ class Settings(BaseModel):
     trial: Literal["always", "effects", "never"] = Field(
         "effects", description="code tried in a copy first: all, what is not plain, or none"
     )
+    approve: Path | None = Field(
+        None, description="a file of rules that answers where nobody can be asked"
+    )
     max_samples: int = Field(100, ge=1, description="model requests in one turn")
     response_calls: int = Field(64, ge=1, description="tool calls taken of one response")
     turn_tokens: int | None = Field(50_000_000, ge=1, description="most tokens of a turn")
@@ -162,12 +167,15 @@ class Settings(BaseModel):
 
 @frozen
 class Layer:
-    """Values and rules from one place. `origin` names it. `refused`: sentences for the person."""
+    """Values and rules from one place. `origin` names it. `refused`: sentences for the person.
+
+    `limits`: the place may be written by others, so it may hardly do more than limit the agent.
+    """
 
     origin: str
     values: Mapping[str, Any]
     refused: tuple[str, ...] = ()
-    project: bool = False
+    limits: bool = False
     rules: tuple[ActionRule, ...] = ()
 
 
@@ -220,23 +228,47 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
     return Layer(f"{PREFIX}* in the environment", values)
 
 
-def read_layers(cwd: Path, user_folder: Path, environ: Mapping[str, str]) -> list[Layer]:
-    """All layers from outside the session, weakest first. Raises SettingsError."""
+def read_layers(
+    cwd: Path,
+    user_folder: Path,
+    environ: Mapping[str, str],
+    began: Mapping[str, str] | None = None,
+) -> list[Layer]:
+    """All layers from outside the session, weakest first. Raises SettingsError.
+
+    `began`: the environment with which the session began. Code may have changed it since.
+    """
     own, answers = read_file(user_folder / FILE_NAME), read_file(user_folder / RULES_FILE)
-    return [own, replace(answers, values={}), _read_project(cwd), read_environment(environ)]
+    first = read_environment(environ if began is None else began)
+    since = _changed(first, read_environment(environ))
+    return [_without_full(own), replace(answers, values={}), _read_project(cwd), first, since]
 
 
 def choose(layers: Sequence[Layer]) -> Chosen:
     """Merge layers, weakest first. Raises SettingsError naming the layer that is wrong.
 
-    Of a project's layer it takes only the values that `RULES` allow beside the person's.
+    Of a layer that limits it takes only the values that `RULES` allow beside the person's.
     """
-    person = _merged([layer for layer in layers if not layer.project]).settings
+    person = _merged([layer for layer in layers if not layer.limits]).settings
     taken: list[Layer] = []
     for at, layer in enumerate(layers):
         settled = frozenset(key for later in layers[at + 1 :] for key in later.values)
-        taken.append(_bounded(layer, person, settled) if layer.project else layer)
+        taken.append(_bounded(layer, person, settled) if layer.limits else layer)
     return _merged(taken)
+
+
+def approved(chosen: Chosen, cwd: Path) -> Chosen:
+    """The same, with the rules of the file in `approve`. Raises SettingsError naming the file."""
+    if chosen.settings.approve is None:
+        return chosen
+    path = cwd / chosen.settings.approve.expanduser()
+    given = read_file(path)
+    if given.values or not given.rules:
+        raise SettingsError(
+            f"{path} has no rules, or more than rules." if path.exists() else f"{path} is missing.",
+            "A file for `approve` has [[rules]] alone: docs/permissions.md shows some.",
+        )
+    return replace(chosen, rules=(*chosen.rules, *given.rules))
 
 
 def _merged(layers: Sequence[Layer]) -> Chosen:
@@ -257,7 +289,7 @@ def _merged(layers: Sequence[Layer]) -> Chosen:
 
 
 def _bounded(layer: Layer, person: Settings, settled: frozenset[str]) -> Layer:
-    """The layer without the values that its project may not set. `settled`: overruled anyway."""
+    """The layer without the values that it may not set. `settled`: overruled anyway."""
     open_to_it = {key: it for key, it in layer.values.items() if RULES.get(key) is not YOURS}
     theirs = _checked(replace(layer, values=open_to_it))
     values: dict[str, Any] = {}
@@ -272,6 +304,23 @@ def _bounded(layer: Layer, person: Settings, settled: frozenset[str]) -> Layer:
             given = f"{key} = {value!r:.80}"
             refused.append(f"{layer.origin} sets {given}, which is not taken: {rule.words}.")
     return replace(layer, values=values, refused=tuple(refused))
+
+
+def _without_full(own: Layer) -> Layer:
+    """The person's file. Code may have written it, so the policy without walls is only typed."""
+    words = own.values.get("policy")
+    with suppress(ValueError):
+        if isinstance(words, str) and read_policy(words).level == "full":
+            values = {key: it for key, it in own.values.items() if key != "policy"}
+            text = f"{own.origin} sets policy = {words!r}, which is not taken: it must be typed."
+            return replace(own, values=values, refused=(*own.refused, f"{text} {_TYPE_FULL}"))
+    return own
+
+
+def _changed(first: Layer, now: Layer) -> Layer:
+    """The variables that differ from those with which the session began."""
+    values = {key: it for key, it in now.values.items() if first.values.get(key) != it}
+    return Layer(f"{PREFIX}* since the session began", values, limits=True)
 
 
 def limits(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -303,7 +352,7 @@ def _read_project(cwd: Path) -> Layer:
         if os.path.lexists(path := folder / FILE_NAME):
             layer = read_file(path, folders[0])
             refused += layer.refused
-            if layer.project:
+            if layer.limits:
                 return replace(layer, refused=refused)
     return Layer(FILE_NAME, {}, refused)
 

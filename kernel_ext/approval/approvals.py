@@ -3,6 +3,8 @@
 Never allows anything where nobody answers.
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,24 +12,30 @@ from ...agent.config.action_rules import all_as_toml
 from ...agent.errors import SettingsError, TurnInterrupted, UsageError
 from ...agent.printable import visible
 from ...agent.protocol.actions import ActionRule, Answer, Question, StandingRules, Verdict
-from ..execution.capture import OutputCapture
+from ..execution.capture import OutputCapture, is_of_step
 from ..execution.run_code import Host
 from ..shell import Shell
 from .own_rules import OwnRules
 from .person import ForgedInputError, Person
 from .wording import Reply, question_words, read_reply
 
+_CALL = r"\bagent(?:\s+|['\"],\s*['\"]\s*)"
+"""The magic's name, up to the line: `%agent LINE`, or `run_line_magic('agent', 'LINE')`."""
 FORGED = "code has replaced the function through which the person answers, so nobody was asked"
 
 
 class ApprovalHome:
     """Where a kernel's person is asked. `own`: the file for "always". `session`: the answers that
-    hold until the session ends, as rules. Made before any code of the agent runs."""
+    hold until the session ends, as rules. Made before any code of the agent runs.
 
-    def __init__(self, shell: Shell, folder: Path) -> None:
+    `typed`: gives the source of the person's cell that runs now.
+    """
+
+    def __init__(self, shell: Shell, folder: Path, typed: Callable[[], str]) -> None:
         self.person = Person(shell)
         self.own = OwnRules(folder)
         self.session: list[ActionRule] = []
+        self._typed = typed
         self._taps: OutputCapture | None = None
 
     def of_turn(self, host: Host, rules: tuple[ActionRule, ...]) -> "Approvals":
@@ -37,10 +45,22 @@ class ApprovalHome:
 
     def refuse_code(self, command: str) -> None:
         """Raises UsageError where code of a step runs a subcommand that changes something."""
-        if self._taps is not None and self._taps.step_here() is not None:
+        if is_of_step() or (self._taps is not None and self._taps.step_here() is not None):
             raise UsageError(
                 f"Code of the agent cannot run `%agent {command}`.",
                 "Only the person can, in a cell of their own.",
+            )
+
+    def refuse_untyped(self, line: str) -> None:
+        """Raises UsageError unless the running cell has this line, after `agent`.
+
+        Code of a step that is over may wait for its time: in a thread, a callback, a hook.
+        """
+        said = _CALL + r"\s+".join(map(re.escape, line.split()))
+        if not re.search(said, self._typed()):
+            raise UsageError(
+                f"`{line}` changes what the agent may do, and the running cell does not say so.",
+                "Type it in a cell.",
             )
 
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, cast
 
 from ...agent.config.extras import install_command
-from ...agent.config.settings import PREFIX, Layer, Settings, choose
+from ...agent.config.settings import PREFIX, Layer, Settings, approved, choose
 from ...agent.errors import AgentError, SettingsError, UsageError
 from ..notebook.demo import NEXT, copy_demo
 from ..notebook.file.ipynb import MAJOR, MINOR, Ipynb, parse_ipynb, read_ipynb
@@ -142,11 +142,13 @@ def _execute(task: _Task, options: argparse.Namespace) -> int:
         listener.warn(notice)
     for path in filter(None, (options.output, options.html)):
         make_writable(path)
-    flags = {name: getattr(options, name) for name in SETTING_FLAGS}
-    choose([Layer("the command line", {name: it for name, it in flags.items() if it})])
+    flags = {name: it for name in SETTING_FLAGS if (it := getattr(options, name))}
+    if "approve" in flags:  # the kernel may run in another folder
+        flags["approve"] = str(Path(flags["approve"]).expanduser().absolute())
+    approved(choose([Layer("the command line", flags)]), Path.cwd())
     job = Job(
         folder=task.given.parent if task.given else Path.cwd(),
-        environ={f"{PREFIX}{name.upper()}": value for name, value in flags.items() if value},
+        environ={f"{PREFIX}{name.upper()}": value for name, value in flags.items()},
         notebook=task.given or options.output,
         prompted=bool(task.added),
         goes_on=task.goes_on,

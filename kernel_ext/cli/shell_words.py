@@ -4,7 +4,7 @@ import re
 
 from ...agent.config.settings import PREFIX, Settings
 
-SETTING_FLAGS = ("base_url", "model", "dialect", "policy", "effort")
+SETTING_FLAGS = ("base_url", "model", "dialect", "policy", "effort", "approve")
 _LINE = re.compile(r"`%agent (config )?([a-z_]+)( [^`]+)?`")
 
 

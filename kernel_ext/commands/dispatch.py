@@ -21,6 +21,8 @@ _SHOWING = {
     "config": 1,
 }
 """Subcommands that only show, with at most that many words. Code of a step may run no other."""
+_TYPED_ONLY = ("policy", "rules", "secrets", "config", "model", "key")
+"""Subcommands that can loosen what the agent may do, or send it elsewhere."""
 
 
 async def run_command(agent: KernelAgent, line: str) -> None:
@@ -74,6 +76,8 @@ def _begin(agent: KernelAgent, line: str) -> AnyCard | Coroutine[Any, Any, AnyCa
         raise UsageError(f"`%agent {name}` takes no further words.", f"Say only `%agent {name}`.")
     if len(words.split()) > _SHOWING.get(name, -1):
         agent.approvals.refuse_code(name)
+        if name in _TYPED_ONLY:
+            agent.approvals.refuse_untyped(f"{name} {words}")
     return command.run(agent, words)
 
 

@@ -8,6 +8,7 @@ from ...agent.protocol.record_lines import VerdictLine
 from ...agent.text.secret_formats import FORMATS
 from ...widgets.panels.cards import Card
 from ..host import KernelAgent
+from ..protection import in_force
 from .command import Command, quoted
 
 _LEVELS = {
@@ -40,6 +41,7 @@ def policy(agent: KernelAgent, rest: str) -> Card:
         ("policy", f"{now.words}  ({origin})"),
         ("level", f"{now.level}: {_LEVELS[now.level]}"),
         ("you are asked", _ASKS[now.asks]),
+        ("protection", in_force(chosen.settings)),
         ("rules", str(len(chosen.rules) + len(agent.approvals.session))),
     ]
     return Card("What the agent may do", [*rows, *(("refused", it) for it in chosen.refused)])

@@ -11,11 +11,14 @@ from traceback import walk_tb
 
 from ...agent.errors import UsageError
 
+_OURS = Path(__file__).resolve().parents[2]
+"""A bug of ours is no such error, wherever we are imported from."""
+
 
 def shadow_error(error: Exception) -> UsageError | None:
     """The error that names such a file, if `error` comes from one."""
-    for path in map(Path, _files(error)):
-        if name := _shadowed(path.resolve()):
+    for path in (Path(file).resolve() for file in _files(error)):
+        if not path.is_relative_to(_OURS) and (name := _shadowed(path)):
             return UsageError(
                 f"{path} is imported in place of the installed module {name!r}.",
                 "Rename the file, and restart the kernel.",

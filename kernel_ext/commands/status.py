@@ -5,13 +5,16 @@ from pathlib import Path
 from ...agent.config.project import read_docs
 from ...agent.config.settings import Settings
 from ...agent.errors import AgentError
+from ...agent.overview import Overview
+from ...agent.permissions.budget import Spent, uses
 from ...agent.protocol.events import Usage
 from ...agent.providers.pricing import cost_of
 from ...agent.providers.resolve import Target
 from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card
 from ..environment import working_folder
-from ..host import KernelAgent, Overview
+from ..host import KernelAgent
+from ..protection import in_force
 from .command import Command
 from .model import model_row
 
@@ -34,7 +37,9 @@ async def status(agent: KernelAgent, _rest: str) -> Card:
         ("cached", f"{used.cached / used.input:.0%} of input" if used.input else "–"),
         ("tokens", f"{used.input:,} in, {used.output:,} out"),
         ("cost", _cost_row(used, settings, found)),
+        ("budgets", _budgets_row(now, settings, found)),
         ("policy", settings.policy),
+        ("protection", in_force(settings)),
         ("record", str(now.record) if now.record else "begins with the first turn"),
         ("AGENTS.md", _docs_row(agent.user_folder, settings)),
     ]
@@ -52,6 +57,17 @@ def _context_row(now: Overview, window: int | None) -> str:
 def _cost_row(used: Usage, settings: Settings, found: Target | AgentError) -> str:
     cost = cost_of(used, settings, found) if isinstance(found, Target) else None
     return "price not known" if cost is None else f"${cost:.4f}"
+
+
+def _budgets_row(now: Overview, settings: Settings, found: Target | AgentError) -> str:
+    spent = Spent(
+        tokens=now.usage.input + now.usage.output,
+        cost=cost_of(now.usage, settings, found) if isinstance(found, Target) else None,
+        steps=now.steps,
+        seconds=now.seconds,
+        sent=now.sent,
+    )
+    return "\n".join(it.words for it in uses(settings, Spent(cost=0), spent))
 
 
 def _docs_row(user_folder: Path, settings: Settings) -> str:

@@ -44,6 +44,11 @@ _step: contextvars.ContextVar[StepOutputs | None] = contextvars.ContextVar("step
 """The step whose code runs here. Tasks and callbacks that a step leaves behind inherit it."""
 
 
+def is_of_step() -> bool:
+    """Whether code of a step runs here, also of one that is over."""
+    return _step.get() is not None
+
+
 class OutputCapture:
     """Gives the outputs of one turn to its steps.
 

@@ -27,7 +27,8 @@ _Space = ModuleType | type[Any]
 def watched_modules() -> list[ModuleType]:
     """The modules of those rooms that are loaded, without the packages that only hold others."""
     rooms = tuple(f"{_ROOT}.{room}" for room in _WATCHED)
-    found = [it for name, it in list(sys.modules.items()) if name.startswith(rooms)]
+    loaded = sys.modules.copy()  # at once, while a thread may import
+    found = [it for name, it in loaded.items() if name.startswith(rooms)]
     return [it for it in found if type(it) is ModuleType and not hasattr(it, "__path__")]
 
 

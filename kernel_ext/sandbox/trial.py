@@ -84,10 +84,8 @@ def no_trial() -> str:
     return ""
 
 
-def protection() -> str:
-    """The walls that a trial has here, in words."""
-    if why := no_trial():
-        return f"none: {why}"
+def wall_words() -> str:
+    """The walls that a trial has on this system, where one is possible."""
     return f"Landlock {landlock.version()} and seccomp, in a copy of the kernel"
 
 

@@ -80,6 +80,10 @@ class UserCellLog:
         shown.close()
         return not shown.anything
 
+    def running_source(self) -> str:
+        """The source of the person's cell that runs on this thread. Empty if none does."""
+        return self._outer.raw_cell if self._outer and get_ident() == self._thread else ""
+
     def attach(self, shell: Shell) -> None:
         """Log every cell that starts from now on, on this thread."""
         self._shell, self._thread = shell, get_ident()

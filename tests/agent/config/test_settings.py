@@ -13,6 +13,7 @@ from inkernel.agent.config.settings import (
     Effort,
     Layer,
     Settings,
+    approved,
     choose,
     nearest,
     read_environment,
@@ -38,6 +39,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "summary": ("none", "detailed"),
     "policy": ("deny", "auto"),
     "trial": ("always", "never"),
+    "approve": ("rules.toml", "other.toml"),
     "max_samples": (1, 100_000),
     "response_calls": (1, 10**9),
     "turn_tokens": (1, 10**9),
@@ -215,7 +217,7 @@ def test_a_folder_in_place_of_the_file_is_named(own: Path):
 def test_each_setting_is_taken_of_a_project_only_in_its_direction(name: str, rule: Rule):
     for mine, value in zip((LOOSE, STRICT), VALUES[name], strict=True):
         you = Layer("yours", {key: it for key, it in mine.items() if key == name})
-        theirs = Layer("theirs", {name: value}, project=True)
+        theirs = Layer("theirs", {name: value}, limits=True)
         chosen = choose([you, theirs])
         if rule is ANY or (rule.limits and value == VALUES[name][0]):
             assert (chosen.origins, chosen.refused) == ({name: "theirs"}, ())
@@ -247,7 +249,7 @@ def test_every_setting_has_a_rule_and_values_to_try():
 def test_a_project_chooses_only_among_the_models_that_you_list(
     mine: dict[str, Any], theirs: str, taken: bool
 ):
-    project = Layer("theirs", {"model": theirs}, project=True)
+    project = Layer("theirs", {"model": theirs}, limits=True)
     chosen = choose([Layer("mine", mine), project])
     assert (chosen.settings.model == theirs) is taken
     assert bool(chosen.refused) is not taken
@@ -262,7 +264,7 @@ def test_the_value_that_you_have_is_no_news(own: Path, project: Path):
 
 
 def test_a_long_value_is_named_by_its_beginning():
-    (text,) = choose([Layer("theirs", {"model": "x" * 10_000}, project=True)]).refused
+    (text,) = choose([Layer("theirs", {"model": "x" * 10_000}, limits=True)]).refused
     assert len(text) < 250
 
 
@@ -337,3 +339,49 @@ def test_a_key_named_with_another_server_takes_the_place_of_both_ways_to_find_on
     first = Layer("first", {"base_url": "http://a.example/v1", "api_key_command": "corp"})
     second = Layer("second", {"base_url": "http://b.example/v1", "api_key_env": "OWN"})
     assert choose([first, second]).settings.api_key_command is None
+
+
+def test_a_file_does_not_set_the_policy_without_walls(own: Path, project: Path):
+    write(own, 'policy = "full, never"\neffort = "low"')
+    chosen = choose(read_layers(project, own, {}))
+    assert chosen.settings.policy == "auto" and chosen.settings.effort == "low"
+    assert "it must be typed" in chosen.refused[0] and "`%agent policy full`" in chosen.refused[0]
+    assert choose(read_layers(project, own, {"INKERNEL_POLICY": "full"})).settings.policy == "full"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("POLICY", "full", False),
+        ("POLICY", "deny", True),
+        ("MAX_SAMPLES", "1000", False),
+        ("MAX_SAMPLES", "3", True),
+        ("BASE_URL", "http://127.0.0.1:9/v1", False),
+        ("API_KEY_COMMAND", "curl x", False),
+        ("MODEL", "other", False),
+    ],
+)
+def test_a_variable_that_changed_since_the_session_began_only_limits(
+    own: Path, project: Path, name: str, value: str, taken: bool
+):
+    began = {"INKERNEL_EFFORT": "low", "INKERNEL_MAX_SAMPLES": "10"}
+    now = {**began, f"INKERNEL_{name}": value}
+    chosen = choose(read_layers(project, own, now, began))
+    assert (str(getattr(chosen.settings, name.lower())) == value) is taken
+    assert chosen.settings.effort == "low"
+    assert ("since the session began" in " ".join(chosen.refused)) is not taken
+    gone = choose(read_layers(project, own, {}, began))
+    assert (gone.settings.max_samples, gone.settings.effort) == (10, "low")
+
+
+def test_a_file_of_rules_answers_and_has_rules_alone(own: Path, project: Path):
+    (own / "mine.toml").write_text('[[rules]]\ndecision = "allow"\npath = "out"')
+    chosen = choose([Layer("typed", {"approve": "../own/mine.toml"})])
+    (rule,) = approved(chosen, project).rules
+    assert (rule.decision, rule.path) == ("allow", str(own / "out"))
+    (own / "mine.toml").write_text('policy = "ask"\n[[rules]]\ndecision = "allow"\nhost = "x"')
+    with pytest.raises(SettingsError, match="more than rules"):
+        approved(chosen, project)
+    (own / "mine.toml").unlink()
+    with pytest.raises(SettingsError, match="is missing"):
+        approved(chosen, project)

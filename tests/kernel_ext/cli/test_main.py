@@ -220,3 +220,23 @@ def test_the_command_runs_where_standard_output_is_no_file():
     with contextlib.redirect_stdout(io.StringIO()) as said, pytest.raises(SystemExit):
         main(["--help"])
     assert "demo" in said.getvalue()
+
+
+def test_rules_of_a_file_answer_where_nobody_can(scripted, tmp_path, monkeypatch):
+    folders = [tmp_path / name for name in ("work", "tmp", "out")]
+    for folder in folders:
+        folder.mkdir()
+    work, temporary, out = folders
+    code = f"open('{out}/x', 'w').write('x')"
+    server = scripted(SCRIPT.replace("answer = 6 * 7; print(answer)", code))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("INKERNEL_BASE_URL", server.base_url)
+    (work / "mine.toml").write_text('[[rules]]\ndecision = "allow"\npath = "../out"')
+    asked = ("exec", "--model", "scripted/test", "Write.")
+    assert inkernel(*asked, cwd=work).returncode == 0 and not (out / "x").exists()
+    server = scripted(SCRIPT.replace("answer = 6 * 7; print(answer)", code))
+    monkeypatch.setenv("INKERNEL_BASE_URL", server.base_url)
+    ran = inkernel(*asked, "--approve", "mine.toml", cwd=work)
+    assert (out / "x").read_text() == "x", ran.stdout + ran.stderr
+    ran = inkernel(*asked, "--approve", "none.toml", cwd=work)
+    assert ran.returncode == 2 and "none.toml is missing" in ran.stderr

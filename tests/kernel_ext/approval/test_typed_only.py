@@ -1,0 +1,54 @@
+"""What a step leaves behind cannot loosen anything later. Real kernels, policy full."""
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.kernel_ext.approval.test_questions import steps
+
+LOOSEN = "get_ipython().run_line_magic('agent', 'policy full')"
+LATER = {
+    "a callback": f"import asyncio; asyncio.get_running_loop().call_later(0.3, lambda: {LOOSEN})",
+    "a task": f"import asyncio\nasync def later():\n    await asyncio.sleep(0.3)\n    {LOOSEN}\n"
+    "t = asyncio.create_task(later())",
+    "a thread": f"import threading; threading.Timer(0.3, lambda: {LOOSEN}).start()",
+    "a hook": f"get_ipython().events.register('post_execute', lambda: {LOOSEN})",
+    "a variable": "import threading, os\ndef loosen():\n"
+    "    os.environ['INKERNEL_POLICY'] = 'full'\n"
+    "threading.Timer(0.3, loosen).start()",
+    "a model": "import threading, os\ndef loosen():\n"
+    "    os.environ['INKERNEL_BASE_URL'] = 'http://127.0.0.1:9/v1'\n"
+    "threading.Timer(0.3, loosen).start()",
+}
+
+
+@pytest.mark.parametrize("kind", LATER)
+def test_nothing_that_a_step_leaves_behind_loosens_the_policy(agent: Any, kind: str):
+    kernel, server = agent(steps(LATER[kind]))
+    kernel.run("%%agent --policy full\nGo.")
+    asked = len(server.requests)
+    time.sleep(0.6)
+    kernel.run("pass")
+    assert "full" not in kernel.run("%agent policy").text.splitlines()[1]
+    assert "127.0.0.1:9" not in kernel.run("%agent config base_url").text.splitlines()[1]
+    assert asked == 2
+
+
+def test_a_line_of_the_running_cell_may_loosen_it_in_any_form(agent: Any):
+    kernel, _ = agent(steps("x = 1"))
+    for cell in (
+        "%agent policy full",
+        "for _ in range(1):\n    %agent policy full",
+        "get_ipython().run_line_magic('agent', 'policy full')",
+    ):
+        kernel.run("%agent policy ask")
+        assert "full" in kernel.run(cell).text, cell
+        assert "policy         full" in kernel.run("%agent policy").text
+
+
+def test_a_helper_of_the_person_says_where_the_line_belongs(agent: Any):
+    kernel, _ = agent(steps("x = 1"))
+    kernel.run("def loose():\n    get_ipython().run_line_magic('agent', 'policy full')")
+    ran = kernel.run("loose()")
+    assert ran.ename == "UsageError" and "Type it in a cell" in ran.traceback
