@@ -22,6 +22,7 @@ from ..agent.permissions.reading import read_code
 from ..agent.permissions.rules import allows_deed, fits
 from ..agent.permissions.walls import workspace_walls
 from ..agent.protocol.actions import Action, Verdict
+from ..agent.protocol.events import ApprovalNeeded, VerdictGiven
 from ..agent.protocol.policy import Policy, read_policy
 from ..agent.protocol.trials import Cover, Deed, Trial, Walls
 from ..agent.seams import RunTrial, Seams
@@ -84,7 +85,7 @@ class TurnProtection:
                 allowed=verdict.deeds,
             )
             note = partial(note_verdict, session, call, action)
-            ask = _Consent(self.policy, asked, action, note)
+            ask = _Consent(self.policy, asked, call, action, note)
             return self.guard.over(Watch(cover, ask.may, asked.host.taps.is_ours))
 
         return watch
@@ -102,8 +103,9 @@ class _Consent:
 
     policy: Policy
     asked: Approvals
+    call: ToolCall
     action: Action
-    note: Callable[[Verdict], object]
+    note: Callable[[Verdict], Verdict]
 
     def may(self, deed: Deed) -> bool:
         """Whether a rule or the person allows it. Interrupts the step if the person stops it."""
@@ -120,12 +122,14 @@ class _Consent:
         reason = f"policy {self.policy.words}: while it runs, it {in_words([deed])}"
         why = Verdict(decision="ask", reason=reason, deeds=(deed,))
         terms = Terms(policy=self.policy, rules=standing.rules, held=standing.held)
+        self.call.show(ApprovalNeeded(call_id=self.call.id, reason=reason, deeds=(deed,)))
         try:
             answer = self.asked.approve_now(question(self.action, why, None, terms))
         except TurnInterrupted:
             self.asked.host.interruption.came = True
             return False
-        self.note(answer.verdict)
+        verdict = self.note(answer.verdict)
+        self.call.show(VerdictGiven(call_id=self.call.id, verdict=verdict))
         return answer.verdict.decision == "allow"
 
 

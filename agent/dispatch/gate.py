@@ -70,6 +70,7 @@ class GatedCall:
                 name=action.tool,
                 arguments=action.arguments,
                 literal=action.literal,
+                deeds=verdict.deeds,
             )
             answer = await self.session.seams.approve(question(action, verdict, trial, terms))
             verdict, code = answer.verdict, answer.code
@@ -79,7 +80,12 @@ class GatedCall:
         verdict = self._record(action, verdict, edited=code is not None)
         yield VerdictGiven(call_id=call_id, verdict=verdict)
         if verdict.decision == "allow":
-            yield ToolStarted(call_id=call_id, name=action.tool, arguments=action.arguments)
+            yield ToolStarted(
+                call_id=call_id,
+                name=action.tool,
+                arguments=action.arguments,
+                edited=code is not None,
+            )
         call = replace(self.call, verdict=verdict, action=action)
         gated = replace(self, call=call, arguments=arguments)
         yield JudgedCall(gated, verdict, action, trial, edited=code is not None)

@@ -60,7 +60,7 @@ class Spending:
         words = "; ".join(it.words for it in near)
         text = f"<budget>\nUsed: {words}. At its end the turn stops: finish soon.\n</budget>"
         session.journal.commit(message("user", text_part(text)), "place")
-        return [Notice(text=f"Used: {words}. At its end the turn stops.")]
+        return [Notice(text=f"Used: {words}. When all is used, the turn stops.")]
 
     def steps_left(self, session: Session) -> int | None:
         """How many steps the budgets leave. None if none limits them."""

@@ -19,7 +19,8 @@ TrialUse = Literal["always", "effects", "never"]
 
 _ORDER = ("allow", "try", "ask", "deny")
 _CODE = frozenset(("look", "run_code", "edit_notebook"))
-_MOST_DEEDS = 6
+_MOST_DEEDS = 3
+_MOST_CHARS = 200
 _VERBS = {
     "read": "reads",
     "write": "writes",
@@ -75,11 +76,16 @@ def judge_trial(action: Action, trial: Trial, terms: Terms) -> Verdict:
 
 
 def in_words(deeds: Iterable[Deed]) -> str:
-    """The deeds, for a person."""
-    said = (f"{_VERBS[it.kind]} {it.target or 'what only a run shows'}" for it in deeds)
+    """The deeds, for a person, on one line. Code chooses their names, so long ones are cut."""
+    said = (f"{_VERBS[it.kind]} {_in_line(it.target) or 'what only a run shows'}" for it in deeds)
     told = list(dict.fromkeys(said))
     more = len(told) - _MOST_DEEDS
     return "; ".join([*told[:_MOST_DEEDS], *([f"{more} more"] if more > 0 else [])])
+
+
+def _in_line(target: str) -> str:
+    line = target.replace("\n", "⏎")
+    return line if len(line) <= _MOST_CHARS else f"{line[:_MOST_CHARS]}…"
 
 
 def _by_level(action: Action, seen: Seen, terms: Terms) -> Verdict:
@@ -97,7 +103,7 @@ def _by_level(action: Action, seen: Seen, terms: Terms) -> Verdict:
         seen.concerns if action.effects <= _CODE else (*deeds_named_by(action), *seen.concerns)
     )
     if refused := _not_allowed(action, foreign, terms):
-        return _asked(refused, name)
+        return _asked(refused, f"{name}:")
     if not action.effects <= _CODE and not foreign:
         return Verdict(decision="ask", reason=f"{name}: {action.tool} reaches beyond the kernel")
     if runs and not foreign and terms.can_try and _is_tried(seen, terms.trial):
@@ -115,10 +121,10 @@ def _by_trial(action: Action, trial: Trial, terms: Terms) -> Verdict:
     if terms.policy.level == "read-only":
         return Verdict(decision="try", reason=f"{name}: it ran as a trial alone")
     if refused := _not_allowed(action, trial.denied, terms):
-        return _asked(refused, f"{name}: its trial run was stopped")
+        return _asked(refused, f"{name}: in its trial run")
     if trial.status == "killed":
         return Verdict(decision="ask", reason=f"{name}: its trial run was killed: {trial.why}")
-    clean = f"{name}: its trial run stayed inside the walls"
+    clean = f"{name}: its trial run did only what is allowed"
     return Verdict(decision="allow", reason=clean, deeds=trial.denied)
 
 
@@ -158,7 +164,7 @@ def _call_asked(action: Action, terms: Terms, reason: str) -> Verdict | None:
 
 
 def _asked(deeds: tuple[Deed, ...], name: str) -> Verdict:
-    return Verdict(decision="ask", reason=f"{name}: it {in_words(deeds)}", deeds=deeds)
+    return Verdict(decision="ask", reason=f"{name} it {in_words(deeds)}", deeds=deeds)
 
 
 def _not_allowed(action: Action, deeds: Iterable[Deed], terms: Terms) -> tuple[Deed, ...]:

@@ -18,7 +18,7 @@ from ..frozen import frozen
 from .actions import Verdict
 from .cells import DisplayOutput, Output
 from .items import Item, parse_item
-from .trials import Trial
+from .trials import Deed, Trial
 
 
 @frozen(kw_only=True)
@@ -139,7 +139,8 @@ class SampleEnded:
 @frozen(kw_only=True)
 class ApprovalNeeded:
     """A person is asked, and the turn waits. `name` and `arguments`: of the call. `literal`: what
-    would happen, word for word.
+    would happen, word for word. `deeds`: those that a yes allows beyond the walls. Code that runs
+    already may ask, too.
     """
 
     event: Literal["approval_needed"] = "approval_needed"
@@ -148,6 +149,7 @@ class ApprovalNeeded:
     name: str = ""
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
     literal: str = ""
+    deeds: tuple[Deed, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -170,12 +172,13 @@ class VerdictGiven:
 
 @frozen(kw_only=True)
 class ToolStarted:
-    """A tool runs."""
+    """A tool runs. `edited`: the person has changed its code."""
 
     event: Literal["tool_started"] = "tool_started"
     call_id: str
     name: str
     arguments: dict[str, Any]
+    edited: bool = False
 
 
 @frozen(kw_only=True)

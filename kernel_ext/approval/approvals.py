@@ -87,7 +87,7 @@ class Approvals:
 
     def _asked(self, question: Question) -> Answer:
         if not self.home.person.is_there:
-            return _no("nobody is there to be asked", by="nobody")
+            return _no(self._unasked(question), by="nobody")
         try:
             while True:
                 reply = read_reply(self._ask(question_words(question)), question)
@@ -98,6 +98,13 @@ class Approvals:
             return _no(FORGED, by="nobody")
         except (KeyboardInterrupt, EOFError):
             raise TurnInterrupted("You stopped the turn.") from None
+
+    def _unasked(self, question: Question) -> str:
+        """Why nobody is asked, and what the person can do before the next time."""
+        parts = [", ".join(f'{k} = "{v}"' for k, v in it.parts.items()) for it in question.rules]
+        other = "only another policy would allow it"
+        rule = f"a rule in {self.home.own.path} would allow it: {'; '.join(parts)}"
+        return f"nobody can answer here; {rule if parts else other}"
 
     def _answer(self, reply: Reply, question: Question) -> Answer | None:
         """The answer. None: the same question comes again."""

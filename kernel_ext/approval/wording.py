@@ -32,18 +32,20 @@ class Reply:
 
 
 def question_words(question: Question) -> str:
-    """The question as `input()` shows it. The call itself is shown above it."""
-    choices = [
-        "[y]es",
-        *(["[a]ll of this turn", "all of this [se]ssion"] if question.held else []),
-        *(["al[w]ays"] if question.rules else []),
-        *(["[e]dit"] if can_edit(question) else []),
+    """The question as `input()` shows it: who asks, why, the answers. The call is shown above it.
+
+    A yes that lasts is one to the whole tool, or to the same deeds alone.
+    """
+    to = "to all " if any(rule.tool for rule in question.held) else ""
+    yes = [
+        "[y] once",
+        *([f"[a] {to}in this turn", f"[se] {to}in this session"] if question.held else []),
+        *(["[w] always"] if question.rules else []),
     ]
-    if question.running:
-        begin = f"The step waits. {visible(question.why.reason)}. Allow this?"
-    else:
-        begin = f"Run this step? ({_size(question.action.literal)})"
-    return f"{begin} {', '.join(choices)}, [n]o, [s]top, or what to do instead: "
+    other = [*(["[e]dit"] if can_edit(question) else []), "[n]o", "[s]top"]
+    reason = visible(question.why.reason)
+    keys = f"Yes: {', '.join(yes)}. {', '.join(other)}, or what to do instead: "
+    return f"{_asks(question)}\n{reason[:1].upper()}{reason[1:]}.\n{keys}"
 
 
 def can_edit(question: Question) -> bool:
@@ -65,6 +67,14 @@ def read_reply(text: str, question: Question) -> Reply:
     if word in ("s", "stop"):
         return Reply(stop=True)
     return Reply(word="" if word in ("", "n", "no") else text.strip())
+
+
+def _asks(question: Question) -> str:
+    if question.running:
+        return "The agent's step waits. May it go on?"
+    action = question.action
+    what = "run this step" if "run_code" in action.effects else f"use {action.tool}"
+    return f"The agent wants to {what} ({_size(action.literal)})."
 
 
 def _size(literal: str) -> str:

@@ -86,8 +86,9 @@ def _forgotten(agent: KernelAgent, rule: ActionRule) -> Card:
 
 def _told(line: VerdictLine) -> str:
     """A verdict in words: the reason, then what it is about."""
-    deeds = [" ".join(it) for it in line.deeds]
-    head = f"{line.reason}  (by {line.by or 'nobody'}{', ' + line.when if line.when else ''})"
+    deeds = [f"{kind} {target} ({call})".removesuffix(" ()") for kind, target, call in line.deeds]
+    who = "you" if line.by == "user" else line.by or "nobody"
+    head = f"{line.reason}  (by {who}{', ' + line.when if line.when else ''})"
     return "\n".join([head, *deeds, *filter(None, [line.literal])])
 
 
@@ -95,17 +96,19 @@ def secrets(agent: KernelAgent, rest: str) -> Card:
     """Show the names of masked values, or allow one."""
     found = agent.connections.secrets()
     formats = [row.name for row in FORMATS]
+    names = sorted({it.name for it in found})
     word, _, name = rest.partition(" ")
     if word == "allow" and name:
         agent.refuse_while_running()
-        if name not in [*formats, *(it.name for it in found)]:
+        if name not in (*formats, *names):
             raise UsageError(f"There is no secret {quoted(name)}.", "`%agent secrets` lists them.")
         agent.connections.allow(name)
     elif rest:
         raise UsageError(f"{quoted(rest)} is not understood.", "Say `%agent secrets allow NAME`.")
     allowed = agent.connections.allowed
-    rows = [(it.name, f"{it.place}{_shown(it.name, allowed)}") for it in found]
-    rows += [(it, f"a format of keys{_shown(it, allowed)}") for it in formats]
+    places = {name: ", ".join(it.place for it in found if it.name == name) for name in names}
+    rows = [(name, f"{places[name]}{_shown(name, allowed)}") for name in names]
+    rows.append(("formats of keys", ", ".join(f"{it}{_shown(it, allowed)}" for it in formats)))
     return Card("The values of these names and formats are replaced by [key].", rows)
 
 

@@ -250,7 +250,7 @@ def test_interrupt_while_the_first_line_still_imports(agent, line):
 def test_interrupt_during_an_approval(agent):
     kernel, _ = agent(run_cell("ran = True"))
     cell = kernel.start("%%agent --policy ask\nGo.", allow_stdin=True)
-    assert "Run this step?" in kernel.wait_for_question()
+    assert "The agent wants to run this step" in kernel.wait_for_question()
     kernel.interrupt()
     check_stopped(kernel, kernel.finish(cell))
     assert kernel.run("ran").ename == "NameError"
@@ -272,7 +272,7 @@ def test_the_person_decides_each_step(agent, answer, ran):
 def test_where_nobody_can_answer_asking_means_no(agent):
     kernel, server = agent(run_cell("ran = True"))
     assert kernel.run("%%agent --policy ask\nGo.").status == "ok"
-    assert "nobody is there" in items(server.requests[1])[-1]["output"]
+    assert "only another policy would allow it" in items(server.requests[1])[-1]["output"]
     assert kernel.run("ran").ename == "NameError"
 
 

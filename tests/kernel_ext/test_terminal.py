@@ -138,7 +138,7 @@ def test_a_person_is_asked_at_the_terminal(terminal):
     ipython, _ = terminal()
     ipython.run("numbers = [1, 2, 3]")
     ipython.type_cell("%%agent --policy ask", "Go.")
-    ipython.child.expect(re.escape("Run this step?"))
+    ipython.child.expect(re.escape("The agent wants to run this step"))
     ipython.run("n")
     assert "NameError" in ipython.run("total")
 

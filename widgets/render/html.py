@@ -154,7 +154,8 @@ def _step_html(step: blocks.StepBlock, timing: bool, since: int | None) -> str:
     else:
         body = code_html(code.rstrip(), step.status == "writing") if code else ""
         body += text_html(objects) if (objects := labels.objects_text(step)) else ""
-    body += "".join(text_html(text) for text in (labels.trial_text(step), told) if text)
+    body += whole_html(evidence) if (evidence := labels.evidence_text(step)) else ""
+    body += text_html(told) if told else ""
     line = f"{_sign(step.status)} {title}{aside}"
     unfolded = _unfolded(step, code, told)
     return _framed(step.status, _folding(line, body, unfolded) + _outputs_html(step))

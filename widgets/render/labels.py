@@ -3,10 +3,12 @@
 import json
 import time
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never, cast
 
-from ...agent.printable import visible
+from ...agent.printable import hidden_parts, visible
+from ...agent.protocol.actions import Verdict
+from ...agent.protocol.trials import Deed
 from ...agent.text.lines import count_of
 from ..state.blocks import (
     AnswerBlock,
@@ -31,8 +33,8 @@ GLYPHS = {
 }
 """One sign for each status of a step."""
 
-_MOST_EVIDENCE = 30
-"""Lines of a trial run's evidence."""
+_MOST_WITHIN = 12
+"""Deeds of a trial run within the walls that are listed. All others always are."""
 
 _STATUS = {
     "writing": "being written",
@@ -199,36 +201,69 @@ def status_text(step: StepBlock, timing: bool) -> str:
     elif verdict and verdict.decision == "try":
         parts.append("trial")
     elif verdict and verdict.by == "user":
-        parts.append("allowed by you")
+        parts.append(_allowed_text(step, verdict))
     if timing and step.ran and step.seconds is not None:
         parts.append(seconds_text(step.seconds))
     return " · ".join(part for part in parts if part)
 
 
 def literal_text(step: StepBlock) -> str:
-    """The call word for word while you are asked: whole, with all that it hides."""
-    return visible(step.literal) if step.status == "asking" else ""
+    """The call word for word while you are asked, and later where it hides something: whole, with
+    all that it hides."""
+    text = step.code or "" if step.edited else step.literal or step.code or ""
+    shown = step.status == "asking" or (step.asked and hidden_parts(text))
+    return visible(text) if shown else ""
 
 
 def trial_text(step: StepBlock) -> str:
-    """The evidence of a trial run, unless it is all that there was."""
+    """The evidence of a trial run, until the step runs live."""
     trial, verdict = step.tried, step.verdict
-    if trial is None:
+    if trial is None or step.ran or (verdict and verdict.decision == "allow"):
         return ""
     if verdict and verdict.decision == "try":
         return "This ran as a trial, in a copy of the kernel. Nothing of it is left."
-    ends = {
-        "none": "was not possible",
-        "cut": "was ended at its time limit",
-        "killed": "was killed",
-    }
-    head = f"Its trial run {ends.get(trial.status, 'has ended')}"
-    refused = [f"refused: {it.kind} {it.target} ({it.call})" for it in trial.denied]
-    done = [f"within the walls: {it.kind} {it.target}" for it in trial.deeds]
-    error = [trial.error] if trial.error else []
-    why = f": {trial.why}" if trial.why else ""
-    lines = [f"{head}{why}.", *refused, *done, *error]
-    return visible("\n".join(lines[:_MOST_EVIDENCE]))
+    if trial.status == "none":
+        return visible(f"A trial run was not possible: {trial.why}.")
+    ends = {"cut": " It was ended at its time limit.", "killed": f" It was killed: {trial.why}."}
+    more = len(trial.deeds) - _MOST_WITHIN
+    lines = [
+        f"This was tried in a copy of your kernel.{ends.get(trial.status, '')}",
+        *_listed("The walls refused:", trial.denied),
+        *_listed("Within the walls it did:", trial.deeds[:_MOST_WITHIN]),
+        *([f"  … {more} more within the walls"] if more > 0 else []),
+        *([f"It failed: {trial.error}"] if trial.error and not trial.denied else []),
+    ]
+    return visible("\n".join(lines))
+
+
+def deeds_text(step: StepBlock) -> str:
+    """All that a yes would allow beyond the walls, unless the trial run has shown it."""
+    if step.status != "asking" and (step.ran or step.status != "denied"):
+        return ""
+    shown = step.tried.denied if step.tried else ()
+    head = "The running code waits before this:" if step.ran else "Beyond the walls, it would:"
+    return visible("\n".join(_listed(head, [it for it in step.deeds if it not in shown])))
+
+
+def evidence_text(step: StepBlock) -> str:
+    """The evidence for a question."""
+    return "\n".join(filter(None, (trial_text(step), deeds_text(step))))
+
+
+def deed_text(deed: Deed) -> str:
+    """A deed on one line: code chooses the names in it."""
+    target = deed.target.replace("\n", "⏎")
+    return f"{deed.kind} {target}" + (f" ({deed.call})" if deed.call else "")
+
+
+def _listed(head: str, deeds: Sequence[Deed]) -> list[str]:
+    return [head, *(f"  {deed_text(it)}" for it in deeds)] if deeds else []
+
+
+def _allowed_text(step: StepBlock, verdict: Verdict) -> str:
+    word = "changed and allowed by you" if step.edited else "allowed by you"
+    deeds = ", ".join(f"{it.kind} {it.target}" for it in verdict.deeds)
+    return clip(f"{word}: {deeds}", 120) if deeds else word
 
 
 def told_text(step: StepBlock) -> str:

@@ -75,7 +75,7 @@ def _step_markdown(step: blocks.StepBlock, timing: bool) -> str:
         parts.append(fenced(printable(step.code).rstrip(), "python"))
     if objects := "" if literal else printable(labels.objects_text(step)):
         parts.append(fenced(objects))
-    if evidence := labels.trial_text(step):
+    if evidence := labels.evidence_text(step):
         parts.append(fenced(evidence))
     if told := printable(labels.told_text(step)):
         parts.append(fenced(shortened(told)))
@@ -111,7 +111,7 @@ def _step_text(step: blocks.StepBlock, timing: bool) -> str:
     line = f"{labels.GLYPHS[step.status]} " + " · ".join(word for word in words if word)
     literal, told = labels.literal_text(step), shortened(labels.told_text(step))
     shown = [literal] if literal else [(step.code or "").rstrip(), labels.objects_text(step)]
-    body = [text for text in (*shown, labels.trial_text(step), told) if text]
+    body = [text for text in (*shown, labels.evidence_text(step), told) if text]
     return "\n".join([printable(line), *_indented(body), *map(output_line, step.outputs)])
 
 

@@ -7,7 +7,7 @@ from pydantic_core import from_json
 
 from ...agent.frozen import frozen
 from ...agent.protocol.actions import Verdict
-from ...agent.protocol.trials import Trial
+from ...agent.protocol.trials import Deed, Trial
 from .outputs import Shown
 
 Status = Literal["writing", "ready", "asking", "running", "ok", "error", "denied", "interrupted"]
@@ -45,8 +45,9 @@ class StepBlock:
     """A tool call and its result.
 
     `arguments`: JSON text, unfinished while `status` is `writing`. `ran`: the tool was started.
-    `asked`: why the user is asked. `literal`: what would happen, word for word, while they are.
-    `tried`: its trial run, unless the real one simply followed. `told`: the text for the model.
+    `asked`: why the user is asked. `literal`: what would happen, word for word. `deeds`: what a yes
+    allows. `edited`: the user has changed its code. `tried`: its trial run, unless the real one
+    simply followed. `told`: the text for the model.
     `left_out`: outputs not kept. `count`: In [count] of a cell run. `called`: tools that its code
     called, and how often.
     """
@@ -58,6 +59,8 @@ class StepBlock:
     ran: bool = False
     asked: str = ""
     literal: str = ""
+    deeds: tuple[Deed, ...] = ()
+    edited: bool = False
     tried: Trial | None = None
     verdict: Verdict | None = None
     outputs: tuple[Shown, ...] = ()

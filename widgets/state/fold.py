@@ -147,10 +147,11 @@ def _judged(
         case events.TrialRan():
             return replace(step, tried=event.trial)
         case events.ApprovalNeeded():
-            step = _of_call(step, event)
-            return replace(step, status="asking", asked=event.reason, literal=event.literal)
+            asking = replace(_of_call(step, event), status="asking", asked=event.reason)
+            return replace(asking, literal=event.literal, deeds=event.deeds)
         case events.VerdictGiven(verdict=verdict):
             status = "denied" if verdict.decision == "deny" else "ready"
+            status = "running" if step.ran else status
             step = replace(step, status=status, verdict=verdict)
             only_tried = step.tried if verdict.decision == "try" else None
             return reduce(_with, only_tried.outputs, step) if only_tried else step
@@ -162,9 +163,12 @@ def _with(step: StepBlock, output: Output) -> StepBlock:
 
 
 def _of_call(step: StepBlock, event: events.ApprovalNeeded | events.ToolStarted) -> StepBlock:
-    """The step with its tool and arguments. Arguments that the model wrote stay as they are."""
-    arguments = step.arguments or json.dumps(event.arguments, default=str)
-    return replace(step, tool=event.name or step.tool, arguments=arguments)
+    """The step with its tool and arguments. Arguments that the model wrote stay as they are, unless
+    the person has changed them."""
+    edited = isinstance(event, events.ToolStarted) and event.edited
+    written = "" if edited else step.arguments
+    arguments = written or json.dumps(event.arguments, default=str)
+    return replace(step, tool=event.name or step.tool, arguments=arguments, edited=edited)
 
 
 def _item_done(state: TurnState, item: items.Item) -> TurnState:

@@ -4,10 +4,10 @@ It keeps the shell's publisher from the beginning. Outputs of a step may be capt
 is painted, and the view is not one of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...agent.protocol.cells import DisplayOutput
+from ...agent.protocol.cells import DisplayOutput, Output
 
 
 class CellOutput:
@@ -39,7 +39,9 @@ class CellOutput:
         self._clear(wait=True)
         self._names.clear()
 
-    def add(self, output: DisplayOutput) -> None:
-        """Show a display that is not the view's, under its own name."""
-        transient = {"display_id": output.display_id} if output.display_id else {}
-        self._publish(data=output.data, metadata=output.metadata, transient=transient)
+    def add_all(self, outputs: Iterable[Output]) -> None:
+        """Show the displays among them, which are not the view's, under their own names."""
+        for output in outputs:
+            if isinstance(output, DisplayOutput):
+                transient = {"display_id": output.display_id} if output.display_id else {}
+                self._publish(data=output.data, metadata=output.metadata, transient=transient)

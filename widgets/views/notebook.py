@@ -128,8 +128,14 @@ class LiveScreen:
         return None
 
     def leave(self, state: TurnState, below: Sequence[Output] | None) -> None:
-        """Put the bundle in the widget's place, and close the widget."""
+        """Put the bundle in the widget's place, and close the widget. Questions below it go, unless
+        the cell shows what nobody knows."""
+        asked = any(isinstance(it, StepBlock) and it.asked for it in state.blocks)
+        again = below if asked else None
+        if again is not None:
+            self._cell.clear()
         self._cell.show(0, bundle(state, self._timing), metadata(state, self._timing))
+        self._cell.add_all(again or ())
         if self._widget is not None:
             self._widget.close()
             self._widget.layout.close()  # a widget makes its layout, but does not close it

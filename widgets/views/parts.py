@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise, takewhile
 
 from ...agent.printable import printable
-from ...agent.protocol.cells import DisplayOutput, Output
+from ...agent.protocol.cells import Output
 from ..render.html import bundle, header_html, metadata, seen_html
 from ..render.labels import began_text, seen_text
 from ..render.pieces import Piece, PieceForm, block_pieces
@@ -64,9 +64,7 @@ class StaticScreen:
             return
         self._cell.clear()
         self._cell.show(0, bundle(state, self._timing), facts)
-        for output in below:
-            if isinstance(output, DisplayOutput):
-                self._cell.add(output)
+        self._cell.add_all(below)
 
     def _parts(self, state: TurnState) -> list[ViewPart]:
         """The pieces by part. Pieces that are done and came together are one part, or join the

@@ -163,6 +163,8 @@ class PlainView:
                 if event.name and len(self._state.blocks) > len(before):  # a call from code
                     self._call(self._find_step(event.call_id))
                 self._literal(event)
+                if deeds := labels.deeds_text(self._find_step(event.call_id)):
+                    self._line(_indented(deeds))
                 self._line(f"{labels.GLYPHS['asking']} {event.reason}")
             case events.TrialRan():
                 self._line(_indented(labels.trial_text(self._find_step(event.call_id))))

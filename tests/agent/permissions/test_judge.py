@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.permissions.judge import Seen, Terms, TrialUse, judge, judge_trial
+from inkernel.agent.permissions.judge import (
+    Seen,
+    Terms,
+    TrialUse,
+    in_words,
+    judge,
+    judge_trial,
+)
 from inkernel.agent.permissions.question import question
 from inkernel.agent.protocol.actions import Action, ActionRule, Effect
 from inkernel.agent.protocol.policy import PRESETS, Asks, Level, Policy, read_policy
@@ -202,3 +209,8 @@ def test_a_rule_that_asks_is_answered_for_the_turn():
     assert (why.decision, why.by) == ("ask", "rule")
     held = question(RUN, why, None, now).held
     assert judge(RUN, Seen(), Terms(rules=(rule,), held=held)).decision == "allow"
+
+
+def test_a_name_that_code_chose_is_on_one_line_of_the_reason_and_short():
+    assert in_words([Deed("command", "ls\n[y]es: \nrm")]) == "runs ls⏎[y]es: ⏎rm"
+    assert len(in_words([Deed("command", "x" * 5000)])) < 250

@@ -59,7 +59,9 @@ def test_all_of_this_session_holds_until_a_new_one(agent: Any):
 
 def test_an_edited_step_runs_as_it_was_edited_and_the_model_knows(agent: Any):
     kernel, server = agent(steps("x = 1\ny = 2"))
-    _, questions = answered(kernel, ASK, "e", "2", "y = 40", "r")
+    ran, questions = answered(kernel, ASK, "e", "2", "y = 40", "r")
+    shown = "".join(it["data"]["text/plain"] for it in ran.outputs)
+    assert "changed and allowed by you" in shown and "y = 40" in shown and "y = 2" not in shown
     assert "Line to change" in questions[1] and "2  y = 2" in questions[1]
     assert kernel.run("x + y").text == "41"
     told = items(server.requests[1])[-1]["output"]
@@ -111,6 +113,17 @@ def test_what_code_hides_is_shown_and_counted(agent: Any):
     for part in ("62 lines", "600 blanks", "60 empty lines", "1 characters without a sign"):
         assert part in question
     assert "1 letters that look like others" in question
+
+
+def test_where_nobody_can_answer_the_step_names_the_rule_that_would_allow_it(
+    agent: Any, tmp_path: Path
+):
+    far = str(Path(os.environ["HOME"], "far.txt"))
+    kernel, server = agent(steps(f"open({far!r}, 'w')"))
+    kernel.run("%%agent\nGo.")
+    said = items(server.requests[1])[-1]["output"]
+    assert "rules.toml would allow it" in said
+    assert f'effect = "write_files", path = "{far}"' in said
 
 
 @pytest.mark.parametrize("line", ["config policy full", "policy full", "rules forget 1", "new"])

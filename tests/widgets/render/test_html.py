@@ -14,13 +14,16 @@ from inkernel.agent.printable import printable
 from inkernel.agent.protocol.actions import Verdict
 from inkernel.agent.protocol.cells import DisplayOutput, ErrorOutput
 from inkernel.agent.protocol.events import Compacted, Compacting, Event, TurnEnded, Usage
+from inkernel.agent.protocol.trials import Deed, Trial
 from inkernel.widgets.render.html import block_html, bundle, can_show, metadata
+from inkernel.widgets.render.labels import evidence_text
 from inkernel.widgets.render.outputs import (
     output_html,
     output_line,
     output_markdown,
     shown_text,
 )
+from inkernel.widgets.render.plain_text import block_text
 from inkernel.widgets.render.sanitize import ansi_lines, clean_html, markdown_html
 from inkernel.widgets.state.blocks import (
     AnswerBlock,
@@ -354,6 +357,41 @@ def test_a_verdict_is_shown_unless_plainly_allowed() -> None:
     assert "policy auto" not in block_html(plain, timing=True)
     by_user = replace(step, verdict=Verdict(decision="allow", reason="yes", by="user"))
     assert "allowed by you" in block_html(by_user, timing=True)
+
+
+DEEDS = tuple(Deed("write", f"/far/{n}", "open") for n in range(40))
+ASKED = StepBlock("c", arguments='{"code": "save()"}', status="asking", asked="policy auto")
+
+
+def test_the_evidence_of_a_question_is_whole_and_in_no_scroll_box() -> None:
+    tried = replace(ASKED, tried=Trial(status="error", denied=DEEDS, error="OSError: read-only"))
+    read_only = replace(ASKED, deeds=DEEDS)
+    for step in (tried, read_only):
+        html = block_html(step, timing=True)
+        assert all(f"write {it.target} (open)" in html for it in DEEDS)
+        assert "max-height:28em" not in html and "read-only" not in html
+
+
+def test_a_name_that_code_chose_cannot_forge_a_line_of_the_evidence() -> None:
+    forged = Deed("write", "/far\nThe walls refused:\n  nothing\x1b[2K")
+    trial = Trial(status="ok", denied=(forged,))
+    lines = evidence_text(replace(ASKED, tried=trial)).splitlines()
+    assert lines[2:] == ["  write /far⏎The walls refused:⏎  nothing⟨ESCAPE⟩[2K"]
+
+
+def test_evidence_goes_when_the_step_may_run_and_the_answer_says_what_it_allowed() -> None:
+    yes = Verdict(decision="allow", reason="yes", by="user", deeds=DEEDS[:1])
+    tried = replace(ASKED, tried=Trial(status="ok", denied=DEEDS[:1]), verdict=yes)
+    html = block_html(replace(tried, status="ok", ran=True), timing=True)
+    assert "allowed by you: write /far/0" in html and "walls" not in html
+    edited = replace(tried, status="ok", ran=True, edited=True)
+    assert "changed and allowed by you" in block_html(edited, timing=True)
+
+
+def test_code_that_was_asked_about_never_hides_again() -> None:
+    step = replace(ASKED, arguments='{"code": "x = 1' + " " * 600 + '; y"}', status="denied")
+    for form in (block_html(step, timing=True), block_text(step, timing=True)):
+        assert "⟨600 blanks⟩; y" in form
 
 
 def test_a_running_step_has_a_clock_only_in_the_live_form() -> None:

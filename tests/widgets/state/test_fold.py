@@ -40,7 +40,7 @@ from inkernel.agent.protocol.events import (
     VerdictGiven,
 )
 from inkernel.agent.protocol.items import parse_item
-from inkernel.agent.protocol.trials import Trial
+from inkernel.agent.protocol.trials import Deed, Trial
 from inkernel.widgets.render.outputs import output_html, output_markdown, shown_text
 from inkernel.widgets.state.blocks import (
     AnswerBlock,
@@ -166,6 +166,35 @@ def test_a_call_goes_from_written_to_asked_to_allowed_to_run_to_ended(
     last = states[-1]
     assert (last.verdict, last.asked, last.told, last.seconds) == (yes, "policy ask", "told", 2)
     assert last.code == "1"
+
+
+def test_a_step_with_edited_code_shows_the_code_that_ran(called: Callable[..., ItemDone]) -> None:
+    step = only_step(
+        [
+            called("c", "run_cell", title="Save", code="save(far)"),
+            ApprovalNeeded(call_id="c", reason="policy ask", literal="save(far)"),
+            ToolStarted(
+                call_id="c",
+                name="run_cell",
+                arguments={"title": "Save", "code": "save(near)"},
+                edited=True,
+            ),
+        ]
+    )
+    assert (step.code, step.edited) == ("save(near)", True)
+
+
+def test_a_running_step_that_asks_waits_and_goes_on() -> None:
+    deed = Deed("write", "/far")
+    yes = Verdict(decision="allow", reason="fine", by="user", deeds=(deed,))
+    events: list[Event] = [
+        ToolStarted(call_id="c", name="run_cell", arguments={"code": "1"}),
+        ApprovalNeeded(call_id="c", reason="it writes /far", deeds=(deed,)),
+        VerdictGiven(call_id="c", verdict=yes),
+    ]
+    states = [only_step(events[: n + 1]) for n in range(len(events))]
+    assert [step.status for step in states] == ["running", "asking", "running"]
+    assert states[1].deeds == (deed,)
 
 
 def test_a_denied_call_never_ran() -> None:

@@ -43,6 +43,7 @@ function render({ model, el }) {
   const painted = new Map();
   const chosen = new WeakSet();
   let ahead = Infinity;
+  let revealed = null;
 
   const place = (key, box) => {
     const html = model.get(key) ?? "";
@@ -72,7 +73,15 @@ function render({ model, el }) {
     tick();
   };
 
+  // The page does not scroll to a question by itself, and code above it may be long.
+  const reveal = () => {
+    const box = root.closest(".jp-Cell")?.querySelector(".jp-Stdin-input");
+    if (box && box !== revealed) box.scrollIntoView({ block: "nearest" });
+    revealed = box;
+  };
+
   const tick = () => {
+    reveal();
     const now = Date.now() - ahead;
     for (const each of root.querySelectorAll("[data-since]"))
       each.textContent = text(Math.max(0, now - each.dataset.since) / 1000);
