@@ -115,10 +115,8 @@ def test_what_code_hides_is_shown_and_counted(agent: Any):
     assert "1 letters that look like others" in question
 
 
-def test_where_nobody_can_answer_the_step_names_the_rule_that_would_allow_it(
-    agent: Any, tmp_path: Path
-):
-    far = str(Path(os.environ["HOME"], "far.txt"))
+def test_where_nobody_can_answer_the_step_names_the_rule_that_would_allow_it(agent: Any):
+    far = "/far.txt"
     kernel, server = agent(steps(f"open({far!r}, 'w')"))
     kernel.run("%%agent\nGo.")
     said = items(server.requests[1])[-1]["output"]
