@@ -67,3 +67,12 @@ def test_cells_and_steps_are_counted_in_one_row(tmp_path: Path):
     turn = next(cell for cell in book.cells if cell.id == "ask-look").outputs[0]
     assert f"In [{counts['ask-look'] + 1}]" in turn["data"]["text/plain"]
     assert counts["history"] == counts["ask-look"] + 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a trial run needs Landlock")
+def test_a_trial_run_is_denied_where_nobody_answers_and_allowed_by_a_rule(tmp_path: Path):
+    book = execute(ROOT / "notebooks" / "approvals-and-trial-runs.ipynb", tmp_path / "out.ipynb")
+    shown = {cell.id: str(cell.get("outputs")) for cell in book.cells}
+    assert "write /var/tmp/inkernel-demo-rain.csv (open)" in shown["ask-far"]
+    assert "nobody can answer here" in shown["ask-far"]
+    assert "denied" not in shown["ask-near"] and "denied" not in shown["ask-again"]

@@ -103,7 +103,8 @@ class Approvals:
         """Why nobody is asked, and what the person can do before the next time."""
         parts = [", ".join(f'{k} = "{v}"' for k, v in it.parts.items()) for it in question.rules]
         other = "only another policy would allow it"
-        rule = f"a rule in {self.home.own.path} would allow it: {'; '.join(parts)}"
+        files = f"{self.home.own.path} or a file for --approve"
+        rule = f"a rule in {files} would allow it: {'; '.join(parts)}"
         return f"nobody can answer here; {rule if parts else other}"
 
     def _answer(self, reply: Reply, question: Question) -> Answer | None:

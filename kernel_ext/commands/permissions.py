@@ -70,7 +70,8 @@ def why(agent: KernelAgent, rest: str) -> Card:
     lines = [it.line for it in read_record(path)] if path else []
     verdicts = [it for it in lines if isinstance(it, VerdictLine)]
     last = verdicts[-int(rest or _SHOWN_VERDICTS) :] if rest != "0" else []
-    rows = [(f"{it.tool}: {it.decision}", _told(it)) for it in last]
+    timing = agent.choose().settings.timing
+    rows = [(f"{it.tool}: {it.decision}", _told(it, timing)) for it in last]
     return Card("The last verdicts" if rows else "There is no verdict yet.", rows)
 
 
@@ -84,11 +85,12 @@ def _forgotten(agent: KernelAgent, rule: ActionRule) -> Card:
     return Card(f"Forgotten: {rule.words}")
 
 
-def _told(line: VerdictLine) -> str:
+def _told(line: VerdictLine, timing: bool) -> str:
     """A verdict in words: the reason, then what it is about."""
     deeds = [f"{kind} {target} ({call})".removesuffix(" ()") for kind, target, call in line.deeds]
     who = "you" if line.by == "user" else line.by or "nobody"
-    head = f"{line.reason}  (by {who}{', ' + line.when if line.when else ''})"
+    when = f", {line.when}" if timing and line.when else ""
+    head = f"{line.reason}  (by {who}{when})"
     return "\n".join([head, *deeds, *filter(None, [line.literal])])
 
 

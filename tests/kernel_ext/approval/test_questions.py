@@ -120,7 +120,7 @@ def test_where_nobody_can_answer_the_step_names_the_rule_that_would_allow_it(age
     kernel, server = agent(steps(f"open({far!r}, 'w')"))
     kernel.run("%%agent\nGo.")
     said = items(server.requests[1])[-1]["output"]
-    assert "rules.toml would allow it" in said
+    assert "rules.toml or a file for --approve would allow it" in said
     assert f'effect = "write_files", path = "{far}"' in said
 
 
