@@ -39,7 +39,7 @@ def fits(rule: ActionRule, action: Action, deeds: Iterable[Deed]) -> bool:
     """Whether a rule that asks or denies is about this call. In doubt it is."""
     if rule.tool and rule.tool != action.tool:
         return False
-    if rule.path or rule.host or rule.command:
+    if rule.deed or rule.path or rule.host or rule.command:
         return any(_is_about(rule, deed, strictly=False) for deed in deeds)
     if rule.effect is None or rule.effect in action.effects:
         return True
@@ -55,24 +55,23 @@ def allows_deed(rule: ActionRule, action: Action, deed: Deed) -> bool:
     """Whether a rule allows this deed of the call. In doubt it does not."""
     if rule.decision != "allow" or (rule.tool and rule.tool != action.tool):
         return False
-    says = rule.effect or rule.path or rule.host or rule.command
+    says = rule.effect or rule.deed or rule.path or rule.host or rule.command
     return bool(says) and _is_about(rule, deed, strictly=True)
 
 
 def narrowest(deed: Deed) -> ActionRule | None:
     """The narrowest rule that a person can read and that allows this deed. None if none does."""
-    effect = EFFECT_OF.get(deed.kind)
-    if effect is None or not deed.target:
+    if deed.kind not in EFFECT_OF or not deed.target:
         return None
     match deed.kind:
         case "network":
-            rule = ActionRule(decision="allow", effect=effect, host=deed.target)
+            rule = ActionRule(decision="allow", deed=deed.kind, host=deed.target)
         case "command":
-            rule = ActionRule(decision="allow", effect=effect, command=deed.target)
+            rule = ActionRule(decision="allow", deed=deed.kind, command=deed.target)
         case "read" | "write" | "remove":
-            rule = ActionRule(decision="allow", effect=effect, path=deed.target)
+            rule = ActionRule(decision="allow", deed=deed.kind, path=deed.target)
         case _:
-            return ActionRule(decision="allow", effect=effect)
+            return ActionRule(decision="allow", deed=deed.kind)
     return rule if _is_about(rule, deed, strictly=True) else None
 
 
@@ -84,6 +83,8 @@ def covers(allowed: Deed, deed: Deed) -> bool:
 def _is_about(rule: ActionRule, deed: Deed, *, strictly: bool) -> bool:
     if rule.effect is not None and EFFECT_OF.get(deed.kind) != rule.effect:
         return False
+    if rule.deed is not None:
+        return rule.deed == deed.kind and _is_at(rule, deed.target)
     if rule.path and not (deed.kind in _OF_FILES and is_within(deed.target, (rule.path,))):
         return False
     if rule.host and not (deed.kind == "network" and _is_host(deed.target, rule.host)):
@@ -92,6 +93,16 @@ def _is_about(rule: ActionRule, deed: Deed, *, strictly: bool) -> bool:
         begins = _begins if strictly else _has
         return deed.kind == "command" and begins(deed.target, rule.command)
     return True
+
+
+def _is_at(rule: ActionRule, target: str) -> bool:
+    """Whether a rule for one kind of deed names just this target, or none."""
+    if rule.host:
+        return target.lower() == rule.host.lower() or (
+            not _PORT.search(rule.host) and _PORT.sub("", target).lower() == rule.host.lower()
+        )
+    named = rule.path or rule.command
+    return not named or named == target
 
 
 def _is_host(target: str, rule: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from ..frozen import frozen
-from .trials import Deed, Trial
+from .trials import Deed, DeedKind, Trial
 
 Effect = Literal[
     "look",
@@ -57,7 +57,8 @@ class ActionRule(BaseModel):
     """A rule for calls of a tool, for an effect, or below a path, at a host, of a command.
 
     All parts that are given must fit. `path`: absolute, without links. `host`: a name, perhaps with
-    `*.` before it or a port behind. `command`: its first words. `origin`: who made the rule.
+    `*.` before it or a port behind. `command`: its first words. `deed`: only deeds of this kind,
+    and a path or a command holds for itself alone. `origin`: who made the rule.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +66,7 @@ class ActionRule(BaseModel):
     decision: Literal["allow", "ask", "deny"]
     tool: str = ""
     effect: Effect | None = None
+    deed: DeedKind | None = None
     path: str = ""
     host: str = ""
     command: str = ""
@@ -73,13 +75,13 @@ class ActionRule(BaseModel):
     @model_validator(mode="after")
     def _says_something(self) -> "ActionRule":
         if not self.parts:
-            raise ValueError("it names no tool, effect, path, host or command")
+            raise ValueError("it names no tool, effect, deed, path, host or command")
         return self
 
     @property
     def parts(self) -> dict[str, str]:
         """Its conditions, by name."""
-        names = ("tool", "effect", "path", "host", "command")
+        names = ("tool", "effect", "deed", "path", "host", "command")
         return {name: value for name in names if (value := getattr(self, name))}
 
     @property

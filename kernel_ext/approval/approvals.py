@@ -119,7 +119,7 @@ class Approvals:
         match reply.scope:
             case None:
                 word = f"the person said: {reply.word}" if reply.word else "the person said no"
-                return _no(word, by="user")
+                return _no(f"{word} (asked: {question.why.reason})", by="user")
             case "once":
                 return Answer(verdict=_yes("allowed by the person", question))
             case "turn":

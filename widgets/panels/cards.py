@@ -25,7 +25,8 @@ class Card:
     def bundle(self) -> dict[str, str]:
         """The card as text and as HTML."""
         wide = max((len(name) for name, _ in self.rows), default=0)
-        lines = [f"  {name:<{wide}}  {value}" for name, value in self.rows]
+        start = f"\n{'':{wide + 4}}"
+        lines = [f"  {name:<{wide}}  {value.replace(chr(10), start)}" for name, value in self.rows]
         cells = "".join(
             f"<tr><td style='text-align:left'><b>{words_html(name)}</b></td>"
             f"<td style='text-align:left;white-space:pre-wrap'>{said_html(value)}</td></tr>"

@@ -115,13 +115,23 @@ def test_what_code_hides_is_shown_and_counted(agent: Any):
     assert "1 letters that look like others" in question
 
 
+def test_a_yes_for_the_turn_is_one_to_the_same_command_alone_and_a_no_says_to_what(agent: Any):
+    run = "import subprocess\ncode = subprocess.run({}).returncode"
+    more = "['true', 'more']"
+    kernel, server = agent(steps(run.format("['true']"), run.format(more), run.format("['true']")))
+    _, questions = answered(kernel, "%%agent\nGo.", "a", "n")
+    assert "runs true." in questions[0] and "runs true more." in questions[1]
+    assert "said no (asked: policy auto: " in items(server.requests[2])[-1]["output"]
+    assert kernel.run("code").text == "0"
+
+
 def test_where_nobody_can_answer_the_step_names_the_rule_that_would_allow_it(agent: Any):
     far = "/far.txt"
     kernel, server = agent(steps(f"open({far!r}, 'w')"))
     kernel.run("%%agent\nGo.")
     said = items(server.requests[1])[-1]["output"]
     assert "rules.toml or a file for --approve would allow it" in said
-    assert f'effect = "write_files", path = "{far}"' in said
+    assert f'deed = "write", path = "{far}"' in said
 
 
 @pytest.mark.parametrize("line", ["config policy full", "policy full", "rules forget 1", "new"])

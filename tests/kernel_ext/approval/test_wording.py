@@ -9,7 +9,7 @@ from inkernel.agent.protocol.trials import Deed
 from inkernel.kernel_ext.approval.wording import Reply, question_words, read_reply
 
 FAR = Deed("write", "/far", "open")
-OF_PATH = ActionRule(decision="allow", effect="write_files", path="/far")
+OF_PATH = ActionRule(decision="allow", deed="write", path="/far")
 OF_TOOL = ActionRule(decision="allow", tool="run_cell")
 
 
