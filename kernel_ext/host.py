@@ -98,21 +98,21 @@ class KernelAgent:
 
     # --- settings -----------------------------------------------------------------------------
 
-    def choose(self, more: Mapping[str, Any] | None = None) -> Chosen:
-        """The present settings, with `more` on top. Raises SettingsError."""
+    def choose(self, more: Mapping[str, Any] | None = None, line: str = "%%agent") -> Chosen:
+        """The present settings, with `more` of a typed `line` on top. Raises SettingsError."""
         layers = read_layers(working_folder(), self.user_folder, os.environ, self._began)
-        line = {**set_aside((more or {}).get("model")), **(more or {})}
-        typed = [Layer(_TYPED, self._typed), Layer("the %%agent line", line)]
+        of_line = {**set_aside((more or {}).get("model")), **(more or {})}
+        typed = [Layer(_TYPED, self._typed), Layer(f"the {line} line", of_line)]
         return approved(choose([*layers, *typed]), working_folder())
 
     def set(self, key: str, value: str) -> None:
         """Set one for this session. Raises SettingsError if it does not exist or fit."""
+        choose([Layer(f"`%agent config {key}`", {key: value})])
         typed = typed_also(self._typed, self.choose().settings, key, value)
         if key == "model":
             typed |= set_aside(value)
         elif key == "base_url" and set_aside(typed.get("model")):
             del typed["model"]  # it is of another server
-        choose([Layer(_TYPED, typed)])
         self._take(typed)
 
     def unset(self, key: str) -> None:

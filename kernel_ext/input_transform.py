@@ -125,19 +125,28 @@ class _Line(inputtransformer2.TokenTransformBase):
         end: int = ipython.find_end_of_continued_line(lines, row)
         text: str = ipython.assemble_continued_line(lines, (row, column), end)
         if text.startswith("%%"):
-            raise UsageError(
-                "%%agent must be the first line of a cell.",
-                "Move what is above it to a cell of its own.",
-            )
+            raise not_first()
         said = text.removeprefix("%agent").strip()
         # For IPython, an awaited line is a cell magic whose cell is None.
         call = f"await {_call('cell', said, None)}" if self._awaited else _call("line", said)
         return [*lines[:row], f"{lines[row][:column]}{call}\n", *lines[end + 1 :]]
 
 
-def cannot_wait(what: str, shell: Shell) -> UsageError:
-    """The error that says why nothing can be awaited here, and how to change that."""
-    if magic := _outer_magic():
+def not_first() -> UsageError:
+    """The error for a `%%agent` below other lines."""
+    return UsageError(
+        "%%agent must be the first line of a cell.", "Move what is above it to a cell of its own."
+    )
+
+
+def cannot_wait(what: str, shell: Shell, *, loading: bool = False) -> UsageError:
+    """The error that says why nothing can be awaited here, and how to change that.
+
+    `loading`: the running cell loads the extension, so it was read without us.
+    """
+    if loading:
+        why, hint = "this cell loads inkernel itself", "inkernel is loaded now: run the cell again."
+    elif magic := _outer_magic():
         why, hint = f"nothing can wait within {magic}", "Give it a cell of its own."
     elif not awaits_on_asyncio(shell):
         why, hint = "`%autoawait` is not set to asyncio", "Run `%autoawait asyncio` first."

@@ -13,7 +13,7 @@ from IPython.core.magic import no_var_expand
 
 from ..agent.errors import AgentError, LineInterrupted, TurnInterrupted, UsageError
 from ..agent.frozen import frozen
-from .input_transform import CellTransform, LineTransform
+from .input_transform import CellTransform, LineTransform, not_first
 from .shell import Shell, loop_runs, run_to_end
 from .user_cells.log import UserCellLog
 
@@ -121,6 +121,7 @@ class AgentMagics:
         self.cells = CellTransform(shell)
         self.lines = LineTransform(shell)
         self.log = UserCellLog()
+        self._loading = False
 
     @property
     def agent(self) -> "KernelAgent":
@@ -175,7 +176,24 @@ class AgentMagics:
         with self._errors():
             from .commands.dispatch import run_unawaited
 
-            run_unawaited(self.agent, without_comment(line))
+            run_unawaited(self.agent, without_comment(line), loading=self._loading)
+
+    def misplaced(self, _line: str) -> None:
+        """Say why a `%%agent` below other lines is none."""
+        raise not_first()
+
+    def load(self) -> None:
+        """Serve the rest of the running cell, which IPython has read without our transforms."""
+        self._loading = True
+        self._shell.register_magic_function(self.misplaced, "line", f"%{MAGIC_NAME}")
+        self._shell.events.register("pre_execute", self.loaded)
+
+    def loaded(self) -> None:
+        """Serve that cell no longer: it is over. Does nothing the second time."""
+        if self._loading:
+            self._loading = False
+            self._shell.events.unregister("pre_execute", self.loaded)
+            del self._shell.magics_manager.magics["line"][f"%{MAGIC_NAME}"]
 
     @contextmanager
     def _errors(self) -> Generator[None]:
@@ -196,6 +214,7 @@ class AgentMagics:
     def close(self) -> None:
         """Close the session, and stop what it started."""
         self.log.detach()
+        self.loaded()
         if self._agent is not None:
             self._agent.close()
 
@@ -224,6 +243,7 @@ def register(shell: Shell) -> None:
         shell.input_transformer_manager.cleanup_transforms.insert(0, magics.cells)
         shell.input_transformer_manager.line_transforms.append(magics.lines)
         magics.log.attach(shell)
+        magics.load()
 
 
 def unregister(shell: Shell) -> None:

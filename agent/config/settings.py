@@ -47,8 +47,9 @@ Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 def _address(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError("it is not the http or https address of a server")
+    blank = any(it.isspace() for it in url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or blank:
+        raise ValueError("a server's address is such as http://localhost:8000/v1")
     if "@" in parts.netloc:  # an address is shown; a key is not
         raise ValueError("a name or password in it would be shown: use api_key_env")
     if parts.fragment:

@@ -60,8 +60,11 @@ _BUSY = (
     *("rate_limit_exceeded", "server_is_overloaded", "slow_down", "too_many_requests"),
     *("rate_limit_error", "overloaded_error"),
 )
-_SAYS_ENOUGH = (401, 402, 403, 404, 407, 408, 413, 429)
+_SAYS_ENOUGH = (401, 402, 403, 404, 405, 407, 408, 413, 429)
 """Statuses that say what is wrong without a body."""
+_ALONE = {"Chat Completions API": ("responses", "Responses")}
+"""The dialect to try where a server does not have the API. Most have Chat Completions."""
+_VERSION = re.compile(r"/v\d")
 _SAID = 300
 """Most characters of a server's own words in a message."""
 
@@ -74,7 +77,8 @@ Hide = Callable[[str], str]
 class ServerAnswer:
     """An answer without a stream.
 
-    `server`: host and port. `key_source`: of the key sent. `api`: the one that was asked.
+    `server`: host and port. `key_source`: of the key sent. `api`: the one that was asked. `path`:
+    the one that was asked for.
     """
 
     server: str
@@ -85,6 +89,7 @@ class ServerAnswer:
     key_source: str | None = None
     hide: Hide = str
     api: str = "Responses API"
+    path: str = ""
 
 
 @frozen
@@ -204,7 +209,7 @@ def _by_code(said: _Said, answer: ServerAnswer) -> ModelError | None:
         return _rate_limit(answer, as_sentence(said.text))
     if said.code in _AUTH or _AUTH_WORDS.search(said.text):
         return _auth(answer, _words(said))
-    if said.code in ("model_not_found", "not_found_error"):
+    if said.code == "model_not_found":
         return _no_model(answer, _words(said))
     if said.code in _GONE:
         return ResponseGoneError(
@@ -235,6 +240,8 @@ def _by_status(answer: ServerAnswer, words: str) -> ModelError:
         return _auth(answer, words)
     if status == 402:
         return _quota(answer, words.removeprefix(" It says: "))
+    if status in (404, 405) and answer.path and not _is_of_model(answer, words):
+        return _nothing_there(answer, words)
     if status == 404:
         return _no_model(answer, words)
     if status == 407:
@@ -270,19 +277,53 @@ def _auth(answer: ServerAnswer, words: str) -> AuthError:
     source = f"the key from {own}" if own else "the request: it had no key"
     return AuthError(
         f"{answer.server} refused {source} (HTTP {answer.status}).{words}",
-        "Set a valid key there."
-        if own
-        else "Name the variable that holds the key: `%agent config api_key_env NAME`.",
+        _other_key(own),
     )
+
+
+def _other_key(source: str | None) -> str:
+    if source is None:
+        return (
+            "`%agent key` asks for one and keeps it. Or name the variable that holds it:"
+            " `%agent config api_key_env NAME`."
+        )
+    if source == "the keyring":
+        return "`%agent key` asks for a valid one and keeps it."
+    if source == "api_key_command":
+        return "The command must print a valid one."
+    return f"Set a valid one for this kernel alone: `%env {source}=KEY`."
 
 
 def _no_model(answer: ServerAnswer, words: str) -> ModelNotFoundError:
     server, model = answer.server, answer.model
     return ModelNotFoundError(
-        f"{server} knows no model {model!r}, or has no {answer.api} there.{words}",
-        "Choose another with `%agent model NAME`. Or check base_url: most end in /v1."
-        " `%agent config dialect NAME`"
-        " names the API of a server: responses, messages or chat.",
+        f"{server} knows no model {model!r}.{words}",
+        "`%agent models` lists those that it has, and `%agent model NAME` chooses one.",
+    )
+
+
+def _is_of_model(answer: ServerAnswer, words: str) -> bool:
+    """True if the server's words are of the model, and not of the path that was asked for."""
+    named = rf"\bmodel\b|(?<!\w){re.escape(answer.model)}(?!\w)" if answer.model else "$^"
+    return bool(re.search(named, words, re.IGNORECASE))
+
+
+def _nothing_there(answer: ServerAnswer, words: str) -> ModelNotFoundError:
+    """The error for a path that a server does not have, or a model that it does not name."""
+    server, path, model = answer.server, answer.path, answer.model
+    address = "most addresses end in /v1: `%agent config base_url URL`"
+    if path.endswith("/models"):
+        return ModelNotFoundError(
+            f"{server} lists no models at {path}.{words}",
+            f"Name the model: `%agent model NAME`. Or check base_url, since {address}.",
+        )
+    dialect, api = _ALONE.get(answer.api, ("chat", "Chat Completions"))
+    other = f"it has {api} alone: `%agent config dialect {dialect}`"
+    return ModelNotFoundError(
+        f"{server} has no {answer.api} at {path}, or no model {model!r}.{words}",
+        f"Perhaps {other}. Or check base_url and the model: `%agent model NAME`."
+        if _VERSION.search(path)
+        else f"Check base_url, since {address}. Or perhaps {other}.",
     )
 
 

@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from importlib.util import find_spec
 
 from ..config.extras import install_command
 from ..errors import AuthError, UsageError
@@ -20,6 +21,9 @@ SERVICE = "inkernel"
 
 COMMAND_TIMEOUT = 20.0
 """Seconds. They are many because a password manager or a keyring may ask you something."""
+
+IN_KERNEL = "`%env NAME=KEY`"
+"""The line that sets a variable of a running kernel."""
 
 _COPIED = re.compile(
     r"^(?:[\s\"'\u2018-\u201f`]|authorization:|bearer\s)+|[\s\"'\u2018-\u201f`]+$", re.IGNORECASE
@@ -79,16 +83,21 @@ class Keys:
         return self._kept[name]
 
 
-def keep_in_keyring(provider: str, value: str) -> None:
-    """Store a key. An empty one removes the stored key. Raises UsageError, AuthError."""
-    try:
-        import keyring
-        from keyring.errors import KeyringError
-    except ModuleNotFoundError:
+def require_keyring() -> None:
+    """Raises UsageError if the package keyring is not installed."""
+    if find_spec("keyring") is None:
         raise UsageError(
             "The package keyring stores keys, and it is not installed.",
-            f"{install_command('keyring')}, or use a variable or api_key_command.",
-        ) from None
+            f"{install_command('keyring')}. Or set the key for this kernel alone: {IN_KERNEL}.",
+        )
+
+
+def keep_in_keyring(provider: str, value: str) -> None:
+    """Store a key. An empty one removes the stored key. Raises UsageError, AuthError."""
+    require_keyring()
+    import keyring
+    from keyring.errors import KeyringError
+
     try:
         if value:
             keyring.set_password(SERVICE, provider, _checked(value, "The typed key").value)
@@ -96,7 +105,9 @@ def keep_in_keyring(provider: str, value: str) -> None:
             keyring.delete_password(SERVICE, provider)
     except KeyringError as error:
         raise UsageError(
-            f"The system's keyring refused: {error}.", "Use a variable or api_key_command instead."
+            f"The system's keyring refused: {error}.",
+            f"Set the key for this kernel alone: {IN_KERNEL}. Or `%agent config api_key_command"
+            " COMMAND` names a command that prints it.",
         ) from None
 
 
@@ -104,6 +115,8 @@ async def _ask(provider: str, command: str | None) -> Key | None:
     """A keyring that does not answer in time holds no key."""
     if command:
         return await asyncio.to_thread(_from_command, command)
+    if find_spec("keyring") is None:  # then nothing waits
+        return None
     try:
         return await asyncio.wait_for(asyncio.wrap_future(_asked(provider)), COMMAND_TIMEOUT)
     except TimeoutError:
@@ -146,11 +159,9 @@ def _from_command(command: str) -> Key:
 
 
 def _from_keyring(provider: str) -> Key | None:
-    try:
-        import keyring
-        from keyring.errors import KeyringError
-    except ModuleNotFoundError:
-        return None
+    import keyring
+    from keyring.errors import KeyringError
+
     try:
         value = keyring.get_password(SERVICE, provider)
     except KeyringError:

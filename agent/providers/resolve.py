@@ -106,11 +106,16 @@ class Target:
             return text
         return Mask(frozenset([self.key])).text(text.replace(self.key, MASKED))
 
-    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> ServerAnswer:
-        """The server's answer that is no response. Its words are shown without the key."""
+    def answer(
+        self, status: int, headers: Mapping[str, str], body: bytes, path: str = ""
+    ) -> ServerAnswer:
+        """The server's answer that is no response. Its words are shown without the key.
+
+        `path`: the one that was asked for.
+        """
         source = self.key_source if self.key else None
-        api = API_NAMES[self.traits.dialect]
-        return ServerAnswer(self.server, self.model, status, headers, body, source, self.hide, api)
+        about = (source, self.hide, API_NAMES[self.traits.dialect], path)
+        return ServerAnswer(self.server, self.model, status, headers, body, *about)
 
 
 ListModels = Callable[[Target, float], Awaitable[list[str]]]
@@ -276,8 +281,8 @@ async def _key(provider: Provider, keys: Keys) -> Key | None:
     if key is None and provider.key_env and not provider.keyless:
         raise AuthError(
             f"{provider.name} needs a key in {provider.key_env}, which is not set.",
-            f"Set {provider.key_env} before the kernel starts, or keep the key with"
-            f" `%agent key {provider.name}`, or choose another model: `%agent model`.",
+            f"`%agent key {provider.name}` asks for the key and keeps it. Or set it for this kernel"
+            f" alone: `%env {provider.key_env}=KEY`. Or choose another model: `%agent model`.",
         )
     return key
 
@@ -297,8 +302,9 @@ def _no_model(model: str | None, keyed: Sequence[Provider]) -> NoModelError:
     return NoModelError(
         f"{wanted}: nothing is configured, no usual key is set ({variables}), and no local server"
         f" answers ({ports}). {misspelt(model)}".rstrip(),
-        f"{found} Set one of these keys, or that of a gateway such as OPENROUTER_API_KEY with"
-        " `%agent model openrouter:NAME`. Or start a local server such as Ollama, or name one of"
+        f"{found} `%agent key openai` asks for a key and keeps it. Or set one of these for this"
+        " kernel alone: `%env OPENAI_API_KEY=KEY`. Or take a gateway, with its key: `%agent model"
+        " openrouter:NAME`. Or start a local server such as Ollama, or name one of"
         " your own: `%agent config base_url URL` and `%agent model NAME`."
         " `%agent demo` shows a turn without a model.".lstrip(),
     )

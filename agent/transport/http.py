@@ -242,7 +242,7 @@ async def _read_away(chunks: AsyncIterator[bytes]) -> None:
 
 async def _answer(response: httpx.Response, target: Target) -> ServerAnswer:
     body = (await _read(response, _ERROR_BODY))[:_ERROR_BODY]
-    return target.answer(response.status_code, response.headers, body)
+    return target.answer(response.status_code, response.headers, body, response.url.path)
 
 
 async def _read(response: httpx.Response, most: int) -> bytes:

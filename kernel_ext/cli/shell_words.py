@@ -3,14 +3,16 @@
 import re
 
 from ...agent.config.settings import PREFIX, Settings
+from ...agent.providers.keys import SERVICE
 
 SETTING_FLAGS = ("base_url", "model", "dialect", "policy", "effort", "approve")
 _LINE = re.compile(r"`%agent (config )?([a-z_]+)( [^`]+)?`")
+_VARIABLE = re.compile(r"(?: for this kernel alone)?: `%env ")
 
 
 def in_shell(advice: str) -> str:
     """The advice of an error, with a flag or a variable where it says to type a setting."""
-    return _LINE.sub(_typed, advice)
+    return _VARIABLE.sub(": `export ", _LINE.sub(_typed, advice))
 
 
 def _typed(line: re.Match[str]) -> str:
@@ -19,4 +21,6 @@ def _typed(line: re.Match[str]) -> str:
         return f"`--{name.replace('_', '-')} {value}`"
     if line[1] and name in Settings.model_fields:
         return f"`{PREFIX}{name.upper()}={value}`"
+    if name == "key":
+        return f"`keyring set {SERVICE} {line[3].strip() if line[3] else 'PROVIDER'}`"
     return "`inkernel demo`" if name == "demo" else line[0]

@@ -11,7 +11,7 @@ from ...widgets.panels.cards import Card
 from ..execution.interrupts import Interruption, cancelled_by_sigint, raised_by_sigint
 from ..host import KernelAgent
 from ..input_transform import cannot_wait
-from ..shell import Shell, loop_runs, run_to_end
+from ..shell import loop_runs, run_to_end
 from . import demo, model, notebook, permissions, sessions, settings, status, undo, window
 from .command import AnyCard, Command, quoted
 
@@ -41,17 +41,18 @@ async def run_command(agent: KernelAgent, line: str) -> None:
     show_card(agent, given)
 
 
-def run_unawaited(agent: KernelAgent, line: str) -> None:
+def run_unawaited(agent: KernelAgent, line: str, *, loading: bool = False) -> None:
     """The same from synchronous code. Raises UsageError if the subcommand has to wait.
 
-    If no event loop runs, as in a terminal, it can wait.
+    If no event loop runs, as in a terminal, it can wait. `loading`: the cell loads the extension.
     """
     if not loop_runs():
         run_to_end(run_command(agent, line))
         return
     given = _begin(agent, line)
     if isinstance(given, Coroutine):
-        given = _without_waiting(given, line, agent.shell)
+        why = cannot_wait(f"`%agent {line.strip() or 'status'}`", agent.shell, loading=loading)
+        given = _without_waiting(given, why)
     show_card(agent, given)
 
 
@@ -64,13 +65,7 @@ def show_card(agent: KernelAgent, card: AnyCard) -> None:
 def _begin(agent: KernelAgent, line: str) -> AnyCard | Coroutine[Any, Any, AnyCard]:
     name, _, rest = line.strip().partition(" ")
     name = name.rstrip("?") or "status"  # `%agent status?` means the same
-    command = next((it for it in COMMANDS if it.name == name), None)
-    if command is None:
-        known = [it.name for it in COMMANDS]
-        raise UsageError(
-            f"%agent has no subcommand {quoted(name)}.{nearest(name, known)}",
-            f"There are: {', '.join(known)}. To ask the agent something, use %%agent.",
-        )
+    command = _named(name)
     words = rest.strip().rstrip("?").strip()
     if words and not command.takes_words:
         raise UsageError(f"`%agent {name}` takes no further words.", f"Say only `%agent {name}`.")
@@ -81,17 +76,32 @@ def _begin(agent: KernelAgent, line: str) -> AnyCard | Coroutine[Any, Any, AnyCa
     return command.run(agent, words)
 
 
-def _without_waiting(coming: Coroutine[Any, Any, AnyCard], line: str, shell: Shell) -> AnyCard:
+def _named(name: str) -> Command:
+    """The subcommand of that name. Raises UsageError."""
+    for command in COMMANDS:
+        if command.name == name:
+            return command
+    known = [it.name for it in COMMANDS]
+    raise UsageError(
+        f"%agent has no subcommand {quoted(name)}.{nearest(name, known)}",
+        f"There are: {', '.join(known)}. To ask the agent something, use %%agent.",
+    )
+
+
+def _without_waiting(coming: Coroutine[Any, Any, AnyCard], why: UsageError) -> AnyCard:
     try:
         coming.send(None)
     except StopIteration as end:
         return end.value
     coming.close()
-    raise cannot_wait(f"`%agent {line.strip() or 'status'}`", shell)
+    raise why
 
 
-def help_(_agent: KernelAgent, _rest: str) -> Card:
-    """The list of all subcommands."""
+def help_(_agent: KernelAgent, rest: str) -> Card:
+    """The list of all subcommands, or one of them. Raises UsageError."""
+    if rest:
+        command = _named(rest.removeprefix("%agent").strip())
+        return Card(f"%agent {command.name} {command.usage}")
     rows = [(f"%agent {command.name}", command.usage) for command in COMMANDS]
     say = ("%%agent", "[-m MODEL] [--new] [--policy POLICY] [--effort LEVEL] [prompt] …")
     return Card("$`name` in a prompt attaches a description of that variable.", [say, *rows])
@@ -105,7 +115,7 @@ COMMANDS = (
     *permissions.COMMANDS,
     *sessions.COMMANDS,
     *settings.COMMANDS,
-    Command("help", "— this list", help_),
+    Command("help", "[NAME] — this list, or a subcommand of it", help_),
     *demo.COMMANDS,
     *notebook.COMMANDS,
 )

@@ -2,13 +2,14 @@
 
 import asyncio
 import getpass
+import os
 from pathlib import Path
 from typing import Any
 
 from ...agent.config.settings import SCRIPTED, shown_address
 from ...agent.errors import AgentError, SettingsError, UsageError
 from ...agent.providers.catalog import API_NAMES, PROVIDERS, Capabilities, provider_named
-from ...agent.providers.keys import keep_in_keyring
+from ...agent.providers.keys import IN_KERNEL, keep_in_keyring, require_keyring
 from ...agent.providers.resolve import Target, chosen_name
 from ...agent.transport.http import list_models
 from ...widgets.panels.cards import Card
@@ -25,7 +26,7 @@ async def model(agent: KernelAgent, rest: str) -> Card:
     """Show the model. With a name, choose that one first."""
     name = _named(rest)
     more = {"model": name} if name else {}
-    found = await agent.connections.found(agent.choose(more).settings)
+    found = await agent.connections.found(agent.choose(more, "`%agent model`").settings)
     if name and isinstance(found, SettingsError):
         raise found  # the model of before stays
     if name:  # only now, so that nothing is set where it cannot wait
@@ -47,7 +48,7 @@ def _named(rest: str) -> str:
 
 async def models(agent: KernelAgent, rest: str) -> Card:
     """Ask the server for its models, or the provider of that name."""
-    settings = agent.choose(_of_provider(rest) if rest else {}).settings
+    settings = agent.choose(_of_provider(rest) if rest else {}, "`%agent models`").settings
     await asyncio.sleep(0)
     target = await agent.connections.find(settings)
     listed = sorted(await list_models(target, settings.connect_timeout))
@@ -82,19 +83,22 @@ def _traits_row(traits: Capabilities) -> str:
 
 def key(agent: KernelAgent, rest: str) -> Card:
     """Ask for a key, and keep it."""
-    if not can_ask(agent.shell):
-        raise UsageError(
-            "Nobody can type a key here.", "Set a variable or a command that gives the key."
-        )
     chosen = chosen_name(agent.choose().settings)
     provider = rest or chosen
     if provider not in (chosen, *PROVIDERS):
+        agent.connections.keep_secret(rest)
         raise UsageError(
             f"There is no provider {quoted(provider)}.",
             f"There are: {', '.join(PROVIDERS)}. The key itself is asked for, not typed here.",
         )
+    if not can_ask(agent.shell):
+        raise UsageError("Nobody can type a key here.", f"For this kernel alone: {IN_KERNEL}.")
+    require_keyring()
     keep_in_keyring(provider, getpass.getpass(f"Key for {provider} (empty: remove): ").strip())
     agent.connections.forget_keys()
+    variable = PROVIDERS[provider].key_env if provider in PROVIDERS else None
+    if variable and os.environ.get(variable):
+        return Card(f"The keyring is changed. {variable} is set, too, and goes first.")
     return Card(f"The keyring is changed. The next turn with {provider} uses it.")
 
 

@@ -4,7 +4,7 @@ import re
 from typing import cast
 
 from ...agent.config.settings import Settings, nearest, shown_address
-from ...agent.errors import UsageError
+from ...agent.errors import SettingsError, UsageError
 from ...agent.providers import resolve
 from ...agent.text.secret_names import is_secret
 from ...widgets.panels.cards import Card
@@ -22,6 +22,10 @@ def config(agent: KernelAgent, rest: str) -> Card:
     if key not in ("", *Settings.model_fields):
         if value and is_secret(key):
             agent.connections.keep_secret(value[0])
+            raise UsageError(
+                "A key is no setting: the cell would keep it. Delete it there.",
+                "`%agent key` asks for it and keeps it in the system's keyring.",
+            )
         near = nearest(key, list(Settings.model_fields))
         raise UsageError(
             f"There is no setting {quoted(key)}.{near}", "`%agent config` lists them all."
@@ -29,9 +33,7 @@ def config(agent: KernelAgent, rest: str) -> Card:
     if value == [DEFAULT]:
         agent.unset(key)
     elif value:
-        if key in _NAMES_A_SERVER:
-            resolve.chosen(agent.choose({key: value[0]}).settings)  # raises before it is set
-        agent.set(key, value[0])
+        _set(agent, key, value[0])
     chosen = agent.choose()
     rows = [
         (
@@ -43,6 +45,18 @@ def config(agent: KernelAgent, rest: str) -> Card:
         if (about := field.description or "") and key in ("", name)
     ]
     return Card("settings", [*rows, *(("refused", text) for text in chosen.refused)])
+
+
+def _set(agent: KernelAgent, key: str, value: str) -> None:
+    """Set one. Raises SettingsError before it is set."""
+    try:
+        if key in _NAMES_A_SERVER:
+            resolve.chosen(agent.choose({key: value}, f"`%agent config {key}`").settings)
+        agent.set(key, value)
+    except SettingsError:
+        if is_secret(key.removesuffix("_env")):  # it may be the key itself
+            agent.connections.keep_secret(value)
+        raise
 
 
 def _in_words(value: object) -> str:

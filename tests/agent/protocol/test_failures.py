@@ -44,6 +44,9 @@ def test_a_server_elsewhere_is_not_yours_to_start(server: str, advice: str):
     assert not_connected(server, OSError("no way")).hint.startswith(advice)
 
 
+MODEL = ("knows no model 'm'", "`%agent models`")
+
+
 def typed(kind: str, message: str) -> dict[str, object]:
     """An error in Anthropic's form."""
     return {"type": "error", "error": {"type": kind, "message": message}}
@@ -116,6 +119,65 @@ def test_an_answer_is_an_error_of_its_kind(given: ServerAnswer, kind: type[error
     assert type(found) is kind
     assert "host:1" in found.message or kind is errors.ContextLengthError
     assert found.hint
+
+
+@pytest.mark.parametrize(
+    ("path", "api", "body", "first", "hint"),
+    [
+        ("/v1/responses", "Responses API", b"Not Found", "no Responses API", "Perhaps it has Chat"),
+        ("/v1/messages", "Messages API", {"detail": "Not Found"}, "no Messages API", "Perhaps it"),
+        (
+            "/v1/chat/completions",
+            "Chat Completions API",
+            b"",
+            "no Chat",
+            "Perhaps it has Responses",
+        ),
+        (
+            "/responses",
+            "Responses API",
+            b"404 page not found",
+            "no Responses API",
+            "Check base_url",
+        ),
+        ("/v1/models", "Responses API", b"", "lists no models", "Name the model"),
+        ("/v1/responses", "Responses API", error(404, "The model `m` does not exist."), *MODEL),
+        ("/v1/messages", "Messages API", typed("not_found_error", "model: m"), *MODEL),
+        (
+            "/v1/messages",
+            "Messages API",
+            typed("not_found_error", "Not Found"),
+            "no Mess",
+            "Perhaps",
+        ),
+        ("/v1/responses", "Responses API", error("model_not_found", "No such thing."), *MODEL),
+    ],
+)
+@pytest.mark.parametrize("status", [404, 405])
+def test_what_is_not_there_is_named_with_its_likeliest_cause_first(
+    status: int, path: str, api: str, body: object, first: str, hint: str
+):
+    if status == 405 and first == MODEL[0]:
+        pytest.skip("It is of the path.")
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    found = error_of(ServerAnswer("host:1", "m", status, {}, text, api=api, path=path))
+    assert type(found) is errors.ModelNotFoundError
+    assert found.message.startswith(f"host:1 {'knows' if first == MODEL[0] else ''}".rstrip())
+    assert first in found.message.partition(" It says:")[0] and found.hint.startswith(hint)
+    assert f"{found.message} {found.hint}".count("dialect") == (hint[:7] in ("Perhaps", "Check b"))
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("OPENAI_API_KEY", "`%env OPENAI_API_KEY=KEY`"),
+        ("the keyring", "`%agent key`"),
+        ("api_key_command", "The command"),
+        (None, "`%agent key`"),
+    ],
+)
+def test_a_refused_key_is_mended_where_it_is_from(source: str | None, hint: str):
+    assert hint in error_of(ServerAnswer("host:1", "m", 401, {}, b"", source)).hint
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ def test_a_turn_that_never_began_is_told_as_an_event_too(tmp_path):
         ("`%agent config dialect NAME` names it.", "`--dialect NAME` names it."),
         ("`%agent config window N` sets it.", "`INKERNEL_WINDOW=N` sets it."),
         ("`%agent config` lists all.", "`%agent config` lists all."),
+        ("Set it for this kernel alone: `%env A_KEY=KEY`.", "Set it: `export A_KEY=KEY`."),
+        ("`%agent key openai` asks for it.", "`keyring set inkernel openai` asks for it."),
         ("`%agent demo` shows a turn.", "`inkernel demo` shows a turn."),
     ],
 )

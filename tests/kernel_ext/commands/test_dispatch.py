@@ -88,6 +88,32 @@ def test_what_must_wait_says_why_it_cannot_and_loses_nothing(agent, tmp_path):
     assert "lists 1" in kernel.run("%agent models").text
 
 
+def test_a_cell_that_loads_the_extension_is_served_or_advised(kernel, scripted):
+    server = scripted(SCRIPT)
+    running = kernel(INKERNEL_BASE_URL=server.base_url, INKERNEL_API_KEY_ENV="A", A="sk-of-a-test")
+    ran = running.run("%load_ext inkernel\n%agent model scripted/test\n%agent history")
+    assert ran.status == "ok" and "scripted/test" in ran.text and "no turns yet" in ran.text
+    assert running.run("%unload_ext inkernel").status == "ok"
+    cell = "%load_ext inkernel\n%agent models"
+    ran = running.run(cell)
+    assert ran.ename == "UsageError" and "run the cell again" in ran.traceback
+    assert "lists 1" in running.run(cell).text
+    assert running.run("%unload_ext inkernel").status == "ok"
+    for _ in range(2):
+        ran = running.run("%load_ext inkernel\n%agent new\n%%agent\nHi")
+        assert ran.ename == "UsageError" and "the first line of a cell" in ran.traceback
+    assert "Hello." in running.run("%%agent\nHi").text
+    assert "%%agent" not in running.run("print(get_ipython().magics_manager.magics['line'])").text
+    assert not running.run("%unload_ext inkernel").traceback
+
+
+def test_help_shows_one_subcommand(agent):
+    kernel, _ = agent(SCRIPT)
+    shown = kernel.run("%agent help undo").text
+    assert shown.startswith("%agent undo [--all] — ") and "rewind" not in shown
+    assert "Did you mean undo?" in kernel.run("%agent help undoo").evalue
+
+
 @pytest.mark.parametrize("setting", ["off", "sync", "trio"])
 def test_without_autoawait_what_needs_no_wait_works(agent, setting):
     kernel, server = agent(SCRIPT)

@@ -58,12 +58,47 @@ def test_a_typed_setting_is_taken_back(agent):
     assert "9000" not in kernel.run("%agent config window default").text
 
 
-@pytest.mark.parametrize("line", ["config provider antropic", "config base_url here:1"])
-def test_a_server_that_cannot_be_is_refused_when_it_is_typed(agent, line: str):
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("config provider antropic", "Did you mean anthropic?"),
+        ("config base_url here:1", "`%agent config base_url`: base_url = 'here:1' is not valid"),
+        ("config base_url http://a b", "such as http://localhost:8000/v1"),
+        ("config effort hihg", "`%agent config effort`: effort = 'hihg' is not valid"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_the_line_that_has_it(agent, line: str, says: str):
     kernel, server = agent()
-    assert kernel.run(f"%agent {line}").ename == "SettingsError"
+    ran = kernel.run(f"%agent {line}")
+    assert ran.ename == "SettingsError" and says in ran.evalue
+    assert "%%agent" not in ran.traceback
     assert kernel.run("%%agent\nIs it?").status == "ok"
     assert len(server.requests) == 1
+
+
+KEY = "sk-proj-Zk81u9Ve0tQmGh7cXy2LwR"
+
+
+@pytest.mark.parametrize("line", ["config api_key", "config api_key_env", "key"])
+def test_a_key_that_is_typed_is_neither_kept_nor_shown_and_the_right_line_is_named(agent, line):
+    kernel, server = agent()
+    ran = kernel.run(f"%agent {line} {KEY}")
+    assert ran.status == "error" and KEY not in ran.traceback
+    assert KEY not in kernel.run("%agent config").text
+    if line == "config api_key":
+        assert "`%agent key`" in ran.evalue
+    kernel.run(f"key = 'x{KEY}'\nprint(key)")
+    assert kernel.run("%%agent\nIs it?").status == "ok"
+    assert KEY.encode() not in server.requests[-1]
+
+
+def test_a_key_that_is_missing_can_be_set_in_the_running_kernel(kernel):
+    running = kernel(OPENAI_API_KEY="", INKERNEL_MODEL="openai:gpt-5.5")
+    running.run("%load_ext inkernel")
+    error = running.run("%%agent\nIs it?").evalue
+    assert "%agent key openai" in error and "before the kernel starts" not in error
+    running.run("%env OPENAI_API_KEY=sk-of-a-test")
+    assert "gpt-5.5 at openai" in running.run("%agent model").text
 
 
 def test_the_raw_request_is_in_the_words_of_its_api(agent):
