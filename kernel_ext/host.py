@@ -107,7 +107,7 @@ class KernelAgent:
 
     def set(self, key: str, value: str) -> None:
         """Set one for this session. Raises SettingsError if it does not exist or fit."""
-        choose([Layer(f"`%agent config {key}`", {key: value})])
+        choose([Layer(f"the `%agent config {key}` line", {key: value})])
         typed = typed_also(self._typed, self.choose().settings, key, value)
         if key == "model":
             typed |= set_aside(value)

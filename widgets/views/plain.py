@@ -18,6 +18,8 @@ from ..state.outputs import bounded_display, bounded_error
 
 _COLOUR = re.compile(r"(\x1b\[[0-9;:]{0,64}m)")
 _TOLD_LINES = 10
+_TAKE_BACK = (events.Retrying, events.AnswerWithdrawn, events.Compacting)
+"""The events after which an answer that was begun is gone."""
 _DIM, _BOLD, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
 
@@ -48,6 +50,7 @@ class PlainView:
         """Print what `event` adds."""
         before, self._state = self._state, fold(self._state, event)
         if isinstance(event, events.TurnEvent):
+            self._take_back(event, before.blocks)
             self._turn(event)
         elif isinstance(event, events.SampleEvent):
             self._sample(event, before.blocks)
@@ -56,7 +59,8 @@ class PlainView:
 
     def take(self, event: events.Event) -> None:
         """Take in `event` without printing it, since the line with `doing` shows it."""
-        self._state = fold(self._state, event)
+        before, self._state = self._state, fold(self._state, event)
+        self._take_back(event, before.blocks)
         self._fresh_line()
 
     @property
@@ -85,8 +89,7 @@ class PlainView:
             case events.Retrying() | events.Notice():
                 self._note(self._state.blocks[-1])
             case events.AnswerWithdrawn():
-                self._gap()
-                self._line("The answer above was taken back.", _DIM)
+                pass  # printed where a person saw any
             case events.Compacting() | events.Compacted():
                 self._room()
             case events.TurnEnded():
@@ -96,6 +99,16 @@ class PlainView:
                 self._line(labels.footer_text(self._state, self._timing), _DIM)
             case _:
                 assert_never(event)
+
+    def _take_back(self, event: events.Event, before: Sequence[blocks.Block]) -> None:
+        """Say that what was printed of an answer holds no longer. Another try says it anew."""
+        if not isinstance(event, _TAKE_BACK):
+            return
+        left = set(map(id, self._state.blocks))
+        said = (it for it in before if isinstance(it, blocks.AnswerBlock | blocks.ReasoningBlock))
+        if any(id(block) not in left for block in said):
+            self._gap()
+            self._line("The answer above was taken back.", _DIM)
 
     def _sample(self, event: events.SampleEvent, before: tuple[blocks.Block, ...]) -> None:
         match event:

@@ -62,9 +62,12 @@ def test_a_typed_setting_is_taken_back(agent):
     ("line", "says"),
     [
         ("config provider antropic", "Did you mean anthropic?"),
-        ("config base_url here:1", "`%agent config base_url`: base_url = 'here:1' is not valid"),
+        (
+            "config base_url here:1",
+            "the `%agent config base_url` line: base_url = 'here:1' is not valid",
+        ),
         ("config base_url http://a b", "such as http://localhost:8000/v1"),
-        ("config effort hihg", "`%agent config effort`: effort = 'hihg' is not valid"),
+        ("config effort hihg", "the `%agent config effort` line: effort = 'hihg' is not valid"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_the_line_that_has_it(agent, line: str, says: str):

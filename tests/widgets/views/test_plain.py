@@ -135,7 +135,8 @@ def test_retries_and_notices_are_lines_of_their_own() -> None:
     )
     retry = Retrying(attempt=1, attempts=2, wait=0.5, cause="reset")
     assert printed([TextDelta(text="half"), retry, Notice(text="news"), end]) == (
-        "\nhalf\n↻ Trying again in 0.5 s (attempt 1 of 2): reset\n• news\n"
+        "\nhalf\n\nThe answer above was taken back.\n"
+        "↻ Trying again in 0.5 s (attempt 1 of 2): reset\n• news\n"
         "\nfailed · 1.0 s · 0 steps, 1 sample\n"
     )
 
@@ -144,7 +145,8 @@ def test_room_that_is_made_is_a_line_for_the_wait_and_one_for_what_came_of_it(
     making: Compacting, made: Compacted
 ) -> None:
     assert printed([TextDelta(text="half"), making, made]) == (
-        "\nhalf\n● Making room: 26,012 of 32,000 tokens are in the window …\n"
+        "\nhalf\n\nThe answer above was taken back.\n"
+        "● Making room: 26,012 of 32,000 tokens are in the window …\n"
         "• Made room in 12 s: 26,012 → 10,944 tokens"
         " (3 long outputs cut, 12 runs in the digest).\n"
     )

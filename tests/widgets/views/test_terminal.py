@@ -84,7 +84,7 @@ def test_while_room_is_made_one_line_counts_and_what_came_of_it_takes_its_place(
     view.show(TextDelta(text="half"))
     view.show(making)
     line = "● Making room: 26,012 of 32,000 tokens are in the window … · "
-    screen.wait_for(f"\nhalf\n\r\x1b[K\x1b[2m{line}")
+    screen.wait_for(f"\nhalf\n\nThe answer above was taken back.\n\r\x1b[K\x1b[2m{line}")
     screen.wait_for(f"\x1b[0m\r\x1b[K\x1b[2m{line}")  # and again
     view.show(made)
     view.close()
