@@ -4,6 +4,7 @@ It loads with the extension, so that the first turn knows earlier cells. Its own
 the first cell. It does not know what the model learns of the log.
 """
 
+import inspect
 import re
 import sys
 import traceback
@@ -61,6 +62,7 @@ class UserCellLog:
         self.after_run: Callable[[], None] | None = None
         self._shell: Shell | None = None
         self._thread = 0
+        self._loading = ""  # the source of the cell that attaches it, while that runs
         self._outer: Any = None  # the outermost running cell, of the user or the agent
         self._request: str | None = None  # the front end's request that runs it
         self._running: _Running | None = None
@@ -82,11 +84,14 @@ class UserCellLog:
 
     def running_source(self) -> str:
         """The source of the person's cell that runs on this thread. Empty if none does."""
-        return self._outer.raw_cell if self._outer and get_ident() == self._thread else ""
+        if get_ident() != self._thread:
+            return ""
+        return self._outer.raw_cell if self._outer else self._loading
 
     def attach(self, shell: Shell) -> None:
         """Log every cell that starts from now on, on this thread."""
         self._shell, self._thread = shell, get_ident()
+        self._loading = _cell_on_stack()
         # Before the callbacks of others, which may show something.
         shell.events.callbacks["pre_run_cell"].insert(0, self._listen)
         shell.events.register("pre_run_cell", self._before)
@@ -132,6 +137,7 @@ class UserCellLog:
     def _after(self, result: Any) -> None:
         if self._shell is None or get_ident() != self._thread:
             return
+        self._loading = ""
         from .interrupt_waits import interrupt_waits
 
         with interrupt_waits():
@@ -226,6 +232,15 @@ def _is_turn(info: Any) -> bool:
     if code is None:  # before IPython 9
         return _AGENTS_CELL.match(info.raw_cell) is not None
     return _AGENTS_TURN.fullmatch(code) is not None
+
+
+def _cell_on_stack() -> str:
+    """The source of the outermost cell that runs on this thread, or nothing."""
+    frame, source = inspect.currentframe(), ""
+    while frame := frame and frame.f_back:
+        if frame.f_code.co_name == "run_cell_async":
+            source = str(frame.f_locals.get("raw_cell") or "")
+    return source
 
 
 def _is_agents(source: str, code: str | None) -> bool:
