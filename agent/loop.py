@@ -13,9 +13,10 @@ from typing import Any
 
 from .compaction.compact import make_room, overflowed
 from .compaction.note_taking import look_ahead, stop_notes
-from .dialects.dialect import ResponseDone
+from .dialects.dialect import Counted, ResponseDone, SamplePart
 from .dialects.request import Request, read_by_model
 from .dispatch.calls import Calls
+from .dispatch.heard import LEAST_COUNTED, Heard
 from .dispatch.spending import Spending
 from .errors import (
     AgentError,
@@ -52,10 +53,6 @@ from .transport import retry
 
 _ENDS_A_STREAM = (StreamBrokenError, ServerFaultError, ProtocolError)
 """These may come in place of the end of a response, when its last item is whole."""
-
-
-LEAST_COUNTED = 0.25
-"""The part of our own count below which a server's count is none. Ours is seldom 20 % too large."""
 
 
 @dataclass(slots=True)
@@ -181,7 +178,7 @@ async def _sample(
                     yield _tallied(event, tally)
         except ModelError as error:
             if whole := _whole_part(error, calls, tally):
-                yield Notice(text=f"{error.message} {whole} Its usage is not known.")
+                yield Notice(text=f"{error.message} {whole}")
                 return
             attempts = retry.attempts_at(error, session.settings.max_attempts)
             wait = retry.wait_before(error, attempt, attempts, random.random())
@@ -220,7 +217,7 @@ async def _attempt(
     pending: list[Item] = []
     tally.answered = tally.said = tally.more = False
     yield SampleStarted(sample=tally.samples, size=request.size)
-    async with aclosing(session.seams.sample(request)) as parts:
+    async with aclosing(_heard(session, request, tally)) as parts:
         async for part in parts:
             tally.answered = isinstance(part, Message) and part.may_be_the_answer
             match part:
@@ -243,6 +240,24 @@ async def _attempt(
                     yield SampleEnded(sample=tally.samples, usage=part.usage, seconds=seconds)
                 case _:
                     yield part
+
+
+async def _heard(
+    session: Session, request: Request, tally: _Tally
+) -> AsyncGenerator[SamplePart | Notice]:
+    """The parts of an answer. The tokens of one that breaks off count, too."""
+    heard, held = Heard(), session.conversation.history.tokens
+    try:
+        async with aclosing(session.seams.sample(request)) as parts:
+            async for part in parts:
+                heard.take(part)
+                if not isinstance(part, Counted):
+                    yield part
+    finally:
+        asked = 0 if heard.ended else estimate(read_by_model(request.fields)) + held
+        if lost := heard.of_broken(asked):
+            tally.usage += lost
+            session.journal.write(SampleLine(sample=tally.samples, usage=asdict(lost)))
 
 
 async def _taken(item: Item, calls: Calls, tally: _Tally) -> list[Event]:

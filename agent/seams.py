@@ -6,7 +6,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
 from .context.changes import Environment
-from .dialects.dialect import SamplePart
+from .dialects.dialect import Counted, SamplePart
 from .dialects.request import Request
 from .frozen import frozen
 from .permissions.judge import Seen
@@ -17,7 +17,7 @@ from .protocol.trials import Trial
 from .tools.tool import Show, ToolCall, show_nothing
 from .transport.provider_compaction import Sealed
 
-Sample = Callable[[Request], AsyncGenerator[SamplePart | Notice]]
+Sample = Callable[[Request], AsyncGenerator[SamplePart | Counted | Notice]]
 """Send a request, and yield the parts of the response. The real one is `Client.sample`."""
 
 Compact = Callable[[Request], Awaitable[Sealed]]

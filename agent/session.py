@@ -79,12 +79,16 @@ class Session:
         """The fixed part of this session's requests."""
         return make_fields(self.target, self.settings, self.tools, self.id)
 
+    def hand_over(self) -> None:
+        """Leave out what only the server of before can read. A request to another needs that."""
+        self.journal.hand_over(self.target.provider, self.target.traits.dialect)
+
     def begin(self, said: Prompt) -> list[str]:
         """Begin a turn: append the changed context, then the prompt. Returns texts of notices."""
         conversation, journal = self.conversation, self.journal
         journal.close_open_calls()  # of a kernel that died in a turn
         journal.mask()
-        journal.hand_over(self.target.provider, self.target.traits.dialect)
+        self.hand_over()
         turn = conversation.turns + 1
         self.outputs.begin(turn, said.cell, said.seen.kernel)
         conversation.stale, conversation.stuck = said.seen.stale, 0  # the last turn can go now

@@ -5,7 +5,7 @@ The scripted model (`scripted/`) replaces a whole server instead.
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 
-from .dialects.dialect import SamplePart
+from .dialects.dialect import Counted, SamplePart
 from .dialects.request import Request
 from .errors import ModelError
 from .protocol.actions import Answer, Question, Verdict
@@ -15,14 +15,14 @@ from .tools.run_cell import RunCell, RunCode
 from .tools.tool import ToolCall
 
 
-def play(responses: Iterable[Iterable[SamplePart | ModelError]]) -> Sample:
+def play(responses: Iterable[Iterable[SamplePart | Counted | ModelError]]) -> Sample:
     """A `sample` that plays one response a request. An error among the parts is raised there.
 
     Raises AssertionError when there are more requests than responses.
     """
-    rest: Iterator[Iterable[SamplePart | ModelError]] = iter(responses)
+    rest: Iterator[Iterable[SamplePart | Counted | ModelError]] = iter(responses)
 
-    async def sample(_request: Request) -> AsyncGenerator[SamplePart]:
+    async def sample(_request: Request) -> AsyncGenerator[SamplePart | Counted]:
         response = next(rest, None)
         assert response is not None, "There are more requests than responses to play."
         for part in response:

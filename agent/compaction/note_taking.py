@@ -17,7 +17,7 @@ from ..conversation.notes import (
     read_notes,
 )
 from ..conversation.state import Conversation
-from ..dialects.dialect import ResponseDone
+from ..dialects.dialect import Counted, ResponseDone
 from ..dialects.request import Request
 from ..errors import ModelError
 from ..protocol.events import Usage
@@ -133,7 +133,7 @@ async def _ask(sample: Sample, request: Request) -> Noted:
             async for part in parts:
                 if isinstance(part, Item):
                     items.append(part)
-                elif isinstance(part, ResponseDone) and part.usage:
+                elif isinstance(part, ResponseDone | Counted) and part.usage:
                     usage = part.usage
     except ModelError as error:
         return Noted(None, usage, error.message)

@@ -66,6 +66,11 @@ class ChatReader:
         """True if the model has ended its answer. Its counts may follow, and the end."""
         return bool(self._reason)
 
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens that the server has counted so far."""
+        return _usage(self._usage)
+
     def read_all(self, events: Iterable[bytes]) -> Iterator[SamplePart]:
         """The parts in events that came together. Neighbouring deltas of a kind become one.
 
@@ -134,7 +139,7 @@ class ChatReader:
         if cut:
             raise cut_off(self._server, self._reason)
         self.finished = True
-        yield ResponseDone(_usage(self._usage))
+        yield ResponseDone(self.usage)
 
     def _check(self) -> None:
         """Raises ProtocolError if something came, and no chunk of this API among it."""

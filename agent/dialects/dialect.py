@@ -29,6 +29,13 @@ class ResponseDone:
     more: bool = False
 
 
+@frozen
+class Counted:
+    """The server counted these tokens of a response that fails: the error comes next."""
+
+    usage: Usage
+
+
 Delta = TextDelta | ReasoningDelta | CallDelta | HostedProgress
 SamplePart = Delta | Item | ResponseDone
 
@@ -47,6 +54,11 @@ class Reader(Protocol):
 
     @property
     def settled(self) -> bool: ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens that the server has counted so far. None if it counted nothing."""
+        ...
 
     def read_all(self, events: Iterable[bytes]) -> Iterator[SamplePart]:
         """The parts in events that came together. Neighbouring deltas of a kind become one.

@@ -82,7 +82,7 @@ class MessagesReader:
         self._begun = False
         self._stop = ""
         self._details: dict[str, Any] = {}
-        self._usage: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
         self._items = AnswerItems(asked)
         self._open: dict[object, OpenBlock] = {}
         self._thoughts = 0
@@ -91,6 +91,11 @@ class MessagesReader:
     def settled(self) -> bool:
         """True if the model has ended its answer. The end of the stream is missing."""
         return bool(self._stop)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens that the server has counted so far."""
+        return _usage(self._counts)
 
     def read_all(self, events: Iterable[bytes]) -> Iterator[SamplePart]:
         """The parts in events that came together. Neighbouring deltas of a kind become one.
@@ -224,7 +229,7 @@ class MessagesReader:
     def _count(self, usage: object) -> None:
         """Take counts in. All of them are totals, and some servers send them as 0 at first."""
         for name, value in _counts(usage):
-            self._usage[name] = max(self._usage.get(name, 0), value)
+            self._counts[name] = max(self._counts.get(name, 0), value)
 
     def _ended(self) -> Iterator[SamplePart]:
         if self._stop == "refusal":
@@ -236,7 +241,7 @@ class MessagesReader:
         if cut:
             raise cut_off(self._server, self._stop)
         self.finished = self.over = True
-        yield ResponseDone(_usage(self._usage), self._items.id or None, self._stop == "pause_turn")
+        yield ResponseDone(self.usage, self._items.id or None, self._stop == "pause_turn")
 
     def _refused(self) -> AnswerRefusedError:
         category = as_text(self._details.get("category"))[:_SAID]

@@ -81,7 +81,7 @@ class ResponseReader:
 
     `finished`: the response is complete. `over`: it is finished, or the server said that no more
     comes. `whole`: the parts that were given are all that the server holds. `hide`: takes secrets
-    out of a server's words.
+    out of a server's words. `usage`: the tokens that the server has counted.
     """
 
     def __init__(self, server: str, model: str, hide: Hide = str) -> None:
@@ -93,6 +93,7 @@ class ResponseReader:
         self.whole = True
         self._begun = False
         self._torn = False
+        self.usage: Usage | None = None
         self._given: dict[tuple[str, str], dict[str, Any]] = {}
         self._unfinished = Unfinished()
         self._readers: dict[str, Callable[[_Event], Iterator[SamplePart]]] = {
@@ -222,6 +223,7 @@ class ResponseReader:
 
     def _ended(self, event: _Event) -> Iterator[SamplePart]:
         response = as_dict(event.fields.get("response"))
+        self.usage = _usage(response.get("usage"))
         status = response.get("status")
         if status in ("failed", "cancelled"):
             yield from self._failed(event)
@@ -242,11 +244,13 @@ class ResponseReader:
         if cut:
             raise _incomplete(response, self._server)
         self.finished = self.over = True
-        yield ResponseDone(_usage(response.get("usage")), as_text(response.get("id")) or None)
+        yield ResponseDone(self.usage, as_text(response.get("id")) or None)
 
     def _failed(self, event: _Event) -> Iterator[SamplePart]:
         """Raises. An `error` event is passed on whole, because over WebSocket it has a status."""
-        error = as_dict(event.fields.get("response")).get("error") or event.fields.get("error")
+        response = as_dict(event.fields.get("response"))
+        self.usage = _usage(response.get("usage"))
+        error = response.get("error") or event.fields.get("error")
         if event.kind == "error" and not isinstance(error, str):
             error = event.fields
         raise error_in_stream(error, self._server, self._model, self._hide)

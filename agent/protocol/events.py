@@ -26,7 +26,8 @@ class Usage:
     """Tokens of one sample or of a whole turn, as the server counted them.
 
     `cached`: of the input, those that a cache had. `written`: those that were put into one, where
-    a provider bills that. `reasoning`: of the output.
+    a provider bills that. `reasoning`: of the output. `estimated`: of all of them, those of broken
+    answers that no server counted.
     """
 
     input: int = 0
@@ -34,6 +35,7 @@ class Usage:
     written: int = 0
     output: int = 0
     reasoning: int = 0
+    estimated: int = 0
 
     @classmethod
     def read(cls, counts: Mapping[str, int]) -> "Usage":
@@ -47,6 +49,7 @@ class Usage:
             written=self.written + other.written,
             output=self.output + other.output,
             reasoning=self.reasoning + other.reasoning,
+            estimated=self.estimated + other.estimated,
         )
 
 

@@ -25,8 +25,12 @@ _CALLS = ("function_call", "custom_tool_call")
 _OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _STAGES = {"reasoning": 0, "message": 1, **dict.fromkeys(_CALLS, 2), **dict.fromkeys(_OUTPUTS, 3)}
 """The order of a response's items. Outputs end it."""
+_GOES_ON = "go on."
+"""A client's words after a paused answer, where its API wants the user to speak last."""
 _SHOWN = 300
 """Most characters of a tool's output in an error message."""
+
+_PARAGRAPH = "\n\n"
 
 Items = list[dict[str, Any]]
 
@@ -148,9 +152,15 @@ def find_position(script: Script, request: AskedRequest) -> Position:
 
 
 def _turn_of(script: Script, said: str, played: list[int]) -> int:
-    """The turn that a user message begins."""
-    named = (t for t, it in enumerate(script.turn) if it.on and it.on.casefold() in said)
-    return next(named, max(played, default=-1) + 1)
+    """The turn that a user's words begin. The last of their paragraphs that names a turn counts.
+
+    Some clients join neighbouring messages, such as one whose answer was refused with the next.
+    """
+    for words in (*reversed(said.split(_PARAGRAPH)), said):
+        for turn, it in enumerate(script.turn):
+            if it.on and it.on.casefold() in words:
+                return turn
+    return max(played, default=-1) + 1
 
 
 def located(script: Script, items: Items) -> Items:
@@ -158,13 +168,16 @@ def located(script: Script, items: Items) -> Items:
 
     An item is found by its words, from the conversation's place in the script. The next response is
     first, then those further on in the turn. At the beginning of a turn, others count as well.
-    Words that the script does not have stay without an id.
+    Words that the script does not have stay without an id. Words that only let a paused answer go
+    on are left out.
     """
     found: Items = []
     turns: Played = []
     said, stage = "", -1
     for item in items:
         own = _stage(item)
+        if turns and turns[-1] and _lets_go_on(script, turns[-1], item):
+            continue
         if _is_said(item):
             turns.append(None)
             said, stage = _words(item), -1
@@ -178,6 +191,13 @@ def located(script: Script, items: Items) -> Items:
                 turns, stage = [*turns[:-1], place], own
         found.append(item)
     return found
+
+
+def _lets_go_on(script: Script, place: tuple[int, int], item: dict[str, Any]) -> bool:
+    """True for the client's words after a response that paused, which begin no turn."""
+    found = response_at(script, Position(*place).item_id("x", 0))
+    paused = found is not None and found[1].fault.event == "pause"
+    return paused and _is_said(item) and _words(item).strip() == _GOES_ON
 
 
 def _stage(item: dict[str, Any]) -> int | None:
@@ -298,8 +318,11 @@ def _last_said(items: Items) -> str:
 
 
 def _words(item: dict[str, Any]) -> str:
-    """The user's words in a message, for a comparison in any case."""
-    return _without_context(text_of(item.get("content"))).casefold()
+    """The user's words in a message, each part a paragraph, for a comparison in any case."""
+    content: object = item.get("content")
+    parts = cast("list[object]", content) if isinstance(content, list) else [content]
+    texts = (part if isinstance(part, str) else text_of([part]) for part in parts)
+    return _without_context(_PARAGRAPH.join(filter(None, texts))).casefold()
 
 
 def _is_said(item: dict[str, Any]) -> bool:

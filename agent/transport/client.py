@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
-from ..dialects.dialect import Reader, ResponseDone, SamplePart
+from ..dialects.dialect import Counted, Reader, ResponseDone, SamplePart
 from ..dialects.known import open_dialect
 from ..dialects.request import HeldPrefix, Request
 from ..errors import (
@@ -65,7 +65,7 @@ class Client:
         sent = "new items" if self._socket or self._stores else "the whole conversation"
         return f"{'WebSocket' if self._socket else 'HTTP'}, {sent} at each request"
 
-    async def sample(self, request: Request) -> AsyncGenerator[SamplePart | Notice]:
+    async def sample(self, request: Request) -> AsyncGenerator[SamplePart | Counted | Notice]:
         """Ask for one response and yield its parts. The last one is `ResponseDone`.
 
         Raises a ModelError. Leaving the iteration closes the connection at once.
@@ -94,18 +94,18 @@ class Client:
                     self._count(error)
                     raise without_key(error, self.target) from None
 
-    async def aside(self, request: Request) -> AsyncGenerator[SamplePart]:
+    async def aside(self, request: Request) -> AsyncGenerator[SamplePart | Counted]:
         """Ask beside the conversation, whole and over HTTP. It may run while `sample` does.
 
         It leaves alone the response that the server holds for `sample`. Raises a ModelError.
         """
         dialect = open_dialect(self.target, self._settings)
         reader = dialect.reader()
+        asked = self._over_http().sample(dialect, request, None, reader)
         try:
-            async with aclosing(self._over_http().sample(dialect, request, None, reader)) as parts:
+            async with aclosing(_counted(asked, reader, self.target)) as parts:
                 async for part in parts:
                     yield part
-            _check_whole(reader, self.target)
         except ModelError as error:
             raise without_key(error, self.target) from None
 
@@ -139,7 +139,7 @@ class Client:
             yield None, held
         yield None, None
 
-    async def _ask(self, request: Request, way: Route) -> AsyncGenerator[SamplePart]:
+    async def _ask(self, request: Request, way: Route) -> AsyncGenerator[SamplePart | Counted]:
         socket, start = way
         reader = self._dialect.reader()
         output: list[bytes] = []
@@ -147,7 +147,7 @@ class Client:
             asked = socket.sample(request, start, reader)
         else:
             asked = self._over_http().sample(self._dialect, request, start, reader)
-        async with aclosing(asked) as parts:
+        async with aclosing(_counted(asked, reader, self.target)) as parts:
             async for part in parts:
                 if isinstance(part, Item):
                     output.append(part.wire)
@@ -157,7 +157,6 @@ class Client:
                     if part.response_id and held and reader.whole:
                         self._link = StoredResponse(part.response_id, request, tuple(output))
                 yield part
-        _check_whole(reader, self.target)
 
     def _over_http(self) -> "Http":
         # Imported here: the first turn over a WebSocket does not wait for it.
@@ -178,12 +177,26 @@ def _websocket(target: Target, settings: Settings) -> "WebSocket":
     return WebSocket(target, settings)
 
 
-def _check_whole(reader: Reader, target: Target) -> None:
-    if not reader.finished:
-        raise StreamBrokenError(
-            f"{target.server} ended the stream before the response was complete.",
-            "Run the cell again. The complete parts are kept.",
-        )
+async def _counted(
+    asked: AsyncGenerator[SamplePart], reader: Reader, target: Target
+) -> AsyncGenerator[SamplePart | Counted]:
+    """The parts of a response, and before its error the tokens that it cost.
+
+    Raises StreamBrokenError if the stream ended before the response was complete.
+    """
+    try:
+        async with aclosing(asked) as parts:
+            async for part in parts:
+                yield part
+        if not reader.finished:
+            raise StreamBrokenError(
+                f"{target.server} ended the stream before the response was complete.",
+                "Run the cell again. The complete parts are kept.",
+            )
+    except ModelError:
+        if reader.usage:
+            yield Counted(reader.usage)
+        raise
 
 
 def _is_of_what_is_held(error: ModelError) -> bool:

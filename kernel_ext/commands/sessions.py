@@ -12,9 +12,12 @@ from ...agent.conversation.session_files import (
     named_session,
     session_file,
 )
+from ...agent.conversation.state import Conversation
 from ...agent.errors import UsageError
 from ...agent.protocol.events import Usage
 from ...agent.protocol.record_lines import EndedLine, RewindLine, TurnLine
+from ...agent.providers.catalog import PROVIDERS, Provider
+from ...agent.providers.resolve import chosen
 from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card, Rows
 from ..environment import find_notebook, working_folder
@@ -32,6 +35,7 @@ def new(agent: KernelAgent, _rest: str) -> Card:
 
 def resume(agent: KernelAgent, rest: str) -> Card:
     """Continue the session of a record."""
+    named = chosen(agent.choose().settings) or (None, None)
     before, folder = agent.overview, agent.sessions_folder()
     here = Place(str(working_folder()), find_notebook(agent.shell) or "")
     path = (
@@ -49,8 +53,8 @@ def resume(agent: KernelAgent, rest: str) -> Card:
     rows = [row for row in turn_rows(path) if row[0] in last]
     rows += lost_rows(resumed.lost, resumed.missing, resumed.broken)
     rows.append(("from", session_file(path).words))
-    if model := resumed.conversation.model:
-        rows.append(("model", f"{model} then. `%agent model` shows and changes the present one"))
+    if resumed.conversation.model:
+        rows.append(("model", _model_row(resumed.conversation, *named)))
     if before.turns:
         rows.append(("left", f"{before.session_id}; `%agent resume {before.session_id}`: back"))
     if resumed.limits:
@@ -66,6 +70,21 @@ def resume(agent: KernelAgent, rest: str) -> Card:
         f"Session {now.session_id} goes on: {count_of(now.left, 'turn')},"
         f" {count_of(now.items, 'item')}. {variables}",
         rows,
+    )
+
+
+def _model_row(then: Conversation, provider: Provider | None, model: str | None) -> str:
+    """The model that goes on, if the settings name it, and the one of before."""
+    now = model or (provider.default_model if provider else None)
+    if provider is None or now is None:
+        was = f"{then.model} at {then.provider} before"
+        return f"{was}. `%agent model` shows and changes the present one"
+    if (provider.name, now) == (then.provider, then.model):
+        return f"{now} at {provider.name}, as before"
+    back = f"{then.provider}:{then.model}" if then.provider in PROVIDERS else then.model
+    return (
+        f"{now} at {provider.name}, from now on. It was {then.model} at {then.provider}."
+        f" `%agent model {back}` changes it"
     )
 
 

@@ -35,7 +35,7 @@ async def status(agent: KernelAgent, _rest: str) -> Card:
         ),
         ("context", _context_row(now, window)),
         ("cached", f"{used.cached / used.input:.0%} of input" if used.input else "–"),
-        ("tokens", f"{used.input:,} in, {used.output:,} out"),
+        ("tokens", _tokens_row(used)),
         ("cost", _cost_row(used, settings, found)),
         ("budgets", _budgets_row(now, settings, found)),
         ("policy", settings.policy),
@@ -52,6 +52,11 @@ def _context_row(now: Overview, window: int | None) -> str:
     how = "as the server counts" if now.counted else "estimated"
     share = f" of {window:,} ({now.tokens / window:.0%})" if window else ""
     return f"{now.tokens:,}{share} tokens, {how}"
+
+
+def _tokens_row(used: Usage) -> str:
+    guessed = f", {used.estimated:,} of them estimated" if used.estimated else ""
+    return f"{used.input:,} in, {used.output:,} out{guessed}"
 
 
 def _cost_row(used: Usage, settings: Settings, found: Target | AgentError) -> str:

@@ -74,16 +74,25 @@ async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
     client, matters = Client(await agent.connections.find(settings), settings), _unquoted(rest)
     try:
         session, ours = agent.session(settings, client), settings.compaction == "cells"
+        fields = _fields(agent, session)
         if ours and not is_worthwhile(session, done := preview(session, fields, "asked")):
             return _useless(session, done)
         asking = (
             f"the model for notes, for {NOTES_SECONDS:.0f} s at most" if ours else "the provider"
         )
+        session.hand_over()
         async with _counted(f"Asking {asking}"):
             ended = await _last(compact_now(session, fields, matters))
     finally:
         await client.close()
     return _compacted(ended, matters)
+
+
+def _fields(agent: KernelAgent, session: Session) -> bytes:
+    """The fixed part of the last turn's requests, if they were for the model of this session."""
+    last = agent.connections.client
+    same = agent.fields and last and last.target == session.target
+    return agent.fields if same else session.fields()
 
 
 def _useless(session: Session, done: CompactedWindow) -> Card:

@@ -390,7 +390,7 @@ async def test_an_answer_that_was_whole_when_the_stream_broke_is_the_answer_and_
     assert last(events).answer == "Whole."
     assert session.conversation.history.wire.count(b"Whole.") == 1
     (notice,) = [event.text for event in events if isinstance(event, Notice)]
-    assert notice == f"{failure.message} The answer was whole. Its usage is not known."
+    assert notice == f"{failure.message} The answer was whole."
 
 
 @pytest.mark.parametrize("then", [[THOUGHT], [CallDelta(call_id="c", name="t", text="{")]])

@@ -86,7 +86,8 @@ def footer_parts(state: TurnState, timing: bool) -> list[str]:
     usage = ended.usage if ended else state.usage
     if usage.input or usage.output:
         cached = f" ({usage.cached:,} cached)" if usage.cached else ""
-        parts.append(f"{usage.input:,} tokens in{cached}, {usage.output:,} out")
+        guessed = f" ({usage.estimated:,} of them estimated)" if usage.estimated else ""
+        parts.append(f"{usage.input:,} tokens in{cached}, {usage.output:,} out{guessed}")
     if ended and ended.cost is not None:
         parts.append(cost_text(ended.cost))
     return parts

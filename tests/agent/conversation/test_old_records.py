@@ -38,9 +38,9 @@ def entries(numbered: list[Numbered]) -> list[list[Any]]:
     ]
 
 
-def without(values: dict[str, Any], later: str) -> dict[str, Any]:
-    """The values but for one that those versions did not know."""
-    return {name: it for name, it in values.items() if name != later}
+def without(values: dict[str, Any], *later: str) -> dict[str, Any]:
+    """The values but for those that those versions did not know."""
+    return {name: it for name, it in values.items() if name not in later}
 
 
 def state(path: Path) -> dict[str, Any]:
@@ -55,7 +55,9 @@ def state(path: Path) -> dict[str, Any]:
         "seal": seal and [seal.by, seal.count, entries(list(seal.local))],
         "tokens": found.history.tokens,
         "told": without(asdict(found.told), "full"),
-        "usage": [it and without(asdict(it), "written") for it in (found.usage, found.last)],
+        "usage": [
+            it and without(asdict(it), "written", "estimated") for it in (found.usage, found.last)
+        ],
         "digest": found.digest and found.digest.model_dump(),
         "marks": [sorted(found.marks.pinned), sorted(found.marks.hidden)],
         "runs": [without(asdict(it), "deleted") for it in resumed.runs],

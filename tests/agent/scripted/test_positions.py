@@ -154,3 +154,38 @@ def test_later_turns_are_searched_before_earlier_ones():
 def test_past_the_end_of_the_script_the_error_says_so():
     with pytest.raises(RequestError, match="no response 0 for turn 5"):
         position(user("a"), said("The end."), user("b"), said("Done."), user("c"))
+
+
+PAUSED = Script.model_validate(
+    {
+        "turn": [
+            {"response": [{"say": "One.", "fault": {"event": "pause"}}, {"say": "Two."}]},
+            {"response": [{"say": "Three."}]},
+        ]
+    }
+)
+
+
+def test_words_that_let_a_paused_answer_go_on_begin_no_turn():
+    def at(*items: dict[str, Any]) -> Position:
+        found = located(PAUSED, list(items))
+        return find_position(PAUSED, AskedRequest(model="m", input=found))
+
+    paused = [user("a"), said("One."), user("Go on.")]
+    assert at(*paused) == Position(0, 1)
+    assert at(*paused, said("Two."), user("Go on.")) == Position(1, 0)
+    assert at(user("a"), said("One."), user("And now?")) == Position(1, 0)
+
+
+NAMED = Script.model_validate(
+    {"turn": [{"on": on, "response": [{"say": on}]} for on in ("wettest", "driest", "coldest")]}
+)
+
+
+@pytest.mark.parametrize("joined", ["\n\n", None])
+def test_a_message_that_got_no_answer_starts_no_turn_again(joined: str | None):
+    prompts = ["The wettest month?", "No, the coldest.", "What of the driest?"]
+    texts = [joined.join(prompts)] if joined else prompts
+    item = {**user(""), "content": [{"type": "input_text", "text": it} for it in texts]}
+    request = AskedRequest(model="m", input=located(NAMED, [item]))
+    assert find_position(NAMED, request) == Position(1, 0)

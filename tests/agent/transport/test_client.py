@@ -126,7 +126,7 @@ SSE = 'content_type = "text/event-stream"'
     ("fault", "kind", "words"),
     [
         ("status = 401", errors.AuthError, "HTTP 401"),
-        ("status = 404", errors.ModelNotFoundError, "knows no model 'm'"),
+        ("status = 404", errors.ModelNotFoundError, "or no model 'm'"),
         ('status = 429, headers = { retry-after = "999" }', errors.RateLimitError, "too many"),
         ('status = 429, code = "insufficient_quota"', errors.QuotaError, "no quota"),
         ('status = 400, code = "context_length_exceeded"', errors.ContextLengthError, "window"),

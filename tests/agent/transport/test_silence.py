@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inkernel.agent import errors
-from inkernel.agent.dialects.dialect import ResponseDone
+from inkernel.agent.dialects.dialect import Counted, ResponseDone
 from inkernel.agent.errors import StreamBrokenError
 from inkernel.agent.protocol.events import Usage
 from inkernel.agent.protocol.items import Message
@@ -132,3 +132,42 @@ async def test_counts_may_follow_the_end_of_an_answer_after_a_while(serve: Make,
     target = replace(await serve(peer), traits=Capabilities(dialect="chat"))
     *_, end = await parts_of(client_for(target))
     assert isinstance(end, ResponseDone) and end.usage == Usage(input=7, output=2)
+
+
+CUT = {
+    "chat": data(choice({"content": "Y"}, "length"), CHAT_COUNTS) + b"data: [DONE]\n\n",
+    "messages": data(
+        {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 7}}},
+        {"type": "message_delta", "usage": {"output_tokens": 2}, "delta": {}},
+    ),
+    "responses": data(
+        {
+            "type": "response.incomplete",
+            "response": {"output": [], "usage": {"input_tokens": 7, "output_tokens": 2}},
+        }
+    ),
+    "failed": data(
+        {
+            "type": "response.failed",
+            "response": {"error": {}, "usage": {"input_tokens": 7, "output_tokens": 2}},
+        }
+    ),
+}
+"""Answers that were cut off or broke, with what their servers counted of them."""
+
+
+@pytest.mark.parametrize("cut", CUT)
+async def test_what_a_server_counted_of_an_answer_that_fails_comes_before_the_error(
+    serve: Make, client_for: Make, cut: str
+):
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(chunked(CUT[cut]))
+
+    dialect: Any = "responses" if cut == "failed" else cut
+    target = replace(await serve(peer), traits=Capabilities(dialect=dialect))
+    parts: list[Any] = []
+    with pytest.raises(errors.ModelError):
+        async for part in client_for(target).sample(REQUEST):
+            parts.append(part)
+    assert parts[-1] == Counted(Usage(input=7, output=2))

@@ -110,3 +110,22 @@ def test_the_raw_request_is_in_the_words_of_its_api(agent):
     raw = kernel.run("%agent context --raw").text
     assert '"messages"' in raw
     assert '"input_text"' not in raw
+
+
+def test_a_resumed_session_says_which_model_goes_on_and_sends_it_nothing_sealed(
+    agent, kernel, scripted
+):
+    thinking = SCRIPT.replace("say =", 'reasoning = "I think."\nsay =')
+    first, server = agent(thinking, INKERNEL_DIALECT="chat")
+    first.run("%%agent\nIs it?")
+    first.close()
+    other = scripted(thinking.replace("scripted/test", "scripted/other") + SCRIPT.split("\n", 2)[2])
+    second = kernel(
+        INKERNEL_BASE_URL=other.base_url, INKERNEL_MODEL="scripted/other", INKERNEL_DIALECT="chat"
+    )
+    second.run("%load_ext inkernel")
+    told = second.run("%agent resume").text
+    assert "scripted/other at 127.0.0.1" in told and "from now on. It was scripted/test at" in told
+    assert second.run("%%agent\nAnd now?").status == "ok"
+    assert b"I think." in server.requests[0] or b"reasoning_content" not in other.requests[-1]
+    assert b"Yes." in other.requests[-1]

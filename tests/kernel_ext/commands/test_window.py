@@ -292,3 +292,19 @@ def test_a_compaction_that_would_not_help_is_not_offered(agent):
     preview = kernel.run("%agent compact --preview").text
     assert "would not help now" in preview and "`%agent compact` does it" not in preview
     assert "<digest>" not in preview and len(server.requests) == before
+
+
+def test_after_a_change_of_model_the_new_one_takes_the_notes_and_gets_nothing_sealed(
+    agent, scripted
+):
+    thinking = SCRIPT.replace('say = "Counted."', 'reasoning = "I sum."\nsay = "Counted."')
+    kernel, server = agent(thinking, INKERNEL_WINDOW="7000", INKERNEL_TRANSPORT="http")
+    for n in range(3):
+        kernel.run(f"%%agent\nCount, the time is {n}.")
+    assert b'"encrypted_content"' in server.requests[-1]
+    other = scripted(f'model = "scripted/other"\n{SCRIPT}')
+    kernel.run(f"%agent config base_url {other.base_url}\n%agent model scripted/other")
+    assert kernel.run("%agent compact").status == "ok"
+    body = json.loads(other.requests[-1])
+    assert body["model"] == "scripted/other" and "about to be shortened" in json.dumps(body)
+    assert not [item for item in body["input"] if item["type"] == "reasoning"]
