@@ -42,6 +42,7 @@ from .connections import UNASKED, Connections
 from .environment import data_folder, find_notebook, jupyter_secrets, working_folder
 from .event_comm import EventComm
 from .execution.capture import OutputCapture
+from .execution.children import Children
 from .execution.interrupts import Interruption, cancelled_by_sigint
 from .execution.quiet import hide_own_lines, show_own_lines
 from .execution.run_code import Host
@@ -78,6 +79,7 @@ class KernelAgent:
         self.undo = TurnUndo()
         self.approvals = ApprovalHome(shell, self.user_folder, log.running_source)
         self.protection = Protection(shell)
+        self.children = Children()
         self.fields = b""
         self._observer = Observer(shell, log, self.user_folder)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
@@ -314,7 +316,7 @@ class KernelAgent:
                 asked = self.approvals.of_turn(host, chosen.rules)
                 hooks = StepHooks(
                     *(integrity.before, integrity.after),
-                    *(walls.watching(asked, session), integrity.ends),
+                    *(walls.watching(asked, session), integrity.ends, self.children),
                 )
                 lent = replace(session, seams=walls.seams(session.seams, asked, show))
                 session = replace(lent, tools=tools_of_turn(host, lent, here, hooks))

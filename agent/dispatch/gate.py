@@ -86,7 +86,8 @@ class GatedCall:
                 arguments=action.arguments,
                 edited=code is not None,
             )
-        call = replace(self.call, verdict=verdict, action=action)
+        tried = trial if code is None else None  # of other code
+        call = replace(self.call, verdict=verdict, action=action, trial=tried)
         gated = replace(self, call=call, arguments=arguments)
         yield JudgedCall(gated, verdict, action, trial, edited=code is not None)
 

@@ -13,6 +13,7 @@ from ..frozen import frozen
 from ..protocol.actions import Action, Effect, Touches, Verdict
 from ..protocol.events import Event
 from ..protocol.items import FunctionCall, OtherCall, arguments_of, text_part
+from ..protocol.trials import Trial
 from ..protocol.verbatim_json import dumps
 from ..text.tokens import cut_middle
 
@@ -72,13 +73,14 @@ class ChangedError(Exception):
 class ToolCall:
     """A call as its tool sees it: its id, and a function that shows events while it runs.
 
-    `verdict`, `action`: what was allowed. None before that.
+    `verdict`, `action`: what was allowed. None before that. `trial`: its trial run, if it had one.
     """
 
     id: str
     show: Show = show_nothing
     verdict: Verdict | None = None
     action: Action | None = None
+    trial: Trial | None = None
 
 
 def always(*effects: Effect, paths: tuple[str, ...] = ()) -> Callable[[BaseModel], Touches]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ...agent.config.project import read_docs
 from ...agent.config.settings import Settings
-from ...agent.errors import AgentError
+from ...agent.errors import AgentError, UsageError
 from ...agent.overview import Overview
 from ...agent.permissions.budget import Spent, uses
 from ...agent.protocol.events import Usage
@@ -13,6 +13,7 @@ from ...agent.providers.resolve import Target
 from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card
 from ..environment import working_folder
+from ..execution.children import in_words
 from ..host import KernelAgent
 from ..protection import in_force
 from .command import Command
@@ -81,6 +82,23 @@ def _docs_row(user_folder: Path, settings: Settings) -> str:
     return "\n".join([*found, *notices]) or "none found"
 
 
+def processes(agent: KernelAgent, rest: str) -> Card:
+    """The processes that steps left running. `end` ends all of them, `end PID` one."""
+    found = agent.children.alive()
+    word, _, number = rest.partition(" ")
+    which = [it for it in found if not number or str(it.pid) == number.strip()]
+    if rest and (word != "end" or (number and not which)):
+        raise UsageError(f"There is nothing to do for {rest!r}.", "You can say `end` or `end PID`.")
+    if rest:
+        agent.children.end(which)
+        return Card(f"Ended: {in_words(which)}" if which else "There was nothing to end.", [])
+    rows = [(str(it.pid), it.words) for it in found]
+    return Card("Processes that steps left running" if rows else "No step left any process.", rows)
+
+
 COMMANDS = (
+    Command(
+        "processes", "[end [PID]] — the processes that steps left running; end them", processes
+    ),
     Command("status", "— provider, model, session, tokens, cost, policy, AGENTS.md", status),
 )

@@ -1,12 +1,13 @@
 """Runs the code of a turn's calls in this kernel, and shows its outputs. Knows no tool."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
 from ...agent.dispatch.from_code import AGENT_TOOLS, lend
+from ...agent.dispatch.trial_output import difference
 from ...agent.errors import AgentError
 from ...agent.frozen import frozen
 from ...agent.protocol.cells import CellRun, DisplayOutput, StreamOutput
@@ -16,6 +17,7 @@ from ...agent.session import Session
 from ...agent.tools.run_cell import RunCell
 from ...agent.tools.tool import Tool, ToolCall
 from ...widgets.render.outputs import can_show
+from ..execution.children import Child, Children, in_words
 from ..execution.run_code import CodeStep, Host, run_code
 from ..output_hooks import Change, Clear, Update
 from ..sandbox.guard import as_ours, in_short
@@ -36,13 +38,15 @@ class StepHooks:
     """The host's functions around a step: `before` gets its code, `after` gets the run.
 
     `guard` stops what the verdict of a call does not cover, and gives what it has stopped. `ends`:
-    the error that ends the turn after a step, if there is one.
+    the error that ends the turn after a step, if there is one. `children` finds the processes that
+    a step leaves behind.
     """
 
     before: Callable[[str], object]
     after: Callable[[CellRun], object]
     guard: Callable[[ToolCall], AbstractContextManager[Sequence[Deed]]] = unguarded
     ends: Callable[[], AgentError | None] = lambda: None
+    children: Children = field(default_factory=Children)
 
 
 @frozen
@@ -75,21 +79,32 @@ class StepRunner:
             lent=names,
         )
         before, after = self.hooks.before, self.hooks.after  # code cannot replace these any more
+        children = self.hooks.children
         before(asked.code)
+        began = children.now()
         with self.hooks.guard(call) as stopped:
             done = await run_code(self.host, step)
-        if stopped:
-            told = _told(stopped)
+        if lines := [*_of_guard(stopped), *_of_trial(call, done), *_left(children.since(began))]:
+            told = StreamOutput(name="stderr", text="".join(f"[{line}]\n" for line in lines))
             call.show(OutputShown(call_id=call.id, output=told))
             done = replace(done, outputs=(*done.outputs, told))
         after(done)
         return done
 
 
-def _told(stopped: Sequence[Deed]) -> StreamOutput:
+def _of_guard(stopped: Sequence[Deed]) -> Iterator[str]:
     """The refusals, for model and person. The code may have caught their errors."""
-    lines = (f"[not allowed, and stopped: {in_short(deed)}]\n" for deed in stopped)
-    return StreamOutput(name="stderr", text="".join(lines))
+    return (f"not allowed, and stopped: {in_short(deed)}" for deed in stopped)
+
+
+def _of_trial(call: ToolCall, done: CellRun) -> Iterator[str]:
+    if call.trial is not None and (words := difference(call.trial, done)):
+        yield f"not as in its trial run: {words}"
+
+
+def _left(found: Sequence[Child]) -> Iterator[str]:
+    if found:
+        yield f"still running after this step: {in_words(found)}. `%agent processes end` ends them"
 
 
 def _take(call: ToolCall, change: Change) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkernel.kernel_ext.sandbox.frames import Receiver, deed_in, names_in, unpacked
+from tests.kernel_ext.approval.test_questions import steps
 from tests.kernel_ext.conftest import Kernel
 
 SETUP = """
@@ -263,3 +264,11 @@ def test_a_report_ends_at_its_limit() -> None:
     receiver = Receiver()
     frame = json.dumps(["output", "x" * 1_000_000]).encode() + b"\n"
     assert sum(len(list(receiver.feed(frame))) for _ in range(50)) < 40
+
+
+def test_a_live_run_that_differs_from_its_trial_says_so(agent: Any):
+    code = "import sys\nif type(sys.stdout).__name__ == 'OutStream':\n    here = 1\nelse:\n    there = 1"
+    kernel, server = agent(steps(code), INKERNEL_TRIAL="always")
+    kernel.run("%%agent\nGo.")
+    told = str(server.requests[1])
+    assert "not as in its trial run: it bound there there, and here here" in told
