@@ -23,8 +23,6 @@ STARTS = (
 """Below the home folder: files that a program runs when it starts."""
 OURS = (".git", ".hg", ".svn", "AGENTS.md", "AGENTS.override.md", "inkernel.toml", ".envrc")
 """In the workspace: history that must not be rewritten, and files that we obey."""
-_CACHED = ("__pycache__", ".ipynb_checkpoints")
-"""Folders in which libraries leave what can be made again."""
 SHARED_MEMORY = "/dev/shm"
 """Pools of processes pass arrays through it."""
 
@@ -62,7 +60,6 @@ def is_inside(deed: Deed, walls: Walls, caches: Iterable[str] = ()) -> bool:
         case "write" | "remove":
             if is_within(path, (*walls.secret, *walls.protected)):
                 return False
-            cached = any(f"/{name}/" in path for name in _CACHED)
-            return cached or is_within(path, (*walls.workspace, SHARED_MEMORY, *caches))
+            return is_within(path, (*walls.workspace, SHARED_MEMORY, *caches))
         case _:
             return False

@@ -12,7 +12,7 @@ from ...agent.frozen import frozen
 from ...agent.permissions.walls import is_within
 from ...agent.protocol.trials import Walls
 from . import landlock, seccomp
-from .namespaces import Mounts, end_with_parent, give_up_rights
+from .namespaces import Mounts, end_with_parent, give_up_rights, mounts_below
 
 MAX_WRITTEN_BYTES = 1 << 30
 """Bytes of one file that a copy writes."""
@@ -20,6 +20,8 @@ MEMORY_TO_TELL = 256 << 20
 """Bytes above its limit that a copy gets to tell that it has reached it."""
 MAX_PROCESSES = 256
 MAX_FILES = 1024
+MAX_MOUNTS = 64
+"""Folders of the workspace that are mounted by themselves, and that a copy sees."""
 _SIZE = resource.RLIMIT_AS
 
 
@@ -58,10 +60,14 @@ def enter_view(walls: Walls, scratch: str) -> DiskView:
         return DiskView()
     uppers: list[tuple[str, str]] = []
     held: list[int] = []
-    for folder in _outermost(walls.workspace):
-        with suppress(OSError):  # some file systems cannot lie below others
-            held.append(mounts.overlay(folder))
+    for folder, below in _opened(walls.workspace, scratch):
+        try:
+            held.append(mounts.overlay(folder, below))
             uppers.append((folder, f"/proc/self/fd/{held[-1]}"))
+        except OSError:  # some file systems cannot lie below others, and no file can
+            with suppress(OSError):
+                mounts.show(folder, below)
+        os.close(below)
     for path in walls.secret:
         with suppress(OSError):
             if os.path.lexists(path):
@@ -129,6 +135,20 @@ def _limit(memory: int, own_processes: bool) -> None:
 def _holds_secret(folder: str, walls: Walls) -> bool:
     """Whether a secret is somewhere in the folder. Only namespaces can hide it there."""
     return any(is_within(it, (folder,)) and os.path.lexists(it) for it in walls.secret)
+
+
+def _opened(workspace: Sequence[str], scratch: str) -> Sequence[tuple[str, int]]:
+    """The folders of the workspace, and what is mounted below them, opened before they are covered.
+
+    Each comes before those within it.
+    """
+    found: list[tuple[str, int]] = []
+    for folder in _outermost(workspace):
+        places = [folder, *(it for it in mounts_below(folder) if it != scratch)]
+        for place in places[:MAX_MOUNTS]:
+            with suppress(OSError):
+                found.append((place, os.open(place, os.O_PATH | os.O_CLOEXEC)))
+    return found
 
 
 def _outermost(folders: Sequence[str]) -> Sequence[str]:

@@ -26,7 +26,7 @@ from ..user_names import is_public, rebound, user_names
 from ..values.fingerprint import fingerprint
 from ..workers.fork import reset_signals
 from .confine import DiskView, become_second_process, close_walls, enter_view, give_memory_to_tell
-from .deeds import deeds_of, is_of_library
+from .deeds import deeds_of, is_of_imports, is_of_library
 from .frames import Sender, packed
 from .namespaces import changed_files, end_with_parent
 from .shell_copy import detach, forget, one_thread_a_library
@@ -164,7 +164,7 @@ class _Witness:
         self._busy.now = True
         try:
             for deed in deeds_of(event, arguments):
-                if deed not in self._seen and not is_of_library(deed):
+                if deed not in self._seen and not (is_of_library(deed) or is_of_imports(deed)):
                     self._seen.add(deed)
                     self._judge(deed)
         finally:

@@ -273,9 +273,10 @@ _POOLS = (
 """Files that start processes for computing, and ask the machine how it is made."""
 
 
-def is_of_imports() -> bool:
-    """Whether Python's own import system acts, which keeps the code of modules beside them."""
-    return "importlib._bootstrap_external" in _caller(passing=False)
+def is_of_imports(deed: Deed) -> bool:
+    """Whether Python's own import system keeps the code of a module beside it."""
+    kept = deed.kind in ("write", "remove") and f"{os.sep}__pycache__{os.sep}" in deed.target
+    return kept and "importlib._bootstrap_external" in _caller(passing=False)
 
 
 def is_of_history() -> bool:

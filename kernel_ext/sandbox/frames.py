@@ -17,17 +17,22 @@ MAX_FRAME_BYTES = 8 << 20
 """Bytes of one frame. A larger output is left out."""
 MAX_REPORT_BYTES = 32 << 20
 """Bytes of one report. After them, nothing more is read."""
+MAX_OUTPUT_BYTES = 24 << 20
+"""Bytes of outputs that a copy sends. The rest of a report is for deeds and for its end."""
 MAX_NAMES = 2_000
 """Names, deeds and outputs of each kind that a report keeps."""
+MAX_WORDS = 4_000
+"""Characters of one name, target, error or reason."""
 _KINDS = frozenset(get_args(DeedKind))
 
 
 class Sender:
-    """The copy's end. Frames of several threads do not mix."""
+    """The copy's end. Frames of several threads do not mix. Outputs leave room for the end."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
+        self._for_outputs = MAX_OUTPUT_BYTES
 
     def send(self, kind: str, value: object) -> None:
         """Send one frame. One that is too large, or that JSON cannot hold, is left out."""
@@ -35,6 +40,10 @@ class Sender:
             body = json.dumps([kind, value], default=str).encode("utf-8", "replace")
             if len(body) < MAX_FRAME_BYTES:
                 with self._lock:
+                    if kind == "output":
+                        self._for_outputs -= len(body)
+                        if self._for_outputs < 0:
+                            return
                     rest = memoryview(body + b"\n")
                     while rest:
                         rest = rest[os.write(self._descriptor, rest) :]
@@ -94,7 +103,7 @@ def deed_in(value: Any) -> Deed | None:
     """The deed of a frame. None if it has another form."""
     match value:
         case [str(kind), str(target), str(call)] if kind in _KINDS:
-            return Deed(cast("Any", kind), target, call)
+            return Deed(cast("Any", kind), target[:MAX_WORDS], call[:MAX_WORDS])
         case _:
             return None
 
@@ -105,4 +114,10 @@ def names_in(value: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if not isinstance(found, list):
         return ()
     names = {it for it in cast("list[object]", found[:MAX_NAMES]) if isinstance(it, str)}
-    return tuple(sorted(names))
+    return tuple(sorted(it[:MAX_WORDS] for it in names))
+
+
+def words_in(value: Mapping[str, Any], key: str) -> str:
+    """The text under a key. Empty if there is none."""
+    found = value.get(key)
+    return found[:MAX_WORDS] if isinstance(found, str) else ""

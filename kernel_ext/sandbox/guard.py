@@ -76,10 +76,7 @@ class Watch:
         ):
             return True
         if not is_covered(deed, self.cover):
-            return False
-        if deed.kind == "write" and f"{os.sep}__pycache__{os.sep}" in deed.target:
-            own = (*self.cover.walls.workspace, *self.cover.caches)
-            return is_within(deed.target, own) or is_of_imports()
+            return is_of_imports(deed)
         self._look_up(deed)
         return True
 

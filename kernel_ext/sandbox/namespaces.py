@@ -5,6 +5,7 @@ Knows no kernel and no policy. Works without rights where the system lets users 
 
 import ctypes
 import os
+import re
 import signal
 import struct
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ _SET_MOUNTS, _HERE, _ALL, _ONLY_READ = 442, -100, 0x8000, 1
 """`mount_setattr`, with the same number everywhere. Linux 5.12."""
 _DEATH_SIGNAL, _DROP_BOUND = 1, 24
 _LAST_CAPABILITY = 63
+_OCTAL = re.compile(r"\\(\d{3})")
+"""Blanks and such in a path of `/proc/self/mountinfo`."""
 
 
 class Mounts:
@@ -53,20 +56,27 @@ class Mounts:
         self._held = os.open(self.scratch, os.O_PATH | os.O_CLOEXEC)
         self._call(self._libc.unshare(_PIDS))  # last: who fails before it can still do without
 
-    def overlay(self, folder: str) -> int:
-        """Writes below `folder` go to another folder from now on. Returns its descriptor."""
+    def overlay(self, folder: str, below: int) -> int:
+        """Writes below `folder` go to another folder from now on. Returns its descriptor.
+
+        `below`: a descriptor of the folder, since a path may have characters that an option of a
+        mount does not take.
+        """
         self._overlays += 1
         upper, work = (
             f"/proc/self/fd/{self._held}/{kind}-{self._overlays}" for kind in ("upper", "work")
         )
         os.mkdir(upper)
         os.mkdir(work)
-        if any(each in folder for each in ",:\\"):
-            raise OSError(f"its path has a character that a mount does not take: {folder}")
         held = os.open(upper, os.O_PATH | os.O_CLOEXEC)
-        options = f"lowerdir={folder},upperdir={upper},workdir={work},userxattr"
+        lower = f"/proc/self/fd/{below}"
+        options = f"lowerdir={lower},upperdir={upper},workdir={work},userxattr"
         self._mount("overlay", folder, "overlay", 0, options)
         return held
+
+    def show(self, path: str, held: int) -> None:
+        """Show again, for reading, what an overlay above it covers. `held`: its descriptor."""
+        self._mount(f"/proc/self/fd/{held}", path, "", _BIND)
 
     def hide(self, path: str) -> None:
         """Nothing is there from now on: an empty folder or an empty file."""
@@ -97,6 +107,14 @@ def give_up_rights() -> None:
         libc.prctl(_DROP_BOUND, capability, 0, 0, 0)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     libc.capset(header, (ctypes.c_uint32 * 6)())
+
+
+def mounts_below(folder: str) -> Sequence[str]:
+    """The places below a folder where something else is mounted, the outermost first."""
+    with suppress(OSError), open("/proc/self/mountinfo", errors="surrogateescape") as file:
+        places = (_OCTAL.sub(lambda it: chr(int(it[1], 8)), line.split()[4]) for line in file)
+        return sorted({it for it in places if it.startswith(f"{folder.rstrip('/')}/")})
+    return ()
 
 
 def end_with_parent() -> None:

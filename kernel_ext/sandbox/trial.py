@@ -21,7 +21,7 @@ from ..shell import Shell
 from ..workers.fork import signals_blocked, unsafe
 from . import landlock, seccomp
 from .copy_life import TrialOrder, live
-from .frames import MAX_NAMES, Receiver, deed_in, names_in, unpacked
+from .frames import MAX_NAMES, MAX_WORDS, Receiver, deed_in, names_in, unpacked, words_in
 from .readable import interpreter_files
 
 TRIAL_SECONDS = 2.0
@@ -116,7 +116,7 @@ class _Report:
                     if len(found) < MAX_NAMES:
                         found[deed] = None
                 case "walls" if isinstance(value, str):
-                    self.walls = value
+                    self.walls = value[:MAX_WORDS]
                 case "end" if isinstance(value, dict):
                     self.end = value
                     return True
@@ -135,13 +135,12 @@ class _Report:
         )
         if self.end is None:
             return found if self.late else replace(found, status="killed", why=_death(self.ended))
-        status, error = self.end.get("status"), self.end.get("error")
-        why = self.end.get("why")
+        status = self.end.get("status")
         return replace(
             found,
             status=status if isinstance(status, str) and status in _STATUS else "killed",
-            error=error if isinstance(error, str) else "",
-            why=why if isinstance(why, str) else "",
+            error=words_in(self.end, "error"),
+            why=words_in(self.end, "why"),
             created=names_in(self.end, "created"),
             rebound=names_in(self.end, "rebound"),
             changed=names_in(self.end, "changed"),

@@ -43,7 +43,12 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder, self.ws, self.outside = folder, folder / "ws", folder / "outside"
         self.home = folder / "home"
-        for each in (self.ws / ".git", self.outside, self.home / ".ssh", folder / "tmp"):
+        for each in (
+            self.ws / ".git",
+            self.outside / "__pycache__",
+            self.home / ".ssh",
+            folder / "tmp",
+        ):
             each.mkdir(parents=True)
         (self.outside / "mine.txt").write_text("mine")
         (self.home / ".ssh" / "id_rsa").write_text("CANARY")
@@ -130,6 +135,10 @@ CLEAN: dict[str, tuple[str, Callable[[dict[str, Any]], bool]]] = {
         "import os; print('SOME_API_KEY' in os.environ)",
         lambda it: it["outputs"][0]["text"] == "False\n",
     ),
+    "more outputs than a report holds": (
+        "for i in range(60):\n    display({'text/plain': 'x' * 10**6}, raw=True)\nlast = 1",
+        lambda it: it["status"] == "ok" and "last" in it["created"] and len(it["outputs"]) > 20,
+    ),
     "no answer": ("input()", lambda it: it["error"].startswith("EOFError")),
 }
 
@@ -153,6 +162,7 @@ DENIED = {
     "a program outside": ("!touch $OUT/new.txt", "command"),
     "removed outside": ("import os; os.remove('$OUT/mine.txt')", "remove"),
     "git": ("open('.git/HEAD', 'w').write('x')", "write"),
+    "the code of a module": ("open('$OUT/__pycache__/x.pyc', 'wb')", "write"),
     "a secret": ("open('$HOME/.ssh/id_rsa')", "read"),
     "a secret by a program": ("!cat $HOME/.ssh/id_rsa", ""),
     "a file outside, read": ("open('$OUT/mine.txt')", "read"),
@@ -267,7 +277,8 @@ def test_a_report_ends_at_its_limit() -> None:
 
 
 def test_a_live_run_that_differs_from_its_trial_says_so(agent: Any):
-    code = "import sys\nif type(sys.stdout).__name__ == 'OutStream':\n    here = 1\nelse:\n    there = 1"
+    kind = "type(sys.stdout).__name__"
+    code = f"import sys\nif {kind} == 'OutStream':\n    here = 1\nelse:\n    there = 1"
     kernel, server = agent(steps(code), INKERNEL_TRIAL="always")
     kernel.run("%%agent\nGo.")
     told = str(server.requests[1])
