@@ -4,6 +4,7 @@ Knows neither question nor answer.
 """
 
 import builtins
+import getpass
 import inspect
 import os
 import sys
@@ -14,7 +15,7 @@ from ..execution.stdin import Waiting
 from ..frontend import can_ask
 from ..shell import Shell
 
-_OF_KERNEL = ("raw_input", "_input_request")
+_OF_KERNEL = ("raw_input", "getpass", "_input_request")
 _OF_SESSION = ("recv",)
 
 
@@ -32,7 +33,7 @@ class Person:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._kernel: Any = getattr(shell, "kernel", None)
-        self._input = builtins.input
+        self._input, self._getpass = builtins.input, getpass.getpass
         self._stdin = sys.stdin, _terminal()
         self._parts = [(owner, name, _part(owner, name)) for owner, name in self._owned()]
 
@@ -47,11 +48,20 @@ class Person:
         with raised_by_sigint(interruption):
             return waiting.put(self._read, text).strip()
 
+    def ask_secretly(self, text: str) -> str:
+        """The answer, which nothing shows. Raises ForgedInputError, KeyboardInterrupt, EOFError."""
+        self._check()
+        if self._kernel is None:
+            return self._getpass(text)
+        return str(self._part_named("getpass")(self._kernel, text))
+
+    def _part_named(self, name: str) -> Any:
+        return next(function for _, known, (function, _) in self._parts if known == name)
+
     def _read(self, text: str) -> str:
         if self._kernel is None:
             return self._input(text)
-        raw_input = self._parts[0][2][0]
-        return str(raw_input(self._kernel, text))
+        return str(self._part_named("raw_input")(self._kernel, text))
 
     def _owned(self) -> list[tuple[Any, str]]:
         if self._kernel is None:

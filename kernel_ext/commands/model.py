@@ -1,7 +1,6 @@
 """`%agent model`, `models` and `key`: the model of the next turn, the server's models, its key."""
 
 import asyncio
-import getpass
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from ...agent.providers.keys import IN_KERNEL, keep_in_keyring, require_keyring
 from ...agent.providers.resolve import Target, chosen_name
 from ...agent.transport.http import list_models
 from ...widgets.panels.cards import Card
+from ..approval.person import ForgedInputError
 from ..environment import working_folder
 from ..frontend import can_ask
 from ..host import KernelAgent
@@ -94,7 +94,13 @@ def key(agent: KernelAgent, rest: str) -> Card:
     if not can_ask(agent.shell):
         raise UsageError("Nobody can type a key here.", f"For this kernel alone: {IN_KERNEL}.")
     require_keyring()
-    keep_in_keyring(provider, getpass.getpass(f"Key for {provider} (empty: remove): ").strip())
+    try:
+        given = agent.approvals.person.ask_secretly(f"Key for {provider} (empty: remove): ")
+    except ForgedInputError:
+        raise UsageError(
+            "Code has replaced the function that would ask you.", "Restart the kernel first."
+        ) from None
+    keep_in_keyring(provider, given.strip())
     agent.connections.forget_keys()
     variable = PROVIDERS[provider].key_env if provider in PROVIDERS else None
     if variable and os.environ.get(variable):

@@ -12,6 +12,7 @@ from .findings import host_of
 from .methods import is_plain_method
 from .modules import (
     COMMANDS,
+    HOOKS,
     NATIVE_MODULES,
     NETWORK,
     OUR_MODULES,
@@ -48,7 +49,7 @@ def leaves(reader: ReaderParts, path: str, node: ast.Call | None = None) -> bool
     Without a `node`, it is imported, or given away as a value.
     """
     found, root = reader.findings, path.partition(".")[0]
-    if root in OUR_MODULES:
+    if root in OUR_MODULES or path in HOOKS:
         found.concern("kernel", path, "import" if node is None else path)
     elif root in NATIVE_MODULES or path.startswith("numpy.ctypeslib"):
         found.concern("native", path, path)

@@ -267,6 +267,13 @@ QUIET_OF_NETWORK = frozenset(
 NATIVE_MODULES = frozenset(("ctypes", "_ctypes", "cffi", "_cffi_backend", "numpy.ctypeslib"))
 """Modules that leave Python, and the view of its events."""
 OUR_MODULES = frozenset(("inkernel",))
+HOOKS = frozenset(
+    (
+        *("os.register_at_fork", "sys.addaudithook", "sys.settrace", "sys.setprofile"),
+        *("threading.settrace", "threading.setprofile"),
+    )
+)
+"""Functions after which foreign code runs wherever the agent's own does."""
 KNOWN_ROOTS = frozenset(
     (
         "os",

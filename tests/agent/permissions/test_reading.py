@@ -105,6 +105,12 @@ CONCERNS = {
         *("network", "an address made while it runs"),
     ),
     "ctypes": ("import ctypes\nctypes.CDLL(None)", "native", "ctypes.CDLL"),
+    "a hook of every fork": (
+        "import os\nos.register_at_fork(after_in_child=print)",
+        "kernel",
+        "os.register_at_fork",
+    ),
+    "a tracer": ("from sys import settrace", "kernel", "sys.settrace"),
     "our modules": ("import inkernel.agent.session", "kernel", "inkernel.agent.session"),
     "our magic": ("%agent config policy auto", "kernel", "%agent config policy auto"),
     "the shell": ("get_ipython().run_cell('x')", "kernel", "get_ipython().run_cell"),
