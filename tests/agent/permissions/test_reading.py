@@ -110,7 +110,7 @@ CONCERNS = {
         "kernel",
         "os.register_at_fork",
     ),
-    "a tracer": ("from sys import settrace", "kernel", "sys.settrace"),
+    "a tracer": ("from sys import settrace\nsettrace(print)", "kernel", "sys.settrace"),
     "our modules": ("import inkernel.agent.session", "kernel", "inkernel.agent.session"),
     "our magic": ("%agent config policy auto", "kernel", "%agent config policy auto"),
     "the shell": ("get_ipython().run_cell('x')", "kernel", "get_ipython().run_cell"),
