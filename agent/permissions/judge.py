@@ -99,12 +99,11 @@ def _by_level(action: Action, seen: Seen, terms: Terms) -> Verdict:
         if runs and action.effects <= _CODE and terms.can_try and terms.trial != "never":
             return Verdict(decision="try", reason=f"{name}: code runs as a trial alone")
         return Verdict(decision="deny", reason=f"{name}: the agent may look, but run nothing")
-    foreign = (
-        seen.concerns if action.effects <= _CODE else (*deeds_named_by(action), *seen.concerns)
-    )
+    named = () if action.effects <= _CODE else deeds_named_by(action)
+    foreign = (*named, *seen.concerns)
     if refused := _not_allowed(action, foreign, terms):
         return _asked(refused, f"{name}:")
-    if not action.effects <= _CODE and not foreign:
+    if not action.effects <= _CODE and not named:
         return Verdict(decision="ask", reason=f"{name}: {action.tool} reaches beyond the kernel")
     if runs and not foreign and terms.can_try and _is_tried(seen, terms.trial):
         return Verdict(decision="try", reason=f"{name}: not plain computing")
@@ -143,6 +142,8 @@ def _is_answered(rule: ActionRule, action: Action, deeds: Iterable[Deed], terms:
     """Whether the person has answered the question of this rule, for more than once."""
     if any(allows_call(it, action) for it in terms.held):
         return True
+    if fits(rule, action, ()):  # it asks about the call, whatever the call does
+        return False
     about = [deed for deed in deeds if fits(rule, action, [deed])]
     return bool(about) and all(
         any(allows_deed(it, action, deed) for it in terms.held) for deed in about

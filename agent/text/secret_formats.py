@@ -13,9 +13,13 @@ import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-MOST_HELD = 4_000
-"""Characters at the end of a stream that may be the start of a key, at most."""
+MOST_HELD = 17_000
+"""Characters at the end of a stream that may be the start of a key, at most: a private key's."""
 _TOKEN_CHARS = f"{string.ascii_letters}{string.digits}_-./+=:@%"
+_BETWEEN_WORDS = " \t\n\r\0"
+_OF_ANY_CHARS = ("connection-password", "environment-secret")
+"""Formats whose keys may have signs that no token has."""
+_BEGIN, _END = "-----BEGIN ", "-----END"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ FORMATS = (
         _WORD + r"xox[abeoprs]-[\w-]{10,}|(?<=hooks\.slack\.com/services/)T\w+/B\w+/\w+",
         *("xox", "hooks.slack.com"),
     ),
-    _row("stripe-key", _WORD + r"[rs]k_live_[A-Za-z0-9]{24,}", "k_live_"),
+    _row("stripe-key", _WORD + r"[rs]k_live_[A-Za-z0-9]{24,}", "sk_live_", "rk_live_"),
     _row("huggingface-token", _WORD + r"hf_[A-Za-z0-9]{34,}", "hf_"),
     _row("npm-token", _WORD + r"npm_[A-Za-z0-9]{36}", "npm_"),
     _row("pypi-token", _WORD + r"pypi-AgE[\w-]{50,}", "pypi-"),
@@ -108,18 +112,27 @@ def held_chars(text: str) -> int:
     """How many characters at the end of a text may be the start of a key that goes on."""
     tail = text[-MOST_HELD:]
     token = len(tail.rstrip(_TOKEN_CHARS))
-    starts = [at for row in FORMATS for at in _starts(row, tail, token)]
+    word = max(tail.rfind(it) for it in _BETWEEN_WORDS) + 1
+    starts = list(_private_key(tail))
+    for row in FORMATS:
+        starts += _starts(row, tail, word if row.name in _OF_ANY_CHARS else token)
     return len(tail) - min(starts) if starts else 0
 
 
-def _starts(row: Format, tail: str, token: int) -> Iterator[int]:
-    """Places where a key may begin. `token`: where the last run of its characters does."""
+def _starts(row: Format, tail: str, run: int) -> Iterator[int]:
+    """Places where a key may begin: the last run of its characters, if that has a mark, or ends
+    with the beginning of one. One character is such a beginning where a key may begin with it."""
+    least = 1 if row.name in _OF_ANY_CHARS or len(tail) - run == 1 else 2
     for mark in row.marks:
-        if part := next((n for n in range(len(mark) - 1, 1, -1) if tail.endswith(mark[:n])), 0):
-            yield len(tail) - part
-        if row.name == "private-key":
-            at = tail.rfind(mark)
-            if at >= 0 and "-----END" not in tail[at:]:
-                yield max(0, tail.rfind("-----BEGIN", 0, at))
-        elif (at := tail.find(mark, token)) >= 0:
-            yield at
+        parts = range(len(mark) - 1, least - 1, -1)
+        if any(tail.endswith(mark[:n]) for n in parts) or tail.find(mark, run) >= 0:
+            yield run
+
+
+def _private_key(tail: str) -> Iterator[int]:
+    """The place where a private key begins, or may."""
+    at = tail.rfind(_BEGIN)
+    if at >= 0 and _END not in tail[at:]:
+        yield at
+    elif part := next((n for n in range(len(_BEGIN) - 1, 0, -1) if tail.endswith(_BEGIN[:n])), 0):
+        yield len(tail) - part

@@ -95,9 +95,9 @@ def test_text_around_a_key_stays(before: str, name: str, after: str):
     assert masked_formats(f"{before} ", MASKED) in masked
 
 
-@given(name=st.sampled_from(sorted(KEYS)), cuts=st.lists(st.integers(0, 90), max_size=6))
-def test_a_key_that_comes_in_pieces_is_never_shown(name: str, cuts: list[int]):
-    text, shown = f"It is {KEYS[name]} and more.", list[str]()
+def in_pieces(text: str, cuts: list[int]) -> str:
+    """The text as it is shown when it comes in pieces."""
+    shown = list[str]()
 
     def take(event: object) -> None:
         assert isinstance(event, TextDelta)
@@ -108,7 +108,37 @@ def test_a_key_that_comes_in_pieces_is_never_shown(name: str, cuts: list[int]):
     for start, end in pairwise(places):
         events.show(TextDelta(text=text[start:end]))
     events.flush()
-    assert "".join(shown) == f"It is {MASKED} and more."
+    return "".join(shown)
+
+
+@given(name=st.sampled_from(sorted(KEYS)), cuts=st.lists(st.integers(0, 90), max_size=6))
+def test_a_key_that_comes_in_pieces_is_never_shown(name: str, cuts: list[int]):
+    assert in_pieces(f"It is {KEYS[name]} and more.", cuts) == f"It is {MASKED} and more."
+
+
+LONG = {
+    "a private key": f"-----BEGIN RSA PRIVATE KEY-----\n{'MIIEow/+z9' * 900}\n-----END RSA",
+    "a password with signs": "then\nDB_PASSWORD=h!u#n,t(e)r;2?\nand",
+    "a password of a connection": "at postgres://me:h!u#n,t(e)r;2?@host/db and",
+    "a restricted key": f"It is rk_live_{'a1B2' * 8} and",
+    **{name: f"It is {key} and more." for name, key in KEYS.items()},
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_key_in_two_pieces_is_masked_wherever_it_is_cut(name: str):
+    text = LONG[name]
+    whole = masked_formats(text, MASKED)
+    assert whole != text
+    for cut in (*range(min(len(text), 150)), *range(150, len(text), 997)):
+        assert in_pieces(text, [cut]) == whole, cut
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_key_that_comes_letter_by_letter_is_masked(name: str):
+    text = LONG[name]
+    step = 1 if len(text) < 500 else 7
+    assert in_pieces(text, list(range(0, len(text), step))) == masked_formats(text, MASKED)
 
 
 def test_no_format_is_slow_on_a_long_text():
