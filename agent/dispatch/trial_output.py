@@ -33,7 +33,7 @@ def trial_output(trial: Trial, code: str, session: Session) -> ToolOutput:
     return ToolOutput((text_part("\n".join(lines)), *parts), run.status, seconds=trial.seconds)
 
 
-def difference(trial: Trial, run: CellRun) -> str:
+def unlike_trial(trial: Trial, run: CellRun) -> str:
     """How the live run of the same code differs from its trial in names or error, in words.
 
     Empty if it does not, or if they cannot be compared: a trial that was refused something or did

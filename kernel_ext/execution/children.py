@@ -32,8 +32,10 @@ class Child:
 
 @frozen
 class Moment:
-    """The time before a step: in ticks, the page faults of the children that are over, and the
-    children there are, some of which may have begun in the same tick."""
+    """The time before a step. `faults`: page faults of the children that are over by then.
+
+    `known`: the children there are. Some may have begun in the same tick.
+    """
 
     ticks: int
     faults: int
@@ -76,7 +78,7 @@ class Children:
         _signal(which, signal.SIGKILL)
 
 
-def in_words(found: Sequence[Child]) -> str:
+def listed(found: Sequence[Child]) -> str:
     """`2 processes: 4711 sleep 100; 4712 wget …`, at most five of them."""
     named = "; ".join(f"{it.pid} {it.words}" for it in found[:_MOST_NAMED])
     more = f"; and {len(found) - _MOST_NAMED:,} more" if len(found) > _MOST_NAMED else ""

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ...agent.dispatch.from_code import AGENT_TOOLS, lend
-from ...agent.dispatch.trial_output import difference
+from ...agent.dispatch.trial_output import unlike_trial
 from ...agent.errors import AgentError
 from ...agent.frozen import frozen
 from ...agent.protocol.cells import CellRun, DisplayOutput, StreamOutput
@@ -17,7 +17,7 @@ from ...agent.session import Session
 from ...agent.tools.run_cell import RunCell
 from ...agent.tools.tool import Tool, ToolCall
 from ...widgets.render.outputs import can_show
-from ..execution.children import Child, Children, in_words
+from ..execution.children import Child, Children, listed
 from ..execution.run_code import CodeStep, Host, run_code
 from ..output_hooks import Change, Clear, Update
 from ..sandbox.guard import as_ours, in_short
@@ -98,13 +98,13 @@ def _of_guard(stopped: Sequence[Deed]) -> Iterator[str]:
 
 
 def _of_trial(call: ToolCall, done: CellRun) -> Iterator[str]:
-    if call.trial is not None and (words := difference(call.trial, done)):
+    if call.trial is not None and (words := unlike_trial(call.trial, done)):
         yield f"not as in its trial run: {words}"
 
 
 def _left(found: Sequence[Child]) -> Iterator[str]:
     if found:
-        yield f"still running after this step: {in_words(found)}. `%agent processes end` ends them"
+        yield f"still running after this step: {listed(found)}. `%agent processes end` ends them"
 
 
 def _take(call: ToolCall, change: Change) -> bool:

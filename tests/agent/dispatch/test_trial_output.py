@@ -2,7 +2,7 @@
 
 import pytest
 
-from inkernel.agent.dispatch.trial_output import difference
+from inkernel.agent.dispatch.trial_output import unlike_trial
 from inkernel.agent.protocol.cells import CellRun, ErrorOutput
 from inkernel.agent.protocol.trials import Deed, Trial
 
@@ -36,7 +36,7 @@ FAILS = (ErrorOutput(ename="ValueError", evalue="x", traceback=()),)
     ],
 )
 def test_names_and_errors_that_differ_are_told(trial: Trial, run: CellRun, words: str):
-    assert difference(trial, run) == words
+    assert unlike_trial(trial, run) == words
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,6 @@ def test_names_and_errors_that_differ_are_told(trial: Trial, run: CellRun, words
     ],
 )
 def test_a_trial_that_was_held_back_is_no_measure(trial: Trial):
-    assert difference(trial, CellRun(source="", status="ok", bound=("b",))) == ""
+    assert unlike_trial(trial, CellRun(source="", status="ok", bound=("b",))) == ""
     stopped = CellRun(source="", status="interrupted")
-    assert difference(Trial(status="ok", created=("a",)), stopped) == ""
+    assert unlike_trial(Trial(status="ok", created=("a",)), stopped) == ""
