@@ -13,7 +13,7 @@ from ...agent.providers.resolve import Target
 from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card
 from ..environment import working_folder
-from ..execution.children import listed
+from ..execution.children import children_words
 from ..host import KernelAgent
 from ..protection import in_force
 from .command import Command
@@ -91,7 +91,7 @@ def processes(agent: KernelAgent, rest: str) -> Card:
         raise UsageError(f"There is nothing to do for {rest!r}.", "You can say `end` or `end PID`.")
     if rest:
         agent.children.end(which)
-        return Card(f"Ended: {listed(which)}" if which else "There was nothing to end.", [])
+        return Card(f"Ended: {children_words(which)}" if which else "There was nothing to end.", [])
     rows = [(str(it.pid), it.words) for it in found]
     return Card("Processes that steps left running" if rows else "No step left any process.", rows)
 

@@ -78,7 +78,7 @@ class Children:
         _signal(which, signal.SIGKILL)
 
 
-def listed(found: Sequence[Child]) -> str:
+def children_words(found: Sequence[Child]) -> str:
     """`2 processes: 4711 sleep 100; 4712 wget …`, at most five of them."""
     named = "; ".join(f"{it.pid} {it.words}" for it in found[:_MOST_NAMED])
     more = f"; and {len(found) - _MOST_NAMED:,} more" if len(found) > _MOST_NAMED else ""

@@ -17,7 +17,7 @@ from ...agent.session import Session
 from ...agent.tools.run_cell import RunCell
 from ...agent.tools.tool import Tool, ToolCall
 from ...widgets.render.outputs import can_show
-from ..execution.children import Child, Children, listed
+from ..execution.children import Child, Children, children_words
 from ..execution.run_code import CodeStep, Host, run_code
 from ..output_hooks import Change, Clear, Update
 from ..sandbox.guard import as_ours, in_short
@@ -104,7 +104,7 @@ def _of_trial(call: ToolCall, done: CellRun) -> Iterator[str]:
 
 def _left(found: Sequence[Child]) -> Iterator[str]:
     if found:
-        yield f"still running after this step: {listed(found)}. `%agent processes end` ends them"
+        yield f"still running after this step: {children_words(found)}. `%agent processes end` ends them"
 
 
 def _take(call: ToolCall, change: Change) -> bool:

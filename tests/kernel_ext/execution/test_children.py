@@ -16,7 +16,8 @@ LEFT = {
     "a program of a shell that is over": ("import os; os.system('sleep 61 &')", 1),
     "copies whose parents are gone": (
         "import os, time\nfor _ in range(8):\n    if os.fork() == 0:\n"
-        "        if os.fork() == 0:\n            time.sleep(61)\n        os._exit(0)\ntime.sleep(0.5)",
+        "        if os.fork() == 0:\n            time.sleep(61)\n        os._exit(0)\n"
+        "time.sleep(0.5)",
         8,
     ),
 }
