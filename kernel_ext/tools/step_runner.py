@@ -104,7 +104,8 @@ def _of_trial(call: ToolCall, done: CellRun) -> Iterator[str]:
 
 def _left(found: Sequence[Child]) -> Iterator[str]:
     if found:
-        yield f"still running after this step: {children_words(found)}. `%agent processes end` ends them"
+        named = children_words(found)
+        yield f"still running after this step: {named}. `%agent processes end` ends them"
 
 
 def _take(call: ToolCall, change: Change) -> bool:
