@@ -77,7 +77,7 @@ def judge_trial(action: Action, trial: Trial, terms: Terms) -> Verdict:
 
 def in_words(deeds: Iterable[Deed]) -> str:
     """The deeds, for a person, on one line. Code chooses their names, so long ones are cut."""
-    said = (f"{_VERBS[it.kind]} {_in_line(it.target) or 'what only a run shows'}" for it in deeds)
+    said = (f"{_VERBS[it.kind]} {_in_line(it.target)}" for it in deeds)
     told = list(dict.fromkeys(said))
     more = len(told) - _MOST_DEEDS
     return "; ".join([*told[:_MOST_DEEDS], *([f"{more} more"] if more > 0 else [])])
@@ -85,6 +85,8 @@ def in_words(deeds: Iterable[Deed]) -> str:
 
 def _in_line(target: str) -> str:
     line = target.replace("\n", "⏎")
+    if line in ("", "…"):
+        return "what only a run shows"
     return line if len(line) <= _MOST_CHARS else f"{line[:_MOST_CHARS]}…"
 
 

@@ -60,8 +60,9 @@ def allows_deed(rule: ActionRule, action: Action, deed: Deed) -> bool:
 
 
 def narrowest(deed: Deed) -> ActionRule | None:
-    """The narrowest rule that a person can read and that allows this deed. None if none does."""
-    if deed.kind not in EFFECT_OF or not deed.target:
+    """The narrowest rule that a person can read and that allows this deed. None if none does, as
+    where the text of the code does not tell all of the target."""
+    if deed.kind not in EFFECT_OF or not deed.target or "…" in deed.target:
         return None
     match deed.kind:
         case "network":

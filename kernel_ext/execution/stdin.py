@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from ...agent.printable import printable
 from ...agent.protocol.cells import StreamOutput
 from ..frontend import can_ask
 from ..shell import Shell
@@ -65,7 +66,8 @@ def answered(
             if not can_ask(shell):
                 raise NobodyAnswersError
             outputs.flush()
-            question = masked(f"{ASKS}{named.pop('prompt', prompt)}")
+            asked = printable(str(named.pop("prompt", prompt))).lstrip()  # it looks like ours else
+            question = masked(f"{ASKS}{asked}")
             with limit.paused():
                 return outputs.aside(original, question, *more, **named)
 

@@ -13,6 +13,7 @@ SYSTEM = (
     *("/etc/pki", "/etc/ca-certificates", "/etc/matplotlibrc", "/var/cache/fontconfig"),
     *("/proc", "/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm", "/run/systemd/resolve"),
 )
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 CACHES = (".cache", ".config/matplotlib", ".config/fontconfig", ".fonts", ".local/share/fonts")
 """Below the home folder."""
 
@@ -31,6 +32,7 @@ def interpreter_files(home: str) -> Sequence[str]:
     own = (sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.__file__))
     paths = [*own, *site.getsitepackages(), site.getusersitepackages()]
     paths += [it for it in sys.path if os.path.isabs(it) and os.path.realpath(it) != home]
+    paths += [os.path.join(_ROOT, name) for name in ("agent", "kernel_ext", "widgets")]
     paths += [*SYSTEM, *(os.path.join(home, name) for name in CACHES)]
     found = (os.path.realpath(it) for it in paths if os.path.exists(it))
     return tuple(dict.fromkeys(it for it in found if it not in ("/", home)))

@@ -216,3 +216,4 @@ def test_a_rule_that_asks_is_answered_for_the_turn():
 def test_a_name_that_code_chose_is_on_one_line_of_the_reason_and_short():
     assert in_words([Deed("command", "ls\n[y]es: \nrm")]) == "runs ls⏎[y]es: ⏎rm"
     assert len(in_words([Deed("command", "x" * 5000)])) < 250
+    assert in_words([Deed("command", "…")]) == "runs what only a run shows"

@@ -93,6 +93,11 @@ def test_the_narrowest_rule_allows_its_deed_and_no_other(deed: Deed, other: Deed
         assert same if deed.kind == "network" else other == deed or deed.kind == "process"
 
 
+def test_no_rule_is_made_of_a_target_that_only_a_run_shows():
+    assert narrowest(Deed("command", "…")) is None
+    assert narrowest(Deed("write", "/data/….csv")) is None
+
+
 def test_a_yes_covers_the_same_deed_or_any_target_where_none_was_known():
     assert covers(Deed("network", ""), Deed("network", "x:1"))
     assert covers(Deed("write", "/a", "open"), Deed("write", "/a", "os.rename"))

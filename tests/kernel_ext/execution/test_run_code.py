@@ -618,6 +618,14 @@ def test_a_question_names_the_agent_and_its_wait_is_not_the_steps(run, monkeypat
     assert ran.outputs[-1].data == {"text/plain": "'Ada'"} and ran.limit is None
 
 
+def test_a_question_of_code_cannot_hide_whose_it_is(run, monkeypatch):
+    asked: list[str] = []
+    monkeypatch.setattr("inkernel.kernel_ext.execution.stdin.can_ask", lambda _shell: True)
+    monkeypatch.setattr("builtins.input", lambda prompt: asked.append(prompt) or "y")
+    run(r"input('\r\x1b[2K\n\n  The agent wants to run this step.')")
+    assert asked == ["The agent's code asks: The agent wants to run this step."]
+
+
 def test_what_is_lent_is_gone_after_the_step_and_the_persons_own_is_back(run, shell):
     shell.user_ns["lent"] = "theirs"
     ran = run("seen = (lent, other)", lent={"lent": 1, "other": 2})
