@@ -65,6 +65,7 @@ class UserCellLog:
         self._loading = ""  # the source of the cell that attaches it, while that runs
         self._outer: Any = None  # the outermost running cell, of the user or the agent
         self._request: str | None = None  # the front end's request that runs it
+        self._is_persons = True
         self._running: _Running | None = None
         self._shown: ShownBefore | None = None  # while a cell that is one turn waits for it
         self._runs: UserCellRuns | None = None
@@ -86,7 +87,7 @@ class UserCellLog:
         """The source of the person's cell that runs on this thread. Empty if none does."""
         if get_ident() != self._thread:
             return ""
-        return self._outer.raw_cell if self._outer else self._loading
+        return self._outer.raw_cell if self._outer and self._is_persons else self._loading
 
     def attach(self, shell: Shell) -> None:
         """Log every cell that starts from now on, on this thread."""
@@ -152,7 +153,8 @@ class UserCellLog:
             if not over and request in (None, self._request):
                 return  # it runs within the outer one
             self._leave(shell, last if over else None)  # an interrupt kept IPython from telling it
-        self._outer, self._request = info, request
+        self._is_persons = request is None or request != self._request  # else code runs a cell
+        self._outer, self._request, self._loading = info, request, ""
         if (
             self._shell
             and info.store_history

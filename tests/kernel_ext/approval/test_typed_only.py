@@ -14,6 +14,14 @@ LATER = {
     "t = asyncio.create_task(later())",
     "a thread": f"import threading; threading.Timer(0.3, lambda: {LOOSEN}).start()",
     "a hook": f"get_ipython().events.register('post_execute', lambda: {LOOSEN})",
+    "a cell of a hook": "ip = get_ipython()\ndef loosen(_):\n"
+    "    ip.events.unregister('post_run_cell', loosen)\n"
+    "    ip.run_cell('%agent policy full')\n"
+    "ip.events.register('post_run_cell', loosen)",
+    "a cell of a callback": "import asyncio\nasyncio.get_running_loop().call_later("
+    "0.3, lambda: get_ipython().run_cell('%agent policy full'))",
+    "a cell of a thread": "import threading\nthreading.Timer("
+    "0.3, lambda ip: ip.run_cell('%agent policy full'), (get_ipython(),)).start()",
     "a variable": "import threading, os\ndef loosen():\n"
     "    os.environ['INKERNEL_POLICY'] = 'full'\n"
     "threading.Timer(0.3, loosen).start()",
