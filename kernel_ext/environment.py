@@ -12,7 +12,7 @@ from types import ModuleType
 
 import platformdirs
 
-from ..agent.config.project import ProjectDocs
+from ..agent.config.project import Docs
 from ..agent.context.changes import Environment
 from .shell import Shell
 
@@ -32,11 +32,10 @@ def working_folder() -> Path:
         return Path(os.readlink(here) if os.path.lexists(here) else "(deleted)")
 
 
-def find_environment(shell: Shell, project: ProjectDocs, docs_bytes: int) -> Environment:
-    """The environment at the start of a turn."""
+def find_environment(shell: Shell, docs: Docs) -> Environment:
+    """The present environment, with these instructions."""
     now = datetime.now().astimezone()
     cwd = working_folder()
-    docs, notices = project.read(cwd, docs_bytes)
     return Environment(
         cwd=str(cwd),
         date=now.date().isoformat(),
@@ -44,8 +43,8 @@ def find_environment(shell: Shell, project: ProjectDocs, docs_bytes: int) -> Env
         python=platform.python_version(),
         packages=_imported(sys.modules),
         notebook=find_notebook(shell),
-        docs=docs,
-        notices=notices,
+        docs=docs.docs,
+        notices=docs.notices,
     )
 
 

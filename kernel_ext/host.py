@@ -47,6 +47,7 @@ from .execution.interrupts import Interruption, cancelled_by_sigint
 from .execution.quiet import hide_own_lines, show_own_lines
 from .execution.run_code import Host
 from .execution.shell_history import keep_count
+from .integrity.obeyed import ObeyedFiles
 from .integrity.turn import TurnIntegrity
 from .notebook.current import current_notebook
 from .observer import Observer
@@ -80,6 +81,7 @@ class KernelAgent:
         self.approvals = ApprovalHome(shell, self.user_folder, log.running_source)
         self.protection = Protection(shell)
         self.children = Children()
+        self._obeyed = ObeyedFiles(self.user_folder)
         self.fields = b""
         self._observer = Observer(shell, log, self.user_folder)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
@@ -172,7 +174,7 @@ class KernelAgent:
                 approve=nobody,
                 aside=client.aside,
                 compact=client.compact,
-                environment=lambda: self._observer.environment(settings),
+                environment=lambda: self._observer.environment(settings, self._obeyed.wait),
                 variables=lambda: self._observer.variables(self._conversation.told),
             ),
             journal=Journal(self._open_record(settings), self._conversation),
@@ -260,7 +262,8 @@ class KernelAgent:
         self._running = True
         try:
             with cancelled_by_sigint(TurnInterrupted()) as interruption:
-                await self._run_turn(text, more, notices, interruption)
+                settled = self._obeyed.settle(self.approvals.person, interruption)
+                await self._run_turn(text, more, (*notices, *settled), interruption)
         finally:
             self._running = False
 
@@ -308,15 +311,15 @@ class KernelAgent:
         mask, alone = self._masked(settings), self._observer.turn_is_alone()
         taps = OutputCapture(self.shell, mask, self._displays)
         show = MaskedEvents(mask, show_masked).show if mask.masks_any else show_masked
-        integrity = TurnIntegrity(before, self._observer.note_step)
+        integrity = TurnIntegrity(before, self._observer.note_step, self._obeyed)
         walls = self.protection.of_turn(settings, self.user_folder, mask.secrets)
         try:
             with taps:
                 host = Host(self.shell, taps, interruption)
                 asked = self.approvals.of_turn(host, chosen.rules)
                 hooks = StepHooks(
-                    *(integrity.before, integrity.after),
-                    *(walls.watching(asked, session), integrity.ends, self.children),
+                    *(integrity.before, integrity.after, walls.watching(asked, session)),
+                    *(integrity.ends, self.children, self._obeyed.after),
                 )
                 lent = replace(session, seams=walls.seams(session.seams, asked, show))
                 session = replace(lent, tools=tools_of_turn(host, lent, here, hooks))

@@ -14,7 +14,7 @@ from ..agent.protocol.cells import CellRun
 from ..agent.protocol.observed import UserCellRun, Variable, find_stale
 from ..agent.protocol.policy import read_policy
 from ..agent.session import Prompt
-from .environment import find_environment
+from .environment import find_environment, working_folder
 from .frontend import find_cell, find_count
 from .shell import Shell
 from .user_cells.log import UserCellLog
@@ -78,9 +78,11 @@ class Observer:
             count=find_count(self._shell),
         )
 
-    def environment(self, settings: Settings) -> Environment:
-        """The present environment."""
-        found = find_environment(self._shell, self._project, settings.docs_bytes)
+    def environment(self, settings: Settings, same_docs: bool = False) -> Environment:
+        """The present environment. `same_docs`: with the instructions as they were read last."""
+        project, most = self._project, settings.docs_bytes
+        docs = project.last if same_docs else project.read(working_folder(), most)
+        found = find_environment(self._shell, docs)
         return replace(found, policy=read_policy(settings.policy).meaning)
 
     def variables(self, told: KnownContext) -> Mapping[str, Variable]:

@@ -35,20 +35,23 @@ class Docs(NamedTuple):
 
 
 class ProjectDocs:
-    """The AGENTS.md texts, read again only when they may be others than before."""
+    """The AGENTS.md texts, read again only when they may be others than before.
+
+    `last`: as they were read the last time.
+    """
 
     def __init__(self, user_folder: Path) -> None:
         self._user_folder = user_folder
-        self._read = Docs((), ())
+        self.last = Docs((), ())
         self._for: object = None
 
     def read(self, cwd: Path, budget: int) -> Docs:
         """The same as `read_docs`."""
         seen = _seen(cwd, self._user_folder)
         if seen is None or (seen, cwd, budget) != self._for:
-            self._read = read_docs(cwd, self._user_folder, budget)
+            self.last = read_docs(cwd, self._user_folder, budget)
             self._for = seen and (seen, cwd, budget)
-        return self._read
+        return self.last
 
 
 def project_folders(cwd: Path) -> tuple[Path, ...]:

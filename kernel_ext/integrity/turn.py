@@ -11,8 +11,10 @@ from ...agent.conversation.history import WindowCopy
 from ...agent.errors import TamperedError
 from ...agent.protocol.cells import CellRun
 from ...agent.session import Session
+from ..environment import working_folder
 from ..shell import Shell
 from ..user_cells.log import UserCellLog
+from .obeyed import ObeyedFiles
 from .own_code import OwnCode, watched_modules
 from .parts import Watched, attributes_of, entries, environment, own_members
 
@@ -28,11 +30,17 @@ _HINT = (
 class TurnIntegrity:
     """The parts of one turn as they were before a step.
 
-    `prepare` gets the code of each step before it runs, and `note` the run.
+    `prepare` gets the code of each step before it runs, and `note` the run. `obeyed` looks at its
+    files before a step.
     """
 
-    def __init__(self, prepare: Callable[[str], object], note: Callable[[CellRun], object]) -> None:
-        self._prepare, self._note = prepare, note
+    def __init__(
+        self,
+        prepare: Callable[[str], object],
+        note: Callable[[CellRun], object],
+        obeyed: ObeyedFiles,
+    ) -> None:
+        self._prepare, self._note, self._obeyed = prepare, note, obeyed
         self._session: Session | None = None
         self._parts: tuple[Watched, ...] = ()
         self._window = WindowCopy()
@@ -61,6 +69,7 @@ class TurnIntegrity:
             raise self._error
         if self._session is not None:
             self._window.follow(self._session.conversation.history)
+        self._obeyed.before(working_folder())
         self._prepare(code)
 
     def after(self, run: CellRun) -> None:

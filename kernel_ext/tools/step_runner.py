@@ -1,6 +1,6 @@
 """Runs the code of a turn's calls in this kernel, and shows its outputs. Knows no tool."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field, replace
 from functools import partial
@@ -39,7 +39,7 @@ class StepHooks:
 
     `guard` stops what the verdict of a call does not cover, and gives what it has stopped. `ends`:
     the error that ends the turn after a step, if there is one. `children` finds the processes that
-    a step leaves behind.
+    a step leaves behind. `changed`: sentences about what else a step has changed.
     """
 
     before: Callable[[str], object]
@@ -47,6 +47,7 @@ class StepHooks:
     guard: Callable[[ToolCall], AbstractContextManager[Sequence[Deed]]] = unguarded
     ends: Callable[[], AgentError | None] = lambda: None
     children: Children = field(default_factory=Children)
+    changed: Callable[[], Iterable[str]] = tuple
 
 
 @frozen
@@ -79,12 +80,14 @@ class StepRunner:
             lent=names,
         )
         before, after = self.hooks.before, self.hooks.after  # code cannot replace these any more
-        children = self.hooks.children
+        children, changed = self.hooks.children, self.hooks.changed
         before(asked.code)
         began = children.now()
         with self.hooks.guard(call) as stopped:
             done = await run_code(self.host, step)
-        if lines := [*_of_guard(stopped), *_of_trial(call, done), *_left(children.since(began))]:
+        left = children.since(began)
+        lines = [*_of_guard(stopped), *_of_trial(call, done), *_left(left), *changed()]
+        if lines:
             told = StreamOutput(name="stderr", text="".join(f"[{line}]\n" for line in lines))
             call.show(OutputShown(call_id=call.id, output=told))
             done = replace(done, outputs=(*done.outputs, told))
