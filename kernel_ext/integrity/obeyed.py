@@ -19,9 +19,9 @@ from ..approval.person import ForgedInputError, Person
 from ..execution.interrupts import Interruption
 from ..execution.stdin import Waiting
 
-MOST_BYTES = 1 << 20
+MOST_KEPT_BYTES = 1 << 20
 """Bytes of a file that are kept, to put it back. A larger one is named alone."""
-MOST_LINES = 60
+MOST_SHOWN_LINES = 60
 """Changed lines that a question shows."""
 
 
@@ -60,7 +60,7 @@ class ObeyedFiles:
     def settle(self, person: Person, interruption: Interruption) -> Iterator[str]:
         """Ask whether each change holds, and put back what does not. Gives sentences about it.
 
-        What the person has edited meanwhile holds. Raises TurnInterrupted.
+        An edit of the person meanwhile holds. Raises TurnInterrupted.
         """
         while self._waiting:
             path, (before, after) = next(iter(self._waiting.items()))
@@ -87,8 +87,10 @@ def _asked(
 ) -> bool:
     was, now = ((it or b"").decode(errors="replace").splitlines() for it in (before, after))
     found = list(difflib.unified_diff(was, now, "before", "now", lineterm="", n=1))
-    shown = "\n".join(visible(line) for line in found[:MOST_LINES])
-    more = f"\n… {len(found) - MOST_LINES} more lines" if len(found) > MOST_LINES else ""
+    shown = "\n".join(visible(line) for line in found[:MOST_SHOWN_LINES])
+    more = (
+        f"\n… {len(found) - MOST_SHOWN_LINES} more lines" if len(found) > MOST_SHOWN_LINES else ""
+    )
     text = (
         f"A step of the agent changed {visible(str(path))}, which the agent obeys.\n{shown}{more}\n"
         "Follow it from now on? [y]es; any other answer puts the file back: "
@@ -105,7 +107,7 @@ def _content(path: Path) -> bytes | None:
     """None if it is no plain file, or is too large to keep."""
     with suppress(OSError):
         found = os.stat(path)
-        if stat.S_ISREG(found.st_mode) and found.st_size <= MOST_BYTES:
+        if stat.S_ISREG(found.st_mode) and found.st_size <= MOST_KEPT_BYTES:
             return path.read_bytes()
     return None
 
