@@ -132,4 +132,5 @@ def _read(session: Session, item: FunctionCall | OtherCall) -> PendingCall:
     if isinstance(arguments, ToolOutput):
         return PendingCall(item, None, arguments)
     call = ToolCall(item.call_id, session.seams.show)
-    return PendingCall(item, GatedCall(session, call, tool, arguments))
+    looks = tool.touches(arguments).reads_only
+    return PendingCall(item, GatedCall(session, call, tool, arguments, looks))

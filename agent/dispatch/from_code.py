@@ -74,7 +74,8 @@ class _Lender:
             return text_output(
                 f"The arguments of {tool.name} are wrong: {problems(error)}.", "error"
             )
-        return GatedCall(self.session, call, tool, arguments)
+        looks = tool.touches(arguments).reads_only
+        return GatedCall(self.session, call, tool, arguments, looks)
 
     async def _output(self, gated: GatedCall) -> ToolOutput:
         output = None

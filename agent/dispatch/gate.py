@@ -28,17 +28,16 @@ _EDITED = "The person changed your code before it ran. This is the outcome of th
 
 @frozen
 class GatedCall:
-    """A call with valid arguments. It cannot run, only a `JudgedCall` can."""
+    """A call with valid arguments. It cannot run, only a `JudgedCall` can.
+
+    `only_looks`: it changes nothing. Then it may run beside others, and is no step of its own.
+    """
 
     session: Session
     call: ToolCall
     tool: Tool[Any]
     arguments: BaseModel
-
-    @property
-    def only_looks(self) -> bool:
-        """True if it changes nothing. Then it may run beside others, and is no step of its own."""
-        return self.tool.touches(self.arguments).reads_only
+    only_looks: bool
 
     async def admit(self) -> "AsyncGenerator[Event | JudgedCall]":
         """Reach a verdict, if need be by a trial run or by asking a person, and record it before it

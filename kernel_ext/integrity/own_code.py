@@ -3,8 +3,11 @@
 It sees functions, classes and constants by identity, and no change inside of a list or a dict.
 """
 
+import gc
 import sys
 from collections.abc import Iterator
+from itertools import chain
+from operator import attrgetter, is_, methodcaller
 from types import FunctionType, ModuleType
 from typing import Any, TypeGuard
 
@@ -17,7 +20,9 @@ _WATCHED = (
     *("kernel_ext.toolset", "kernel_ext.input_transform"),
 )
 """The rooms that decide, run, record and check."""
-_MADE_OF = ("__code__", "__defaults__", "__kwdefaults__")
+_PARTS = ("__code__", "__defaults__", "__kwdefaults__")
+_MADE_OF = tuple(map(attrgetter, _PARTS))
+_VALUES = methodcaller("values")
 _CONSTANT = (str, int, float, bytes, tuple, frozenset)
 _LOOKED_UP = ("__call__", "__await__", "__getattribute__", "__getattr__", "__enter__", "__exit__")
 _ABSENT = object()
@@ -33,16 +38,17 @@ def watched_modules() -> list[ModuleType]:
 
 
 class OwnCode:
-    """The code of modules as it is now. It costs two identities a name, each time it is checked."""
+    """The code of modules as it is now. A check of unchanged code is one pass over identities."""
 
     def __init__(self, modules: list[ModuleType]) -> None:
         self._modules = {it.__name__: it for it in modules}
         spaces: list[_Space] = [*modules, *(it for one in modules for it in _classes(one))]
-        self._spaces = [(it, dict(it.__dict__), _identities(it)) for it in spaces]
-        functions = [
-            it for _, held, _ in self._spaces for it in held.values() if type(it) is FunctionType
-        ]
-        self._functions = [(it, tuple(getattr(it, name) for name in _MADE_OF)) for it in functions]
+        self._spaces = [(it, dict(it.__dict__)) for it in spaces]
+        self._views = [it.__dict__ for it in spaces]
+        self._values = _values(self._views)
+        self._functions = [it for it in self._values if type(it) is FunctionType]
+        self._made_of = [list(map(get, self._functions)) for get in _MADE_OF]
+        self._referents = gc.get_referents(*self._functions)
 
     def changed(self) -> Iterator[str]:
         """Put back each function, class and constant that was replaced, and name it."""
@@ -50,19 +56,38 @@ class OwnCode:
             if sys.modules.get(name) is not module:
                 sys.modules[name] = module
                 yield f"the module {name}"
-        for at, (space, held, identities) in enumerate(self._spaces):
-            if _identities(space) != identities:
-                yield from _put_back(space, held)
-                self._spaces[at] = (space, dict(space.__dict__), _identities(space))
-        for function, made_of in self._functions:
-            if function.__code__ is not made_of[0] or function.__defaults__ is not made_of[1]:
-                for name, value in zip(_MADE_OF, made_of, strict=True):
+        if not self._is_same():
+            for at, (space, held) in enumerate(self._spaces):
+                if not _same(list(space.__dict__.values()), list(held.values())):
+                    yield from _put_back(space, held)
+                    self._spaces[at] = (space, dict(space.__dict__))
+            self._values = _values(self._views)
+        # Each look at `__code__` is an audit event, which the guard would hear. This is one.
+        if not _same(gc.get_referents(*self._functions), self._referents):
+            yield from self._put_back_in_functions()
+            self._referents = gc.get_referents(*self._functions)
+
+    def _is_same(self) -> bool:
+        count = sum(map(len, self._views))
+        values = chain.from_iterable(map(_VALUES, self._views))
+        return count == len(self._values) and all(map(is_, values, self._values))
+
+    def _put_back_in_functions(self) -> Iterator[str]:
+        for function, *parts in zip(self._functions, *self._made_of, strict=True):
+            if not _same([get(function) for get in _MADE_OF], parts):
+                for name, value in zip(_PARTS, parts, strict=True):
                     setattr(function, name, value)
                 yield f"{function.__module__}.{function.__qualname__}"
 
 
-def _identities(space: _Space) -> tuple[int, ...]:
-    return tuple(map(id, space.__dict__.values()))
+def _values(views: list[Any]) -> list[Any]:
+    """The values of all namespaces in order, in one list."""
+    return list(chain.from_iterable(map(_VALUES, views)))
+
+
+def _same(these: list[Any], those: list[Any]) -> bool:
+    """Whether they are the same objects. Runs no code of theirs."""
+    return len(these) == len(those) and all(map(is_, these, those))
 
 
 def _classes(module: ModuleType) -> list[type[Any]]:

@@ -10,6 +10,7 @@ import pytest
 from inkernel.agent.dialects.dialect import ResponseDone, SamplePart
 from inkernel.agent.dialects.responses_stream import ResponseReader
 from inkernel.agent.errors import ModelError
+from inkernel.agent.protocol.events import Usage
 from inkernel.agent.protocol.items import FunctionCall, Item, Message, Reasoning
 from inkernel.agent.transport.sse import Decoder
 
@@ -26,9 +27,16 @@ def told(part: SamplePart) -> Any:
         case Reasoning():
             return {"thinks": "\n".join(part.paragraphs)}
         case ResponseDone():
-            return {"usage": asdict(part.usage) if part.usage else None}
+            return {"usage": _counts(part.usage) if part.usage else None}
         case _:
             raise AssertionError(part)
+
+
+def _counts(usage: Usage) -> dict[str, int]:
+    """The counts of the server. None of them is an estimate."""
+    counts = asdict(usage)
+    assert counts.pop("estimated") == 0
+    return counts
 
 
 def replay(stream: bytes, chunk: int) -> list[Any]:
