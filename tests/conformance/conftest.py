@@ -10,7 +10,11 @@ from inkernel.agent.scripted.script import Script, load_script
 from inkernel.agent.scripted.server import ScriptedServer
 
 HERE = Path(__file__).parent
-SCRIPTS = [*sorted(HERE.glob("*.toml")), *sorted((HERE.parents[1] / "notebooks").glob("*.toml"))]
+NOTEBOOKS = HERE.parents[1] / "notebooks"
+SCRIPTS = [
+    *sorted(HERE.glob("*.toml")),
+    *sorted(it for it in NOTEBOOKS.glob("*.toml") if not it.name.endswith(".rules.toml")),
+]
 
 
 @pytest.fixture(params=SCRIPTS, ids=lambda path: path.stem)
