@@ -113,6 +113,13 @@ def _opened(arguments: Arguments) -> Deed | None:
     return Deed("write" if written else "read", target, "open")
 
 
+def _listed(arguments: Arguments) -> Deed | None:
+    path: Any = arguments[0] if arguments and arguments[0] is not None else "."
+    target = real_path(path)
+    return None if target.startswith(_OF_SYSTEM) else Deed("read", target, "os.listdir")
+
+
+_OF_SYSTEM = ("/dev/", "/proc/", "/sys/")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
@@ -217,6 +224,8 @@ def _popen(arguments: Arguments) -> Deed:
 _READERS: Mapping[str, Read] = {
     "open": _opened,
     "socket.__new__": _socket,
+    "os.listdir": _listed,
+    "os.scandir": _listed,
     "os.remove": _at("remove", "os.remove", 1),
     "os.rmdir": _at("remove", "os.rmdir", 1),
     "os.rename": _moved,

@@ -131,6 +131,9 @@ DEEDS = {
     "a fork": "import os\nif os.fork() == 0:\n    open('$OUT/new', 'w')\n    os._exit(0)",
     "ctypes": "import ctypes\nctypes.CDLL(None).creat(b'$OUT/new', 0o600)",
     "a secret": "open('$HOME/.ssh/id_rsa').read()",
+    "names of secrets": "import os\nos.listdir('$HOME/.ssh')",
+    "names of secrets, one by one": "from pathlib import Path\nlist(Path('$HOME/.ssh').iterdir())",
+    "a tree with secrets": "import os\nlist(os.walk('$HOME'))",
     "the whole workspace": "import shutil\nshutil.rmtree('.')",
 }
 
