@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 
 import pytest
 from pydantic_core import from_json
@@ -237,6 +238,25 @@ def test_a_limit_typed_before_the_first_turn_is_in_the_record_and_may_be_lifted(
 
 
 def test_a_file_of_instructions_that_changes_while_a_turn_runs_is_told(agent, tmp_path):
+    call = (
+        '[[turn.response.call]]\nname = "run_cell"\n'
+        '[turn.response.call.arguments]\ntitle = "x"\ncode = "1"\n'
+    )
+    kernel, server = agent(
+        f"[[turn]]\n[[turn.response]]\n{call}"
+        f"[[turn.response]]\nfault = {{ first = 2 }}\n{call}"
+        '[[turn.response]]\nsay = "Done."\n'
+    )
+    cell = kernel.start("%%agent\nOne.")
+    while len(server.requests) < 2:
+        time.sleep(0.01)
+    (tmp_path / "AGENTS.md").write_text("Round to one digit.")
+    kernel.finish(cell)
+    assert told(server.requests[1], "project_instructions") == []
+    assert "Round to one digit." in told(server.requests[2], "project_instructions")[0]
+
+
+def test_instructions_that_a_step_writes_are_not_told_in_its_turn(agent, tmp_path):
     step = json.dumps("open('AGENTS.md', 'w').write('Round to one digit.')")
     kernel, server = agent(
         '[[turn]]\n[[turn.response]]\n[[turn.response.call]]\nname = "run_cell"\n'
@@ -244,8 +264,7 @@ def test_a_file_of_instructions_that_changes_while_a_turn_runs_is_told(agent, tm
         '[[turn.response]]\nsay = "Done."\n'
     )
     kernel.run("%%agent --policy full\nOne.")
-    assert told(server.requests[0], "project_instructions") == []
-    assert "Round to one digit." in told(server.requests[1], "project_instructions")[0]
+    assert told(server.requests[1], "project_instructions") == []
 
 
 @pytest.mark.parametrize("target", ["/proc/self/environ", "/dev/zero", None])
