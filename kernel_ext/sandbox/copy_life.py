@@ -277,27 +277,30 @@ def _only(line: int, held: Iterable[int]) -> int:
 
 def _hearing(outputs: StepOutputs, printed: int) -> Callable[[], None]:
     """Pass on what programs print, and what code printed so far. The function ends that."""
-    over = threading.Event()
+    ended, end = os.pipe()
 
     def hear() -> None:
         import select
 
+        over = False
         while True:
-            ready, *_ = select.select([printed], [], [], 0 if over.is_set() else 0.05)
-            if ready:
+            heard = [printed] if over else [printed, ended]
+            ready, *_ = select.select(heard, [], [], 0 if over else 0.05)
+            if printed in ready:
                 outputs.write("stdout", os.read(printed, 1 << 16).decode("utf-8", "replace"))
             outputs.flush()
-            if over.is_set() and not ready:
+            if over and not ready:
                 return
+            over = over or ended in ready
 
     thread = threading.Thread(target=hear, daemon=True)
     thread.start()
 
-    def end() -> None:
+    def stop() -> None:
         with suppress(Exception):
             sys.stdout.flush()
-        over.set()
+        os.write(end, b".")
         thread.join(1)
         outputs.flush()
 
-    return end
+    return stop

@@ -164,16 +164,22 @@ def _own_places(scratch: str) -> None:
     tempfile.tempdir = scratch
 
 
+def import_thread_limits() -> None:
+    """Import in the live kernel, once, what each copy with a library of arrays needs."""
+    if any(name in sys.modules for name in ("numpy", "scipy", "sklearn")):
+        with suppress(ImportError):
+            importlib.import_module("threadpoolctl")
+
+
 def one_thread_a_library() -> None:
     """Threads of BLAS and OpenMP did not come along, and whoever waits for them waits forever.
 
     It starts threads itself. So call it when the walls are closed, as they hold for later threads.
     """
     pools = sys.modules.get("threadpoolctl")
-    if pools is None and not any(name in sys.modules for name in ("numpy", "scipy", "sklearn")):
-        return
-    with suppress(Exception):
-        importlib.import_module("threadpoolctl").threadpool_limits(1)
+    if pools is not None:
+        with suppress(Exception):
+            pools.threadpool_limits(1)
 
 
 def _nothing(*_: object, **__: object) -> None:

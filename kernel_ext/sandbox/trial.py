@@ -23,6 +23,7 @@ from . import landlock, seccomp
 from .copy_life import TrialOrder, live
 from .frames import MAX_NAMES, MAX_WORDS, Receiver, deed_in, names_in, unpacked, words_in
 from .readable import interpreter_files
+from .shell_copy import import_thread_limits
 
 TRIAL_SECONDS = 2.0
 """Seconds after which a trial is cut. Its report until then counts."""
@@ -46,6 +47,7 @@ async def run_trial(
     """
     if why := no_trial():
         return Trial(status="none", why=why)
+    import_thread_limits()
     scratch = tempfile.mkdtemp(prefix="trial-")
     ours, theirs = os.pipe()
     readable = tuple(interpreter_files(os.path.expanduser("~")))
