@@ -105,6 +105,19 @@ async def run_code(call: ToolCall, step: RunCell) -> CellRun:
     return CellRun(source=code, status="ok", outputs=(shown,), bound=(f"v_{call.id}",))
 
 
+# Named, since older versions of Hypothesis describe a lambda by parsing its source again and again.
+def _has_entries(machine: "Conversations") -> bool:
+    return bool(machine.session.conversation.history.entries)
+
+
+def _has_turns(machine: "Conversations") -> bool:
+    return bool(machine.session.conversation.heads)
+
+
+def _has_runs(machine: "Conversations") -> bool:
+    return bool(machine.session.outputs.runs.heads)
+
+
 class Conversations(RuleBasedStateMachine):
     """A session, what was seen of it, and what must hold of it at any time."""
 
@@ -183,7 +196,7 @@ class Conversations(RuleBasedStateMachine):
         async for _ in turn(self.session, said):
             pass
 
-    @precondition(lambda self: self.session.conversation.history.entries)
+    @precondition(_has_entries)
     @rule(notes=st.booleans())
     def compact(self, notes: bool) -> None:
         self.model.notes = notes
@@ -196,7 +209,7 @@ class Conversations(RuleBasedStateMachine):
         asyncio.run(drain())
         assert self.session.conversation.history.tokens <= before
 
-    @precondition(lambda self: self.session.conversation.heads)
+    @precondition(_has_turns)
     @rule(data=st.data())
     def rewind(self, data: st.DataObject) -> None:
         head = data.draw(st.sampled_from(self.session.conversation.heads))
@@ -215,7 +228,7 @@ class Conversations(RuleBasedStateMachine):
         outputs = OutputStore(record, found.outputs, RunLog(found.runs, found.ended))
         self.session = self._session(record, outputs, found.conversation)
 
-    @precondition(lambda self: self.session.outputs.runs.heads)
+    @precondition(_has_runs)
     @rule(data=st.data(), mark=st.sampled_from(["pin", "unpin", "show"]))
     def mark(self, data: st.DataObject, mark: str) -> None:
         head = data.draw(st.sampled_from(self.session.outputs.runs.heads))
@@ -226,7 +239,7 @@ class Conversations(RuleBasedStateMachine):
         else:
             pin(self.session, cells, pinned=mark == "pin")
 
-    @precondition(lambda self: self.session.outputs.runs.heads)
+    @precondition(_has_runs)
     @rule(data=st.data())
     def hide(self, data: st.DataObject) -> None:
         people = [head for head in self.session.outputs.runs.heads if head.by == "person"]
