@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from tests.kernel_ext.approval.test_questions import steps
+
+pytest.importorskip("keyring")
 
 STEALS = """
 import getpass
