@@ -70,8 +70,13 @@ class Kernel:
         return message["header"]["msg_id"]
 
     def run(self, code: str, **how: Any) -> Ran:
-        """Send a cell and wait for its end."""
-        return self.finish(self.start(code, **how))
+        """Send a cell and wait for its end.
+
+        An older ipykernel refuses for a moment what comes right after an error. Then send it again.
+        """
+        while (ran := self.finish(self.start(code, **how))).status == "aborted":
+            time.sleep(0.05)
+        return ran
 
     def finish(self, message_id: str) -> Ran:
         """Collect a cell's outputs until it is idle again, then its reply."""
