@@ -50,7 +50,9 @@ class Children:
 
     def now(self) -> Moment:
         """The moment from which `since` counts."""
-        ticks = int(time.clock_gettime(_clock()) * os.sysconf("SC_CLK_TCK")) if _LINUX else 0
+        if not _LINUX:
+            return Moment(0, 0, frozenset())
+        ticks = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
         return Moment(ticks, _faults(), frozenset(_children(os.getpid())))
 
     def since(self, moment: Moment) -> Sequence[Child]:
@@ -86,10 +88,6 @@ def children_words(found: Sequence[Child]) -> str:
 
 
 _LINUX = os.path.isdir("/proc/self/task")
-
-
-def _clock() -> int:
-    return time.CLOCK_BOOTTIME
 
 
 def _faults() -> int:

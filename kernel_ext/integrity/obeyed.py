@@ -7,7 +7,6 @@ import difflib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from ...agent.config.action_rules import RULES_FILE
@@ -24,6 +23,9 @@ MOST_KEPT_BYTES = 1 << 20
 MOST_SHOWN_LINES = 60
 """Changed lines that a question shows."""
 
+Content = bytes | str | None
+"""The bytes of a file. None: there is none. A text: the state of one that is not kept."""
+
 
 class ObeyedFiles:
     """The instructions, settings and rules that hold for one kernel.
@@ -33,8 +35,8 @@ class ObeyedFiles:
 
     def __init__(self, user_folder: Path) -> None:
         self._user_folder = user_folder
-        self._before: dict[Path, bytes | None] = {}
-        self._waiting: dict[Path, tuple[bytes | None, bytes | None]] = {}
+        self._before: dict[Path, Content] = {}
+        self._waiting: dict[Path, tuple[Content, Content]] = {}
 
     @property
     def wait(self) -> bool:
@@ -67,25 +69,21 @@ class ObeyedFiles:
             if before == after or _content(path) != after:
                 del self._waiting[path]
                 continue
-            if not person.is_there:
+            if isinstance(before, str) or not person.is_there:
                 del self._waiting[path]
-                yield f"A step changed {path}, which the agent obeys. Nobody could be asked."
+                why = "Nobody could be asked" if not person.is_there else "It is too large to keep"
+                yield f"A step changed {path}, which the agent obeys. {why}, so it holds."
                 continue
             holds = _asked(path, before, after, person, interruption)
             del self._waiting[path]
             if not holds:
-                _put_back(path, before)
-                yield f"{path} is as it was before a step changed it."
+                yield _put_back(path, before)
 
 
 def _asked(
-    path: Path,
-    before: bytes | None,
-    after: bytes | None,
-    person: Person,
-    interruption: Interruption,
+    path: Path, before: Content, after: Content, person: Person, interruption: Interruption
 ) -> bool:
-    was, now = ((it or b"").decode(errors="replace").splitlines() for it in (before, after))
+    was, now = (_lines(it) for it in (before, after))
     found = list(difflib.unified_diff(was, now, "before", "now", lineterm="", n=1))
     shown = "\n".join(visible(line) for line in found[:MOST_SHOWN_LINES])
     more = (
@@ -103,18 +101,30 @@ def _asked(
         raise TurnInterrupted("You stopped the turn.") from None
 
 
-def _content(path: Path) -> bytes | None:
-    """None if it is no plain file, or is too large to keep."""
-    with suppress(OSError):
+def _lines(content: Content) -> list[str]:
+    text = content.decode(errors="replace") if isinstance(content, bytes) else content or ""
+    return text.splitlines()
+
+
+def _content(path: Path) -> Content:
+    try:
         found = os.stat(path)
         if stat.S_ISREG(found.st_mode) and found.st_size <= MOST_KEPT_BYTES:
             return path.read_bytes()
-    return None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"unread: {error.strerror}"
+    return f"{found.st_size:,} bytes of {found.st_mtime_ns}, not shown"
 
 
-def _put_back(path: Path, before: bytes | None) -> None:
-    with suppress(OSError):
+def _put_back(path: Path, before: bytes | None) -> str:
+    """Put the file back. Returns the sentence that says whether it is."""
+    try:
         if before is None:
             path.unlink()
         else:
             path.write_bytes(before)
+    except OSError as error:
+        return f"{path} could not be put back, so the change holds: {error.strerror}."
+    return f"{path} is as it was before a step changed it."

@@ -37,8 +37,7 @@ def test_a_process_that_a_step_leaves_is_named_and_ended(agent: Any, kind: str):
     assert "Ended" in kernel.run("%agent processes end").text
     assert "No step left any process" in kernel.run("%agent processes").text
     for pid in pids:
-        with_state = _state(pid)
-        assert with_state in ("", "Z"), with_state
+        assert _state(pid) in ("", "Z")
 
 
 def test_a_step_that_waits_for_its_processes_leaves_none(agent: Any):
