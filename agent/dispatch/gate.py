@@ -11,18 +11,19 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..frozen import frozen
-from ..permissions.judge import Seen, Terms, judge, judge_trial
+from ..permissions.judge import Seen, Terms, judge, judge_trial, named_still
 from ..permissions.question import question
 from ..protocol.actions import Action, Verdict
 from ..protocol.events import ApprovalNeeded, Event, ToolEnded, ToolStarted, TrialRan, VerdictGiven
 from ..protocol.items import text_part
 from ..protocol.policy import read_policy
 from ..protocol.record_lines import VerdictLine
-from ..protocol.trials import Trial
+from ..protocol.trials import Deed, Trial
 from ..session import Session
 from ..tools.tool import ChangedError, Tool, ToolCall, ToolOutput, text_output
 from .trial_output import trial_output
 
+_CHANGED = "the code as the person changed it"
 _EDITED = "The person changed your code before it ran. This is the outcome of the changed code."
 
 
@@ -52,16 +53,17 @@ class GatedCall:
                     judged = it
                 yield it
 
-    async def _admit(self) -> "AsyncGenerator[Event | JudgedCall]":
+    async def _admit(self, yes: Verdict | None = None) -> "AsyncGenerator[Event | JudgedCall]":
+        """`yes`: the person has changed the code, and said yes to that."""
         action = await self.tool.action(self.arguments)
-        call_id, terms, trial, code = self.call.id, self._terms(), None, None
-        verdict = judge(action, self._read(action), terms)
-        if verdict.decision == "try" and self.session.seams.trial is not None:
-            trial = await self.session.seams.trial(self.call, action)
-            verdict = judge_trial(action, trial, terms)
-            if verdict.decision != "allow":
-                yield TrialRan(call_id=call_id, trial=trial)
-        arguments = self.arguments
+        call_id, terms, edited = self.call.id, self._terms(), yes is not None
+        seen = self._read(action)
+        if yes is not None:
+            yes = yes.model_copy(update={"deeds": named_still(yes.deeds, seen)})
+            terms = replace(terms, yes=yes.deeds)
+        verdict, trial = await self._judged(action, seen, terms)
+        if trial is not None and verdict.decision != "allow":
+            yield TrialRan(call_id=call_id, trial=trial)
         if verdict.decision == "ask":
             yield ApprovalNeeded(
                 call_id=call_id,
@@ -72,23 +74,33 @@ class GatedCall:
                 deeds=verdict.deeds,
             )
             answer = await self.session.seams.approve(question(action, verdict, trial, terms))
-            verdict, code = answer.verdict, answer.code
-            if code is not None:
-                arguments = arguments.model_copy(update={"code": code})
-                action = await self.tool.action(arguments)
-        verdict = self._record(action, verdict, edited=code is not None)
+            if answer.code is not None:
+                arguments = self.arguments.model_copy(update={"code": answer.code})
+                said = _with_deeds(answer.verdict, (*(terms.yes or ()), *verdict.deeds))
+                async for it in replace(self, arguments=arguments)._admit(said):
+                    yield it
+                return
+            verdict = answer.verdict
+        if yes is not None:
+            verdict = _of_changed(verdict, yes)
+        verdict = self._record(action, verdict, edited=edited)
         yield VerdictGiven(call_id=call_id, verdict=verdict)
         if verdict.decision == "allow":
             yield ToolStarted(
-                call_id=call_id,
-                name=action.tool,
-                arguments=action.arguments,
-                edited=code is not None,
+                call_id=call_id, name=action.tool, arguments=action.arguments, edited=edited
             )
-        tried = trial if code is None else None  # of other code
-        call = replace(self.call, verdict=verdict, action=action, trial=tried)
-        gated = replace(self, call=call, arguments=arguments)
-        yield JudgedCall(gated, verdict, action, trial, edited=code is not None)
+        call = replace(self.call, verdict=verdict, action=action, trial=trial)
+        yield JudgedCall(replace(self, call=call), verdict, action, trial, edited=edited)
+
+    async def _judged(
+        self, action: Action, seen: Seen, terms: Terms
+    ) -> tuple[Verdict, Trial | None]:
+        """The verdict, after a trial run if there is one."""
+        verdict = judge(action, seen, terms)
+        if verdict.decision != "try" or self.session.seams.trial is None:
+            return verdict, None
+        trial = await self.session.seams.trial(self.call, action)
+        return judge_trial(action, trial, terms), trial
 
     def _terms(self) -> Terms:
         settings, seams = self.session.settings, self.session.seams
@@ -104,6 +116,18 @@ class GatedCall:
         """The verdict with its time, once the record has it."""
         literal = action.literal if edited or self.tool.looked_up else ""
         return note_verdict(self.session, self.call, action, verdict, literal)
+
+
+def _with_deeds(verdict: Verdict, deeds: tuple[Deed, ...]) -> Verdict:
+    return verdict.model_copy(update={"deeds": tuple(dict.fromkeys(deeds))})
+
+
+def _of_changed(verdict: Verdict, yes: Verdict) -> Verdict:
+    """The verdict on code that the person has changed. Their yes is the reason why it runs."""
+    if verdict.decision == "allow":
+        said = yes if verdict.by == "policy" else verdict
+        return _with_deeds(said, (*yes.deeds, *verdict.deeds))
+    return verdict.model_copy(update={"reason": f"{_CHANGED}: {verdict.reason}"})
 
 
 def note_verdict(

@@ -39,7 +39,8 @@ class Terms:
     """The terms on which a turn's actions are judged.
 
     `held`: the person's answers for the turn or the session, as rules. `can_try`: this kernel can
-    run code in a copy of itself.
+    run code in a copy of itself. `yes`: the deeds to which the person said yes as they changed the
+    code of this call. None: they did not change it.
     """
 
     policy: Policy = field(default_factory=Policy)
@@ -47,6 +48,7 @@ class Terms:
     held: tuple[ActionRule, ...] = ()
     trial: TrialUse = "effects"
     can_try: bool = False
+    yes: tuple[Deed, ...] | None = None
 
 
 @frozen(kw_only=True)
@@ -73,6 +75,11 @@ def judge_trial(action: Action, trial: Trial, terms: Terms) -> Verdict:
     deeds = (*trial.denied, *trial.deeds)
     level = _by_trial(action, trial, terms)
     return _answered([level, *_by_rules(action, deeds, terms), *_by_asking(action, terms)], terms)
+
+
+def named_still(deeds: Iterable[Deed], seen: Seen) -> tuple[Deed, ...]:
+    """Those of the deeds that the text of the code names."""
+    return tuple(deed for deed in deeds if deed in seen.concerns)
 
 
 def in_words(deeds: Iterable[Deed]) -> str:
@@ -141,15 +148,14 @@ def _by_rules(action: Action, deeds: Iterable[Deed], terms: Terms) -> list[Verdi
 
 
 def _is_answered(rule: ActionRule, action: Action, deeds: Iterable[Deed], terms: Terms) -> bool:
-    """Whether the person has answered the question of this rule, for more than once."""
+    """Whether the person has answered the question of this rule, for more than once or by a yes to
+    code that they changed."""
     if any(allows_call(it, action) for it in terms.held):
         return True
     if fits(rule, action, ()):  # it asks about the call, whatever the call does
-        return False
+        return terms.yes is not None
     about = [deed for deed in deeds if fits(rule, action, [deed])]
-    return bool(about) and all(
-        any(allows_deed(it, action, deed) for it in terms.held) for deed in about
-    )
+    return bool(about) and all(_is_allowed(it, action, terms.held, terms) for it in about)
 
 
 def _by_asking(action: Action, terms: Terms) -> list[Verdict]:
@@ -161,7 +167,8 @@ def _by_asking(action: Action, terms: Terms) -> list[Verdict]:
 
 def _call_asked(action: Action, terms: Terms, reason: str) -> Verdict | None:
     """The question whether the tool may be called at all. None if a rule or an answer says yes."""
-    if any(allows_call(rule, action) for rule in (*terms.rules, *terms.held)):
+    rules = (*terms.rules, *terms.held)
+    if terms.yes is not None or any(allows_call(rule, action) for rule in rules):
         return None
     return Verdict(decision="ask", reason=reason)
 
@@ -172,7 +179,12 @@ def _asked(deeds: tuple[Deed, ...], name: str) -> Verdict:
 
 def _not_allowed(action: Action, deeds: Iterable[Deed], terms: Terms) -> tuple[Deed, ...]:
     rules = (*terms.rules, *terms.held)
-    return tuple(deed for deed in deeds if not any(allows_deed(it, action, deed) for it in rules))
+    return tuple(deed for deed in deeds if not _is_allowed(deed, action, rules, terms))
+
+
+def _is_allowed(deed: Deed, action: Action, rules: Iterable[ActionRule], terms: Terms) -> bool:
+    """Whether a rule, or a yes to changed code, allows this deed."""
+    return deed in (terms.yes or ()) or any(allows_deed(it, action, deed) for it in rules)
 
 
 def _is_tried(seen: Seen, use: TrialUse) -> bool:

@@ -133,7 +133,7 @@ class Question:
 
 @frozen(kw_only=True)
 class Answer:
-    """A person's answer. `code`: what to run instead, after an edit."""
+    """A person's answer. `code`: what to run instead, after an edit. It is judged again."""
 
     verdict: Verdict
     code: str | None = None

@@ -115,7 +115,8 @@ class Approvals:
             code = self._edited(str(question.action.arguments["code"]))
             if code is None:
                 return None
-            return Answer(verdict=_yes("the person changed the code and allowed it"), code=code)
+            said = _yes("the person changed the code and allowed it", question)
+            return Answer(verdict=said, code=code)
         match reply.scope:
             case None:
                 word = f"the person said: {reply.word}" if reply.word else "the person said no"
@@ -173,9 +174,8 @@ def _from(rules: tuple[ActionRule, ...], origin: str) -> tuple[ActionRule, ...]:
     return tuple(rule.model_copy(update={"origin": origin}) for rule in rules)
 
 
-def _yes(reason: str, question: Question | None = None) -> Verdict:
-    deeds = question.why.deeds if question else ()
-    return Verdict(decision="allow", reason=reason, by="user", deeds=deeds)
+def _yes(reason: str, question: Question) -> Verdict:
+    return Verdict(decision="allow", reason=reason, by="user", deeds=question.why.deeds)
 
 
 def _no(reason: str, by: str) -> Answer:

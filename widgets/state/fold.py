@@ -145,10 +145,11 @@ def _judged(
 ) -> StepBlock:
     match event:
         case events.TrialRan():
-            return replace(step, tried=event.trial)
+            return replace(step, status="ready", tried=event.trial)
         case events.ApprovalNeeded():
+            tried = None if step.status == "asking" else step.tried  # of code before it was changed
             asking = replace(_of_call(step, event), status="asking", asked=event.reason)
-            return replace(asking, literal=event.literal, deeds=event.deeds)
+            return replace(asking, literal=event.literal, deeds=event.deeds, tried=tried)
         case events.VerdictGiven(verdict=verdict):
             status = "denied" if verdict.decision == "deny" else "ready"
             status = "running" if step.ran else status

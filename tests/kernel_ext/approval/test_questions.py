@@ -189,3 +189,18 @@ def test_the_sources_of_cells_are_shown_and_a_change_meanwhile_asks_again(
     kernel.finish(cell)
     assert kernel.run("rain").text == "2"
     assert "rain = 2" in kernel.run("%agent why").text
+
+
+def test_an_edit_that_goes_further_is_asked_for_again_and_a_rule_still_denies(
+    agent: Any, tmp_path: Path
+):
+    (tmp_path / "inkernel.toml").write_text('[[rules]]\ndecision = "deny"\ncommand = "git push"')
+    kernel, server = agent(steps("x = 1") + steps("x = 2"))
+    push = "import subprocess; subprocess.run(['git', 'push'])"
+    answered(kernel, ASK, "e", "1", push, "r")
+    said = items(server.requests[1])[-1]["output"]
+    assert "as the person changed it" in said and "git push" in said
+    write = "open('/far.txt', 'w').write('x')"
+    ran, questions = answered(kernel, ASK, "e", "1", write, "r", "n")
+    assert "writes /far.txt" in questions[-1] and "/far.txt" in html(ran)
+    assert "x = 2" not in questions[-1]

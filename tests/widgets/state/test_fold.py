@@ -97,6 +97,14 @@ def test_a_turn_becomes_its_blocks_in_order(turn: list[Event]) -> None:
     assert state.usage == Usage(input=3000, cached=800, output=60)
 
 
+def test_the_evidence_of_code_that_was_changed_is_gone_with_the_next_question() -> None:
+    asked = ApprovalNeeded(call_id="c", reason="why")
+    first, second = (TrialRan(call_id="c", trial=Trial(status=it)) for it in ("ok", "error"))
+    assert only_step([first, asked]).tried == first.trial
+    assert only_step([first, asked, asked]).tried is None
+    assert only_step([first, asked, second, asked]).tried == second.trial
+
+
 def test_every_kind_of_event_is_in_the_realistic_turn_or_tested_here(turn: list[Event]) -> None:
     others = {
         *(AnswerWithdrawn, ApprovalNeeded, Compacted, Compacting),
