@@ -47,7 +47,8 @@ _NAME = re.compile(r"[^\W\d]\w*")
 class Prompt:
     """Your words. `attached`: descriptions of the variables they refer to, as data.
 
-    `notices`: sentences to show you as the turn begins.
+    `notices`: sentences to show you as the turn begins, unless the turn before showed them. `news`:
+    those to show in any case.
     """
 
     text: str
@@ -56,6 +57,7 @@ class Prompt:
     cell: str | None = None
     count: int | None = None
     notices: tuple[str, ...] = ()
+    news: tuple[str, ...] = ()
 
 
 @frozen
@@ -120,7 +122,7 @@ class Session:
         notices = (*said.notices, *said.seen.environment.notices)
         fresh = [text for text in notices if text not in conversation.noticed]
         conversation.noticed = notices
-        return [*fresh, *longer]
+        return [*said.news, *fresh, *longer]
 
     def refresh(self) -> None:
         """Append the changes of the environment while the turn runs."""

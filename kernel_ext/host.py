@@ -38,6 +38,7 @@ from ..agent.text.masked_events import MaskedEvents
 from ..agent.text.masking import Mask
 from ..agent.transport.client import Client
 from .approval.approvals import ApprovalHome, nobody
+from .approval.own_rules import OwnRules
 from .connections import UNASKED, Connections
 from .environment import data_folder, find_notebook, jupyter_secrets, working_folder
 from .event_comm import EventComm
@@ -78,12 +79,13 @@ class KernelAgent:
         self.user_folder = platformdirs.user_config_path("inkernel", appauthor=False)
         self.connections = Connections()
         self.undo = TurnUndo()
-        self.approvals = ApprovalHome(shell, self.user_folder, log.running_source)
+        self.obeyed = obeyed = ObeyedFiles(self.user_folder)
+        own = OwnRules(self.user_folder, lambda: obeyed.held, obeyed.written)
+        self.approvals = ApprovalHome(shell, own, log.running_source)
         self.protection = Protection(shell)
         self.children = Children()
-        self._obeyed = ObeyedFiles(self.user_folder)
         self.fields = b""
-        self._observer = Observer(shell, log, self.user_folder)
+        self._observer = Observer(shell, log, self.user_folder, lambda: obeyed.held)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
         self._typed: dict[str, Any] = {}
         self._began = dict(os.environ)
@@ -104,10 +106,11 @@ class KernelAgent:
 
     def choose(self, more: Mapping[str, Any] | None = None, line: str = "%%agent") -> Chosen:
         """The present settings, with `more` of a typed `line` on top. Raises SettingsError."""
-        layers = read_layers(working_folder(), self.user_folder, os.environ, self._began)
+        cwd, held = working_folder(), self.obeyed.held
+        layers = read_layers(cwd, self.user_folder, os.environ, self._began, held)
         of_line = {**set_aside((more or {}).get("model")), **(more or {})}
         typed = [Layer(_TYPED, self._typed), Layer(f"the {line} line", of_line)]
-        return approved(choose([*layers, *typed]), working_folder())
+        return approved(choose([*layers, *typed]), cwd, held)
 
     def set(self, key: str, value: str) -> None:
         """Set one for this session. Raises SettingsError if it does not exist or fit."""
@@ -174,7 +177,7 @@ class KernelAgent:
                 approve=nobody,
                 aside=client.aside,
                 compact=client.compact,
-                environment=lambda: self._observer.environment(settings, self._obeyed.wait),
+                environment=lambda: self._observer.environment(settings),
                 variables=lambda: self._observer.variables(self._conversation.told),
             ),
             journal=Journal(self._open_record(settings), self._conversation),
@@ -262,8 +265,8 @@ class KernelAgent:
         self._running = True
         try:
             with cancelled_by_sigint(TurnInterrupted()) as interruption:
-                settled = self._obeyed.settle(self.approvals.person, interruption)
-                await self._run_turn(text, more, (*notices, *settled), interruption)
+                settled = tuple(self.obeyed.settle(self.approvals.person, interruption))
+                await self._run_turn(text, more, notices, settled, interruption)
         finally:
             self._running = False
 
@@ -287,6 +290,7 @@ class KernelAgent:
         text: str,
         more: Mapping[str, Any],
         notices: tuple[str, ...],
+        news: tuple[str, ...],
         interruption: Interruption,
     ) -> None:
         chosen = self.choose(more)
@@ -295,7 +299,7 @@ class KernelAgent:
         view = view_for(self.shell, settings)
         session = self.session(settings, client)
         said = self._observer.prompt(text, settings, self._conversation.told)
-        said = replace(said, notices=(*notices, *chosen.refused))
+        said = replace(said, notices=(*notices, *chosen.refused), news=news)
         here = current_notebook(self.shell, said.seen.environment.notebook)
 
         def before(code: str) -> None:
@@ -311,7 +315,7 @@ class KernelAgent:
         mask, alone = self._masked(settings), self._observer.turn_is_alone()
         taps = OutputCapture(self.shell, mask, self._displays)
         show = MaskedEvents(mask, show_masked).show if mask.masks_any else show_masked
-        integrity = TurnIntegrity(before, self._observer.note_step, self._obeyed)
+        integrity = TurnIntegrity(before, self._observer.note_step, self.obeyed)
         walls = self.protection.of_turn(settings, self.user_folder, mask.secrets)
         try:
             with taps:
@@ -319,7 +323,7 @@ class KernelAgent:
                 asked = self.approvals.of_turn(host, chosen.rules)
                 hooks = StepHooks(
                     *(integrity.before, integrity.after, walls.watching(asked, session)),
-                    *(integrity.ends, self.children, self._obeyed.after),
+                    *(integrity.ends, self.children, self.obeyed.after),
                 )
                 lent = replace(session, seams=walls.seams(session.seams, asked, show))
                 session = replace(lent, tools=tools_of_turn(host, lent, here, hooks))

@@ -2,10 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ..agent.config.planted import Held
 from ..agent.config.project import ProjectDocs
 from ..agent.config.settings import Settings
 from ..agent.context.changes import Environment, Snapshot
@@ -28,13 +29,16 @@ _REFERENCE = re.compile(r"\$`([^`\n]+)`")
 class Observer:
     """Observes one shell. `told`: the context that its conversation knows, maybe of a past kernel.
 
+    `held`: instructions files that do not hold as they are now.
     `_steps`: names that the agent's steps bound or deleted, by the user's cell run before them.
     """
 
-    def __init__(self, shell: Shell, log: UserCellLog, user_folder: Path) -> None:
+    def __init__(
+        self, shell: Shell, log: UserCellLog, user_folder: Path, held: Callable[[], Held]
+    ) -> None:
         self._shell = shell
         self._log = log
-        self._project = ProjectDocs(user_folder)
+        self._project, self._held = ProjectDocs(user_folder), held
         self.kernel = f"{os.getpid():x}-{id(shell.user_ns):x}"
         self._steps: dict[int, set[str]] = {}
         self._read = 0
@@ -78,10 +82,9 @@ class Observer:
             count=find_count(self._shell),
         )
 
-    def environment(self, settings: Settings, same_docs: bool = False) -> Environment:
-        """The present environment. `same_docs`: with the instructions as they were read last."""
-        project, most = self._project, settings.docs_bytes
-        docs = project.last if same_docs else project.read(working_folder(), most)
+    def environment(self, settings: Settings) -> Environment:
+        """The present environment."""
+        docs = self._project.read(working_folder(), settings.docs_bytes, self._held())
         found = find_environment(self._shell, docs)
         return replace(found, policy=read_policy(settings.policy).meaning)
 

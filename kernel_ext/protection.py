@@ -49,7 +49,9 @@ class Protection:
     ) -> "TurnProtection":
         """That of a turn. `user_folder`: of the person's settings. `secrets`: texts that no copy
         may hold."""
-        walls = find_walls(self._shell, (user_folder, data_folder(settings.data_dir)))
+        own = [user_folder, data_folder(settings.data_dir)]
+        own += [working_folder() / settings.approve.expanduser()] if settings.approve else []
+        walls = find_walls(self._shell, own)
         policy = read_policy(settings.policy)
         return TurnProtection(self._shell, self._guard, walls, policy, tuple(secrets))
 
@@ -147,7 +149,7 @@ def in_force(settings: Settings) -> str:
 
 
 def find_walls(shell: Shell, own: Iterable[Path]) -> Walls:
-    """The walls around the project of the working folder. `own`: folders of ours."""
+    """The walls around the project of the working folder. `own`: paths of ours."""
     here = working_folder()
     folder = next(iter(project_folders(here)), here)
     profile = getattr(getattr(shell, "profile_dir", None), "location", None)

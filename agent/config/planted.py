@@ -3,11 +3,18 @@
 import codecs
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_NOCTTY", "O_BINARY"))
 """A pipe opens at once, and a link that appears meanwhile does not open."""
 
+
+Held = Mapping[Path, bytes | None]
+"""Files whose present content does not hold, with the bytes to read instead. None: none is there.
+"""
+NOTHING_HELD: Held = MappingProxyType({})
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -25,12 +32,16 @@ class RefusedFile(OSError):
         return str(self.args[0])
 
 
-def read_planted(path: Path, most: int, root: Path | None = None) -> bytes:
+def read_planted(
+    path: Path, most: int, root: Path | None = None, held: Held = NOTHING_HELD
+) -> bytes:
     """The first `most` bytes of a regular file, and one more if it is longer.
 
     `root`: a link may lead only to a file below it, of the same suffix. So a project's link reaches
     neither your own files nor its `.git/config`. Raises OSError.
     """
+    if path in held:
+        return _kept(path, held)[: most + 1]
     real = Path(os.path.realpath(path))
     if root and not real.is_relative_to(os.path.realpath(root)):
         raise RefusedFile("it is a link that leads out of the project")
@@ -46,9 +57,18 @@ def read_planted(path: Path, most: int, root: Path | None = None) -> bytes:
         os.close(handle)
 
 
-def read_planted_text(path: Path, most: int, root: Path | None = None) -> str:
+def _kept(path: Path, held: Held) -> bytes:
+    kept = held[path]
+    if kept is None:
+        raise FileNotFoundError(path)
+    return kept
+
+
+def read_planted_text(
+    path: Path, most: int, root: Path | None = None, held: Held = NOTHING_HELD
+) -> str:
     """The text of a whole file, at most `most` bytes long. Raises OSError, UnicodeDecodeError."""
-    raw = read_planted(path, most, root)
+    raw = read_planted(path, most, root, held)
     if len(raw) > most:
         raise RefusedFile(f"it is larger than {most:,} bytes")
     return raw.decode("utf-8-sig")

@@ -2,12 +2,11 @@
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ..frozen import frozen
-from .planted import decoded, is_ours, read_planted, reason
+from .planted import NOTHING_HELD, Held, decoded, is_ours, read_planted, reason
 
 ROOT_MARKER = ".git"
 DOC_NAMES = ("AGENTS.override.md", "AGENTS.md")
@@ -35,23 +34,22 @@ class Docs(NamedTuple):
 
 
 class ProjectDocs:
-    """The AGENTS.md texts, read again only when they may be others than before.
-
-    `last`: as they were read the last time.
-    """
+    """The AGENTS.md texts, read again only when they may be others than before."""
 
     def __init__(self, user_folder: Path) -> None:
         self._user_folder = user_folder
-        self.last = Docs((), ())
+        self._last = Docs((), ())
         self._for: object = None
 
-    def read(self, cwd: Path, budget: int) -> Docs:
+    def read(self, cwd: Path, budget: int, held: Held = NOTHING_HELD) -> Docs:
         """The same as `read_docs`."""
+        if held:
+            return read_docs(cwd, self._user_folder, budget, held)
         seen = _seen(cwd, self._user_folder)
         if seen is None or (seen, cwd, budget) != self._for:
-            self.last = read_docs(cwd, self._user_folder, budget)
+            self._last = read_docs(cwd, self._user_folder, budget)
             self._for = seen and (seen, cwd, budget)
-        return self.last
+        return self._last
 
 
 def project_folders(cwd: Path) -> tuple[Path, ...]:
@@ -64,20 +62,24 @@ def project_folders(cwd: Path) -> tuple[Path, ...]:
     return (cwd,) if _stranger(folders) else folders
 
 
-def read_docs(cwd: Path, user_folder: Path, budget: int) -> Docs:
+def read_docs(cwd: Path, user_folder: Path, budget: int, held: Held = NOTHING_HELD) -> Docs:
     """The AGENTS.md texts that hold in `cwd`: the user's own first, then from the root down.
 
     `budget`: bytes of all project files together. The file that exceeds it is cut, and later
-    ones are left out. The user's own file is not counted.
+    ones are left out. The user's own file is not counted. `held`: files that do not hold as they
+    are now.
     """
     folders, notices = project_folders(cwd), list[str]()
     if stranger := _stranger(_marked(cwd)):
         notices.append(f"{stranger} belongs to another user: nothing above {cwd} is read.")
-    docs = list(_read_doc(user_folder, MOST_OWN_BYTES, None, notices))
-    for folder in folders:
-        for doc in _read_doc(folder, budget, folders[0], notices):
+    docs = list[Doc]()
+    for folder, root in ((user_folder, None), *((it, folders[0]) for it in folders)):
+        most = budget if root else MOST_OWN_BYTES
+        doc, refused = _read_doc(folder, most, root, held)
+        notices += refused
+        if doc is not None:
             docs.append(doc)
-            budget -= len(doc.text.encode())
+            budget -= len(doc.text.encode()) if root else 0
     return Docs(tuple(docs), tuple(notices))
 
 
@@ -122,11 +124,15 @@ def _stranger(folders: tuple[Path, ...]) -> Path | None:
     return next((path for path in asked if not is_ours(path)), None)
 
 
-def _read_doc(folder: Path, budget: int, root: Path | None, notices: list[str]) -> Iterator[Doc]:
+def _read_doc(
+    folder: Path, budget: int, root: Path | None, held: Held
+) -> tuple[Doc | None, list[str]]:
+    """The file of a folder, and sentences about those that were refused."""
+    notices = list[str]()
     for name in DOC_NAMES if budget > 0 else ():
         path = folder / name
         try:
-            raw = read_planted(path, budget, root)
+            raw = read_planted(path, budget, root, held)
             text, right = decoded(raw[:budget])
         except FileNotFoundError:
             continue
@@ -137,5 +143,5 @@ def _read_doc(folder: Path, budget: int, root: Path | None, notices: list[str]) 
             cut = len(raw) > budget
             if not right and not cut:
                 notices.append(f"{path} has bytes that are no text: they are read as \ufffd.")
-            yield Doc(path, text, cut)
-            return
+            return Doc(path, text, cut), notices
+    return None, notices

@@ -21,7 +21,7 @@ from ..frozen import frozen
 from ..protocol.actions import ActionRule
 from ..protocol.policy import read_policy
 from .action_rules import RULES_FILE, RULES_KEY, apart, rules_in
-from .planted import read_planted_text, reason
+from .planted import NOTHING_HELD, Held, read_planted_text, reason
 from .project import project_folders
 from .rules import RULES, YOURS
 
@@ -193,14 +193,15 @@ class Chosen:
     rules: tuple[ActionRule, ...] = ()
 
 
-def read_file(path: Path, root: Path | None = None) -> Layer:
+def read_file(path: Path, root: Path | None = None, held: Held = NOTHING_HELD) -> Layer:
     """The layer in a TOML file, empty when there is none.
 
     `root`: of the project that the file is of. Without it, the file is the user's own, so it may
-    set all. Raises SettingsError naming the file and the place.
+    set all. `held`: files that do not hold as they are now. Raises SettingsError naming the file
+    and the place.
     """
     try:
-        text = read_planted_text(path, _MOST_BYTES, root)
+        text = read_planted_text(path, _MOST_BYTES, root, held)
         import tomllib  # most people have no such file
 
         values = tomllib.loads(text)
@@ -234,15 +235,17 @@ def read_layers(
     user_folder: Path,
     environ: Mapping[str, str],
     began: Mapping[str, str] | None = None,
+    held: Held = NOTHING_HELD,
 ) -> list[Layer]:
     """All layers from outside the session, weakest first. Raises SettingsError.
 
-    `began`: the environment with which the session began. Code may have changed it since.
+    `began`: the environment with which the session began. Code may have changed it since. `held`:
+    files that do not hold as they are now.
     """
-    own, answers = read_file(user_folder / FILE_NAME), read_file(user_folder / RULES_FILE)
+    own, answers = (read_file(user_folder / it, held=held) for it in (FILE_NAME, RULES_FILE))
     first = read_environment(environ if began is None else began)
     since = _changed(first, read_environment(environ))
-    return [_without_full(own), replace(answers, values={}), _read_project(cwd), first, since]
+    return [_without_full(own), replace(answers, values={}), _read_project(cwd, held), first, since]
 
 
 def choose(layers: Sequence[Layer]) -> Chosen:
@@ -258,12 +261,12 @@ def choose(layers: Sequence[Layer]) -> Chosen:
     return _merged(taken)
 
 
-def approved(chosen: Chosen, cwd: Path) -> Chosen:
+def approved(chosen: Chosen, cwd: Path, held: Held = NOTHING_HELD) -> Chosen:
     """The same, with the rules of the file in `approve`. Raises SettingsError naming the file."""
     if chosen.settings.approve is None:
         return chosen
     path = cwd / chosen.settings.approve.expanduser()
-    given = read_file(path)
+    given = read_file(path, held=held)
     if given.values or not given.rules:
         raise SettingsError(
             f"{path} has no rules, or more than rules." if path.exists() else f"{path} is missing.",
@@ -346,12 +349,13 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f" Did you mean {close[0]}?" if close else ""
 
 
-def _read_project(cwd: Path) -> Layer:
+def _read_project(cwd: Path, held: Held) -> Layer:
     """The nearest file of the project that can be read. Refused ones are named."""
     folders, refused = project_folders(cwd), ()
     for folder in reversed(folders):
-        if os.path.lexists(path := folder / FILE_NAME):
-            layer = read_file(path, folders[0])
+        path = folder / FILE_NAME
+        if held.get(path) if path in held else os.path.lexists(path):
+            layer = read_file(path, folders[0], held)
             refused += layer.refused
             if layer.limits:
                 return replace(layer, refused=refused)

@@ -6,7 +6,6 @@ Never allows anything where nobody answers.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from ...agent.config.action_rules import all_as_toml
 from ...agent.errors import SettingsError, TurnInterrupted, UsageError
@@ -25,15 +24,15 @@ FORGED = "code has replaced the function through which the person answers, so no
 
 
 class ApprovalHome:
-    """Where a kernel's person is asked. `own`: the file for "always". `session`: the answers that
+    """Where a kernel's person is asked. `own`: the rules of "always". `session`: the answers that
     hold until the session ends, as rules. Made before any code of the agent runs.
 
     `typed`: gives the source of the person's cell that runs now.
     """
 
-    def __init__(self, shell: Shell, folder: Path, typed: Callable[[], str]) -> None:
+    def __init__(self, shell: Shell, own: OwnRules, typed: Callable[[], str]) -> None:
         self.person = Person(shell)
-        self.own = OwnRules(folder)
+        self.own = own
         self.session: list[ActionRule] = []
         self._typed = typed
         self._taps: OutputCapture | None = None

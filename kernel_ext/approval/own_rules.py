@@ -1,11 +1,12 @@
 """The file of rules that answers "always" write. Knows no question."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from ...agent.config.action_rules import RULES_FILE, all_as_toml
+from ...agent.config.planted import Held
 from ...agent.config.settings import read_file
 from ...agent.errors import SettingsError
 from ...agent.frozen import frozen
@@ -16,9 +17,14 @@ _HEAD = "# Your answers to inkernel. `%agent rules` lists them, and takes one ba
 
 @frozen
 class OwnRules:
-    """The rules in `rules.toml` of the person's settings folder."""
+    """The rules in `rules.toml` of the person's settings folder.
+
+    `held`: files that do not hold as they are now. `written` hears that the file was written.
+    """
 
     folder: Path
+    held: Callable[[], Held]
+    written: Callable[[Path], object]
 
     @property
     def path(self) -> Path:
@@ -27,7 +33,7 @@ class OwnRules:
 
     def read(self) -> tuple[ActionRule, ...]:
         """The rules. Raises SettingsError."""
-        return read_file(self.path).rules
+        return read_file(self.path, held=self.held()).rules
 
     def add(self, rules: Sequence[ActionRule]) -> tuple[ActionRule, ...]:
         """Write rules that are not there yet. Returns all. Raises SettingsError."""
@@ -49,4 +55,5 @@ class OwnRules:
             raise SettingsError(
                 f"{self.path} cannot be written: {error}.", "Nothing was changed."
             ) from None
+        self.written(self.path)
         return rules

@@ -1,7 +1,5 @@
 """`%agent`: the session at a glance."""
 
-from pathlib import Path
-
 from ...agent.config.project import read_docs
 from ...agent.config.settings import Settings
 from ...agent.errors import AgentError, UsageError
@@ -42,7 +40,7 @@ async def status(agent: KernelAgent, _rest: str) -> Card:
         ("policy", settings.policy),
         ("protection", in_force(settings)),
         ("record", str(now.record) if now.record else "begins with the first turn"),
-        ("AGENTS.md", _docs_row(agent.user_folder, settings)),
+        ("AGENTS.md", _docs_row(agent, settings)),
     ]
     return Card(
         "inkernel: write %%agent on the first line of a cell, and what you want below.", rows
@@ -76,8 +74,9 @@ def _budgets_row(now: Overview, settings: Settings, found: Target | AgentError) 
     return "\n".join(it.words for it in uses(settings, Spent(cost=0), spent))
 
 
-def _docs_row(user_folder: Path, settings: Settings) -> str:
-    docs, notices = read_docs(working_folder(), user_folder, settings.docs_bytes)
+def _docs_row(agent: KernelAgent, settings: Settings) -> str:
+    cwd, held = working_folder(), agent.obeyed.held
+    docs, notices = read_docs(cwd, agent.user_folder, settings.docs_bytes, held)
     found = [f"{d.path}{' (cut)' if d.cut else ''}" for d in docs]
     return "\n".join([*found, *notices]) or "none found"
 

@@ -5,87 +5,133 @@ Knows neither what the files say nor how they are read.
 
 import difflib
 import os
-import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...agent.config.action_rules import RULES_FILE
+from ...agent.config.planted import Held, read_planted, reason
 from ...agent.config.project import DOC_NAMES, project_folders
 from ...agent.config.settings import FILE_NAME
 from ...agent.errors import TurnInterrupted
+from ...agent.frozen import frozen
 from ...agent.printable import visible
 from ..approval.person import ForgedInputError, Person
 from ..execution.interrupts import Interruption
 from ..execution.stdin import Waiting
 
 MOST_KEPT_BYTES = 1 << 20
-"""Bytes of a file that are kept, to put it back. A larger one is named alone."""
-MOST_SHOWN_LINES = 60
-"""Changed lines that a question shows."""
+"""Bytes of a file that are kept. A larger one cannot be put back."""
+MOST_SHOWN_LINES, MOST_SHOWN_CHARS = 60, 500
+"""Changed lines that a question shows, and characters of a line."""
 
-Content = bytes | str | None
-"""The bytes of a file. None: there is none. A text: the state of one that is not kept."""
+
+@frozen
+class _Content:
+    """The state of a file. `head`: its first bytes, None if there is none that may be read.
+
+    `more`: in words, the part that is not kept.
+    """
+
+    head: bytes | None
+    more: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """As a question shows them."""
+        text = (self.head or b"")[:MOST_KEPT_BYTES].decode(errors="replace")
+        return [*text.splitlines(), *([self.more] if self.more else [])]
+
+
+@dataclass(slots=True)
+class _Change:
+    """A change that waits. `refused`: the person said no, and the file could not be put back."""
+
+    root: Path | None
+    before: _Content
+    after: _Content
+    refused: str = ""
 
 
 class ObeyedFiles:
     """The instructions, settings and rules that hold for one kernel.
 
-    A change that a step made waits until the next turn begins.
+    A change that a step made waits until the person says yes. Until then, the file as it was holds.
     """
 
     def __init__(self, user_folder: Path) -> None:
         self._user_folder = user_folder
-        self._before: dict[Path, Content] = {}
-        self._waiting: dict[Path, tuple[Content, Content]] = {}
+        self._before: dict[Path, tuple[Path | None, _Content]] = {}
+        self._waiting: dict[Path, _Change] = {}
 
     @property
-    def wait(self) -> bool:
-        """Whether a change waits. Until then, the texts of before hold."""
-        return bool(self._waiting)
+    def held(self) -> Held:
+        """The files as they were before the changes that wait. An edit of the person holds."""
+        if not self._before:  # no step runs, so nobody else has changed them
+            self._drop_edited()
+        return {path: change.before.head for path, change in self._waiting.items()}
 
-    def before(self, cwd: Path) -> None:
-        """Look at the files before a step."""
-        folders = [self._user_folder, *project_folders(cwd)]
-        names = (FILE_NAME, *DOC_NAMES)
-        paths = [folder / name for folder in folders for name in names]
-        self._before = {path: _content(path) for path in (*paths, self._user_folder / RULES_FILE)}
+    def before(self, cwd: Path, approve: Path | None = None) -> None:
+        """Look at the files before a step. `approve`: of rules that answer for the person."""
+        folders = project_folders(cwd)
+        own = [self._user_folder / name for name in (FILE_NAME, RULES_FILE, *DOC_NAMES)]
+        own += [cwd / approve.expanduser()] if approve else []
+        theirs = [folder / name for folder in folders for name in (FILE_NAME, *DOC_NAMES)]
+        paths = {**dict.fromkeys(theirs, folders[0]), **dict.fromkeys(own)}
+        self._before = {path: (root, _content(path, root)) for path, root in paths.items()}
 
     def after(self) -> Iterator[str]:
         """A sentence for each file that changed since then."""
-        for path, before in self._before.items():
-            now = _content(path)
-            if now != before:
-                first = self._waiting.get(path, (before, now))[0]
-                self._waiting[path] = (first, now)
-                yield f"changed: {path}, which the agent obeys from the next turn on"
+        looked, self._before = self._before, {}
+        for path, (root, before) in looked.items():
+            if (now := _content(path, root)) != before:
+                change = self._waiting.setdefault(path, _Change(root, before, now))
+                change.after, change.refused = now, ""
+                yield f"changed: {path}, which the agent obeys once the person has said yes to it"
+
+    def written(self, path: Path) -> None:
+        """The person's own answer has changed this file."""
+        self._waiting.pop(path, None)
+        if path in self._before:
+            self._before[path] = (None, _content(path, None))
 
     def settle(self, person: Person, interruption: Interruption) -> Iterator[str]:
         """Ask whether each change holds, and put back what does not. Gives sentences about it.
 
         An edit of the person meanwhile holds. Raises TurnInterrupted.
         """
-        while self._waiting:
-            path, (before, after) = next(iter(self._waiting.items()))
-            if before == after or _content(path) != after:
-                del self._waiting[path]
+        self._before = {}
+        self._drop_edited()
+        for path, change in [*self._waiting.items()]:
+            why = change.refused
+            if not why and not person.is_there:
+                why = "nobody can be asked"
+            elif not why:
+                if _asked(path, change, person, interruption):
+                    del self._waiting[path]
+                    continue
+                why = change.refused = _put_back(path, change.before)
+            if why:
+                yield (
+                    f"A step changed {path}, which the agent obeys: {why}. In this kernel, the"
+                    " agent goes by what it was before."
+                )
                 continue
-            if isinstance(before, str) or not person.is_there:
-                del self._waiting[path]
-                why = "Nobody could be asked" if not person.is_there else "It is too large to keep"
-                yield f"A step changed {path}, which the agent obeys. {why}, so it holds."
-                continue
-            holds = _asked(path, before, after, person, interruption)
             del self._waiting[path]
-            if not holds:
-                yield _put_back(path, before)
+            yield f"{path} is as it was before a step changed it."
+
+    def _drop_edited(self) -> None:
+        self._waiting = {
+            path: it
+            for path, it in self._waiting.items()
+            if it.before != it.after == _content(path, it.root)
+        }
 
 
-def _asked(
-    path: Path, before: Content, after: Content, person: Person, interruption: Interruption
-) -> bool:
-    was, now = (_lines(it) for it in (before, after))
+def _asked(path: Path, change: _Change, person: Person, interruption: Interruption) -> bool:
+    was, now = change.before.lines, change.after.lines
     found = list(difflib.unified_diff(was, now, "before", "now", lineterm="", n=1))
-    shown = "\n".join(visible(line) for line in found[:MOST_SHOWN_LINES])
+    shown = "\n".join(map(_in_question, found[:MOST_SHOWN_LINES]))
     more = (
         f"\n… {len(found) - MOST_SHOWN_LINES} more lines" if len(found) > MOST_SHOWN_LINES else ""
     )
@@ -101,30 +147,36 @@ def _asked(
         raise TurnInterrupted("You stopped the turn.") from None
 
 
-def _lines(content: Content) -> list[str]:
-    text = content.decode(errors="replace") if isinstance(content, bytes) else content or ""
-    return text.splitlines()
+def _in_question(line: str) -> str:
+    more = len(line) - MOST_SHOWN_CHARS
+    return visible(line[:MOST_SHOWN_CHARS]) + (f"… {more:,} more" if more > 0 else "")
 
 
-def _content(path: Path) -> Content:
+def _content(path: Path, root: Path | None) -> _Content:
+    """The state of a file, as the agent would read it."""
+    if not os.path.lexists(path):
+        return _Content(None)
     try:
+        head = read_planted(path, MOST_KEPT_BYTES, root)
         found = os.stat(path)
-        if stat.S_ISREG(found.st_mode) and found.st_size <= MOST_KEPT_BYTES:
-            return path.read_bytes()
     except FileNotFoundError:
-        return None
+        return _Content(None)
     except OSError as error:
-        return f"unread: {error.strerror}"
-    return f"{found.st_size:,} bytes of {found.st_mtime_ns}, not shown"
+        return _Content(None, f"unread: {reason(error)}")
+    if len(head) <= MOST_KEPT_BYTES:
+        return _Content(head)
+    return _Content(head, f"{found.st_size:,} bytes of {found.st_mtime_ns}, not shown")
 
 
-def _put_back(path: Path, before: bytes | None) -> str:
-    """Put the file back. Returns the sentence that says whether it is."""
+def _put_back(path: Path, before: _Content) -> str:
+    """Put the file back. Returns why it could not be, else nothing."""
+    if before.more:
+        return "it is too large to put back" if before.head else "it could not be read"
     try:
-        if before is None:
+        if before.head is None:
             path.unlink()
         else:
-            path.write_bytes(before)
+            path.write_bytes(before.head)
     except OSError as error:
-        return f"{path} could not be put back, so the change holds: {error.strerror}."
-    return f"{path} is as it was before a step changed it."
+        return f"it could not be put back ({error.strerror})"
+    return ""

@@ -67,9 +67,11 @@ class TurnIntegrity:
         self._check("Something that runs beside the steps", grown=True)
         if self._error is not None:
             raise self._error
+        approve = None
         if self._session is not None:
             self._window.follow(self._session.conversation.history)
-        self._obeyed.before(working_folder())
+            approve = self._session.settings.approve
+        self._obeyed.before(working_folder(), approve)
         self._prepare(code)
 
     def after(self, run: CellRun) -> None:
