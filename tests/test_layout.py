@@ -25,6 +25,8 @@ ONLY_IN = {
     "genai_prices": {"agent/providers/pricing.py"},
     "keyring": {"agent/providers/keys.py"},
     "PIL": {"agent/text/images.py"},
+    "jsonschema": {"agent/tools/json_schema.py"},
+    "referencing": {"agent/tools/json_schema.py"},
     "nh3": {"agent/text/displays/html_text.py"},
 }
 ROOMS = {
@@ -85,7 +87,7 @@ ROOMS = {
 """Each folder's rooms, lowest first: a room imports only from rooms before it, and from itself."""
 SAME = {
     *("CellKind", "COMMANDS", "DESCRIPTION", "HOST", "MAX_LINE_CHARS", "MAX_LISTING_CHARS", "Rows"),
-    *("clip", "hide", "pin", "resume", "show"),
+    *("clip", "hide", "pin", "problems", "resume", "show"),
 }
 """Public names of two files that mean the same: of a tool its description, of a command its act."""
 MOST_LINES = 400
