@@ -75,7 +75,7 @@ def problems(schema: Mapping[str, Any], values: Mapping[str, Any]) -> str:
 
 
 def mended(schema: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments without the harmless mistakes of models. What is right stays as it is.
+    """The arguments without the harmless mistakes of models. Right ones stay as they are.
 
     A null or blank in place of an optional value is dropped. A text is read as JSON where something
     else belongs.
@@ -230,7 +230,7 @@ def _libraries() -> tuple[Any, Any]:
 
 
 def _foreign_errors() -> tuple[type[Exception], ...]:
-    """What a validation raises over a schema that is wrong in a way that no dialect checks."""
+    """The errors of a validation by a schema that is wrong in a way that no dialect checks."""
     _, referencing = _libraries()
     unresolved = referencing.exceptions.Unresolvable
     return (unresolved, _Unbounded, RecursionError, ArithmeticError, TypeError, ValueError)

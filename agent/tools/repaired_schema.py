@@ -18,7 +18,7 @@ MAX_DESCRIPTION = 1_024
 """Most characters of a description, the limit of several providers."""
 MAX_RECURSION = 3
 """So often a definition is written out within itself. Below that, anything is allowed."""
-MAX_DEPTH, MAX_DEFINITIONS, MAX_SCHEMA_CHARS = 20, 100, 60_000
+MAX_WITHIN, MAX_DEFINITIONS, MAX_SCHEMA_CHARS = 20, 100, 60_000
 """Most schemas within each other, definitions, and characters of JSON, roughly."""
 MAX_VALUES_CHARS = 4_000
 """Most characters of an enum, a default or the examples."""
@@ -51,8 +51,8 @@ def repaired(schema: Mapping[str, Any]) -> Schema:
 
     Of alternatives at the top it has all properties, and requires those that all require. `oneOf`
     becomes `anyOf`, and `allOf` one schema. Definitions are in `$defs`. Keys that state more than
-    a request needs are gone: `title`, `not`, `if`, `patternProperties`. Any JSON may be given. What
-    is repaired already stays as it is. A schema that is cut says so in its description.
+    a request needs are gone: `title`, `not`, `if`, `patternProperties`. Any JSON may be given. A
+    repaired schema stays as it is. One that is cut says so in its description.
     """
     repair = _Repair(schema)
     try:
@@ -100,7 +100,7 @@ class _Repair:
         cost = (
             len(_json(own) or "") + _OVERHEAD if at.depth else 0
         )  # the top may say that it is cut
-        if at.depth > MAX_DEPTH or not self._pay(cost):
+        if at.depth > MAX_WITHIN or not self._pay(cost):
             self.cut = True
             return {}
         self.cut = self.cut or _has_long_values(schema)
