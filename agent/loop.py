@@ -15,7 +15,7 @@ from .compaction.compact import make_room, overflowed
 from .compaction.note_taking import look_ahead, stop_notes
 from .dialects.dialect import Counted, ResponseDone, SamplePart
 from .dialects.request import Request, read_by_model
-from .dispatch.calls import Calls
+from .dispatch.calls import Calls, budget_of
 from .dispatch.heard import LEAST_COUNTED, Heard
 from .dispatch.spending import Spending
 from .errors import (
@@ -125,7 +125,8 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
         tally.spending.usage = tally.usage
         for notice in tally.spending.check(session):
             yield notice
-        calls = Calls(session, tally.spending.steps_left(session))
+        steps_left = tally.spending.steps_left(session)
+        calls = Calls(session, budget_of(session.settings, steps_left))
         async with aclosing(make_room(session, fields)) as events:
             async for event in events:
                 yield _tallied(event, tally)

@@ -9,15 +9,17 @@ from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from ..config.settings import nearest
+from ..config.settings import Settings, nearest
 from ..errors import TurnInterrupted
 from ..protocol.events import Event, ToolEnded
 from ..protocol.items import FunctionCall, OtherCall, output_of
 from ..session import Session
+from ..tools.call_budget import NO_STEPS, CallBudget
 from ..tools.tool import ToolCall, ToolOutput, find_tool, read_arguments, text_output
 from .gate import GatedCall, JudgedCall, tool_ended
 
-NO_STEPS = "Not run: the budget of steps is used up."
+LENT_TO_MODEL = 4
+"""So many times as many calls as the model may code of its steps make."""
 
 
 @dataclass(slots=True)
@@ -40,22 +42,27 @@ def at_once(calls: Iterable[PendingCall]) -> Iterable[PendingCall]:
     return takewhile(lambda call: call.gated is None or call.gated.only_looks, calls)
 
 
+def budget_of(settings: Settings, steps_left: int | None) -> CallBudget:
+    """The budget of one response. `steps_left`: None for any number."""
+    return CallBudget(steps_left, settings.response_calls * LENT_TO_MODEL)
+
+
 @dataclass(slots=True)
 class Calls:
     """The calls of one response, in the order the model made them.
 
-    `steps_left`: how many may change something before a budget is used up. None: any number.
+    `budget`: how many may change something before a budget is used up, and how many code may make.
     """
 
     session: Session
-    steps_left: int | None = None
+    budget: CallBudget = field(default_factory=CallBudget)
     calls: list[PendingCall] = field(default_factory=list[PendingCall])
 
     async def add(self, item: FunctionCall | OtherCall) -> AsyncGenerator[Event]:
         """Take a complete call. Start it now, unless it or one before it changes something."""
         most = self.session.settings.response_calls
         if len(self.calls) < most:
-            self.calls.append(_read(self.session, item))
+            self.calls.append(_read(self.session, item, self.budget))
         else:
             text = f"Not run: {most} calls of one response are taken, and this is one more."
             self.calls.append(PendingCall(item, None, text_output(text, "denied")))
@@ -75,7 +82,7 @@ class Calls:
                 yield event
             if call.task is not None:
                 call.output = await call.task
-            elif not self._takes(call):
+            elif call.is_step and not self.budget.takes_step():
                 call.output = text_output(NO_STEPS, "denied")
             elif call.gated is not None:  # not in a task: live code may be interrupted
                 async for it in call.gated.admit():
@@ -89,13 +96,6 @@ class Calls:
                 raise call.output.ends
             if call.output.status == "interrupted":
                 raise TurnInterrupted("You interrupted a step.")
-
-    def _takes(self, call: PendingCall) -> bool:
-        """Whether the budget of steps has room for a call. Counts it."""
-        if self.steps_left is None or not call.is_step:
-            return True
-        self.steps_left -= 1
-        return self.steps_left >= 0
 
     def cancel(self) -> None:
         """Stop calls that still run."""
@@ -119,7 +119,7 @@ async def _start(calls: Iterable[PendingCall]) -> AsyncGenerator[Event]:
                     yield it
 
 
-def _read(session: Session, item: FunctionCall | OtherCall) -> PendingCall:
+def _read(session: Session, item: FunctionCall | OtherCall, budget: CallBudget) -> PendingCall:
     tool = find_tool(session.tools, item.name)
     if tool is None:
         names = [known.name for known in session.tools]
@@ -131,6 +131,6 @@ def _read(session: Session, item: FunctionCall | OtherCall) -> PendingCall:
     arguments = read_arguments(tool, item)
     if isinstance(arguments, ToolOutput):
         return PendingCall(item, None, arguments)
-    call = ToolCall(item.call_id, session.seams.show)
+    call = ToolCall(item.call_id, session.seams.show, budget=budget)
     looks = tool.touches(arguments).reads_only
     return PendingCall(item, GatedCall(session, call, tool, arguments, looks))

@@ -45,10 +45,13 @@ class _Lender:
         """The text of the tool's output. Raises ToolCallError."""
         if self.over:
             raise ToolCallError("The step that these tools belong to is over.")
+        if refused := self.step.budget.refusal():
+            raise ToolCallError(refused)
         self.count += 1
         call = replace(self.step, id=f"{self.step.id}.{self.count}")
         gated = self._read(call, tool, named)
         output = gated if isinstance(gated, ToolOutput) else await self._output(gated)
+        self.step.budget.sent += len(output.text)
         line = LentCallLine(
             call_id=call.id,
             tool=tool.name,
@@ -78,6 +81,8 @@ class _Lender:
         return GatedCall(self.session, call, tool, arguments, looks)
 
     async def _output(self, gated: GatedCall) -> ToolOutput:
+        if not gated.only_looks and (refused := gated.call.budget.step_refusal()):
+            return text_output(refused, "denied")
         output = None
         async for it in gated.admit():
             if isinstance(it, JudgedCall):

@@ -27,6 +27,8 @@ class Spending:
     def count(self, calls: Calls) -> None:
         """Add the calls of a response. Raises TurnLimited if one failed the same way too often."""
         stuck = None
+        self.sent += calls.budget.sent
+        self.steps += calls.budget.steps
         for call in calls.calls:
             if (output := call.output) is None:
                 continue

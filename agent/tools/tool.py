@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import field, fields
 from functools import cache
 from typing import Any, Generic, Literal, TypeVar, cast
 
@@ -16,6 +16,7 @@ from ..protocol.items import FunctionCall, OtherCall, arguments_of, text_part
 from ..protocol.trials import Trial
 from ..protocol.verbatim_json import dumps
 from ..text.tokens import cut_middle
+from .call_budget import CallBudget
 
 A = TypeVar("A", bound=BaseModel)
 Show = Callable[[Event], object]
@@ -74,6 +75,7 @@ class ToolCall:
     """A call as its tool sees it: its id, and a function that shows events while it runs.
 
     `verdict`, `action`: what was allowed. None before that. `trial`: its trial run, if it had one.
+    `budget`: of the calls that its code makes.
     """
 
     id: str
@@ -81,6 +83,7 @@ class ToolCall:
     verdict: Verdict | None = None
     action: Action | None = None
     trial: Trial | None = None
+    budget: CallBudget = field(default_factory=CallBudget)
 
 
 def always(*effects: Effect, paths: tuple[str, ...] = ()) -> Callable[[BaseModel], Touches]:

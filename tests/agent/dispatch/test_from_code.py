@@ -13,9 +13,11 @@ from inkernel.agent.protocol.actions import Action, Answer, Question, Verdict
 from inkernel.agent.protocol.events import ApprovalNeeded, Event
 from inkernel.agent.session import Session
 from inkernel.agent.testing import answer, play
+from inkernel.agent.tools.call_budget import CallBudget
 from inkernel.agent.tools.tool import Tool, ToolCall, text_output
 
 Make = Callable[..., Any]
+ANY = CallBudget()
 
 
 @pytest.fixture
@@ -24,12 +26,14 @@ def lent(
 ) -> Iterator[Callable[..., tuple[AgentTools, list[Event], Session, Callable]]]:
     """Lends tools under settings; what was lent, the events, the session, and what ends it."""
 
-    def start(*tools: Tool[Any], approve: Any = None, **choices: Any) -> Any:
+    def start(
+        *tools: Tool[Any], approve: Any = None, budget: CallBudget = ANY, **choices: Any
+    ) -> Any:
         session = session_for(play([]), **choices)
         if approve is not None:
             session = replace(session, seams=replace(session.seams, approve=approve))
         events: list[Event] = []
-        loan = lend(session, tools, ToolCall("call_7", events.append))
+        loan = lend(session, tools, ToolCall("call_7", events.append, budget=budget))
         functions = stack.enter_context(loan)
         return functions, events, session, stack.close
 
@@ -119,6 +123,23 @@ async def test_wrong_arguments_and_failures_are_raised_in_the_code(lent: Make, t
     with pytest.raises(AttributeError, match=r"no tool 'lok'\. Did you mean look\?"):
         functions.lok  # noqa: B018
     assert [line["status"] for line in lines(session, "lent_call")] == ["error", "error"]
+
+
+async def test_calls_of_code_are_counted_and_end_with_the_budget(lent: Make, tool: Make):
+    budget = CallBudget(steps_left=2, from_code=5)
+    functions, _, session, _ = lent(tool("look", reads_only=True), tool("move"), budget=budget)
+    for word in "ab":
+        await functions.move(word=word)
+    with pytest.raises(ToolCallError, match="budget of steps"):
+        await functions.move()
+    for _ in range(2):
+        await functions.look()
+    for _ in range(3):
+        with pytest.raises(ToolCallError, match="may make 5 calls"):
+            await functions.look()
+    assert (budget.called, budget.steps) == (5, 2)
+    assert budget.sent == sum(len(it["text"]) for it in lines(session, "lent_call"))
+    assert len(lines(session, "lent_call")) == 5
 
 
 async def test_after_the_step_nothing_is_called(lent: Make, tool: Make):

@@ -1,18 +1,21 @@
 """A turn ends where a budget is used up, and where a call fails again and again."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.dialects.dialect import ResponseDone
+from inkernel.agent.dispatch.from_code import ToolCallError, lend
 from inkernel.agent.errors import TurnLimited
-from inkernel.agent.protocol.events import Event, Notice, Usage
+from inkernel.agent.protocol.events import Event, Notice, TurnEnded, Usage
 from inkernel.agent.protocol.items import FunctionCallOutput
 from inkernel.agent.session import Session
 from inkernel.agent.testing import play
-from inkernel.agent.tools.tool import ToolOutput, text_output
+from inkernel.agent.tools.tool import ToolCall, ToolOutput, text_output
 
 Run = Callable[..., Awaitable[tuple[list[Event], BaseException | None]]]
 Make = Callable[..., Any]
@@ -124,3 +127,24 @@ async def test_calls_that_differ_or_a_step_that_works_do_not_end_it(
     session = session_for(play([*responses, [say("Done."), END]]), tool("t", fail))
     _, error = await run(session)
     assert error is None
+
+
+async def test_calls_of_code_count_in_the_budgets_of_the_turn(
+    session_for: Make, say: Make, call: Make, tool: Make, run: Run
+):
+    async def step(step: ToolCall, _arguments: Any) -> ToolOutput:
+        with lend(session, (tool("move"),), step) as functions:
+            for _ in range(9):
+                with suppress(ToolCallError):
+                    await functions.move(word="it")
+        return text_output("ok")
+
+    runs = replace(tool("t"), run=step)
+    responses = [[call("t", "a"), END], [say("Done."), END]]
+    session = session_for(play(responses), runs, turn_steps=4, response_calls=2)
+    _, error = await run(session)
+    assert isinstance(error, TurnLimited) and "4 of 4 of this turn's steps" in error.message
+    session = session_for(play(responses), runs, response_calls=2)
+    events, error = await run(session)
+    assert error is None and isinstance(end := events[-1], TurnEnded)
+    assert end.steps == 1 + 8 and end.sent > 8 * len("move it")
