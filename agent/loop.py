@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -70,6 +70,8 @@ class _Tally:
     more: bool = False
     """True if the model is to be asked again, although it called nothing of ours."""
     spending: Spending = field(default_factory=Spending)
+    unrecorded: RecordError | None = None
+    """The error of a line that is missing in the record, where another error was on its way."""
 
 
 async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
@@ -99,18 +101,22 @@ async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
         error = caught
     except BaseException:  # a bug, or the host has left
         stop_notes(session.conversation)
-        session.journal.close_open_calls()
+        with suppress(RecordError):
+            session.journal.close_open_calls()
         raise
     if isinstance(error, TurnInterrupted | asyncio.CancelledError):
         stop_notes(session.conversation)
+    error = error or tally.unrecorded
     try:
         session.journal.close_open_calls()
         ended = _ended(session, tally, error)
         session.journal.write(EndedLine(**_told(ended)))
         session.journal.record.sync()
     except RecordError as caught:
-        error = error or caught
+        tally.unrecorded, error = caught, error or caught
         ended = _ended(session, tally, error)
+    if tally.unrecorded not in (None, error):
+        yield Notice(text=f"{tally.unrecorded}")
     yield ended
     if error is not None:
         raise error
@@ -258,7 +264,10 @@ async def _heard(
         asked = 0 if heard.ended else estimate(read_by_model(request.fields)) + held
         if lost := heard.of_broken(asked):
             tally.usage += lost
-            session.journal.write(SampleLine(sample=tally.samples, usage=asdict(lost)))
+            try:
+                session.journal.write(SampleLine(sample=tally.samples, usage=asdict(lost)))
+            except RecordError as caught:
+                tally.unrecorded = caught
 
 
 async def _taken(item: Item, calls: Calls, tally: _Tally) -> list[Event]:

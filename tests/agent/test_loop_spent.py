@@ -6,17 +6,21 @@ from typing import Any
 
 import pytest
 
+from inkernel.agent.context.changes import Environment, Snapshot
+from inkernel.agent.conversation.record import Record
 from inkernel.agent.dialects.dialect import Counted, ResponseDone, SamplePart
 from inkernel.agent.dialects.request import Request
 from inkernel.agent.errors import (
     AnswerRefusedError,
     IncompleteError,
     ModelError,
+    RecordError,
     ServerFaultError,
     StreamBrokenError,
 )
+from inkernel.agent.loop import turn
 from inkernel.agent.protocol.events import Event, TextDelta, TurnEnded, Usage
-from inkernel.agent.session import Session
+from inkernel.agent.session import Prompt, Session
 from inkernel.agent.testing import play
 from inkernel.agent.transport import retry
 
@@ -51,6 +55,30 @@ async def test_what_we_count_of_a_broken_answer_is_added_and_marked(
     assert error is None and used.estimated > 100
     assert used.input + used.output == USED.input + USED.output + used.estimated
     assert events[-1].cost == pytest.approx((used.input + 10 * used.output) / 1e6)
+
+
+async def test_a_record_that_fails_as_a_sample_is_cancelled_is_told_and_the_turn_is_cancelled(
+    session_for: Make, place: Environment, monkeypatch: pytest.MonkeyPatch
+):
+    def full(_record: Record, _line: bytes) -> None:
+        raise RecordError("The disk is full.")
+
+    async def sample(_request: Request) -> AsyncGenerator[SamplePart]:
+        yield HALF
+        monkeypatch.setattr(Record, "_write", full)
+        running.cancel()
+        await asyncio.sleep(9)
+
+    async def drain() -> None:
+        async for event in turn(session_for(sample), Prompt("Go.", Snapshot(place))):
+            events.append(event)
+
+    events: list[Event] = []
+    running = asyncio.ensure_future(drain())
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert isinstance(events[-1], TurnEnded) and events[-1].status == "interrupted"
+    assert "The disk is full." in str(events[-2])
 
 
 @pytest.mark.parametrize("error", [IncompleteError("Cut."), AnswerRefusedError("No.")])
