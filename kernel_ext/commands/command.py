@@ -1,8 +1,13 @@
-"""The type of a subcommand of `%agent`. Knows none of them."""
+"""The type of a subcommand of `%agent`, and what they share. Knows none of them."""
 
+import asyncio
 import re
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
+
+from IPython.display import clear_output
 
 from ...agent.frozen import frozen
 from ...widgets.panels.cards import Card, TextCard
@@ -33,3 +38,24 @@ class Command:
     def takes_words(self) -> bool:
         """Whether words may follow its name."""
         return not self.usage.startswith("—")
+
+
+@asynccontextmanager
+async def counted(doing: str) -> AsyncGenerator[None]:
+    """Meanwhile a line below the cell counts the seconds."""
+    counting = asyncio.create_task(_count(doing))
+    try:
+        yield
+    finally:
+        counting.cancel()
+        await asyncio.wait({counting})
+        clear_output(wait=True)  # the wait is over
+
+
+async def _count(doing: str) -> None:
+    began = time.monotonic()
+    while True:
+        seconds = time.monotonic() - began
+        print(f"{doing} … {seconds:.0f} s. ■ or Ctrl-C ends it.", end="", flush=True)
+        await asyncio.sleep(1)
+        clear_output(wait=True)

@@ -1,4 +1,8 @@
-"""`%agent`: the session at a glance."""
+"""`%agent`: the session at a glance, and the processes of its steps."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from ...agent.config.project import read_docs
 from ...agent.config.settings import Settings
@@ -11,10 +15,10 @@ from ...agent.providers.resolve import Target
 from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card
 from ..environment import working_folder
-from ..execution.children import children_words
+from ..execution.children import Child, children_words
 from ..host import KernelAgent
 from ..protection import in_force
-from .command import Command
+from .command import Command, counted
 from .model import model_row
 
 
@@ -81,7 +85,7 @@ def _docs_row(agent: KernelAgent, settings: Settings) -> str:
     return "\n".join([*found, *notices]) or "none found"
 
 
-def processes(agent: KernelAgent, rest: str) -> Card:
+def processes(agent: KernelAgent, rest: str) -> Card | Coroutine[Any, Any, Card]:
     """The processes that steps left running. `end` ends all of them, `end PID` one."""
     found = agent.children.alive()
     word, _, number = rest.partition(" ")
@@ -89,10 +93,18 @@ def processes(agent: KernelAgent, rest: str) -> Card:
     if rest and (word != "end" or (number and not which)):
         raise UsageError(f"There is nothing to do for {rest!r}.", "You can say `end` or `end PID`.")
     if rest:
-        agent.children.end(which)
-        return Card(f"Ended: {children_words(which)}" if which else "There was nothing to end.", [])
+        return _ended(agent, which)
     rows = [(str(it.pid), it.words) for it in found]
     return Card("Processes that steps left running" if rows else "No step left any process.", rows)
+
+
+async def _ended(agent: KernelAgent, which: Sequence[Child]) -> Card:
+    await asyncio.sleep(0)
+    if not which:
+        return Card("There was nothing to end.")
+    async with counted("Waiting for the processes to end"):
+        await agent.children.end(which)
+    return Card(f"Ended: {children_words(which)}")
 
 
 COMMANDS = (

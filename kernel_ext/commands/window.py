@@ -1,11 +1,7 @@
 """`%agent context`, `compact`, `digest`, `pin` …: shows and changes the model's window."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
-from IPython.display import clear_output
 
 from ...agent.compaction.budget import window_budget
 from ...agent.compaction.compact import compact_now, is_worthwhile, preview
@@ -26,7 +22,7 @@ from ...widgets.panels.cards import Card, TextCard
 from ...widgets.panels.context_card import ContextCard, RawCard
 from ..connections import UNASKED
 from ..host import KernelAgent
-from .command import Command
+from .command import Command, counted
 from .context_card import Counting, context_card
 
 EDIT = "%%agent --digest"
@@ -81,7 +77,7 @@ async def compact(agent: KernelAgent, rest: str) -> Card | TextCard:
             f"the model for notes, for {NOTES_SECONDS:.0f} s at most" if ours else "the provider"
         )
         session.hand_over()
-        async with _counted(f"Asking {asking}"):
+        async with counted(f"Asking {asking}"):
             ended = await _last(compact_now(session, fields, matters))
     finally:
         await client.close()
@@ -101,27 +97,6 @@ def _useless(session: Session, done: CompactedWindow) -> Card:
         f"A compaction would not help now: about {before:,} tokens of conversation would"
         f" become {done.tokens:,}."
     )
-
-
-@asynccontextmanager
-async def _counted(doing: str) -> AsyncGenerator[None]:
-    """Meanwhile a line below the cell counts the seconds."""
-    counting = asyncio.create_task(_count(doing))
-    try:
-        yield
-    finally:
-        counting.cancel()
-        await asyncio.wait({counting})
-        clear_output(wait=True)  # the wait is over
-
-
-async def _count(doing: str) -> None:
-    began = time.monotonic()
-    while True:
-        seconds = time.monotonic() - began
-        print(f"{doing} … {seconds:.0f} s. ■ or Ctrl-C ends it.", end="", flush=True)
-        await asyncio.sleep(1)
-        clear_output(wait=True)
 
 
 def _compacted(ended: Compacted, matters: str) -> Card:

@@ -3,7 +3,9 @@
 It reads Linux's `/proc`. On other systems it finds none.
 """
 
+import asyncio
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +17,8 @@ from ...agent.frozen import frozen
 _OF_POOLS = ("multiprocessing.resource_tracker", "joblib.externals.loky")
 """Helpers that libraries keep for the next step, and that end by themselves."""
 _MOST_NAMED, _MOST_CHARS = 5, 60
+_MARK = "_INKERNEL_STEPS"
+"""The variable by which processes of steps are known, whatever becomes of parent and session."""
 _PARENT, _SESSION, _STARTED = 1, 3, 19
 """Places of fields in `/proc/PID/stat` after the name: see proc_pid_stat(5)."""
 END_SECONDS = 2.0
@@ -32,14 +36,23 @@ class Child:
 
 @frozen
 class Moment:
-    """The time before a step. `faults`: page faults of the children that are over by then.
+    """The time before a step. `number`: of the system's last process or thread by then.
 
     `known`: the children there are. Some may have begun in the same tick.
     """
 
     ticks: int
-    faults: int
+    number: int
     known: frozenset[int]
+
+    def may_be_new(self, pid: int, last: int) -> bool:
+        """Whether a process of this number may have begun since. Numbers begin again after the
+        greatest one. `last`: the present one, 0 where nothing tells it."""
+        if not last or not self.number:
+            return True
+        if last >= self.number:
+            return self.number < pid <= last
+        return pid > self.number or pid <= last
 
 
 class Children:
@@ -47,21 +60,28 @@ class Children:
 
     def __init__(self) -> None:
         self._left: dict[Child, None] = {}
+        self._mark, self._outer = secrets.token_hex(8), os.environ.get(_MARK, "")
 
     def now(self) -> Moment:
-        """The moment from which `since` counts."""
+        """The moment from which `since` counts. From now on, new processes are marked."""
         if not _LINUX:
             return Moment(0, 0, frozenset())
+        os.environ[_MARK] = f"{self._outer} {self._mark}".strip()
         ticks = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
-        return Moment(ticks, _faults(), frozenset(_children(os.getpid())))
+        return Moment(ticks, _last_number(), frozenset(_children(os.getpid())))
 
     def since(self, moment: Moment) -> Sequence[Child]:
         """The processes that began since then and still run, and their orphans. It keeps them."""
         if not _LINUX:
             return ()
-        found, any_began = _own(moment)
-        if any_began or _faults() != moment.faults:  # so there may be orphans
-            found |= _orphans(moment.ticks, set(found))
+        os.environ.pop(_MARK, None)
+        if self._outer:  # a step of another kernel started this one
+            os.environ[_MARK] = self._outer
+        last = _last_number()
+        if last and last == moment.number:  # nothing at all began
+            return ()
+        found = _own(moment)
+        found |= _strays(moment, last, self._mark, set(found))
         self._left.update(dict.fromkeys(found.values()))
         return tuple(found.values())
 
@@ -70,13 +90,13 @@ class Children:
         self._left = {it: None for it in self._left if _is_alive(it)}
         return tuple(self._left)
 
-    def end(self, which: Iterable[Child]) -> None:
+    async def end(self, which: Iterable[Child]) -> None:
         """End these processes, with force after END_SECONDS. Waits as long."""
         which = tuple(which)
         _signal(which, signal.SIGTERM)
         until = time.monotonic() + END_SECONDS
         while any(map(_is_alive, which)) and time.monotonic() < until:
-            time.sleep(0.02)
+            await asyncio.sleep(0.02)
         _signal(which, signal.SIGKILL)
 
 
@@ -90,50 +110,54 @@ def children_words(found: Sequence[Child]) -> str:
 _LINUX = os.path.isdir("/proc/self/task")
 
 
-def _faults() -> int:
-    import resource
+def _last_number() -> int:
+    """The number of the last process or thread that began on the system. See proc_loadavg(5)."""
+    with open("/proc/loadavg", "rb") as file:
+        return int(file.read().split()[-1])
 
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
 
-
-def _own(moment: Moment) -> tuple[dict[int, Child], bool]:
-    """The living descendants that began since then, by number, and whether any began at all."""
+def _own(moment: Moment) -> dict[int, Child]:
+    """The living descendants that began since then, by number."""
     found: dict[int, Child] = {}
     looked, waiting = set(moment.known), [os.getpid()]
-    began = False
-
-    def is_new(stat: list[str]) -> bool:
-        return int(stat[_STARTED]) >= moment.ticks
-
     while waiting:
         new = set(_children(waiting.pop())) - looked
         looked |= new
         waiting += new
         for pid in new:
-            began = began or _is(pid, is_new)
-            if child := _read(pid, is_new):
+            if child := _read(pid, lambda stat: int(stat[_STARTED]) >= moment.ticks):
                 found[pid] = child
-    return found, began
+    return found
 
 
-def _orphans(ticks: int, known: set[int]) -> dict[int, Child]:
-    """Processes of this session, or copies of this one, whose parent is gone."""
+def _strays(moment: Moment, last: int, mark: str, known: set[int]) -> dict[int, Child]:
+    """Marked processes, and of this session or copies of this one those whose parent is gone."""
     session, line = os.getsid(0), _command(os.getpid())
     found: dict[int, Child] = {}
     for name in os.listdir("/proc"):
         if not name.isdecimal() or (pid := int(name)) in known or pid == os.getpid():
             continue
-        child = _read(
-            pid,
-            lambda stat, pid=pid: (
-                int(stat[_STARTED]) >= ticks
-                and not os.path.exists(f"/proc/{os.getpid()}/task/{stat[_PARENT]}")
-                and (int(stat[_SESSION]) == session or _command(pid) == line)
-            ),
-        )
-        if child:
+        if not moment.may_be_new(pid, last):
+            continue
+
+        def is_stray(stat: list[str], pid: int = pid) -> bool:
+            if int(stat[_STARTED]) < moment.ticks:
+                return False
+            if _is_marked(pid, mark):
+                return True
+            alone = not os.path.exists(f"/proc/{os.getpid()}/task/{stat[_PARENT]}")
+            return alone and (int(stat[_SESSION]) == session or _command(pid) == line)
+
+        if child := _read(pid, is_stray):
             found[pid] = child
     return found
+
+
+def _is_marked(pid: int, mark: str) -> bool:
+    with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+        pairs = file.read().split(b"\0")
+        return any(it.startswith(f"{_MARK}=".encode()) and mark.encode() in it for it in pairs)
+    return False
 
 
 def _children(pid: int) -> list[int]:

@@ -1,12 +1,16 @@
 """Processes that a step leaves behind are counted, named, and ended on request. Real kernels."""
 
+import asyncio
 import os
+import signal
+import subprocess
 import sys
 import time
 from typing import Any
 
 import pytest
 
+from inkernel.kernel_ext.execution.children import Child, Children, Moment
 from tests.kernel_ext.approval.test_questions import items, steps
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
@@ -19,6 +23,13 @@ LEFT = {
         "        if os.fork() == 0:\n            time.sleep(61)\n        os._exit(0)\n"
         "time.sleep(0.5)",
         8,
+    ),
+    "a program in a session of its own": ("import os; os.system('setsid -f sleep 61')", 1),
+    "a program of a child that is over and that nobody waited for": (
+        "import os, signal, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n"
+        "        os.execvp('sleep', ['sleep', '61'])\n    os._exit(0)\ntime.sleep(0.5)",
+        1,
     ),
 }
 
@@ -48,6 +59,40 @@ def test_a_step_that_waits_for_its_processes_leaves_none(agent: Any):
     kernel, server = agent(steps(code))
     kernel.run("%%agent --policy full\nGo.")
     assert "still running" not in items(server.requests[1])[-1]["output"]
+
+
+def test_the_mark_of_steps_is_in_no_process_of_yours(agent: Any):
+    kernel, _ = agent(steps("x = 1"))
+    kernel.run("%%agent --policy full\nGo.")
+    assert "STEPS" not in kernel.run("import os; print(list(os.environ))").text
+
+
+@pytest.mark.parametrize(("number", "last"), [(100, 200), (900, 50), (0, 200), (100, 0)])
+def test_the_number_of_a_process_says_whether_it_may_be_new(number: int, last: int):
+    moment = Moment(ticks=0, number=number, known=frozenset())
+    new = [pid for pid in (1, 50, 51, 100, 101, 200, 201, 901) if moment.may_be_new(pid, last)]
+    everything = [1, 50, 51, 100, 101, 200, 201, 901]
+    assert new == {(100, 200): [101, 200], (900, 50): [1, 50, 901]}.get((number, last), everything)
+
+
+async def test_the_wait_for_a_process_to_end_blocks_nothing_and_can_be_cancelled():
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True)"
+    with subprocess.Popen([sys.executable, "-c", f"{code}; time.sleep(61)"], stdout=-1) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        children = Children()
+        child = Child(process.pid, _started(process.pid), "deaf")
+        ending = asyncio.ensure_future(children.end((child,)))
+        await asyncio.sleep(0.1)
+        assert not ending.done()
+        ending.cancel()
+        assert process.poll() is None
+        await children.end((child,))
+        assert process.wait() == -signal.SIGKILL
+
+
+def _started(pid: int) -> int:
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[19])
 
 
 def _state(pid: int) -> str:
