@@ -33,7 +33,8 @@ class Row:
 class Table:
     """A table between the marks `mark` of a page. `before`, `after`: templates of text around it.
 
-    Their figures are those of the first row's script.
+    Their figures are those of the first row's script. `placed`: lines below it say where its
+    figures were measured.
     """
 
     page: str
@@ -42,6 +43,7 @@ class Table:
     rows: tuple[Row, ...]
     before: str = ""
     after: str = ""
+    placed: bool = True
 
 
 class _Figures(dict[str, Any]):
@@ -67,14 +69,14 @@ def written(text: str, page: str, tables: Sequence[Table], kept: Kept) -> str:
 
 
 def rendered(table: Table, kept: Kept) -> str:
-    """The table, with the text around it, and a line that says when and where it was measured."""
+    """The table, with the text around it, and lines that say when and where it was measured."""
     figures = _figures(kept, table.rows[0].by)
     lines = [_line(row, table.columns, kept) for row in table.rows]
     parts = [
         table.before.format_map(figures),
         markdown(table.columns, lines),
         table.after.format_map(figures),
-        _measured(table, kept),
+        _measured(table, kept) if table.placed else "",
     ]
     return "\n\n".join(part for part in parts if part)
 

@@ -395,7 +395,7 @@ SPOKEN = Row(
 
 COLUMNS = ("", "measured", TARGET, BY)
 TABLES = (
-    Table(README, "figures", COLUMNS, (LOAD, STOP, STEP, BETWEEN, CHECKPOINT, CELL)),
+    Table(README, "figures", COLUMNS, (LOAD, STOP, STEP, BETWEEN, CHECKPOINT, CELL), placed=False),
     Table(PERFORMANCE, "beside", COLUMNS, BESIDE),
     Table(
         PERFORMANCE,

@@ -8,7 +8,7 @@ it. A field that another version may lack has a default; a session cannot go on 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, ClassVar, Self, cast, get_args, get_origin, get_type_hints
 
 from ..frozen import frozen
@@ -29,12 +29,19 @@ def _names(kind: "type[_Line]") -> tuple[str, ...]:
 
 _Fits = Callable[[object], bool]
 _WIDER: Mapping[Any, tuple[type, ...]] = {float: (int, float), Any: (object,)}
+_PLAIN = frozenset({str, bool, NoneType})
+"""Types whose values all fit. A number may be too large."""
 
 
 @cache
-def _checks(kind: "type[_Line]") -> tuple[tuple[str, _Fits], ...]:
+def _checks(kind: "type[_Line]") -> tuple[tuple[str, frozenset[type], _Fits], ...]:
+    """By field: its name, the plain types that it may have, and the test for all others."""
     hints = get_type_hints(kind)
-    return tuple((name, _check(hints[name])) for name in _names(kind))
+    return tuple((name, _plain(hints[name]), _check(hints[name])) for name in _names(kind))
+
+
+def _plain(kind: Any) -> frozenset[type]:
+    return _PLAIN & {*(get_args(kind) if get_origin(kind) is UnionType else (kind,))}
 
 
 def _check(kind: Any) -> _Fits:
@@ -74,10 +81,10 @@ class _Line:
     def _own(cls, value: Mapping[str, Any]) -> dict[str, Any]:
         """The values of its fields. Raises TypeError for one of another type."""
         own: dict[str, Any] = {}
-        for name, fits in _checks(cls):
+        for name, plain, fits in _checks(cls):
             if name in value:
-                own[name] = value[name]
-                if not fits(own[name]):
+                own[name] = it = value[name]
+                if type(it) not in plain and not fits(it):
                     raise TypeError(f"a line with another {name}")
         return own
 
@@ -244,7 +251,8 @@ class CellRunLine(_Line):
     @classmethod
     def read(cls, value: Mapping[str, Any], _text: bytes) -> Self:
         """The line. All keys that are not its own belong to the run."""
-        run = {name: it for name, it in value.items() if name == "run" or name not in _names(cls)}
+        own = {*_names(cls)} - {"run"}
+        run = {name: it for name, it in value.items() if name not in own}
         return cls(**cls._own({**value, "run": run}))
 
     def values(self) -> dict[str, Any]:
