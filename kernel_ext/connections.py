@@ -52,6 +52,7 @@ class Connections:
         self._keys = Keys(os.environ)
         self.forget_keys = self._keys.forget
         self._mask = Mask(formats=True)
+        self._masked: tuple[object, ...] = ()
         self._in_cells: dict[str, Secret] = {}
         self._allowed = frozenset[str]()
         self._client: tuple[Target, Settings, Client] | None = None
@@ -95,10 +96,18 @@ class Connections:
     def allow(self, name: str) -> None:
         """Mask no longer what has that name. Keys of providers stay masked."""
         self._allowed |= {name}
-        self._mask = Mask(formats=True, allowed=self._allowed)
+        self._mask, self._masked = Mask(formats=True, allowed=self._allowed), ()
 
     def mask(self, settings: Settings, more: frozenset[str] = frozenset()) -> Mask:
-        """The mask of all keys known so far, and of `more`. The same object while none is new."""
+        """The mask of all keys known so far, and of `more`. The same object while none is new.
+
+        Names and values are read again only if one of them has changed: each cell asks.
+        """
+        named = (dict(os.environ), read_dotenv(working_folder()), {*self._in_cells})
+        seen = (*named, {*self._keys.found}, settings.api_key_env, settings.base_url, more)
+        if seen == self._masked:
+            return self._mask
+        self._masked = seen
         shown = {it.value for it in self.secrets() if it.name not in self._allowed}
         known = secrets_of(settings, os.environ) | self._keys.found | more | shown
         if not known <= self._mask.secrets:
