@@ -30,7 +30,7 @@ def measure(quick: bool) -> dict[str, float]:
     found = read_code(code, WALLS, AROUND)
     seen = Seen(plain=found.plain, concerns=found.concerns)
     action = Action(tool="run_cell", arguments={}, effects=frozenset(("run_code",)), code=code)
-    own = OwnCode(watched_modules())
+    own = OwnCode(watched_modules(), lambda: 0)
     return {
         "judge": _least(lambda: judge(action, seen, Terms(can_try=True)), runs),
         "read": _least(lambda: read_code(code, WALLS, AROUND), runs),

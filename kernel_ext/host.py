@@ -315,7 +315,9 @@ class KernelAgent:
         mask, alone = self._masked(settings), self._observer.turn_is_alone()
         taps = OutputCapture(self.shell, mask, self._displays)
         show = MaskedEvents(mask, show_masked).show if mask.masks_any else show_masked
-        integrity = TurnIntegrity(before, self._observer.note_step, self.obeyed)
+        integrity = TurnIntegrity(
+            before, self._observer.note_step, self.obeyed, self.protection.function_writes
+        )
         walls = self.protection.of_turn(settings, self.user_folder, mask.secrets)
         try:
             with taps:

@@ -43,6 +43,7 @@ class Protection:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._guard = Guard()
+        self.function_writes = self._guard.function_writes
 
     def of_turn(
         self, settings: Settings, user_folder: Path, secrets: Iterable[str]

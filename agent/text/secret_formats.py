@@ -10,7 +10,7 @@ private keys, RFC 3986 passwords in addresses.
 
 import re
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 MOST_HELD = 17_000
@@ -114,19 +114,30 @@ def held_chars(text: str) -> int:
     token = len(tail.rstrip(_TOKEN_CHARS))
     word = max(tail.rfind(it) for it in _BETWEEN_WORDS) + 1
     starts = list(_private_key(tail))
-    for row in FORMATS:
-        starts += _starts(row, tail, word if row.name in _OF_ANY_CHARS else token)
+    starts += [run for run, begins in ((word, _ANY), (token, _TOKENS)) if begins.fits(tail, run)]
     return len(tail) - min(starts) if starts else 0
 
 
-def _starts(row: Format, tail: str, run: int) -> Iterator[int]:
-    """Places where a key may begin: the last run of its characters, if that has a mark, or ends
-    with the beginning of one. One character is such a beginning where a key may begin with it."""
-    least = 1 if row.name in _OF_ANY_CHARS or len(tail) - run == 1 else 2
-    for mark in row.marks:
-        parts = range(len(mark) - 1, least - 1, -1)
-        if any(tail.endswith(mark[:n]) for n in parts) or tail.find(mark, run) >= 0:
-            yield run
+class _Beginnings:
+    """The ways in which keys of some formats begin. `least`: characters of a cut beginning."""
+
+    def __init__(self, rows: Iterable[Format], least: int) -> None:
+        self._marks = tuple(mark for row in rows for mark in row.marks)
+        self._one = tuple({mark[:1] for mark in self._marks})
+        self._cut = tuple(mark[:n] for mark in self._marks for n in range(least, len(mark)))
+
+    def fits(self, tail: str, run: int) -> bool:
+        """Whether the last run of a key's characters has a mark, or ends with the beginning of one.
+
+        If the run is a single character, that is such a beginning.
+        """
+        if tail.endswith(self._cut) or (len(tail) - run == 1 and tail.endswith(self._one)):
+            return True
+        return any(tail.find(mark, run) >= 0 for mark in self._marks)
+
+
+_ANY = _Beginnings((row for row in FORMATS if row.name in _OF_ANY_CHARS), 1)
+_TOKENS = _Beginnings((row for row in FORMATS if row.name not in _OF_ANY_CHARS), 2)
 
 
 def _private_key(tail: str) -> Iterator[int]:

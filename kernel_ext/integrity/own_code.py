@@ -5,9 +5,8 @@ It sees functions, classes and constants by identity, and no change inside of a 
 
 import gc
 import sys
-from collections.abc import Iterator
-from itertools import chain
-from operator import attrgetter, is_, methodcaller
+from collections.abc import Callable, Iterator
+from operator import attrgetter, is_
 from types import FunctionType, ModuleType
 from typing import Any, TypeGuard
 
@@ -22,7 +21,6 @@ _WATCHED = (
 """The rooms that decide, run, record and check."""
 _PARTS = ("__code__", "__defaults__", "__kwdefaults__")
 _MADE_OF = tuple(map(attrgetter, _PARTS))
-_VALUES = methodcaller("values")
 _CONSTANT = (str, int, float, bytes, tuple, frozenset)
 _LOOKED_UP = ("__call__", "__await__", "__getattribute__", "__getattr__", "__enter__", "__exit__")
 _ABSENT = object()
@@ -38,14 +36,19 @@ def watched_modules() -> list[ModuleType]:
 
 
 class OwnCode:
-    """The code of modules as it is now. A check of unchanged code is one pass over identities."""
+    """The code of modules as it is now. A check of unchanged code is one pass over identities.
 
-    def __init__(self, modules: list[ModuleType]) -> None:
+    `writes`: how often any function got other code or defaults, by Python's audit events. While it
+    does not grow, no function is looked into.
+    """
+
+    def __init__(self, modules: list[ModuleType], writes: Callable[[], int]) -> None:
         self._modules = {it.__name__: it for it in modules}
         spaces: list[_Space] = [*modules, *(it for one in modules for it in _classes(one))]
         self._spaces = [(it, dict(it.__dict__)) for it in spaces]
-        self._views = [it.__dict__ for it in spaces]
-        self._values = _values(self._views)
+        self._names = [_names_of(it) for it in spaces]
+        self._values = gc.get_referents(*self._names)
+        self._writes, self._seen = writes, writes()
         self._functions = [it for it in self._values if type(it) is FunctionType]
         self._made_of = [list(map(get, self._functions)) for get in _MADE_OF]
         self._referents = gc.get_referents(*self._functions)
@@ -56,21 +59,21 @@ class OwnCode:
             if sys.modules.get(name) is not module:
                 sys.modules[name] = module
                 yield f"the module {name}"
-        if not self._is_same():
+        if not _same(gc.get_referents(*self._names), self._values):
             for at, (space, held) in enumerate(self._spaces):
                 if not _same(list(space.__dict__.values()), list(held.values())):
                     yield from _put_back(space, held)
                     self._spaces[at] = (space, dict(space.__dict__))
-            self._values = _values(self._views)
+            self._values = gc.get_referents(*self._names)
+        if self._writes() != self._seen:
+            self._seen = self._writes()
+            yield from self._changed_functions()
+
+    def _changed_functions(self) -> Iterator[str]:
         # Each look at `__code__` is an audit event, which the guard would hear. This is one.
         if not _same(gc.get_referents(*self._functions), self._referents):
             yield from self._put_back_in_functions()
             self._referents = gc.get_referents(*self._functions)
-
-    def _is_same(self) -> bool:
-        count = sum(map(len, self._views))
-        values = chain.from_iterable(map(_VALUES, self._views))
-        return count == len(self._values) and all(map(is_, values, self._values))
 
     def _put_back_in_functions(self) -> Iterator[str]:
         for function, *parts in zip(self._functions, *self._made_of, strict=True):
@@ -80,9 +83,10 @@ class OwnCode:
                 yield f"{function.__module__}.{function.__qualname__}"
 
 
-def _values(views: list[Any]) -> list[Any]:
-    """The values of all namespaces in order, in one list."""
-    return list(chain.from_iterable(map(_VALUES, views)))
+def _names_of(space: _Space) -> object:
+    """The dict with the names of a module or a class. A class only shows a view of its own."""
+    names: object = space.__dict__
+    return names if type(names) is dict else gc.get_referents(names)[0]
 
 
 def _same(these: list[Any], those: list[Any]) -> bool:

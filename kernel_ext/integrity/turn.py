@@ -31,7 +31,7 @@ class TurnIntegrity:
     """The parts of one turn as they were before a step.
 
     `prepare` gets the code of each step before it runs, and `note` the run. `obeyed` looks at its
-    files before a step.
+    files before a step. `writes` tells how often any function got other code.
     """
 
     def __init__(
@@ -39,8 +39,10 @@ class TurnIntegrity:
         prepare: Callable[[str], object],
         note: Callable[[CellRun], object],
         obeyed: ObeyedFiles,
+        writes: Callable[[], int],
     ) -> None:
         self._prepare, self._note, self._obeyed = prepare, note, obeyed
+        self._writes = writes
         self._session: Session | None = None
         self._parts: tuple[Watched, ...] = ()
         self._window = WindowCopy()
@@ -54,6 +56,7 @@ class TurnIntegrity:
         """
         self._session = sessions[0]
         self._parts = (
+            OwnCode(watched_modules(), self._writes),
             *_parts_of_process(host),
             *(part for session in sessions for part in _parts_of_session(session)),
             *_parts_of_shell(shell),
@@ -104,7 +107,6 @@ class TurnIntegrity:
 
 
 def _parts_of_process(host: object) -> Iterator[Watched]:
-    yield OwnCode(watched_modules())
     yield environment(PREFIX)
     yield attributes_of("the agent", host, ("_typed", "_record", "_conversation", "connections"))
     yield entries("the settings that you typed", vars(host)["_typed"])

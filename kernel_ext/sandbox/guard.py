@@ -26,6 +26,9 @@ from .deeds import EVENTS, Arguments, deeds_of, is_of_history, is_of_imports, is
 Consent = Callable[[Deed], bool]
 """Asks the person in place, on the main thread: may the code that runs do this?"""
 
+_WRITES = frozenset(("object.__setattr__", "object.__delattr__"))
+"""Events of a function that gets other code or defaults, among few others."""
+
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 _PACKAGES = tuple(os.path.join(_ROOT, name, "") for name in ("agent", "kernel_ext", "widgets"))
 
@@ -113,9 +116,9 @@ def as_ours(function: Callable[_P, Awaitable[_R]]) -> Callable[_P, Coroutine[Any
 
 
 class Guard:
-    """One audit hook for a kernel, put in place at the first step that is watched.
+    """One audit hook for a kernel, put in place at the first turn.
 
-    A hook cannot be taken away. Where no code is watched, it costs a look into a set.
+    A hook cannot be taken away. Where no code is watched, it costs a look into two sets.
     """
 
     def __init__(self) -> None:
@@ -123,7 +126,15 @@ class Guard:
         self._raw: dict[int, Watch] = {}
         self._active: Watch | None = None
         self._local = threading.local()
-        self._hooked = False
+        self._hooked = self._notes_threads = False
+        self._writes = 0
+
+    def function_writes(self) -> int:
+        """How often functions of this process got other code or defaults, since the first call."""
+        if not self._hooked:
+            self._hooked = True
+            sys.addaudithook(self._see)
+        return self._writes
 
     @contextmanager
     def over(self, watch: Watch | None) -> Generator[Sequence[Deed]]:
@@ -131,9 +142,9 @@ class Guard:
         if watch is None:
             yield ()
             return
-        if not self._hooked:
-            self._hooked = True
-            sys.addaudithook(self._see)
+        self.function_writes()
+        if not self._notes_threads:
+            self._notes_threads = True
             threading.Thread.start = self._noting(threading.Thread.start)
         self._carry_over()
         before = _idents()
@@ -148,6 +159,8 @@ class Guard:
             self._raw.update(dict.fromkeys(_idents() - before - known, watch))
 
     def _see(self, event: str, arguments: Arguments) -> None:
+        if event in _WRITES:
+            self._writes += 1
         if event not in EVENTS or getattr(self._local, "busy", False):
             return
         self._local.busy = True

@@ -56,6 +56,12 @@ CHANGES: dict[str, tuple[str, str]] = {
         "judge.__code__ = (lambda *a, **k: None).__code__",
         "judge",
     ),
+    "the defaults of a function": (
+        "from inkernel.agent.permissions import judge\n"
+        "found = (it for it in vars(judge).values() if hasattr(it, '__defaults__'))\n"
+        "next(found).__defaults__ = (True,)",
+        "judge",
+    ),
     "the gate": (
         "from inkernel.agent.dispatch.gate import GatedCall\nGatedCall.admit = lambda self: None",
         "GatedCall.admit",
