@@ -16,6 +16,7 @@ from ..protocol.items import FunctionCall, OtherCall, output_of
 from ..session import Session
 from ..tools.call_budget import NO_STEPS, CallBudget
 from ..tools.tool import ToolCall, ToolOutput, find_tool, read_arguments, text_output
+from .bounds import bounded
 from .gate import GatedCall, JudgedCall, tool_ended
 
 LENT_TO_MODEL = 4
@@ -91,6 +92,7 @@ class Calls:
                     else:
                         yield it
             assert call.output is not None
+            call.output = bounded(call.output, self.session)
             yield self._commit(call, call.output)
             if call.output.ends is not None:
                 raise call.output.ends

@@ -4,32 +4,46 @@ Each call passes the same policy and goes into the same record as a call of the 
 how code runs nor how it gets `agent_tools`.
 """
 
-from collections.abc import Awaitable, Callable, Generator, Iterator
+import re
+from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ..config.settings import nearest
 from ..protocol.events import ToolCalled
 from ..protocol.record_lines import LentCallLine
 from ..session import Session
-from ..tools.tool import Tool, ToolCall, ToolOutput, problems, text_output
+from ..tools.schema import ArgumentsError
+from ..tools.tool import Tool, ToolCall, ToolOutput, text_output, wrong_arguments
+from .bounds import bounded
 from .gate import GatedCall, JudgedCall, tool_ended
 
 AGENT_TOOLS = "agent_tools"
+_NO_WORD = re.compile(r"\W")
+
+T = TypeVar("T")
 
 
 class ToolCallError(Exception):
     """A tool of `agent_tools` failed, or was not allowed. The text is the tool's output."""
 
 
-def stubs(tools: tuple[Tool[Any], ...]) -> str:
+def stubs(tools: Iterable[Tool[Any]]) -> str:
     """The signatures of the tools for code, a line each."""
-    return "\n".join(
-        f"{AGENT_TOOLS}.{tool.name}({_signature(tool.arguments)}) -> str" for tool in tools
-    )
+    return "\n".join(map(_stub, tools))
+
+
+def _stub(tool: Tool[Any]) -> str:
+    return f"{path_of(tool)}({tool.arguments.signature}) -> {tool.returns}"
+
+
+def path_of(tool: Tool[Any]) -> str:
+    """The expression by which code finds the tool."""
+    names = (tool.server, tool.local or tool.name) if tool.server else (tool.name,)
+    return AGENT_TOOLS + "".join(f".{it}" if it.isidentifier() else f"[{it!r}]" for it in names)
 
 
 @dataclass(slots=True)
@@ -41,8 +55,8 @@ class _Lender:
     count: int = 0
     over: bool = False
 
-    async def call(self, tool: Tool[Any], named: dict[str, Any]) -> str:
-        """The text of the tool's output. Raises ToolCallError."""
+    async def call(self, tool: Tool[Any], named: dict[str, Any]) -> Any:
+        """The value of the tool's output, or else its text. Raises ToolCallError."""
         if self.over:
             raise ToolCallError("The step that these tools belong to is over.")
         if refused := self.step.budget.refusal():
@@ -63,20 +77,18 @@ class _Lender:
         if isinstance(gated, ToolOutput) or gated.only_looks:
             call.show(ToolCalled(call_id=self.step.id, name=tool.name, status=output.status))
         else:
-            call.show(tool_ended(call.id, output))
+            call.show(tool_ended(call.id, bounded(output, self.session)))
         if output.status != "ok":
             raise ToolCallError(output.text)
-        return output.text
+        return output.text if output.value is None else output.value
 
     def _read(
         self, call: ToolCall, tool: Tool[Any], named: dict[str, Any]
     ) -> GatedCall | ToolOutput:
         try:
-            arguments: BaseModel = tool.arguments.model_validate(named)
-        except ValidationError as error:
-            return text_output(
-                f"The arguments of {tool.name} are wrong: {problems(error)}.", "error"
-            )
+            arguments: BaseModel = tool.arguments.take(named)
+        except ArgumentsError as error:
+            return text_output(wrong_arguments(tool, error), "error")
         looks = tool.touches(arguments).reads_only
         return GatedCall(self.session, call, tool, arguments, looks)
 
@@ -93,44 +105,92 @@ class _Lender:
         return output
 
 
-class _Call(Awaitable[str]):
+class _Call(Awaitable[Any]):
     """A call that runs when it is awaited. Printed, it says that it was not called."""
 
     def __init__(self, lender: _Lender, tool: Tool[Any], named: dict[str, Any]) -> None:
         self._lender, self._tool, self._named = lender, tool, named
 
-    def __await__(self) -> Generator[Any, None, str]:
+    def __await__(self) -> Generator[Any, None, Any]:
         return self._lender.call(self._tool, self._named).__await__()
 
     def __repr__(self) -> str:
-        return f"<not called yet: await {AGENT_TOOLS}.{self._tool.name}(…)>"
+        return f"<not called yet: await {path_of(self._tool)}(…)>"
 
 
-class AgentTools:
-    """The tools of one step. Each takes the arguments of its schema, by name."""
+class ToolNamespace:
+    """Tools by name, as attributes or as items. Each takes the arguments of its schema, by name.
 
-    def __init__(self, lender: _Lender, tools: tuple[Tool[Any], ...]) -> None:
-        self.__lender = lender
-        self.__tools = {tool.name: tool for tool in tools}
+    A dict before them has arguments whose names are no identifiers.
+    """
 
-    def __getattr__(self, name: str) -> Callable[..., _Call]:
-        tool = self.__tools.get(name)
+    def __init__(self, lender: _Lender, tools: Sequence[Tool[Any]], name: str = "") -> None:
+        self.__lender, self.__name = lender, name
+        self.__tools = {tool.local or tool.name: tool for tool in tools}
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        tool = self.__tools.get(name) or _alone(self.__tools, name, self.__name)
         if tool is None:
             near = nearest(name, list(self.__tools))
-            raise AttributeError(f"There is no tool {name!r}.{near}")
+            place = f" in {self.__name}" if self.__name else ""
+            raise AttributeError(f"There is no tool {name!r}{place}.{near}")
 
-        def call(**named: Any) -> _Call:
-            return _Call(self.__lender, tool, named)
+        def call(given: Mapping[str, Any] | None = None, /, **named: Any) -> _Call:
+            return _Call(self.__lender, tool, {**(given or {}), **named})
 
-        call.__name__ = call.__qualname__ = name
-        call.__doc__ = f"{AGENT_TOOLS}.{name}({_signature(tool.arguments)})\n\n{tool.description}"
+        call.__name__ = call.__qualname__ = tool.local or tool.name
+        call.__doc__ = f"{_stub(tool)}\n\n{tool.description}"
         return call
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return getattr(self, name)
+        except AttributeError as error:
+            raise KeyError(str(error)) from None
 
     def __dir__(self) -> list[str]:
         return sorted(self.__tools)
 
     def __repr__(self) -> str:
-        return stubs(tuple(self.__tools.values()))
+        return stubs(self.__tools.values())
+
+
+class AgentTools(ToolNamespace):
+    """The tools of one step. Those of a server are in a namespace of its name."""
+
+    def __init__(self, lender: _Lender, tools: Sequence[Tool[Any]]) -> None:
+        super().__init__(lender, [tool for tool in tools if not tool.server])
+        of_servers: dict[str, list[Tool[Any]]] = {}
+        for tool in tools:
+            if tool.server:
+                of_servers.setdefault(tool.server, []).append(tool)
+        self.__lender = lender
+        self.__servers = {
+            name: ToolNamespace(lender, found, name) for name, found in of_servers.items()
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        found = self.__servers.get(name) or _alone(self.__servers, name)
+        return super().__getattr__(name) if found is None else found
+
+    def __dir__(self) -> list[str]:
+        return sorted([*super().__dir__(), *self.__servers])
+
+    def __repr__(self) -> str:
+        return "\n".join(filter(None, [super().__repr__(), *map(repr, self.__servers.values())]))
+
+
+def _alone(named: Mapping[str, T], name: str, server: str = "") -> T | None:
+    """The only one that is meant by `name`: `log` for `git_log` of git, `tool_x` for `tool-x`."""
+    wanted = (name, f"{_identifier(server)}_{name}")
+    found = [it for key, it in named.items() if _identifier(key) in wanted]
+    return found[0] if len(found) == 1 else None
+
+
+def _identifier(name: str) -> str:
+    return _NO_WORD.sub("_", name)
 
 
 @contextmanager
@@ -141,23 +201,3 @@ def lend(session: Session, tools: tuple[Tool[Any], ...], step: ToolCall) -> Gene
         yield AgentTools(lender, tools)
     finally:
         lender.over = True
-
-
-def _signature(arguments: type[BaseModel]) -> str:
-    return ", ".join(_parameters(arguments))
-
-
-def _parameters(arguments: type[BaseModel]) -> Iterator[str]:
-    for name, field in arguments.model_fields.items():
-        default = field.get_default(call_default_factory=True)
-        given = "" if field.is_required() else f" = {default!r}"
-        yield f"{name}: {_type(field.annotation)}{given}"
-
-
-def _type(annotation: Any) -> str:
-    """The annotation as code writes it. A model of fields is a dict."""
-    if get_origin(annotation) is list:
-        return f"list[{_type(get_args(annotation)[0])}]"
-    if isinstance(annotation, type):
-        return "dict" if issubclass(annotation, BaseModel) else annotation.__name__
-    return str(annotation).replace("typing.", "")

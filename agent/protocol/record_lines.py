@@ -5,19 +5,17 @@ it. A field that another version may lack has a default; a session cannot go on 
 `upgrade` reads older lines, which have no version.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
 from functools import cache
-from types import NoneType, UnionType
-from typing import Any, ClassVar, Self, cast, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self
 
 from ..frozen import frozen
 from .items import Item, parse_item
+from .json_types import checks_of
 from .verbatim_json import loads
 
 VERSION = 1
-LARGEST = 2**63 - 1
-"""The largest number of a sound line. Nothing is counted so far, and SQLite takes no larger one."""
 _ITEM = b',"item":'
 """The text before an item in its line. No string before it can hold this, as quotes are escaped."""
 
@@ -25,43 +23,6 @@ _ITEM = b',"item":'
 @cache
 def _names(kind: "type[_Line]") -> tuple[str, ...]:
     return tuple(it.name for it in fields(kind))
-
-
-_Fits = Callable[[object], bool]
-_WIDER: Mapping[Any, tuple[type, ...]] = {float: (int, float), Any: (object,)}
-_PLAIN = frozenset({str, bool, NoneType})
-"""Types whose values all fit. A number may be too large."""
-
-
-@cache
-def _checks(kind: "type[_Line]") -> tuple[tuple[str, frozenset[type], _Fits], ...]:
-    """By field: its name, the plain types that it may have, and the test for all others."""
-    hints = get_type_hints(kind)
-    return tuple((name, _plain(hints[name]), _check(hints[name])) for name in _names(kind))
-
-
-def _plain(kind: Any) -> frozenset[type]:
-    return _PLAIN & {*(get_args(kind) if get_origin(kind) is UnionType else (kind,))}
-
-
-def _check(kind: Any) -> _Fits:
-    """Tells whether a JSON value is of the type `kind`, with all that it holds."""
-    made, of = get_origin(kind), get_args(kind)
-    if made is UnionType and any(map(get_origin, of)):
-        checks = [_check(it) for it in of]
-        return lambda value: any(fits(value) for fits in checks)
-    if made is Mapping:
-        fits = _check(of[1])
-        return lambda value: (
-            isinstance(value, dict) and all(map(fits, cast("dict[str, object]", value).values()))
-        )
-    if made is Sequence:
-        fits = _check(of[0])
-        return lambda value: isinstance(value, list) and all(map(fits, cast("list[object]", value)))
-    plain = tuple(it for each in of or (kind,) for it in _WIDER.get(each, (each,)))
-    return lambda value: (
-        isinstance(value, plain) and not (isinstance(value, int) and abs(value) > LARGEST)
-    )
 
 
 @frozen(kw_only=True)
@@ -81,7 +42,7 @@ class _Line:
     def _own(cls, value: Mapping[str, Any]) -> dict[str, Any]:
         """The values of its fields. Raises TypeError for one of another type."""
         own: dict[str, Any] = {}
-        for name, plain, fits in _checks(cls):
+        for name, plain, fits in checks_of(cls):
             if name in value:
                 own[name] = it = value[name]
                 if type(it) not in plain and not fits(it):

@@ -20,6 +20,7 @@ from ..conversation.runs import TurnHead
 from ..errors import RecordError
 from ..protocol import record_lines as kinds
 from ..protocol.items import Message
+from ..protocol.json_types import LARGEST
 from ..protocol.verbatim_json import whole_text
 from ..text.truncation import run_parts_of, whole
 from .ranking import ROW, Group, Hit, Row, find
@@ -256,7 +257,7 @@ def _fits(row: Row) -> bool:
     """Whether SQLite takes all values. Those of a damaged line may be anything."""
     return all(
         it is None
-        or (isinstance(it, int) and abs(it) <= kinds.LARGEST)
+        or (isinstance(it, int) and abs(it) <= LARGEST)
         or (isinstance(it, str) and whole_text(it) == it)
         for it in row
     )

@@ -11,6 +11,7 @@ from ..errors import RecordError
 from ..text.lines import FOLD_CHARS, Lines
 from ..text.search import MAX_MATCHES, SearchError, find_matches
 from ..text.tokens import estimate
+from .schema import FieldsOf
 from .tool import Tool, ToolCall, ToolOutput, always, text_output
 
 DESCRIPTION = (
@@ -54,7 +55,7 @@ def output_tool(
         except (SearchError, RecordError) as error:
             return text_output(str(error), "error")
 
-    return Tool("output", DESCRIPTION, ReadOutput, run, always("look"))
+    return Tool("output", DESCRIPTION, FieldsOf(ReadOutput), run, always("look"))
 
 
 async def _answer(outputs: OutputStore, asked: ReadOutput, limit: int) -> str:

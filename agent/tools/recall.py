@@ -36,6 +36,7 @@ from .extracts import (
     text_extract,
     turn_extract,
 )
+from .schema import FieldsOf
 from .tool import Tool, ToolCall, ToolOutput, always, text_output
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def recall_tool(
         except RecordError as error:
             return text_output(str(error), "error")
 
-    return Tool("recall", DESCRIPTION, Recall, run, always("look"))
+    return Tool("recall", DESCRIPTION, FieldsOf(Recall), run, always("look"))
 
 
 def _index(record: Record) -> "Index | None":

@@ -16,6 +16,7 @@ from ..protocol.actions import Effect, Touches
 from ..protocol.cells import CellRun
 from ..protocol.items import without_fence
 from ..text.cell_output import run_parts
+from .schema import FieldsOf
 from .tool import Tool, ToolCall, ToolOutput
 
 DESCRIPTION = (
@@ -88,7 +89,7 @@ def run_cell_tool(
         return Touches(effects=_EFFECTS, code=as_python(code), literal=code)
 
     lent = f" {CALLABLE}{', '.join(callable_tools)}." if callable_tools else ""
-    return Tool("run_cell", DESCRIPTION + lent, RunCell, run, touches)
+    return Tool("run_cell", DESCRIPTION + lent, FieldsOf(RunCell), run, touches)
 
 
 def tell(run: CellRun, output_tokens: int, handle: str) -> ToolOutput:

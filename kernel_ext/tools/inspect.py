@@ -8,6 +8,7 @@ from types import ModuleType
 
 from pydantic import BaseModel, Field
 
+from ...agent.tools.schema import FieldsOf
 from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..values.adapter import Refused
 from ..values.describe import MAX_DEPTH, brief, describe
@@ -49,7 +50,7 @@ def inspect_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[Inspect]
                 return _look(arguments, names)
             return text_output(_listing(names))
 
-    return Tool("inspect", DESCRIPTION, Inspect, run, always("look"))
+    return Tool("inspect", DESCRIPTION, FieldsOf(Inspect), run, always("look"))
 
 
 def _look(arguments: Inspect, names: Mapping[str, object]) -> ToolOutput:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
+from ...agent.tools.schema import FieldsOf
 from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..values.adapter import Refused
 from ..values.adapters.evidence import is_scalar
@@ -72,8 +73,8 @@ def looking_tools(namespace: Callable[[], Mapping[str, object]]) -> tuple[Tool[A
         return _answer(asked.object, namespace(), tell)
 
     return (
-        Tool("search_names", _SEARCH, SearchNames, search, always("look")),
-        Tool("source", _SOURCE, SourceOf, source, always("look")),
+        Tool("search_names", _SEARCH, FieldsOf(SearchNames), search, always("look")),
+        Tool("source", _SOURCE, FieldsOf(SourceOf), source, always("look")),
         table_tool(namespace),
     )
 

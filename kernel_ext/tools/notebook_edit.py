@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from ...agent.text.lines import fenced
+from ...agent.tools.schema import FieldsOf
 from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..notebook.current import NOT_EDITABLE, CurrentNotebook, new_cell, one_cell
 from ..notebook.document import Document, DocumentError, Edge, LiveCell
@@ -67,7 +68,7 @@ def notebook_edit_tool(here: CurrentNotebook) -> Tool[NotebookEdit]:
         return text_output("\n".join(done))
 
     touches = always("edit_notebook", paths=here.paths)
-    return Tool("notebook_edit", DESCRIPTION, NotebookEdit, run, touches)
+    return Tool("notebook_edit", DESCRIPTION, FieldsOf(NotebookEdit), run, touches)
 
 
 def _by_id(before: Sequence[LiveCell], edit: Edit) -> Edit:

@@ -15,6 +15,7 @@ from ...agent.text.cell_output import MAX_SENT_IMAGES, figures
 from ...agent.text.lines import fenced
 from ...agent.text.tokens import cut_middle, estimate
 from ...agent.text.truncation import OutputPart, fit, output_part, whole
+from ...agent.tools.schema import FieldsOf
 from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..notebook.current import NO_NOTEBOOK, CurrentNotebook, find_cells
 from ..notebook.document import Document, DocumentError, LiveCell
@@ -55,7 +56,9 @@ def notebook_read_tool(here: CurrentNotebook, limit: int, keep: KeepWhole) -> To
         except DocumentError as error:
             return text_output(str(error), "error")
 
-    return Tool("notebook_read", DESCRIPTION, NotebookRead, run, always("look", paths=here.paths))
+    return Tool(
+        "notebook_read", DESCRIPTION, FieldsOf(NotebookRead), run, always("look", paths=here.paths)
+    )
 
 
 async def _read(

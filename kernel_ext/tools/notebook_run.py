@@ -15,6 +15,7 @@ from ...agent.protocol.cells import CellRun
 from ...agent.protocol.events import Event, Notice, OutputShown
 from ...agent.protocol.items import text_part
 from ...agent.tools.run_cell import STUCK, RunCell, RunCode, tell
+from ...agent.tools.schema import FieldsOf
 from ...agent.tools.tool import ChangedError, Tool, ToolCall, ToolOutput, always, text_output
 from ..notebook.current import NO_NOTEBOOK, CurrentNotebook, find_cells
 from ..notebook.document import Document, DocumentError, LiveCell
@@ -80,7 +81,7 @@ def notebook_run_tool(
     async def looked_up(arguments: NotebookRun) -> Touches:
         return await _with_sources(touches(arguments), here, arguments, as_python)
 
-    return Tool("notebook_run", DESCRIPTION, NotebookRun, run, touches, looked_up)
+    return Tool("notebook_run", DESCRIPTION, FieldsOf(NotebookRun), run, touches, looked_up)
 
 
 async def _with_sources(

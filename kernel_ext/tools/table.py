@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel, Field
 
 from ...agent.text.secret_names import is_secret
+from ...agent.tools.schema import FieldsOf
 from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..values.adapter import Column, NoTable, Refused, Table
 from ..values.describe import short
@@ -84,7 +85,7 @@ def table_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[TableRows]
         except (_Refusal, WhereError) as reason:
             return text_output(str(reason), "error")
 
-    return Tool("table", DESCRIPTION, TableRows, run, always("look"))
+    return Tool("table", DESCRIPTION, FieldsOf(TableRows), run, always("look"))
 
 
 def _read(read: Callable[..., R], *arguments: object) -> R:

@@ -17,6 +17,7 @@ from inkernel.agent.protocol.events import Event
 from inkernel.agent.protocol.items import Item, parse_item
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.session import Prompt, Session
+from inkernel.agent.tools.schema import FieldsOf
 from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from inkernel.agent.transport.client import Client
 
@@ -68,7 +69,7 @@ def tool() -> Callable[..., Tool[Any]]:
             return text if isinstance(text, ToolOutput) else text_output(text)
 
         touches = always("look" if reads_only else "run_code")
-        return Tool(name, f"The {name} tool.", Word, adapted, touches)
+        return Tool(name, f"The {name} tool.", FieldsOf(Word), adapted, touches)
 
     return make
 

@@ -73,7 +73,7 @@ class RecordedSession:
     async def ask(self, *cells: str, most: int = 4_000, **more: Any) -> ToolOutput:
         """What the tool answers."""
         tool = recall_tool(self.outputs, self.record, most, self.holds)
-        return await tool.run(ToolCall("call"), tool.arguments(cells=list(cells), **more))
+        return await tool.run(ToolCall("call"), tool.arguments.take({"cells": list(cells), **more}))
 
     async def told(self, *cells: str, most: int = 4_000, **more: Any) -> str:
         """Its text."""

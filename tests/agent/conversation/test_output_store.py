@@ -65,7 +65,7 @@ def asker(
     tool = output_tool(outputs, output_tokens, lambda head: head.handle in hidden)
 
     async def ask(**given: Any) -> ToolOutput:
-        return await tool.run(ToolCall("call_1"), tool.arguments(**{"handle": "out-1", **given}))
+        return await tool.run(ToolCall("call_1"), tool.arguments.take({"handle": "out-1", **given}))
 
     return ask
 

@@ -16,6 +16,7 @@ from inkernel.agent.protocol.items import Item, call_output, message, parse_item
 from inkernel.agent.protocol.verbatim_json import dumps
 from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
+from inkernel.agent.tools.schema import FieldsOf
 from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 
 Event = dict[str, Any]
@@ -34,7 +35,7 @@ async def look(_call: ToolCall, arguments: Look) -> ToolOutput:
     return text_output(arguments.what)
 
 
-TOOL = Tool("look", "Looks at a thing.", Look, look, always("look"))
+TOOL = Tool("look", "Looks at a thing.", FieldsOf(Look), look, always("look"))
 
 
 def target(model: str = MODEL, **more: Any) -> Target:

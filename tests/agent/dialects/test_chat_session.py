@@ -20,6 +20,7 @@ from inkernel.agent.protocol.items import image_part, text_part
 from inkernel.agent.providers.catalog import Capabilities
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.session import Session
+from inkernel.agent.tools.schema import FieldsOf
 from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, always
 from inkernel.agent.transport import retry
 
@@ -39,7 +40,7 @@ async def look(_call: ToolCall, arguments: Look) -> ToolOutput:
     return ToolOutput((text_part(f"Saw {arguments.what}."), *images))
 
 
-TOOL = Tool("look", "Looks at a thing.", Look, look, always("look"))
+TOOL = Tool("look", "Looks at a thing.", FieldsOf(Look), look, always("look"))
 
 
 def calls(*whats: str, thought: str = "Hm.") -> list[Chunk]:

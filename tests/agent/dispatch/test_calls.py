@@ -303,7 +303,7 @@ async def test_a_call_whose_verdict_cannot_be_recorded_does_not_run(
 
     session, one = session_for(play([])), tool("t", never, reads_only)
     monkeypatch.setattr(session.journal.record, "append", full)
-    gated = GatedCall(session, ToolCall("a"), one, one.arguments(), reads_only)
+    gated = GatedCall(session, ToolCall("a"), one, one.arguments.take({}), reads_only)
     with pytest.raises(RecordError):
         async for it in gated.admit():
             assert not isinstance(it, JudgedCall)

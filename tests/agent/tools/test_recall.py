@@ -354,7 +354,7 @@ async def test_an_unknown_name_says_what_there_is(session: RecordedSession):
 @pytest.mark.parametrize("asked", [{}, {"cells": []}, {"cells": [" "], "query": " "}])
 async def test_nothing_asked_is_said(session: RecordedSession, asked: dict[str, Any]):
     tool = recall_tool(session.outputs, session.record, 1_000, session.holds)
-    answer = await tool.run(ToolCall("call"), tool.arguments(**asked))
+    answer = await tool.run(ToolCall("call"), tool.arguments.take(asked))
     assert answer.text == "Give cells, such as out-7, or a query, or both."
     assert answer.status == "error"
 

@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from inkernel.agent.protocol.items import FunctionCall, parse_item
+from inkernel.agent.tools.schema import FieldsOf
 from inkernel.agent.tools.tool import (
     Tool,
     ToolCall,
@@ -40,7 +41,7 @@ async def _run(_call: ToolCall, _given: Given) -> ToolOutput:
     return text_output("")
 
 
-TOOL: Tool[Given] = Tool("try", "Tries.", Given, _run, always("look"))
+TOOL: Tool[Given] = Tool("try", "Tries.", FieldsOf(Given), _run, always("look"))
 
 
 def field(name: str) -> Any:
