@@ -1,1 +1,1 @@
-"""Tools of MCP servers: their names, their results, and how one is found. No protocol, no I/O."""
+"""Tools of MCP servers: servers are started and called, their tools are tools like any other."""
