@@ -1,4 +1,4 @@
-"""What lives as long as a session, on an event loop of a thread of its own. Knows no service.
+"""The services of a session, on an event loop of a thread of their own. Knows no service.
 
 A cell that computes holds up the kernel's own loop. On that loop a timer may fire before an answer
 that came long before it is read.
@@ -58,7 +58,7 @@ class ServiceLoop:
         return loop
 
 
-class Service(Protocol):
+class SessionService(Protocol):
     """A thing with an end. It is made by the kernel's thread, and runs on the service loop."""
 
     async def close(self) -> None:
@@ -66,7 +66,7 @@ class Service(Protocol):
         ...
 
 
-S = TypeVar("S", bound=Service)
+S = TypeVar("S", bound=SessionService)
 
 
 class Services:
@@ -74,7 +74,7 @@ class Services:
 
     def __init__(self) -> None:
         self.loop = ServiceLoop()
-        self._made: dict[type, Service] = {}
+        self._made: dict[type, SessionService] = {}
 
     def get(self, kind: type[S], make: Callable[[ServiceLoop], S]) -> S:
         """The service of that type."""
@@ -97,7 +97,7 @@ class Services:
         self.loop.close()
 
 
-async def _close_all(services: list[Service]) -> None:
+async def _close_all(services: list[SessionService]) -> None:
     await asyncio.gather(*(it.close() for it in services), return_exceptions=True)
 
 

@@ -27,6 +27,9 @@ ONLY_IN = {
     "PIL": {"agent/text/images.py"},
     "jsonschema": {"agent/tools/json_schema.py"},
     "referencing": {"agent/tools/json_schema.py"},
+    "anyio": {"agent/tools/mcp/stdio.py"},
+    "mcp": {"agent/tools/mcp/connection.py", "agent/tools/mcp/stdio.py"},
+    "mcp_types": {"agent/tools/mcp/connection.py", "agent/tools/mcp/stdio.py"},
     "nh3": {"agent/text/displays/html_text.py"},
 }
 ROOMS = {
@@ -45,6 +48,7 @@ ROOMS = {
             "transport",
         ),
         *(
+            "services",
             "tools",
             "permissions",
             "context",

@@ -31,7 +31,7 @@ class ArgumentsError(ValueError):
 
 
 class Schema(Protocol[A]):
-    """What a tool takes. `signature`: its parameters as code writes them."""
+    """The arguments that a tool takes. `signature`: as code writes them."""
 
     def parameters(self) -> dict[str, Any]:
         """The JSON schema as a request lists it. It has the same bytes every time."""

@@ -22,12 +22,12 @@ MAX_LINE_BYTES = 16 << 20
 _KEPT = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "USER")
 """Variables that a server gets of ours. No key is among them."""
 _LEAVES_SECONDS, _ENDS_SECONDS = 2.0, 2.0
-"""How long a server may take to end once its input is closed, and once it is told to end."""
+"""How long a server may take to end once its input is closed, and once it gets a signal to end."""
 _TOO_LONG = f"it sent a line of more than {MAX_LINE_BYTES >> 20} MB"
 
 
 @frozen
-class Command:
+class ServerCommand:
     """The process to start. `env`: variables beside the few of ours that it gets."""
 
     command: str
@@ -37,7 +37,7 @@ class Command:
 
 
 @asynccontextmanager
-async def stdio(command: Command, log: BinaryIO, ended: "list[str]") -> "AsyncGenerator[Any]":
+async def stdio(command: ServerCommand, log: BinaryIO, ended: "list[str]") -> "AsyncGenerator[Any]":
     """The process as a transport of the SDK. `ended` gets the reason why no more can be read.
 
     It has a session of its own, so that an interrupt of the kernel does not reach it. Raises
@@ -96,9 +96,7 @@ async def _read(
                     await to_us.send(SessionMessage(message))
 
 
-async def _write(
-    process: asyncio.subprocess.Process, from_us: "ObjectReceiveStream[Any]"
-) -> None:
+async def _write(process: asyncio.subprocess.Process, from_us: "ObjectReceiveStream[Any]") -> None:
     assert process.stdin is not None
     async with from_us:
         async for sent in from_us:
@@ -109,7 +107,7 @@ async def _write(
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Close its input, then tell the whole group to end, then kill it."""
+    """Close its input, then end the whole group by signals, the last of which cannot be refused."""
     assert process.stdin is not None
     process.stdin.close()
     for number, seconds in ((None, _LEAVES_SECONDS), (signal.SIGTERM, _ENDS_SECONDS)):

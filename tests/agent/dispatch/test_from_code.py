@@ -14,7 +14,7 @@ from inkernel.agent.protocol.events import ApprovalNeeded, Event
 from inkernel.agent.session import Session
 from inkernel.agent.testing import answer, play
 from inkernel.agent.tools.call_budget import CallBudget
-from inkernel.agent.tools.tool import Tool, ToolCall, text_output
+from inkernel.agent.tools.tool import Tool, ToolCall, ToolOutput, text_output
 
 Make = Callable[..., Any]
 ANY = CallBudget()
@@ -158,3 +158,41 @@ def test_they_say_how_they_are_called(lent: Make, tool: Make):
     assert dir(functions) == ["look"]
     assert "await agent_tools.look" in repr(functions.look())
     assert "The look tool." in functions.look.__doc__
+
+
+def of_server(made: Tool[Any], local: str, **more: Any) -> Tool[Any]:
+    return replace(made, server="my git", local=local, **more)
+
+
+async def test_the_tools_of_a_server_are_in_a_namespace_of_its_name(lent: Make, tool: Make):
+    log = of_server(tool("mcp__my_git__git-log"), "git-log")
+    functions, _, _, _ = lent(tool("look"), log)
+    assert await functions["my git"]["git-log"](word="here") == "mcp__my_git__git-log here"
+    assert await functions.my_git.git_log({"word": "there"}) == "mcp__my_git__git-log there"
+    assert dir(functions) == ["look", "my git"] and dir(functions.my_git) == ["git-log"]
+    assert repr(functions).splitlines() == [
+        "agent_tools.look(word: str = '') -> str",
+        "agent_tools['my git']['git-log'](word: str = '') -> str",
+    ]
+    with pytest.raises(AttributeError, match=r"no tool 'git_lag' in my git\. Did you mean git-log"):
+        _ = functions.my_git.git_lag
+    with pytest.raises(KeyError, match="no tool 'nothing'"):
+        _ = functions["nothing"]
+
+
+async def test_a_short_name_is_found_if_only_one_tool_can_be_meant(lent: Make, tool: Make):
+    one = replace(tool("mcp__git__git_log"), server="git", local="git_log")
+    two, three = (replace(tool(f"mcp__git__{it}"), server="git", local=it) for it in ("a-b", "a.b"))
+    functions, _, _, _ = lent(one, two, three)
+    assert await functions.git.log(word="x") == "mcp__git__git_log x"
+    with pytest.raises(AttributeError):
+        _ = functions.git.a_b
+
+
+async def test_code_gets_the_value_of_an_output_and_the_record_its_text(lent: Make, tool: Make):
+    async def run(_call_id: str, _word: str) -> ToolOutput:
+        return replace(text_output('{"rows": 2}'), value={"rows": 2})
+
+    functions, _, session, _ = lent(tool("count", run))
+    assert await functions.count() == {"rows": 2}
+    assert lines(session, "lent_call")[0]["text"] == '{"rows": 2}'
