@@ -30,7 +30,7 @@ class ArgumentsError(ValueError):
     """The arguments of a call are wrong. The text says how."""
 
 
-class Schema(Protocol[A]):
+class ArgumentSchema(Protocol[A]):
     """The arguments that a tool takes. `signature`: as code writes them."""
 
     def parameters(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Schema(Protocol[A]):
 
 
 @frozen
-class FieldsOf(Schema[F]):
+class FieldsOf(ArgumentSchema[F]):
     """The fields of a pydantic model are the arguments."""
 
     of: type[F]

@@ -15,7 +15,7 @@ from ..protocol.trials import Trial
 from ..protocol.verbatim_json import dumps
 from ..text.tokens import cut_middle
 from .call_budget import CallBudget
-from .schema import ArgumentsError, Schema
+from .schema import ArgumentSchema, ArgumentsError
 
 A = TypeVar("A", bound=BaseModel)
 Show = Callable[[Event], object]
@@ -97,7 +97,7 @@ class Tool(Generic[A]):
 
     name: str
     description: str
-    arguments: Schema[A]
+    arguments: ArgumentSchema[A]
     run: Callable[[ToolCall, A], Awaitable[ToolOutput]]
     touches: Callable[[A], Touches]
     looked_up: Callable[[A], Awaitable[Touches]] | None = None
