@@ -111,5 +111,6 @@ RULES = {
     "timing": ANY,
     "data_dir": YOURS,
     "events": YOURS,
+    "mcp_files": YOURS,
 }
 """Every setting. One without a rule of its own would be open to whoever plants a file."""

@@ -21,6 +21,7 @@ from ..frozen import frozen
 from ..protocol.actions import ActionRule
 from ..protocol.policy import read_policy
 from .action_rules import RULES_FILE, RULES_KEY, apart, rules_in
+from .mcp_servers import MCP_KEY, McpServer, first_of_each, servers_in
 from .planted import NOTHING_HELD, Held, read_planted_text, reason
 from .project import project_folders
 from .rules import RULES, YOURS
@@ -164,11 +165,14 @@ class Settings(BaseModel):
     timing: bool = Field(True, description="keep wall times in saved output")
     data_dir: Path | None = Field(None, description="where session records are kept")
     events: bool = Field(False, description="send every event over the comm inkernel.events")
+    mcp_files: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        (), description="files of other programs whose MCP servers are used, with commas between"
+    )
 
 
 @frozen
 class Layer:
-    """Values and rules from one place. `origin` names it. `refused`: sentences for the person.
+    """Values, rules and MCP servers from one place. `origin` names it. `refused`: for the person.
 
     `limits`: the place may be written by others, so it may hardly do more than limit the agent.
     """
@@ -178,19 +182,22 @@ class Layer:
     refused: tuple[str, ...] = ()
     limits: bool = False
     rules: tuple[ActionRule, ...] = ()
+    servers: tuple[McpServer, ...] = ()
 
 
 @frozen
 class Chosen:
-    """Settings, and where each value that is not a default came from. `rules`: of all layers.
+    """Settings, and where each value that is not a default came from.
 
-    `refused`: sentences for the person about files, values and rules that were not taken.
+    `rules`, `servers`: of all layers. `refused`: sentences for the person about all that was not
+    taken.
     """
 
     settings: Settings
     origins: Mapping[str, str]
     refused: tuple[str, ...] = ()
     rules: tuple[ActionRule, ...] = ()
+    servers: tuple[McpServer, ...] = ()
 
 
 def read_file(path: Path, root: Path | None = None, held: Held = NOTHING_HELD) -> Layer:
@@ -216,8 +223,9 @@ def read_file(path: Path, root: Path | None = None, held: Held = NOTHING_HELD) -
     rules, refused = rules_in(values, path), ()
     if root is not None:
         rules, refused = apart(rules)
-    settings = {name: value for name, value in values.items() if name != RULES_KEY}
-    return Layer(str(path), settings, refused, root is not None, rules)
+    servers, said = servers_in(values, path, root is None)
+    settings = {name: it for name, it in values.items() if name not in (RULES_KEY, MCP_KEY)}
+    return Layer(str(path), settings, (*refused, *said), root is not None, rules, servers)
 
 
 def read_environment(environ: Mapping[str, str]) -> Layer:
@@ -245,7 +253,8 @@ def read_layers(
     own, answers = (read_file(user_folder / it, held=held) for it in (FILE_NAME, RULES_FILE))
     first = read_environment(environ if began is None else began)
     since = _changed(first, read_environment(environ))
-    return [_without_full(own), replace(answers, values={}), _read_project(cwd, held), first, since]
+    answers = replace(answers, values={}, servers=())
+    return [_without_full(own), answers, _read_project(cwd, held), first, since]
 
 
 def choose(layers: Sequence[Layer]) -> Chosen:
@@ -267,7 +276,7 @@ def approved(chosen: Chosen, cwd: Path, held: Held = NOTHING_HELD) -> Chosen:
         return chosen
     path = cwd / chosen.settings.approve.expanduser()
     given = read_file(path, held=held)
-    if given.values or not given.rules:
+    if given.values or given.servers or not given.rules:
         raise SettingsError(
             f"{path} has no rules, or more than rules." if path.exists() else f"{path} is missing.",
             "A file for `approve` has [[rules]] alone: docs/permissions.md shows some.",
@@ -287,9 +296,10 @@ def _merged(layers: Sequence[Layer]) -> Chosen:
                 origins.pop(key, None)
         for key, value in layer.values.items():
             values[key], origins[key] = value, layer.origin
-    refused = tuple(text for layer in layers for text in layer.refused)
+    servers, twice = first_of_each(it for layer in layers for it in layer.servers)
+    refused = (*(text for layer in layers for text in layer.refused), *twice)
     rules = tuple(rule for layer in layers for rule in layer.rules)
-    return Chosen(Settings.model_validate(values), origins, refused, rules)
+    return Chosen(Settings.model_validate(values), origins, refused, rules, servers)
 
 
 def _bounded(layer: Layer, person: Settings, settled: frozenset[str]) -> Layer:

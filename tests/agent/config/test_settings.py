@@ -75,6 +75,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "timing": (False, "no"),
     "data_dir": ("/tmp", "."),
     "events": (True, True),
+    "mcp_files": (".mcp.json", ".mcp.json, ~/.codex/config.toml"),
 }
 """A stricter and a looser value of each setting, where it has a direction, else any two."""
 LOOSE = {"policy": "auto", "trial": "never", "store": True, "undo": False}
