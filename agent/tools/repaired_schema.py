@@ -97,9 +97,8 @@ class _Repair:
             return {}
         schema = cast("Mapping[str, Any]", given)
         own = _scalars(schema)
-        cost = (
-            len(_json(own) or "") + _OVERHEAD if at.depth else 0
-        )  # the top may say that it is cut
+        # The top is free: its description may have become longer, to say CUT.
+        cost = len(_json(own) or "") + _OVERHEAD if at.depth else 0
         if at.depth > MAX_WITHIN or not self._pay(cost):
             self.cut = True
             return {}
@@ -201,12 +200,8 @@ class _Repair:
             found["items"] = self._both(one["items"], other["items"])
         if required := [*one.get("required", ()), *other.get("required", ())]:
             found["required"] = required
-        if (
-            "type" in one
-            and "type" in other
-            and (kinds := _shared_types(one["type"], other["type"]))
-        ):
-            found["type"] = kinds
+        if "type" in one and "type" in other:
+            found["type"] = _shared_types(one["type"], other["type"]) or one["type"]
         if "enum" in one and "enum" in other:
             known = set(map(_json, other["enum"]))
             found["enum"] = [it for it in one["enum"] if _json(it) in known] or one["enum"]
@@ -303,10 +298,10 @@ def _distinct(values: Sequence[Any]) -> list[Any]:
 
 def _shared_types(one: Any, other: Any) -> Any:
     """The types that both allow. An integer is a number."""
-    mine, theirs = _list(one) or [one], _list(other) or [other]
-    both = [it for it in _TYPES if it in mine and it in theirs]
-    if "integer" in (*mine, *theirs) and "number" in (*mine, *theirs) and "number" not in both:
-        both = [*both, *["integer"] * ("integer" not in both)]
+    sides = [set(_list(it) or [it]) for it in (one, other)]
+    sides = [side | {"integer"} if "number" in side else side for side in sides]
+    both = [it for it in _TYPES if all(it in side for side in sides)]
+    both = [it for it in both if it != "integer" or "number" not in both]
     return both if len(both) != 1 else both[0]
 
 

@@ -226,6 +226,10 @@ def test_a_title_goes_only_where_it_is_a_schemas_own():
         ({"prefixItems": [{"type": "string"}]}, {"items": {"type": "string"}}),
         ({"enum": [1, True, 1]}, {"enum": [1, True]}),
         ({"type": "integer", "allOf": [{"type": "number"}]}, {"type": "integer"}),
+        (
+            {"type": ["integer", "number"], "allOf": [{"type": ["null", "number"]}]},
+            {"type": "number"},
+        ),
         ({"description": "\x1b[31mred\u202e"}, {"description": "red\ufffd"}),
     ],
 )
