@@ -66,7 +66,7 @@ def read_mcp_files(
 
 def _place(name: str, cwd: Path) -> _Place | None:
     folders = project_folders(cwd)
-    given = Path(name).expanduser()
+    given = Path(os.path.expanduser(name))  # which keeps a "~nobody"
     if given.is_absolute():
         inside = given.is_relative_to(folders[0])
         root = folders[0] if inside else None

@@ -4,6 +4,7 @@ A project's file says what would run. Whether it runs, and whether it is trusted
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -162,7 +163,7 @@ def filled(server: McpServer, environ: Mapping[str, str], cwd: Path) -> McpServe
     given = server.model_dump()
     given |= {key: fill(key, it) for key in _FILLED if (it := given[key]) is not None}
     if server.command is not None:
-        given["cwd"] = str(folder / Path(given["cwd"] or "").expanduser())
+        given["cwd"] = str(folder / os.path.expanduser(given["cwd"] or ""))
     try:
         return McpServer.model_validate(given)
     except ValidationError as error:

@@ -146,7 +146,8 @@ def test_a_file_or_server_that_is_wrong_is_told_and_the_others_are_read(
 @pytest.mark.parametrize("content", [[], None, "x", {}, {"mcpServers": []}, {"servers": None}])
 def test_a_file_without_servers_is_no_news(project: Path, content: Any):
     plant(project / ".mcp.json", json.dumps(content))
-    assert read(project, ".mcp.json", "missing.json", "/nowhere/mcp.json") == ({}, ())
+    missing = ("missing.json", "/nowhere/mcp.json", "~nobody/mcp.json")
+    assert read(project, ".mcp.json", *missing) == ({}, ())
 
 
 def test_a_link_out_of_the_project_is_not_followed(project: Path, tmp_path: Path):
