@@ -170,7 +170,7 @@ def filled(server: McpServer, environ: Mapping[str, str], cwd: Path) -> McpServe
         raise _wrong(server, f"it is not valid: {_reason(error)}", _KEYS) from None
 
 
-def fingerprint(server: McpServer) -> str:
+def server_fingerprint(server: McpServer) -> str:
     """A hash of what would run, as it is configured, before `filled`.
 
     It changes with the command, its arguments, environment and folder, the address, and the names

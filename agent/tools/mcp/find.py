@@ -14,7 +14,7 @@ from ...search.words import Word, spread, words_of
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-MAX_FOUND = 8
+MAX_TOOLS_FOUND = 8
 """Most tools of one answer, unless more are asked for."""
 MAX_TOLD_CHARS = 300
 """Most characters of a description."""
@@ -46,7 +46,7 @@ class ToolRow(NamedTuple):
 
 
 def best_tools(
-    rows: Iterable[ToolRow], query: str, server: str = "", limit: int = MAX_FOUND
+    rows: Iterable[ToolRow], query: str, server: str = "", limit: int = MAX_TOOLS_FOUND
 ) -> list[ToolRow]:
     """At most `limit` tools that fit a query, the best first; of equal ones, by server and name.
 
@@ -61,7 +61,9 @@ def best_tools(
     return [asked[at] for at in best[: max(limit, 0)]]
 
 
-def listing(rows: Iterable[ToolRow], query: str, server: str = "", limit: int = MAX_FOUND) -> str:
+def listing(
+    rows: Iterable[ToolRow], query: str, server: str = "", limit: int = MAX_TOOLS_FOUND
+) -> str:
     """The tools that fit a query as the model reads them: how each is called, and its purpose.
 
     Without a query, the names alone.

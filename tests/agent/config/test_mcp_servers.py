@@ -11,8 +11,8 @@ from inkernel.agent.config.mcp_servers import (
     YOURS_OF_SERVER,
     McpServer,
     filled,
-    fingerprint,
     first_of_each,
+    server_fingerprint,
     servers_in,
 )
 from inkernel.agent.config.settings import FILE_NAME, choose, read_file, read_layers
@@ -187,14 +187,14 @@ def test_a_fingerprint_changes_with_all_that_would_run():
     ]
     found = [server(**{**program, **it}) for it in [{}, *changed]]
     found += [server(**{**address, **it}) for it in [{}, *asked]]
-    assert len(set(map(fingerprint, found))) == len(found)
+    assert len(set(map(server_fingerprint, found))) == len(found)
 
 
 def test_a_fingerprint_stays_when_other_keys_or_a_headers_text_change():
     first = server(url="https://a.example", headers={"A": "one", "B": "2"})
     same = server(url="https://a.example", headers={"B": "2", "A": "two"}, tool_timeout=5)
-    assert fingerprint(first) == fingerprint(same)
-    assert fingerprint(server(command="x", env={"A": "1", "B": "2"})) == fingerprint(
+    assert server_fingerprint(first) == server_fingerprint(same)
+    assert server_fingerprint(server(command="x", env={"A": "1", "B": "2"})) == server_fingerprint(
         server(command="x", env={"B": "2", "A": "1"})
     )
 
