@@ -53,12 +53,12 @@ def hidden_parts(text: str) -> str:
     empty = sum(run.count("\n") - 1 for run in _EMPTY_LINES.findall(text))
     blanks = sum(map(len, _BLANKS.findall(text)))
     counts = (
-        (hidden, "characters without a sign"),
-        (alike, "letters that look like others"),
-        (blanks, "blanks in long runs"),
-        (empty, "empty lines in a row"),
+        (hidden, "character without a sign", "characters without a sign"),
+        (alike, "letter that looks like another", "letters that look like others"),
+        (blanks, "blank in a long run", "blanks in long runs"),
+        (empty, "empty line in a row", "empty lines in a row"),
     )
-    return ", ".join(f"{count} {what}" for count, what in counts if count)
+    return ", ".join(f"{n} {one if n == 1 else more}" for n, one, more in counts if n)
 
 
 def _named(word: str) -> str:

@@ -123,8 +123,10 @@ class KernelAgent:
         self._take(typed)
 
     def unset(self, key: str) -> None:
-        """Forget the value that was typed for a setting."""
-        self._take({name: value for name, value in self._typed.items() if name != key})
+        """Forget the value that was typed for a setting, and what that one had set aside."""
+        aside = set_aside(self._typed.get("model")) if key == "model" else {}
+        left = {name for name in aside if self._typed.get(name) is None} | {key}
+        self._take({name: value for name, value in self._typed.items() if name not in left})
 
     def _take(self, typed: dict[str, Any]) -> None:
         self._typed, self._settings = typed, None

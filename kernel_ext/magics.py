@@ -212,7 +212,9 @@ class AgentMagics:
             raise
 
     def close(self) -> None:
-        """Close the session, and stop what it started."""
+        """Close the session, and stop what it started. Raises UsageError for code of a step."""
+        if self._agent is not None:
+            self._agent.approvals.refuse_unloading()
         self.log.detach()
         self.loaded()
         if self._agent is not None:

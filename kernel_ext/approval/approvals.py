@@ -20,6 +20,7 @@ from .wording import Reply, question_words, read_reply
 
 _CALL = r"\bagent(?:\s+|['\"],\s*['\"]\s*)"
 """The magic's name, up to the line: `%agent LINE`, or `run_line_magic('agent', 'LINE')`."""
+_UNLOADS = r"\b(?:un|re)load_ext(?:ension)?\b\W+inkernel\b"
 FORGED = "code has replaced the function through which the person answers, so nobody was asked"
 
 
@@ -42,11 +43,11 @@ class ApprovalHome:
         self._taps = host.taps
         return Approvals(self, host, rules)
 
-    def refuse_code(self, command: str) -> None:
-        """Raises UsageError where code of a step runs a subcommand that changes something."""
+    def refuse_code(self, line: str) -> None:
+        """Raises UsageError where code of a step runs a line that changes something."""
         if is_of_step() or (self._taps is not None and self._taps.step_here() is not None):
             raise UsageError(
-                f"Code of the agent cannot run `%agent {command}`.",
+                f"Code of the agent cannot run `{line}`.",
                 "Only the person can, in a cell of their own.",
             )
 
@@ -55,7 +56,14 @@ class ApprovalHome:
 
         Code of a step that is over may wait for its time: in a thread, a callback, a hook.
         """
-        said = _CALL + r"\s+".join(map(re.escape, line.split()))
+        self._refuse_unless(_CALL + r"\s+".join(map(re.escape, line.split())), line)
+
+    def refuse_unloading(self) -> None:
+        """The same where the extension is unloaded or loaded anew."""
+        self.refuse_code("%unload_ext")
+        self._refuse_unless(_UNLOADS, "%unload_ext")
+
+    def _refuse_unless(self, said: str, line: str) -> None:
         if not re.search(said, self._typed()):
             raise UsageError(
                 f"`{line}` changes what the agent may do, and the running cell does not say so.",
@@ -104,7 +112,8 @@ class Approvals:
         other = "only another policy would allow it"
         files = f"{self.home.own.path} or a file for --approve"
         rule = f"a rule in {files} would allow it: {'; '.join(parts)}"
-        return f"nobody can answer here; {rule if parts else other}"
+        asked = f"nobody can answer here (asked: {question.why.reason})"
+        return f"{asked}; {rule if parts else other}"
 
     def _answer(self, reply: Reply, question: Question) -> Answer | None:
         """The answer. None: the same question comes again."""

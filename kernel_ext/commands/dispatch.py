@@ -70,7 +70,7 @@ def _begin(agent: KernelAgent, line: str) -> AnyCard | Coroutine[Any, Any, AnyCa
     if words and not command.takes_words:
         raise UsageError(f"`%agent {name}` takes no further words.", f"Say only `%agent {name}`.")
     if len(words.split()) > _SHOWING.get(name, -1):
-        agent.approvals.refuse_code(name)
+        agent.approvals.refuse_code(f"%agent {name}")
         if name in _TYPED_ONLY:
             agent.approvals.refuse_untyped(f"{name} {words}")
     return command.run(agent, words)

@@ -17,14 +17,18 @@ from ..environment import working_folder
 from ..frontend import can_ask
 from ..host import KernelAgent
 from .command import Command, quoted
+from .settings import DEFAULT
 
 _ANY = "any"
 """A model's name where none is asked."""
 
 
 async def model(agent: KernelAgent, rest: str) -> Card:
-    """Show the model. With a name, choose that one first."""
-    name = _named(rest)
+    """Show the model. With a name, choose that one first. `default` takes a typed one back."""
+    if rest == DEFAULT:
+        await asyncio.sleep(0)
+        agent.unset("model")
+    name = _named(rest) if rest != DEFAULT else ""
     more = {"model": name} if name else {}
     found = await agent.connections.found(agent.choose(more, "`%agent model`").settings)
     if name and isinstance(found, SettingsError):
@@ -111,7 +115,7 @@ def key(agent: KernelAgent, rest: str) -> Card:
 COMMANDS = (
     Command(
         "model",
-        "[name] — show or choose the model: a name, provider:name, or scripted:FILE",
+        "[name] — show or choose the model: a name, provider:name, scripted:FILE, or default",
         model,
     ),
     Command("models", "[provider] — the models that the server lists, or another provider", models),

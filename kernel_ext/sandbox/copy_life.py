@@ -26,7 +26,7 @@ from ..user_names import is_public, rebound, user_names
 from ..values.fingerprint import fingerprint
 from ..workers.fork import reset_signals
 from .confine import DiskView, become_second_process, close_walls, enter_view, give_memory_to_tell
-from .deeds import deeds_of, is_of_imports, is_of_library
+from .deeds import deeds_of, is_of_imports, is_of_library, is_of_walk
 from .frames import Sender, packed
 from .namespaces import changed_files, end_with_parent
 from .shell_copy import detach, forget, one_thread_a_library
@@ -188,7 +188,7 @@ class _Witness:
                 self.tell(deed)
             case "read":
                 allowed = is_within(deed.target, self._readable) or not os.path.exists(deed.target)
-                if not allowed or not is_inside(deed, self._walls):
+                if not is_of_walk(deed) and not (allowed and is_inside(deed, self._walls)):
                     self.deny(deed)
             case "write" | "remove" if is_inside(deed, self._walls, self._own):
                 self._within(deed)

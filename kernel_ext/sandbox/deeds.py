@@ -294,6 +294,24 @@ def is_of_history() -> bool:
     return file.startswith(_LIBRARIES) and file.endswith("IPython/core/history.py")
 
 
+def is_of_walk(deed: Deed) -> bool:
+    """Whether Python's own walk through folders comes to this one by itself, as `os.walk` does.
+
+    Code can forge that, and gains nothing: such a deed is never asked for.
+    """
+    if deed.call != "os.listdir":
+        return False
+    frame = inspect.currentframe()
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name in _WALKS or code.co_qualname in _WALKS:
+            return True
+        if not code.co_filename.startswith((_OURS, _STANDARD, "<frozen")):
+            return False
+        frame = frame.f_back
+    return False
+
+
 def is_of_library(deed: Deed) -> bool:
     """Whether a library does this for its own sake: a pool of processes, code that it loads.
 
@@ -327,6 +345,13 @@ def _is_thin(file: str) -> bool:
     return any(f"/{it}" in file for it in _THIN)
 
 
+_WALKS = frozenset(
+    (
+        *("walk", "_walk", "fwalk", "_fwalk", "_iterate_directories", "_rlistdir"),
+        *("select_recursive", "select_recursive_step", "_RecursiveWildcardSelector._select_from"),
+    )
+)
+"""Functions of `os`, `pathlib` and `glob` in Python 3.11 to 3.14."""
 _OURS = os.path.dirname(__file__)
 _STANDARD = os.path.dirname(os.__file__)
 _LIBRARIES = tuple({sys.prefix, sys.base_prefix, _STANDARD})

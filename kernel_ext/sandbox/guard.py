@@ -21,7 +21,15 @@ from weakref import WeakKeyDictionary
 from ...agent.permissions.cover import is_covered
 from ...agent.permissions.walls import is_within
 from ...agent.protocol.trials import Cover, Deed
-from .deeds import EVENTS, Arguments, deeds_of, is_of_history, is_of_imports, is_of_library
+from .deeds import (
+    EVENTS,
+    Arguments,
+    deeds_of,
+    is_of_history,
+    is_of_imports,
+    is_of_library,
+    is_of_walk,
+)
 
 Consent = Callable[[Deed], bool]
 """Asks the person in place, on the main thread: may the code that runs do this?"""
@@ -54,13 +62,15 @@ class Watch:
     def admit(self, deed: Deed) -> None:
         """Let a deed happen. Raises PermissionError if neither the cover nor the person allows it.
 
-        Only the main thread of this process can ask.
+        Only the main thread of this process can ask. A walk through many folders is not asked about
+        each: it goes on without.
         """
         if self._covers(deed):
             return
         here = threading.current_thread() is threading.main_thread()
+        can_ask = here and os.getpid() == self._process and not is_of_walk(deed)
         if deed not in self.refused:
-            if here and os.getpid() == self._process and self.consent(deed):
+            if can_ask and self.consent(deed):
                 self.cover = replace(self.cover, allowed=(*self.cover.allowed, deed))
                 self._look_up(deed)
                 return

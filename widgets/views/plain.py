@@ -178,7 +178,6 @@ class PlainView:
                 self._literal(event)
                 if deeds := labels.deeds_text(self._find_step(event.call_id)):
                     self._line(_indented(deeds))
-                self._line(f"{labels.GLYPHS['asking']} {event.reason}")
             case events.TrialRan():
                 self._line(_indented(labels.trial_text(self._find_step(event.call_id))))
             case events.OutputShown() | events.OutputUpdated():

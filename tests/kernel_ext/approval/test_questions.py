@@ -110,9 +110,9 @@ def test_what_code_hides_is_shown_and_counted(agent: Any):
     question = kernel.wait_for_question()
     kernel.client.input("n")
     kernel.finish(cell)
-    for part in ("62 lines", "600 blanks", "60 empty lines", "1 characters without a sign"):
+    for part in ("62 lines", "600 blanks", "60 empty lines", "1 character without a sign"):
         assert part in question
-    assert "1 letters that look like others" in question
+    assert "1 letter that looks like another" in question
 
 
 def test_a_yes_for_the_turn_is_one_to_the_same_command_alone_and_a_no_says_to_what(agent: Any):

@@ -43,6 +43,28 @@ def test_nothing_that_a_step_leaves_behind_loosens_the_policy(agent: Any, kind: 
     assert asked == 2
 
 
+@pytest.mark.parametrize("what", ["unload", "reload"])
+def test_a_thread_or_a_callback_of_a_step_does_not_unload_the_agent(agent: Any, what: str):
+    line = f"ip.run_line_magic('{what}_ext', 'inkernel')"
+    code = (
+        f"import asyncio, threading\nip = get_ipython()\n"
+        f"threading.Timer(0.2, lambda: {line}).start()\n"
+        f"asyncio.get_running_loop().call_later(0.3, lambda: {line})"
+    )
+    kernel, _ = agent(steps(code))
+    kernel.run("%%agent --policy full\nGo.")
+    time.sleep(0.6)
+    kernel.run("pass")
+    assert "completed" in kernel.run("%agent history").text
+    assert kernel.run(f"%{what}_ext inkernel").status == "ok"
+    assert (
+        kernel.run(
+            "%load_ext inkernel\nget_ipython().extension_manager.reload_extension('inkernel')"
+        ).status
+        == "ok"
+    )
+
+
 def test_a_line_of_the_running_cell_may_loosen_it_in_any_form(agent: Any):
     kernel, _ = agent(steps("x = 1"))
     for cell in (

@@ -58,6 +58,15 @@ def test_a_typed_setting_is_taken_back(agent):
     assert "9000" not in kernel.run("%agent config window default").text
 
 
+@pytest.mark.parametrize("line", ["%agent model default", "%agent config model default"])
+def test_a_typed_model_is_taken_back_with_the_server_that_it_left(agent, line: str):
+    kernel, _ = agent(ANTHROPIC_API_KEY="sk-ant-of-a-test")
+    assert "claude" in kernel.run("%agent model anthropic:claude-opus-5-5").text
+    kernel.run(line)
+    shown = kernel.run("%agent model").text
+    assert "127.0.0.1" in shown and "claude" not in shown
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

@@ -192,6 +192,27 @@ def test_a_refusal_that_code_swallows_is_told(workspace: Workspace):
     assert done["refused"] == [["write", str(workspace.outside / "new")]]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\nfound = [it for _, *names in os.walk('$HOME') for it in sum(names, [])]",
+        "from pathlib import Path\nfound = [it.name for it in Path('$HOME').rglob('*')]",
+        "import glob\nfound = glob.glob('$HOME/**', recursive=True, include_hidden=True)",
+    ],
+)
+def test_a_walk_leaves_the_folders_of_secrets_out_and_asks_for_none(
+    workspace: Workspace, code: str
+):
+    (workspace.home / "notes").mkdir(exist_ok=True)
+    (workspace.home / "notes" / "mine.txt").touch()
+    done = workspace.step(f"{code}\nprint(found)")
+    assert (done["status"], done["asked"]) == ("ok", [])
+    assert "mine.txt" in str(done["shown"]) and "id_rsa" not in str(done["shown"])
+    assert done["refused"] == [["read", str(workspace.home / ".ssh")]]
+    named = workspace.step("import os\nos.listdir('$HOME/.ssh')")
+    assert named["asked"] == [["read", str(workspace.home / ".ssh")]]
+
+
 def test_what_a_step_leaves_running_stays_guarded(workspace: Workspace):
     code = """
 import asyncio, threading, time

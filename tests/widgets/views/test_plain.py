@@ -91,7 +91,7 @@ def test_words_that_came_whole_are_printed_whole(said: Callable[[str], Event]) -
 def test_what_is_asked_is_printed(called: Callable[..., Event]) -> None:
     asked = ApprovalNeeded(call_id="c", reason="policy ask")
     text = printed([called("c", "run_cell", code="rm()"), asked])
-    assert text == "\n▸ run cell\n  rm()\n? policy ask\n"
+    assert text == "\n▸ run cell\n  rm()\n"
 
 
 def test_a_question_about_a_call_from_code_names_the_tool_and_its_arguments(
@@ -101,7 +101,7 @@ def test_a_question_about_a_call_from_code_names_the_tool_and_its_arguments(
         call_id="c.1", reason="policy ask", name="notebook_edit", arguments={"cell": "ab12"}
     )
     text = printed([called("c", "run_cell", code="await f()"), asked])
-    assert text.endswith("\n▸ notebook edit · cell=ab12\n? policy ask\n")
+    assert text.endswith("\n▸ notebook edit · cell=ab12\n")
 
 
 def test_a_refusal_says_why(called: Callable[..., Event]) -> None:
