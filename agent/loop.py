@@ -143,9 +143,10 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
             async with aclosing(calls.answer()) as events:
                 async for event in events:
                     yield event
-            tally.spending.count(calls)
         finally:
             calls.cancel()
+            tally.spending.count(calls)
+        tally.spending.check_failures(calls)
         if calls.calls or (tally.more and tally.said):
             continue
         if tally.said or asked_again:

@@ -25,16 +25,20 @@ class Spending:
     failures: Failures = field(default_factory=Failures)
 
     def count(self, calls: Calls) -> None:
-        """Add the calls of a response. Raises TurnLimited if one failed the same way too often."""
-        stuck = None
+        """Add the calls of a response, however it ended."""
         self.sent += calls.budget.sent
         self.steps += calls.budget.steps
         for call in calls.calls:
-            if (output := call.output) is None:
-                continue
-            self.sent += sum(len(text) for part in output.parts for text in part.values())
-            self.steps += call.is_step and output.status != "denied"
-            if self.failures.note(call.item, output, looks=not call.is_step):
+            if (output := call.output) is not None:
+                self.sent += sum(len(text) for part in output.parts for text in part.values())
+                self.steps += call.is_step and output.status != "denied"
+
+    def check_failures(self, calls: Calls) -> None:
+        """Raises TurnLimited if a call of this response has failed the same way too often."""
+        stuck = None
+        for call in calls.calls:
+            output = call.output
+            if output and self.failures.note(call.item, output, looks=not call.is_step):
                 stuck = call.item.name, output.text.strip().rpartition("\n")[2]
         if stuck:
             raise TurnLimited(

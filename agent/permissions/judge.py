@@ -192,8 +192,14 @@ def _is_tried(seen: Seen, use: TrialUse) -> bool:
 
 
 def _answered(voices: list[Verdict], terms: Terms) -> Verdict:
-    """The strictest voice, the first of equal ones. Where nobody is asked, a question is a no."""
+    """The strictest voice, the first of equal ones. Where nobody is asked, a question is a no.
+
+    Where code runs as a trial alone, there is nothing to ask: a yes would run it live.
+    """
     verdict = max(voices, key=lambda it: _ORDER.index(it.decision))
+    level = voices[0]
+    if verdict.decision == "ask" and level.decision == "try" and terms.policy.level == "read-only":
+        return level
     if verdict.decision == "ask" and terms.policy.asks == "never":
         reason = f"{verdict.reason} (and nobody is asked)"
         return verdict.model_copy(update={"decision": "deny", "reason": reason})

@@ -23,6 +23,8 @@ STARTS = (
 """Below the home folder: files that a program runs when it starts."""
 OURS = (".git", ".hg", ".svn", "AGENTS.md", "AGENTS.override.md", "inkernel.toml", ".envrc")
 """In the workspace: history that must not be rewritten, and files that we obey."""
+_MARKER = ".git"
+"""At any depth: one that is new would make a project of its folder, with other files to obey."""
 SHARED_MEMORY = "/dev/shm"
 """Pools of processes pass arrays through it."""
 
@@ -58,7 +60,7 @@ def is_inside(deed: Deed, walls: Walls, caches: Iterable[str] = ()) -> bool:
         case "read":
             return not is_within(path, walls.secret)
         case "write" | "remove":
-            if is_within(path, (*walls.secret, *walls.protected)):
+            if is_within(path, (*walls.secret, *walls.protected)) or _MARKER in path.split("/"):
                 return False
             return is_within(path, (*walls.workspace, SHARED_MEMORY, *caches))
         case _:

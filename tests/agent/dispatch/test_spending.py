@@ -10,7 +10,7 @@ import pytest
 from inkernel.agent.conversation.resume import resume
 from inkernel.agent.dialects.dialect import ResponseDone
 from inkernel.agent.dispatch.from_code import ToolCallError, lend
-from inkernel.agent.errors import TurnLimited
+from inkernel.agent.errors import TurnInterrupted, TurnLimited
 from inkernel.agent.protocol.events import Event, Notice, TurnEnded, Usage
 from inkernel.agent.protocol.items import FunctionCallOutput
 from inkernel.agent.session import Session
@@ -127,6 +127,20 @@ async def test_calls_that_differ_or_a_step_that_works_do_not_end_it(
     session = session_for(play([*responses, [say("Done."), END]]), tool("t", fail))
     _, error = await run(session)
     assert error is None
+
+
+async def test_a_step_that_was_interrupted_counts_with_the_calls_of_its_code(
+    session_for: Make, call: Make, tool: Make, run: Run
+):
+    async def step(step: ToolCall, _arguments: Any) -> ToolOutput:
+        with lend(session, (tool("move"),), step) as functions:
+            await functions.move(word="it")
+        return text_output("Stopped.", "interrupted")
+
+    session = session_for(play([[call("t", "a"), END]]), replace(tool("t"), run=step))
+    events, error = await run(session)
+    assert isinstance(error, TurnInterrupted) and isinstance(end := events[-1], TurnEnded)
+    assert (end.steps, session.conversation.steps) == (2, 2)
 
 
 async def test_calls_of_code_count_in_the_budgets_of_the_turn(

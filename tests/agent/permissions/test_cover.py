@@ -37,6 +37,7 @@ def test_what_lies_within_the_walls_is_covered(kind: Any, target: str):
     [
         ("write", "/etc/x"),
         ("write", "/ws/.git/HEAD"),
+        ("write", "/ws/sub/.git"),
         ("write", "/wsx"),
         ("remove", "/ws"),
         ("remove", "/"),

@@ -1,5 +1,6 @@
 """The judge: looking is free, the strictest voice wins, and no rule loosens a denial."""
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -65,6 +66,16 @@ actions = st.sampled_from((RUN, EDIT, action("run_code", "edit_notebook"), actio
 
 def rank(decision: str) -> int:
     return ORDER.index(decision)
+
+
+@given(actions, seen, terms, st.sampled_from(get_args(Asks)))
+def test_in_level_read_only_nothing_is_asked_and_no_code_runs_live(
+    what: Action, found: Seen, on: Terms, asks: Asks
+):
+    on = replace(on, policy=Policy("read-only", asks))
+    tried = Trial(status="ok", denied=found.concerns)
+    for verdict in (judge(what, found, on), judge_trial(what, tried, on)):
+        assert verdict.decision in ("try", "deny")
 
 
 @pytest.mark.parametrize("policy", PRESETS.values(), ids=PRESETS)
