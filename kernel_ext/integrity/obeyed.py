@@ -66,10 +66,12 @@ class ObeyedFiles:
 
     @property
     def held(self) -> Held:
-        """The files as they were before the changes that wait. An edit of the person holds."""
+        """The files as they were before the changes that wait, and before a step that runs. An edit
+        of the person holds."""
         if not self._before:  # no step runs, so nobody else has changed them
             self._drop_edited()
-        return {path: change.before.head for path, change in self._waiting.items()}
+        of_step = {path: before.head for path, (_, before) in self._before.items()}
+        return of_step | {path: change.before.head for path, change in self._waiting.items()}
 
     def before(self, cwd: Path, approve: Path | None = None) -> None:
         """Look at the files before a step. `approve`: of rules that answer for the person."""
