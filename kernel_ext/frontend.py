@@ -40,10 +40,5 @@ def find_cell(shell: Shell) -> str | None:
 
 
 def find_count(shell: Shell) -> int | None:
-    """In [count] of the running cell.
-
-    The shell's own counter is ahead of it since IPython 9. But every version stores a cell's input
-    before it runs.
-    """
-    inputs = getattr(shell.history_manager, "input_hist_parsed", None)
-    return len(inputs) - 1 if inputs else None
+    """In [count] of the running cell. The shell's own counter is ahead of it since IPython 9."""
+    return getattr(shell.displayhook, "prompt_count", None)

@@ -27,7 +27,6 @@ def in_history(shell: Shell, mark: str) -> Generator[HistoryEntry]:
     """A run with `store_history` meanwhile counts as a step. `mark` is the comment above it."""
     entry = HistoryEntry()
     history: Any = shell.history_manager
-    hook: Any = shell.displayhook
 
     def mark_inputs(original: Callable[..., None]) -> Callable[..., None]:
         def store_inputs(line_num: int, source: str, source_raw: str | None = None) -> None:
@@ -39,14 +38,14 @@ def in_history(shell: Shell, mark: str) -> Generator[HistoryEntry]:
         return store_inputs
 
     # IPython 9 counts a cell when it begins. IPython 8 counts it only when it has ended.
-    late = hook.prompt_count == shell.execution_count < len(history.input_hist_parsed)
+    late = f"_i{shell.execution_count}" in shell.user_ns
     if late:
         shell.execution_count += 1
     with _last_ones_kept(shell), in_place(history, "store_inputs", mark_inputs):
         try:
             yield entry
         finally:
-            if late:
+            if late and shell.execution_count != entry.count:  # else the step still runs
                 shell.execution_count -= 1
 
 

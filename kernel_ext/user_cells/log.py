@@ -92,7 +92,7 @@ class UserCellLog:
     def attach(self, shell: Shell) -> None:
         """Log every cell that starts from now on, on this thread."""
         self._shell, self._thread = shell, get_ident()
-        self._loading = _cell_on_stack()
+        self._loading = _on_stack("raw_cell")
         # Before the callbacks of others, which may show something.
         shell.events.callbacks["pre_run_cell"].insert(0, self._listen)
         shell.events.register("pre_run_cell", self._before)
@@ -155,11 +155,7 @@ class UserCellLog:
             self._leave(shell, last if over else None)  # an interrupt kept IPython from telling it
         self._is_persons = request is None or request != self._request  # else code runs a cell
         self._outer, self._request, self._loading = info, request, ""
-        if (
-            self._shell
-            and info.store_history
-            and not _is_agents(info.raw_cell, getattr(info, "transformed_cell", None))
-        ):
+        if self._shell and info.store_history and not _is_agents(info.raw_cell, _code(info)):
             try:
                 self._begin(shell, info.raw_cell)
             except Exception:
@@ -230,27 +226,29 @@ class UserCellLog:
 
 def _is_turn(info: Any) -> bool:
     """Whether a cell is one turn and nothing else."""
-    code = getattr(info, "transformed_cell", None)
-    if code is None:  # before IPython 9
-        return _AGENTS_CELL.match(info.raw_cell) is not None
-    return _AGENTS_TURN.fullmatch(code) is not None
+    return _AGENTS_TURN.fullmatch(_code(info)) is not None
 
 
-def _cell_on_stack() -> str:
-    """The source of the outermost cell that runs on this thread, or nothing."""
-    frame, source = inspect.currentframe(), ""
+def _code(info: Any) -> str:
+    """The transformed cell that begins to run. Before IPython 9 only its frame has it."""
+    return getattr(info, "transformed_cell", None) or _on_stack("transformed_cell")
+
+
+def _on_stack(name: str) -> str:
+    """A text that the outermost cell on this thread runs with. Empty if there is none."""
+    frame, text = inspect.currentframe(), ""
     while frame := frame and frame.f_back:
         if frame.f_code.co_name == "run_cell_async":
-            source = str(frame.f_locals.get("raw_cell") or "")
-    return source
+            text = str(frame.f_locals.get(name) or "")
+    return text
 
 
-def _is_agents(source: str, code: str | None) -> bool:
+def _is_agents(source: str, code: str) -> bool:
     """Whether a cell is a prompt to the agent, or only has `%agent` lines.
 
     `code`: the transformed cell, which shows whether `agent` alone is `%agent` (automagic).
     """
-    if code is not None and _AGENTS_CALL.fullmatch(code):
+    if _AGENTS_CALL.fullmatch(code):
         return True
     if "%agent" not in source:
         return False

@@ -113,6 +113,18 @@ def test_steps_count_like_cells_and_the_agents_cell_keeps_its_number(agent: Any)
     assert kernel.run(f"Out[{number + 1}], Out[{number + 2}]").text == "('one', 'two')"
 
 
+@pytest.mark.parametrize("before", ["%history -g paste", "x = 1\n%%agent"])
+def test_so_they_do_after_a_cell_that_ipython_does_not_store_or_cannot_read(
+    agent: Any, before: str
+):
+    kernel, _ = agent(script("'one'"))
+    kernel.run(before)
+    shown = kernel.start("%%agent\nGo.")
+    number = kernel.wait_for(shown, "execute_input")["execution_count"]
+    assert kernel.finish(shown).count == number
+    assert kernel.run(f"Out[{number + 1}]").count == number + 2
+
+
 def test_cells_that_wait_already_take_the_numbers_after_the_steps(agent: Any):
     kernel, _ = agent(script("'one'", "'two'"))
     waiting = [kernel.start(source) for source in ("%%agent\nGo.", "'next'", "'last'")]
