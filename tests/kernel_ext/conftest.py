@@ -117,6 +117,7 @@ class Kernel:
     def close(self) -> None:
         """Stop client and kernel."""
         self.client.stop_channels()
+        self.client.context.destroy()  # an older jupyter_client leaves that to the collector
         self.manager.shutdown_kernel(now=True)
         self._private.cleanup()
 

@@ -20,8 +20,10 @@ from tests.kernel_ext.sandbox.test_guard import Workspace
 FOLDER = Path(__file__).parent / "ordinary"
 NOTEBOOKS = sorted(FOLDER.glob("*.txt"))
 WALLS = Walls(workspace=("/ws", "/tmp/own"), protected=("/ws/.git",), secret=("/home/a/.ssh",))
-_VARIES = re.compile(r"0x[0-9a-f]+|(?:CPU times|Wall time):[^\n]*|(?:/\w[\w.-]*)+/ws\b")
-"""Addresses, times and the workspace, which no two runs share."""
+_VARIES = re.compile(
+    r"0x[0-9a-f]+|(?:CPU times|Wall time):[^\n]*|(?:/\w[\w.-]*)+/(?:ws|ipykernel_\d+)\b"
+)
+"""Addresses, times, the workspace and the cells' own folder, which no two runs share."""
 
 
 def cells(notebook: Path) -> list[str]:

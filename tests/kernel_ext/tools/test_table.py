@@ -17,9 +17,10 @@ from inkernel.kernel_ext.tools import table as table_tool
 from inkernel.kernel_ext.tools.table import MAX_ANSWER_CHARS, MAX_COLUMNS, MAX_ROWS, TableRows
 from inkernel.kernel_ext.values.table_filter import WhereError, parse_where
 
+TEXTS = pd.Series(["Rome", "Oslo", None, "Bonn"])  # of `object` with None before pandas 3
 FRAME = pd.DataFrame(
     {
-        "city": ["Rome", "Oslo", None, "Bonn"],
+        "city": TEXTS,
         "price": [1.5, float("nan"), 3.0, 4.5],
         "unit price": [1, 2, 3, 4],
         "when": pd.date_range("2024-05-06", periods=4),
@@ -46,7 +47,7 @@ def shown(held: object, where: str | None = None, rows: str = "head", **more: An
 def test_rows_of_a_frame_with_chosen_columns() -> None:
     assert see(FRAME, "1:3", columns=["count", "city"]).text == (
         "`t`: pandas DataFrame 4 × 7; 4 rows; rows 1–2:\n"
-        "row | count Int64 | city str\n1 | NA | 'Oslo'\n2 | 3 | nan"
+        f"row | count Int64 | city {TEXTS.dtype}\n1 | NA | 'Oslo'\n2 | 3 | {TEXTS[2]}"
     )
 
 

@@ -75,6 +75,7 @@ def kernel() -> Iterator[BlockingKernelClient]:
         yield client
     finally:
         client.stop_channels()
+        client.context.destroy()
         manager.shutdown_kernel(now=True)
 
 
