@@ -40,7 +40,7 @@ from ..agent.transport.client import Client
 from .approval.approvals import ApprovalHome, nobody
 from .approval.own_rules import OwnRules
 from .connections import UNASKED, Connections
-from .environment import data_folder, find_notebook, jupyter_secrets, working_folder
+from .environment import find_notebook, jupyter_secrets, working_folder
 from .event_comm import EventComm
 from .execution.capture import OutputCapture
 from .execution.children import Children
@@ -51,8 +51,9 @@ from .execution.shell_history import keep_count
 from .integrity.obeyed import ObeyedFiles
 from .integrity.turn import TurnIntegrity
 from .notebook.current import current_notebook
-from .observer import Observer
+from .observer import Obeys, Observer
 from .protection import Protection
+from .sandbox.folders import HeldFolders
 from .shell import Shell
 from .tools.step_runner import StepHooks
 from .toolset import tools_of_turn
@@ -79,13 +80,15 @@ class KernelAgent:
         self.user_folder = platformdirs.user_config_path("inkernel", appauthor=False)
         self.connections = Connections()
         self.undo = TurnUndo()
-        self.obeyed = obeyed = ObeyedFiles(self.user_folder)
+        self.folders = HeldFolders()
+        self.obeyed = obeyed = ObeyedFiles(self.user_folder, self.folders)
         own = OwnRules(self.user_folder, lambda: obeyed.held, obeyed.written)
         self.approvals = ApprovalHome(shell, own, log.running_source)
-        self.protection = Protection(shell)
+        self.protection = Protection(shell, self.folders)
         self.children = Children()
         self.fields = b""
-        self._observer = Observer(shell, log, self.user_folder, lambda: obeyed.held)
+        obeys = Obeys(self.user_folder, lambda: Path(self.folders.now.working), lambda: obeyed.held)
+        self._observer = Observer(shell, log, obeys)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
         self._typed: dict[str, Any] = {}
         self._began = dict(os.environ)
@@ -99,18 +102,18 @@ class KernelAgent:
         self._mirror = EventComm()
         self._displays = set[str]()
         self._running = False
-        log.after_run = self._keep_runs
+        log.before_run, log.after_run = self.folders.cell_begins, self._keep_runs
         hide_own_lines()
 
     # --- settings -----------------------------------------------------------------------------
 
     def choose(self, more: Mapping[str, Any] | None = None, line: str = "%%agent") -> Chosen:
         """The present settings, with `more` of a typed `line` on top. Raises SettingsError."""
-        cwd, held = working_folder(), self.obeyed.held
-        layers = read_layers(cwd, self.user_folder, os.environ, self._began, held)
+        folders, held = self.folders.now, self.obeyed.held
+        layers = read_layers(Path(folders.working), self.user_folder, os.environ, self._began, held)
         of_line = {**set_aside((more or {}).get("model")), **(more or {})}
         typed = [Layer(_TYPED, self._typed), Layer(f"the {line} line", of_line)]
-        return approved(choose([*layers, *typed]), cwd, held)
+        return approved(choose([*layers, *typed]), folders.path, held)
 
     def set(self, key: str, value: str) -> None:
         """Set one for this session. Raises SettingsError if it does not exist or fit."""
@@ -144,7 +147,7 @@ class KernelAgent:
 
     def sessions_folder(self) -> Path:
         """The folder of the sessions' records."""
-        return data_folder(self.choose().settings.data_dir) / "sessions"
+        return Path(self.choose().settings.data_dir or self.folders.now.data, "sessions")
 
     # --- the conversation ---------------------------------------------------------------------
 
@@ -265,6 +268,7 @@ class KernelAgent:
         if new:
             self.new()
         self._running = True
+        self.folders.follow()
         try:
             with cancelled_by_sigint(TurnInterrupted()) as interruption:
                 settled = tuple(self.obeyed.settle(self.approvals.person, interruption))
@@ -327,7 +331,7 @@ class KernelAgent:
                 asked = self.approvals.of_turn(host, chosen.rules)
                 hooks = StepHooks(
                     *(integrity.before, integrity.after, walls.watching(asked, session)),
-                    *(integrity.ends, self.children, self.obeyed.after),
+                    *(integrity.ends, self.children, integrity.also_changed),
                 )
                 lent = replace(session, seams=walls.seams(session.seams, asked, show))
                 session = replace(lent, tools=tools_of_turn(host, lent, here, hooks))
@@ -358,7 +362,8 @@ class KernelAgent:
 
     def _open_record(self, settings: Settings) -> Record:
         if self._record is None:
-            self._record = Record(record_path(data_folder(settings.data_dir), self._session_id))
+            folder = Path(settings.data_dir or self.folders.now.data)
+            self._record = Record(record_path(folder, self._session_id))
             line = SessionLine(
                 session=self._session_id,
                 cwd=str(working_folder()),
@@ -373,6 +378,7 @@ class KernelAgent:
 
         Before the first turn there is no record: that turn writes the runs so far.
         """
+        self.folders.cell_ends()
         if self._record is None or self._outputs is None or self._running:
             return
         self._record.mask = self._masked(self._settings) if self._settings else self.mask

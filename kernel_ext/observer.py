@@ -11,11 +11,12 @@ from ..agent.config.project import ProjectDocs
 from ..agent.config.settings import Settings
 from ..agent.context.changes import Environment, Snapshot
 from ..agent.conversation.state import KnownContext
+from ..agent.frozen import frozen
 from ..agent.protocol.cells import CellRun
 from ..agent.protocol.observed import UserCellRun, Variable, find_stale
 from ..agent.protocol.policy import read_policy
 from ..agent.session import Prompt
-from .environment import find_environment, working_folder
+from .environment import find_environment
 from .frontend import find_cell, find_count
 from .shell import Shell
 from .user_cells.log import UserCellLog
@@ -26,19 +27,26 @@ from .values.snapshot import snapshot
 _REFERENCE = re.compile(r"\$`([^`\n]+)`")
 
 
+@frozen
+class Obeys:
+    """The instructions that hold: the user's own folder, the folder of the project, and files that
+    do not hold as they are now."""
+
+    user_folder: Path
+    working: Callable[[], Path]
+    held: Callable[[], Held]
+
+
 class Observer:
     """Observes one shell. `told`: the context that its conversation knows, maybe of a past kernel.
 
-    `held`: instructions files that do not hold as they are now.
     `_steps`: names that the agent's steps bound or deleted, by the user's cell run before them.
     """
 
-    def __init__(
-        self, shell: Shell, log: UserCellLog, user_folder: Path, held: Callable[[], Held]
-    ) -> None:
+    def __init__(self, shell: Shell, log: UserCellLog, obeys: Obeys) -> None:
         self._shell = shell
         self._log = log
-        self._project, self._held = ProjectDocs(user_folder), held
+        self._project, self._obeys = ProjectDocs(obeys.user_folder), obeys
         self.kernel = f"{os.getpid():x}-{id(shell.user_ns):x}"
         self._steps: dict[int, set[str]] = {}
         self._read = 0
@@ -84,7 +92,7 @@ class Observer:
 
     def environment(self, settings: Settings) -> Environment:
         """The present environment."""
-        docs = self._project.read(working_folder(), settings.docs_bytes, self._held())
+        docs = self._project.read(self._obeys.working(), settings.docs_bytes, self._obeys.held())
         found = find_environment(self._shell, docs)
         return replace(found, policy=read_policy(settings.policy).meaning)
 

@@ -4,7 +4,6 @@ Knows no loop. The judge is in `agent/permissions`.
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -29,8 +28,9 @@ from ..agent.seams import RunTrial, Seams
 from ..agent.session import Session
 from ..agent.tools.tool import Show, ToolCall
 from .approval.approvals import Approvals
-from .environment import data_folder, working_folder
+from .environment import working_folder
 from .sandbox.definitions import definitions
+from .sandbox.folders import Folders, HeldFolders
 from .sandbox.guard import Guard, Watch, as_ours
 from .sandbox.readable import cache_folders
 from .sandbox.trial import no_trial, run_trial, wall_words
@@ -38,10 +38,10 @@ from .shell import Shell
 
 
 class Protection:
-    """The protection of one kernel."""
+    """The protection of one kernel. `folders`: they hold, whatever code makes of them."""
 
-    def __init__(self, shell: Shell) -> None:
-        self._shell = shell
+    def __init__(self, shell: Shell, folders: HeldFolders) -> None:
+        self._shell, self._folders = shell, folders
         self._guard = Guard()
         self.function_writes = self._guard.function_writes
 
@@ -50,11 +50,17 @@ class Protection:
     ) -> "TurnProtection":
         """That of a turn. `user_folder`: of the person's settings. `secrets`: texts that no copy
         may hold."""
-        own = [user_folder, data_folder(settings.data_dir)]
-        own += [working_folder() / settings.approve.expanduser()] if settings.approve else []
-        walls = find_walls(self._shell, own)
-        policy = read_policy(settings.policy)
-        return TurnProtection(self._shell, self._guard, walls, policy, tuple(secrets))
+        folders = self._folders.now
+        own = [user_folder, settings.data_dir or Path(folders.data)]
+        own += [folders.path(settings.approve)] if settings.approve else []
+        return TurnProtection(
+            shell=self._shell,
+            guard=self._guard,
+            walls=find_walls(self._shell, folders, own),
+            caches=tuple(cache_folders(folders)),
+            policy=read_policy(settings.policy),
+            secrets=tuple(secrets),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class TurnProtection:
     shell: Shell
     guard: Guard
     walls: Walls
+    caches: tuple[str, ...]
     policy: Policy
     secrets: tuple[str, ...]
 
@@ -82,11 +89,7 @@ class TurnProtection:
             action, verdict = call.action, call.verdict
             if self.policy.level == "full" or action is None or verdict is None:
                 return self.guard.over(None)
-            cover = Cover(
-                walls=self.walls,
-                caches=tuple(cache_folders(os.path.expanduser("~"))),
-                allowed=verdict.deeds,
-            )
+            cover = Cover(walls=self.walls, caches=self.caches, allowed=verdict.deeds)
             note = partial(note_verdict, session, call, action)
             ask = _Consent(self.policy, asked, call, action, note)
             return self.guard.over(Watch(cover, ask.may, asked.host.taps.is_ours))
@@ -149,16 +152,16 @@ def in_force(settings: Settings) -> str:
     return f"trial runs before what does more than compute ({wall_words()}), and the guard"
 
 
-def find_walls(shell: Shell, own: Iterable[Path]) -> Walls:
+def find_walls(shell: Shell, folders: Folders, own: Iterable[Path]) -> Walls:
     """The walls around the project of the working folder. `own`: paths of ours."""
-    here = working_folder()
+    here = Path(folders.working)
     folder = next(iter(project_folders(here)), here)
     profile = getattr(getattr(shell, "profile_dir", None), "location", None)
     kept = [*map(str, own), *([profile] if isinstance(profile, str) else [])]
     return workspace_walls(
         os.path.realpath(folder),
-        os.path.realpath(tempfile.gettempdir()),
-        os.path.realpath(os.path.expanduser("~")),
+        os.path.realpath(folders.temporary),
+        os.path.realpath(folders.home),
         [os.path.realpath(it) for it in kept],
     )
 

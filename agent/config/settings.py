@@ -7,7 +7,7 @@ typed. Knows no shell.
 import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -270,11 +270,14 @@ def choose(layers: Sequence[Layer]) -> Chosen:
     return _merged(taken)
 
 
-def approved(chosen: Chosen, cwd: Path, held: Held = NOTHING_HELD) -> Chosen:
-    """The same, with the rules of the file in `approve`. Raises SettingsError naming the file."""
+def approved(chosen: Chosen, located: Callable[[Path], Path], held: Held = NOTHING_HELD) -> Chosen:
+    """The same, with the rules of the file in `approve`. Raises SettingsError naming the file.
+
+    `located`: gives the absolute path for a typed one.
+    """
     if chosen.settings.approve is None:
         return chosen
-    path = cwd / chosen.settings.approve.expanduser()
+    path = located(chosen.settings.approve)
     given = read_file(path, held=held)
     if given.values or given.servers or not given.rules:
         raise SettingsError(

@@ -145,7 +145,7 @@ def _execute(task: _Task, options: argparse.Namespace) -> int:
     flags = {name: it for name in SETTING_FLAGS if (it := getattr(options, name))}
     if "approve" in flags:  # the kernel may run in another folder
         flags["approve"] = str(Path(flags["approve"]).expanduser().absolute())
-    approved(choose([Layer("the command line", flags)]), Path.cwd())
+    approved(choose([Layer("the command line", flags)]), Path.cwd().joinpath)
     job = Job(
         folder=task.given.parent if task.given else Path.cwd(),
         environ={f"{PREFIX}{name.upper()}": value for name, value in flags.items()},

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 from ...agent.config.project import read_docs
@@ -14,7 +15,6 @@ from ...agent.providers.pricing import cost_of
 from ...agent.providers.resolve import Target
 from ...agent.text.lines import count_of
 from ...widgets.panels.cards import Card
-from ..environment import working_folder
 from ..execution.children import Child, children_words
 from ..host import KernelAgent
 from ..protection import in_force
@@ -79,7 +79,7 @@ def _budgets_row(now: Overview, settings: Settings, found: Target | AgentError) 
 
 
 def _docs_row(agent: KernelAgent, settings: Settings) -> str:
-    cwd, held = working_folder(), agent.obeyed.held
+    cwd, held = Path(agent.folders.now.working), agent.obeyed.held
     docs, notices = read_docs(cwd, agent.user_folder, settings.docs_bytes, held)
     found = [f"{d.path}{' (cut)' if d.cut else ''}" for d in docs]
     return "\n".join([*found, *notices]) or "none found"

@@ -19,6 +19,7 @@ from ...agent.printable import visible
 from ..approval.person import ForgedInputError, Person
 from ..execution.interrupts import Interruption
 from ..execution.stdin import Waiting
+from ..sandbox.folders import HeldFolders
 
 MOST_KEPT_BYTES = 1 << 20
 """Bytes of a file that are kept. A larger one cannot be put back."""
@@ -57,10 +58,11 @@ class ObeyedFiles:
     """The instructions, settings and rules that hold for one kernel.
 
     A change that a step made waits until the person says yes. Until then, the file as it was holds.
+    `folders`: where they are.
     """
 
-    def __init__(self, user_folder: Path) -> None:
-        self._user_folder = user_folder
+    def __init__(self, user_folder: Path, folders: HeldFolders) -> None:
+        self._user_folder, self.folders = user_folder, folders
         self._before: dict[Path, tuple[Path | None, _Content]] = {}
         self._waiting: dict[Path, _Change] = {}
 
@@ -73,11 +75,12 @@ class ObeyedFiles:
         of_step = {path: before.head for path, (_, before) in self._before.items()}
         return of_step | {path: change.before.head for path, change in self._waiting.items()}
 
-    def before(self, cwd: Path, approve: Path | None = None) -> None:
+    def before(self, approve: Path | None = None) -> None:
         """Look at the files before a step. `approve`: of rules that answer for the person."""
-        folders = project_folders(cwd)
+        now = self.folders.now
+        folders = project_folders(Path(now.working))
         own = [self._user_folder / name for name in (FILE_NAME, RULES_FILE, *DOC_NAMES)]
-        own += [cwd / approve.expanduser()] if approve else []
+        own += [now.path(approve)] if approve else []
         theirs = [folder / name for folder in folders for name in (FILE_NAME, *DOC_NAMES)]
         paths = {**dict.fromkeys(theirs, folders[0]), **dict.fromkeys(own)}
         self._before = {path: (root, _content(path, root)) for path, root in paths.items()}

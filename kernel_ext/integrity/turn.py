@@ -11,7 +11,6 @@ from ...agent.conversation.history import WindowCopy
 from ...agent.errors import TamperedError
 from ...agent.protocol.cells import CellRun
 from ...agent.session import Session
-from ..environment import working_folder
 from ..shell import Shell
 from ..user_cells.log import UserCellLog
 from .obeyed import ObeyedFiles
@@ -74,13 +73,19 @@ class TurnIntegrity:
         if self._session is not None:
             self._window.follow(self._session.conversation.history)
             approve = self._session.settings.approve
-        self._obeyed.before(working_folder(), approve)
+        self._obeyed.before(approve)
+        self._obeyed.folders.step_begins()
         self._prepare(code)
 
     def after(self, run: CellRun) -> None:
         """Check all parts, once a step has run."""
         self._note(run)
         self._check("The code of a step")
+
+    def also_changed(self) -> Iterator[str]:
+        """A sentence for each file that the agent obeys, and each folder, that a step changed."""
+        yield from self._obeyed.after()
+        yield from self._obeyed.folders.step_ends()
 
     def ends(self) -> TamperedError | None:
         """The error that ends the turn, if something was changed."""

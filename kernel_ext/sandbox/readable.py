@@ -5,6 +5,8 @@ import site
 import sys
 from collections.abc import Sequence
 
+from .folders import Folders
+
 SYSTEM = (
     *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/nix/store"),
     *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives"),
@@ -18,11 +20,11 @@ CACHES = (".cache", ".config/matplotlib", ".config/fontconfig", ".fonts", ".loca
 """Below the home folder."""
 
 
-def cache_folders(home: str) -> Sequence[str]:
+def cache_folders(folders: Folders) -> Sequence[str]:
     """Folders in which libraries keep what can be made again, absolute and without links."""
-    named = (os.environ.get(it) for it in ("XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR"))
-    paths = [*(it for it in named if it), *(os.path.join(home, it) for it in CACHES)]
-    if settings := os.environ.get("XDG_CONFIG_HOME"):
+    *named, settings = folders.caches
+    paths = [*(it for it in named if it), *(os.path.join(folders.home, it) for it in CACHES)]
+    if settings:
         paths.append(os.path.join(settings, "matplotlib"))
     return tuple(dict.fromkeys(map(os.path.realpath, paths)))
 

@@ -55,10 +55,12 @@ class UserCellLog:
     """The user's runs in one shell, without runs of the agent and requests of front ends.
 
     A bug here never reaches a cell: it is printed once, and the log detaches from the shell.
-    `after_run` is called when a run is over and in the log.
+    `before_run` is called when a cell of the person's begins, and `after_run` when any is over and
+    in the log.
     """
 
     def __init__(self) -> None:
+        self.before_run: Callable[[], None] | None = None
         self.after_run: Callable[[], None] | None = None
         self._shell: Shell | None = None
         self._thread = 0
@@ -157,6 +159,8 @@ class UserCellLog:
         self._outer, self._request, self._loading = info, request, ""
         if self._shell and info.store_history and not _is_agents(info.raw_cell, _code(info)):
             try:
+                if self.before_run is not None and self._is_persons:
+                    self.before_run()
                 self._begin(shell, info.raw_cell)
             except Exception:
                 self._give_up()

@@ -378,11 +378,11 @@ def test_a_variable_that_changed_since_the_session_began_only_limits(
 def test_a_file_of_rules_answers_and_has_rules_alone(own: Path, project: Path):
     (own / "mine.toml").write_text('[[rules]]\ndecision = "allow"\npath = "out"')
     chosen = choose([Layer("typed", {"approve": "../own/mine.toml"})])
-    (rule,) = approved(chosen, project).rules
+    (rule,) = approved(chosen, project.joinpath).rules
     assert (rule.decision, rule.path) == ("allow", str(own / "out"))
     (own / "mine.toml").write_text('policy = "ask"\n[[rules]]\ndecision = "allow"\nhost = "x"')
     with pytest.raises(SettingsError, match="more than rules"):
-        approved(chosen, project)
+        approved(chosen, project.joinpath)
     (own / "mine.toml").unlink()
     with pytest.raises(SettingsError, match="is missing"):
-        approved(chosen, project)
+        approved(chosen, project.joinpath)
