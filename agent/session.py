@@ -34,6 +34,7 @@ from .protocol.observed import UserCellRun
 from .protocol.record_lines import TurnLine
 from .providers.resolve import Target
 from .seams import Seams
+from .text.blocks import untagged
 from .tools.tool import Tool
 
 CELL_RAN_BEFORE = (
@@ -114,7 +115,7 @@ class Session:
         if earlier := self._earlier(said.cell):
             text = CELL_RAN_BEFORE.format(earlier)
             journal.commit(message("user", text_part(text)), "cells")
-        parts = (said.text, *said.attached)
+        parts = (said.text, *map(untagged, said.attached))
         journal.commit(message("user", *map(text_part, parts)), "said")
         told_docs = any(it.kind == "instructions" for it in items)
         cut = [doc.path for doc in said.seen.environment.docs if doc.cut and told_docs]

@@ -12,6 +12,7 @@ from ..conversation.runs import RunSummary, first_line
 from ..protocol.cells import CellRun, Output
 from ..protocol.items import Message, message, text_part
 from ..protocol.observed import Stale, UserCellRun
+from ..text.blocks import block
 from ..text.cell_output import images_of
 from ..text.images import image_or_words
 from ..text.lines import fenced
@@ -86,7 +87,7 @@ def _run_text(title: str, handle: str, run: CellRun | UserCellRun) -> str:
 
 
 def _item(text: str, images: Sequence[dict[str, str]] = ()) -> Message:
-    return message("user", text_part(f"<cells>\n{text}\n</cells>"), *images)
+    return message("user", text_part(block("cells", text)), *images)
 
 
 def _images(outputs: Sequence[Output], most: int) -> list[dict[str, str]]:

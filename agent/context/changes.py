@@ -16,6 +16,7 @@ from ..frozen import frozen
 from ..protocol.items import Message, message, text_part
 from ..protocol.observed import Stale, UserCellRun, Variable
 from ..protocol.verbatim_json import whole_text
+from ..text.blocks import block
 from .cells import HiddenRuns, tell_cells
 from .variables import tell_names
 
@@ -150,16 +151,14 @@ def environment_item(facts: Mapping[str, str]) -> Message:
 def _environment_text(told: Mapping[str, str], now: Mapping[str, str]) -> str:
     """The facts that are new, one a line."""
     lines = [f"{key}: {value}" for key, value in now.items() if value != told.get(key, "")]
-    return "\n".join(["<environment>", *lines, "</environment>"])
+    return block("environment", "\n".join(lines))
 
 
 def _docs_text(docs: tuple[Doc, ...]) -> str:
     if not docs:
-        return "<project_instructions>\nThere are none any more.\n</project_instructions>"
+        return block("project_instructions", "There are none any more.")
     parts = [
         f"# {doc.path}\n\n{doc.text.strip()}" + ("\n\n[cut off here]" if doc.cut else "")
         for doc in docs
     ]
-    return "\n".join(
-        ["<project_instructions>", "\n\n".join(parts), "</project_instructions>"],
-    )
+    return block("project_instructions", "\n\n".join(parts))

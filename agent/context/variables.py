@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..conversation.state import ToldName, name_digest
 from ..protocol.observed import Variable
+from ..text.blocks import block
 from ..text.tokens import estimate
 
 
@@ -25,7 +26,7 @@ def tell_names(
     if not (new or other or gone or new_kernel):
         return ""
     chosen = set(_fitting([*other, *new], mentioned, budget))
-    lines = ["<names>", *new_kernel]
+    lines = [*new_kernel]
     changed = [seen for seen in other if _in_place(told[seen.name], seen)]
     in_place = {seen.name for seen in changed}
     rebound = [seen for seen in other if seen.name not in in_place]
@@ -37,7 +38,7 @@ def tell_names(
             lines += [f"{title}:{more}", *shown]
     if gone:
         lines.append(f"gone: {_cut_list(gone)}")
-    return "\n".join([*lines, "</names>"])
+    return block("names", "\n".join(lines))
 
 
 def _fitting(names: Sequence[Variable], mentioned: frozenset[str], budget: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from ..frozen import frozen
+from ..text.blocks import block
 from ..text.tokens import estimate
 from .notes import NO_NOTES, Cited, Notes, PlanStep
 from .references import HANDLE
@@ -93,7 +94,7 @@ class Parts:
 
 def make_digest(parts: Parts, room: int) -> Digest:
     """The digest for a window of `room` tokens."""
-    lines = ["<digest>", HEAD]
+    lines = [HEAD]
     if parts.said or parts.left:
         lines += ["", f"## {MADE[0]}", *_said(parts)]
     lines += _notes_lines(parts.notes, parts.mark, share(room, NOTED_SHARE))
@@ -102,7 +103,7 @@ def make_digest(parts: Parts, room: int) -> Digest:
     for title, listed in ((MADE[1], parts.cells), (MADE[2], parts.names)):
         if listed:
             lines += ["", f"## {title}", *listed]
-    text = "\n".join([*lines, "</digest>"])
+    text = block("digest", "\n".join(lines))
     return Digest(
         text=text,
         notes=parts.notes,
@@ -140,7 +141,7 @@ def edited_digest(digest: Digest, text: str) -> Digest:
         decisions=tuple(map(_cited, _bullets(known.get("Decisions", "")))),
         facts=tuple(map(_cited, _bullets(known.get("Facts", "")))),
     )
-    text = f"<digest>\n{inner}\n</digest>"
+    text = block("digest", inner)
     return digest.model_copy(update={"text": text, "notes": notes, "more": more})
 
 
