@@ -336,7 +336,7 @@ class KernelAgent:
                 lent = replace(session, seams=walls.seams(session.seams, asked, show))
                 session = replace(lent, tools=tools_of_turn(host, lent, here, hooks))
                 self.fields = session.fields()
-                integrity.watch(self.shell, (session, lent), self)
+                integrity.watch(self.shell, (session, lent), self, (asked, *walls.parts))
                 async with contextlib.aclosing(turn(session, said)) as events:
                     async for event in events:
                         show(event)

@@ -74,6 +74,11 @@ class TurnProtection:
     policy: Policy
     secrets: tuple[str, ...]
 
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """The values that no code may change."""
+        return self, self.walls, self.policy
+
     def seams(self, seams: Seams, asked: Approvals, show: Show) -> Seams:
         """The seams of the turn, with those that read code, try it, and ask."""
         trial = _trying(self.shell, self.walls, self.secrets)

@@ -4,7 +4,7 @@ Never allows anything where nobody answers.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ...agent.config.action_rules import all_as_toml
@@ -71,6 +71,10 @@ class ApprovalHome:
             )
 
 
+_Lists = tuple[tuple[ActionRule, ...], tuple[ActionRule, ...], tuple[ActionRule, ...]]
+"""The rules of files, and the answers for the turn and for the session."""
+
+
 @dataclass(slots=True)
 class Approvals:
     """The questions of one turn."""
@@ -79,6 +83,22 @@ class Approvals:
     host: Host
     rules: tuple[ActionRule, ...]
     _turn: list[ActionRule] = field(default_factory=list[ActionRule])
+    _known: "_Lists" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._known = self._lists()
+
+    def changed(self) -> Iterator[str]:
+        """Put back the rules and answers that code has changed, and name them."""
+        if repr(self._lists()) != repr(self._known):
+            self.rules, self._turn[:], self.home.session[:] = self._known
+            yield "the rules and answers that hold"
+
+    def _lists(self) -> "_Lists":
+        """Copies, as a rule can be changed in place."""
+        lists = (self.rules, self._turn, self.home.session)
+        rules, turn, session = (tuple(it.model_copy() for it in one) for one in lists)
+        return rules, turn, session
 
     def standing(self) -> StandingRules:
         """All that holds now."""
@@ -133,9 +153,11 @@ class Approvals:
                 return Answer(verdict=_yes("allowed by the person", question))
             case "turn":
                 self._turn += _held(question, "your answer for this turn")
+                self._known = self._lists()
                 return Answer(verdict=_yes("allowed for this turn", question))
             case "session":
                 self.home.session += _held(question, "your answer for this session")
+                self._known = self._lists()
                 return Answer(verdict=_yes("allowed for this session", question))
             case "always":
                 return self._always(question)
@@ -151,6 +173,7 @@ class Approvals:
             self._ask(f"{error.message} Press Enter to answer again: ")
             return None
         self.rules += _from(question.rules, str(path))
+        self._known = self._lists()
         return Answer(verdict=_yes("always allowed by the person", question))
 
     def _edited(self, code: str) -> str | None:

@@ -11,6 +11,7 @@ from ...agent.conversation.history import WindowCopy
 from ...agent.errors import TamperedError
 from ...agent.protocol.cells import CellRun
 from ...agent.session import Session
+from ..approval.approvals import Approvals
 from ..shell import Shell
 from ..user_cells.log import UserCellLog
 from .obeyed import ObeyedFiles
@@ -20,6 +21,10 @@ from .parts import Watched, attributes_of, entries, environment, own_members
 _ROOT = __name__.partition(".")[0]
 _MAGIC = "agent"
 _MOST_NAMED = 5
+_OF_HOST = (
+    *("_typed", "_record", "_conversation", "connections", "user_folder"),
+    *("approvals", "protection", "obeyed", "folders"),
+)
 _HINT = (
     "It is put back as far as that is possible. Look at the step before you go on, and restart the"
     " kernel if you do not trust it: code in this process can do more than is seen."
@@ -47,11 +52,17 @@ class TurnIntegrity:
         self._window = WindowCopy()
         self._error: TamperedError | None = None
 
-    def watch(self, shell: Shell, sessions: tuple[Session, Session], host: object) -> None:
+    def watch(
+        self,
+        shell: Shell,
+        sessions: tuple[Session, Session],
+        host: object,
+        deciding: tuple[Approvals, *tuple[object, ...]],
+    ) -> None:
         """Watch the parts of the turn from now on.
 
         `sessions`: of the turn, and of the calls that code makes. `host`: the object with the typed
-        settings.
+        settings. `deciding`: the answers, and other values by which the turn decides.
         """
         self._session = sessions[0]
         self._parts = (
@@ -59,6 +70,7 @@ class TurnIntegrity:
             *_parts_of_process(host),
             *(part for session in sessions for part in _parts_of_session(session)),
             *_parts_of_shell(shell),
+            *_parts_of_decisions(*deciding),
         )
 
     def before(self, code: str) -> None:
@@ -113,8 +125,19 @@ class TurnIntegrity:
 
 def _parts_of_process(host: object) -> Iterator[Watched]:
     yield environment(PREFIX)
-    yield attributes_of("the agent", host, ("_typed", "_record", "_conversation", "connections"))
+    yield attributes_of("the agent", host, _OF_HOST)
     yield entries("the settings that you typed", vars(host)["_typed"])
+    yield attributes_of("the folders of the walls", vars(host)["folders"], ("now",))
+
+
+def _parts_of_decisions(answers: Approvals, *others: object) -> Iterator[Watched]:
+    home = answers.home
+    yield answers
+    yield attributes_of("your answers", answers, ("home", "host"))
+    yield attributes_of("the one who asks you", home, ("person", "own"))
+    for one in (home.person, home.own, *others):
+        names = _slots(one) or tuple(vars(one))
+        yield attributes_of(f"the {type(one).__name__} of the turn", one, names)
 
 
 def _parts_of_session(session: Session) -> Iterator[Watched]:

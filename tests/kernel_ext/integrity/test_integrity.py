@@ -143,6 +143,47 @@ CHANGES: dict[str, tuple[str, str]] = {
         "was changed",
     ),
 }
+CHANGES |= {
+    "an answer": (
+        SESSION + "from inkernel.agent.protocol.actions import ActionRule\n"
+        "rule = ActionRule(decision='allow', effect='write_files')\n"
+        "session.seams.rules.__self__.home.session.append(rule)",
+        "rules and answers that hold",
+    ),
+    "an answer for the turn": (
+        SESSION + "from inkernel.agent.protocol.actions import ActionRule\n"
+        "session.seams.rules.__self__._turn.append(ActionRule(decision='allow', path='/'))",
+        "rules and answers that hold",
+    ),
+    "the rules of files": (
+        SESSION + "from inkernel.agent.protocol.actions import ActionRule\n"
+        "session.seams.rules.__self__.rules = (ActionRule(decision='allow', path='/'),)",
+        "rules and answers that hold",
+    ),
+    "the policy of the guard": (
+        SESSION + "from inkernel.agent.protocol.policy import read_policy\n"
+        "object.__setattr__(session.seams.read.__self__, 'policy', read_policy('deny'))",
+        "TurnProtection of the turn (policy)",
+    ),
+    "the level of the policy": (
+        SESSION + "p = session.seams.read.__self__\n"
+        "object.__setattr__(p.policy, 'level', 'read-only')",
+        "Policy of the turn (level)",
+    ),
+    "the walls": (
+        SESSION + "p = session.seams.read.__self__\n"
+        "object.__setattr__(p.walls, 'workspace', ('/',))",
+        "Walls of the turn (workspace)",
+    ),
+    "the folders that hold": (
+        OURS + "import copy\nagent.folders.now = copy.copy(agent.folders.now)",
+        "folders of the walls (now)",
+    ),
+    "the one who asks": (
+        OURS + "agent.approvals.person._kernel = None",
+        "Person of the turn (kernel)",
+    ),
+}
 GONE = ("the record deleted", "the record cut", "the record replaced")
 
 
@@ -182,7 +223,7 @@ def test_ordinary_steps_change_nothing_of_ours(agent: Any):
     )
     kernel, _ = agent(SCRIPT.format(code=json.dumps(code)))
     ran = kernel.run("%%agent\nGo.")
-    assert ran.status == "ok"
+    assert ran.status == "ok", ran.evalue + ran.traceback
     assert "Unseen." in str(ran.outputs)
 
 
