@@ -1,6 +1,6 @@
 """The folders by which the walls are found, as the person's cells left them. Knows no walls.
 
-Code of a step may change them all. What it changes does not count, now or later.
+Code of a step may change them all, and its changes do not count, now or later.
 """
 
 import os
