@@ -27,8 +27,31 @@ _NO_SIGN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 _BLANK_SIGNS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 """Signs without a mark, though Unicode counts them as letters, marks or symbols."""
 _CONTROLS = {"\x1b": "ESCAPE", "\r": "CARRIAGE RETURN", "\b": "BACKSPACE", "\x00": "NULL"}
-_LOOK_LATIN = frozenset("аВеЕіІјЈкКМНоОрРсСТуУхХѕЅһԁԛԝАοΟρνΑΒΕΖΗΙΚΜΝΡΤΥΧіΙɑɡıｌ")
+_LOOK_LATIN = frozenset("аВеЕіІјЈкКМНоОрРсСТуУхХѕЅһԁԛԝАοΟρνΑΒΕΖΗΙΚΜΝΡΤΥΧіΙɑɡıｌӀӏүҮѵԌԍ")
 """Letters of other scripts that look like Latin ones."""
+_ODD_LATIN = re.compile(
+    "[\u01c0-\u01c3\u0250-\u02af\u1d00-\u1dbf\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab6f]"
+)
+"""Letters of phonetics and of old prints, which no language of today writes in names."""
+_TOLD_APART = frozenset(
+    (
+        *("LATIN", "GREEK", "CYRILLIC", "CJK", "HIRAGANA", "KATAKANA", "HANGUL", "ARABIC"),
+        *(
+            "HEBREW",
+            "DEVANAGARI",
+            "BENGALI",
+            "GUJARATI",
+            "GURMUKHI",
+            "TAMIL",
+            "TELUGU",
+            "KANNADA",
+            "THAI",
+        ),
+    )
+)
+"""Scripts whose letters differ from Latin ones, or have those that do not in the list above."""
+_LATIN_SHAPED = frozenset(("LISU", "COPTIC", "CHEROKEE", "LYCIAN", "CARIAN", "OLD", "DESERET"))
+"""Scripts that can spell whole Latin words."""
 
 
 def printable(text: str) -> str:
@@ -72,10 +95,13 @@ def _is_alike(word: str, letter: str) -> bool:
         return False
     if not unicodedata.is_normalized("NFKC", letter):
         return True
-    if letter not in _LOOK_LATIN:
-        return False
-    scripts = {_script(it) for it in word if it.isalpha()}
-    return len(scripts) > 1 or _LOOK_LATIN.issuperset(filter(str.isalpha, word))
+    if _ODD_LATIN.match(letter):
+        return True
+    mixed = len({_script(it) for it in word if it.isalpha()}) > 1
+    if letter in _LOOK_LATIN:
+        return mixed or _LOOK_LATIN.issuperset(filter(str.isalpha, word))
+    script = _script(letter)
+    return script in _LATIN_SHAPED or (mixed and letter.isalpha() and script not in _TOLD_APART)
 
 
 def _script(letter: str) -> str:

@@ -32,7 +32,7 @@ from .environment import working_folder
 from .sandbox.definitions import definitions
 from .sandbox.folders import Folders, HeldFolders
 from .sandbox.guard import Guard, Watch, as_ours
-from .sandbox.readable import cache_folders
+from .sandbox.readable import cache_folders, read_freely
 from .sandbox.trial import no_trial, run_trial, wall_words
 from .shell import Shell
 
@@ -51,15 +51,17 @@ class Protection:
         """That of a turn. `user_folder`: of the person's settings. `secrets`: texts that no copy
         may hold."""
         folders = self._folders.now
-        own = [user_folder, settings.data_dir or Path(folders.data)]
+        own = [user_folder]
+        records = [settings.data_dir or Path(folders.data)]
         own += [folders.path(settings.approve)] if settings.approve else []
         return TurnProtection(
             shell=self._shell,
             guard=self._guard,
-            walls=find_walls(self._shell, folders, own),
+            walls=find_walls(self._shell, folders, own, records),
             caches=tuple(cache_folders(folders)),
             policy=read_policy(settings.policy),
             secrets=tuple(secrets),
+            readable=tuple(read_freely(folders.home)),
         )
 
 
@@ -73,6 +75,7 @@ class TurnProtection:
     caches: tuple[str, ...]
     policy: Policy
     secrets: tuple[str, ...]
+    readable: tuple[str, ...]
 
     @property
     def parts(self) -> tuple[object, ...]:
@@ -94,18 +97,28 @@ class TurnProtection:
             action, verdict = call.action, call.verdict
             if self.policy.level == "full" or action is None or verdict is None:
                 return self.guard.over(None)
-            cover = Cover(walls=self.walls, caches=self.caches, allowed=verdict.deeds)
+            cover = Cover(
+                walls=self.walls,
+                caches=self.caches,
+                allowed=verdict.deeds,
+                readable=self.readable,
+            )
             note = partial(note_verdict, session, call, action)
             ask = _Consent(self.policy, asked, call, action, note)
-            return self.guard.over(Watch(cover, ask.may, asked.host.taps.is_ours))
+            return self.guard.over(Watch(cover, ask.may))
 
         return watch
 
     def _read(self, code: str) -> Seen:
         home = os.path.expanduser("~")
-        around = Surroundings(str(working_folder()), home, definitions(self.shell))
+        around = Surroundings(str(working_folder()), home, definitions(self.shell), _real)
         found = read_code(code, self.walls, around)
-        return Seen(plain=found.plain, concerns=found.concerns)
+        return Seen(
+            plain=found.plain,
+            concerns=found.concerns,
+            unheard=found.unheard,
+            writer=found.writer,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,10 @@ class _Consent:
         return answer.verdict.decision == "allow"
 
 
+def _real(path: str) -> str | None:
+    return os.path.realpath(path) if os.path.lexists(path) else None
+
+
 def in_force(settings: Settings) -> str:
     """The protection of the next step, in words. Never shows one that is not there."""
     policy = read_policy(settings.policy)
@@ -157,8 +174,10 @@ def in_force(settings: Settings) -> str:
     return f"trial runs before what does more than compute ({wall_words()}), and the guard"
 
 
-def find_walls(shell: Shell, folders: Folders, own: Iterable[Path]) -> Walls:
-    """The walls around the project of the working folder. `own`: paths of ours."""
+def find_walls(
+    shell: Shell, folders: Folders, own: Iterable[Path], records: Iterable[Path] = ()
+) -> Walls:
+    """The walls around the project of the working folder. `own`: paths of ours, beside records."""
     here = Path(folders.working)
     folder = next(iter(project_folders(here)), here)
     profile = getattr(getattr(shell, "profile_dir", None), "location", None)
@@ -168,6 +187,7 @@ def find_walls(shell: Shell, folders: Folders, own: Iterable[Path]) -> Walls:
         os.path.realpath(folders.temporary),
         os.path.realpath(folders.home),
         [os.path.realpath(it) for it in kept],
+        [os.path.realpath(it) for it in records],
     )
 
 

@@ -100,7 +100,7 @@ class GatedCall:
         if verdict.decision != "try" or self.session.seams.trial is None:
             return verdict, None
         trial = await self.session.seams.trial(self.call, action)
-        return judge_trial(action, trial, terms), trial
+        return judge_trial(action, trial, terms, seen), trial
 
     def _terms(self) -> Terms:
         settings, seams = self.session.settings, self.session.seams

@@ -3,7 +3,7 @@
 import re
 
 from ..protocol.trials import Cover, Deed, Walls
-from .walls import is_inside
+from .walls import is_inside, is_within
 
 _BY_SHELL = re.compile(r"(?:\S*/)?(?:ba|da|z|k)?sh (?:-\w+ )*-?c ")
 _ON_DISK = ("read", "write", "remove")
@@ -18,6 +18,10 @@ def is_covered(deed: Deed, cover: Cover) -> bool:
         return True
     if deed.kind == "remove" and holds_walls(deed.target, cover.walls):
         return False
+    if deed.call == "open" and deed.kind == "read" and cover.readable is not None:
+        free = (*cover.walls.workspace, *cover.walls.readable, *cover.readable)
+        if not is_within(deed.target, free):
+            return False
     return is_inside(deed, cover.walls, cover.caches)
 
 

@@ -54,10 +54,17 @@ class Terms:
 @frozen(kw_only=True)
 class Seen:
     """The findings of reading the code. `plain`: it only computes. `concerns`: deeds that leave
-    its variables, and that the walls do not let through."""
+    its variables, and that the walls do not let through. `unheard`: the first thing of which the
+    guard would hear nothing, in words. `writer`: the first that writes so, where only a run shows.
+    """
 
     plain: bool = False
     concerns: tuple[Deed, ...] = ()
+    unheard: str = ""
+    writer: str = ""
+
+
+_NOTHING_SEEN = Seen()
 
 
 def judge(action: Action, seen: Seen, terms: Terms) -> Verdict:
@@ -70,10 +77,12 @@ def judge(action: Action, seen: Seen, terms: Terms) -> Verdict:
     return _answered(voices, terms)
 
 
-def judge_trial(action: Action, trial: Trial, terms: Terms) -> Verdict:
+def judge_trial(action: Action, trial: Trial, terms: Terms, seen: Seen = _NOTHING_SEEN) -> Verdict:
     """The verdict after a trial run. In level read-only it is `try`: the trial is all there is."""
     deeds = (*trial.denied, *trial.deeds)
     level = _by_trial(action, trial, terms)
+    if level.decision == "allow" and (hidden := _not_shown(trial, seen)):
+        level = _call_asked(action, terms, f"policy {terms.policy.words}: {hidden}") or level
     return _answered([level, *_by_rules(action, deeds, terms), *_by_asking(action, terms)], terms)
 
 
@@ -134,6 +143,16 @@ def _by_trial(action: Action, trial: Trial, terms: Terms) -> Verdict:
         return Verdict(decision="ask", reason=f"{name}: its trial run was killed: {trial.why}")
     clean = f"{name}: its trial run did only what is allowed"
     return Verdict(decision="allow", reason=clean, deeds=trial.denied)
+
+
+def _not_shown(trial: Trial, seen: Seen) -> str:
+    """The part that the trial has not shown, and the guard would not hear, in words."""
+    if trial.status == "cut" and seen.unheard:
+        return f"its trial run was cut before its end, and no guard hears all of it: {seen.unheard}"
+    wrote = any(it.kind == "write" for it in trial.deeds)
+    if seen.writer and trial.status in ("ok", "error") and not wrote:
+        return f"its trial run wrote nothing, and no guard hears what it may write: {seen.writer}"
+    return ""
 
 
 def _by_rules(action: Action, deeds: Iterable[Deed], terms: Terms) -> list[Verdict]:

@@ -18,12 +18,15 @@ class CodeReading:
 
     `plain`: it only computes, reads and writes files within the walls, in ways that the guard sees.
     `concerns`: what it does beyond the walls, as its text has it. `unread`: the first thing because
-    of which it is not plain, in words.
+    of which it is not plain, in words. `unheard`: the first one of which the guard of a live run
+    would hear nothing. `writer`: the first that writes so, where only a run shows.
     """
 
     plain: bool
     concerns: tuple[Deed, ...] = ()
     unread: str = ""
+    unheard: str = ""
+    writer: str = ""
 
 
 def read_code(code: str, walls: Walls, around: Surroundings = ANYWHERE) -> CodeReading:
@@ -40,4 +43,6 @@ def read_code(code: str, walls: Walls, around: Surroundings = ANYWHERE) -> CodeR
         plain=not findings.unread,
         concerns=tuple(findings.concerns),
         unread=findings.unread,
+        unheard=findings.unheard,
+        writer=findings.writer,
     )

@@ -1,6 +1,7 @@
 """The walls around code: which paths it may read and write. Pure: does no I/O, knows no system."""
 
 import os
+import re
 from collections.abc import Iterable
 
 from ..protocol.trials import Deed, Walls
@@ -25,23 +26,25 @@ OURS = (".git", ".hg", ".svn", "AGENTS.md", "AGENTS.override.md", "inkernel.toml
 """In the workspace: history that must not be rewritten, and files that we obey."""
 _MARKER = ".git"
 """At any depth: one that is new would make a project of its folder, with other files to obey."""
+_OF_PROCESSES = re.compile(r"/proc/(\d+|self|thread-self)(/task/\d+)?/(environ|mem)")
+"""The environment and the memory of a process, with the keys in them."""
 SHARED_MEMORY = "/dev/shm"
 """Pools of processes pass arrays through it."""
 
 
 def workspace_walls(
-    folder: str, temporary: str, home: str, own: Iterable[str] = (), readable: Iterable[str] = ()
+    folder: str, temporary: str, home: str, own: Iterable[str] = (), records: Iterable[str] = ()
 ) -> Walls:
-    """The walls around a workspace. `own`: our own settings, records and IPython's profile."""
+    """The walls around a workspace. `own`: our own settings and IPython's profile. `records`: of
+    sessions, which hold what the person and their code said."""
     return Walls(
         workspace=tuple(dict.fromkeys((folder, temporary))),
-        readable=tuple(readable),
         protected=(
             *(os.path.join(folder, name) for name in OURS),
             *(os.path.join(home, name) for name in STARTS),
             *own,
         ),
-        secret=tuple(os.path.join(home, name) for name in SECRET),
+        secret=tuple(os.path.join(home, name) for name in SECRET) + tuple(records),
     )
 
 
@@ -58,10 +61,26 @@ def is_inside(deed: Deed, walls: Walls, caches: Iterable[str] = ()) -> bool:
     path = deed.target
     match deed.kind:
         case "read":
-            return not is_within(path, walls.secret)
+            return not is_within(path, walls.secret) and not _OF_PROCESSES.fullmatch(path)
         case "write" | "remove":
             if is_within(path, (*walls.secret, *walls.protected)) or _MARKER in path.split("/"):
                 return False
             return is_within(path, (*walls.workspace, SHARED_MEMORY, *caches))
         case _:
             return False
+
+
+_ESCAPES = re.compile(rb"%([0-9A-Fa-f]{2})")
+
+
+def sqlite_path(name: str) -> str:
+    """The path of a database, also of one that is named by a `file:` address."""
+    if not name.startswith("file:"):
+        return name
+    path = re.split("[?#]", name.removeprefix("file:"), maxsplit=1)[0]
+    if path.startswith("//"):
+        path = f"/{path[2:].partition('/')[2]}"
+    text = _ESCAPES.sub(
+        lambda it: bytes((int(it[1], 16),)), path.encode("utf-8", "surrogateescape")
+    )
+    return text.decode("utf-8", "surrogateescape")

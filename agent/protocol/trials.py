@@ -74,10 +74,12 @@ class Cover:
     """The deeds that a verdict covers. While code runs live, the guard stops the first other one.
 
     `walls`: within them, code does as they say. `caches`: folders in which libraries may write
-    besides. `allowed`: further deeds, which the code showed in its source or its trial, and which
-    the person or a rule allowed. Their `call` counts for nothing.
+    besides. `readable`: what may be read besides. None: all but secrets. `allowed`: further deeds,
+    which the code showed in its source or its trial, and which the person or a rule allowed. Their
+    `call` counts for nothing.
     """
 
     walls: Walls
     caches: tuple[str, ...] = ()
     allowed: tuple[Deed, ...] = ()
+    readable: tuple[str, ...] | None = None

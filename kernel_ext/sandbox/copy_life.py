@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from sys import _getframe  # pyright: ignore[reportPrivateUsage]
 from typing import Any
 
 from ...agent.frozen import frozen
@@ -25,8 +26,9 @@ from ..shell import Shell
 from ..user_names import is_public, rebound, user_names
 from ..values.fingerprint import fingerprint
 from ..workers.fork import reset_signals
+from .callers import is_bytecode, is_of_library, is_of_walk
 from .confine import DiskView, become_second_process, close_walls, enter_view, give_memory_to_tell
-from .deeds import deeds_of, is_of_imports, is_of_library, is_of_walk
+from .deeds import OWN_EVENTS, deeds_of
 from .frames import Sender, packed
 from .namespaces import changed_files, end_with_parent
 from .shell_copy import detach, forget, one_thread_a_library
@@ -163,8 +165,11 @@ class _Witness:
             return
         self._busy.now = True
         try:
-            for deed in deeds_of(event, arguments):
-                if deed not in self._seen and not (is_of_library(deed) or is_of_imports(deed)):
+            frame = _getframe(2 if event in OWN_EVENTS else 1)
+            for deed in deeds_of(event, arguments, frame):
+                spared = is_of_library(deed, frame) or is_bytecode(deed, frame)
+                spared = spared or is_of_walk(deed, frame)
+                if deed not in self._seen and not spared:
                     self._seen.add(deed)
                     self._judge(deed)
         finally:
@@ -188,7 +193,7 @@ class _Witness:
                 self.tell(deed)
             case "read":
                 allowed = is_within(deed.target, self._readable) or not os.path.exists(deed.target)
-                if not is_of_walk(deed) and not (allowed and is_inside(deed, self._walls)):
+                if not allowed or not is_inside(deed, self._walls):
                     self.deny(deed)
             case "write" | "remove" if is_inside(deed, self._walls, self._own):
                 self._within(deed)

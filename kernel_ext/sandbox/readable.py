@@ -4,6 +4,7 @@ import os
 import site
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from .folders import Folders
 
@@ -15,6 +16,7 @@ SYSTEM = (
     *("/etc/pki", "/etc/ca-certificates", "/etc/matplotlibrc", "/var/cache/fontconfig"),
     *("/proc", "/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm", "/run/systemd/resolve"),
 )
+_SYSTEM_TOO = ("/etc", "/proc", "/sys", "/dev", "/run", "/snap", "/System", "/Library")
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 CACHES = (".cache", ".config/matplotlib", ".config/fontconfig", ".fonts", ".local/share/fonts")
 """Below the home folder."""
@@ -38,3 +40,15 @@ def interpreter_files(home: str) -> Sequence[str]:
     paths += [*SYSTEM, *(os.path.join(home, name) for name in CACHES)]
     found = (os.path.realpath(it) for it in paths if os.path.exists(it))
     return tuple(dict.fromkeys(it for it in found if it not in ("/", home)))
+
+
+def read_freely(home: str) -> Sequence[str]:
+    """Paths that live code reads without a question: of Python, the system, and settings.
+
+    All other files outside the workspace are the person's.
+    """
+    settings: list[str] = []
+    with suppress(OSError):
+        settings = [it for it in os.listdir(home) if it[0] == "." and "history" not in it]
+    paths = (*_SYSTEM_TOO, *(os.path.realpath(os.path.join(home, it)) for it in settings))
+    return (*interpreter_files(home), *paths)

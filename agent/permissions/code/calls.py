@@ -84,16 +84,16 @@ def call_of_method(reader: ReaderParts, function: ast.Attribute, node: ast.Call)
         for text in _known(reader, value):
             reader.findings.file(use, text, f".{name}")
     elif not (is_plain_method(name) or reader.is_own_method(name)):
-        reader.findings.not_plain(f"a method that is not known: .{name}()")
+        reader.findings.not_heard(f"a method that is not known: .{name}()")
 
 
 def _computing(reader: ReaderParts, path: str, node: ast.Call) -> None:
     known, rest = computes(path)
     name = rest.rpartition(".")[2]
     if not known:
-        reader.findings.not_plain(f"a function that is not known: {path}()")
+        reader.findings.not_heard(f"a function that is not known: {path}()")
     elif rest and (f".{name}" in PATHS or not is_plain_method(name)):
-        reader.findings.not_plain(f"a method that is not known: {path}()")
+        reader.findings.not_heard(f"a method that is not known: {path}()")
     elif any(it.arg == "n_jobs" and not _is_one(it.value) for it in node.keywords):
         reader.findings.not_plain("n_jobs: other processes, in which nothing is guarded")
 
@@ -116,9 +116,11 @@ def _files(reader: ReaderParts, name: str, node: ast.Call, value: ast.expr | Non
 def _file(reader: ReaderParts, use: FileUse, given: ast.expr, shown: str) -> None:
     texts = texts_of(reader, given)
     if texts is None:
-        if use in ("quiet", "loads"):
-            reader.findings.not_plain(f"{shown} is not known to compute")
-        elif not _is_buffer(reader, given):
+        if _is_buffer(reader, given) and use not in ("quiet", "loads"):
+            return
+        if use.startswith("quiet"):
+            reader.findings.quietly(use, shown, known=False)
+        else:
             reader.findings.not_plain(f"{shown}: a path made while it runs")
         return
     for text in texts:

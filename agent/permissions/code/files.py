@@ -2,8 +2,9 @@
 
 A line has a name, what it does to a path, and where the path is: its position, then its keyword.
 A method begins with a dot. `self`: the object is the path. `mode`: it writes if its mode says so.
-`quiet`: it writes in C, past Python's events; each that can be installed was tried. `loads`: what
-it reads may be code.
+`quiet`: it writes in C, past Python's events; each that can be installed was tried. `quiet_read`:
+it reads so. `quiet_if_made`: a library writes so what another one writes by Python, so a path that
+is made while it runs counts as quiet. `loads`: what it reads may be code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,9 @@ from typing import Literal
 
 from ...frozen import frozen
 
-FileUse = Literal["read", "write", "remove", "mode", "quiet", "loads"]
+FileUse = Literal[
+    "read", "write", "remove", "mode", "quiet", "quiet_read", "quiet_if_made", "loads"
+]
 
 
 @frozen
@@ -57,8 +60,8 @@ os.lchmod write 0 path
 os.chown write 0 path
 os.lchown write 0 path
 os.utime write 0 path
-os.mknod write 0 path
-os.mkfifo write 0 path
+os.mknod quiet 0 path
+os.mkfifo quiet 0 path
 os.setxattr write 0 path
 os.link write 0 src
 os.link write 1 dst
@@ -122,64 +125,72 @@ pandas.read_json read 0 path_or_buf
 pandas.read_excel read 0 io
 pandas.read_html read 0 io
 pandas.read_xml read 0 path_or_buffer
-pandas.read_parquet read 0 path
-pandas.read_feather read 0 path
-pandas.read_orc read 0 path
+pandas.read_parquet quiet_read 0 path
+pandas.read_feather quiet_read 0 path
+pandas.read_orc quiet_read 0 path
 pandas.read_stata read 0 filepath_or_buffer
 pandas.read_sas read 0 filepath_or_buffer
-pandas.read_spss read 0 path
+pandas.read_spss quiet_read 0 path
 pandas.read_pickle loads 0 filepath_or_buffer
 pandas.read_hdf loads 0 path_or_buf
 pandas.to_pickle write 1 filepath_or_buffer
 pandas.ExcelFile read 0 path_or_buffer
 pandas.ExcelWriter write 0 path
 pandas.HDFStore quiet 0 path
-polars.read_csv read 0 source
-polars.read_parquet read 0 source
-polars.read_json read 0 source
-polars.read_ndjson read 0 source
-polars.read_ipc read 0 source
-polars.read_avro read 0 source
-polars.read_excel read 0 source
-polars.scan_csv read 0 source
-polars.scan_parquet read 0 source
-polars.scan_ndjson read 0 source
-polars.scan_ipc read 0 source
-pyarrow.parquet.read_table read 0 source
-pyarrow.parquet.read_schema read 0 where
-pyarrow.parquet.read_metadata read 0 where
-pyarrow.parquet.ParquetFile read 0 source
+polars.read_csv quiet_read 0 source
+polars.read_parquet quiet_read 0 source
+polars.read_json quiet_read 0 source
+polars.read_ndjson quiet_read 0 source
+polars.read_ipc quiet_read 0 source
+polars.read_avro quiet_read 0 source
+polars.read_excel quiet_read 0 source
+polars.scan_csv quiet_read 0 source
+polars.scan_parquet quiet_read 0 source
+polars.scan_ndjson quiet_read 0 source
+polars.scan_ipc quiet_read 0 source
+polars.scan_lines quiet_read 0 source
+polars.read_lines quiet_read 0 source
+polars.read_ods quiet_read 0 source
+polars.read_ipc_stream quiet_read 0 source
+polars.read_ipc_schema quiet_read 0 source
+polars.read_parquet_schema quiet_read 0 source
+polars.read_parquet_metadata quiet_read 0 source
+pyarrow.parquet.read_table quiet_read 0 source
+pyarrow.parquet.read_schema quiet_read 0 where
+pyarrow.parquet.read_metadata quiet_read 0 where
+pyarrow.parquet.ParquetFile quiet_read 0 source
 pyarrow.parquet.write_table quiet 1 where
 pyarrow.parquet.ParquetWriter quiet 0 where
-pyarrow.csv.read_csv read 0 input_file
+pyarrow.csv.read_csv quiet_read 0 input_file
 pyarrow.csv.write_csv quiet 1 output_file
 pyarrow.feather.write_feather quiet 1 dest
-pyarrow.feather.read_feather read 0 source
-pyarrow.dataset.dataset read 0 source
+pyarrow.feather.read_feather quiet_read 0 source
+pyarrow.dataset.dataset quiet_read 0 source
 pyarrow.dataset.write_dataset quiet 1 base_dir
 pyarrow.OSFile quiet 0 path
 pyarrow.memory_map quiet 0 path
-duckdb.read_csv read 0 path_or_buffer
-duckdb.read_parquet read 0 file_glob
-duckdb.read_json read 0 path_or_buffer
+pyarrow.create_memory_map quiet 0 path
+duckdb.read_csv quiet_read 0 path_or_buffer
+duckdb.read_parquet quiet_read 0 file_glob
+duckdb.read_json quiet_read 0 path_or_buffer
 duckdb.connect quiet 0 database
-dask.dataframe.read_csv read 0 urlpath
-dask.dataframe.read_parquet read 0 path
-geopandas.read_file read 0 filename
-xarray.open_dataset read 0 filename_or_obj
-xarray.open_dataarray read 0 filename_or_obj
-xarray.open_mfdataset read 0 paths
-xarray.load_dataset read 0 filename_or_obj
+dask.dataframe.read_csv quiet_read 0 urlpath
+dask.dataframe.read_parquet quiet_read 0 path
+geopandas.read_file quiet_read 0 filename
+xarray.open_dataset quiet_read 0 filename_or_obj
+xarray.open_dataarray quiet_read 0 filename_or_obj
+xarray.open_mfdataset quiet_read 0 paths
+xarray.load_dataset quiet_read 0 filename_or_obj
 h5py.File quiet 0 name
 netCDF4.Dataset quiet 0 filename
-cv2.imread read 0 filename
+cv2.imread quiet_read 0 filename
 cv2.imwrite quiet 0 filename
 cv2.VideoWriter quiet 0 filename
 imageio.imread read 0 uri
 imageio.imwrite write 0 uri
 skimage.io.imread read 0 fname
 skimage.io.imsave write 0 fname
-soundfile.read read 0 file
+soundfile.read quiet_read 0 file
 soundfile.write quiet 0 file
 PIL.Image.open read 0 fp
 matplotlib.image.imread read 0 fname
@@ -195,7 +206,7 @@ networkx.read_gml read 0 path
 nbformat.read read 0 fp
 nbformat.write write 1 fp
 IPython.display.Image read - filename
-.to_csv write 0 path_or_buf
+.to_csv quiet_if_made 0 path_or_buf
 .to_json write 0 path_or_buf
 .to_html write 0 buf
 .to_markdown write 0 buf

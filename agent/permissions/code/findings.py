@@ -5,7 +5,7 @@ Knows walls and paths, but no syntax.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -13,17 +13,29 @@ from ...frozen import frozen
 from ...protocol.trials import Deed, DeedKind, Walls
 from ...text.secret_names import may_hold_key
 from ..cover import holds_walls
-from ..walls import is_inside, is_within
+from ..walls import is_inside, is_within, sqlite_path
 from .files import FileUse
 from .literals import UNKNOWN
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443, "ftp": 21, "ssh": 22, "sftp": 22}
+_KINDS: Mapping[FileUse, DeedKind] = {
+    "read": "read",
+    "quiet_read": "read",
+    "loads": "read",
+    "remove": "remove",
+}
+_MADE = re.compile(r"[…*?\[{]")
+"""The beginning of the part of a path that only a run shows, or that means many names."""
 SOMEWHERE = "an address made while it runs"
 
 
 def _no_source(_name: str) -> str | None:
     return None
+
+
+def _as_it_is(path: str) -> str | None:
+    return path
 
 
 @frozen
@@ -33,21 +45,26 @@ class Surroundings:
     `source_of`: the Python that defines a name of the namespace, such as a `def`, a `class` (also
     for a value of a class of the person's), or `import numpy as np`. None for a plain value, and
     for a name that is not there. Text that is no Python is a definition that nobody can read.
+    `real`: an absolute path without links, or None where nothing is.
     """
 
     folder: str = ""
     home: str = ""
     source_of: Callable[[str], str | None] = _no_source
+    real: Callable[[str], str | None] = _as_it_is
 
 
 @dataclass(slots=True)
 class Findings:
-    """`unread`: the first thing that is not plain, in words."""
+    """`unread`: the first thing that is not plain, in words. `unheard`: the first one that the
+    guard would not hear. `writer`: the first one that writes so where only a run shows."""
 
     walls: Walls
     around: Surroundings
     concerns: dict[Deed, None] = field(default_factory=dict[Deed, None])
     unread: str = ""
+    unheard: str = ""
+    writer: str = ""
 
     @property
     def folder(self) -> str:
@@ -57,6 +74,11 @@ class Findings:
     def not_plain(self, why: str) -> None:
         """Something is not known to compute, and no more."""
         self.unread = self.unread or why
+
+    def not_heard(self, why: str) -> None:
+        """Something is not plain, and may do what no event tells of."""
+        self.unheard = self.unheard or why
+        self.not_plain(why)
 
     def concern(self, kind: DeedKind, target: str, call: str) -> None:
         """Something leaves the variables."""
@@ -76,17 +98,42 @@ class Findings:
         if path is None:
             self.not_plain(f"{call}: a path below ~")
             return
-        kind: DeedKind = "remove" if use == "remove" else "read" if use == "read" else "write"
+        real, known = self._resolved(path, use)
+        kind = _KINDS.get(use, "write")
         if use == "loads":
-            kind = "read"
             self.not_plain(f"{call} may run code of the file that it reads")
-        deed = Deed(kind, path, call)
-        if not is_inside(deed, self.walls) or (kind == "remove" and holds_walls(path, self.walls)):
-            self.concern(kind, path, call)
-        elif use == "quiet":
+        if not is_inside(Deed(kind, real, call), self.walls) or (
+            kind == "remove" and holds_walls(real, self.walls)
+        ):
+            self.concern(kind, real, call)
+        elif use.startswith("quiet"):
+            self.quietly(use, call, known)
+        elif not is_within(real, (*self.walls.workspace, *self.walls.readable)):
+            self.not_plain(f"{call}: {real} is outside the workspace")
+
+    def quietly(self, use: FileUse, call: str, known: bool) -> None:
+        """A use in C of a path. `known`: it leads into the workspace, whatever runs."""
+        if use == "quiet" and known:
             self.not_plain(f"{call} writes past the guard")
-        elif not is_within(path, (*self.walls.workspace, *self.walls.readable)):
-            self.not_plain(f"{call}: {path} is outside the workspace")
+        elif not known:
+            self.not_heard(f"{call} of a path that only a run shows")
+            if use == "quiet":
+                self.writer = self.writer or call
+
+    def _resolved(self, path: str, use: FileUse) -> tuple[str, bool]:
+        """The path without links, as far as it is known, and whether it is known."""
+        known = _MADE.split(path, maxsplit=1)[0]
+        whole = known == path
+        there = self.around.real(path) if whole and use != "remove" else None
+        if there is not None:
+            return there, self._is_ours(there)
+        folder = os.path.dirname(known)
+        real = self.around.real(folder)
+        found = os.path.join(real or folder, path[len(folder) :].lstrip("/"))
+        return found, whole and real is not None and self._is_ours(real)
+
+    def _is_ours(self, path: str) -> bool:
+        return is_within(path, (*self.walls.workspace, *self.walls.readable))
 
     def variable(self, name: str | None, call: str) -> None:
         """A variable of the environment is read. None: all of them, or any."""
@@ -96,7 +143,7 @@ class Findings:
             self.concern("read", name, call)
 
     def _absolute(self, text: str) -> str | None:
-        path = text.removeprefix("file://")
+        path = sqlite_path(text) if text.startswith("file:") else text
         if path.startswith("~"):
             if (
                 not self.around.home

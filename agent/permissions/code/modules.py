@@ -130,10 +130,16 @@ polars * -Config -SQLContext -sql -read_database -read_database_uri -read_delta 
   -scan_iceberg -scan_pyarrow_dataset -plugins -cloud -io -internals -scan_python -read_clipboard
 polars.selectors *
 pyarrow * -input_stream -output_stream -fs -flight -compute -dataset -parquet -csv -feather -hdfs
-  -load_library -py_extension_type -PythonFile -NativeFile
+  -load_library -py_extension_type -PythonFile -NativeFile -CompressedOutputStream -ipc -json -orc
+  -CompressedInputStream -RecordBatchFileWriter -RecordBatchStreamWriter -RecordBatchFileReader
+  -RecordBatchStreamReader -MemoryMappedFile -BufferedOutputStream -BufferedInputStream -lib -util
+  -foreign_buffer -cuda -substrait -acero -create_library_symlinks -set_timezone_db_path
+  -deserialize_pandas -transcoding_input_stream
 pyarrow.compute *
 duckdb * -install_extension -load_extension -sql -execute -query -from_csv_auto -from_parquet
-  -default_connection -connect -values -register_filesystem
+  -default_connection -connect -values -register_filesystem -from_query -query_df -write_csv -append
+  -table_function -filter -project -aggregate -order -sql_expr -SQLExpression -enable_profiling
+  -create_function -set_default_connection -executemany -extract_statements -read_csv_auto
 scipy ** -io -datasets -misc -weave -test
 scipy.io *
 sklearn ** -datasets -test -utils
@@ -207,6 +213,7 @@ __future__ *
 COMMANDS = (
     *("os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "os.startfile"),
     *("subprocess.", "pty.spawn", "asyncio.create_subprocess", "sh.", "plumbum.", "pexpect."),
+    *("_posixsubprocess.", "_winapi.", "multiprocessing.util.spawnv_passfds"),
     *("IPython.utils.process.", "asyncio.subprocess.", "cProfile.run", "runpy."),
 )
 """Beginnings of functions that start a program."""

@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
+from unicodedata import normalize
 
 from .calls import call_by_path, call_of_method, leaves
 from .files import PATHS
@@ -63,7 +64,7 @@ class CodeReader:
         if tree is None:
             self.findings.not_plain("no Python")
             return
-        self._code += f"\n{code}"
+        self._code += f"\n{normalize('NFKC', code)}"  # as Python reads names
         self._names.gather(tree.body)
         for statement in tree.body:
             self.visit(statement)
@@ -151,7 +152,7 @@ class CodeReader:
             if source is not None:
                 tree = parsed(source)
                 if tree is None:
-                    self.findings.not_plain(f"{name}, whose code is not known")
+                    self.findings.not_heard(f"{name}, whose code is not known")
                 else:
                     self._code += "".join(f"\n{it} {it}" for it in _defined(tree))
                     self.read_inner(source)
@@ -173,7 +174,7 @@ class CodeReader:
 
     def _path_as_value(self, path: str) -> None:
         """A module's name that is not called here: it may be called anywhere else."""
-        if path == "os.environ":
+        if path in ("os.environ", "os.environb"):
             self.findings.variable(None, path)
         elif path.startswith("builtins."):
             if path.removeprefix("builtins.") in _FORBIDDEN:
@@ -247,7 +248,7 @@ class CodeReader:
     def _free_call(self, name: str) -> None:
         """A call of a name that neither this code nor Python defines."""
         if self._source(name) is None:
-            self.findings.not_plain(f"{name}(), which is not known")
+            self.findings.not_heard(f"{name}(), which is not known")
 
     def _definition(self, node: Definition) -> None:
         """A function or class. Only its definition runs, until something names it."""
@@ -305,10 +306,10 @@ class CodeReader:
         if known and not path.startswith("numpy.ctypeslib"):
             return
         if not leaves(self, path):
-            self.findings.not_plain(f"the module {path}, which is not known")
+            self.findings.not_heard(f"the module {path}, which is not known")
 
     def _subscript(self, node: ast.Subscript) -> None:
-        if self.path_of(node.value) == "os.environ":
+        if self.path_of(node.value) in ("os.environ", "os.environb"):
             if isinstance(node.ctx, ast.Load):
                 texts = self.literals.texts(node.slice)
                 self.findings.variable(texts[0] if texts else None, "os.environ")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from .arguments import ReaderParts, argument, one_text, texts_of
 from .files import PATHS
 from .findings import host_of
-from .texts import looks_like_sql, read_sql
+from .texts import is_data, looks_like_sql, read_sql
 
 EVALUATES = frozenset(("eval", "query"))
 """Methods of frames that compute an expression. Connections have a `query` of SQL."""
@@ -27,7 +27,7 @@ def statement(reader: ReaderParts, name: str, node: ast.Call) -> None:
     texts = texts_of(reader, node.args[0])
     if texts is None:
         if not _is_of_sqlalchemy(reader, node.args[0]):
-            reader.findings.not_plain(f".{name}() of a text made while it runs")
+            reader.findings.not_heard(f".{name}() of a text made while it runs")
         return
     for text in texts:
         if looks_like_sql(text):
@@ -63,9 +63,9 @@ def _is_of_sqlalchemy(reader: ReaderParts, node: ast.expr) -> bool:
 def _sql(reader: ReaderParts, text: str, call: str) -> None:
     found = read_sql(text)
     if not found.plain:
-        reader.findings.not_plain(f"{call}: a statement that may reach past its tables")
+        reader.findings.not_heard(f"{call}: a statement that may reach past its tables")
     for path in found.files:
-        reader.findings.file("read", path, call)
+        reader.findings.file("quiet_read" if is_data(path) else "read", path, call)
 
 
 def _expression(reader: ReaderParts, text: str) -> None:
@@ -77,13 +77,13 @@ def _expression(reader: ReaderParts, text: str) -> None:
 def _attribute(reader: ReaderParts, node: ast.Call) -> None:
     """`getattr`, `setattr` and the like."""
     if one_text(reader, argument(node, 1)) is None:
-        reader.findings.not_plain("an attribute whose name is made while it runs")
+        reader.findings.not_heard("an attribute whose name is made while it runs")
 
 
 def _code(reader: ReaderParts, node: ast.Call) -> None:
     text = one_text(reader, argument(node, 0))
     if text is None:
-        reader.findings.not_plain("code that is made while it runs")
+        reader.findings.not_heard("code that is made while it runs")
     else:
         reader.read_inner(text)
 
@@ -91,7 +91,7 @@ def _code(reader: ReaderParts, node: ast.Call) -> None:
 def _module(reader: ReaderParts, node: ast.Call) -> None:
     text = one_text(reader, argument(node, 0, "name"))
     if text is None or not text.replace(".", "").isidentifier():
-        reader.findings.not_plain("a module whose name is made while it runs")
+        reader.findings.not_heard("a module whose name is made while it runs")
     else:
         reader.read_inner(f"import {text}")
 
@@ -103,7 +103,7 @@ def _variable(reader: ReaderParts, node: ast.Call) -> None:
 def _sql_first(reader: ReaderParts, node: ast.Call) -> None:
     text = one_text(reader, argument(node, 0, "sql"))
     if text is None:
-        reader.findings.not_plain("SQL that is made while it runs")
+        reader.findings.not_heard("SQL that is made while it runs")
     else:
         _sql(reader, text, "SQL")
     _database(reader, argument(node, 1, "con"))

@@ -16,7 +16,18 @@ WALLS = Walls(
     protected=("/ws/.git", "/ws/AGENTS.md"),
     secret=("/home/a/.ssh",),
 )
-PLACE = Surroundings("/ws", "/home/a")
+LINKS = {"/ws/linked.csv": "/home/a/.ssh/id_rsa", "/ws/out": "/srv"}
+
+
+def real(path: str) -> str | None:
+    """Nothing is in a folder `nowhere`."""
+    if "nowhere" in path:
+        return None
+    link = next((it for it in LINKS if path == it or path.startswith(f"{it}/")), "")
+    return LINKS.get(link, "") + path[len(link) :]
+
+
+PLACE = Surroundings("/ws", "/home/a", real=real)
 FRAME = "import pandas as pd\ndf = pd.DataFrame({'a': [1]})\n"
 
 PLAIN = {
@@ -55,6 +66,25 @@ PLAIN = {
     "a harmless variable of the environment": "import os\nos.environ.get('HOME')",
 }
 CONCERNS = {
+    "a C reader of a link": ("pl.read_csv('linked.csv')", "read", "/home/a/.ssh/id_rsa"),
+    "a reader of a link": ("open('linked.csv')", "read", "/home/a/.ssh/id_rsa"),
+    "SQL of a link": ("duckdb.sql(\"from 'linked.csv'\")", "read", "/home/a/.ssh/id_rsa"),
+    "a C writer by a link": ("rel.to_csv('out/new.csv')", "write", "/srv/new.csv"),
+    "a node by a link": ("import os\nos.mknod('out/new')", "write", "/srv/new"),
+    "a path made below a link": ("open(f'out/{n}.csv', 'w')", "write", "/srv/….csv"),
+    "an address of a database": (
+        "import sqlite3\nsqlite3.connect('file:%2e%2e/x.db?mode=rwc', uri=True)",
+        *("write", "/x.db"),
+    ),
+    "a function in letters of another width": (
+        "def ｆ():\n    open('/etc/x', 'w')\nf()",
+        *("write", "/etc/x"),
+    ),
+    "all keys as bytes": ("import os\nprint(os.environb)", "read", "the environment"),
+    "a process by its inner function": (
+        "import _posixsubprocess as p\np.fork_exec([b'/bin/true'])",
+        *("command", "/bin/true"),
+    ),
     "a command": ("get_ipython().system('ls -l')", "command", "ls -l"),
     "a command as it is typed": ("files = !ls -l", "command", "ls -l"),
     "a cell of commands": ("%%bash\nrm -r x", "command", "bash\nrm -r x"),
@@ -140,6 +170,37 @@ NOT_PLAIN = {
     "a file outside": "open('/srv/x')",
     "a changed module": "import os\nos.getcwd = f",
     "no Python": "(((",
+    **{
+        f"a C reader of a path made while it runs: {code}": code
+        for code in (
+            "import polars as pl\npl.read_csv('./' + x)",
+            "import polars as pl\npl.scan_parquet('h' + x + 'p://127.0.0.1/owned')",
+            "import polars as pl\npl.read_csv('nowhere/a.csv')",
+            "import polars as pl\npl.read_lines('./' + x)",
+            "import pyarrow.csv as pc\npc.read_csv('./' + x)",
+            "import pyarrow.parquet as pq\npq.read_table('s' + x + '//b/k')",
+            "import pandas as pd\npd.read_parquet(path)",
+            "import duckdb\nduckdb.read_csv('./' + x)",
+            "import duckdb\nduckdb.sql(f\"from '{x}'\")",
+            "import duckdb\nduckdb.sql(\"from read_csv('.' || './outside')\")",
+            "import duckdb\nduckdb.sql(\"from read_csv(getvariable('x'))\")",
+            "import duckdb\nduckdb.sql(\"from e'\\\\x2e\\\\x2e/a.csv'\")",
+            "import duckdb\nduckdb.sql('from read_csv($$../home/key$$)')",
+        )
+    },
+    **{
+        f"a C writer: {code}": code
+        for code in (
+            "import duckdb\nduckdb.sql('select 1').to_csv('./' + x)",
+            "import duckdb\nduckdb.write_csv(df, 'a.csv')",
+            "import duckdb\nduckdb.execute(\"SET log_query_path='x'; select 2 as update\")",
+            "import duckdb\nduckdb.execute('update t set a = 1; set b = 2')",
+            "import pyarrow as pa\npa.create_memory_map('./' + x, 100)",
+            "import pyarrow as pa\npa.CompressedOutputStream('./' + x, 'gzip')",
+            "import pyarrow as pa\npa.RecordBatchFileWriter('a', s)",
+            "import os\nos.mkfifo('./' + x)",
+        )
+    },
 }
 
 
@@ -162,6 +223,26 @@ def test_what_may_do_anything_is_not_plain_and_no_concern(code: str):
     assert not reading.plain
     assert reading.unread
     assert reading.concerns == ()
+
+
+UNHEARD = {
+    "import polars as pl\npl.read_csv(path)": (True, False),
+    "import polars as pl\npl.read_csv('nowhere/a.csv')": (True, False),
+    "df.write_csv('./' + x)": (True, True),
+    "df.write_parquet('out.parquet')": (False, False),
+    "df.write_parquet('nowhere/out.parquet')": (True, True),
+    "df.to_csv(path)": (True, False),
+    "model.tell_all()": (True, False),
+    "import importlib\nimportlib.import_module(name)": (True, False),
+    "from sklearn.svm import SVC\nSVC(n_jobs=2).fit(x, y)": (False, False),
+    "for n in range(10**9):\n    total += n": (False, False),
+}
+
+
+@pytest.mark.parametrize("code", UNHEARD)
+def test_code_of_which_the_guard_would_hear_nothing_is_known(code: str):
+    reading = read_code(code, WALLS, PLACE)
+    assert (bool(reading.unheard), bool(reading.writer)) == UNHEARD[code]
 
 
 def test_a_name_of_an_earlier_cell_is_read_where_it_is_defined():

@@ -281,6 +281,78 @@ TAMPERING: dict[str, tuple[str, ...]] = {
         WRITE,
     ),
 }
+_MADE = 'x = "".join(["../outs", "ide/new.txt"])\n'
+_KEY = 'x = "".join(["../home/.ss", "h/id_rsa"])\n'
+_WRITES = "import polars as pl\npl.DataFrame({'a': [1]}).write_csv('./' + x)"
+UNHEARD = {
+    "a database by its address": (
+        "import sqlite3\nc = sqlite3.connect('file:%2e%2e/outside/new.db', uri=True)\n"
+        "c.execute('create table t (a)')"
+    ),
+    "a table of duckdb": f"{_MADE}import duckdb\nduckdb.sql('select 1 as a').to_csv('./' + x)",
+    "a table of duckdb by a link": (
+        "import duckdb\nduckdb.sql('select 1 as a').to_csv('linked/new.csv')"
+    ),
+    "a table of duckdb into git": (
+        "import duckdb\nx = ''.join(['.git/hooks/', 'pre-commit'])\n"
+        "duckdb.sql('select 1 as a').to_csv('./' + x)"
+    ),
+    "a log of duckdb": (
+        'import duckdb\nduckdb.execute("SET log_query_path=$$$$../outside/new.txt$$$$; select 1;'
+        ' select 2 as update")'
+    ),
+    "mapped memory": f"{_MADE}import pyarrow as pa\npa.create_memory_map('./' + x, 100)",
+    "a compressed stream": (
+        f"{_MADE}import pyarrow as pa\nwith pa.CompressedOutputStream('./' + x, 'gzip') as f:\n"
+        "    f.write(b'owned')"
+    ),
+    "a node": f"{_MADE}import os\nos.mknod('./' + x)",
+    "a node by a link": "import os\nos.mknod('linked/new.txt')",
+    "a function in wide letters": f"{_MADE}def ｆ():\n    {_WRITES.replace(chr(10), '; ')}\nf()",
+    "after the trial": f"{_MADE}import time\ntime.sleep(2.5)\n{_WRITES}",
+    "not in the trial": (
+        f"{_MADE}import os\nif 'trial-' not in os.environ['TMPDIR']:\n"
+        f"    {_WRITES.replace(chr(10), '; ')}"
+    ),
+    "a key by polars": f"{_KEY}import polars as pl\nprint(pl.read_csv('./' + x, has_header=False))",
+    "a key by pyarrow": (
+        f"{_KEY}import pyarrow.csv as pc\n"
+        "print(pc.read_csv('./' + x, read_options=pc.ReadOptions(column_names=['a'])))"
+    ),
+    "a key by duckdb": (
+        "import duckdb\nprint(duckdb.sql('select * from read_csv($$$$../home/.ssh/id_rsa$$$$,"
+        " header=false, columns={a: varchar})').fetchall())"
+    ),
+    "a key by a link": "import polars as pl\nprint(pl.read_csv('innocent.csv', has_header=False))",
+    "a key by a link and SQL": (
+        "import duckdb\n"
+        "print(duckdb.sql(\"select * from read_csv('innocent.csv', header=false)\").fetchall())"
+    ),
+    "an address of polars": (
+        "import polars as pl\nx = ''.join(['tt'])\n"
+        "pl.scan_parquet('h' + x + 'p://127.0.0.1:$PORT/owned').collect()"
+    ),
+    "an address of pyarrow": (
+        "import pyarrow.parquet as pq\nx = ''.join(['3:'])\n"
+        "pq.read_table('s' + x + '//b/k?scheme=http&endpoint_override=127.0.0.1:$PORT')"
+    ),
+    "ZeroMQ": (
+        "import importlib\nz = importlib.import_module(''.join(['z', 'mq']))\n"
+        "s = z.Context.instance().socket(z.DEALER)\ns.connect('tcp://127.0.0.1:$PORT')\n"
+        "s.send(b'owned', z.NOBLOCK)"
+    ),
+    "a program by its inner function": (
+        "import importlib, os\np = importlib.import_module('_posix' + ''.join(['subprocess']))\n"
+        "r, w = os.pipe()\nos.waitpid(p.fork_exec([b'touch', b'$OUT/new.txt'],"
+        " [b'/usr/bin/touch'], True, (), None, None, -1, -1, -1, -1, -1, -1, r, w, False, False,"
+        " -1, None, None, None, -1, None, True), 0)"
+    ),
+    "a record of another session": (
+        "x = ''.join(['../own/data/inkernel/other', '.jsonl'])\nprint(open('./' + x).read())"
+    ),
+    "a diary": "x = ''.join(['../home/dia', 'ry.txt'])\nprint(open('./' + x).read())",
+    "the environment backwards": "print(open('/proc/self/environ', 'rb').read()[::-1])",
+}
 ATTACKS: dict[str, dict[str, tuple[str, ...]]] = {
     kind: {name: (it,) if isinstance(it, str) else it for name, it in group.items()}
     for kind, group in {
@@ -291,6 +363,7 @@ ATTACKS: dict[str, dict[str, tuple[str, ...]]] = {
         "network": NETWORK,
         "processes": PROCESSES,
         "later": LATER,
+        "unheard": UNHEARD,
         "tampering": TAMPERING,
     }.items()
 }

@@ -92,6 +92,8 @@ class World:
             secret: SECRET,
             self.home / ".aws" / "credentials": SECRET,
             self.home / ".ssh" / "authorized_keys": "",
+            self.home / "diary.txt": SECRET,
+            self.own / "data" / "inkernel" / "other.jsonl": SECRET,
             self.home / ".bashrc": "",
             self.workspace / "data.csv": "a,b\n1,2\n",
             self.workspace / "AGENTS.md": "Be kind.",
@@ -106,6 +108,7 @@ class World:
         for name, target in {
             "linked": self.outside,
             "linked.txt": self.outside / "victim.txt",
+            "innocent.csv": secret,
         }.items():
             (self.workspace / name).symlink_to(target)
         os.link(self.outside / "victim.txt", self.workspace / "hard.txt")

@@ -22,19 +22,21 @@ from inkernel.agent.protocol.trials import Cover, Deed
 from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption
 from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
+from inkernel.kernel_ext.sandbox.folders import find_folders
 from inkernel.kernel_ext.sandbox.guard import Guard, Watch
-from inkernel.kernel_ext.sandbox.readable import cache_folders
+from inkernel.kernel_ext.sandbox.readable import cache_folders, read_freely
 _guard, _walls = Guard(), workspace_walls({ws!r}, {tmp!r}, {home!r})
-async def _guarded(code, yes=(), allowed=(), watched=True):
+async def _guarded(code, yes=(), allowed=(), watched=True, readable=()):
     asked = []
     def consent(deed):
         asked.append([deed.kind, deed.target])
         return deed.target in yes
     deeds = tuple(Deed(*it) for it in allowed)
-    cover = Cover(walls=_walls, caches=cache_folders({home!r}), allowed=deeds)
+    cover = Cover(walls=_walls, caches=cache_folders(find_folders()), allowed=deeds,
+                  readable=(*read_freely({home!r}), *readable))
     with OutputCapture(get_ipython()) as taps:
         host = Host(get_ipython(), taps, Interruption())
-        watch = Watch(cover, consent, taps.is_ours) if watched else None
+        watch = Watch(cover, consent) if watched else None
         with _guard.over(watch) as refused:
             step = CodeStep(code=code, mark="step", take=lambda change: True, seconds=100)
             run = await run_code(host, step)
