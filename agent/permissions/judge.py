@@ -93,7 +93,12 @@ def named_still(deeds: Iterable[Deed], seen: Seen) -> tuple[Deed, ...]:
 
 def in_words(deeds: Iterable[Deed]) -> str:
     """The deeds, for a person, on one line. Code chooses their names, so long ones are cut."""
-    said = (f"{_VERBS[it.kind]} {_in_line(it.target)}" for it in deeds)
+    said = (
+        f"was refused something: {_in_line(it.call)}"
+        if it.kind == "kernel" and not it.target
+        else f"{_VERBS[it.kind]} {_in_line(it.target)}"
+        for it in deeds
+    )
     told = list(dict.fromkeys(said))
     more = len(told) - _MOST_DEEDS
     return "; ".join([*told[:_MOST_DEEDS], *([f"{more} more"] if more > 0 else [])])

@@ -228,3 +228,8 @@ def test_a_name_that_code_chose_is_on_one_line_of_the_reason_and_short():
     assert in_words([Deed("command", "ls\n[y]es: \nrm")]) == "runs ls⏎[y]es: ⏎rm"
     assert len(in_words([Deed("command", "x" * 5000)])) < 250
     assert in_words([Deed("command", "…")]) == "runs what only a run shows"
+
+
+def test_a_refusal_of_nobody_knows_which_file_is_told_by_its_error():
+    words = in_words([Deed("kernel", "", "OSError: Read-only file system")])
+    assert words == "was refused something: OSError: Read-only file system"
