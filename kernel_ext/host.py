@@ -269,6 +269,7 @@ class KernelAgent:
             self.new()
         self._running = True
         self.folders.follow()
+        self.approvals.person.listen()
         try:
             with cancelled_by_sigint(TurnInterrupted()) as interruption:
                 settled = tuple(self.obeyed.settle(self.approvals.person, interruption))
@@ -319,7 +320,7 @@ class KernelAgent:
                 self._mirror.send(event)
 
         mask, alone = self._masked(settings), self._observer.turn_is_alone()
-        taps = OutputCapture(self.shell, mask, self._displays)
+        taps = OutputCapture(self.shell, mask, self._displays, settings.policy)
         show = MaskedEvents(mask, show_masked).show if mask.masks_any else show_masked
         integrity = TurnIntegrity(
             before, self._observer.note_step, self.obeyed, self.protection.function_writes

@@ -34,8 +34,15 @@ class Person:
         self._shell = shell
         self._kernel: Any = getattr(shell, "kernel", None)
         self._input, self._getpass = builtins.input, getpass.getpass
+        self._client: _Client = ([], {})
+        self.listen()
         self._stdin = sys.stdin, _terminal()
         self._parts = [(owner, name, _part(owner, name)) for owner, name in self._owned()]
+
+    def listen(self) -> None:
+        """Take the answers of a turn from the client alone that sent its cell, and no other."""
+        if self._kernel is not None:
+            self._client = _client_of(self._kernel)
 
     @property
     def is_there(self) -> bool:
@@ -61,7 +68,8 @@ class Person:
     def _read(self, text: str) -> str:
         if self._kernel is None:
             return self._input(text)
-        return str(self._part_named("raw_input")(self._kernel, text))
+        asks = _OneClient(self._kernel, self._client)
+        return str(self._part_named("_input_request")(asks, text, *self._client))
 
     def _owned(self) -> list[tuple[Any, str]]:
         if self._kernel is None:
@@ -82,6 +90,37 @@ class Person:
             )
         if not same:
             raise ForgedInputError
+
+
+_Client = tuple[list[bytes], dict[str, Any]]
+"""The identity of a client's sockets, and the request that it sent."""
+
+
+def _client_of(kernel: Any) -> _Client:
+    return kernel._parent_ident["shell"], kernel.get_parent("shell")
+
+
+class _OneClient:
+    """A kernel as the function that asks sees it: it hears the answer of one client alone.
+
+    Anybody may send an `input_reply` who knows the kernel's key, and so may code in this process.
+    """
+
+    def __init__(self, kernel: Any, client: _Client) -> None:
+        self._kernel, self._client = kernel, client
+
+    @property
+    def session(self) -> "_OneClient":
+        """Its session, too: it sends as the kernel's own does."""
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kernel.session if name == "send" else self._kernel, name)
+
+    def recv(self, socket: Any) -> tuple[Any, Any]:
+        """A message of the client. Two None for one of others."""
+        sender, message = self._kernel.session.recv(socket)
+        return (sender, message) if sender == self._client[0] else (None, None)
 
 
 def _part(owner: Any, name: str) -> tuple[Any, Any]:

@@ -16,7 +16,9 @@ from typing import Any, Self, cast
 from weakref import WeakKeyDictionary, WeakSet
 
 from ...agent.protocol.cells import DisplayOutput, Output, StreamName, StreamOutput
+from ...agent.protocol.policy import read_policy
 from ...agent.text.masking import Mask
+from ...widgets.render.outputs import can_show
 from ..output_hooks import (
     Change,
     Clear,
@@ -31,11 +33,15 @@ from ..output_hooks import (
 from ..shell import Shell
 from ..user_cells.forked_prints import ForkedPrints
 from .output_widgets import OutputWidgets
+from .page_code import WITHHELD, is_of_a_library, runs_code
 from .step_outputs import StepOutputs
 from .ticker import Ticker
 
 FORK_SECONDS = 5.0
 """Seconds that a forked child waits, at most, until the step hears it."""
+
+MAX_WITHHELD_CHARS = 2_000
+"""Characters of the plain text of an output that is not shown."""
 
 MAX_NESTING = 100
 """Levels of a display's data that are kept, at most."""
@@ -59,10 +65,16 @@ class OutputCapture:
     """
 
     def __init__(
-        self, shell: Shell, mask: Mask | None = None, shown: set[str] | None = None
+        self,
+        shell: Shell,
+        mask: Mask | None = None,
+        shown: set[str] | None = None,
+        policy: str = "full",
     ) -> None:
-        """`shown`: ids of displays in the blocks of steps, also of earlier turns."""
+        """`shown`: ids of displays in the blocks of steps, also of earlier turns. `policy`: of the
+        turn. Only `full` lets code of a step run in the page."""
         self._shell = shell
+        self._page_is_open = read_policy(policy).level == "full"
         self.mask = mask or Mask()
         self.ticker = Ticker()
         self.below: list[Output] | None = []
@@ -184,7 +196,11 @@ class OutputCapture:
             change = _readable(change)
         elif isinstance(change, Update):
             change = Update(_readable(change.output))
-        if self._widgets.take():
+        in_widget = self._widgets.take()
+        if (withheld := self._withheld(change, in_widget)) is not None:
+            outputs.write("stderr", withheld)
+            return None
+        if in_widget:
             if not isinstance(change, Update | Clear):
                 outputs.keep(change)
         elif self._take(outputs, change):
@@ -193,6 +209,16 @@ class OutputCapture:
             self._note_below(self.mask.value(change))
         masked = self.mask.value(change)
         return outputs.aside(original if masked is change else partial(self._publish, masked))
+
+    def _withheld(self, change: Change, in_widget: bool) -> str | None:
+        """The text in place of an output with code for the page. A view takes it out itself."""
+        output = change.output if isinstance(change, Update) else change
+        if self._page_is_open or not isinstance(output, DisplayOutput):
+            return None
+        if (can_show(output.data) and not in_widget) or not runs_code(output.data):
+            return None
+        text = str(output.data.get("text/plain", ""))[:MAX_WITHHELD_CHARS]
+        return None if is_of_a_library() else f"{text}\n{WITHHELD}"
 
     def _take(self, outputs: StepOutputs, change: Change) -> bool:
         """Whether the step takes the change."""

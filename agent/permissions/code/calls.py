@@ -28,6 +28,8 @@ _OPENS = frozenset(("open", "read", "encode"))
 _SENDS = frozenset(
     ("get", "post", "put", "patch", "delete", "head", "request", "urlopen", "stream")
 )
+_KERNEL = f"{SHELL}.kernel"
+"""It has the sockets and the key through which the person types and answers."""
 _READS = ("r", "rb", "rt", "br", "r:*", "r:gz", "r:bz2")
 
 
@@ -49,7 +51,7 @@ def leaves(reader: ReaderParts, path: str, node: ast.Call | None = None) -> bool
     Without a `node`, it is imported, or given away as a value.
     """
     found, root = reader.findings, path.partition(".")[0]
-    if root in OUR_MODULES or path in HOOKS:
+    if root in OUR_MODULES or path in HOOKS or path.startswith(_KERNEL):
         found.concern("kernel", path, "import" if node is None else path)
     elif root in NATIVE_MODULES or path.startswith("numpy.ctypeslib"):
         found.concern("native", path, path)

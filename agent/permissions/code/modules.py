@@ -259,6 +259,7 @@ NETWORK = frozenset(
             "datasets",
         ),
         *("pandas.read_gbq", "multiprocessing.connection", "ssl.get_server_certificate", "zmq"),
+        *("jupyter_client", "ipykernel", "jupyter_server", "nbclient", "jupyter_kernel_client"),
         *("urllib.urlopen", "pooch", "geopy", "osmnx", "azure", "elasticsearch", "kafka", "pika"),
     )
 )

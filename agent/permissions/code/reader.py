@@ -180,6 +180,7 @@ class CodeReader:
             if path.removeprefix("builtins.") in _FORBIDDEN:
                 self.findings.not_plain(f"{path.removeprefix('builtins.')} as a value")
         elif path.startswith(SHELL):
+            leaves(self, path)
             self.findings.not_plain("the shell as a value")
         elif path in PATHS:
             self.findings.not_plain(f"{path} as a value")

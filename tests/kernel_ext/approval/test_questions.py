@@ -2,12 +2,17 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client import BlockingKernelClient
 from nbformat import v4
+
+from inkernel.agent.permissions.reading import read_code
+from inkernel.agent.permissions.walls import workspace_walls
 
 
 def steps(*codes: str) -> str:
@@ -204,3 +209,55 @@ def test_an_edit_that_goes_further_is_asked_for_again_and_a_rule_still_denies(
     ran, questions = answered(kernel, ASK, "e", "1", write, "r", "n")
     assert "writes /far.txt" in questions[-1] and "/far.txt" in html(ran)
     assert "x = 2" not in questions[-1]
+
+
+def test_the_client_alone_that_sent_the_cell_answers(agent: Any):
+    kernel, _ = agent(steps("x = 1"))
+    other = BlockingKernelClient(connection_file=kernel.manager.connection_file)
+    other.load_connection_file()
+    other.start_channels()
+    cell = kernel.start(ASK, allow_stdin=True)
+    kernel.wait_for_question()
+    for _ in range(5):
+        other.input("y")
+        time.sleep(0.1)
+    other.stop_channels()
+    kernel.client.input("n")
+    kernel.finish(cell)
+    assert kernel.run("x").ename == "NameError"
+
+
+def test_a_step_that_leads_the_question_to_another_client_changes_nothing(agent: Any):
+    moves = "k = get_ipython().kernel\nk.set_parent([b'other'], k.get_parent('shell'))"
+    kernel, _ = agent(steps(moves, "x = 1"))
+    cell = kernel.start(ASK, allow_stdin=True)
+    for _ in range(2):
+        kernel.wait_for_question()
+        kernel.client.input("y")
+    kernel.finish(cell)
+    assert kernel.run("x").text == "1"
+
+
+def test_a_connection_to_the_kernel_by_its_own_client_is_asked_for(agent: Any):
+    code = """
+z = __import__("".join(["z", "mq"]))
+z.Context.instance().socket(z.DEALER).connect("tcp://127.0.0.1:9")
+"""
+    kernel, server = agent(steps(code))
+    kernel.run("%agent config trial never")
+    kernel.run("%%agent --policy auto\nGo.")
+    assert "127.0.0.1:9" in items(server.requests[-1])[-1]["output"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from jupyter_client import BlockingKernelClient as C\nc = C()",
+        "k = get_ipython().kernel",
+        "get_ipython().kernel.session.send",
+        "import zmq\nzmq.Context().socket(zmq.DEALER).connect('tcp://127.0.0.1:9')",
+    ],
+)
+def test_code_that_reaches_for_the_sockets_of_the_kernel_is_asked_for(code: str):
+    walls = workspace_walls("/work", "/tmp", "/home/ada")
+    assert read_code(code, walls).concerns
