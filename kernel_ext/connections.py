@@ -15,7 +15,7 @@ from ..agent.config.dotenv import read_dotenv
 from ..agent.config.settings import SCRIPTED, Settings
 from ..agent.errors import AgentError
 from ..agent.providers.catalog import Capabilities, speaking
-from ..agent.providers.keys import Keys, bare
+from ..agent.providers.keys import Keys, bare, stored_secret
 from ..agent.providers.pricing import preload
 from ..agent.providers.resolve import Target, find_target
 from ..agent.providers.secrets import secrets_of
@@ -67,6 +67,13 @@ class Connections:
     def keep_secret(self, value: str) -> None:
         """Mask a value from now on that was typed where none belongs."""
         self._keys.found.add(bare(value))
+
+    def named_secret(self, name: str) -> str | None:
+        """The secret of that name in the keyring, or None. It is masked from now on."""
+        value = stored_secret(name)
+        if value:
+            self.keep_secret(value)
+        return value
 
     def read_cells(self, sources: Iterable[tuple[str, str]]) -> None:
         """Mask from now on the keys that cells bind to names. `sources`: place and source."""

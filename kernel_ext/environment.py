@@ -74,6 +74,11 @@ def jupyter_secrets(shell: Shell) -> frozenset[str]:
     return frozenset((session.key.decode("latin-1"), str(token)))
 
 
+def logs_folder() -> Path:
+    """The folder of what programs that we start write to stderr."""
+    return platformdirs.user_log_path("inkernel", appauthor=False)
+
+
 def _imported(modules: Mapping[str, ModuleType]) -> dict[str, str]:
     found = {name: vars(modules[name]).get("__version__") for name in PACKAGES if name in modules}
     return {name: version for name, version in found.items() if isinstance(version, str)}

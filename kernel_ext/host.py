@@ -33,6 +33,7 @@ from ..agent.protocol.events import Event
 from ..agent.protocol.record_lines import SessionLine, TypedLine
 from ..agent.providers.resolve import set_aside, typed_also
 from ..agent.seams import Seams
+from ..agent.services import Services
 from ..agent.session import Session, keep_runs, new_session_id, record_path
 from ..agent.text.masked_events import MaskedEvents
 from ..agent.text.masking import Mask
@@ -50,6 +51,7 @@ from .execution.run_code import Host
 from .execution.shell_history import keep_count
 from .integrity.obeyed import ObeyedFiles
 from .integrity.turn import TurnIntegrity
+from .mcp.session_servers import SessionServers
 from .notebook.current import current_notebook
 from .observer import Obeys, Observer
 from .protection import Protection
@@ -88,17 +90,17 @@ class KernelAgent:
         self.children = Children()
         self.fields = b""
         obeys = Obeys(self.user_folder, lambda: Path(self.folders.now.working), lambda: obeyed.held)
-        self._observer = Observer(shell, log, obeys)
+        self.services = Services()
+        self.servers = SessionServers(self.services, obeys, self.connections.named_secret)
+        self._observer = Observer(shell, log, obeys, self.servers.lines)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
-        self._typed: dict[str, Any] = {}
-        self._began = dict(os.environ)
+        self._typed, self._began = dict[str, Any](), dict(os.environ)
         self._session_id = new_session_id()
         self._conversation = Conversation()
         self._record: Record | None = None
         self._outputs: OutputStore | None = None
         self._settings: Settings | None = None
-        self._kept = 0
-        self._resumed = False
+        self._kept, self._resumed, self._running = 0, False, False
         self._mirror = EventComm()
         self._displays = set[str]()
         self._running = False
@@ -206,6 +208,7 @@ class KernelAgent:
         """
         self.refuse_while_running()
         stop_notes(self._conversation)
+        self.services.close()
         self._session_id = new_session_id()
         self._conversation = Conversation()
         self._outputs, self._kept, self._resumed = None, 0, False
@@ -303,10 +306,10 @@ class KernelAgent:
         chosen = self.choose(more)
         settings = chosen.settings
         client = await self._connect(settings)
-        view = view_for(self.shell, settings)
-        session = self.session(settings, client)
-        said = self._observer.prompt(text, settings, self._conversation.told)
-        said = replace(said, notices=(*notices, *chosen.refused), news=news)
+        view, session = view_for(self.shell, settings), self.session(settings, client)
+        notices = (*notices, *chosen.refused, *await self.servers.begin(chosen, session, view))
+        prompt = self._observer.prompt(text, settings, self._conversation.told)
+        said = replace(prompt, notices=notices, news=news)
         here = current_notebook(self.shell, said.seen.environment.notebook)
 
         def before(code: str) -> None:
@@ -335,7 +338,7 @@ class KernelAgent:
                     *(integrity.ends, self.children, integrity.also_changed),
                 )
                 lent = replace(session, seams=walls.seams(session.seams, asked, show))
-                session = replace(lent, tools=tools_of_turn(host, lent, here, hooks))
+                session = replace(lent, tools=tools_of_turn(host, lent, here, hooks, self.servers))
                 self.fields = session.fields()
                 integrity.watch(self.shell, (session, lent), self, (asked, *walls.parts))
                 async with contextlib.aclosing(turn(session, said)) as events:

@@ -40,13 +40,20 @@ class Obeys:
 class Observer:
     """Observes one shell. `told`: the context that its conversation knows, maybe of a past kernel.
 
+    `servers`: a line on each MCP server.
     `_steps`: names that the agent's steps bound or deleted, by the user's cell run before them.
     """
 
-    def __init__(self, shell: Shell, log: UserCellLog, obeys: Obeys) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        log: UserCellLog,
+        obeys: Obeys,
+        servers: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._shell = shell
         self._log = log
-        self._project, self._obeys = ProjectDocs(obeys.user_folder), obeys
+        self._project, self._obeys, self._servers = ProjectDocs(obeys.user_folder), obeys, servers
         self.kernel = f"{os.getpid():x}-{id(shell.user_ns):x}"
         self._steps: dict[int, set[str]] = {}
         self._read = 0
@@ -94,7 +101,8 @@ class Observer:
         """The present environment."""
         docs = self._project.read(self._obeys.working(), settings.docs_bytes, self._obeys.held())
         found = find_environment(self._shell, docs)
-        return replace(found, policy=read_policy(settings.policy).meaning)
+        policy = read_policy(settings.policy).meaning
+        return replace(found, policy=policy, servers=self._servers())
 
     def variables(self, told: KnownContext) -> Mapping[str, Variable]:
         """The user's live variables. An unchanged one is the same object as in `told`."""

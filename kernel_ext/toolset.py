@@ -11,6 +11,7 @@ from ..agent.tools.recall import recall_tool
 from ..agent.tools.run_cell import run_cell_tool
 from ..agent.tools.tool import Tool, ToolCall, ToolOutput
 from .execution.run_code import Host
+from .mcp.session_servers import SessionServers
 from .notebook.current import CurrentNotebook
 from .shell import cell_as_python
 from .tools.inspect import inspect_tool
@@ -23,7 +24,11 @@ from .user_names import user_names
 
 
 def tools_of_turn(
-    host: Host, session: Session, here: CurrentNotebook, hooks: StepHooks
+    host: Host,
+    session: Session,
+    here: CurrentNotebook,
+    hooks: StepHooks,
+    servers: SessionServers,
 ) -> tuple[Tool[Any], ...]:
     """The tools of a turn. Their order never changes, for the prompt cache."""
     outputs, limit = session.outputs, session.settings.output_tokens
@@ -37,11 +42,12 @@ def tools_of_turn(
         output_tool(outputs, limit, lambda head: holds().hides(head)),
         recall_tool(outputs, session.journal.record, limit, holds),
     )
-    runner = StepRunner(host, session, hooks, lent)
     python, callable_tools = partial(cell_as_python, host.shell), [tool.name for tool in lent]
+    runner = StepRunner(host, session, hooks, lambda: (*lent, *servers.for_code()))
     run_cell = run_cell_tool(runner.run_lending, limit, outputs, callable_tools, python)
     notebook_run = notebook_run_tool(here, runner.run, limit, outputs, python)
-    return (_ended(run_cell, hooks), _ended(notebook_run, hooks), *lent)
+    ending = (_ended(run_cell, hooks), _ended(notebook_run, hooks))
+    return (*ending, *lent, *servers.listed(session))
 
 
 def _ended(tool: Tool[Any], hooks: StepHooks) -> Tool[Any]:

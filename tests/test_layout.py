@@ -84,7 +84,7 @@ ROOMS = {
             "approval",
             "integrity",
         ),
-        *("protection", "toolset", "views", "observer", "connections", "host"),
+        *("protection", "observer", "mcp", "toolset", "views", "connections", "host"),
         *("commands", "magics", "cli", "__init__", "inkernel"),
     ),
 }

@@ -27,7 +27,8 @@ ContextKind = Literal["instructions", "place", "cells", "names"]
 class Environment:
     """The environment. `packages`: versions of imported ones. `date`: YYYY-MM-DD.
 
-    `notices`: sentences for the person about it. The model does not get them.
+    `notices`: sentences for the person about it. The model does not get them. `servers`: a line on
+    each MCP server, by `server NAME`.
     """
 
     cwd: str
@@ -39,6 +40,7 @@ class Environment:
     docs: tuple[Doc, ...] = ()
     policy: str = ""
     notices: tuple[str, ...] = ()
+    servers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @frozen
@@ -135,6 +137,7 @@ def _facts(environment: Environment) -> dict[str, str]:
         "notebook": environment.notebook or "",
         "imported": ", ".join(f"{n} {v}" for n, v in sorted(environment.packages.items())),
         "policy": environment.policy,
+        **environment.servers,
     }
     return {name: whole_text(fact) for name, fact in facts.items()}
 
@@ -151,7 +154,9 @@ def environment_item(facts: Mapping[str, str]) -> Message:
 def _environment_text(told: Mapping[str, str], now: Mapping[str, str]) -> str:
     """The facts that are new, one a line."""
     lines = [f"{key}: {value}" for key, value in now.items() if value != told.get(key, "")]
-    return block("environment", "\n".join(lines))
+    lines += [f"{key}: is not there any more" for key in told if key not in now]
+    return block("environment", "
+".join(lines))
 
 
 def _docs_text(docs: tuple[Doc, ...]) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 from ..frozen import frozen
 from ..protocol.events import Usage
@@ -15,6 +15,7 @@ from ..protocol.record_lines import (
     RecordLine,
     SampleLine,
     ToldLine,
+    ToolsLine,
     TurnLine,
     WindowLine,
 )
@@ -100,7 +101,8 @@ class Conversation:
     have ended. `window`: most tokens of the model's window, known
     from a refused request. `stale`: as last seen. `stuck`: our tokens up to which another
     compaction is useless. `preparing`: notes in the making. `noticed`: notices of the last turn.
-    `mask`: the keys that are not in the window.
+    `mask`: the keys that are not in the window. `listed`: the tools of servers that each request
+    has. None before the first.
     """
 
     history: History = field(default_factory=History)
@@ -124,6 +126,7 @@ class Conversation:
     preparing: Preparation | None = None
     noticed: tuple[str, ...] = ()
     mask: Mask = field(default_factory=Mask)
+    listed: tuple[Mapping[str, Any], ...] | None = None
 
     def size(self, fixed: int) -> int:
         """Likely tokens of the next request at the server. `fixed`: of its fields, as we count."""
@@ -154,6 +157,8 @@ class Conversation:
                 self.sent += line.sent
             case WindowLine():
                 self.window = line.limit or self.window
+            case ToolsLine():
+                self.listed = tuple(line.tools)
             case MarkLine():
                 self.marks = self.marks.marked(line.mark, line.key)
             case _:

@@ -21,7 +21,6 @@ from ..tools.tool import Tool, ToolCall, ToolOutput, text_output, wrong_argument
 from .bounds import bounded
 from .gate import GatedCall, JudgedCall, tool_ended
 
-AGENT_TOOLS = "agent_tools"
 _NO_WORD = re.compile(r"\W")
 
 T = TypeVar("T")
@@ -37,13 +36,7 @@ def stubs(tools: Iterable[Tool[Any]]) -> str:
 
 
 def _stub(tool: Tool[Any]) -> str:
-    return f"{path_of(tool)}({tool.arguments.signature}) -> {tool.returns}"
-
-
-def path_of(tool: Tool[Any]) -> str:
-    """The expression by which code finds the tool."""
-    names = (tool.server, tool.local or tool.name) if tool.server else (tool.name,)
-    return AGENT_TOOLS + "".join(f".{it}" if it.isidentifier() else f"[{it!r}]" for it in names)
+    return f"{tool.code_path}({tool.arguments.signature}) -> {tool.returns}"
 
 
 @dataclass(slots=True)
@@ -115,7 +108,7 @@ class _Call(Awaitable[Any]):
         return self._lender.call(self._tool, self._named).__await__()
 
     def __repr__(self) -> str:
-        return f"<not called yet: await {path_of(self._tool)}(…)>"
+        return f"<not called yet: await {self._tool.code_path}(…)>"
 
 
 class ToolNamespace:

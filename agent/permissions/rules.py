@@ -37,7 +37,7 @@ def deeds_named_by(action: Action) -> tuple[Deed, ...]:
 
 def fits(rule: ActionRule, action: Action, deeds: Iterable[Deed]) -> bool:
     """Whether a rule that asks or denies is about this call. In doubt it is."""
-    if rule.tool and rule.tool != action.tool:
+    if not _is_of(rule, action):
         return False
     if rule.deed or rule.path or rule.host or rule.command:
         return any(_is_about(rule, deed, strictly=False) for deed in deeds)
@@ -48,12 +48,13 @@ def fits(rule: ActionRule, action: Action, deeds: Iterable[Deed]) -> bool:
 
 def allows_call(rule: ActionRule, action: Action) -> bool:
     """Whether a rule lets this tool be called. It says nothing of deeds."""
-    return rule.decision == "allow" and rule.parts == {"tool": action.tool}
+    named = rule.parts.keys() <= {"tool", "server"}
+    return rule.decision == "allow" and named and _is_of(rule, action)
 
 
 def allows_deed(rule: ActionRule, action: Action, deed: Deed) -> bool:
     """Whether a rule allows this deed of the call. In doubt it does not."""
-    if rule.decision != "allow" or (rule.tool and rule.tool != action.tool):
+    if rule.decision != "allow" or not _is_of(rule, action):
         return False
     says = rule.effect or rule.deed or rule.path or rule.host or rule.command
     return bool(says) and _is_about(rule, deed, strictly=True)
@@ -79,6 +80,11 @@ def narrowest(deed: Deed) -> ActionRule | None:
 def covers(allowed: Deed, deed: Deed) -> bool:
     """Whether a person's yes to one deed is one to the other. Without a target it is any target."""
     return allowed.kind == deed.kind and allowed.target in ("", deed.target)
+
+
+def _is_of(rule: ActionRule, action: Action) -> bool:
+    """Whether it is a rule for this tool and this server, or for any."""
+    return rule.tool in ("", action.tool) and rule.server in ("", action.server)
 
 
 def _is_about(rule: ActionRule, deed: Deed, *, strictly: bool) -> bool:

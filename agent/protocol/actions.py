@@ -20,8 +20,12 @@ Effect = Literal[
     "network",
     "spawn",
     "control_computer",
+    "server",
 ]
-"""One kind of thing that a call does. `look`: it changes nothing and runs no code of yours."""
+"""One kind of thing that a call does. `look`: it changes nothing and runs no code of yours.
+
+`server`: an MCP server does it, which may do anything.
+"""
 
 
 @frozen(kw_only=True)
@@ -29,7 +33,7 @@ class Touches:
     """The effects of a call, and paths, hosts and command if they are known beforehand.
 
     `code`: the Python that would run, after the shell's transforms. `literal`: what would happen,
-    word for word, as a person reads it.
+    word for word, as a person reads it. `server`: the MCP server that does it.
     """
 
     effects: frozenset[Effect]
@@ -38,6 +42,7 @@ class Touches:
     command: str | None = None
     code: str | None = None
     literal: str = ""
+    server: str = ""
 
     @property
     def reads_only(self) -> bool:
@@ -54,7 +59,7 @@ class Action(Touches):
 
 
 class ActionRule(BaseModel):
-    """A rule for calls of a tool, for an effect, or below a path, at a host, of a command.
+    """A rule for a tool or a server, for an effect, or below a path, at a host, of a command.
 
     All parts that are given must fit. `path`: absolute, without links. `host`: a name, perhaps with
     `*.` before it or a port behind. `command`: its first words. `deed`: only deeds of this kind,
@@ -65,6 +70,7 @@ class ActionRule(BaseModel):
 
     decision: Literal["allow", "ask", "deny"]
     tool: str = ""
+    server: str = ""
     effect: Effect | None = None
     deed: DeedKind | None = None
     path: str = ""
@@ -75,13 +81,13 @@ class ActionRule(BaseModel):
     @model_validator(mode="after")
     def _says_something(self) -> "ActionRule":
         if not self.parts:
-            raise ValueError("it names no tool, effect, deed, path, host or command")
+            raise ValueError("it names no tool, server, effect, deed, path, host or command")
         return self
 
     @property
     def parts(self) -> dict[str, str]:
         """Its conditions, by name."""
-        names = ("tool", "effect", "deed", "path", "host", "command")
+        names = ("tool", "server", "effect", "deed", "path", "host", "command")
         return {name: value for name in names if (value := getattr(self, name))}
 
     @property

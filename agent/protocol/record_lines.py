@@ -70,6 +70,17 @@ class SessionLine(_Line):
 
 
 @frozen(kw_only=True)
+class ToolsLine(_Line):
+    """The tools of servers in all requests of the session, in order.
+
+    Each has `server`, `tool`, `name`, `description` and `parameters`.
+    """
+
+    kind: ClassVar[str] = "tools"
+    tools: Sequence[Mapping[str, Any]]
+
+
+@frozen(kw_only=True)
 class TurnLine(_Line):
     """A turn begins. `said`: the prompt. `cell`, `count`: of the cell that was run."""
 
@@ -332,6 +343,7 @@ class OtherLine:
 
 KnownLine = (
     SessionLine
+    | ToolsLine
     | TurnLine
     | TypedLine
     | ToldLine

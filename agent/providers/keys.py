@@ -169,6 +169,14 @@ def _from_keyring(provider: str) -> Key | None:
     return _checked(value, "the keyring") if value else None
 
 
+def stored_secret(name: str) -> str | None:
+    """The secret of an MCP server that the keyring has as `mcp NAME`. Raises AuthError."""
+    if find_spec("keyring") is None:
+        return None
+    found = _from_keyring(f"mcp {name}")
+    return found.value if found else None
+
+
 def bare(value: str) -> str:
     """The key alone, without what people copy with it: quotes, and the word `Bearer` before it."""
     return _COPIED.sub("", value)

@@ -5,14 +5,16 @@ Knows no tool. `FieldsOf` has the fields of a pydantic model. Tools of others br
 
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Protocol, TypeVar, cast, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from ..frozen import frozen
 from ..protocol.items import arguments_of
 from ..protocol.verbatim_json import dumps
+from .json_schema import mended, problems, signature
+from .repaired_schema import repaired
 
 A = TypeVar("A", bound=BaseModel, covariant=True)
 F = TypeVar("F", bound=BaseModel)
@@ -88,6 +90,44 @@ class FieldsOf(ArgumentSchema[F]):
     def signature(self) -> str:
         """The parameters with their types and defaults."""
         return ", ".join(_named(name, field) for name, field in self.of.model_fields.items())
+
+
+class JsonArguments(RootModel[dict[str, Any]]):
+    """Arguments by a foreign schema, as they are."""
+
+
+class JsonSchema(ArgumentSchema[JsonArguments]):
+    """A JSON schema that others made. It is checked as it is, and listed as providers take it."""
+
+    def __init__(self, given: Mapping[str, Any], listed: Mapping[str, Any] | None = None) -> None:
+        """`listed`: the form in which requests have it already, if they do."""
+        self._given, self._listed = given, listed
+
+    def parameters(self) -> dict[str, Any]:
+        """The schema in a form that every provider accepts."""
+        return self._repaired
+
+    def read(self, text: str) -> JsonArguments:
+        """The arguments. Harmless mistakes of models are mended."""
+        values = arguments_of(text)
+        if values is None:
+            raise ArgumentsError("they are no JSON object")
+        return self.take(mended(self._given, values))
+
+    def take(self, values: Mapping[str, Any]) -> JsonArguments:
+        """The same values, if the schema allows them."""
+        if words := problems(self._given, values):
+            raise ArgumentsError(words)
+        return JsonArguments(dict(values))
+
+    @property
+    def signature(self) -> str:
+        """The parameters, as Python would write them."""
+        return signature(self._given)
+
+    @cached_property
+    def _repaired(self) -> dict[str, Any]:
+        return repaired(self._given) if self._listed is None else dict(self._listed)
 
 
 def _drop_blanks(values: dict[str, Any], error: ValidationError) -> None:

@@ -21,6 +21,8 @@ A = TypeVar("A", bound=BaseModel)
 Show = Callable[[Event], object]
 """Shows an event at once, while the code of a call runs."""
 
+AGENT_TOOLS = "agent_tools"
+"""The name under which code finds tools."""
 _SHOWN = 200
 """Most tokens of wrong arguments that are repeated to the model."""
 
@@ -113,6 +115,13 @@ class Tool(Generic[A]):
         described = {field.name: getattr(touches, field.name) for field in fields(Touches)}
         described["literal"] = touches.literal or _in_lines(named)
         return Action(tool=self.name, arguments=named, **described)
+
+    @property
+    def code_path(self) -> str:
+        """The expression by which code finds the tool."""
+        names = (self.server, self.local or self.name) if self.server else (self.name,)
+        parts = (f".{it}" if it.isidentifier() else f"[{it!r}]" for it in names)
+        return f"{AGENT_TOOLS}{''.join(parts)}"
 
     @property
     def schema(self) -> dict[str, Any]:

@@ -14,14 +14,16 @@ from ..input_transform import cannot_wait
 from ..shell import loop_runs, run_to_end
 from . import demo, model, notebook, permissions, sessions, settings, status, undo, window
 from .command import AnyCard, Command, quoted
+from .mcp import servers
 
 _SHOWING = {
     **dict.fromkeys(("status", "help", "context", "why", "models"), 9),
     **dict.fromkeys(("policy", "rules", "model"), 0),
     "config": 1,
+    "mcp": 0,
 }
 """Subcommands that only show, with at most that many words. Code of a step may run no other."""
-_TYPED_ONLY = ("policy", "rules", "secrets", "config", "model", "key")
+_TYPED_ONLY = ("policy", "rules", "secrets", "config", "model", "key", "mcp")
 """Subcommands that can loosen what the agent may do, or send it elsewhere."""
 
 
@@ -113,6 +115,7 @@ COMMANDS = (
     *window.COMMANDS,
     *undo.COMMANDS,
     *permissions.COMMANDS,
+    *servers.COMMANDS,
     *sessions.COMMANDS,
     *settings.COMMANDS,
     Command("help", "[NAME] — this list, or a subcommand of it", help_),

@@ -6,7 +6,7 @@ from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
-from ...agent.dispatch.from_code import AGENT_TOOLS, lend
+from ...agent.dispatch.from_code import lend
 from ...agent.dispatch.trial_output import unlike_trial
 from ...agent.errors import AgentError
 from ...agent.frozen import frozen
@@ -15,7 +15,7 @@ from ...agent.protocol.events import Notice, OutputCleared, OutputShown, OutputU
 from ...agent.protocol.trials import Deed
 from ...agent.session import Session
 from ...agent.tools.run_cell import RunCell
-from ...agent.tools.tool import Tool, ToolCall
+from ...agent.tools.tool import AGENT_TOOLS, Tool, ToolCall
 from ...widgets.render.outputs import can_show
 from ..execution.children import Child, Children, children_words
 from ..execution.run_code import CodeStep, Host, run_code
@@ -57,11 +57,11 @@ class StepRunner:
     host: Host
     session: Session
     hooks: StepHooks
-    lent: tuple[Tool[Any], ...]
+    lent: Callable[[], tuple[Tool[Any], ...]]
 
     async def run_lending(self, call: ToolCall, asked: RunCell) -> CellRun:
         """Run code that may await other tools."""
-        lent = tuple(replace(tool, run=as_ours(tool.run)) for tool in self.lent)
+        lent = tuple(replace(tool, run=as_ours(tool.run)) for tool in self.lent())
         with lend(self.session, lent, call) as functions:
             return await self.run(call, asked, {AGENT_TOOLS: functions})
 

@@ -39,7 +39,8 @@ class _Block(NamedTuple):
 def read_result(result: Mapping[str, Any], server: str) -> CallResult:
     """The parts, the value and the state of a result, whatever it is. Nothing is cut here.
 
-    The value is the structured content, if there is only text beside it. One text is that text, or
+    The value is the structured content, if there is only text beside it: without the wrapper of a
+    value that is no object, if a text says that value again. One text is that text, or
     the object or array that it is as JSON. One image is its bytes. Several blocks are a list of
     such values, and no block is None. `server`: its name, with which the model reads a resource.
     """
@@ -48,9 +49,13 @@ def read_result(result: Mapping[str, Any], server: str) -> CallResult:
     content = result.get("content")
     blocks = [_block(it, server) for it in cast("list[Any]", content)] if _is_list(content) else []
     if structured is not None:
-        again = _repeated(structured)
-        said = [it for it in blocks if it.raw is None or not again & {dumps(it.value), it.raw}]
-        first = _Block(text_part(printable(dumps(structured).decode())), structured)
+        inner = _unwrapped(structured)
+        again = [structured, inner, *(cast("list[Any]", inner) if _is_list(inner) else ())]
+        texts = {*map(dumps, again)}
+        said = [it for it in blocks if it.raw is None or not (it.value in again or it.raw in texts)]
+        structured = inner if len(said) < len(blocks) else structured
+        told = structured if isinstance(structured, str) else dumps(structured).decode()
+        first = _Block(text_part(printable(told)), structured)
         values = [first, *(it for it in said if it.raw is None)]
         blocks = [first, *said]
     else:
@@ -119,19 +124,15 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], _Block | None]] = {
 }
 
 
-def _repeated(structured: Any) -> set[bytes]:
-    """The texts beside structured content that say it again, as MCP asks of servers, as JSON.
+def _unwrapped(structured: Any) -> Any:
+    """The value that a server wrapped in an object with the only key `result`, as it is no object.
 
-    A value that is no object is wrapped in one whose only key is `result`. The elements of a list
-    have a text each.
+    It is certain only if a text beside it says the value again, as MCP asks of servers.
     """
-    known = [structured]
-    if isinstance(structured, dict) and list(wrapper := cast("dict[str, Any]", structured)) == [
-        "result"
-    ]:
-        inner = wrapper["result"]
-        known += [inner, *(inner if _is_list(inner) else [])]
-    return set(map(dumps, known))
+    if isinstance(structured, dict):
+        wrapper = cast("dict[str, Any]", structured)
+        return wrapper["result"] if list(wrapper) == ["result"] else wrapper
+    return structured
 
 
 def _json_in(text: str) -> Any:

@@ -80,9 +80,15 @@ def test_structured_content_is_the_value_and_is_told_once():
     ("result", "texts"),
     [(5, ["5"]), ("hello", ["hello"]), ([1, "b"], ["1", "b"]), ([{"a": 1}], ['{\n "a": 1}'])],
 )
-def test_texts_that_repeat_a_wrapped_value_are_left_out(result: Any, texts: list[str]):
+def test_a_wrapped_value_that_texts_repeat_is_unwrapped(result: Any, texts: list[str]):
     told, value = read(*map(text, texts), structuredContent={"result": result})
-    assert (json.loads(told), value) == ({"result": result}, {"result": result})
+    assert value == result
+    assert told == result if isinstance(result, str) else json.loads(told) == result
+
+
+def test_an_object_that_no_text_repeats_is_no_wrapper():
+    told, value = read(text("other"), structuredContent={"result": 5})
+    assert told.splitlines()[0] == '{"result":5}' and value == {"result": 5}
 
 
 def test_an_image_is_shown_to_the_model_and_its_bytes_are_the_value():

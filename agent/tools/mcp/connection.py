@@ -1,0 +1,325 @@
+"""One MCP server in use: started, listed, called, and started again after a crash.
+
+All of it runs on the service loop. One task enters and leaves the SDK's client. Knows no turn.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, cast
+
+from ...config.mcp_servers import McpServer
+from ...frozen import frozen
+from .stdio import ServerCommand, stdio
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+ServerState = Literal["off", "starting", "ready", "failed"]
+MAX_PAGES, MAX_TOOLS = 100, 2_048
+"""Most pages of one list, and most tools of one server."""
+MAX_CRASHES = 3
+"""Crashes in a row after which a server is not started again by itself."""
+_QUIET_SECONDS = 1.0
+"""How long a server's list must not change before it is read again."""
+_INSTALL = "The Python package `mcp` is not installed: `pip install 'inkernel[mcp]'`."
+
+
+class Progress(Protocol):
+    """Hears how far a call is: done, of how much, and words."""
+
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
+
+
+class ServerCallError(Exception):
+    """A call that a server did not answer. The text is for the model."""
+
+
+@frozen
+class ListedTool:
+    """A tool as its server lists it. `structured`: its results have a schema.
+
+    `reads_only`: the server says that it changes nothing.
+    """
+
+    server: str
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    structured: bool = False
+    reads_only: bool = False
+
+
+@frozen
+class ServerHooks:
+    """The ways of a server to us. `changed`: its list or its state is another one.
+
+    `token`: the bearer token that it gets, or None. `ask` puts its question to the person, and
+    gives the answer as the protocol has it.
+    """
+
+    changed: Callable[[], object]
+    token: Callable[[McpServer], str | None]
+    ask: Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class Connection:
+    """One server. `error`: why it does not run. `seconds`: how long its start took.
+
+    `instructions`: its own words about itself. `has_resources`: there is something to read.
+    """
+
+    def __init__(self, server: McpServer, log: Path, hooks: ServerHooks) -> None:
+        self.server = server
+        self.log = log
+        self.state: ServerState = "off"
+        self.error = ""
+        self.seconds = 0.0
+        self.instructions = ""
+        self.has_resources = False
+        self.tools: tuple[ListedTool, ...] = ()
+        self._hooks = hooks
+        self._client: Client | None = None
+        self._owner: asyncio.Task[None] | None = None
+        self._ready, self._stop = asyncio.Event(), asyncio.Event()
+        self._crashes = 0
+        self._why: list[str] = []
+        self._again: asyncio.TimerHandle | None = None
+        self._tasks = set[asyncio.Task[None]]()
+
+    async def start(self) -> None:
+        """Start it if it does not run, and wait until it is ready or has failed."""
+        if self._owner is None or self._owner.done():
+            self._ready, self._stop = asyncio.Event(), asyncio.Event()
+            self.state, self.error, self._why = "starting", "", []
+            self._owner = asyncio.create_task(self._own())
+        await self._ready.wait()
+
+    async def stop(self) -> None:
+        """End it. Calls under way fail."""
+        self._stop.set()
+        if self._owner is not None:
+            with suppress(asyncio.CancelledError):
+                await self._owner
+
+    async def restart(self) -> None:
+        """End it and start it anew, as if it had never crashed."""
+        await self.stop()
+        self._crashes = 0
+        await self.start()
+
+    async def call(
+        self, tool: str, arguments: dict[str, Any], progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """The result of a call, with the protocol's own names. Raises ServerCallError.
+
+        A server that has ended is started again first.
+        """
+        client = await self._running()
+        asked = client.call_tool(tool, arguments, self.server.tool_timeout, progress)
+        return _plain(await self._answered(asked))
+
+    async def resources(self) -> list[dict[str, Any]]:
+        """All resources that the server lists. Raises ServerCallError."""
+        client, found, cursor = await self._running(), list[dict[str, Any]](), None
+        for _ in range(MAX_PAGES):
+            page: Any = await self._answered(client.list_resources(cursor=cursor))
+            found += map(_plain, page.resources)
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        return found
+
+    async def read_resource(self, uri: str) -> list[dict[str, Any]]:
+        """The contents of a resource. Raises ServerCallError."""
+        client = await self._running()
+        return list(map(_plain, (await self._answered(client.read_resource(uri))).contents))
+
+    async def _running(self) -> "Client":
+        if self._crashes >= MAX_CRASHES:
+            raise ServerCallError(
+                f"The server {self.server.name} ended {self._crashes} times in a row, and is not"
+                f" started again. The person can: `%agent mcp restart {self.server.name}`."
+            )
+        await self.start()
+        if self._client is None:
+            raise ServerCallError(f"The server {self.server.name} does not run: {self.error}")
+        return self._client
+
+    async def _answered(self, asked: Awaitable[Any]) -> Any:
+        from mcp.shared.exceptions import MCPError
+        from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
+
+        try:
+            answer = await asked
+        except MCPError as error:
+            if error.code == CONNECTION_CLOSED:
+                raise await self._crashed() from None
+            if error.code == REQUEST_TIMEOUT:
+                seconds = f"{self.server.tool_timeout:g} s"
+                raise ServerCallError(
+                    f"The server {self.server.name} did not answer within {seconds}, and was told"
+                    " that the call is given up. Whether it took effect is not known."
+                ) from None
+            raise ServerCallError(
+                f"The server {self.server.name} refused: {error.message}"
+            ) from None
+        self._crashes = 0
+        return answer
+
+    async def _crashed(self) -> ServerCallError:
+        self._crashes += 1
+        why = f": {self._why[0]}" if self._why else ""
+        await self.stop()
+        self.error = f"it ended during a call{why}"
+        self.state = "failed"
+        self._hooks.changed()
+        return ServerCallError(
+            f"The server {self.server.name} ended during the call{why}. Whether the call took"
+            " effect is not known. The next call starts the server again."
+        )
+
+    async def _own(self) -> None:
+        began, server = time.monotonic(), self.server
+        try:
+            with open(self.log, "ab", opener=_private) as log:
+                async with AsyncExitStack() as stack:
+                    async with asyncio.timeout(server.startup_timeout):
+                        client = await stack.enter_async_context(self._client_of(log))
+                        self.tools = await self._list(client)
+                    self._client, self.state = client, "ready"
+                    self.seconds = time.monotonic() - began
+                    self.instructions = client.instructions or ""
+                    self.has_resources = await _has_resources(client)
+                    self._ready.set()
+                    self._hooks.changed()
+                    listening = asyncio.create_task(self._listen(client))
+                    try:
+                        await self._stop.wait()
+                    finally:
+                        listening.cancel()
+        except TimeoutError:
+            self.error = f"it was not ready within {server.startup_timeout:g} s."
+        except ModuleNotFoundError as error:
+            self.error = _INSTALL if error.name in ("mcp", "mcp_types", "anyio") else str(error)
+        except Exception as error:
+            self.error = "; ".join([*self._why, _reason(error)])
+        finally:
+            self._client = None
+            self.state = "failed" if self.error else "off"
+            self._ready.set()
+            self._hooks.changed()
+
+    def _client_of(self, log: BinaryIO) -> "Client":
+        import mcp_types
+        from mcp import Client
+
+        async def heard(message: Any) -> None:
+            if isinstance(message, mcp_types.ToolListChangedNotification):
+                self._list_changed()
+
+        async def asked(context: Any, params: Any) -> Any:
+            del context
+            answer = await self._hooks.ask(self.server.name, _plain(params))
+            return mcp_types.ElicitResult.model_validate(answer)
+
+        return Client(
+            self._transport(log),
+            client_info=mcp_types.Implementation(name="inkernel", version="0"),
+            message_handler=heard,
+            elicitation_callback=asked,
+            mode=self.server.mode,
+        )
+
+    def _transport(self, log: BinaryIO) -> Any:
+        server = self.server
+        if server.command is not None:
+            command = ServerCommand(server.command, server.args, server.env, server.cwd)
+            return stdio(command, log, self._why)
+        from mcp.client.streamable_http import streamable_http_client
+        from mcp.shared._httpx_utils import create_mcp_http_client
+
+        headers = dict(server.headers)
+        if token := self._hooks.token(server):
+            headers["Authorization"] = f"Bearer {token}"
+        assert server.url is not None
+        return streamable_http_client(
+            server.url, http_client=create_mcp_http_client(headers=headers)
+        )
+
+    async def _list(self, client: "Client") -> tuple[ListedTool, ...]:
+        found, cursor = dict[str, ListedTool](), None
+        for _ in range(MAX_PAGES):
+            page = await client.list_tools(cursor=cursor, cache_mode="refresh")
+            for it in page.tools:
+                if self.server.offers(it.name) and len(found) < MAX_TOOLS:
+                    found.setdefault(it.name, _listed(self.server.name, it))
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        return tuple(found[name] for name in sorted(found))
+
+    async def _listen(self, client: "Client") -> None:
+        """Hear of changes of the list where the protocol has a stream for that."""
+        with suppress(Exception):
+            async with client.listen(tools_list_changed=True) as events:
+                async for _ in events:
+                    self._list_changed()
+
+    def _list_changed(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+        loop = asyncio.get_running_loop()
+        self._again = loop.call_later(_QUIET_SECONDS, self._list_again)
+
+    def _list_again(self) -> None:
+        task = asyncio.ensure_future(self._relist())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _relist(self) -> None:
+        if self._client is not None:
+            with suppress(Exception):  # it is dead, or will say so again
+                self.tools = await self._list(self._client)
+                self._hooks.changed()
+
+
+def _listed(server: str, tool: Any) -> ListedTool:
+    notes = tool.annotations
+    return ListedTool(
+        server=server,
+        name=tool.name,
+        description=tool.description or tool.title or "",
+        schema=tool.input_schema,
+        structured=tool.output_schema is not None,
+        reads_only=bool(notes and notes.read_only_hint),
+    )
+
+
+async def _has_resources(client: "Client") -> bool:
+    """Whether the server lists any. Many say that they could, and have none."""
+    if client.server_capabilities.resources is None:
+        return False
+    with suppress(Exception):
+        return bool((await client.list_resources()).resources)
+    return False
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause of an error, as a sentence."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{error or type(error).__name__}".splitlines()[0]
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,103 @@
+"""The MCP servers of a session: which there are, started beside each other. Knows no turn.
+
+Called on the kernel's thread. The connections live on the service loop.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ...config.mcp_servers import McpServer
+from ...services import ServiceLoop
+from .connection import Connection, ListedTool, Progress, ServerCallError, ServerHooks
+
+T = TypeVar("T")
+_NO_FILE = str.maketrans({it: "_" for it in '/\\:*?"<>|'})
+
+
+class McpServers:
+    """A service of a session. `logs`: the folder of what servers write to stderr."""
+
+    def __init__(self, loop: ServiceLoop, logs: Path, hooks: ServerHooks) -> None:
+        self._loop, self._logs, self._hooks = loop, logs, hooks
+        self._known: dict[str, Connection] = {}
+
+    async def use(self, servers: Iterable[McpServer]) -> None:
+        """Have these servers, and no others. One that is configured in another way begins anew."""
+        wanted = {it.name: it for it in servers if it.expose != "off"}
+        gone = [it for it in self._known.values() if wanted.get(it.server.name) != it.server]
+        for it in gone:
+            del self._known[it.server.name]
+        if gone:
+            await self._there(_each(it.stop() for it in gone))
+        for name, server in wanted.items():
+            if name not in self._known:
+                log = self._logs / f"{name.translate(_NO_FILE)}.log"
+                self._known[name] = Connection(server, log, self._hooks)
+
+    async def start(self, seconds: float) -> None:
+        """Start all that do not run. Waits for them, but `seconds` at most for one that is not
+        required. It starts on meanwhile."""
+        idle = [it for it in self if it.state == "off"]
+        if idle:
+            self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await self._there(_started(idle, seconds))
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(sorted(self._known.values(), key=lambda it: it.server.name))
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    @property
+    def tools(self) -> list[ListedTool]:
+        """The tools of all servers that run, by server and name."""
+        return [tool for it in self if it.state == "ready" for tool in it.tools]
+
+    def find(self, name: str) -> Connection:
+        """The server of that name. Raises ServerCallError."""
+        if name not in self._known:
+            known = ", ".join(it.server.name for it in self) or "none"
+            raise ServerCallError(f"There is no server {name!r}. There are: {known}.")
+        return self._known[name]
+
+    async def call(
+        self, server: str, tool: str, arguments: dict[str, Any], progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """The result of a call, with the protocol's own names. Raises ServerCallError."""
+        return await self._there(self.find(server).call(tool, arguments, progress))
+
+    async def resources(self, server: str) -> list[dict[str, Any]]:
+        """The resources that a server lists. Raises ServerCallError."""
+        return await self._there(self.find(server).resources())
+
+    async def read_resource(self, server: str, uri: str) -> list[dict[str, Any]]:
+        """The contents of a resource. Raises ServerCallError."""
+        return await self._there(self.find(server).read_resource(uri))
+
+    async def restart(self, server: str) -> Connection:
+        """End a server and start it anew. Raises ServerCallError."""
+        connection = self.find(server)
+        self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await self._there(connection.restart())
+        return connection
+
+    async def close(self) -> None:
+        """End all servers. Called on the service loop."""
+        await _each(it.stop() for it in self._known.values())
+
+    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+        return await self._loop.call(work)
+
+
+async def _each(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*work, return_exceptions=True)
+
+
+async def _started(idle: list[Connection], seconds: float) -> None:
+    starts = {asyncio.ensure_future(it.start()): it for it in idle}
+    needed = [start for start, it in starts.items() if it.server.required]
+    await asyncio.wait(starts, timeout=seconds)
+    if needed:
+        await asyncio.wait(needed)

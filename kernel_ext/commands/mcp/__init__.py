@@ -1,0 +1,1 @@
+"""`%agent mcp`: the servers of the session."""

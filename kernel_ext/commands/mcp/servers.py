@@ -1,0 +1,121 @@
+"""`%agent mcp`: shows the servers, starts one again, allows one that a project names."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from ....agent.config.mcp_servers import McpServer
+from ....agent.errors import UsageError
+from ....agent.printable import printable
+from ....agent.text.tokens import estimate
+from ....agent.tools.mcp.connection import Connection, ServerCallError
+from ....agent.tools.mcp.tools import code_tools
+from ....agent.tools.schema import JsonSchema
+from ....widgets.panels.cards import Card, TextCard
+from ...host import KernelAgent
+from ...mcp.consent import words_of_server
+from ..command import AnyCard, Command, counted, quoted
+
+_LOG_LINES = 40
+_WORDS = ("tools", "log", "restart", "allow")
+
+
+def mcp(agent: KernelAgent, rest: str) -> AnyCard | Coroutine[Any, Any, AnyCard]:
+    """Show the servers, or do a thing with one."""
+    word, _, name = rest.partition(" ")
+    name = name.strip()
+    if not rest:
+        return _all(agent)
+    if word not in _WORDS or not name:
+        raise UsageError(
+            f"`%agent mcp` does not know {quoted(word)}.",
+            "Say `tools NAME`, `log NAME`, `restart NAME` or `allow NAME`.",
+        )
+    if word == "allow":
+        return _allow(agent, _configured(agent), name)
+    connection = _running(agent, name)
+    match word:
+        case "tools":
+            return _tools(agent, name)
+        case "log":
+            return _log(connection)
+        case _:
+            return _restart(agent, name)
+
+
+def _all(agent: KernelAgent) -> Card:
+    running = {it.server.name: it for it in agent.servers.running or ()}
+    servers = _configured(agent)
+    rows = [(name, _told(agent, it, running.get(name))) for name, it in sorted(servers.items())]
+    if not rows:
+        return Card("There is no MCP server. docs/tools.md says how one is set.")
+    return Card("MCP servers", rows)
+
+
+def _told(agent: KernelAgent, server: McpServer, running: Connection | None) -> str:
+    where = f"  ({server.origin})"
+    if not agent.servers.consents.holds(server):
+        return f"not started: it {words_of_server(server)}. Allow it with `allow`{where}"
+    if running is None:
+        return f"starts with the next %%agent{where}"
+    if running.state != "ready":
+        return f"{running.state}: {running.error or 'not ready yet'}{where}"
+    sizes = (estimate(str(JsonSchema(it.schema).parameters())) for it in running.tools)
+    return f"ready: {len(running.tools)} tools, {sum(sizes):,} tokens{where}"
+
+
+def _tools(agent: KernelAgent, name: str) -> TextCard:
+    assert agent.servers.running is not None
+    tools = [it for it in code_tools(agent.servers.running) if it.server == name]
+    lines = (f"{it.code_path}({it.arguments.signature}) -> {it.returns}" for it in tools)
+    return TextCard(f"The tools of {name}, for code", "\n".join(lines) or "none")
+
+
+def _log(connection: Connection) -> TextCard:
+    try:
+        text = connection.log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    lines = printable(text).splitlines()[-_LOG_LINES:]
+    return TextCard(f"The last lines of {connection.log}", "\n".join(lines))
+
+
+async def _restart(agent: KernelAgent, name: str) -> Card:
+    await asyncio.sleep(0)
+    agent.refuse_while_running()
+    assert agent.servers.running is not None
+    async with counted(f"Starting {name}"):
+        connection = await agent.servers.running.restart(name)
+    if connection.state == "ready":
+        return Card(f"The server {name} runs, with {len(connection.tools)} tools.")
+    return Card(f"The server {name} does not run: {connection.error}")
+
+
+def _allow(agent: KernelAgent, servers: Mapping[str, McpServer], name: str) -> Card:
+    if name not in servers:
+        raise UsageError(f"There is no server {quoted(name)}.", "`%agent mcp` lists them.")
+    server = servers[name]
+    try:
+        agent.servers.consents.give(server)
+    except OSError as error:
+        raise UsageError(f"Your yes cannot be kept: {error.strerror}.") from None
+    words = words_of_server(server)
+    return Card(f"The server {name} starts with the next %%agent, as long as it {words}.")
+
+
+def _configured(agent: KernelAgent) -> dict[str, McpServer]:
+    return {it.name: it for it in agent.servers.configured(agent.choose())}
+
+
+def _running(agent: KernelAgent, name: str) -> Connection:
+    try:
+        if agent.servers.running is not None:
+            return agent.servers.running.find(name)
+    except ServerCallError as error:
+        raise UsageError(str(error), "`%agent mcp` lists them.") from None
+    raise UsageError("No server runs yet.", "Servers start with the next %%agent.")
+
+
+COMMANDS = (
+    Command("mcp", "[tools | log | restart | allow NAME] — the MCP servers, or one of them", mcp),
+)

@@ -1,0 +1,189 @@
+"""The MCP servers of a kernel's session: begun with a turn, told to the model, listed once.
+
+Knows no command, and no turn's calls.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ...agent.config.mcp_files import with_mcp_files
+from ...agent.config.mcp_servers import McpServer, filled
+from ...agent.config.settings import Chosen
+from ...agent.errors import SettingsError, UsageError
+from ...agent.printable import printable
+from ...agent.protocol.events import Notice
+from ...agent.protocol.record_lines import ToolsLine
+from ...agent.services import ServiceLoop, Services
+from ...agent.session import Session
+from ...agent.tools.mcp.connection import Connection, ServerHooks
+from ...agent.tools.mcp.servers import McpServers
+from ...agent.tools.mcp.tools import (
+    DirectTool,
+    code_tools,
+    direct_tools,
+    finding_tools,
+    fits_request,
+    listed_tool,
+)
+from ...agent.tools.tool import AGENT_TOOLS, Tool
+from ...widgets import View
+from ..environment import logs_folder
+from ..observer import Obeys
+from .consent import Consents, words_of_server
+
+WAIT_SECONDS = 10.0
+"""How long the first turn waits for servers that it does not need."""
+MAX_NAMED_TOOLS, MAX_WORDS = 60, 200
+"""Most tools of a server that are named to the model, and most characters of its own words."""
+
+
+class SessionServers:
+    """The servers of one kernel. `token`: the secret of that name, for a server that needs one."""
+
+    def __init__(
+        self, services: Services, obeys: Obeys, token: Callable[[str], str | None]
+    ) -> None:
+        self._services, self._obeys, self._token = services, obeys, token
+        self._logs = logs_folder()
+        self.consents = Consents(obeys.user_folder)
+        self._direct: frozenset[str] = frozenset()
+
+    @property
+    def running(self) -> McpServers | None:
+        """The servers in use. None before the first turn that has any."""
+        return self._services.made(McpServers)
+
+    def configured(self, chosen: Chosen) -> tuple[McpServer, ...]:
+        """All servers of settings and of the files of other programs."""
+        return with_mcp_files(chosen, self._obeys.working(), self._obeys.held()).servers
+
+    def startable(self, chosen: Chosen) -> tuple[list[McpServer], list[str]]:
+        """The servers that may start, filled in; and sentences about the others."""
+        servers, notices = list[McpServer](), list[str]()
+        for server in self.configured(chosen):
+            if not self.consents.holds(server):
+                notices.append(
+                    f"The MCP server {server.name} of {server.origin} is not started: it"
+                    f" {words_of_server(server)}. `%agent mcp allow {server.name}` starts it."
+                )
+                continue
+            try:
+                servers.append(filled(server, os.environ, self._obeys.working()))
+            except SettingsError as error:
+                notices.append(f"{error.message} {error.hint}")
+        return servers, notices
+
+    async def begin(self, chosen: Chosen, session: Session, view: View) -> tuple[str, ...]:
+        """Start the servers of a turn. Returns sentences for the person.
+
+        `view`: shows the wait, and is closed if something ends it. The first time in a session,
+        the record gets the tools that its requests list. Raises RecordError.
+        """
+        servers, notices = self.startable(chosen)
+        if not servers and self.running is None:
+            return tuple(notices)
+        mine = self._services.get(McpServers, self._make)
+        try:
+            await mine.use(servers)
+            if idle := [it.server.name for it in mine if it.state == "off"]:
+                view.show(Notice(text=f"Starting MCP servers: {', '.join(idle)}."))
+            await mine.start(WAIT_SECONDS)
+            self._require(mine)
+            self._list_once(session)
+        except BaseException:
+            view.close(None)
+            raise
+        for it in mine:
+            if it.state == "failed":
+                notices.append(f"The MCP server {it.server.name} does not run: {it.error}")
+            elif it.state == "starting":
+                notices.append(f"The MCP server {it.server.name} is still starting.")
+        return tuple(notices)
+
+    def lines(self) -> Mapping[str, str]:
+        """A line about each server, for the model."""
+        mine = self.running
+        return {f"server {it.server.name}": self._line(it) for it in mine or ()}
+
+    def _require(self, mine: McpServers) -> None:
+        for it in mine:
+            if it.server.required and it.state != "ready":
+                name = it.server.name
+                raise UsageError(
+                    f"The MCP server {name} does not run, and is required: {it.error}",
+                    f"`%agent mcp log {name}` shows its words, and `%agent mcp restart {name}`"
+                    " starts it again.",
+                )
+
+    def _list_once(self, session: Session) -> None:
+        """Decide for the session which tools of servers its requests list."""
+        conversation, mine = session.conversation, self.running
+        if conversation.listed is None and conversation.turns == 0 and mine:
+            window = session.settings.window or session.target.window
+            rows = self._rows(mine, window)
+            session.journal.write(ToolsLine(tools=[asdict(it) for it in rows]))
+        rows = [DirectTool(**it) for it in conversation.listed or ()]
+        self._direct = frozenset(it.server for it in rows if it.server)
+
+    def listed(self, session: Session) -> tuple[Tool[Any], ...]:
+        """The tools of servers in each request of the session, in fixed order."""
+        mine = self.running or McpServers(self._services.loop, self._logs, _NO_HOOKS)
+        finding = {tool.name: tool for tool in finding_tools(mine)}
+        rows = [DirectTool(**it) for it in session.conversation.listed or ()]
+        return tuple(
+            listed_tool(mine, it) if it.server else finding[it.name]
+            for it in rows
+            if it.server or it.name in finding
+        )
+
+    def for_code(self) -> tuple[Tool[Any], ...]:
+        """All tools of servers that run now, and those that find and read, for code."""
+        mine = self.running
+        return (*finding_tools(mine), *code_tools(mine)) if mine else ()
+
+    def _rows(self, mine: McpServers, window: int | None) -> tuple[DirectTool, ...]:
+        how = {it.server.name: it.server.expose for it in mine}
+        auto = [it for it in mine.tools if how[it.server] in ("auto", "search")]
+        forced = [it for it in mine.tools if how[it.server] == "direct"]
+        fit = fits_request(direct_tools([*auto, *forced]), window)
+        direct = direct_tools([*forced, *(auto if fit else ())])
+        names = {it.server for it in direct}
+        finding = finding_tools(mine)
+        needed = (
+            any(it.server not in names for it in mine.tools),
+            *(any(it.has_resources for it in mine),) * 2,
+        )
+        shown = [tool for tool, is_needed in zip(finding, needed, strict=True) if is_needed]
+        return (*(DirectTool("", "", it.name, "", {}) for it in shown), *direct)
+
+    def _line(self, it: Connection) -> str:
+        if it.state != "ready":
+            return {"failed": f"does not run: {it.error}"}.get(it.state, "is starting")
+        names = [tool.name for tool in it.tools]
+        place = it.server.name
+        path = f"{AGENT_TOOLS}.{place}" if place.isidentifier() else f"{AGENT_TOOLS}[{place!r}]"
+        told = f"{len(names)} tools, for code in {path}"
+        if place not in self._direct and len(names) <= MAX_NAMED_TOOLS:
+            told += f": {', '.join(names)}"
+        words = " ".join(it.instructions.split())
+        cut = words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]}…"
+        return printable(f"{told}. It says of itself: {cut}" if cut else told)
+
+    def _make(self, loop: ServiceLoop) -> McpServers:
+        hooks = ServerHooks(changed=lambda: None, token=self._token_of, ask=_decline)
+        return McpServers(loop, self._logs, hooks)
+
+    def _token_of(self, server: McpServer) -> str | None:
+        if server.bearer_token_env:
+            return os.environ.get(server.bearer_token_env)
+        return self._token(server.bearer_token) if server.bearer_token else None
+
+
+async def _decline(_server: str, _question: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a person who is not asked."""
+    return {"action": "decline"}
+
+
+_NO_HOOKS = ServerHooks(changed=lambda: None, token=lambda _server: None, ask=_decline)
