@@ -127,7 +127,8 @@ def _by_level(action: Action, seen: Seen, terms: Terms) -> Verdict:
     if refused := _not_allowed(action, foreign, terms):
         return _asked(refused, f"{name}:")
     if not action.effects <= _CODE and not named:
-        return Verdict(decision="ask", reason=f"{name}: {action.tool} reaches beyond the kernel")
+        reason = f"{name}: {action.tool} reaches beyond the kernel"
+        return _call_asked(action, terms, reason) or Verdict(decision="allow", reason=name)
     if runs and not foreign and terms.can_try and _is_tried(seen, terms.trial):
         return Verdict(decision="try", reason=f"{name}: not plain computing")
     return Verdict(decision="allow", reason=name, deeds=foreign)

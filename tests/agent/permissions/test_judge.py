@@ -233,3 +233,18 @@ def test_a_name_that_code_chose_is_on_one_line_of_the_reason_and_short():
 def test_a_refusal_of_nobody_knows_which_file_is_told_by_its_error():
     words = in_words([Deed("kernel", "", "OSError: Read-only file system")])
     assert words == "was refused something: OSError: Read-only file system"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"server": "git"}, {"tool": "mcp__git__log"}, {"server": "git", "tool": "mcp__git__log"}],
+)
+def test_a_rule_for_a_server_or_its_tool_answers_for_its_calls_alone(parts: dict[str, str]):
+    rule = ActionRule(decision="allow", origin="a test", **parts)
+    terms = Terms(policy=read_policy("auto"), rules=(rule,))
+    call = action("server", tool="mcp__git__log", server="git")
+    assert judge(call, Seen(), terms).decision == "allow"
+    assert judge(call, Seen(), Terms(policy=read_policy("auto"))).decision == "ask"
+    others = action("server", tool="mcp__web__log", server="web")
+    assert judge(others, Seen(), terms).decision == "ask"
+    assert judge(call, Seen(), Terms(policy=read_policy("deny"), rules=(rule,))).decision == "deny"
