@@ -81,13 +81,12 @@ class KernelAgent:
         self.shell = shell
         self.user_folder = platformdirs.user_config_path("inkernel", appauthor=False)
         self.connections = Connections()
-        self.undo = TurnUndo()
+        self.undo, self.children = TurnUndo(), Children()
         self.folders = HeldFolders()
         self.obeyed = obeyed = ObeyedFiles(self.user_folder, self.folders)
         own = OwnRules(self.user_folder, lambda: obeyed.held, obeyed.written)
         self.approvals = ApprovalHome(shell, own, log.running_source)
         self.protection = Protection(shell, self.folders)
-        self.children = Children()
         self.fields = b""
         obeys = Obeys(self.user_folder, lambda: Path(self.folders.now.working), lambda: obeyed.held)
         self.services = Services()
@@ -103,7 +102,6 @@ class KernelAgent:
         self._kept, self._resumed, self._running = 0, False, False
         self._mirror = EventComm()
         self._displays = set[str]()
-        self._running = False
         log.before_run, log.after_run = self.folders.cell_begins, self._keep_runs
         hide_own_lines()
 

@@ -155,8 +155,7 @@ def _environment_text(told: Mapping[str, str], now: Mapping[str, str]) -> str:
     """The facts that are new, one a line."""
     lines = [f"{key}: {value}" for key, value in now.items() if value != told.get(key, "")]
     lines += [f"{key}: is not there any more" for key in told if key not in now]
-    return block("environment", "
-".join(lines))
+    return block("environment", "\n".join(lines))
 
 
 def _docs_text(docs: tuple[Doc, ...]) -> str:
