@@ -28,7 +28,7 @@ def tools_of_turn(
     session: Session,
     here: CurrentNotebook,
     hooks: StepHooks,
-    servers: SessionServers,
+    servers: SessionServers | None = None,
 ) -> tuple[Tool[Any], ...]:
     """The tools of a turn. Their order never changes, for the prompt cache."""
     outputs, limit = session.outputs, session.settings.output_tokens
@@ -43,11 +43,13 @@ def tools_of_turn(
         recall_tool(outputs, session.journal.record, limit, holds),
     )
     python, callable_tools = partial(cell_as_python, host.shell), [tool.name for tool in lent]
-    runner = StepRunner(host, session, hooks, lambda: (*lent, *servers.for_code()))
+    runner = StepRunner(
+        host, session, hooks, lambda: (*lent, *(servers.for_code() if servers else ()))
+    )
     run_cell = run_cell_tool(runner.run_lending, limit, outputs, callable_tools, python)
     notebook_run = notebook_run_tool(here, runner.run, limit, outputs, python)
     ending = (_ended(run_cell, hooks), _ended(notebook_run, hooks))
-    return (*ending, *lent, *servers.listed(session))
+    return (*ending, *lent, *(servers.listed(session) if servers else ()))
 
 
 def _ended(tool: Tool[Any], hooks: StepHooks) -> Tool[Any]:

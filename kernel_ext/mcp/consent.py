@@ -45,7 +45,7 @@ class Consents:
 
 
 def words_of_server(server: McpServer) -> str:
-    """What would run or be asked, on one line, as it is configured."""
+    """On one line, all that would run or be asked, as it is configured."""
     if server.url is not None:
         return visible(f"connects to {server.url}")
     parts = [*(f"{name}={value}" for name, value in server.env.items()), server.command or ""]

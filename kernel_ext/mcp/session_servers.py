@@ -33,9 +33,9 @@ from ..environment import logs_folder
 from ..observer import Obeys
 from .consent import Consents, words_of_server
 
-WAIT_SECONDS = 10.0
+MOST_WAIT_SECONDS = 10.0
 """How long the first turn waits for servers that it does not need."""
-MAX_NAMED_TOOLS, MAX_WORDS = 60, 200
+MAX_NAMED_TOOLS, MAX_SERVER_WORDS = 60, 200
 """Most tools of a server that are named to the model, and most characters of its own words."""
 
 
@@ -89,7 +89,7 @@ class SessionServers:
             await mine.use(servers)
             if idle := [it.server.name for it in mine if it.state == "off"]:
                 view.show(Notice(text=f"Starting MCP servers: {', '.join(idle)}."))
-            await mine.start(WAIT_SECONDS)
+            await mine.start(MOST_WAIT_SECONDS)
             self._require(mine)
             self._list_once(session)
         except BaseException:
@@ -168,7 +168,7 @@ class SessionServers:
         if place not in self._direct and len(names) <= MAX_NAMED_TOOLS:
             told += f": {', '.join(names)}"
         words = " ".join(it.instructions.split())
-        cut = words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]}…"
+        cut = words if len(words) <= MAX_SERVER_WORDS else f"{words[:MAX_SERVER_WORDS]}…"
         return printable(f"{told}. It says of itself: {cut}" if cut else told)
 
     def _make(self, loop: ServiceLoop) -> McpServers:
