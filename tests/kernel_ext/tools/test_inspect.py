@@ -498,6 +498,6 @@ def test_nothing_is_imported_by_looking() -> None:
 async def test_what_is_called_a_secret_is_hidden_whoever_asks(asked: dict[str, Any]):
     names = {"api_key": "sk-very-secret", "config": {"api_key": "sk-very-secret"}}
     tool = inspect_tool(lambda: names)
-    answer = await tool.run(ToolCall("c"), tool.arguments.model_validate(asked))
+    answer = await tool.run(ToolCall("c"), tool.arguments.take(asked))
     assert "sk-very" not in answer.text
     assert "sk-very" not in reference("api_key", names)
