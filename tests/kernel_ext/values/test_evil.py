@@ -42,7 +42,9 @@ def answers(held: object) -> Iterator[tuple[str, Callable[[], str]]]:
 
     def ask(name: str, /, **arguments: Any) -> Callable[[], str]:
         tool = tools[name]
-        return lambda: asyncio.run(tool.run(ToolCall("call_1"), tool.arguments(**arguments))).text
+        return lambda: (
+            asyncio.run(tool.run(ToolCall("call_1"), tool.arguments.take(arguments))).text
+        )
 
     def snap() -> str:
         told.append(snapshot(names, told[-1] if told else {}))
@@ -120,7 +122,7 @@ def test_names_that_are_no_identifiers_are_told_as_plain_text(name: str) -> None
         ):
             if set(arguments) <= set(tool.schema["parameters"]["properties"]):
                 try:
-                    asked = tool.arguments(**arguments)
+                    asked = tool.arguments.take(arguments)
                 except ValueError:  # a lone surrogate does not come in JSON
                     continue
                 texts.append(asyncio.run(tool.run(ToolCall("call_1"), asked)).text)
@@ -137,7 +139,7 @@ def test_names_that_are_no_texts_are_left_out() -> None:
     for tool in (inspect_tool(lambda: theirs), *looking_tools(lambda: theirs)):
         for arguments in ({}, {"names": ["y"]}, {"object": "y"}, {"name": "y"}, {"query": "x"}):
             try:
-                asked = tool.arguments(**arguments)
+                asked = tool.arguments.take(arguments)
             except ValueError:
                 continue
             assert asyncio.run(tool.run(ToolCall("call_1"), asked)).text
