@@ -100,8 +100,7 @@ class KernelAgent:
         self._outputs: OutputStore | None = None
         self._settings: Settings | None = None
         self._kept, self._resumed, self._running = 0, False, False
-        self._mirror = EventComm()
-        self._displays = set[str]()
+        self._mirror, self._displays = EventComm(), set[str]()
         log.before_run, log.after_run = self.folders.cell_begins, self._keep_runs
         hide_own_lines()
 

@@ -293,7 +293,7 @@ def test_in_a_kernel_the_source_of_a_cell_is_found(kernel: Any) -> None:
         "from inkernel.kernel_ext.tools.lookup import looking_tools\n"
         "tool = looking_tools(lambda: dict(held=held, Plain=Plain))[1]\n"
         "for path in ('held', 'Plain'):\n"
-        "    print((await tool.run(ToolCall('c'), tool.arguments.take({"object": path}))).text)\n"
+        "    print((await tool.run(ToolCall('c'), tool.arguments.take({'object': path}))).text)\n"
     )
     assert live.run(ask).text == (
         "`held`: function held in a notebook cell, lines 4–5\ndef held(a):\n    return a\n"
