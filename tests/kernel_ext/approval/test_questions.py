@@ -97,7 +97,7 @@ def test_always_writes_the_rule_that_it_has_shown(agent: Any, tmp_path: Path):
 )
 def test_a_step_that_forges_the_answer_has_no_yes(agent: Any, forgery: str):
     kernel, _ = agent(steps(forgery) + steps("ran = True"))
-    first = kernel.run("%%agent\nGo.", allow_stdin=True)
+    first = kernel.run("%%agent --policy full\nGo.", allow_stdin=True)
     assert first.status == "ok" or first.ename == "TamperedError"
     cell = kernel.start(ASK, allow_stdin=True)
     if "builtins" in forgery or first.ename == "TamperedError":  # it was put back

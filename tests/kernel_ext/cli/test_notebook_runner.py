@@ -15,11 +15,11 @@ from inkernel.agent.protocol.event_json import event_values
 
 from .playing import COMMAND, inkernel, run_cell, script
 
-CALLS = "x = 1\nfor _ in range(3000): await agent_tools.inspect(names=['x'])"
+CALLS = "x = 1\nfor _ in range(250): await agent_tools.inspect(names=['x'])"
 DISPLAYS = "for n in range(900): display(n)"
 WORDS = " ".join(map(str, range(3000)))
 MANY = {
-    "calls of code": (script(run_cell(CALLS)), "tool_called", 3000),
+    "calls of code": (script(run_cell(CALLS)), "tool_called", 250),
     "displays": (script(*[run_cell(DISPLAYS)] * 4), "output_shown", 3600),
     "deltas": (script(say=WORDS), "text_delta", 0),
 }

@@ -1,6 +1,7 @@
 """A step that changes a file which the agent obeys is named, and followed after a yes."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,17 @@ def test_rules_that_answer_for_the_person_are_protected_and_obeyed(agent: Any, t
     assert "b.example" not in kernel.run("%agent rules").text
 
 
+@pytest.fixture
+def far() -> Iterator[None]:
+    """A file among the person's keys. What is not there tells nothing, so nobody is asked."""
+    path = Path(os.environ["HOME"], ".ssh", "far")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    yield
+    path.unlink()
+
+
+@pytest.mark.usefixtures("far")
 def test_an_answer_that_is_written_while_a_step_runs_is_no_change_of_the_step(agent: Any):
     read = "import os\np = os.path.expanduser('~') + ''.join(['/.s', 'sh/far'])\nopen(p)"
     kernel, server = agent(steps(read))
@@ -120,6 +132,7 @@ def test_an_answer_that_is_written_while_a_step_runs_is_no_change_of_the_step(ag
     assert "ssh/far" in kernel.run("%agent rules").text
 
 
+@pytest.mark.usefixtures("far")
 def test_an_answer_does_not_keep_the_rule_that_the_step_wrote_just_before(agent: Any):
     rules = Path(os.environ["XDG_CONFIG_HOME"], "inkernel", "rules.toml")
     rules.parent.mkdir(parents=True)
