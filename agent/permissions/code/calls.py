@@ -86,16 +86,16 @@ def call_of_method(reader: ReaderParts, function: ast.Attribute, node: ast.Call)
         for text in _known(reader, value):
             reader.findings.file(use, text, f".{name}")
     elif not (is_plain_method(name) or reader.is_own_method(name)):
-        reader.findings.not_heard(f"a method that is not known: .{name}()")
+        reader.findings.not_plain(f"a method that is not known: .{name}()")
 
 
 def _computing(reader: ReaderParts, path: str, node: ast.Call) -> None:
     known, rest = computes(path)
     name = rest.rpartition(".")[2]
     if not known:
-        reader.findings.not_heard(f"a function that is not known: {path}()")
+        reader.findings.not_plain(f"a function that is not known: {path}()")
     elif rest and (f".{name}" in PATHS or not is_plain_method(name)):
-        reader.findings.not_heard(f"a method that is not known: {path}()")
+        reader.findings.not_plain(f"a method that is not known: {path}()")
     elif any(it.arg == "n_jobs" and not _is_one(it.value) for it in node.keywords):
         reader.findings.not_plain("n_jobs: other processes, in which nothing is guarded")
 

@@ -152,7 +152,7 @@ class CodeReader:
             if source is not None:
                 tree = parsed(source)
                 if tree is None:
-                    self.findings.not_heard(f"{name}, whose code is not known")
+                    self.findings.not_plain(f"{name}, whose code is not known")
                 else:
                     self._code += "".join(f"\n{it} {it}" for it in _defined(tree))
                     self.read_inner(source)
@@ -249,7 +249,7 @@ class CodeReader:
     def _free_call(self, name: str) -> None:
         """A call of a name that neither this code nor Python defines."""
         if self._source(name) is None:
-            self.findings.not_heard(f"{name}(), which is not known")
+            self.findings.not_plain(f"{name}(), which is not known")
 
     def _definition(self, node: Definition) -> None:
         """A function or class. Only its definition runs, until something names it."""
@@ -307,7 +307,7 @@ class CodeReader:
         if known and not path.startswith("numpy.ctypeslib"):
             return
         if not leaves(self, path):
-            self.findings.not_heard(f"the module {path}, which is not known")
+            self.findings.not_plain(f"the module {path}, which is not known")
 
     def _subscript(self, node: ast.Subscript) -> None:
         if self.path_of(node.value) in ("os.environ", "os.environb"):

@@ -232,7 +232,7 @@ UNHEARD = {
     "df.write_parquet('out.parquet')": (False, False),
     "df.write_parquet('nowhere/out.parquet')": (True, True),
     "df.to_csv(path)": (True, False),
-    "model.tell_all()": (True, False),
+    "model.tell_all()": (False, False),
     "import importlib\nimportlib.import_module(name)": (True, False),
     "from sklearn.svm import SVC\nSVC(n_jobs=2).fit(x, y)": (False, False),
     "for n in range(10**9):\n    total += n": (False, False),

@@ -16,7 +16,6 @@ ACTIVE = {
     "a handler": SHOWS + "display(HTML('<svg><image href=x onerror=owned()></svg>'))",
     "a link": SHOWS + "HTML('<form></form><a href=\"java&#115;cript:owned()\">x</a>')",
     "a frame": SHOWS + "HTML('<iframe srcdoc=\"<b>owned()</b>\"></iframe>')",
-    "Markdown": SHOWS + "display(Markdown('# x\\n<script>owned()</script>'))",
     "a class of the step": "class A:\n    def _repr_html_(self):\n"
     "        return '<script>owned()</script>'\nA()",
     "a false name": "class A:\n    __module__ = 'plotly.graph_objects'\n"
@@ -50,6 +49,13 @@ def test_what_would_run_in_the_page_is_no_live_output(agent: Any, kind: str):
     live = [it["data"] for it in ran.outputs if "data" in it]
     assert len(live) == 1 and not any("javascript" in kind for kind in live[0])  # the turn alone
     assert "would run code in your page" in str(ran.outputs) + str(ran.comms)
+
+
+def test_markdown_is_shown_without_its_markup(agent: Any):
+    kernel, _ = agent(steps(SHOWS + "display(Markdown('# x\\n<' + 'img src=x onerror=own()>'))"))
+    ran = kernel.run("%%agent --policy auto\nGo.")
+    (live,) = (it["data"] for it in ran.outputs if "data" in it)
+    assert "<img src=x" not in live["text/html"] and "<img src=x" not in live["text/markdown"]
 
 
 @pytest.mark.parametrize("kind", LIVE)
