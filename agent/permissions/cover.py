@@ -19,7 +19,7 @@ def is_covered(deed: Deed, cover: Cover) -> bool:
     if deed.kind == "remove" and holds_walls(deed.target, cover.walls):
         return False
     if deed.call == "open" and deed.kind == "read" and cover.readable is not None:
-        free = (*cover.walls.workspace, *cover.walls.readable, *cover.readable)
+        free = (*cover.walls.workspace, *cover.walls.readable, *cover.readable, *cover.caches)
         if not is_within(deed.target, free):
             return False
     return is_inside(deed, cover.walls, cover.caches)

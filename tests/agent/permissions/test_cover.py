@@ -68,3 +68,9 @@ def test_what_was_allowed_covers_that_and_no_more():
     assert not covered("write", "/home/a/.ssh/x", ("read", "/home/a/.ssh/x"))
     assert not covered("remove", "/etc/x", ("write", "/etc/x"))
     assert not covered("write", "/etc/x/y", ("write", "/etc/x"))
+
+
+def test_a_library_reads_what_it_keeps_in_its_cache_wherever_that_is():
+    cover = Cover(walls=WALLS, caches=("/fast/cache",), readable=("/usr",))
+    for path, is_free in (("/fast/cache/fonts.json", True), ("/fast/other.json", False)):
+        assert is_covered(Deed("read", path, "open"), cover) == is_free
