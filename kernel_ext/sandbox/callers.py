@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from os import DirEntry, fspath, get_exec_path, lstat, readlink
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
+from time import sleep
 from types import CodeType, FrameType, ModuleType, SimpleNamespace
 from typing import Any, cast
 
@@ -21,6 +22,8 @@ from ...agent.protocol.trials import Deed
 
 MOST_DESCRIPTORS = 256
 """Descriptors that are looked at for a folder from which a relative path may start."""
+_MOMENT = 0.01
+"""Seconds for which a folder that counts stays open."""
 _PATHS = (PosixPath, WindowsPath, PurePosixPath, PureWindowsPath)
 _METHODS = (PurePath.__fspath__, PurePath.__str__)
 _CODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
@@ -92,7 +95,15 @@ def is_relative(path: str) -> bool:
 
 
 def open_folders() -> Iterable[str]:
-    """The folders that are open as a descriptor."""
+    """The folders that stay open as a descriptor. SQLite opens one for a moment, on its thread."""
+    found = set(_open_folders())
+    if found:
+        sleep(_MOMENT)
+        found &= set(_open_folders())
+    return found
+
+
+def _open_folders() -> Iterable[str]:
     for number in range(3, MOST_DESCRIPTORS):
         with suppress(OSError):
             path = readlink(f"/proc/self/fd/{number}")

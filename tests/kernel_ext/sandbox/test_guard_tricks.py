@@ -176,7 +176,8 @@ STRIKES = {
         "class G:\n    def __init__(self):\n        self.me = self\n"
         "    def __del__(self):\n        try:\n            open('$OUT/new', 'w')\n"
         "        except OSError:\n            pass\n"
-        "for i in range(2000):\n    G()\n    open('data.csv', 'w').close()"
+        "for i in range(2000):\n    G()\n    open('data.csv', 'w').close()\n"
+        "import gc\ngc.collect()"  # what dies later acts as the person's code
     ),
     "a timer": (
         "import signal\ndef strike(_, frame):\n    while frame is not None:\n"
