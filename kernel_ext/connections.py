@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..agent.config.dotenv import read_dotenv
+from ..agent.config.mcp_servers import McpServer
 from ..agent.config.settings import SCRIPTED, Settings
 from ..agent.errors import AgentError
 from ..agent.providers.catalog import Capabilities, speaking
@@ -20,7 +21,7 @@ from ..agent.providers.pricing import preload
 from ..agent.providers.resolve import Target, find_target
 from ..agent.providers.secrets import secrets_of
 from ..agent.text.masking import Mask
-from ..agent.text.secret_names import secret_entries, secrets_in_code
+from ..agent.text.secret_names import may_be_secret, secret_entries, secrets_in_code
 from ..agent.text.tokenizers import counter_for
 from ..agent.text.tokens import Counter, Estimate
 from ..agent.transport.client import Client
@@ -68,12 +69,15 @@ class Connections:
         """Mask a value from now on that was typed where none belongs."""
         self._keys.found.add(bare(value))
 
-    def named_secret(self, name: str) -> str | None:
-        """The secret of that name in the keyring, or None. It is masked from now on."""
-        value = stored_secret(name)
-        if value:
+    def server_token(self, server: McpServer) -> str | None:
+        """The bearer token of an MCP server, or None. All that may let it in is masked from now."""
+        token = stored_secret(server.bearer_token) if server.bearer_token else None
+        if server.bearer_token_env:
+            token = os.environ.get(server.bearer_token_env)
+        sent = [it for it in map(bare, server.headers.values()) if may_be_secret(it)]
+        for value in (*sent, *secret_entries(server.env).values(), *filter(None, [token])):
             self.keep_secret(value)
-        return value
+        return token
 
     def read_cells(self, sources: Iterable[tuple[str, str]]) -> None:
         """Mask from now on the keys that cells bind to names. `sources`: place and source."""

@@ -90,7 +90,7 @@ class KernelAgent:
         self.fields = b""
         obeys = Obeys(self.user_folder, lambda: Path(self.folders.now.working), lambda: obeyed.held)
         self.services = Services()
-        self.servers = SessionServers(self.services, obeys, self.connections.named_secret)
+        self.servers = SessionServers(self.services, obeys, self.connections.server_token)
         self._observer = Observer(shell, log, obeys, self.servers.lines)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
         self._typed, self._began = dict[str, Any](), dict(os.environ)
@@ -103,8 +103,6 @@ class KernelAgent:
         self._mirror, self._displays = EventComm(), set[str]()
         log.before_run, log.after_run = self.folders.cell_begins, self._keep_runs
         hide_own_lines()
-
-    # --- settings -----------------------------------------------------------------------------
 
     def choose(self, more: Mapping[str, Any] | None = None, line: str = "%%agent") -> Chosen:
         """The present settings, with `more` of a typed `line` on top. Raises SettingsError."""
@@ -148,8 +146,6 @@ class KernelAgent:
         """The folder of the sessions' records."""
         return Path(self.choose().settings.data_dir or self.folders.now.data, "sessions")
 
-    # --- the conversation ---------------------------------------------------------------------
-
     @property
     def overview(self) -> Overview:
         """The session as it is now."""
@@ -169,7 +165,8 @@ class KernelAgent:
 
         Its window has no key that is known now.
         """
-        self._open_record(settings).mask = self._masked(settings)
+        self._open_record(settings)
+        self._masked(settings)
         self._settings = settings
         session = Session(
             id=self._session_id,
@@ -257,8 +254,6 @@ class KernelAgent:
             from ..agent.conversation.resume import resume
 
             self._conversation = resume(self._record.path).conversation
-
-    # --- a turn -------------------------------------------------------------------------------
 
     async def ask(
         self, text: str, more: Mapping[str, Any], new: bool, notices: tuple[str, ...] = ()
@@ -351,7 +346,10 @@ class KernelAgent:
 
     def _masked(self, settings: Settings) -> Mask:
         self.connections.read_cells(self._observer.new_sources())
-        return self.connections.mask(settings, jupyter_secrets(self.shell))
+        mask = self.connections.mask(settings, jupyter_secrets(self.shell))
+        if self._record is not None:
+            self._record.mask = mask
+        return mask
 
     async def _connect(self, settings: Settings) -> Client:
         try:
@@ -382,7 +380,7 @@ class KernelAgent:
         self.folders.cell_ends()
         if self._record is None or self._outputs is None or self._running:
             return
-        self._record.mask = self._masked(self._settings) if self._settings else self.mask
+        _ = self._masked(self._settings) if self._settings else self.mask
         journal = Journal(self._record, self._conversation)
         runs = self._observer.runs_after(self._kept, self._conversation.told)
         with contextlib.suppress(RecordError):  # the next turn raises it

@@ -101,7 +101,7 @@ class JsonSchema(ArgumentSchema[JsonArguments]):
 
     def __init__(self, given: Mapping[str, Any], listed: Mapping[str, Any] | None = None) -> None:
         """`listed`: the form in which requests have it already, if they do."""
-        self._given, self._listed = given, listed
+        self.given, self._listed = given, listed
 
     def parameters(self) -> dict[str, Any]:
         """The schema in a form that every provider accepts."""
@@ -112,22 +112,26 @@ class JsonSchema(ArgumentSchema[JsonArguments]):
         values = arguments_of(text)
         if values is None:
             raise ArgumentsError("they are no JSON object")
-        return self.take(mended(self._given, values))
+        return self.take(mended(self.given, values))
 
     def take(self, values: Mapping[str, Any]) -> JsonArguments:
         """The same values, if the schema allows them."""
-        if words := problems(self._given, values):
+        if words := problems(self.given, values):
             raise ArgumentsError(words)
         return JsonArguments(dict(values))
 
     @property
     def signature(self) -> str:
         """The parameters, as Python would write them."""
-        return signature(self._given)
+        return self._signature
+
+    @cached_property
+    def _signature(self) -> str:
+        return signature(self.given)
 
     @cached_property
     def _repaired(self) -> dict[str, Any]:
-        return repaired(self._given) if self._listed is None else dict(self._listed)
+        return repaired(self.given) if self._listed is None else dict(self._listed)
 
 
 def _drop_blanks(values: dict[str, Any], error: ValidationError) -> None:

@@ -40,10 +40,10 @@ MAX_NAMED_TOOLS, MAX_SERVER_WORDS = 60, 200
 
 
 class SessionServers:
-    """The servers of one kernel. `token`: the secret of that name, for a server that needs one."""
+    """The servers of one kernel. `token`: the secret of a server that needs one."""
 
     def __init__(
-        self, services: Services, obeys: Obeys, token: Callable[[str], str | None]
+        self, services: Services, obeys: Obeys, token: Callable[[McpServer], str | None]
     ) -> None:
         self._services, self._obeys, self._token = services, obeys, token
         self._logs = logs_folder()
@@ -167,18 +167,15 @@ class SessionServers:
         told = f"{len(names)} tools, for code in {path}"
         if place not in self._direct and len(names) <= MAX_NAMED_TOOLS:
             told += f": {', '.join(names)}"
+        elif place not in self._direct:
+            told += f", found by {AGENT_TOOLS}.find_tools(query=...)"
         words = " ".join(it.instructions.split())
         cut = words if len(words) <= MAX_SERVER_WORDS else f"{words[:MAX_SERVER_WORDS]}…"
         return printable(f"{told}. It says of itself: {cut}" if cut else told)
 
     def _make(self, loop: ServiceLoop) -> McpServers:
-        hooks = ServerHooks(changed=lambda: None, token=self._token_of, ask=_decline)
+        hooks = ServerHooks(changed=lambda: None, token=self._token, ask=_decline)
         return McpServers(loop, self._logs, hooks)
-
-    def _token_of(self, server: McpServer) -> str | None:
-        if server.bearer_token_env:
-            return os.environ.get(server.bearer_token_env)
-        return self._token(server.bearer_token) if server.bearer_token else None
 
 
 async def _decline(_server: str, _question: dict[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ All of it runs on the service loop. One task enters and leaves the SDK's client.
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from ...config.mcp_servers import McpServer
 from ...frozen import frozen
+from ..schema import JsonSchema
 from .stdio import ServerCommand, stdio
 
 if TYPE_CHECKING:
@@ -28,12 +29,6 @@ _QUIET_SECONDS = 1.0
 _INSTALL = "The Python package `mcp` is not installed: `pip install 'inkernel[mcp]'`."
 
 
-class Progress(Protocol):
-    """Hears how far a call is: done, of how much, and words."""
-
-    async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
-
-
 class ServerCallError(Exception):
     """A call that a server did not answer. The text is for the model."""
 
@@ -42,13 +37,13 @@ class ServerCallError(Exception):
 class ListedTool:
     """A tool as its server lists it. `structured`: its results have a schema.
 
-    `reads_only`: the server says that it changes nothing.
+    `reads_only`: the server says that it changes nothing. `arguments`: repaired and read only once.
     """
 
     server: str
     name: str
     description: str
-    schema: Mapping[str, Any]
+    arguments: JsonSchema
     structured: bool = False
     reads_only: bool = False
 
@@ -111,15 +106,13 @@ class Connection:
         self._crashes = 0
         await self.start()
 
-    async def call(
-        self, tool: str, arguments: dict[str, Any], progress: Progress | None = None
-    ) -> dict[str, Any]:
+    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The result of a call, with the protocol's own names. Raises ServerCallError.
 
         A server that has ended is started again first.
         """
         client = await self._running()
-        asked = client.call_tool(tool, arguments, self.server.tool_timeout, progress)
+        asked = client.call_tool(tool, arguments, self.server.tool_timeout)
         return _plain(await self._answered(asked))
 
     async def resources(self) -> list[dict[str, Any]]:
@@ -235,7 +228,7 @@ class Connection:
         )
 
     def _transport(self, log: BinaryIO) -> Any:
-        server = self.server
+        server, token = self.server, self._hooks.token(self.server)
         if server.command is not None:
             command = ServerCommand(server.command, server.args, server.env, server.cwd)
             return stdio(command, log, self._why)
@@ -243,7 +236,7 @@ class Connection:
         from mcp.shared._httpx_utils import create_mcp_http_client
 
         headers = dict(server.headers)
-        if token := self._hooks.token(server):
+        if token:
             headers["Authorization"] = f"Bearer {token}"
         assert server.url is not None
         return streamable_http_client(
@@ -293,7 +286,7 @@ def _listed(server: str, tool: Any) -> ListedTool:
         server=server,
         name=tool.name,
         description=tool.description or tool.title or "",
-        schema=tool.input_schema,
+        arguments=JsonSchema(tool.input_schema),
         structured=tool.output_schema is not None,
         reads_only=bool(notes and notes.read_only_hint),
     )

@@ -1,12 +1,10 @@
-"""The names of servers' tools: for a request, and as attributes in Python. Knows no server."""
+"""The names of servers' tools in a request. Knows no server."""
 
 import hashlib
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import count
-from keyword import iskeyword
 
 MAX_TOOL_NAME = 64
 """Most characters of a tool's name, the limit of several providers."""
@@ -33,17 +31,6 @@ def tool_names(pairs: Iterable[ToolKey], taken: Collection[str] = ()) -> dict[To
         used.add(name)
         found[pair] = name
     return found
-
-
-def python_name(tool: str) -> str:
-    """The tool's name as an attribute, such as `git_log` for `git-log`. It is no keyword.
-
-    Names that begin with `_` mean something to Python and IPython, so leading ones are gone.
-    """
-    text = unicodedata.normalize("NFKC", tool)
-    name = "".join(it if f"_{it}".isidentifier() else "_" for it in text).lstrip("_") or "tool"
-    name = name if name.isidentifier() else unicodedata.normalize("NFKC", f"n{name}")
-    return f"{name}_" if iskeyword(name) else name
 
 
 def _plain_name(server: str, tool: str) -> str:

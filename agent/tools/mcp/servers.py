@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ...config.mcp_servers import McpServer
 from ...services import ServiceLoop
-from .connection import Connection, ListedTool, Progress, ServerCallError, ServerHooks
+from .connection import Connection, ListedTool, ServerCallError, ServerHooks
 
 T = TypeVar("T")
 _NO_FILE = str.maketrans({it: "_" for it in '/\\:*?"<>|'})
@@ -62,11 +62,9 @@ class McpServers:
             raise ServerCallError(f"There is no server {name!r}. There are: {known}.")
         return self._known[name]
 
-    async def call(
-        self, server: str, tool: str, arguments: dict[str, Any], progress: Progress | None = None
-    ) -> dict[str, Any]:
+    async def call(self, server: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The result of a call, with the protocol's own names. Raises ServerCallError."""
-        return await self._there(self.find(server).call(tool, arguments, progress))
+        return await self._there(self.find(server).call(tool, arguments))
 
     async def resources(self, server: str) -> list[dict[str, Any]]:
         """The resources that a server lists. Raises ServerCallError."""

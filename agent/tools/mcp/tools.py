@@ -71,7 +71,7 @@ def direct_tools(tools: Iterable[ListedTool]) -> tuple[DirectTool, ...]:
     by_key = {(it.server, it.name): it for it in tools}
     names = tool_names(by_key)
     return tuple(
-        DirectTool(*key, name, _described(by_key[key]), JsonSchema(by_key[key].schema).parameters())
+        DirectTool(*key, name, _described(by_key[key]), by_key[key].arguments.parameters())
         for key, name in names.items()
     )
 
@@ -87,7 +87,8 @@ def listed_tool(servers: McpServers, row: DirectTool) -> Tool[JsonArguments]:
     live = next(
         (it for it in servers.tools if (it.server, it.name) == (row.server, row.tool)), None
     )
-    arguments = JsonSchema(live.schema if live else row.parameters, row.parameters)
+    given = live.arguments.given if live else row.parameters
+    arguments = JsonSchema(given, row.parameters)
     return _tool(servers, live or _gone(row), row.name, row.description, arguments)
 
 
@@ -96,7 +97,7 @@ def code_tools(servers: McpServers) -> tuple[Tool[Any], ...]:
     by_key = {(it.server, it.name): it for it in servers.tools}
     names = tool_names(by_key)
     return tuple(
-        _tool(servers, by_key[key], name, _described(by_key[key]), JsonSchema(by_key[key].schema))
+        _tool(servers, by_key[key], name, _described(by_key[key]), by_key[key].arguments)
         for key, name in names.items()
     )
 
@@ -171,7 +172,7 @@ def _touches(servers: McpServers, server: str, *, reads_only: bool) -> Touches:
 
 
 def _gone(row: DirectTool) -> ListedTool:
-    return ListedTool(row.server, row.tool, row.description, row.parameters)
+    return ListedTool(row.server, row.tool, row.description, JsonSchema(row.parameters))
 
 
 def _described(tool: ListedTool) -> str:

@@ -10,7 +10,6 @@ from ....agent.printable import printable
 from ....agent.text.tokens import estimate
 from ....agent.tools.mcp.connection import Connection, ServerCallError
 from ....agent.tools.mcp.tools import code_tools
-from ....agent.tools.schema import JsonSchema
 from ....widgets.panels.cards import Card, TextCard
 from ...host import KernelAgent
 from ...mcp.consent import words_of_server
@@ -60,7 +59,7 @@ def _told(agent: KernelAgent, server: McpServer, running: Connection | None) -> 
         return f"starts with the next %%agent{where}"
     if running.state != "ready":
         return f"{running.state}: {running.error or 'not ready yet'}{where}"
-    sizes = (estimate(str(JsonSchema(it.schema).parameters())) for it in running.tools)
+    sizes = (estimate(str(it.arguments.parameters())) for it in running.tools)
     return f"ready: {len(running.tools)} tools, {sum(sizes):,} tokens{where}"
 
 

@@ -71,6 +71,12 @@ def environment() -> list[str]:
 
 
 @server.tool()
+def variable(name: str) -> str:
+    """The value of a variable."""
+    return os.environ.get(name, "")
+
+
+@server.tool()
 async def grow(name: str, ctx: Context) -> str:
     """Adds a tool, and says that the list has changed."""
     server.add_tool(lambda: "new", name=name, description="added later")

@@ -167,7 +167,8 @@ def test_an_interrupt_ends_the_call_and_the_server_hears_of_it(
 
 
 def test_no_server_outlives_its_kernel(start: Callable[..., Any]):
-    kernel, _ = start(script(("go", [call("wettest", town="Ulm")])))
+    steps = [call("wettest", town="Ulm"), code("x = 1")]  # a step leaves a copy that sleeps
+    kernel, _ = start(script(("go", steps)))
     assert kernel.run("%%agent\ngo").status == "ok"
     found = _children(kernel)
     assert found
@@ -196,6 +197,15 @@ def test_a_server_gets_no_key(start: Callable[..., Any]):
     kernel, server = start(script(("go", steps)), OPENAI_API_KEY="sk-of-nobody-1234567890")
     assert kernel.run("%%agent\ngo").status == "ok"
     assert "OPENAI_API_KEY" not in outputs(server)[0] and "PATH" in outputs(server)[0]
+
+
+def test_a_secret_that_a_server_was_given_reaches_no_model(start: Callable[..., Any]):
+    steps = [call("variable", name="TRACKER_TOKEN")]
+    more = 'env = { TRACKER_TOKEN = "tr-0a1b2c3d4e5f6g7h" }'
+    kernel, server = start(script(("go", steps), ("again", [])), more=more)
+    assert kernel.run("%%agent\ngo").status == "ok"
+    assert kernel.run("%%agent\nagain").status == "ok"
+    assert "tr-0a1b2c3d4e5f6g7h" not in json.dumps(bodies(server))
 
 
 def test_a_server_that_does_not_start_is_named_and_the_turn_goes_on(start: Callable[..., Any]):

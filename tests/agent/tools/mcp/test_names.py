@@ -1,15 +1,13 @@
 """Names of servers' tools: short, distinct, the same in any order."""
 
 import hashlib
-import keyword
 import random
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.tools.mcp.names import MAX_TOOL_NAME, python_name, tool_names
+from inkernel.agent.tools.mcp.names import MAX_TOOL_NAME, tool_names
 
 texts = st.text(max_size=8) | st.text("ab-_./ ", max_size=70)
 pairs = st.lists(st.tuples(texts, texts), max_size=8)
@@ -64,32 +62,3 @@ def test_a_tool_that_has_the_hashed_name_of_another_gets_a_hash_of_its_own():
     hashed = tool_names([("s", "a.b"), ("s", "a/b")])["s", "a.b"].removeprefix("mcp__s__")
     found = tool_names([("s", "a.b"), ("s", "a/b"), ("s", hashed)])
     assert len(set(found.values())) == 3
-
-
-@pytest.mark.parametrize(
-    ("tool", "name"),
-    [
-        ("git_log", "git_log"),
-        ("git-log", "git_log"),
-        ("a.b/c d", "a_b_c_d"),
-        ("from", "from_"),
-        ("None", "None_"),
-        ("2fa", "n2fa"),
-        ("__init__", "init__"),
-        ("_repr_html_", "repr_html_"),
-        ("größe", "größe"),
-        ("ﬁle", "file"),
-        ("", "tool"),
-        ("-", "tool"),
-        ("☃", "tool"),
-    ],
-)
-def test_a_tool_has_a_name_in_python(tool: str, name: str):
-    assert python_name(tool) == name
-
-
-@given(texts)
-def test_any_name_becomes_a_public_identifier(tool: str):
-    name = python_name(tool)
-    assert name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_")
-    assert python_name(name) in (name, f"{name}_")
