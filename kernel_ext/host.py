@@ -90,7 +90,7 @@ class KernelAgent:
         self.fields = b""
         obeys = Obeys(self.user_folder, lambda: Path(self.folders.now.working), lambda: obeyed.held)
         self.services = Services()
-        self.servers = SessionServers(self.services, obeys, self.connections.server_token)
+        self.servers = SessionServers(self.services, obeys, self.connections.server_token, shell)
         self._observer = Observer(shell, log, obeys, self.servers.lines)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
         self._typed, self._began = dict[str, Any](), dict(os.environ)
@@ -328,6 +328,7 @@ class KernelAgent:
                 hooks = StepHooks(
                     *(integrity.before, integrity.after, walls.watching(asked, session)),
                     *(integrity.ends, self.children, integrity.also_changed),
+                    walls.watching(asked, session, within=True),
                 )
                 lent = replace(session, seams=walls.seams(session.seams, asked, show))
                 session = replace(lent, tools=tools_of_turn(host, lent, here, hooks, self.servers))

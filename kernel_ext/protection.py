@@ -18,7 +18,7 @@ from ..agent.permissions.code.findings import Surroundings
 from ..agent.permissions.judge import Seen, Terms, in_words
 from ..agent.permissions.question import question
 from ..agent.permissions.reading import read_code
-from ..agent.permissions.rules import allows_deed, fits
+from ..agent.permissions.rules import EFFECT_OF, allows_deed, fits
 from ..agent.permissions.walls import workspace_walls
 from ..agent.protocol.actions import Action, Verdict
 from ..agent.protocol.events import ApprovalNeeded, VerdictGiven
@@ -35,6 +35,7 @@ from .sandbox.guard import Guard, Watch, as_ours
 from .sandbox.readable import cache_folders, read_freely
 from .sandbox.trial import no_trial, run_trial, wall_words
 from .shell import Shell
+from .tools.step_runner import Watching
 
 
 class Protection:
@@ -88,24 +89,27 @@ class TurnProtection:
         asking = replace(seams, approve=as_ours(asked.approve), rules=asked.standing, show=show)
         return replace(asking, read=self._read, trial=trial)
 
-    def watching(
-        self, asked: Approvals, session: Session
-    ) -> Callable[[ToolCall], AbstractContextManager[Sequence[Deed]]]:
-        """The guard that stops the code of a call at a deed that its verdict leaves open."""
+    def watching(self, asked: Approvals, session: Session, *, within: bool = False) -> Watching:
+        """The guard that stops the code of a call at a deed that its verdict leaves open.
+
+        `within`: the code of a step makes the call.
+        """
+        guard = self.guard.within if within else self.guard.over
 
         def watch(call: ToolCall) -> AbstractContextManager[Sequence[Deed]]:
             action, verdict = call.action, call.verdict
             if self.policy.level == "full" or action is None or verdict is None:
-                return self.guard.over(None)
+                return guard(None)
             cover = Cover(
                 walls=self.walls,
                 caches=self.caches,
                 allowed=verdict.deeds,
                 readable=self.readable,
+                kinds=frozenset(kind for kind, it in EFFECT_OF.items() if it in action.effects),
             )
             note = partial(note_verdict, session, call, action)
             ask = _Consent(self.policy, asked, call, action, note)
-            return self.guard.over(Watch(cover, ask.may))
+            return guard(Watch(cover, ask.may))
 
         return watch
 

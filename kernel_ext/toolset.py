@@ -1,17 +1,19 @@
 """The tools of the agent in one turn, over this shell. Knows no loop and no view."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ..agent.conversation.validity import validity
+from ..agent.protocol.cells import CellRun
 from ..agent.session import Session
 from ..agent.tools.output import output_tool
 from ..agent.tools.recall import recall_tool
-from ..agent.tools.run_cell import run_cell_tool
+from ..agent.tools.run_cell import RunCell, run_cell_tool
 from ..agent.tools.tool import Tool, ToolCall, ToolOutput
 from .execution.run_code import Host
-from .mcp.session_servers import SessionServers
+from .mcp.session_servers import SessionServers, listed_rows
 from .notebook.current import CurrentNotebook
 from .shell import cell_as_python
 from .tools.inspect import inspect_tool
@@ -43,13 +45,28 @@ def tools_of_turn(
         recall_tool(outputs, session.journal.record, limit, holds),
     )
     python, callable_tools = partial(cell_as_python, host.shell), [tool.name for tool in lent]
+    if servers is not None:
+        hooks = replace(hooks, after=_both(hooks.after, servers.functions.note_step))
     runner = StepRunner(
-        host, session, hooks, lambda: (*lent, *(servers.for_code() if servers else ()))
+        *(host, session, hooks, lambda: (*lent, *(servers.for_code() if servers else ()))),
+        lambda: servers.functions.for_code(hooks.within) if servers else (),
     )
     run_cell = run_cell_tool(runner.run_lending, limit, outputs, callable_tools, python)
     notebook_run = notebook_run_tool(here, runner.run, limit, outputs, python)
     ending = (_ended(run_cell, hooks), _ended(notebook_run, hooks))
-    return (*ending, *lent, *(servers.listed(session) if servers else ()))
+    if servers is None:
+        return (*ending, *lent)
+
+    async def run_step(call: ToolCall, asked: RunCell, names: Mapping[str, object]) -> ToolOutput:
+        step = run_cell_tool(partial(runner.run, names=names), limit, outputs)
+        return await step.run(call, asked)
+
+    functions = servers.functions.listed(listed_rows(session), run_step)
+    return (*ending, *lent, *servers.listed(session), *(_ended(it, hooks) for it in functions))
+
+
+def _both(*functions: Callable[[CellRun], object]) -> Callable[[CellRun], object]:
+    return lambda run: [function(run) for function in functions]
 
 
 def _ended(tool: Tool[Any], hooks: StepHooks) -> Tool[Any]:

@@ -84,7 +84,7 @@ ROOMS = {
             "approval",
             "integrity",
         ),
-        *("protection", "observer", "mcp", "toolset", "views", "connections", "host"),
+        *("protection", "observer", "functions", "mcp", "toolset", "views", "connections", "host"),
         *("commands", "magics", "cli", "__init__", "inkernel"),
     ),
 }

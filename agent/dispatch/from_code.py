@@ -17,7 +17,14 @@ from ..protocol.events import ToolCalled
 from ..protocol.record_lines import LentCallLine
 from ..session import Session
 from ..tools.schema import ArgumentsError
-from ..tools.tool import Tool, ToolCall, ToolOutput, text_output, wrong_arguments
+from ..tools.tool import (
+    TEXT_ALONE,
+    Tool,
+    ToolCall,
+    ToolOutput,
+    text_output,
+    wrong_arguments,
+)
 from .bounds import bounded
 from .gate import GatedCall, JudgedCall, tool_ended
 
@@ -73,7 +80,7 @@ class _Lender:
             call.show(tool_ended(call.id, bounded(output, self.session)))
         if output.status != "ok":
             raise ToolCallError(output.text)
-        return output.text if output.value is None else output.value
+        return output.text if output.value is TEXT_ALONE else output.value
 
     def _read(
         self, call: ToolCall, tool: Tool[Any], named: dict[str, Any]

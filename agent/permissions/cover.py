@@ -14,7 +14,7 @@ def is_covered(deed: Deed, cover: Cover) -> bool:
 
     The workspace itself, and a folder with something protected in it, are not removed as a whole.
     """
-    if any(_is_allowed(deed, it) for it in cover.allowed):
+    if deed.kind in cover.kinds or any(_is_allowed(deed, it) for it in cover.allowed):
         return True
     if deed.kind == "remove" and holds_walls(deed.target, cover.walls):
         return False

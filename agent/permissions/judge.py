@@ -18,7 +18,7 @@ TrialUse = Literal["always", "effects", "never"]
 """Which code is tried in a copy first: all, what is not plain computing, or none."""
 
 _ORDER = ("allow", "try", "ask", "deny")
-_CODE = frozenset(("look", "run_code", "edit_notebook"))
+_CODE = frozenset(("look", "run_code", "edit_notebook", "function"))
 _MOST_DEEDS = 3
 _MOST_CHARS = 200
 _VERBS = {

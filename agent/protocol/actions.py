@@ -21,10 +21,12 @@ Effect = Literal[
     "spawn",
     "control_computer",
     "server",
+    "function",
 ]
 """One kind of thing that a call does. `look`: it changes nothing and runs no code of yours.
 
-`server`: an MCP server does it, which may do anything.
+`server`: an MCP server does it, which may do anything. `function`: a function does it that you made
+a tool. Its other effects are those that you declared.
 """
 
 

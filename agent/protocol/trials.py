@@ -76,10 +76,11 @@ class Cover:
     `walls`: within them, code does as they say. `caches`: folders in which libraries may write
     besides. `readable`: what may be read besides. None: all but secrets. `allowed`: further deeds,
     which the code showed in its source or its trial, and which the person or a rule allowed. Their
-    `call` counts for nothing.
+    `call` counts for nothing. `kinds`: all deeds of these kinds are allowed.
     """
 
     walls: Walls
     caches: tuple[str, ...] = ()
     allowed: tuple[Deed, ...] = ()
     readable: tuple[str, ...] | None = None
+    kinds: frozenset[DeedKind] = frozenset()

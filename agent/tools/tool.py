@@ -23,6 +23,8 @@ Show = Callable[[Event], object]
 
 AGENT_TOOLS = "agent_tools"
 """The name under which code finds tools."""
+TEXT_ALONE: object = object()
+"""In place of a value: code gets the text."""
 _SHOWN = 200
 """Most tokens of wrong arguments that are repeated to the model."""
 
@@ -42,7 +44,7 @@ class ToolOutput:
     count: int | None = None
     ends: AgentError | None = None
     seconds: float = 0.0
-    value: object = None
+    value: object = TEXT_ALONE
 
     @property
     def text(self) -> str:

@@ -3,12 +3,18 @@
 This is only the front door. It imports nothing until it is called.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension"]
+    from inkernel.kernel_ext.functions.marked import FunctionEffect
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+__all__ = ["__version__", "load_ipython_extension", "tool", "unload_ipython_extension"]
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
@@ -23,6 +29,28 @@ def unload_ipython_extension(shell: "InteractiveShell") -> None:
     from inkernel.kernel_ext import unbind
 
     unbind(shell)
+
+
+@overload
+def tool(function: F, /) -> F: ...
+@overload
+def tool(*, effects: "Iterable[FunctionEffect]") -> "Callable[[F], F]": ...
+def tool(function: Any = None, /, *, effects: "Iterable[FunctionEffect] | None" = None) -> Any:
+    """Make a function a tool of the agent: `@inkernel.tool`, or `@inkernel.tool(effects=[])`.
+
+    Docstring and hints describe it. `effects`: what a call may do beyond computing, which the
+    policy then judges and the guard holds it to. Without them it may do anything, so each call is
+    asked. Raises UsageError for a function that cannot be a tool.
+    """
+    from inkernel.kernel_ext.functions.marked import ANYTHING, mark
+
+    declared = ANYTHING if effects is None else tuple(effects)
+
+    def marked(function: Any) -> Any:
+        mark(function, declared)
+        return function
+
+    return marked if function is None else marked(function)
 
 
 def __getattr__(name: str) -> str:

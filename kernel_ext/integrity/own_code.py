@@ -16,7 +16,7 @@ _WATCHED = (
     *("agent.config", "agent.conversation", "agent.tools", "agent.text.masking"),
     *("kernel_ext.approval", "kernel_ext.commands", "kernel_ext.execution", "kernel_ext.host"),
     *("kernel_ext.integrity", "kernel_ext.magics", "kernel_ext.sandbox", "kernel_ext.tools"),
-    *("kernel_ext.toolset", "kernel_ext.input_transform"),
+    *("kernel_ext.toolset", "kernel_ext.functions", "kernel_ext.input_transform"),
 )
 """The rooms that decide, run, record and check."""
 _PARTS = ("__code__", "__defaults__", "__kwdefaults__")

@@ -30,7 +30,9 @@ from ...agent.tools.mcp.tools import (
 from ...agent.tools.tool import AGENT_TOOLS, Tool
 from ...widgets import View
 from ..environment import logs_folder
+from ..functions.live import Functions
 from ..observer import Obeys
+from ..shell import Shell
 from .consent import Consents, words_of_server
 
 MOST_WAIT_SECONDS = 10.0
@@ -40,11 +42,19 @@ MAX_NAMED_TOOLS, MAX_SERVER_WORDS = 60, 200
 
 
 class SessionServers:
-    """The servers of one kernel. `token`: the secret of a server that needs one."""
+    """The servers of one kernel, and its functions that are tools, as the session lists both.
+
+    `token`: the secret of a server that needs one.
+    """
 
     def __init__(
-        self, services: Services, obeys: Obeys, token: Callable[[McpServer], str | None]
+        self,
+        services: Services,
+        obeys: Obeys,
+        token: Callable[[McpServer], str | None],
+        shell: Shell,
     ) -> None:
+        self.functions = Functions(shell)
         self._services, self._obeys, self._token = services, obeys, token
         self._logs = logs_folder()
         self.consents = Consents(obeys.user_folder)
@@ -82,7 +92,9 @@ class SessionServers:
         the record gets the tools that its requests list. Raises RecordError.
         """
         servers, notices = self.startable(chosen)
+        self.functions.begin()
         if not servers and self.running is None:
+            self._list_once(session)
             return tuple(notices)
         mine = self._services.get(McpServers, self._make)
         try:
@@ -103,9 +115,10 @@ class SessionServers:
         return tuple(notices)
 
     def lines(self) -> Mapping[str, str]:
-        """A line about each server, for the model."""
-        mine = self.running
-        return {f"server {it.server.name}": self._line(it) for it in mine or ()}
+        """A line about each server and each function, for the model."""
+        mine = self.running or ()
+        told = {f"server {it.server.name}": self._line(it) for it in mine}
+        return {**told, **self.functions.lines()}
 
     def _require(self, mine: McpServers) -> None:
         for it in mine:
@@ -118,24 +131,23 @@ class SessionServers:
                 )
 
     def _list_once(self, session: Session) -> None:
-        """Decide for the session which tools of servers its requests list."""
+        """Decide for the session which tools of servers and functions its requests list."""
         conversation, mine = session.conversation, self.running
-        if conversation.listed is None and conversation.turns == 0 and mine:
+        if conversation.listed is None and conversation.turns == 0:
             window = session.settings.window or session.target.window
-            rows = self._rows(mine, window)
-            session.journal.write(ToolsLine(tools=[asdict(it) for it in rows]))
-        rows = [DirectTool(**it) for it in conversation.listed or ()]
-        self._direct = frozenset(it.server for it in rows if it.server)
+            rows = (*(self._rows(mine, window) if mine else ()), *self.functions.rows(window))
+            if rows or mine:
+                session.journal.write(ToolsLine(tools=[asdict(it) for it in rows]))
+        self._direct = frozenset(it.server for it in listed_rows(session) if it.server)
 
     def listed(self, session: Session) -> tuple[Tool[Any], ...]:
         """The tools of servers in each request of the session, in fixed order."""
         mine = self.running or McpServers(self._services.loop, self._logs, _NO_HOOKS)
         finding = {tool.name: tool for tool in finding_tools(mine)}
-        rows = [DirectTool(**it) for it in session.conversation.listed or ()]
         return tuple(
             listed_tool(mine, it) if it.server else finding[it.name]
-            for it in rows
-            if it.server or it.name in finding
+            for it in listed_rows(session)
+            if it.server or (it.name in finding and not it.tool)
         )
 
     def for_code(self) -> tuple[Tool[Any], ...]:
@@ -176,6 +188,11 @@ class SessionServers:
     def _make(self, loop: ServiceLoop) -> McpServers:
         hooks = ServerHooks(changed=lambda: None, token=self._token, ask=_decline)
         return McpServers(loop, self._logs, hooks)
+
+
+def listed_rows(session: Session) -> list[DirectTool]:
+    """The tools of servers and of functions that each request of the session lists."""
+    return [DirectTool(**it) for it in session.conversation.listed or ()]
 
 
 async def _decline(_server: str, _question: dict[str, Any]) -> dict[str, Any]:

@@ -186,6 +186,16 @@ class Guard:
             for ident in _idents() - before:
                 self._threads.setdefault(ident, watch)
 
+    @contextmanager
+    def within(self, watch: Watch | None) -> Generator[Sequence[Deed]]:
+        """Watch the code of a call of a step by another watch: that of the call's own verdict."""
+        token, ours = _step.set(self._sign_of(watch) if watch else _step.get()), _ours.set(None)
+        try:
+            yield watch.refused if watch else ()
+        finally:
+            _ours.reset(ours)
+            _step.reset(token)
+
     def _sign_of(self, watch: Watch) -> _Sign:
         sign, signs = _Sign(), self._signs
         key = id(sign)

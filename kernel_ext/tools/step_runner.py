@@ -28,6 +28,10 @@ STILL_RUNS = (
 )
 
 
+Watching = Callable[[ToolCall], AbstractContextManager[Sequence[Deed]]]
+"""The guard over the code of a call. It gives what it has stopped."""
+
+
 def unguarded(_call: ToolCall) -> AbstractContextManager[Sequence[Deed]]:
     """The `guard` of steps that may do anything."""
     return nullcontext(())
@@ -39,31 +43,38 @@ class StepHooks:
 
     `guard` stops what the verdict of a call does not cover, and gives what it has stopped. `ends`:
     the error that ends the turn after a step, if there is one. `children` finds the processes that
-    a step leaves behind. `changed`: sentences about what else a step has changed.
+    a step leaves behind. `changed`: sentences about what else a step has changed. `within`: the
+    guard over the code of a call that code of a step makes.
     """
 
     before: Callable[[str], object]
     after: Callable[[CellRun], object]
-    guard: Callable[[ToolCall], AbstractContextManager[Sequence[Deed]]] = unguarded
+    guard: Watching = unguarded
     ends: Callable[[], AgentError | None] = lambda: None
     children: Children = field(default_factory=Children)
     changed: Callable[[], Iterable[str]] = tuple
+    within: Watching = unguarded
 
 
 @frozen
 class StepRunner:
-    """Runs code for the tools of one turn. `lent`: the tools that code of `run_cell` may await."""
+    """Runs code for the tools of one turn.
+
+    `lent`: the tools that code of `run_cell` may await. `functions`: those that are the person's
+    code, and so not ours.
+    """
 
     host: Host
     session: Session
     hooks: StepHooks
     lent: Callable[[], tuple[Tool[Any], ...]]
+    functions: Callable[[], tuple[Tool[Any], ...]] = tuple
 
     async def run_lending(self, call: ToolCall, asked: RunCell) -> CellRun:
         """Run code that may await other tools."""
-        lent = tuple(replace(tool, run=as_ours(tool.run)) for tool in self.lent())
-        with lend(self.session, lent, call) as functions:
-            return await self.run(call, asked, {AGENT_TOOLS: functions})
+        ours = (replace(tool, run=as_ours(tool.run)) for tool in self.lent())
+        with lend(self.session, (*ours, *self.functions()), call) as lent:
+            return await self.run(call, asked, {AGENT_TOOLS: lent})
 
     async def run(
         self, call: ToolCall, asked: RunCell, names: Mapping[str, object] | None = None

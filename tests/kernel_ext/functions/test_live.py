@@ -1,0 +1,222 @@
+"""Functions of the person as tools of a turn, in a real kernel."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from inkernel.kernel_ext.functions.marked import BUILT_IN
+
+pytestmark = pytest.mark.kernel
+Step = dict[str, Any]
+RAIN = '''
+import inkernel
+from dataclasses import dataclass
+from typing import Annotated
+
+@dataclass
+class Place:
+    town: str
+    land: str = "DE"
+
+@inkernel.tool(effects=[])
+def wettest(town: Annotated[str, "its name"], year: int = 2020) -> dict:
+    """The wettest month of a town."""
+    print("looking at", town)
+    return {"month": 7, "mm": 100 + year % 10}
+
+@inkernel.tool(effects=[])
+async def far(place: Place) -> list:
+    """Takes its time."""
+    import asyncio, time
+    await asyncio.sleep(0.05)
+    time.sleep(0.05)
+    return [place.town, place.land]
+
+@inkernel.tool(effects=[])
+def nothing():
+    """Gives nothing."""
+'''
+
+
+def code(text: str) -> Step:
+    return {"name": "run_cell", "arguments": {"title": "step", "code": text}}
+
+
+def call(name: str, /, **arguments: object) -> Step:
+    return {"name": name, "arguments": arguments}
+
+
+def script(**turns: list[Step]) -> str:
+    """Turns by their prompt. Each call is a response of its own."""
+    lines = ['model = "scripted/test"']
+    for on, steps in turns.items():
+        lines += ["[[turn]]", f"on = {json.dumps(on)}"]
+        for it in steps:
+            pairs = ", ".join(f"{k} = {_toml(v)}" for k, v in it["arguments"].items())
+            lines += ["[[turn.response]]", "[[turn.response.call]]"]
+            lines += [f"name = {json.dumps(it['name'])}", f"arguments = {{{pairs}}}"]
+        lines += ["[[turn.response]]", 'say = "Done."']
+    return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {_toml(it)}" for k, it in value.items()) + "}"
+    return json.dumps(value)
+
+
+def bodies(server: Any) -> list[dict[str, Any]]:
+    return [json.loads(it) for it in server.requests]
+
+
+def outputs(server: Any) -> list[str]:
+    items = bodies(server)[-1]["input"]
+    found = [it["output"] for it in items if it["type"] == "function_call_output"]
+    return [it if isinstance(it, str) else " ".join(map(str, it)) for it in found]
+
+
+def names(server: Any, at: int = -1) -> list[str]:
+    return [it["name"] for it in bodies(server)[at]["tools"]]
+
+
+@pytest.fixture
+def start(agent: Callable[..., Any], tmp_path: Any) -> Callable[..., Any]:
+    """Starts a kernel with the policy that asks nobody and lets nothing pass unless it may."""
+
+    def begin(script: str, policy: str = "auto", **environ: str) -> Any:
+        folders = {"XDG_CONFIG_HOME": str(tmp_path / "own"), "XDG_STATE_HOME": str(tmp_path / "s")}
+        (tmp_path / "temporary").mkdir()
+        folders["TMPDIR"] = str(tmp_path / "temporary")
+        kernel, server = agent(script, **{**folders, "INKERNEL_POLICY": policy, **environ})
+        return kernel, server
+
+    return begin
+
+
+def test_a_function_is_called_by_the_model_and_by_code(start: Callable[..., Any]):
+    steps = [
+        call("wettest", town="Ulm", year=2023),
+        call("far", place={"town": "Bonn"}),
+        code(
+            "import asyncio\nrain = await agent_tools.wettest(town='Ulm')\n"
+            "both = await asyncio.gather(agent_tools.far(place={'town': 'Kyiv', 'land': 'UA'}),"
+            " agent_tools.far(place={'town': 'Ulm'}))\nnone = await agent_tools.nothing()"
+        ),
+        call("wettest", year="x"),
+    ]
+    kernel, server = start(script(go=steps))
+    assert kernel.run(RAIN).status == "ok"
+    assert kernel.run("%%agent\ngo").status == "ok"
+    assert kernel.run("rain, both, none").text == (
+        "({'month': 7, 'mm': 100}, [['Kyiv', 'UA'], ['Ulm', 'DE']], None)"
+    )
+    assert names(server, 0)[-3:] == ["far", "nothing", "wettest"]
+    listed = bodies(server)[0]["tools"][-1]
+    assert listed["description"] == "The wettest month of a town."
+    assert listed["parameters"]["properties"]["town"]["description"] == "its name"
+    direct, far, _, wrong = outputs(server)
+    assert "looking at Ulm" in direct and "{'month': 7, 'mm': 103}" in direct
+    assert "['Bonn', 'DE']" in far and "town: Field required" in wrong
+
+
+def test_one_that_comes_later_is_told_and_the_list_of_the_session_stays(start: Callable[..., Any]):
+    later = "@inkernel.tool(effects=[])\ndef late(n: int) -> int:\n    'Doubles.'\n    return 2 * n"
+    again = later.replace("2 * n", "3 * n")
+    steps = [call("wettest", town="Ulm"), code("print(await agent_tools.late(n=4))")]
+    turns = {"go": [], "again": steps, "third": steps, "fourth": [call("late", n=1)]}
+    kernel, server = start(script(**turns))
+    kernel.run(RAIN)
+    assert kernel.run("%%agent\ngo").status == "ok"
+    kernel.run(later)
+    assert kernel.run("%%agent\nagain").status == "ok"
+    assert "await agent_tools.late(n: int) -> int. Doubles." in json.dumps(bodies(server)[-1])
+    assert "8" in outputs(server)[-1]
+    kernel.run(f"{again}\ndel wettest")
+    assert kernel.run("%%agent\nthird").status == "ok"
+    gone, thrice = outputs(server)[-2:]
+    assert "no longer there" in gone and "12" in thrice
+    found = bodies(server)
+    assert all(it["tools"] == found[0]["tools"] for it in found)
+    assert "tool wettest: is not there any more" in json.dumps(found[-1])
+    assert kernel.run("%%agent --new\nfourth").status == "ok"
+    assert "late" in names(server) and "wettest" not in names(server)
+    assert "3" in outputs(server)[-1]
+
+
+def test_the_guard_holds_a_function_to_its_effects(start: Callable[..., Any], tmp_path: Any):
+    path = tmp_path / "elsewhere" / "made.txt"
+    path.parent.mkdir()
+    body = f"    open({str(path)!r}, 'w').close()"
+    define = f"import inkernel\n@inkernel.tool(effects=[])\ndef quiet():\n{body}"
+    steps = [call("quiet"), code("await agent_tools.quiet()")]
+    kernel, server = start(script(go=steps), "workspace, never")
+    kernel.run("import os; os.makedirs('project/.git'); os.chdir('project')")
+    kernel.run(define)
+    kernel.run("%%agent\ngo")
+    assert not path.exists()
+    assert all("nobody allowed this step" in it for it in outputs(server))
+
+
+def test_one_that_may_do_anything_is_asked_and_then_does_it(
+    start: Callable[..., Any], tmp_path: Any
+):
+    path = tmp_path / "elsewhere" / "made.txt"
+    path.parent.mkdir()
+    define = f"import inkernel\n@inkernel.tool\ndef loud():\n    open({str(path)!r}, 'w').close()"
+    kernel, server = start(script(go=[call("loud")], again=[call("loud")]), "auto")
+    kernel.run("import os; os.makedirs('project/.git'); os.chdir('project')")
+    kernel.run(define)
+    assert kernel.run("%%agent\ngo").status == "ok"
+    assert "Not run" in outputs(server)[0] and not path.exists()
+    running = kernel.start("%%agent\nagain", allow_stdin=True)
+    assert "use loud" in kernel.wait_for_question()
+    kernel.client.input("y")
+    assert kernel.finish(running).status == "ok"
+    assert path.exists()
+
+
+def test_a_function_of_a_step_is_no_tool(start: Callable[..., Any]):
+    made = "import inkernel\n@inkernel.tool\ndef mine():\n    'x'\n"
+    steps = [code(f"{made}print('there:', hasattr(agent_tools, 'mine'))")]
+    kernel, server = start(script(go=steps, again=[code("agent_tools.mine")]), "full")
+    assert kernel.run("%%agent\ngo").status == "ok"
+    kernel.run("%%agent\nagain")
+    assert "There is no tool 'mine'" in outputs(server)[-1]
+    assert "tool mine" not in json.dumps(bodies(server)[-1])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("@inkernel.tool\ndef inspect(x: int): ...", "inspect is a tool of the agent's own"),
+        ("@inkernel.tool\ndef f(*rest: int): ...", "cannot be a tool: the parameter *rest"),
+        ("@inkernel.tool\ndef f(x: object.__class__): ...", "f cannot be a tool"),
+        ("@inkernel.tool\ndef _f(x: int): ...", "_f is no name of a tool"),
+        ("@inkernel.tool(effects=['fly'])\ndef f(x: int): ...", "There is no effect 'fly'"),
+        ("inkernel.tool(print)", "Only a function that `def` makes"),
+    ],
+)
+def test_a_function_that_cannot_be_a_tool_is_refused_with_a_sentence(
+    start: Callable[..., Any], text: str, words: str
+):
+    kernel, _ = start(script(go=[]))
+    ran = kernel.run(f"import inkernel\n{text}")
+    assert ran.ename == "UsageError" and words in ran.evalue
+
+
+def test_the_names_of_the_agents_own_tools_are_known(start: Callable[..., Any]):
+    kernel, server = start(script(go=[]))
+    assert kernel.run("%%agent\ngo").status == "ok"
+    assert set(names(server)) <= BUILT_IN
+
+
+def test_an_error_of_a_function_is_told(start: Callable[..., Any]):
+    define = "import inkernel\n@inkernel.tool(effects=[])\ndef bad(n: int):\n    return 1 / n"
+    kernel, server = start(script(go=[call("bad", n=0), code("await agent_tools.bad(n=0)")]))
+    kernel.run(define)
+    kernel.run("%%agent\ngo")
+    direct, from_code = outputs(server)
+    assert "ZeroDivisionError" in direct
+    assert "ToolCallError: ZeroDivisionError: division by zero (line 4)" in from_code
