@@ -75,6 +75,17 @@ def test_the_number_of_a_process_says_whether_it_may_be_new(number: int, last: i
     assert new == {(100, 200): [101, 200], (900, 50): [1, 50, 901]}.get((number, last), everything)
 
 
+def test_a_process_from_just_before_a_step_is_none_of_the_step():
+    for _ in range(20):
+        children = Children()
+        with subprocess.Popen(["sleep", "61"]) as before:
+            moment = children.now()
+            with subprocess.Popen(["sleep", "61"]) as after:
+                assert [it.pid for it in children.since(moment)] == [after.pid]
+                after.kill()
+            before.kill()
+
+
 async def test_the_wait_for_a_process_to_end_blocks_nothing_and_can_be_cancelled():
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True)"
     with subprocess.Popen([sys.executable, "-c", f"{code}; time.sleep(61)"], stdout=-1) as process:
