@@ -141,7 +141,7 @@ class _Step:
 class Guard:
     """One audit hook for a kernel, put in place at the first turn.
 
-    A hook cannot be taken away. Where no code is watched, it costs a look into two sets.
+    A hook cannot be taken away. Until code is watched, it costs a look into two sets.
     """
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ class Guard:
         self._threads: dict[int, Watch] = {}
         self._starting: dict[int, Watch] = {}
         self._local = threading.local()
-        self._hooked = self._notes_threads = False
+        self._hooked = self._watches = False
         self._writes = 0
 
     def function_writes(self) -> int:
@@ -169,8 +169,8 @@ class Guard:
             yield ()
             return
         self.function_writes()
-        if not self._notes_threads:
-            self._notes_threads = True
+        if not self._watches:
+            self._watches = True
             threading.Thread.start = self._noting(threading.Thread.start)
             ThreadPoolExecutor.submit = self._carrying(ThreadPoolExecutor.submit)
         before = _idents()
@@ -205,7 +205,7 @@ class Guard:
     def _see(self, event: str, arguments: Arguments) -> None:
         if event in _WRITES:
             self._writes += 1
-        if event not in EVENTS:
+        if event not in EVENTS or not self._watches:
             return
         frame = _getframe(2 if event in OWN_EVENTS else 1)
         watch = self._watch_here(frame)
