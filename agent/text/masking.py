@@ -12,7 +12,7 @@ from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
@@ -78,7 +78,7 @@ class Mask:
 
     def _may_be_in(self, text: str) -> bool:
         joined = _joined(text)
-        return any(end in joined for end in self._ends)
+        return bool([end for end in self._ends if end in joined])
 
     def text(self, text: str) -> str:
         """The text without the values."""
@@ -257,12 +257,18 @@ def _inner(value: Any) -> Iterable[Any]:
             return cast("list[Any] | tuple[Any, ...]", value)
         case Item():
             return (loads(value.wire),)
+        case _ if names := _fields_of(type(cast("object", value))):
+            return [getattr(value, name) for name in names]
         case BaseModel():
             return vars(value).values()
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            return [getattr(value, it.name) for it in fields(value)]
         case _:
             return ()
+
+
+@cache
+def _fields_of(kind: type) -> tuple[str, ...]:
+    """The names of the fields of a dataclass. Of another class there are none."""
+    return tuple(it.name for it in fields(kind)) if is_dataclass(kind) else ()
 
 
 def _is_picture(key: object) -> bool:
