@@ -48,7 +48,7 @@ from .execution.children import Children
 from .execution.interrupts import Interruption, cancelled_by_sigint
 from .execution.quiet import hide_own_lines, show_own_lines
 from .execution.run_code import Host
-from .execution.shell_history import keep_count
+from .execution.shell_history import keep_count, saved_in_batches
 from .integrity.obeyed import ObeyedFiles
 from .integrity.turn import TurnIntegrity
 from .mcp.session_servers import SessionServers
@@ -322,7 +322,7 @@ class KernelAgent:
         )
         walls = self.protection.of_turn(settings, self.user_folder, mask.secrets)
         try:
-            with taps:
+            with taps, saved_in_batches(self.shell):
                 host = Host(self.shell, taps, interruption)
                 asked = self.approvals.of_turn(host, chosen.rules)
                 hooks = StepHooks(

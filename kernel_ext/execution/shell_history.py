@@ -10,6 +10,8 @@ from typing import Any
 
 from ..shell import Shell
 
+MOST_UNSAVED = 20
+"""Runs of a turn that IPython keeps before it writes them to its file."""
 _LAST = frozenset(("_", "__", "___", "_i00", "_i", "_ii", "_iii"))
 _KEPT = _LAST | {"get_ipython", "_ih", "_oh", "_dh"}
 """Names that IPython itself works with. Without `_oh` no later cell could show a result."""
@@ -71,6 +73,24 @@ def _last_ones_kept(shell: Shell) -> Generator[None]:
             for name in _KEPT - kept.keys():
                 space.pop(name, None)
             space.update(kept)
+
+
+@contextmanager
+def saved_in_batches(shell: Shell) -> Generator[None]:
+    """Meanwhile IPython writes its history to its file after `MOST_UNSAVED` runs, and at the end.
+
+    Else it writes each run on a thread, with four waits for the disk. The next run waits for that.
+    """
+    history: Any = shell.history_manager
+    before, history.db_cache_size = history.db_cache_size, MOST_UNSAVED
+    try:
+        yield
+    finally:
+        history.db_cache_size = before
+        if history.save_flag is not None:
+            history.save_flag.set()
+        else:  # its thread ended at a fork, and begins again at a later run
+            history.writeout_cache()
 
 
 def keep_count(shell: Shell, count: int | None) -> None:

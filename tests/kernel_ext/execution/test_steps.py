@@ -47,6 +47,25 @@ def records(tmp_path: Path) -> dict[str, str]:
     return {"INKERNEL_DATA_DIR": str(tmp_path / "data")}
 
 
+@pytest.mark.parametrize("steps", [3, 45])
+def test_the_file_of_the_shells_history_has_all_steps_once_the_turn_is_over(agent: Any, steps: int):
+    kernel, _ = agent(script(*(f"x = {n}" for n in range(steps))))
+    kernel.run("%%agent\nGo.")
+    look = f"""
+import sqlite3, time
+history = get_ipython().history_manager
+for _ in range(200):
+    with sqlite3.connect(history.hist_file) as file:
+        found = [it for it, in file.execute("SELECT source FROM history ORDER BY line")]
+    if sum(it.startswith("x = ") for it in found) == {steps}:
+        break
+    time.sleep(0.05)
+print(*(it for it in found if it.startswith("x = ")), sep=",")
+print(history.db_cache_size)"""
+    expected = ",".join(f"x = {n}" for n in range(steps))
+    assert kernel.run(look).text.split("\n") == [expected, "0", ""]
+
+
 @pytest.mark.parametrize(
     "code",
     [
