@@ -3,11 +3,14 @@
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 _BYTES_A_SECOND = 2_000_000
 _SHARE = 0.2
+_IDLE_SECONDS = 1.0
+"""Seconds without a time to wait for, after which the thread of an alarm ends."""
 
 
 class Clock(Protocol):
@@ -42,6 +45,7 @@ class Pace:
         self._put_off: _PutOff | None = None
         self._untick: Callable[[], object] | None = None
         self._painting = False
+        self._alarm = _Alarm(self._paint_now)
 
     def ask(self, *, soon: bool, loop_is_free: bool) -> None:
         """Paint now if the pause is over, else once, after the pause. `soon`: a reader waits for
@@ -60,7 +64,7 @@ class Pace:
             elif before is None or due < before.due or (before.by_loop and not loop_is_free):
                 if before is not None:
                     before.cancel()
-                cancel = self._by_loop(late) if loop_is_free else self._by_thread(late)
+                cancel = self._by_loop(late) if loop_is_free else self._alarm.set(late)
                 self._put_off = cancel and _PutOff(due, loop_is_free, cancel)
 
     def again(self, seconds: float) -> None:
@@ -97,9 +101,52 @@ class Pace:
         except RuntimeError:
             return None
 
-    def _by_thread(self, seconds: float) -> Callable[[], object]:
-        in_this_cell = contextvars.copy_context().run
-        timer = threading.Timer(seconds, in_this_cell, (self._paint_now,))
-        timer.daemon = True
-        timer.start()
-        return timer.cancel
+
+class _Alarm:
+    """Calls a function at a time, on a thread that lasts. Most times are cancelled before they come
+    and the thread sleeps on, as a thread for each would cost more than a small step.
+    """
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self._at: float | None = None
+        self._wakes = 0.0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def set(self, seconds: float) -> Callable[[], object]:
+        """Call it in so many seconds, and at no other time. Returns the function that cancels."""
+        with self._changed:
+            self._at = time.monotonic() + seconds
+            if self._thread is None:
+                in_this_cell = contextvars.copy_context().run
+                self._thread = threading.Thread(target=in_this_cell, args=(self._run,), daemon=True)
+                self._thread.name = "inkernel-repaint"
+                self._thread.start()
+            elif self._at < self._wakes:
+                self._changed.notify()
+        return self._cancel
+
+    def _cancel(self) -> None:
+        self._at = None
+
+    def _run(self) -> None:
+        try:
+            while self._waits():
+                self._call()
+        except BaseException:  # the next time gets another thread
+            self._thread = None
+            raise
+
+    def _waits(self) -> bool:
+        """Wait until it is time. False if there is nothing to wait for any more."""
+        with self._changed:
+            idle = time.monotonic() + _IDLE_SECONDS
+            while (at := self._at) is None or at > time.monotonic():
+                self._wakes = idle if at is None else at
+                self._changed.wait(self._wakes - time.monotonic())
+                if at is None and self._at is None and time.monotonic() >= idle:
+                    self._thread = None
+                    return False
+            self._at = None
+            return True

@@ -642,11 +642,23 @@ def test_nothing_is_painted_over_the_form_that_stays() -> None:
     view = NotebookView(screen, clock=clock)
     view.show(ToolStarted(call_id="c", name="run_cell", arguments={}))
     view.show(TextDelta(text="put off"))
-    (timer,) = (t for t in threading.enumerate() if isinstance(t, threading.Timer))
+    (thread,) = (it for it in threading.enumerate() if it.name == "inkernel-repaint")
     view.close()
-    timer.join()
-    timer.function(*timer.args)
+    thread.join()
     assert len(screen.painted) == len(screen.left) == 1
+
+
+def test_what_is_put_off_while_code_computes_is_painted_on_one_thread_for_all() -> None:
+    screen, threads = Screen(), set[threading.Thread]()
+    view = NotebookView(screen)
+    for n in range(30):
+        view.show(ToolStarted(call_id=f"c{n}", name="run_cell", arguments={}))
+        view.show(TextDelta(text="put off"))
+        threads |= {it for it in threading.enumerate() if it.name == "inkernel-repaint"}
+        time.sleep(0.01 if n % 10 else 0.1)
+    view.close()
+    assert len(threads) == 1
+    assert 5 < len(screen.painted) < 30
 
 
 def test_threads_of_the_code_lose_no_output() -> None:
