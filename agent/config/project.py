@@ -89,16 +89,13 @@ def _seen(cwd: Path, user_folder: Path) -> tuple[object, ...] | None:
     Such a file may be written once more within the same moment of its clock.
     """
     found, newest = list[object](), 0.0
-    chain = (user_folder, cwd, *cwd.parents)
-    for folder in map(str, chain):
-        marker = _stat(f"{folder}/{ROOT_MARKER}")
-        owner = _stat(folder)
-        found += [marker and marker.st_uid, owner and owner.st_uid]
+    folders = _marked(cwd)
+    owned = (*map(str, folders), f"{folders[0]}/{ROOT_MARKER}")
+    found += [owner and owner.st_uid for owner in map(_stat, owned)]
+    for folder in map(str, (user_folder, *folders)):
         for doc in (_stat(f"{folder}/{name}") for name in DOC_NAMES):
             newest = max(newest, doc.st_ctime if doc else 0.0)
             found.append(doc and (doc.st_ino, doc.st_size, doc.st_mtime_ns, doc.st_ctime_ns))
-        if marker and folder != str(user_folder):
-            break
     return tuple(found) if newest < time.time() - _SETTLED_SECONDS else None
 
 
@@ -112,7 +109,7 @@ def _stat(path: str) -> os.stat_result | None:
 def _marked(cwd: Path) -> tuple[Path, ...]:
     chain = [cwd, *cwd.parents]
     for depth, folder in enumerate(chain):
-        if (folder / ROOT_MARKER).exists():
+        if os.path.exists(f"{folder}/{ROOT_MARKER}"):
             return tuple(reversed(chain[: depth + 1]))
     return (cwd,)
 
