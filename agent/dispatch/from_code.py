@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from ..config.settings import nearest
-from ..protocol.events import ToolCalled
+from ..protocol.events import ApprovalNeeded, ToolCalled
 from ..protocol.record_lines import LentCallLine
 from ..session import Session
 from ..tools.schema import ArgumentsError
@@ -28,6 +28,8 @@ from ..tools.tool import (
 from .bounds import bounded
 from .gate import GatedCall, JudgedCall, tool_ended
 
+_COUNTED = frozenset(("look", "server", "function"))
+"""Effects of calls that a step only counts, unless the person is asked."""
 _NO_WORD = re.compile(r"\W")
 
 T = TypeVar("T")
@@ -63,8 +65,11 @@ class _Lender:
             raise ToolCallError(refused)
         self.count += 1
         call = replace(self.step, id=f"{self.step.id}.{self.count}")
-        gated = self._read(call, tool, named)
-        output = gated if isinstance(gated, ToolOutput) else await self._output(gated)
+        gated, shown = self._read(call, tool, named), False
+        if isinstance(gated, ToolOutput):
+            output = gated
+        else:
+            output, shown = await self._output(gated)
         self.step.budget.sent += len(output.text)
         line = LentCallLine(
             call_id=call.id,
@@ -74,10 +79,10 @@ class _Lender:
             text=output.text,
         )
         self.session.journal.write(line)
-        if isinstance(gated, ToolOutput) or gated.only_looks:
-            call.show(ToolCalled(call_id=self.step.id, name=tool.name, status=output.status))
-        else:
+        if shown:
             call.show(tool_ended(call.id, bounded(output, self.session)))
+        else:
+            call.show(ToolCalled(call_id=self.step.id, name=tool.name, status=output.status))
         if output.status != "ok":
             raise ToolCallError(output.text)
         return output.text if output.value is TEXT_ALONE else output.value
@@ -92,17 +97,24 @@ class _Lender:
         looks = tool.touches(arguments).reads_only
         return GatedCall(self.session, call, tool, arguments, looks)
 
-    async def _output(self, gated: GatedCall) -> ToolOutput:
+    async def _output(self, gated: GatedCall) -> tuple[ToolOutput, bool]:
+        """The output, and whether the call was shown by itself.
+
+        Code may make a hundred calls of a server or a function. Such a one is shown if it is asked.
+        """
         if not gated.only_looks and (refused := gated.call.budget.step_refusal()):
-            return text_output(refused, "denied")
+            return text_output(refused, "denied"), False
+        shown = gated.tool.touches(gated.arguments).effects.isdisjoint(_COUNTED)
         output = None
         async for it in gated.admit():
             if isinstance(it, JudgedCall):
                 output = await it.run()
-            elif not gated.only_looks:
+                continue
+            shown = shown or isinstance(it, ApprovalNeeded)
+            if shown:
                 gated.call.show(it)
         assert output is not None
-        return output
+        return output, shown
 
 
 class _Call(Awaitable[Any]):

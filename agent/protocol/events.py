@@ -212,7 +212,7 @@ class OutputCleared:
 
 @frozen(kw_only=True)
 class ToolCalled:
-    """Code of the step `call_id` has called a tool that reads, through `agent_tools`."""
+    """Code of the step `call_id` has called a tool through `agent_tools`. Nobody was asked."""
 
     event: Literal["tool_called"] = "tool_called"
     call_id: str

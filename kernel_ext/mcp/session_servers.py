@@ -17,7 +17,7 @@ from ...agent.protocol.events import Notice
 from ...agent.protocol.record_lines import ToolsLine
 from ...agent.services import ServiceLoop, Services
 from ...agent.session import Session
-from ...agent.tools.mcp.connection import Connection, ServerHooks
+from ...agent.tools.mcp.connection import Connection, ServerCallError, ServerHooks
 from ...agent.tools.mcp.servers import McpServers
 from ...agent.tools.mcp.tools import (
     DirectTool,
@@ -113,6 +113,16 @@ class SessionServers:
             elif it.state == "starting":
                 notices.append(f"The MCP server {it.server.name} is still starting.")
         return tuple(notices)
+
+    async def restart(self, chosen: Chosen, name: str) -> Connection:
+        """Start a server anew, also before the first turn. Raises ServerCallError."""
+        servers, notices = self.startable(chosen)
+        if name not in (it.name for it in servers):
+            told = [it for it in notices if name in it]
+            raise ServerCallError(" ".join(told) or f"There is no server {name!r}.")
+        mine = self._services.get(McpServers, self._make)
+        await mine.use(servers)
+        return await mine.restart(name)
 
     def lines(self) -> Mapping[str, str]:
         """A line about each server and each function, for the model."""

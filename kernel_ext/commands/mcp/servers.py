@@ -32,14 +32,10 @@ def mcp(agent: KernelAgent, rest: str) -> AnyCard | Coroutine[Any, Any, AnyCard]
         )
     if word == "allow":
         return _allow(agent, _configured(agent), name)
+    if word == "restart":
+        return _restart(agent, name)
     connection = _running(agent, name)
-    match word:
-        case "tools":
-            return _tools(agent, name)
-        case "log":
-            return _log(connection)
-        case _:
-            return _restart(agent, name)
+    return _tools(agent, name) if word == "tools" else _log(connection)
 
 
 def _all(agent: KernelAgent) -> Card:
@@ -82,9 +78,11 @@ def _log(connection: Connection) -> TextCard:
 async def _restart(agent: KernelAgent, name: str) -> Card:
     await asyncio.sleep(0)
     agent.refuse_while_running()
-    assert agent.servers.running is not None
-    async with counted(f"Starting {name}"):
-        connection = await agent.servers.running.restart(name)
+    try:
+        async with counted(f"Starting {name}"):
+            connection = await agent.servers.restart(agent.choose(), name)
+    except ServerCallError as error:
+        raise UsageError(str(error), "`%agent mcp` lists the servers.") from None
     if connection.state == "ready":
         return Card(f"The server {name} runs, with {len(connection.tools)} tools.")
     return Card(f"The server {name} does not run: {connection.error}")
