@@ -25,6 +25,7 @@ from .errors import (
     ModelError,
     ProtocolError,
     RecordError,
+    RequestRefusedError,
     ServerFaultError,
     StreamBrokenError,
     TurnInterrupted,
@@ -67,6 +68,8 @@ class _Tally:
     """True if the last part of the present response is a whole message that may be the answer."""
     said: bool = False
     """True if the present response has an item that is not reasoning."""
+    fields: bytes = b""
+    """The fixed part of the requests."""
     more: bool = False
     """True if the model is to be asked again, although it called nothing of ours."""
     spending: Spending = field(default_factory=Spending)
@@ -124,7 +127,7 @@ async def turn(session: Session, said: Prompt) -> AsyncGenerator[Event]:
 
 async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
     """Sample and answer calls until a response has none."""
-    fields, asked_again = session.fields(), False
+    tally.fields, asked_again = session.fields(), False
     while tally.samples < session.settings.max_samples:
         if tally.samples:
             session.refresh()
@@ -133,11 +136,11 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
             yield notice
         steps_left = tally.spending.steps_left(session)
         calls = Calls(session, budget_of(session.settings, steps_left))
-        async with aclosing(make_room(session, fields)) as events:
+        async with aclosing(make_room(session, tally.fields)) as events:
             async for event in events:
                 yield _tallied(event, tally)
         try:
-            async with aclosing(_sample(session, fields, calls, tally)) as events:
+            async with aclosing(_accepted(session, calls, tally)) as events:
                 async for event in events:
                     yield event
             async with aclosing(calls.answer()) as events:
@@ -152,7 +155,7 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
         if tally.said or asked_again:
             if not tally.said:
                 yield Notice(text="The model ended the turn without an answer.")
-            look_ahead(session, fields)
+            look_ahead(session, tally.fields)
             return
         asked_again = True
         yield Notice(text="The model answered nothing. It is asked once more.")
@@ -162,16 +165,31 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
     )
 
 
-async def _sample(
-    session: Session, fields: bytes, calls: Calls, tally: _Tally
-) -> AsyncGenerator[Event]:
+async def _accepted(session: Session, calls: Calls, tally: _Tally) -> AsyncGenerator[Event]:
+    """One sample, if need be without tools of others that the server does not take."""
+    while True:
+        try:
+            async with aclosing(_sample(session, calls, tally)) as events:
+                async for event in events:
+                    yield event
+            return
+        except RequestRefusedError as error:
+            names = session.leave_out(error.message) if type(error) is RequestRefusedError else ()
+            if not names:
+                raise
+            told = f"{', '.join(names)}: for code alone in this session. {error.message}"
+            tally.samples, tally.fields = tally.samples - 1, session.fields()
+            yield Notice(text=told)
+
+
+async def _sample(session: Session, calls: Calls, tally: _Tally) -> AsyncGenerator[Event]:
     """One sample. It is tried again while that may help and the model has made no call yet."""
     tally.samples += 1
     attempt, compacted = 0, False
     while True:
         attempt += 1
         history = session.conversation.history
-        request, kept = Request.of(fields, history.wire), len(history.entries)
+        request, kept = Request.of(tally.fields, history.wire), len(history.entries)
         try:
             async with aclosing(_attempt(session, request, calls, tally)) as events:
                 async for event in events:
@@ -181,7 +199,7 @@ async def _sample(
             if compacted or calls.calls:
                 raise
             compacted, attempt = True, attempt - 1
-            async with aclosing(overflowed(session, fields, error)) as events:
+            async with aclosing(overflowed(session, tally.fields, error)) as events:
                 async for event in events:
                     yield _tallied(event, tally)
         except ModelError as error:

@@ -31,10 +31,11 @@ from .conversation.validity import validity
 from .frozen import frozen
 from .protocol.items import message, text_part
 from .protocol.observed import UserCellRun
-from .protocol.record_lines import TurnLine
+from .protocol.record_lines import ToolsLine, TurnLine
 from .providers.resolve import Target
 from .seams import Seams
 from .text.blocks import untagged
+from .tools.refused import refused_tools
 from .tools.tool import Tool
 
 CELL_RAN_BEFORE = (
@@ -80,7 +81,24 @@ class Session:
 
     def fields(self) -> bytes:
         """The fixed part of this session's requests."""
-        return make_fields(self.target, self.settings, self.tools, self.id)
+        return make_fields(self.target, self.settings, self._sent_tools, self.id)
+
+    @property
+    def _sent_tools(self) -> list[Tool[Any]]:
+        return [it for it in self.tools if it.name not in self.conversation.refused]
+
+    def leave_out(self, said: str) -> tuple[str, ...]:
+        """Leave out of all requests the tools that a server's refusal is about. Code has them.
+
+        `said`: its words. Returns their names: none, if it is not about tools of others.
+        """
+        conversation, listed = self.conversation, self.conversation.listed or ()
+        foreign = [it["name"] for it in listed if it["tool"]]
+        found = refused_tools(said, [it.name for it in self._sent_tools], foreign)
+        if found:
+            refused = sorted(conversation.refused | set(found))
+            self.journal.write(ToolsLine(tools=listed, refused=refused))
+        return found
 
     def hand_over(self) -> None:
         """Leave out what only the server of before can read. A request to another needs that."""

@@ -102,7 +102,7 @@ class Conversation:
     from a refused request. `stale`: as last seen. `stuck`: our tokens up to which another
     compaction is useless. `preparing`: notes in the making. `noticed`: notices of the last turn.
     `mask`: the keys that are not in the window. `listed`: the tools of servers that each request
-    has. None before the first.
+    has. None before the first. `refused`: the names of those that the provider does not take.
     """
 
     history: History = field(default_factory=History)
@@ -127,6 +127,7 @@ class Conversation:
     noticed: tuple[str, ...] = ()
     mask: Mask = field(default_factory=Mask)
     listed: tuple[Mapping[str, Any], ...] | None = None
+    refused: frozenset[str] = frozenset()
 
     def size(self, fixed: int) -> int:
         """Likely tokens of the next request at the server. `fixed`: of its fields, as we count."""
@@ -158,7 +159,7 @@ class Conversation:
             case WindowLine():
                 self.window = line.limit or self.window
             case ToolsLine():
-                self.listed = tuple(line.tools)
+                self.listed, self.refused = tuple(line.tools), frozenset(line.refused)
             case MarkLine():
                 self.marks = self.marks.marked(line.mark, line.key)
             case _:

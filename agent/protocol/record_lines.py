@@ -71,13 +71,15 @@ class SessionLine(_Line):
 
 @frozen(kw_only=True)
 class ToolsLine(_Line):
-    """The tools of servers in all requests of the session, in order.
+    """The tools of servers and of functions in all requests of the session, in order.
 
-    Each has `server`, `tool`, `name`, `description` and `parameters`.
+    Each has `server`, `tool`, `name`, `description` and `parameters`. `refused`: the names of those
+    that the provider does not take, and that requests leave out.
     """
 
     kind: ClassVar[str] = "tools"
     tools: Sequence[Mapping[str, Any]]
+    refused: Sequence[str] = ()
 
 
 @frozen(kw_only=True)

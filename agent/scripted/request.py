@@ -108,6 +108,13 @@ def read_fields(body: bytes) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def check_schemas(tools: object) -> None:
+    """Refuse the first tool, in any API, whose schema has a `format`. Raises RequestError."""
+    for at, tool in enumerate(cast("list[object]", tools) if isinstance(tools, list) else ()):
+        if b'"format":' in dumps(tool):
+            raise RequestError(f"Invalid 'tools[{at}]': its schema has a format.", "tools")
+
+
 def read_request(fields: dict[str, Any]) -> AskedRequest:
     """The request with these fields. Raises RequestError naming the field at fault."""
     if "previous_response_id" in fields:

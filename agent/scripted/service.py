@@ -45,6 +45,7 @@ from .request import (
     Items,
     Position,
     RequestError,
+    check_schemas,
     find_position,
     located,
     read_fields,
@@ -212,6 +213,8 @@ class Service:
         unknown = sorted(fields.keys() - known)
         if unknown and "refuses_unknown_fields" in self.ways:
             raise RequestError(f"Unexpected field: {unknown[0]}.", unknown[0], status=422)
+        if "refuses_formats" in self.ways:
+            check_schemas(fields.get("tools"))
         if "refuses_other_models" in self.ways and fields.get("model") != self.script.model:
             what = f"The model `{fields.get('model')}` does not exist."
             raise RequestError(what, "model", "model_not_found", 404)

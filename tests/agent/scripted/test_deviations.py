@@ -209,6 +209,7 @@ async def test_an_error_of_plain_text_is_told_by_its_status(scripted: Make, clie
         ("refuses_unknown_fields", {"prompt": {}}, 422),
         ("refuses_unknown_items", {"input": [{"type": "web_search_call"}]}, 400),
         ("refuses_other_models", {"model": "other"}, 404),
+        ("refuses_formats", {"tools": [{"parameters": {"format": "date"}}]}, 400),
         ("refuses_previous_response", {"previous_response_id": "resp_x"}, 400),
         ("unknown_previous_response_404", {"previous_response_id": "resp_x"}, 404),
         ("ignores_unknown_previous_response", {"previous_response_id": "resp_x"}, 200),

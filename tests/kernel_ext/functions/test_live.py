@@ -38,6 +38,12 @@ async def far(place: Place) -> list:
 def nothing():
     """Gives nothing."""
 '''
+LATER = """
+from datetime import date, timedelta
+@inkernel.tool(effects=[])
+def later(than: date) -> str:
+    return str(than + timedelta(days=1))
+"""
 
 
 def code(text: str) -> Step:
@@ -220,3 +226,23 @@ def test_an_error_of_a_function_is_told(start: Callable[..., Any]):
     direct, from_code = outputs(server)
     assert "ZeroDivisionError" in direct
     assert "ToolCallError: ZeroDivisionError: division by zero (line 4)" in from_code
+
+
+@pytest.mark.parametrize("dialect", ["responses", "messages", "chat"])
+def test_a_tool_whose_schema_the_provider_refuses_is_for_code_alone(
+    start: Callable[..., Any], dialect: str
+):
+    """Its parameter is a date, so its schema has a format."""
+    told = script(go=[code("print(await agent_tools.later(than='2024-02-29'))")], again=[])
+    text = told.replace("\n", '\ndeviations = ["refuses_formats"]\n', 1)
+    kernel, server = start(text, INKERNEL_DIALECT=dialect)
+    kernel.run(RAIN)
+    kernel.run(LATER)
+    ran = kernel.run("%%agent\ngo")
+    assert ran.status == "ok", ran.evalue
+    assert "later: for code alone in this session" in ran.text
+    kernel.run("%agent resume")
+    assert kernel.run("%%agent\nagain").status == "ok"
+    refused, *taken = [json.dumps(it["tools"]) for it in bodies(server)]
+    assert '"later"' in refused and all('"later"' not in it and '"far"' in it for it in taken)
+    assert len(set(taken)) == 1 and "2024-03-01" in json.dumps(bodies(server)[-1])
