@@ -5,10 +5,10 @@ Nor is one that IPython, a startup file or a step made, until the user binds it 
 """
 
 from collections.abc import Mapping
-from itertools import chain, compress, repeat
-from operator import is_not
+from itertools import repeat
 from typing import Any
 
+from ..agent.identity import differing
 from .shell import Shell
 
 _ABSENT = object()
@@ -29,11 +29,12 @@ def rebound(before: Mapping[str, object], names: Mapping[str, object]) -> list[s
 
     There may be thousands, since a shell has some for each cell that ran.
     """
-    if list(names)[: len(before)] == list(before):  # nothing was deleted, so pairs are quicker
-        held = chain(before.values(), repeat(_ABSENT))
+    now = list(names)
+    if now[: len(before)] == list(before):  # nothing was deleted, so pairs are quicker
+        held = (*before.values(), *repeat(_ABSENT, len(now) - len(before)))
     else:
-        held = map(before.get, names, repeat(_ABSENT))
-    return list(compress(names, map(is_not, names.values(), held)))
+        held = tuple(map(before.get, names, repeat(_ABSENT)))
+    return [now[at] for at in differing(tuple(names.values()), held)]
 
 
 def is_public(name: object) -> bool:

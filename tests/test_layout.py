@@ -37,6 +37,7 @@ ROOMS = {
         *(
             "frozen",
             "printable",
+            "identity",
             "errors",
             "protocol",
             "text",

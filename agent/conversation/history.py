@@ -4,10 +4,10 @@ Appending costs only the new item. Old items change only by a rewrite. Knows no 
 """
 
 from collections.abc import Iterable, Sequence
-from operator import is_
 from typing import Literal
 
 from ..frozen import frozen
+from ..identity import same_objects
 from ..protocol.items import (
     FunctionCall,
     FunctionCallOutput,
@@ -190,8 +190,7 @@ class WindowCopy:
         begins = history.wire.startswith(self._wire)
         same = history.wire is self._of and begins
         same &= grown or len(history.wire) == len(self._wire)
-        alike = len(entries) == len(self._entries) and all(map(is_, entries, self._entries))
-        return not (same and alike)
+        return not (same and same_objects(entries, self._entries))
 
     def put_back(self, history: History) -> None:
         """Make the window again what the copy is."""

@@ -10,9 +10,12 @@ from operator import attrgetter, is_
 from types import FunctionType, ModuleType
 from typing import Any, TypeGuard
 
+from ...agent.identity import addresses
+
 _ROOT = __name__.partition(".kernel_ext.")[0]
 _WATCHED = (
     *("agent.permissions", "agent.dispatch", "agent.loop", "agent.session", "agent.seams"),
+    "agent.identity",
     *("agent.config", "agent.conversation", "agent.tools", "agent.text.masking"),
     *("kernel_ext.approval", "kernel_ext.commands", "kernel_ext.execution", "kernel_ext.host"),
     *("kernel_ext.integrity", "kernel_ext.magics", "kernel_ext.sandbox", "kernel_ext.tools"),
@@ -47,7 +50,7 @@ class OwnCode:
         spaces: list[_Space] = [*modules, *(it for one in modules for it in _classes(one))]
         self._spaces = [(it, dict(it.__dict__)) for it in spaces]
         self._names = [_names_of(it) for it in spaces]
-        self._values = gc.get_referents(*self._names)
+        self._hold(gc.get_referents(*self._names))
         self._writes, self._seen = writes, writes()
         self._functions = [it for it in self._values if type(it) is FunctionType]
         self._made_of = [list(map(get, self._functions)) for get in _MADE_OF]
@@ -59,15 +62,18 @@ class OwnCode:
             if sys.modules.get(name) is not module:
                 sys.modules[name] = module
                 yield f"the module {name}"
-        if not _same(gc.get_referents(*self._names), self._values):
+        if addresses(gc.get_referents(*self._names)) != self._at:
             for at, (space, held) in enumerate(self._spaces):
                 if not _same(list(space.__dict__.values()), list(held.values())):
                     yield from _put_back(space, held)
                     self._spaces[at] = (space, dict(space.__dict__))
-            self._values = gc.get_referents(*self._names)
+            self._hold(gc.get_referents(*self._names))
         if self._writes() != self._seen:
             self._seen = self._writes()
             yield from self._changed_functions()
+
+    def _hold(self, values: list[Any]) -> None:
+        self._values, self._at = values, addresses(values)
 
     def _changed_functions(self) -> Iterator[str]:
         # Each look at `__code__` is an audit event, which the guard would hear. This is one.
