@@ -70,22 +70,28 @@ class Spending:
 
     def steps_left(self, session: Session) -> int | None:
         """How many steps the budgets leave. None if none limits them."""
-        left = [int(it.most - it.used) for it in self._uses(session) if it.counts_steps]
+        left = [
+            int(it.most - it.used) for it in self._uses(session, priced=False) if it.counts_steps
+        ]
         return min(left, default=None)
 
-    def _uses(self, session: Session) -> list[Use]:
+    def _uses(self, session: Session, priced: bool = True) -> list[Use]:
         settings, target, past = session.settings, session.target, session.conversation
+
+        def cost(usage: Usage, most: float | None) -> float | None:
+            return cost_of(usage, settings, target) if priced and most is not None else None
+
         seconds = time.monotonic() - self.started
         turn = Spent(
             tokens=self.usage.input + self.usage.output,
-            cost=cost_of(self.usage, settings, target),
+            cost=cost(self.usage, settings.turn_cost),
             steps=self.steps,
             seconds=seconds,
             sent=self.sent,
         )
         whole = Spent(
             tokens=past.usage.input + past.usage.output,
-            cost=cost_of(past.usage, settings, target),
+            cost=cost(past.usage, settings.session_cost),
             steps=past.steps + self.steps,
             seconds=past.seconds + seconds,
             sent=past.sent + self.sent,
