@@ -6,7 +6,7 @@ whoever makes one declares what it may do. Knows no server.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from inspect import isawaitable
-from types import FunctionType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, cast
 from weakref import WeakSet
 
@@ -25,7 +25,7 @@ from ..shell import Shell
 from ..tools.step_runner import Watching
 from ..user_names import user_names
 from ..values.describe import brief
-from .marked import MarkedTool, mark_of
+from .marked import MarkedTool, mark_of, names_of_marks
 
 MAX_FUNCTION_WORDS = 200
 """Most characters of a function's own words in its line for the model."""
@@ -131,8 +131,7 @@ class Functions:
         )
 
     def _all(self) -> dict[str, _Live]:
-        functions = [name for name, it in self._shell.user_ns.items() if type(it) is FunctionType]
-        found = ((name, self._marked(name)) for name in functions)
+        found = ((name, self._marked(name)) for name in names_of_marks())
         return {name: it for name, it in found if it}
 
     def _marked(self, name: str) -> _Live | None:
