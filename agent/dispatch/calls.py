@@ -134,5 +134,5 @@ def _read(session: Session, item: FunctionCall | OtherCall, budget: CallBudget) 
     if isinstance(arguments, ToolOutput):
         return PendingCall(item, None, arguments)
     call = ToolCall(item.call_id, session.seams.show, budget=budget)
-    looks = tool.touches(arguments).reads_only
+    looks = tool.only_looks(arguments)
     return PendingCall(item, GatedCall(session, call, tool, arguments, looks))

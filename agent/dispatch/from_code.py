@@ -94,7 +94,7 @@ class _Lender:
             arguments: BaseModel = tool.arguments.take(named)
         except ArgumentsError as error:
             return text_output(wrong_arguments(tool, error), "error")
-        looks = tool.touches(arguments).reads_only
+        looks = tool.only_looks(arguments)
         return GatedCall(self.session, call, tool, arguments, looks)
 
     async def _output(self, gated: GatedCall) -> tuple[ToolOutput, bool]:

@@ -89,7 +89,8 @@ def run_cell_tool(
         return Touches(effects=_EFFECTS, code=as_python(code), literal=code)
 
     lent = f" {CALLABLE}{', '.join(callable_tools)}." if callable_tools else ""
-    return Tool("run_cell", DESCRIPTION + lent, FieldsOf(RunCell), run, touches)
+    described = DESCRIPTION + lent
+    return Tool("run_cell", described, FieldsOf(RunCell), run, touches, always_changes=True)
 
 
 def tell(run: CellRun, output_tokens: int, handle: str) -> ToolOutput:

@@ -97,6 +97,7 @@ class Tool(Generic[A]):
     `looked_up` does so where the description depends on the world, such as the sources of cells.
     `run` raises ChangedError if that has changed meanwhile. `server`: the namespace in which code
     finds it, under its name `local`. `returns`: the type of the value that code gets.
+    `always_changes`: no call only looks, so none has to be described to know that.
     """
 
     name: str
@@ -108,6 +109,11 @@ class Tool(Generic[A]):
     server: str = ""
     local: str = ""
     returns: str = "str"
+    always_changes: bool = False
+
+    def only_looks(self, arguments: A) -> bool:
+        """Whether a call with these arguments changes nothing."""
+        return not self.always_changes and self.touches(arguments).reads_only
 
     async def action(self, arguments: A) -> Action:
         """The action of a call with these arguments, for policy and person."""
