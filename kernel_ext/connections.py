@@ -25,7 +25,7 @@ from ..agent.text.secret_names import may_be_secret, secret_entries, secrets_in_
 from ..agent.text.tokenizers import counter_for
 from ..agent.text.tokens import Counter, Estimate
 from ..agent.transport.client import Client
-from .environment import working_folder
+from .environment import variables_now, working_folder
 
 if TYPE_CHECKING:
     from ..agent.scripted.script import Script
@@ -114,7 +114,7 @@ class Connections:
 
         Names and values are read again only if one of them has changed: each cell asks.
         """
-        named = (dict(os.environ), read_dotenv(working_folder()), {*self._in_cells})
+        named = (variables_now(), read_dotenv(working_folder()), {*self._in_cells})
         seen = (*named, {*self._keys.found}, settings.api_key_env, settings.base_url, more)
         if seen == self._masked:
             return self._mask

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import platformdirs
 
@@ -53,6 +54,12 @@ def find_notebook(shell: Shell) -> str | None:
     path: object = shell.user_ns.get("__vsc_ipynb_file__")
     path = path or os.environ.get("JPY_SESSION_NAME")
     return path if isinstance(path, str) and path.endswith(".ipynb") else None
+
+
+def variables_now() -> Mapping[Any, Any]:
+    """The variables of this process, to be compared: `os.environ` keeps them encoded, and decodes
+    each that is read."""
+    return dict(getattr(os.environ, "_data", os.environ))
 
 
 def data_folder(chosen: Path | None) -> Path:

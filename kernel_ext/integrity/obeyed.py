@@ -19,7 +19,7 @@ from ...agent.printable import visible
 from ..approval.person import ForgedInputError, Person
 from ..execution.interrupts import Interruption
 from ..execution.stdin import Waiting
-from ..sandbox.folders import HeldFolders
+from ..sandbox.folders import Folders, HeldFolders
 
 MOST_KEPT_BYTES = 1 << 20
 """Bytes of a file that are kept. A larger one cannot be put back."""
@@ -65,6 +65,8 @@ class ObeyedFiles:
         self._user_folder, self.folders = user_folder, folders
         self._before: dict[Path, tuple[Path | None, _Content]] = {}
         self._waiting: dict[Path, _Change] = {}
+        self._wanted: object = None
+        self._paths: dict[Path, Path | None] = {}
 
     @property
     def held(self) -> Held:
@@ -79,11 +81,19 @@ class ObeyedFiles:
         """Look at the files before a step. `approve`: of rules that answer for the person."""
         now = self.folders.now
         folders = project_folders(Path(now.working))
+        wanted = now, approve, len(folders)
+        if wanted != self._wanted:  # to join paths takes longer than to look at the files
+            self._wanted, self._paths = wanted, self._find(now, approve, folders)
+        self._before = {path: (root, _content(path, root)) for path, root in self._paths.items()}
+
+    def _find(
+        self, now: Folders, approve: Path | None, folders: tuple[Path, ...]
+    ) -> dict[Path, Path | None]:
+        """The paths of the files, each with the root of the project if it is one of that."""
         own = [self._user_folder / name for name in (FILE_NAME, RULES_FILE, *DOC_NAMES)]
         own += [now.path(approve)] if approve else []
         theirs = [folder / name for folder in folders for name in (FILE_NAME, *DOC_NAMES)]
-        paths = {**dict.fromkeys(theirs, folders[0]), **dict.fromkeys(own)}
-        self._before = {path: (root, _content(path, root)) for path, root in paths.items()}
+        return {**dict.fromkeys(theirs, folders[0]), **dict.fromkeys(own)}
 
     def after(self) -> Iterator[str]:
         """A sentence for each file that changed since then."""

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequen
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...agent.identity import same_objects
+from ..environment import variables_now
+
 _MISSING = object()
 
 
@@ -95,9 +98,12 @@ class Variables:
 
     prefix: str
     before: dict[str, str]
+    kept: tuple[object, ...]
 
     def changed(self) -> Iterator[str]:
         """The variables that were set, changed or removed."""
+        if same_objects(_names_and_values(), self.kept):
+            return
         now = environment(self.prefix).before
         for name in sorted(now.keys() | self.before.keys()):
             if now.get(name) != (value := self.before.get(name)):
@@ -110,6 +116,12 @@ class Variables:
 
 def environment(prefix: str) -> Variables:
     """Those variables as they are now."""
-    return Variables(
-        prefix, {name: os.environ[name] for name in os.environ if name.startswith(prefix)}
-    )
+    kept = _names_and_values()
+    named = {name: os.environ[name] for name in os.environ if name.startswith(prefix)}
+    return Variables(prefix, named, kept)
+
+
+def _names_and_values() -> tuple[object, ...]:
+    """Of all variables of this process, as they are kept."""
+    now = variables_now()
+    return *now, *now.values()

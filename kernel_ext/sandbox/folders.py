@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from ...agent.frozen import frozen
-from ..environment import data_folder, working_folder
+from ..environment import data_folder, variables_now, working_folder
 
 _CACHES = ("XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CONFIG_HOME")
 _WORDS = {
@@ -56,13 +56,14 @@ class HeldFolders:
     """
 
     def __init__(self) -> None:
-        self.now = find_folders()
+        self._seen: object = None
+        self._last = self.now = self._find()
         self._cell: Folders | None = None
         self._step = self.now
 
     def cell_begins(self) -> None:
         """A cell of the person begins."""
-        self._cell = find_folders()
+        self._cell = self._find()
 
     def cell_ends(self) -> None:
         """It ends."""
@@ -72,23 +73,30 @@ class HeldFolders:
     def follow(self) -> None:
         """Take over all changes of the person's cell so far, if one runs."""
         if self._cell is not None:
-            now = find_folders()
+            now = self._find()
             self.now = replace(self.now, **_differences(self._cell, now))
             self._cell = now
 
     def step_begins(self) -> None:
         """A step begins."""
-        self._step = find_folders()
+        self._step = self._find()
 
     def step_ends(self) -> Iterator[str]:
         """It ends. Gives a sentence about each change that it has made."""
-        changed = _differences(self._step, find_folders())
+        changed = _differences(self._step, self._find())
         if self._cell is not None:
             self._cell = replace(self._cell, **changed)
         for name in changed:
             held = getattr(self.now, name)
             stays = f": the walls stay around {held}" if isinstance(held, str) else ""
             yield f"changed: {_WORDS[name]}{stays}, until you change it in a cell of your own"
+
+    def _find(self) -> Folders:
+        """The folders now. All but the working folder follow from these variables."""
+        seen = variables_now(), tempfile.tempdir
+        if seen != self._seen:
+            self._seen, self._last = seen, find_folders()
+        return replace(self._last, working=str(working_folder()))
 
 
 def _differences(before: Folders, after: Folders) -> dict[str, object]:
