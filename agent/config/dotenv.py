@@ -1,5 +1,6 @@
 """Reads the variables in the `.env` files of a project. They are masked, and set nowhere."""
 
+import os
 import re
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def read_dotenv(cwd: Path) -> dict[str, str]:
     """
     folders, found = project_folders(cwd), dict[str, str]()
     for folder in dict.fromkeys((folders[0], cwd) if folders else (cwd,)):
+        if not os.path.lexists(f"{folder}/.env"):
+            continue
         try:
             text = read_planted_text(folder / ".env", _MOST_BYTES, folders[0] if folders else cwd)
         except (OSError, ValueError):

@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...agent.protocol.cells import DisplayOutput, Output, StreamOutput
@@ -80,7 +81,8 @@ class UserCellRuns:
 
     def since(self, number: int) -> "tuple[UserCellRun, ...]":
         """The kept runs after that number."""
-        return tuple(self._seen(run) for run in self._runs if run.number > number)
+        new = list(takewhile(lambda run: run.number > number, reversed(self._runs)))
+        return tuple(map(self._seen, reversed(new)))
 
     def _measure(self, run: UserRun) -> None:
         text, images = sum(map(size, run.shown)), sum(map(image_bytes, run.shown))
