@@ -37,6 +37,12 @@ def rebound(before: Mapping[str, object], names: Mapping[str, object]) -> list[s
     return [now[at] for at in differing(tuple(names.values()), held)]
 
 
+def gone(before: Mapping[str, object], names: Mapping[str, object], new: list[str]) -> list[str]:
+    """The names of `before` that are there no more. `new`: those that `rebound` found."""
+    left = len(names) - sum(name not in before for name in new)
+    return [] if left == len(before) else [name for name in before if name not in names]
+
+
 def is_public(name: object) -> bool:
     """Whether code can name it, and it has no leading underscore. It cannot know more of a name.
 

@@ -11,7 +11,7 @@ from typing import Literal
 from ...agent.frozen import frozen
 from ...agent.protocol.cells import CellRun
 from ..shell import Result, Shell
-from ..user_names import is_public, rebound, user_names
+from ..user_names import gone, is_public, rebound, user_names
 from .capture import OutputCapture
 from .held_calls import held
 from .interrupts import Interruption, is_main_thread, raised_by_sigint, raised_by_sigint_in
@@ -72,13 +72,14 @@ async def run_code(host: Host, step: CodeStep) -> CellRun:
         held(shell, outputs, host.taps.step_here),
     ):
         error, limit = await _run(host, step, outputs)
-    bound = {name: names[name] for name in rebound(before, names)}
+    changed = rebound(before, names)
+    bound = {name: names[name] for name in changed}
     return CellRun(
         source=step.code,
         status=_status(error, limit, host.interruption),
         outputs=outputs.all(),
         bound=tuple(sorted(user_names(shell, bound))),
-        deleted=tuple(sorted(filter(is_public, before.keys() - names.keys()))),
+        deleted=tuple(sorted(filter(is_public, gone(before, names, changed)))),
         seconds=time.monotonic() - started,
         count=entry.count,
         limit=float(step.seconds) if limit.over else None,

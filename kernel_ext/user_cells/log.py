@@ -277,13 +277,12 @@ def _ends(info: Any, result: Any) -> bool:
 
 def _differences(running: _Running, names: Mapping[str, object]) -> tuple[list[str], list[str]]:
     """Names bound to another object than before, and names that are gone."""
-    from ..user_names import rebound
+    from ..user_names import gone, rebound
 
     before = running.before
     differ = rebound(before, names)
     bound = [name for name in differ if running.mentioned.get(name) != id(names.get(name))]
-    gone = len(names) < len(before) + sum(name not in before for name in differ)
-    return bound, [name for name in before if name not in names] if gone else []
+    return bound, gone(before, names, differ)
 
 
 def _changed(running: _Running, names: Mapping[str, object]) -> Iterator[str]:
