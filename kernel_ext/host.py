@@ -325,13 +325,18 @@ class KernelAgent:
             with taps, saved_in_batches(self.shell):
                 host = Host(self.shell, taps, interruption)
                 asked = self.approvals.of_turn(host, chosen.rules)
+                lent = replace(session, seams=walls.seams(session.seams, asked, show))
                 hooks = StepHooks(
                     *(integrity.before, integrity.after, walls.watching(asked, session)),
                     *(integrity.ends, self.children, integrity.also_changed),
                     walls.watching(asked, session, within=True),
                 )
-                lent = replace(session, seams=walls.seams(session.seams, asked, show))
-                session = replace(lent, tools=tools_of_turn(host, lent, here, hooks, self.servers))
+                session = replace(
+                    lent,
+                    tools=tools_of_turn(
+                        *(host, lent, here, hooks), self.servers.tools(lent, asked)
+                    ),
+                )
                 self.fields = session.fields()
                 integrity.watch(self.shell, (session, lent), self, (asked, *walls.parts))
                 async with contextlib.aclosing(turn(session, said)) as events:

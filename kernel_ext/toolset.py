@@ -13,7 +13,7 @@ from ..agent.tools.recall import recall_tool
 from ..agent.tools.run_cell import RunCell, run_cell_tool
 from ..agent.tools.tool import Tool, ToolCall, ToolOutput
 from .execution.run_code import Host
-from .mcp.session_servers import SessionServers, listed_rows
+from .mcp.session_servers import ServerTools, listed_rows
 from .notebook.current import CurrentNotebook
 from .shell import cell_as_python
 from .tools.inspect import inspect_tool
@@ -30,7 +30,7 @@ def tools_of_turn(
     session: Session,
     here: CurrentNotebook,
     hooks: StepHooks,
-    servers: SessionServers | None = None,
+    servers: ServerTools | None = None,
 ) -> tuple[Tool[Any], ...]:
     """The tools of a turn. Their order never changes, for the prompt cache."""
     outputs, limit = session.outputs, session.settings.output_tokens
@@ -62,7 +62,7 @@ def tools_of_turn(
         return await step.run(call, asked)
 
     functions = servers.functions.listed(listed_rows(session), run_step)
-    return (*ending, *lent, *servers.listed(session), *(_ended(it, hooks) for it in functions))
+    return (*ending, *lent, *servers.listed, *(_ended(it, hooks) for it in functions))
 
 
 def _both(*functions: Callable[[CellRun], object]) -> Callable[[CellRun], object]:

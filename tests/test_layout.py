@@ -28,8 +28,8 @@ ONLY_IN = {
     "jsonschema": {"agent/tools/json_schema.py"},
     "referencing": {"agent/tools/json_schema.py"},
     "anyio": {"agent/tools/mcp/stdio.py"},
-    "mcp": {"agent/tools/mcp/connection.py", "agent/tools/mcp/stdio.py"},
-    "mcp_types": {"agent/tools/mcp/connection.py", "agent/tools/mcp/stdio.py"},
+    "mcp": {f"agent/tools/mcp/{it}.py" for it in ("client", "connection", "listed", "stdio")},
+    "mcp_types": {f"agent/tools/mcp/{it}.py" for it in ("client", "connection", "stdio")},
     "nh3": {"agent/text/displays/html_text.py"},
 }
 ROOMS = {

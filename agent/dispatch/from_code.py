@@ -64,7 +64,7 @@ class _Lender:
         if refused := self.step.budget.refusal():
             raise ToolCallError(refused)
         self.count += 1
-        call = replace(self.step, id=f"{self.step.id}.{self.count}")
+        call = replace(self.step, id=f"{self.step.id}.{self.count}", block=self.step.id)
         gated, shown = self._read(call, tool, named), False
         if isinstance(gated, ToolOutput):
             output = gated

@@ -72,7 +72,8 @@ class ToolCall:
     """A call as its tool sees it: its id, and a function that shows events while it runs.
 
     `verdict`, `action`: what was allowed. None before that. `trial`: its trial run, if it had one.
-    `budget`: of the calls that its code makes.
+    `budget`: of the calls that its code makes. `block`: the step that shows its outputs, if that is
+    another call.
     """
 
     id: str
@@ -81,6 +82,7 @@ class ToolCall:
     action: Action | None = None
     trial: Trial | None = None
     budget: CallBudget = field(default_factory=CallBudget)
+    block: str = ""
 
 
 def always(*effects: Effect, paths: tuple[str, ...] = ()) -> Callable[[BaseModel], Touches]:

@@ -126,6 +126,20 @@ class Approvals:
         except (KeyboardInterrupt, EOFError):
             raise TurnInterrupted("You stopped the turn.") from None
 
+    def put(self, text: str) -> str | None:
+        """The person's answer to a question of another kind. None: nobody can answer.
+
+        Raises TurnInterrupted if the person stops the turn.
+        """
+        if not self.home.person.is_there:
+            return None
+        try:
+            return self._ask(text)
+        except ForgedInputError:
+            return None
+        except (KeyboardInterrupt, EOFError):
+            raise TurnInterrupted("You stopped the turn.") from None
+
     def _unasked(self, question: Question) -> str:
         """Why nobody is asked, and what the person can do before the next time."""
         parts = [", ".join(f'{k} = "{v}"' for k, v in it.parts.items()) for it in question.rules]

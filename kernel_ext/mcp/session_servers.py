@@ -12,6 +12,7 @@ from ...agent.config.mcp_files import with_mcp_files
 from ...agent.config.mcp_servers import McpServer, filled
 from ...agent.config.settings import Chosen
 from ...agent.errors import SettingsError, UsageError
+from ...agent.frozen import frozen
 from ...agent.printable import printable
 from ...agent.protocol.events import Notice
 from ...agent.protocol.record_lines import ToolsLine
@@ -29,16 +30,30 @@ from ...agent.tools.mcp.tools import (
 )
 from ...agent.tools.tool import AGENT_TOOLS, Tool
 from ...widgets import View
+from ..approval.approvals import Approvals
 from ..environment import logs_folder
 from ..functions.live import Functions
 from ..observer import Obeys
 from ..shell import Shell
+from .answers import ServerAnswers
 from .consent import Consents, words_of_server
 
 MOST_WAIT_SECONDS = 10.0
 """How long the first turn waits for servers that it does not need."""
 MAX_NAMED_TOOLS, MAX_SERVER_WORDS = 60, 200
 """Most tools of a server that are named to the model, and most characters of its own words."""
+
+
+@frozen
+class ServerTools:
+    """The tools of servers in a turn, `listed` in each request, and those for code at a moment.
+
+    `functions`: those of the person that are tools.
+    """
+
+    functions: Functions
+    listed: tuple[Tool[Any], ...]
+    for_code: Callable[[], tuple[Tool[Any], ...]]
 
 
 class SessionServers:
@@ -150,20 +165,23 @@ class SessionServers:
                 session.journal.write(ToolsLine(tools=[asdict(it) for it in rows]))
         self._direct = frozenset(it.server for it in listed_rows(session) if it.server)
 
-    def listed(self, session: Session) -> tuple[Tool[Any], ...]:
-        """The tools of servers in each request of the session, in fixed order."""
+    def tools(self, session: Session, asked: Approvals) -> ServerTools:
+        """The tools of a turn. `asked`: puts what servers ask. Those in requests have a fixed
+        order, and code has all of the servers that run."""
+        answer = ServerAnswers(asked).answer
         mine = self.running or McpServers(self._services.loop, self._logs, _NO_HOOKS)
         finding = {tool.name: tool for tool in finding_tools(mine)}
-        return tuple(
-            listed_tool(mine, it) if it.server else finding[it.name]
+        listed = tuple(
+            listed_tool(mine, it, answer) if it.server else finding[it.name]
             for it in listed_rows(session)
             if it.server or (it.name in finding and not it.tool)
         )
 
-    def for_code(self) -> tuple[Tool[Any], ...]:
-        """All tools of servers that run now, and those that find and read, for code."""
-        mine = self.running
-        return (*finding_tools(mine), *code_tools(mine)) if mine else ()
+        def for_code() -> tuple[Tool[Any], ...]:
+            now = self.running
+            return (*finding_tools(now), *code_tools(now, answer)) if now else ()
+
+        return ServerTools(self.functions, listed, for_code)
 
     def _rows(self, mine: McpServers, window: int | None) -> tuple[DirectTool, ...]:
         how = {it.server.name: it.server.expose for it in mine}
@@ -196,7 +214,7 @@ class SessionServers:
         return printable(f"{told}. It says of itself: {cut}" if cut else told)
 
     def _make(self, loop: ServiceLoop) -> McpServers:
-        hooks = ServerHooks(changed=lambda: None, token=self._token, ask=_decline)
+        hooks = ServerHooks(changed=lambda: None, token=self._token)
         return McpServers(loop, self._logs, hooks)
 
 
@@ -205,9 +223,4 @@ def listed_rows(session: Session) -> list[DirectTool]:
     return [DirectTool(**it) for it in session.conversation.listed or ()]
 
 
-async def _decline(_server: str, _question: dict[str, Any]) -> dict[str, Any]:
-    """The answer of a person who is not asked."""
-    return {"action": "decline"}
-
-
-_NO_HOOKS = ServerHooks(changed=lambda: None, token=lambda _server: None, ask=_decline)
+_NO_HOOKS = ServerHooks(changed=lambda: None, token=lambda _server: None)

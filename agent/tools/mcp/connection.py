@@ -9,23 +9,27 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ...config.mcp_servers import McpServer
 from ...frozen import frozen
-from ..schema import JsonSchema
-from .stdio import ServerCommand, stdio
+from ...printable import printable
+from .calls import Answered, CallClock, CallLine, CallsUnderWay
+from .client import ClientEars, client_of, plain, transport_of
+from .listed import MAX_PAGES, ListedTool, list_tools
 
 if TYPE_CHECKING:
     from mcp import Client
 
 ServerState = Literal["off", "starting", "ready", "failed"]
-MAX_PAGES, MAX_TOOLS = 100, 2_048
-"""Most pages of one list, and most tools of one server."""
 MAX_CRASHES = 3
 """Crashes in a row after which a server is not started again by itself."""
 _QUIET_SECONDS = 1.0
 """How long a server's list must not change before it is read again."""
+MAX_PROGRESS_CHARS = 200
+"""Most characters of a message on the progress of a call."""
+_NO_WAY_BACK = "no back-channel"
+"""In the error of a server that asks in a way which the version of the protocol does not have."""
 _INSTALL = "The Python package `mcp` is not installed: `pip install 'inkernel[mcp]'`."
 
 
@@ -34,31 +38,14 @@ class ServerCallError(Exception):
 
 
 @frozen
-class ListedTool:
-    """A tool as its server lists it. `structured`: its results have a schema.
-
-    `reads_only`: the server says that it changes nothing. `arguments`: repaired and read only once.
-    """
-
-    server: str
-    name: str
-    description: str
-    arguments: JsonSchema
-    structured: bool = False
-    reads_only: bool = False
-
-
-@frozen
 class ServerHooks:
     """The ways of a server to us. `changed`: its list or its state is another one.
 
-    `token`: the bearer token that it gets, or None. `ask` puts its question to the person, and
-    gives the answer as the protocol has it.
+    `token`: the bearer token that it gets, or None.
     """
 
     changed: Callable[[], object]
     token: Callable[[McpServer], str | None]
-    ask: Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Connection:
@@ -84,6 +71,7 @@ class Connection:
         self._why: list[str] = []
         self._again: asyncio.TimerHandle | None = None
         self._tasks = set[asyncio.Task[None]]()
+        self._calls = CallsUnderWay()
 
     async def start(self) -> None:
         """Start it if it does not run, and wait until it is ready or has failed."""
@@ -106,21 +94,34 @@ class Connection:
         self._crashes = 0
         await self.start()
 
-    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def call(self, tool: str, arguments: dict[str, Any], line: CallLine) -> Answered:
         """The result of a call, with the protocol's own names. Raises ServerCallError.
 
-        A server that has ended is started again first.
+        `line`: reaches its caller. A server that has ended is started again first.
         """
-        client = await self._running()
-        asked = client.call_tool(tool, arguments, self.server.tool_timeout)
-        return _plain(await self._answered(asked))
+        client, seconds = await self._running(), self.server.tool_timeout
+        clock = CallClock(seconds)
+
+        async def told(progress: float, total: float | None, message: str | None) -> None:
+            line.tell(_progress(progress, total, message))
+
+        with self._calls.begun(line, clock):
+            try:
+                async with clock.limit:
+                    asked = client.call_tool(tool, arguments, progress_callback=told)
+                    return plain(await self._answered(asked))
+            except TimeoutError:
+                raise ServerCallError(
+                    f"The server {self.server.name} did not answer within {seconds:g} s, and was"
+                    " told that the call is given up. Whether it took effect is not known."
+                ) from None
 
     async def resources(self) -> list[dict[str, Any]]:
         """All resources that the server lists. Raises ServerCallError."""
         client, found, cursor = await self._running(), list[dict[str, Any]](), None
         for _ in range(MAX_PAGES):
             page: Any = await self._answered(client.list_resources(cursor=cursor))
-            found += map(_plain, page.resources)
+            found += map(plain, page.resources)
             cursor = page.next_cursor
             if not cursor:
                 break
@@ -129,7 +130,7 @@ class Connection:
     async def read_resource(self, uri: str) -> list[dict[str, Any]]:
         """The contents of a resource. Raises ServerCallError."""
         client = await self._running()
-        return list(map(_plain, (await self._answered(client.read_resource(uri))).contents))
+        return list(map(plain, (await self._answered(client.read_resource(uri))).contents))
 
     async def _running(self) -> "Client":
         if self._crashes >= MAX_CRASHES:
@@ -144,22 +145,20 @@ class Connection:
 
     async def _answered(self, asked: Awaitable[Any]) -> Any:
         from mcp.shared.exceptions import MCPError
-        from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
+        from mcp_types import CONNECTION_CLOSED
 
         try:
             answer = await asked
         except MCPError as error:
             if error.code == CONNECTION_CLOSED:
                 raise await self._crashed() from None
-            if error.code == REQUEST_TIMEOUT:
-                seconds = f"{self.server.tool_timeout:g} s"
-                raise ServerCallError(
-                    f"The server {self.server.name} did not answer within {seconds}, and was told"
-                    " that the call is given up. Whether it took effect is not known."
-                ) from None
-            raise ServerCallError(
-                f"The server {self.server.name} refused: {error.message}"
-            ) from None
+            told = f"The server {self.server.name} refused: {error.message}"
+            if _NO_WAY_BACK in error.message:
+                told += (
+                    ' It asks as in older versions of MCP. The person can set `mode = "legacy"` for'
+                    " it."
+                )
+            raise ServerCallError(told) from None
         self._crashes = 0
         return answer
 
@@ -181,8 +180,12 @@ class Connection:
             with open(self.log, "ab", opener=_private) as log:
                 async with AsyncExitStack() as stack:
                     async with asyncio.timeout(server.startup_timeout):
-                        client = await stack.enter_async_context(self._client_of(log))
-                        self.tools = await self._list(client)
+                        token = self._hooks.token(server)
+                        transport = transport_of(server, token, log, self._why)
+                        ears = ClientEars(self._list_changed, self.note, self._calls.ask)
+                        client = client_of(server, transport, ears)
+                        await stack.enter_async_context(client)
+                        self.tools = await list_tools(client, server)
                     self._client, self.state = client, "ready"
                     self.seconds = time.monotonic() - began
                     self.instructions = client.instructions or ""
@@ -206,61 +209,18 @@ class Connection:
             self._ready.set()
             self._hooks.changed()
 
-    def _client_of(self, log: BinaryIO) -> "Client":
-        import mcp_types
-        from mcp import Client
-
-        async def heard(message: Any) -> None:
-            if isinstance(message, mcp_types.ToolListChangedNotification):
-                self._list_changed()
-
-        async def asked(context: Any, params: Any) -> Any:
-            del context
-            answer = await self._hooks.ask(self.server.name, _plain(params))
-            return mcp_types.ElicitResult.model_validate(answer)
-
-        return Client(
-            self._transport(log),
-            client_info=mcp_types.Implementation(name="inkernel", version="0"),
-            message_handler=heard,
-            elicitation_callback=asked,
-            mode=self.server.mode,
-        )
-
-    def _transport(self, log: BinaryIO) -> Any:
-        server, token = self.server, self._hooks.token(self.server)
-        if server.command is not None:
-            command = ServerCommand(server.command, server.args, server.env, server.cwd)
-            return stdio(command, log, self._why)
-        from mcp.client.streamable_http import streamable_http_client
-        from mcp.shared._httpx_utils import create_mcp_http_client
-
-        headers = dict(server.headers)
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        assert server.url is not None
-        return streamable_http_client(
-            server.url, http_client=create_mcp_http_client(headers=headers)
-        )
-
-    async def _list(self, client: "Client") -> tuple[ListedTool, ...]:
-        found, cursor = dict[str, ListedTool](), None
-        for _ in range(MAX_PAGES):
-            page = await client.list_tools(cursor=cursor, cache_mode="refresh")
-            for it in page.tools:
-                if self.server.offers(it.name) and len(found) < MAX_TOOLS:
-                    found.setdefault(it.name, _listed(self.server.name, it))
-            cursor = page.next_cursor
-            if not cursor:
-                break
-        return tuple(found[name] for name in sorted(found))
-
     async def _listen(self, client: "Client") -> None:
         """Hear of changes of the list where the protocol has a stream for that."""
-        with suppress(Exception):
+        from mcp.client.subscriptions import ListenNotSupportedError
+
+        try:
             async with client.listen(tools_list_changed=True) as events:
                 async for _ in events:
                     self._list_changed()
+        except ListenNotSupportedError:
+            pass
+        except Exception as error:
+            self.note(f"changes of its list are not heard any more: {_reason(error)}")
 
     def _list_changed(self) -> None:
         if self._again is not None:
@@ -275,21 +235,17 @@ class Connection:
 
     async def _relist(self) -> None:
         if self._client is not None:
-            with suppress(Exception):  # it is dead, or will say so again
-                self.tools = await self._list(self._client)
+            try:
+                self.tools = await list_tools(self._client, self.server)
+            except Exception as error:
+                self.note(f"its list cannot be read again: {_reason(error)}")
+            else:
                 self._hooks.changed()
 
-
-def _listed(server: str, tool: Any) -> ListedTool:
-    notes = tool.annotations
-    return ListedTool(
-        server=server,
-        name=tool.name,
-        description=tool.description or tool.title or "",
-        arguments=JsonSchema(tool.input_schema),
-        structured=tool.output_schema is not None,
-        reads_only=bool(notes and notes.read_only_hint),
-    )
+    def note(self, text: str) -> None:
+        """Add a line to its log. Raises OSError."""
+        with open(self.log, "a", encoding="utf-8", opener=_private) as log:
+            log.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
 async def _has_resources(client: "Client") -> bool:
@@ -301,8 +257,11 @@ async def _has_resources(client: "Client") -> bool:
     return False
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+def _progress(done: float, total: float | None, message: str | None) -> str:
+    """A line on the progress of a call."""
+    told = f"{done:g} of {total:g}" if total is not None else f"{done:g}"
+    words = " ".join(printable(message or "").split())[:MAX_PROGRESS_CHARS]
+    return f"{told}: {words}" if words else told
 
 
 def _reason(error: BaseException) -> str:

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 from ...config.mcp_servers import McpServer
 from ...services import ServiceLoop
-from .connection import Connection, ListedTool, ServerCallError, ServerHooks
+from .calls import Caller, CallLine
+from .connection import Connection, ServerCallError, ServerHooks
+from .listed import ListedTool
 
 T = TypeVar("T")
 _NO_FILE = str.maketrans({it: "_" for it in '/\\:*?"<>|'})
@@ -62,9 +64,12 @@ class McpServers:
             raise ServerCallError(f"There is no server {name!r}. There are: {known}.")
         return self._known[name]
 
-    async def call(self, server: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def call(
+        self, server: str, tool: str, arguments: dict[str, Any], caller: Caller
+    ) -> dict[str, Any]:
         """The result of a call, with the protocol's own names. Raises ServerCallError."""
-        return await self._there(self.find(server).call(tool, arguments))
+        line = CallLine(caller)
+        return await line.wait(self._loop.submit(self.find(server).call(tool, arguments, line)))
 
     async def resources(self, server: str) -> list[dict[str, Any]]:
         """The resources that a server lists. Raises ServerCallError."""

@@ -3,7 +3,9 @@
 Knows no turn: who calls, and whether it is allowed, is decided elsewhere.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -11,14 +13,18 @@ from pydantic import BaseModel, Field
 from ...frozen import frozen
 from ...printable import printable
 from ...protocol.actions import Touches
+from ...protocol.cells import StreamOutput
+from ...protocol.events import OutputShown
 from ...protocol.items import text_part
 from ...protocol.verbatim_json import dumps
 from ...text.tokens import estimate
 from ..repaired_schema import MAX_DESCRIPTION
 from ..schema import FieldsOf, JsonArguments, JsonSchema
 from ..tool import Tool, ToolCall, ToolOutput, always, text_output
-from .connection import ListedTool, ServerCallError
+from .calls import Answered, Caller, ServerQuestion, refuse
+from .connection import ServerCallError
 from .find import MAX_TOOLS_FOUND, ToolRow, listing
+from .listed import ListedTool
 from .names import tool_names
 from .results import read_result
 from .servers import McpServers
@@ -31,6 +37,15 @@ _FIND = (
 )
 _LIST = "List the resources of one of the person's servers, each with its uri."
 _READ = "Read a resource of one of the person's servers."
+
+
+AnswerServer = Callable[[ToolCall, ServerQuestion], Awaitable[Answered]]
+"""Answers what a server asks during a call, in the task of that call."""
+
+
+async def refuse_server(_call: ToolCall, question: ServerQuestion) -> Answered:
+    """An `AnswerServer` where nobody is asked."""
+    return await refuse(question)
 
 
 class FindTools(BaseModel):
@@ -82,22 +97,24 @@ def fits_request(tools: Iterable[DirectTool], window: int | None) -> bool:
     return sum(estimate(dumps([it.description, it.parameters]).decode()) for it in tools) <= most
 
 
-def listed_tool(servers: McpServers, row: DirectTool) -> Tool[JsonArguments]:
+def listed_tool(
+    servers: McpServers, row: DirectTool, answer: AnswerServer = refuse_server
+) -> Tool[JsonArguments]:
     """A tool that requests list. If its server has it no more, a call says so."""
     live = next(
         (it for it in servers.tools if (it.server, it.name) == (row.server, row.tool)), None
     )
     given = live.arguments.given if live else row.parameters
-    arguments = JsonSchema(given, row.parameters)
-    return _tool(servers, live or _gone(row), row.name, row.description, arguments)
+    found = replace(live or _gone(row), arguments=JsonSchema(given, row.parameters))
+    return _tool(servers, found, row.name, row.description, answer)
 
 
-def code_tools(servers: McpServers) -> tuple[Tool[Any], ...]:
+def code_tools(servers: McpServers, answer: AnswerServer = refuse_server) -> tuple[Tool[Any], ...]:
     """All tools of the servers that run, for code."""
     by_key = {(it.server, it.name): it for it in servers.tools}
     names = tool_names(by_key)
     return tuple(
-        _tool(servers, by_key[key], name, _described(by_key[key]), by_key[key].arguments)
+        _tool(servers, by_key[key], name, _described(by_key[key]), answer)
         for key, name in names.items()
     )
 
@@ -139,11 +156,16 @@ def finding_tools(servers: McpServers) -> tuple[Tool[Any], ...]:
 
 
 def _tool(
-    servers: McpServers, listed: ListedTool, name: str, description: str, arguments: JsonSchema
+    servers: McpServers, listed: ListedTool, name: str, description: str, answer: AnswerServer
 ) -> Tool[JsonArguments]:
-    async def run(_call: ToolCall, given: JsonArguments) -> ToolOutput:
+    async def run(call: ToolCall, given: JsonArguments) -> ToolOutput:
+        def hear(text: str) -> None:
+            output = StreamOutput(name="stdout", text=f"\r{text}")
+            call.show(OutputShown(call_id=call.block or call.id, output=output))
+
+        caller = Caller(partial(answer, call), hear)
         try:
-            result = await servers.call(listed.server, listed.name, given.root)
+            result = await servers.call(listed.server, listed.name, given.root, caller)
         except ServerCallError as error:
             return text_output(printable(str(error)), "error")
         read = read_result(result, listed.server)
@@ -155,7 +177,7 @@ def _tool(
     return Tool(
         name=name,
         description=description,
-        arguments=arguments,
+        arguments=listed.arguments,
         run=run,
         touches=touches,
         server=listed.server,

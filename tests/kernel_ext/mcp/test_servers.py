@@ -2,9 +2,9 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -13,75 +13,24 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.kernel_ext.mcp.turns import bodies, call_of, code, outputs, script, table
+
 pytestmark = [
     pytest.mark.kernel,
     pytest.mark.skipif(find_spec("mcp") is None, reason="needs the package mcp"),
 ]
 HABITS = Path(__file__).with_name("habits.py")
-Step = dict[str, Any]
-
-
-def code(text: str) -> Step:
-    return {"name": "run_cell", "arguments": {"title": "step", "code": text}}
-
-
-def call(tool: str, /, **arguments: object) -> Step:
-    return {"name": f"mcp__habits__{tool}", "arguments": arguments}
-
-
-def script(*turns: tuple[str, list[Step]]) -> str:
-    """A script in which each call of a turn is a response of its own."""
-    told = [
-        {
-            "on": on,
-            "response": [*({"call": [step]} for step in steps), {"say": "Done."}],
-        }
-        for on, steps in turns
-    ]
-    return json.dumps({"turn": told})
+call = partial(call_of, "habits")
 
 
 @pytest.fixture
-def start(agent: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+def start(serving: Callable[..., Any]) -> Callable[..., Any]:
     """Starts a kernel whose person has the server `habits`. `more`: lines of its table."""
 
     def begin(script: str, *arguments: str, more: str = "", **environ: str) -> Any:
-        own = tmp_path / "own" / "inkernel"
-        own.mkdir(parents=True, exist_ok=True)
-        table = f"[mcp.habits]\ncommand = {json.dumps(sys.executable)}\n"
-        args = json.dumps([str(HABITS), *arguments])
-        (own / "inkernel.toml").write_text(f"{table}args = {args}\n{more}\n")
-        folders = {"XDG_CONFIG_HOME": str(own.parent), "XDG_STATE_HOME": str(tmp_path / "state")}
-        settings = {"INKERNEL_POLICY": "full", "INKERNEL_STEP_TIMEOUT": "60"}
-        return agent(_as_toml(script), **{**folders, **settings, **environ})
+        return serving(script, f"{table('habits', HABITS, *arguments)}{more}\n", **environ)
 
     return begin
-
-
-def _as_toml(text: str) -> str:
-    """A script in TOML: JSON's strings, lists and tables in a line are also TOML's."""
-    lines: list[str] = []
-    for turn in json.loads(text)["turn"]:
-        lines += ["[[turn]]", f"on = {json.dumps(turn['on'])}"]
-        for response in turn["response"]:
-            lines.append("[[turn.response]]")
-            lines += [f"say = {json.dumps(response['say'])}"] if "say" in response else []
-            for it in response.get("call", ()):
-                pairs = ", ".join(f"{k} = {json.dumps(v)}" for k, v in it["arguments"].items())
-                lines += ["[[turn.response.call]]", f"name = {json.dumps(it['name'])}"]
-                lines.append(f"arguments = {{{pairs}}}")
-    return "\n".join(['model = "scripted/test"', *lines])
-
-
-def bodies(server: Any) -> list[dict[str, Any]]:
-    return [json.loads(it) for it in server.requests]
-
-
-def outputs(server: Any) -> list[str]:
-    """The texts of the outputs of all calls, in order."""
-    items = bodies(server)[-1]["input"]
-    found = [it["output"] for it in items if it["type"] == "function_call_output"]
-    return [it if isinstance(it, str) else " ".join(map(str, it)) for it in found]
 
 
 def test_tools_are_in_the_request_and_values_in_variables(start: Callable[..., Any]):

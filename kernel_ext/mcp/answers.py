@@ -1,0 +1,18 @@
+"""Answers what a server asks during a call of a turn. Knows no server that runs."""
+
+from ...agent.frozen import frozen
+from ...agent.tools.mcp.calls import Answered, ServerQuestion
+from ...agent.tools.tool import ToolCall
+from ..approval.approvals import Approvals
+from ..approval.elicitation import elicited
+
+
+@frozen
+class ServerAnswers:
+    """The answers of one turn. `asked`: puts questions to its person."""
+
+    asked: Approvals
+
+    async def answer(self, _call: ToolCall, question: ServerQuestion) -> Answered:
+        """The answer. Raises TurnInterrupted if the person stops the turn."""
+        return elicited(question.server, question.params, self.asked.put)

@@ -1,0 +1,49 @@
+"""What tests of servers share: turns of a scripted model that calls tools, and what it was sent."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+Step = dict[str, Any]
+
+
+def code(text: str) -> Step:
+    """A step with this code."""
+    return {"name": "run_cell", "arguments": {"title": "step", "code": text}}
+
+
+def call_of(server: str, tool: str, /, **arguments: object) -> Step:
+    """A call of a server's tool."""
+    return {"name": f"mcp__{server}__{tool}", "arguments": arguments}
+
+
+def script(*turns: tuple[str, list[Step]]) -> str:
+    """A script in which each call of a turn is a response of its own."""
+    lines = ['model = "scripted/test"']
+    for on, steps in turns:
+        lines += ["[[turn]]", f"on = {json.dumps(on)}"]
+        for it in steps:
+            pairs = ", ".join(f"{k} = {json.dumps(v)}" for k, v in it["arguments"].items())
+            lines += ["[[turn.response]]", "[[turn.response.call]]"]
+            lines += [f"name = {json.dumps(it['name'])}", f"arguments = {{{pairs}}}"]
+        lines += ["[[turn.response]]", 'say = "Done."']
+    return "\n".join(lines)
+
+
+def table(name: str, program: Path, *arguments: str) -> str:
+    """The lines of a server that is a Python program."""
+    args = json.dumps([str(program), *arguments])
+    return f"[mcp.{name}]\ncommand = {json.dumps(sys.executable)}\nargs = {args}\n"
+
+
+def bodies(server: Any) -> list[dict[str, Any]]:
+    """The requests of the model."""
+    return [json.loads(it) for it in server.requests]
+
+
+def outputs(server: Any) -> list[str]:
+    """The texts of the outputs of all calls, in order."""
+    items = bodies(server)[-1]["input"]
+    found = [it["output"] for it in items if it["type"] == "function_call_output"]
+    return [it if isinstance(it, str) else " ".join(map(str, it)) for it in found]
