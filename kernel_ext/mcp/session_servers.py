@@ -4,7 +4,7 @@ Knows no command, and no turn's calls.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -111,9 +111,8 @@ class SessionServers:
         if not servers and self.running is None:
             self._list_once(session)
             return tuple(notices)
-        mine = self._services.get(McpServers, self._make)
         try:
-            await mine.use(servers)
+            mine = await self.use(servers)
             if idle := [it.server.name for it in mine if it.state == "off"]:
                 view.show(Notice(text=f"Starting MCP servers: {', '.join(idle)}."))
             await mine.start(MOST_WAIT_SECONDS)
@@ -135,9 +134,14 @@ class SessionServers:
         if name not in (it.name for it in servers):
             told = [it for it in notices if name in it]
             raise ServerCallError(" ".join(told) or f"There is no server {name!r}.")
+        mine = await self.use(servers)
+        return await mine.restart(name)
+
+    async def use(self, servers: Iterable[McpServer]) -> McpServers:
+        """The servers of the session, which are these from now on. None is started."""
         mine = self._services.get(McpServers, self._make)
         await mine.use(servers)
-        return await mine.restart(name)
+        return mine
 
     def lines(self) -> Mapping[str, str]:
         """A line about each server and each function, for the model."""

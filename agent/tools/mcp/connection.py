@@ -6,7 +6,7 @@ All of it runs on the service loop. One task enters and leaves the SDK's client.
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -118,19 +118,23 @@ class Connection:
 
     async def resources(self) -> list[dict[str, Any]]:
         """All resources that the server lists. Raises ServerCallError."""
-        client, found, cursor = await self._running(), list[dict[str, Any]](), None
-        for _ in range(MAX_PAGES):
-            page: Any = await self._answered(client.list_resources(cursor=cursor))
-            found += map(plain, page.resources)
-            cursor = page.next_cursor
-            if not cursor:
-                break
-        return found
+        client = await self._running()
+        return [it async for it in self._pages(client.list_resources, "resources")]
 
     async def read_resource(self, uri: str) -> list[dict[str, Any]]:
         """The contents of a resource. Raises ServerCallError."""
         client = await self._running()
         return list(map(plain, (await self._answered(client.read_resource(uri))).contents))
+
+    async def prompts(self) -> list[dict[str, Any]]:
+        """All prompts that the server lists. Raises ServerCallError."""
+        client = await self._running()
+        return [it async for it in self._pages(client.list_prompts, "prompts")]
+
+    async def prompt(self, name: str, arguments: dict[str, str]) -> list[dict[str, Any]]:
+        """The messages of a prompt. Raises ServerCallError."""
+        client = await self._running()
+        return list(map(plain, (await self._answered(client.get_prompt(name, arguments))).messages))
 
     async def _running(self) -> "Client":
         if self._crashes >= MAX_CRASHES:
@@ -142,6 +146,18 @@ class Connection:
         if self._client is None:
             raise ServerCallError(f"The server {self.server.name} does not run: {self.error}")
         return self._client
+
+    async def _pages(
+        self, ask: Callable[..., Awaitable[Any]], what: str
+    ) -> AsyncGenerator[dict[str, Any]]:
+        cursor = None
+        for _ in range(MAX_PAGES):
+            page = await self._answered(ask(cursor=cursor))
+            for it in getattr(page, what):
+                yield plain(it)
+            cursor = page.next_cursor
+            if not cursor:
+                break
 
     async def _answered(self, asked: Awaitable[Any]) -> Any:
         from mcp.shared.exceptions import MCPError

@@ -79,6 +79,14 @@ class McpServers:
         """The contents of a resource. Raises ServerCallError."""
         return await self._there(self.find(server).read_resource(uri))
 
+    async def prompts(self, server: str) -> list[dict[str, Any]]:
+        """The prompts that a server lists. Raises ServerCallError."""
+        return await self._there(self.find(server).prompts())
+
+    async def prompt(self, server: str, name: str, given: dict[str, str]) -> list[dict[str, Any]]:
+        """The messages of a prompt with these arguments. Raises ServerCallError."""
+        return await self._there(self.find(server).prompt(name, given))
+
     async def restart(self, server: str) -> Connection:
         """End a server and start it anew. Raises ServerCallError."""
         connection = self.find(server)

@@ -14,9 +14,10 @@ from ....widgets.panels.cards import Card, TextCard
 from ...host import KernelAgent
 from ...mcp.consent import words_of_server
 from ..command import AnyCard, Command, counted, quoted
+from .prompts import prompt
 
 _LOG_LINES = 40
-_WORDS = ("tools", "log", "restart", "allow")
+_WORDS = ("tools", "log", "restart", "allow", "prompt")
 
 
 def mcp(agent: KernelAgent, rest: str) -> AnyCard | Coroutine[Any, Any, AnyCard]:
@@ -28,12 +29,14 @@ def mcp(agent: KernelAgent, rest: str) -> AnyCard | Coroutine[Any, Any, AnyCard]
     if word not in _WORDS or not name:
         raise UsageError(
             f"`%agent mcp` does not know {quoted(word)}.",
-            "Say `tools NAME`, `log NAME`, `restart NAME` or `allow NAME`.",
+            "Say `tools NAME`, `log NAME`, `restart NAME`, `allow NAME` or `prompt NAME …`.",
         )
     if word == "allow":
         return _allow(agent, _configured(agent), name)
     if word == "restart":
         return _restart(agent, name)
+    if word == "prompt":
+        return prompt(agent, name)
     connection = _running(agent, name)
     return _tools(agent, name) if word == "tools" else _log(connection)
 
@@ -114,5 +117,9 @@ def _running(agent: KernelAgent, name: str) -> Connection:
 
 
 COMMANDS = (
-    Command("mcp", "[tools | log | restart | allow NAME] — the MCP servers, or one of them", mcp),
+    Command(
+        "mcp",
+        "[tools | log | restart | allow | prompt NAME] — the MCP servers, or one of them",
+        mcp,
+    ),
 )

@@ -80,6 +80,12 @@ def process() -> int:
     return os.getpid()
 
 
+@server.prompt()
+def review(branch: str, focus: str = "bugs") -> str:
+    """Reviews a branch."""
+    return f"Review {branch} for {focus}."
+
+
 if __name__ == "__main__":
     if PORT:
         server.run("streamable-http", port=PORT)
