@@ -295,8 +295,7 @@ class KernelAgent:
         news: tuple[str, ...],
         interruption: Interruption,
     ) -> None:
-        chosen = self.choose(more)
-        settings = chosen.settings
+        settings = (chosen := self.choose(more)).settings
         client = await self._connect(settings)
         view, session = view_for(self.shell, settings), self.session(settings, client)
         notices = (*notices, *chosen.refused, *await self.servers.begin(chosen, session, view))
@@ -331,12 +330,8 @@ class KernelAgent:
                     *(integrity.ends, self.children, integrity.also_changed),
                     walls.watching(asked, session, within=True),
                 )
-                session = replace(
-                    lent,
-                    tools=tools_of_turn(
-                        *(host, lent, here, hooks), self.servers.tools(lent, asked)
-                    ),
-                )
+                tools = self.servers.tools(lent, asked)
+                session = replace(lent, tools=tools_of_turn(host, lent, here, hooks, tools))
                 self.fields = session.fields()
                 integrity.watch(self.shell, (session, lent), self, (asked, *walls.parts))
                 async with contextlib.aclosing(turn(session, said)) as events:

@@ -45,7 +45,7 @@ def client_of(server: McpServer, transport: Any, ears: ClientEars) -> "Client":
 
     async def asked(context: Any, params: Any) -> Any:
         del context
-        question = ServerQuestion(server.name, "elicitation", plain(params))
+        question = ServerQuestion(server.name, "elicitation", as_dict(params))
         return mcp_types.ElicitResult.model_validate(await ears.ask(question))
 
     return Client(
@@ -74,6 +74,6 @@ def transport_of(server: McpServer, token: str | None, log: BinaryIO, ended: lis
     return streamable_http_client(server.url, http_client=create_mcp_http_client(headers=headers))
 
 
-def plain(value: Any) -> Answered:
+def as_dict(value: Any) -> Answered:
     """A value of the SDK as a dict with the protocol's own names."""
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -15,7 +15,7 @@ from ...config.mcp_servers import McpServer
 from ...frozen import frozen
 from ...printable import printable
 from .calls import Answered, CallClock, CallLine, CallsUnderWay
-from .client import ClientEars, client_of, plain, transport_of
+from .client import ClientEars, as_dict, client_of, transport_of
 from .listed import MAX_PAGES, ListedTool, list_tools
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Connection:
             try:
                 async with clock.limit:
                     asked = client.call_tool(tool, arguments, progress_callback=told)
-                    return plain(await self._answered(asked))
+                    return as_dict(await self._answered(asked))
             except TimeoutError:
                 raise ServerCallError(
                     f"The server {self.server.name} did not answer within {seconds:g} s, and was"
@@ -124,7 +124,7 @@ class Connection:
     async def read_resource(self, uri: str) -> list[dict[str, Any]]:
         """The contents of a resource. Raises ServerCallError."""
         client = await self._running()
-        return list(map(plain, (await self._answered(client.read_resource(uri))).contents))
+        return list(map(as_dict, (await self._answered(client.read_resource(uri))).contents))
 
     async def prompts(self) -> list[dict[str, Any]]:
         """All prompts that the server lists. Raises ServerCallError."""
@@ -134,7 +134,9 @@ class Connection:
     async def prompt(self, name: str, arguments: dict[str, str]) -> list[dict[str, Any]]:
         """The messages of a prompt. Raises ServerCallError."""
         client = await self._running()
-        return list(map(plain, (await self._answered(client.get_prompt(name, arguments))).messages))
+        return list(
+            map(as_dict, (await self._answered(client.get_prompt(name, arguments))).messages)
+        )
 
     async def _running(self) -> "Client":
         if self._crashes >= MAX_CRASHES:
@@ -154,7 +156,7 @@ class Connection:
         for _ in range(MAX_PAGES):
             page = await self._answered(ask(cursor=cursor))
             for it in getattr(page, what):
-                yield plain(it)
+                yield as_dict(it)
             cursor = page.next_cursor
             if not cursor:
                 break
