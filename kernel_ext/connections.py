@@ -6,7 +6,7 @@ Knows no shell and no conversation.
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from ..agent.text.tokenizers import counter_for
 from ..agent.text.tokens import Counter, Estimate
 from ..agent.transport.client import Client
 from .environment import variables_now, working_folder
+from .mcp.login_store import ServerSecrets, kept_logins
 
 if TYPE_CHECKING:
     from ..agent.scripted.script import Script
@@ -69,13 +70,19 @@ class Connections:
         """Mask a value from now on that was typed where none belongs."""
         self._keys.found.add(bare(value))
 
+    def server_secrets(self, folder: Callable[[], Path]) -> ServerSecrets:
+        """The secrets for MCP servers. `folder`: has the logins that no keyring takes."""
+        return ServerSecrets(self.server_token, kept_logins(folder, self.keep_secret))
+
     def server_token(self, server: McpServer) -> str | None:
         """The bearer token of an MCP server, or None. All that may let it in is masked from now."""
         token = stored_secret(server.bearer_token) if server.bearer_token else None
         if server.bearer_token_env:
             token = os.environ.get(server.bearer_token_env)
         sent = [it for it in map(bare, server.headers.values()) if may_be_secret(it)]
-        for value in (*sent, *secret_entries(server.env).values(), *filter(None, [token])):
+        of_client = os.environ.get(server.client_secret_env or "")
+        named = filter(None, [token, of_client])
+        for value in (*sent, *secret_entries(server.env).values(), *named):
             self.keep_secret(value)
         return token
 

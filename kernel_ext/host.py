@@ -90,7 +90,8 @@ class KernelAgent:
         self.fields = b""
         obeys = Obeys(self.user_folder, lambda: Path(self.folders.now.working), lambda: obeyed.held)
         self.services = Services()
-        self.servers = SessionServers(self.services, obeys, self.connections.server_token, shell)
+        secrets = self.connections.server_secrets(lambda: self.sessions_folder().parent)
+        self.servers = SessionServers(self.services, obeys, secrets, shell)
         self._observer = Observer(shell, log, obeys, self.servers.lines)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
         self._typed, self._began = dict[str, Any](), dict(os.environ)

@@ -14,6 +14,7 @@ from setuptools import find_namespace_packages
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("agent", "widgets", "kernel_ext")
 FOREIGN = {"pydantic", "pydantic_core"}
+MCP = "agent/tools/mcp"
 ONLY_IN = {
     "httpx": {"agent/transport/http.py"},
     "websockets": {
@@ -28,8 +29,11 @@ ONLY_IN = {
     "jsonschema": {"agent/tools/json_schema.py"},
     "referencing": {"agent/tools/json_schema.py"},
     "anyio": {"agent/tools/mcp/stdio.py"},
-    "mcp": {f"agent/tools/mcp/{it}.py" for it in ("client", "connection", "listed", "stdio")},
+    "mcp": {
+        f"agent/tools/mcp/{it}.py" for it in ("client", "connection", "listed", "oauth", "stdio")
+    },
     "mcp_types": {f"agent/tools/mcp/{it}.py" for it in ("client", "connection", "stdio")},
+    "httpx2": {f"{MCP}/oauth.py"},
     "nh3": {"agent/text/displays/html_text.py"},
 }
 ROOMS = {

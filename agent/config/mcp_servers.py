@@ -19,11 +19,15 @@ from ..protocol.verbatim_json import dumps
 
 MCP_KEY = "mcp"
 MAX_SERVER_NAME = 64
-YOURS_OF_SERVER = ("trusted", "sampling", "required", "bearer_token", "bearer_token_env")
+YOURS_OF_SERVER = (
+    *("trusted", "sampling", "required", "bearer_token", "bearer_token_env"),
+    *("client_id", "client_secret_env", "redirect_port"),
+)
 """Keys that only your own file sets. A project decides neither where a key goes, nor whom to trust.
 """
 _OURS = ("name", "origin", "own", "folder")
-_STDIO, _HTTP = ("args", "env", "cwd"), ("headers", "bearer_token", "bearer_token_env")
+_STDIO = ("args", "env", "cwd")
+_HTTP = ("headers", "bearer_token", "bearer_token_env", "client_id", "client_secret_env")
 _FILLED = ("command", "args", "env", "cwd", "url", "headers")
 _PLACE = re.compile(r"\$\{([^{}]*)\}")
 _KEYS = "docs/settings.md lists the keys of a server."
@@ -36,8 +40,9 @@ Sentences = tuple[str, ...]
 class McpServer(BaseModel):
     """One server: a program, or an address. Times in seconds.
 
-    `bearer_token`: its name in the keyring. `origin`: the file. `own`: the file is yours, not a
-    project's. `folder`: relative paths count from it, or else from the working folder.
+    `bearer_token`: its name in the keyring. `client_id`: of a client that you registered there, and
+    `redirect_port` the one that its redirect names. `origin`: the file. `own`: the file is yours,
+    not a project's. `folder`: relative paths count from it, or else from the working folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -51,6 +56,9 @@ class McpServer(BaseModel):
     headers: Mapping[str, str] = Field({}, repr=False)
     bearer_token_env: str | None = Field(None, pattern="^[A-Za-z_][A-Za-z0-9_]*$")
     bearer_token: str | None = None
+    client_id: str | None = Field(None, min_length=1)
+    client_secret_env: str | None = Field(None, pattern="^[A-Za-z_][A-Za-z0-9_]*$")
+    redirect_port: int | None = Field(None, ge=1, le=65_535)
     enabled_tools: tuple[str, ...] | None = None
     disabled_tools: tuple[str, ...] = ()
     startup_timeout: float = Field(30, gt=0)

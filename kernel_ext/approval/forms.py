@@ -47,7 +47,7 @@ class FormField:
 
     @property
     def words(self) -> str:
-        """What belongs into it, on a line."""
+        """The line that says its name and its kind."""
         schema = self.schema
         kind = _KINDS.get(str(schema.get("type")), str(schema.get("type", "text")))
         choices = ", ".join(word for _, word in self.choices)

@@ -37,6 +37,7 @@ from ..observer import Obeys
 from ..shell import Shell
 from .answers import ServerAnswers
 from .consent import Consents, words_of_server
+from .login_store import ServerSecrets
 
 MOST_WAIT_SECONDS = 10.0
 """How long the first turn waits for servers that it does not need."""
@@ -59,18 +60,19 @@ class ServerTools:
 class SessionServers:
     """The servers of one kernel, and its functions that are tools, as the session lists both.
 
-    `token`: the secret of a server that needs one.
+    `secrets`: what lets us in at servers that need it.
     """
 
     def __init__(
         self,
         services: Services,
         obeys: Obeys,
-        token: Callable[[McpServer], str | None],
+        secrets: ServerSecrets,
         shell: Shell,
     ) -> None:
         self.functions = Functions(shell)
-        self._services, self._obeys, self._token = services, obeys, token
+        self._services, self._obeys = services, obeys
+        self._token, self.logins = secrets.token, secrets.logins
         self._logs = logs_folder()
         self.consents = Consents(obeys.user_folder)
         self._direct: frozenset[str] = frozenset()
@@ -217,9 +219,13 @@ class SessionServers:
         cut = words if len(words) <= MAX_SERVER_WORDS else f"{words[:MAX_SERVER_WORDS]}…"
         return printable(f"{told}. It says of itself: {cut}" if cut else told)
 
+    async def _login(self, server: McpServer, refused: Callable[[], object]) -> Any:
+        from ...agent.tools.mcp.oauth import kept_login
+
+        return await kept_login(server, self.logins, refused)
+
     def _make(self, loop: ServiceLoop) -> McpServers:
-        hooks = ServerHooks(changed=lambda: None, token=self._token)
-        return McpServers(loop, self._logs, hooks)
+        return McpServers(loop, self._logs, ServerHooks(token=self._token, auth=self._login))
 
 
 def listed_rows(session: Session) -> list[DirectTool]:
@@ -227,4 +233,4 @@ def listed_rows(session: Session) -> list[DirectTool]:
     return [DirectTool(**it) for it in session.conversation.listed or ()]
 
 
-_NO_HOOKS = ServerHooks(changed=lambda: None, token=lambda _server: None)
+_NO_HOOKS = ServerHooks()

@@ -23,7 +23,7 @@ class ServerQuestion:
     """A request of a server during a call. `params`: with the protocol's own names."""
 
     server: str
-    kind: Literal["elicitation", "sampling"]
+    kind: Literal["elicitation", "sampling", "login"]
     params: Mapping[str, Any]
 
 

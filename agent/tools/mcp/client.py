@@ -3,8 +3,9 @@
 Knows no life of a server, and no call.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ...config.mcp_servers import McpServer
 from ...frozen import frozen
@@ -31,9 +32,12 @@ class ClientEars:
 
 
 def client_of(server: McpServer, transport: Any, ears: ClientEars) -> "Client":
-    """A client that is not entered yet."""
+    """A client that is not entered yet. Lines that the SDK logs are not printed."""
     import mcp_types
     from mcp import Client
+
+    if not (logger := logging.getLogger("mcp")).handlers:  # else it is printed
+        logger.addHandler(logging.NullHandler())
 
     async def heard(message: Any) -> None:
         if isinstance(message, mcp_types.ToolListChangedNotification):
@@ -45,7 +49,7 @@ def client_of(server: McpServer, transport: Any, ears: ClientEars) -> "Client":
 
     async def asked(context: Any, params: Any) -> Any:
         del context
-        question = ServerQuestion(server.name, "elicitation", as_dict(params))
+        question = ServerQuestion(server.name, "elicitation", protocol_dict(params))
         return mcp_types.ElicitResult.model_validate(await ears.ask(question))
 
     return Client(
@@ -59,21 +63,33 @@ def client_of(server: McpServer, transport: Any, ears: ClientEars) -> "Client":
     )
 
 
-def transport_of(server: McpServer, token: str | None, log: BinaryIO, ended: list[str]) -> Any:
-    """The way to a server, not entered yet. `ended` gets the reason why no more can be read."""
-    if server.command is not None:
-        command = ServerCommand(server.command, server.args, server.env, server.cwd)
-        return stdio(command, log, ended)
+def stdio_transport(server: McpServer, log: BinaryIO, ended: list[str]) -> Any:
+    """The way to a server that is a program, not entered yet. `ended` gets the reason why no more
+    can be read."""
+    assert server.command is not None
+    return stdio(ServerCommand(server.command, server.args, server.env, server.cwd), log, ended)
+
+
+def http_transport(server: McpServer, token: str | None, auth: Any) -> Any:
+    """The way to a server over HTTP, not entered yet. `auth`: of its HTTP library, or None."""
     from mcp.client.streamable_http import streamable_http_client
     from mcp.shared._httpx_utils import create_mcp_http_client
 
-    headers = dict(server.headers)
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
+    headers = {**server.headers, **({"Authorization": f"Bearer {token}"} if token else {})}
     assert server.url is not None
-    return streamable_http_client(server.url, http_client=create_mcp_http_client(headers=headers))
+    http = create_mcp_http_client(headers=headers, auth=auth)
+    return streamable_http_client(server.url, http_client=http)
 
 
-def as_dict(value: Any) -> Answered:
+def protocol_dict(value: Any) -> Answered:
     """A value of the SDK as a dict with the protocol's own names."""
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def first_cause(error: BaseException) -> str:
+    """The first cause of an error, as a sentence."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{error or type(error).__name__}".splitlines()[0]

@@ -9,13 +9,20 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from ...config.mcp_servers import McpServer
 from ...frozen import frozen
 from ...printable import printable
 from .calls import Answered, CallClock, CallLine, CallsUnderWay
-from .client import ClientEars, as_dict, client_of, transport_of
+from .client import (
+    ClientEars,
+    client_of,
+    first_cause,
+    http_transport,
+    protocol_dict,
+    stdio_transport,
+)
 from .listed import MAX_PAGES, ListedTool, list_tools
 
 if TYPE_CHECKING:
@@ -30,6 +37,8 @@ MAX_PROGRESS_CHARS = 200
 """Most characters of a message on the progress of a call."""
 _NO_WAY_BACK = "no back-channel"
 """In the error of a server that asks in a way which the version of the protocol does not have."""
+_WANTS_LOGIN = "it wants you to log in: `%agent mcp login {}`"
+_REFUSES_TOKEN = "it refuses its token"
 _INSTALL = "The Python package `mcp` is not installed: `pip install 'inkernel[mcp]'`."
 
 
@@ -37,15 +46,21 @@ class ServerCallError(Exception):
     """A call that a server did not answer. The text is for the model."""
 
 
+async def _no_login(_server: McpServer, _refused: Callable[[], object]) -> None:
+    """A server gets no login."""
+
+
 @frozen
 class ServerHooks:
     """The ways of a server to us. `changed`: its list or its state is another one.
 
-    `token`: the bearer token that it gets, or None.
+    `token`: the bearer token that it gets, or None. `auth`: the login that a server over HTTP gets,
+    of the HTTP library. It says when the server wants another one.
     """
 
-    changed: Callable[[], object]
-    token: Callable[[McpServer], str | None]
+    changed: Callable[[], object] = lambda: None
+    token: Callable[[McpServer], str | None] = lambda _server: None
+    auth: Callable[[McpServer, Callable[[], object]], Awaitable[Any]] = _no_login
 
 
 class Connection:
@@ -69,6 +84,7 @@ class Connection:
         self._ready, self._stop = asyncio.Event(), asyncio.Event()
         self._crashes = 0
         self._why: list[str] = []
+        self._refused = ""
         self._again: asyncio.TimerHandle | None = None
         self._tasks = set[asyncio.Task[None]]()
         self._calls = CallsUnderWay()
@@ -77,7 +93,7 @@ class Connection:
         """Start it if it does not run, and wait until it is ready or has failed."""
         if self._owner is None or self._owner.done():
             self._ready, self._stop = asyncio.Event(), asyncio.Event()
-            self.state, self.error, self._why = "starting", "", []
+            self.state, self.error, self._why, self._refused = "starting", "", [], ""
             self._owner = asyncio.create_task(self._own())
         await self._ready.wait()
 
@@ -109,7 +125,7 @@ class Connection:
             try:
                 async with clock.limit:
                     asked = client.call_tool(tool, arguments, progress_callback=told)
-                    return as_dict(await self._answered(asked))
+                    return protocol_dict(await self._answered(asked))
             except TimeoutError:
                 raise ServerCallError(
                     f"The server {self.server.name} did not answer within {seconds:g} s, and was"
@@ -124,7 +140,7 @@ class Connection:
     async def read_resource(self, uri: str) -> list[dict[str, Any]]:
         """The contents of a resource. Raises ServerCallError."""
         client = await self._running()
-        return list(map(as_dict, (await self._answered(client.read_resource(uri))).contents))
+        return list(map(protocol_dict, (await self._answered(client.read_resource(uri))).contents))
 
     async def prompts(self) -> list[dict[str, Any]]:
         """All prompts that the server lists. Raises ServerCallError."""
@@ -135,7 +151,7 @@ class Connection:
         """The messages of a prompt. Raises ServerCallError."""
         client = await self._running()
         return list(
-            map(as_dict, (await self._answered(client.get_prompt(name, arguments))).messages)
+            map(protocol_dict, (await self._answered(client.get_prompt(name, arguments))).messages)
         )
 
     async def _running(self) -> "Client":
@@ -156,7 +172,7 @@ class Connection:
         for _ in range(MAX_PAGES):
             page = await self._answered(ask(cursor=cursor))
             for it in getattr(page, what):
-                yield as_dict(it)
+                yield protocol_dict(it)
             cursor = page.next_cursor
             if not cursor:
                 break
@@ -170,14 +186,14 @@ class Connection:
         except MCPError as error:
             if error.code == CONNECTION_CLOSED:
                 raise await self._crashed() from None
-            told = f"The server {self.server.name} refused: {error.message}"
+            told = f"The server {self.server.name} refused: {self._refused or error.message}"
             if _NO_WAY_BACK in error.message:
                 told += (
                     ' It asks as in older versions of MCP. The person can set `mode = "legacy"` for'
                     " it."
                 )
             raise ServerCallError(told) from None
-        self._crashes = 0
+        self._crashes, self._refused = 0, ""
         return answer
 
     async def _crashed(self) -> ServerCallError:
@@ -198,10 +214,8 @@ class Connection:
             with open(self.log, "ab", opener=_private) as log:
                 async with AsyncExitStack() as stack:
                     async with asyncio.timeout(server.startup_timeout):
-                        token = self._hooks.token(server)
-                        transport = transport_of(server, token, log, self._why)
                         ears = ClientEars(self._list_changed, self.note, self._calls.ask)
-                        client = client_of(server, transport, ears)
+                        client = client_of(server, await self._transport(log), ears)
                         await stack.enter_async_context(client)
                         self.tools = await list_tools(client, server)
                     self._client, self.state = client, "ready"
@@ -220,12 +234,22 @@ class Connection:
         except ModuleNotFoundError as error:
             self.error = _INSTALL if error.name in ("mcp", "mcp_types", "anyio") else str(error)
         except Exception as error:
-            self.error = "; ".join([*self._why, _reason(error)])
+            self.error = self._refused or "; ".join([*self._why, first_cause(error)])
         finally:
             self._client = None
             self.state = "failed" if self.error else "off"
             self._ready.set()
             self._hooks.changed()
+
+    async def _transport(self, log: BinaryIO) -> Any:
+        server, token = self.server, self._hooks.token(self.server)
+        if server.command is not None:
+            return stdio_transport(server, log, self._why)
+
+        def refused() -> None:
+            self._refused = _REFUSES_TOKEN if token else _WANTS_LOGIN.format(server.name)
+
+        return http_transport(server, token, await self._hooks.auth(server, refused))
 
     async def _listen(self, client: "Client") -> None:
         """Hear of changes of the list where the protocol has a stream for that."""
@@ -238,7 +262,7 @@ class Connection:
         except ListenNotSupportedError:
             pass
         except Exception as error:
-            self.note(f"changes of its list are not heard any more: {_reason(error)}")
+            self.note(f"changes of its list are not heard any more: {first_cause(error)}")
 
     def _list_changed(self) -> None:
         if self._again is not None:
@@ -256,7 +280,7 @@ class Connection:
             try:
                 self.tools = await list_tools(self._client, self.server)
             except Exception as error:
-                self.note(f"its list cannot be read again: {_reason(error)}")
+                self.note(f"its list cannot be read again: {first_cause(error)}")
             else:
                 self._hooks.changed()
 
@@ -280,15 +304,6 @@ def _progress(done: float, total: float | None, message: str | None) -> str:
     told = f"{done:g} of {total:g}" if total is not None else f"{done:g}"
     words = " ".join(printable(message or "").split())[:MAX_PROGRESS_CHARS]
     return f"{told}: {words}" if words else told
-
-
-def _reason(error: BaseException) -> str:
-    """The first cause of an error, as a sentence."""
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return f"{error or type(error).__name__}".splitlines()[0]
 
 
 def _private(path: str, flags: int) -> int:

@@ -1,5 +1,6 @@
 """`%agent mcp prompt`: what a server words for the person, as what the person says."""
 
+import asyncio
 import shlex
 from typing import Any
 
@@ -18,6 +19,7 @@ _USAGE = "Say `%agent mcp prompt SERVER NAME key=value …`, with quotes around 
 async def prompt(agent: KernelAgent, rest: str) -> Card | None:
     """Ask the agent with a prompt of a server. Without its name: list the server's prompts."""
     server, *words = _words(rest)
+    await asyncio.sleep(0)
     agent.refuse_while_running()
     chosen = agent.choose()
     servers = await agent.servers.use(agent.servers.startable(chosen)[0])

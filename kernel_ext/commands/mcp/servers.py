@@ -14,10 +14,11 @@ from ....widgets.panels.cards import Card, TextCard
 from ...host import KernelAgent
 from ...mcp.consent import words_of_server
 from ..command import AnyCard, Command, counted, quoted
+from .login import login
 from .prompts import prompt
 
 _LOG_LINES = 40
-_WORDS = ("tools", "log", "restart", "allow", "prompt")
+_WORDS = ("tools", "log", "restart", "allow", "prompt", "login")
 
 
 def mcp(agent: KernelAgent, rest: str) -> AnyCard | Coroutine[Any, Any, AnyCard]:
@@ -29,7 +30,7 @@ def mcp(agent: KernelAgent, rest: str) -> AnyCard | Coroutine[Any, Any, AnyCard]
     if word not in _WORDS or not name:
         raise UsageError(
             f"`%agent mcp` does not know {quoted(word)}.",
-            "Say `tools NAME`, `log NAME`, `restart NAME`, `allow NAME` or `prompt NAME …`.",
+            f"Say one of {', '.join(_WORDS)}, and the server's name.",
         )
     if word == "allow":
         return _allow(agent, _configured(agent), name)
@@ -37,6 +38,8 @@ def mcp(agent: KernelAgent, rest: str) -> AnyCard | Coroutine[Any, Any, AnyCard]
         return _restart(agent, name)
     if word == "prompt":
         return prompt(agent, name)
+    if word == "login":
+        return _login(agent, name)
     connection = _running(agent, name)
     return _tools(agent, name) if word == "tools" else _log(connection)
 
@@ -91,6 +94,17 @@ async def _restart(agent: KernelAgent, name: str) -> Card:
     return Card(f"The server {name} does not run: {connection.error}")
 
 
+async def _login(agent: KernelAgent, name: str) -> Card:
+    await asyncio.sleep(0)
+    agent.refuse_while_running()
+    servers, notices = agent.servers.startable(agent.choose())
+    server = next((it for it in servers if it.name == name), None)
+    if server is None:
+        why = " ".join(it for it in notices if quoted(name).strip("'") in it)
+        raise UsageError(why or f"There is no server {quoted(name)}.", "`%agent mcp` lists them.")
+    return await login(agent, server)
+
+
 def _allow(agent: KernelAgent, servers: Mapping[str, McpServer], name: str) -> Card:
     if name not in servers:
         raise UsageError(f"There is no server {quoted(name)}.", "`%agent mcp` lists them.")
@@ -119,7 +133,7 @@ def _running(agent: KernelAgent, name: str) -> Connection:
 COMMANDS = (
     Command(
         "mcp",
-        "[tools | log | restart | allow | prompt NAME] — the MCP servers, or one of them",
+        "[tools | log | restart | allow | prompt | login NAME] — the MCP servers, or one of them",
         mcp,
     ),
 )

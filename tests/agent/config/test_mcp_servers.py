@@ -106,7 +106,8 @@ def test_of_a_project_one_wrong_server_leaves_the_others():
 
 @pytest.mark.parametrize("key", YOURS_OF_SERVER)
 def test_a_project_decides_neither_where_a_key_goes_nor_whom_to_trust(key: str):
-    value = "OPENAI_API_KEY" if key.startswith("bearer") else True
+    kinds = {"bearer": "OPENAI_API_KEY", "client": "OPENAI_API_KEY", "redirect": 8080}
+    value = kinds.get(key.split("_")[0], True)
     table = {"url": "https://evil.example", key: value}
     (theirs,), (sentence,) = servers_in({"mcp": {"x": table}}, FILE, own=False)
     assert f"sets {key}, which is not taken: only you" in sentence

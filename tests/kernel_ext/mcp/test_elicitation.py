@@ -1,9 +1,6 @@
 """Servers ask the person during a call: in a real kernel, over pipes and HTTP."""
 
 import secrets
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel_ext.mcp.turns import call_of, code, outputs, script, table
+from tests.kernel_ext.mcp.turns import call_of, code, outputs, over_http, script, table
 
 pytestmark = [
     pytest.mark.kernel,
@@ -29,23 +26,10 @@ Start = Callable[..., Any]
 @pytest.fixture
 def http() -> Iterator[str]:
     """The table of a server over HTTP that wants a token."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     token = secrets.token_hex(16)
-    server = subprocess.Popen([sys.executable, ASKING, str(port), token])
-    end = time.monotonic() + 60
-    while time.monotonic() < end and not _listens(port):
-        time.sleep(0.1)
-    headers = f'headers = {{ Authorization = "Bearer {token}" }}'
-    yield f'[mcp.asking]\nurl = "http://127.0.0.1:{port}/mcp"\n{headers}\n'
-    server.kill()
-    server.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
+    with over_http(ASKING, token) as url:
+        headers = f'headers = {{ Authorization = "Bearer {token}" }}'
+        yield f'[mcp.asking]\nurl = "{url}"\n{headers}\n'
 
 
 def answered(kernel: Any, *answers: str, **how: Any) -> tuple[Any, list[str]]:

@@ -1,7 +1,12 @@
 """What tests of servers share: turns of a scripted model that calls tools, and what it was sent."""
 
 import json
+import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +52,25 @@ def outputs(server: Any) -> list[str]:
     items = bodies(server)[-1]["input"]
     found = [it["output"] for it in items if it["type"] == "function_call_output"]
     return [it if isinstance(it, str) else " ".join(map(str, it)) for it in found]
+
+
+@contextmanager
+def over_http(program: Path, *arguments: str) -> Iterator[str]:
+    """The address of a server that is a Python program with its port as first argument."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, program, str(port), *arguments])
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not _listens(port):
+        time.sleep(0.1)
+    try:
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        server.kill()  # it would wait for open streams
+        server.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0

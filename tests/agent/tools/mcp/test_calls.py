@@ -1,6 +1,7 @@
 """A call between two loops: its questions, its news, its clock."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -54,14 +55,16 @@ async def test_a_caller_that_stops_ends_call_and_question(there: ServiceLoop):
         raise RuntimeError("stop")
 
     async def work() -> None:
-        await line.ask(QUESTION)
-        await asyncio.sleep(60)
+        try:
+            await line.ask(QUESTION)
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
 
-    line = CallLine(Caller(answer))
-    work_there = there.submit(work())
+    line, ended = CallLine(Caller(answer)), threading.Event()
     with pytest.raises(RuntimeError, match="stop"):
-        await line.wait(work_there)
-    assert work_there.cancelled()
+        await line.wait(there.submit(work()))
+    assert await asyncio.to_thread(ended.wait, 30)
 
 
 async def test_without_a_call_nobody_is_asked():
