@@ -71,7 +71,10 @@ class _Kept:
             grant_types=["authorization_code", "refresh_token"],
             response_types=["code"],
         )
-        made = self._provider = OAuthClientProvider(self._url, metadata, self, **asking)
+        made = OAuthClientProvider(
+            self._url, metadata, self, client_metadata_url=self._document, **asking
+        )
+        self._provider = made
         made.context.token_expiry_time = self._values.get("ends")
         made.context.oauth_metadata = self._value("metadata", OAuthMetadata)
         made.context.protected_resource_metadata = self._value(
@@ -98,7 +101,7 @@ class _Kept:
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:
         server = self._server
-        if server.client_id is None:
+        if server.client_id is None or self._document:
             return self._value("client", OAuthClientInformationFull)
         secret = os.environ.get(server.client_secret_env or "")
         return OAuthClientInformationFull(
@@ -110,6 +113,12 @@ class _Kept:
 
     async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
         """It is kept together with the tokens."""
+
+    @property
+    def _document(self) -> str | None:
+        """The address of a document about the client, which is its id, too."""
+        name = self._server.client_id or ""
+        return name if name.startswith("https://") else None
 
     @property
     def _url(self) -> str:
