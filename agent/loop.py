@@ -149,6 +149,7 @@ async def _samples(session: Session, tally: _Tally) -> AsyncGenerator[Event]:
         finally:
             calls.cancel()
             tally.spending.count(calls)
+            tally.usage += calls.budget.usage
         tally.spending.check_failures(calls)
         if calls.calls or (tally.more and tally.said):
             continue

@@ -44,6 +44,23 @@ def make_fields(
     return dumps({name: fields[name] for name in fields if name not in omitted})[1:-1]
 
 
+def aside_fields(target: Target, settings: Settings, says: str, tokens: int) -> bytes:
+    """The fields of a question beside the conversation: no tools, and own instructions.
+
+    `tokens`: most of the answer.
+    """
+    fields: dict[str, Any] = {
+        "model": target.model,
+        "instructions": says,
+        "store": False,
+        "max_output_tokens": tokens,
+        "reasoning": _reasoning(target, settings),
+    }
+    omitted = {*target.traits.omits, *settings.omit}
+    kept = {name: it for name, it in fields.items() if name not in omitted and it not in ("", {})}
+    return dumps(kept)[1:-1]
+
+
 def _reasoning(target: Target, settings: Settings) -> dict[str, str]:
     if not target.reasons:
         return {}

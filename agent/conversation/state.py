@@ -9,6 +9,7 @@ from ..frozen import frozen
 from ..protocol.events import Usage
 from ..protocol.observed import Stale, Variable
 from ..protocol.record_lines import (
+    AsideLine,
     EndedLine,
     MarkLine,
     NotesLine,
@@ -145,7 +146,7 @@ class Conversation:
                 self.window = self.window if line.model == self.model else None
                 self.provider, self.model = line.provider, line.model
                 self.heads.append(TurnHead(line.turn, first_line(line.said), line.cell, line.count))
-            case SampleLine() | NotesLine():
+            case SampleLine() | NotesLine() | AsideLine():
                 used = Usage.read(line.usage)
                 self.usage += used
                 if isinstance(line, SampleLine):

@@ -331,6 +331,16 @@ class NotesLine(_Line):
     notes: Mapping[str, Any] | None = None
 
 
+@frozen(kw_only=True)
+class AsideLine(_Line):
+    """The model was asked for a server, beside the conversation. `answer`: its text."""
+
+    kind: ClassVar[str] = "aside"
+    server: str = ""
+    usage: Mapping[str, int] = field(default_factory=dict[str, int])
+    answer: str = ""
+
+
 @frozen
 class OtherLine:
     """A line of a kind that this version does not know."""
@@ -361,6 +371,7 @@ KnownLine = (
     | RewindLine
     | MarkLine
     | NotesLine
+    | AsideLine
 )
 RecordLine = KnownLine | OtherLine
 

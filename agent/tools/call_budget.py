@@ -1,6 +1,8 @@
 """How many calls a response and the code of its steps may still make. Counts; knows no tool."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from ..protocol.events import Usage
 
 NO_STEPS = "Not run: the budget of steps is used up."
 _NO_CALLS = "Not run: code of one response may make {} calls, and this is one more."
@@ -12,7 +14,7 @@ class CallBudget:
 
     `steps_left`: calls that may change something, those of code among them. `from_code`: most calls
     of code. `called`: so many it made. `steps` of them changed something, and their outputs have
-    `sent` characters.
+    `sent` characters. `usage`: tokens of the model that calls have asked.
     """
 
     steps_left: int | None = None
@@ -20,6 +22,7 @@ class CallBudget:
     called: int = 0
     steps: int = 0
     sent: int = 0
+    usage: Usage = field(default_factory=Usage)
 
     def takes_step(self) -> bool:
         """Whether there is room for a call that changes something. Counts it."""

@@ -9,6 +9,9 @@ from ...agent.text.lines import count_of
 
 Scope = Literal["once", "turn", "session", "always"]
 
+SAMPLING = "sampling of the server "
+"""Before the name of a server in the tool of a rule that lets it ask the model."""
+
 _SCOPES: dict[str, Scope] = {
     "y": "once",
     "yes": "once",
@@ -73,6 +76,9 @@ def _asks(question: Question) -> str:
     if question.running:
         return "The agent's step waits. May it go on?"
     action = question.action
+    if action.tool.startswith(SAMPLING):
+        server = visible(action.tool.removeprefix(SAMPLING))
+        return f"The server {server} asks your model ({_size(action.literal)})."
     what = "run this step" if "run_code" in action.effects else f"use {action.tool}"
     return f"The agent wants to {what} ({_size(action.literal)})."
 

@@ -174,7 +174,7 @@ class SessionServers:
     def tools(self, session: Session, asked: Approvals) -> ServerTools:
         """The tools of a turn. `asked`: puts what servers ask. Those in requests have a fixed
         order, and code has all of the servers that run."""
-        answer = ServerAnswers(asked).answer
+        answer = ServerAnswers(asked, session).answer
         mine = self.running or McpServers(self._services.loop, self._logs, _NO_HOOKS)
         finding = {tool.name: tool for tool in finding_tools(mine)}
         listed = tuple(

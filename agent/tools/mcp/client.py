@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_LOG_CHARS = 10_000
 """Most characters of one message that a server sends for its log."""
+_NOT_ALLOWED = "The person did not allow to ask the model, or it gave no answer."
 
 
 @frozen
@@ -52,6 +53,13 @@ def client_of(server: McpServer, transport: Any, ears: ClientEars) -> "Client":
         question = ServerQuestion(server.name, "elicitation", protocol_dict(params))
         return mcp_types.ElicitResult.model_validate(await ears.ask(question))
 
+    async def sampled(context: Any, params: Any) -> Any:
+        del context
+        answer = await ears.ask(ServerQuestion(server.name, "sampling", protocol_dict(params)))
+        if "action" in answer:
+            return mcp_types.ErrorData(code=mcp_types.INVALID_REQUEST, message=_NOT_ALLOWED)
+        return mcp_types.CreateMessageResult.model_validate(answer)
+
     return Client(
         transport,
         client_info=mcp_types.Implementation(name="inkernel", version="0"),
@@ -59,6 +67,7 @@ def client_of(server: McpServer, transport: Any, ears: ClientEars) -> "Client":
         logging_callback=logged,
         log_level="info",
         elicitation_callback=asked,
+        sampling_callback=sampled if server.sampling else None,
         mode=server.mode,
     )
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
-from mcp.server.mcpserver import Context, Elicit, ElicitationResult, MCPServer, Resolve
+from mcp.server.mcpserver import Context, Elicit, ElicitationResult, MCPServer, Resolve, Sample
+from mcp_types import CreateMessageResult, SamplingMessage, TextContent
 from pydantic import AnyHttpUrl, BaseModel, Field
 
 
@@ -78,6 +79,20 @@ async def count(steps: int, ctx: Context) -> str:
 def process() -> int:
     """The id of this process."""
     return os.getpid()
+
+
+async def verse(about: str) -> Sample:
+    """Asked as the version of the protocol has it."""
+    text = TextContent(type="text", text=f"A verse about {about}.")
+    return Sample(
+        [SamplingMessage(role="user", content=text)], max_tokens=5_000, system_prompt="Be brief."
+    )
+
+
+@server.tool()
+async def sing(about: str, verse: Annotated[CreateMessageResult, Resolve(verse)]) -> str:
+    """Asks the model."""
+    return f"of {about}: {verse.content.text}"
 
 
 @server.prompt()
