@@ -4,7 +4,8 @@ Never allows anything where nobody answers.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ...agent.config.action_rules import all_as_toml
@@ -106,7 +107,17 @@ class Approvals:
 
     async def approve(self, question: Question) -> Answer:
         """Ask. Raises TurnInterrupted if the person stops the turn."""
-        return self._asked(question)
+        with self.stopping():
+            return self._asked(question)
+
+    @contextmanager
+    def stopping(self) -> Generator[None]:
+        """Meanwhile the person's stop ends the turn, also if code waits and catches the error."""
+        try:
+            yield
+        except TurnInterrupted:
+            self.host.waiting.stop()
+            raise
 
     def approve_now(self, question: Question) -> Answer:
         """The same about a deed of code that runs. Nothing else shows it, so the question does."""

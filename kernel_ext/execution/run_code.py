@@ -115,7 +115,7 @@ async def _run(
         limit = TimeLimit(host.taps.ticker, step.seconds, stop, give_up, step.grace)
         stack.enter_context(limit)
         stack.enter_context(answered(shell, outputs, limit, host.taps.mask.text))
-        stack.enter_context(host.waiting.in_step(outputs, limit))
+        stack.enter_context(host.waiting.in_step(outputs, limit, host.interruption))
         await _over(task, given_up, host.interruption)
     if not task.done():
         return None, limit
@@ -134,7 +134,7 @@ def _run_sync(
             raised_by_sigint(host.interruption),
             limit,
             answered(shell, outputs, limit, host.taps.mask.text),
-            host.waiting.in_step(outputs, limit),
+            host.waiting.in_step(outputs, limit, host.interruption),
         ):
             return _error(shell.run_cell(code, store_history=True))
     except KeyboardInterrupt as interrupt:  # it came just before or after the code itself

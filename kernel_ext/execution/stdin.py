@@ -13,6 +13,7 @@ from ...agent.printable import printable
 from ...agent.protocol.cells import StreamOutput
 from ..frontend import can_ask
 from ..shell import Shell
+from .interrupts import Interruption
 from .step_outputs import StepOutputs
 from .time_limit import TimeLimit
 
@@ -31,21 +32,28 @@ class Waiting:
     """How a question is put to the person: while a step runs, outside of its outputs and time."""
 
     def __init__(self) -> None:
-        self._of_step: tuple[StepOutputs, TimeLimit] | None = None
+        self._of_step: tuple[StepOutputs, TimeLimit, Interruption] | None = None
 
     def put(self, ask: Callable[[str], str], text: str) -> str:
         """The answer that `ask` gets."""
         if self._of_step is None:
             return ask(text)
-        outputs, limit = self._of_step
+        outputs, limit, _ = self._of_step
         outputs.flush()
         with limit.paused():
             return outputs.aside(ask, text)
 
+    def stop(self) -> None:
+        """The person's answer stops the step, if one runs, also if its code goes on."""
+        if self._of_step is not None:
+            self._of_step[2].came = True
+
     @contextmanager
-    def in_step(self, outputs: StepOutputs, limit: TimeLimit) -> Generator[None]:
+    def in_step(
+        self, outputs: StepOutputs, limit: TimeLimit, interruption: Interruption
+    ) -> Generator[None]:
         """Meanwhile questions are put within this step."""
-        before, self._of_step = self._of_step, (outputs, limit)
+        before, self._of_step = self._of_step, (outputs, limit, interruption)
         try:
             yield
         finally:

@@ -20,4 +20,5 @@ class ServerAnswers:
         """The answer. Raises TurnInterrupted if the person stops the turn."""
         if question.kind == "sampling":
             return await sampled(self.session, call, question)
-        return elicited(question.server, question.params, self.asked.put)
+        with self.asked.stopping():
+            return elicited(question.server, question.params, self.asked.put)

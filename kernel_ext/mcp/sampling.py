@@ -51,7 +51,7 @@ class SamplingRequest(BaseModel):
 
     says: str = Field("", alias="systemPrompt")
     messages: tuple[SampleMessage, ...] = ()
-    tokens: int = Field(MAX_SAMPLED_TOKENS, alias="maxTokens", ge=1)
+    tokens: int = Field(MAX_SAMPLED_TOKENS, alias="maxTokens")
 
 
 async def sampled(session: Session, call: ToolCall, question: ServerQuestion) -> Answered:
@@ -103,7 +103,7 @@ async def _ask(session: Session, asked: SamplingRequest) -> tuple[str, Usage]:
     """The model's text and the tokens. Raises ModelError."""
     target, settings = session.target, session.settings
     mask = session.journal.record.mask.text
-    tokens = min(asked.tokens, MAX_SAMPLED_TOKENS)
+    tokens = max(1, min(asked.tokens, MAX_SAMPLED_TOKENS))
     items = b",".join(
         message("assistant" if it.role == "assistant" else "user", text_part(mask(it.text))).wire
         for it in asked.messages

@@ -8,13 +8,14 @@ import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from ...config.mcp_servers import McpServer
 from ...frozen import frozen
 from ...printable import printable
-from .calls import Answered, CallClock, CallLine, CallsUnderWay
+from .calls import Answered, CallClock, CallLine, CallsUnderWay, ServerQuestion
 from .client import (
     ClientEars,
     client_of,
@@ -124,8 +125,8 @@ class Connection:
         with self._calls.begun(line, clock):
             try:
                 async with clock.limit:
-                    asked = client.call_tool(tool, arguments, progress_callback=told)
-                    return protocol_dict(await self._answered(asked))
+                    asked = partial(client.call_tool, tool, arguments, progress_callback=told)
+                    return protocol_dict(await self._answered(self._after_pages(asked)))
             except TimeoutError:
                 raise ServerCallError(
                     f"The server {self.server.name} did not answer within {seconds:g} s, and was"
@@ -193,8 +194,27 @@ class Connection:
                     " it."
                 )
             raise ServerCallError(told) from None
+        except (ValueError, RuntimeError) as error:  # of the SDK: it reads no more than MCP has
+            told = f"The server {self.server.name} answered what MCP does not have"
+            raise ServerCallError(f"{told}: {first_cause(error)}") from None
         self._crashes, self._refused = 0, ""
         return answer
+
+    async def _after_pages(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """The answer to a call, also if the server wants the person on some pages before it."""
+        from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
+        from mcp_types import URL_ELICITATION_REQUIRED
+
+        try:
+            return await call()
+        except MCPError as error:
+            if error.code != URL_ELICITATION_REQUIRED:
+                raise
+            for page in UrlElicitationRequiredError.from_error(error.error).elicitations:
+                asked = ServerQuestion(self.server.name, "elicitation", protocol_dict(page))
+                if (await self._calls.ask(asked)).get("action") != "accept":
+                    raise
+        return await call()
 
     async def _crashed(self) -> ServerCallError:
         self._crashes += 1

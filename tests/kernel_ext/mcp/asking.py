@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import Context, Elicit, ElicitationResult, MCPServer, Resolve, Sample
-from mcp_types import CreateMessageResult, SamplingMessage, TextContent
+from mcp.shared.exceptions import UrlElicitationRequiredError
+from mcp_types import CreateMessageResult, ElicitRequestURLParams, SamplingMessage, TextContent
 from pydantic import AnyHttpUrl, BaseModel, Field
 
 
@@ -43,6 +44,7 @@ def made(port: int = 0, token: str = "") -> MCPServer:
     return MCPServer("asking", token_verifier=OneToken(token), auth=settings)
 
 
+SIGNED: list[str] = []
 PORT = int(sys.argv[1]) if sys.argv[1:] else 0
 server = made(PORT, *sys.argv[2:])
 
@@ -63,6 +65,16 @@ async def visit(url: str, ctx: Context) -> str:
     """Asks to open a page, as only older versions of the protocol can."""
     asked = await ctx.elicit_url("Sign the paper.", url, "paper-1")
     return asked.action
+
+
+@server.tool()
+async def sign(url: str) -> str:
+    """Wants a page opened before the call. The second call finds it signed."""
+    SIGNED.append(url)
+    if SIGNED.count(url) == 1:
+        page = ElicitRequestURLParams(message="Sign first.", url=url, elicitation_id="paper-2")
+        raise UrlElicitationRequiredError([page])
+    return "signed"
 
 
 @server.tool()

@@ -77,10 +77,12 @@ def test_nobody_is_asked_where_nobody_can_answer(serving: Start):
     assert "decline: nothing" in outputs(server)[0]
 
 
-def test_stop_ends_the_turn_and_the_call(serving: Start):
-    kernel, _ = serving(script(("go", [call("plan")])), PIPES)
+@pytest.mark.parametrize("of_code", [False, True], ids=["model", "code"])
+def test_stop_ends_the_turn_and_the_call(serving: Start, of_code: bool):
+    step = code("await agent_tools.asking.plan()") if of_code else call("plan")
+    kernel, server = serving(script(("go", [step])), PIPES)
     ran, _ = answered(kernel, "s")
-    assert ran.ename == "TurnInterrupted"
+    assert ran.ename == "TurnInterrupted" and len(server.requests) == 1
 
 
 def test_the_time_of_a_call_stops_while_the_person_is_asked(serving: Start):
@@ -97,6 +99,15 @@ def test_a_page_is_named_by_its_host_and_needs_https(serving: Start):
     assert "on a page of sign.example.org:\n  https://sign.example.org/p?q=1" in questions[0]
     told = outputs(server)
     assert "accept" in told[0] and "decline" in told[1] and "decline" in told[2]
+
+
+def test_a_page_that_a_call_needs_first_is_asked_for_and_the_call_goes_again(serving: Start):
+    urls = ("https://sign.example.org/1", "https://sign.example.org/2")
+    kernel, server = serving(script(("go", [call("sign", url=it) for it in urls])), LEGACY)
+    _, questions = answered(kernel, "d", "n")
+    assert all("Sign first." in it for it in questions)
+    signed, refused = outputs(server)
+    assert "signed" in signed and "refused" in refused
 
 
 def test_a_server_that_cannot_ask_in_this_version_is_told_how(serving: Start):

@@ -98,6 +98,15 @@ def test_two_hundred_tools_are_found_by_code_and_are_not_in_the_request(
     assert "rain 10 None" in ran
 
 
+def test_an_answer_that_is_none_of_the_protocol_is_an_error_of_the_call(
+    serving: Callable[..., Any],
+):
+    rubbish = table("rubbish", HABITS.with_name("rubbish.py"))
+    kernel, server = serving(script(("go", [call_of("rubbish", "odd")])), rubbish)
+    assert kernel.run("%%agent\ngo").status == "ok"
+    assert "answered what MCP does not have" in outputs(server)[0]
+
+
 def test_an_interrupt_ends_the_call_and_the_server_hears_of_it(
     start: Callable[..., Any], tmp_path: Path
 ):
