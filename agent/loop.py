@@ -14,7 +14,7 @@ from typing import Any
 from .compaction.compact import make_room, overflowed
 from .compaction.note_taking import look_ahead, stop_notes
 from .dialects.dialect import Counted, ResponseDone, SamplePart
-from .dialects.request import Request, read_by_model
+from .dialects.request import Request, fixed_tokens
 from .dispatch.calls import Calls, budget_of
 from .dispatch.heard import LEAST_COUNTED, Heard
 from .dispatch.spending import Spending
@@ -49,7 +49,6 @@ from .protocol.record_lines import EndedLine, SampleLine
 from .providers.pricing import cost_of
 from .session import Prompt, Session
 from .text.lines import count_of
-from .text.tokens import estimate
 from .transport import retry
 
 _ENDS_A_STREAM = (StreamBrokenError, ServerFaultError, ProtocolError)
@@ -281,7 +280,7 @@ async def _heard(
                 if not isinstance(part, Counted):
                     yield part
     finally:
-        asked = 0 if heard.ended else estimate(read_by_model(request.fields)) + held
+        asked = 0 if heard.ended else fixed_tokens(request.fields) + held
         if lost := heard.of_broken(asked):
             tally.usage += lost
             try:
@@ -316,7 +315,7 @@ def _count(session: Session, tally: _Tally, usage: Usage | None, request: Reques
     if usage is None:
         return
     tally.usage += usage
-    counted = estimate(read_by_model(request.fields)) + session.conversation.history.tokens
+    counted = fixed_tokens(request.fields) + session.conversation.history.tokens
     if usage.input + usage.output < counted * LEAST_COUNTED:
         counted = 0  # the server counts only a part, or nothing
     line = SampleLine(sample=tally.samples, usage=asdict(usage), counted=counted)

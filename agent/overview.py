@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from .conversation.state import Conversation
-from .dialects.request import read_by_model
+from .dialects.request import fixed_tokens
 from .frozen import frozen
 from .protocol.events import Usage
-from .text.tokens import estimate
 
 
 @frozen
@@ -45,7 +44,7 @@ def overview_of(
         steps=conversation.steps,
         seconds=conversation.seconds,
         sent=conversation.sent,
-        tokens=conversation.size(estimate(read_by_model(fields))),
+        tokens=conversation.size(fixed_tokens(fields)),
         counted=conversation.counted is not None,
         record=record,
         resumed=resumed,

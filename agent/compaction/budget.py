@@ -3,10 +3,9 @@
 from typing import Literal
 
 from ..conversation.digest import NOTED_SHARE, share
-from ..dialects.request import read_by_model
+from ..dialects.request import fixed_tokens
 from ..frozen import frozen
 from ..session import Session
-from ..text.tokens import estimate
 
 NOTES_SHARE = 0.75
 """Share of the too-full part of the window from which on notes are made in the background."""
@@ -87,7 +86,7 @@ def window_budget(session: Session, fields: bytes) -> WindowBudget | None:
         return None
     counted = conversation.counted
     factor = counted.reported / counted.counted if counted and counted.counted else 1.0
-    return WindowBudget(min(known), estimate(read_by_model(fields)), min(max(factor, 0.25), 4.0))
+    return WindowBudget(min(known), fixed_tokens(fields), min(max(factor, 0.25), 4.0))
 
 
 def target_of(session: Session, fields: bytes) -> Room:
@@ -97,7 +96,7 @@ def target_of(session: Session, fields: bytes) -> Room:
 
 def budget_or_size(session: Session, fields: bytes) -> WindowBudget:
     """The budget. If the window is not known, the present size counts as the whole window."""
-    fixed = estimate(read_by_model(fields))
+    fixed = fixed_tokens(fields)
     return window_budget(session, fields) or WindowBudget(
         session.conversation.size(fixed), fixed, 1.0
     )

@@ -11,12 +11,11 @@ from typing import Literal
 from ..conversation.history import Entry, OpaqueStart
 from ..conversation.notes import NOT_NOTED, Noted
 from ..conversation.state import Conversation
-from ..dialects.request import read_by_model
+from ..dialects.request import fixed_tokens
 from ..errors import ContextLengthError
 from ..protocol.events import Compacted, Compacting, Event, Notice
 from ..protocol.items import message, text_part
 from ..session import Session
-from ..text.tokens import estimate
 from ..transport.provider_compaction import Sealed
 from .budget import Why, WindowBudget, budget_or_size, full_share, target, window_budget
 from .inputs import compaction_input
@@ -102,7 +101,7 @@ async def overflowed(
     before, window, size = (
         conversation.history.tokens,
         conversation.window,
-        conversation.size(estimate(read_by_model(fields))),
+        conversation.size(fixed_tokens(fields)),
     )
     conversation.window = min(size, window or size)
     room = window_budget(session, fields)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from ..frozen import frozen
-from ..identity import same_objects
+from ..identity import addresses
 from ..protocol.items import (
     FunctionCall,
     FunctionCallOutput,
@@ -168,16 +168,19 @@ class WindowCopy:
         self._of = bytearray()
         self._wire = bytearray()
         self._entries: list[Entry] = []
+        self._at = b""
         self._numbers: list[int] = []
 
     def follow(self, history: History) -> None:
         """Take over the present window. It costs only what is new since the last time."""
         if history.wire is not self._of:
-            self._of, self._entries, self._numbers = history.wire, [], []
+            self._of, self._entries, self._numbers, self._at = history.wire, [], [], b""
             self._wire.clear()
         self._wire += memoryview(history.wire)[len(self._wire) :]
         self._numbers += history.numbers[len(self._entries) :]
-        self._entries += history.entries[len(self._entries) :]
+        new = history.entries[len(self._entries) :]
+        self._entries += new
+        self._at += addresses(new)
 
     def differs(self, history: History, *, grown: bool = False) -> bool:
         """Whether the window is another one than the copy. Never before the first `follow`.
@@ -186,11 +189,12 @@ class WindowCopy:
         """
         if not self._wire or (grown and history.wire is not self._of):
             return False
-        entries = history.entries[: len(self._entries)] if grown else history.entries
+        now = addresses(history.entries)
         begins = history.wire.startswith(self._wire)
         same = history.wire is self._of and begins
         same &= grown or len(history.wire) == len(self._wire)
-        return not (same and same_objects(entries, self._entries))
+        same &= now.startswith(self._at) if grown else now == self._at
+        return not same
 
     def put_back(self, history: History) -> None:
         """Make the window again what the copy is."""

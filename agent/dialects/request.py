@@ -4,9 +4,11 @@ Both are bytes that were serialised once. A request joins them.
 """
 
 import re
+from functools import lru_cache
 
 from ..frozen import frozen
 from ..protocol.verbatim_json import dumps
+from ..text.tokens import estimate
 
 _UNREAD = re.compile(rb',"prompt_cache_key":"[^"]*"')
 
@@ -14,6 +16,12 @@ _UNREAD = re.compile(rb',"prompt_cache_key":"[^"]*"')
 def read_by_model(fields: bytes) -> bytes:
     """Fields without the cache's key. No model reads it, and each session has its own."""
     return _UNREAD.sub(b"", fields)
+
+
+@lru_cache(maxsize=8)
+def fixed_tokens(fields: bytes) -> int:
+    """About how many tokens the fixed fields cost. They are the same for all requests of a turn."""
+    return estimate(read_by_model(fields))
 
 
 @frozen

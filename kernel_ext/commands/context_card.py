@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from ...agent.conversation.history import Entry, item_tokens
 from ...agent.conversation.runs import TurnHead
 from ...agent.conversation.validity import Validity, validity
-from ...agent.dialects.request import read_by_model
+from ...agent.dialects.request import fixed_tokens, read_by_model
 from ...agent.frozen import frozen
 from ...agent.protocol.items import FunctionCallOutput
 from ...agent.session import Session
 from ...agent.text.lines import count_of
-from ...agent.text.tokens import Counter, estimate
+from ...agent.text.tokens import Counter
 from ...widgets.panels.context_card import ENTRY_KINDS, CellRow, ContextCard
 
 _SAID = 60
@@ -46,7 +46,7 @@ def context_card(
         kinds,
         tuple(rows),
         session.settings.window or session.target.window or conversation.window,
-        conversation.size(estimate(read_by_model(fields))) if conversation.counted else None,
+        conversation.size(fixed_tokens(fields)) if conversation.counted else None,
         last.cached / last.input if last and last.input else None,
         counting.counter.exact,
         coming,
