@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = {
     **{name: name for name in ("startup", "interrupt", "cells", "steps", "names", "checkpoint")},
     **{name: name for name in ("resume", "recall", "notebook_file", "views", "dialects", "trial")},
+    "mcp": "servers",
     "ordinary": "ordinary",
     "checks": "checks",
     "asked": "asked.figures",

@@ -146,6 +146,14 @@ BESIDE = (
         1.5,
     ),
     Row("100 tool calls from code in one step", "{calls:.0f} ms", "steps", 50),
+    Row(
+        "added to the first turn by {servers:.0f} MCP servers with {tools:.0f} tools, which start",
+        "{first:,.0f} ms",
+        "mcp",
+        1000,
+    ),
+    Row("added by them to later turns", "{later:.1f} ms", "mcp", 1),
+    Row("a call of a server's tool from code", "{call:.1f} ms", "mcp", 4),
     CELL,
     Row(
         "a new look at 10,000 variables: nothing changed, 50 changed",
