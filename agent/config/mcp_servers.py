@@ -181,12 +181,16 @@ def filled(server: McpServer, environ: Mapping[str, str], cwd: Path) -> McpServe
 def server_fingerprint(server: McpServer) -> str:
     """A hash of what would run, as it is configured, before `filled`.
 
-    It changes with the command, its arguments, environment and folder, the address, and the names
-    of headers, keys and variables. A variable's value and a header's text are not in it.
+    It changes with the command, its arguments, environment and folder, the address, the headers,
+    and the names of keys and variables. A variable's value is not in it.
     """
-    headers = {name: _PLACE.findall(value) for name, value in sorted(server.headers.items())}
     runs = (server.command, server.args, sorted(server.env.items()), server.cwd, server.folder)
-    asks = (server.url, headers, server.bearer_token, server.bearer_token_env)
+    asks = (
+        server.url,
+        sorted(server.headers.items()),
+        server.bearer_token,
+        server.bearer_token_env,
+    )
     return hashlib.sha256(dumps((runs, asks))).hexdigest()
 
 

@@ -77,22 +77,32 @@ class ObeyedFiles:
         of_step = {path: before.head for path, (_, before) in self._before.items()}
         return of_step | {path: change.before.head for path, change in self._waiting.items()}
 
-    def before(self, approve: Path | None = None) -> None:
-        """Look at the files before a step. `approve`: of rules that answer for the person."""
+    def before(self, approve: Path | None = None, mcp_files: tuple[str, ...] = ()) -> None:
+        """Look at the files before a step. `approve`: of rules that answer for the person.
+
+        `mcp_files`: names of files of other programs that name servers.
+        """
         now = self.folders.now
         folders = project_folders(Path(now.working))
-        wanted = now, approve, len(folders)
+        wanted = now, approve, mcp_files, len(folders)
         if wanted != self._wanted:  # to join paths takes longer than to look at the files
-            self._wanted, self._paths = wanted, self._find(now, approve, folders)
+            self._wanted, self._paths = wanted, self._find(now, approve, mcp_files, folders)
         self._before = {path: (root, _content(path, root)) for path, root in self._paths.items()}
 
     def _find(
-        self, now: Folders, approve: Path | None, folders: tuple[Path, ...]
+        self,
+        now: Folders,
+        approve: Path | None,
+        mcp_files: tuple[str, ...],
+        folders: tuple[Path, ...],
     ) -> dict[Path, Path | None]:
         """The paths of the files, each with the root of the project if it is one of that."""
         own = [self._user_folder / name for name in (FILE_NAME, RULES_FILE, *DOC_NAMES)]
         own += [now.path(approve)] if approve else []
-        theirs = [folder / name for folder in folders for name in (FILE_NAME, *DOC_NAMES)]
+        others = [Path(os.path.expanduser(name)) for name in mcp_files]
+        own += [it for it in others if it.is_absolute() and not it.is_relative_to(folders[0])]
+        names = [FILE_NAME, *DOC_NAMES, *others]
+        theirs = [folder / name for folder in folders for name in names]
         return {**dict.fromkeys(theirs, folders[0]), **dict.fromkeys(own)}
 
     def after(self) -> Iterator[str]:

@@ -81,11 +81,12 @@ class TurnIntegrity:
         self._check("Something that runs beside the steps", grown=True)
         if self._error is not None:
             raise self._error
-        approve = None
-        if self._session is not None:
+        if self._session is None:
+            self._obeyed.before()
+        else:
             self._window.follow(self._session.conversation.history)
-            approve = self._session.settings.approve
-        self._obeyed.before(approve)
+            settings = self._session.settings
+            self._obeyed.before(settings.approve, settings.mcp_files)
         self._obeyed.folders.step_begins()
         self._prepare(code)
 

@@ -56,6 +56,20 @@ def told(server: Any) -> str:
     return str([it for it in items(server.requests[-1]) if it.get("role") in roles])
 
 
+def test_a_file_of_servers_holds_after_a_yes_alone(agent: Any, tmp_path: Path):
+    change = """open('mcp.json', 'w').write('{"mcpServers": {"evil": {"command": "touch"}}}')"""
+    kernel, server = agent(steps(change), INKERNEL_MCP_FILES="mcp.json")
+    (tmp_path / ".git").mkdir()
+    kernel.run("%%agent --policy full\nGo.")
+    assert "mcp.json, which the agent obeys" in items(server.requests[1])[-1]["output"]
+    assert "evil" not in kernel.run("%agent mcp").text
+    cell = kernel.start("%%agent\nGo on.", allow_stdin=True)
+    assert "+{" in kernel.wait_for_question()
+    kernel.client.input("y")
+    kernel.finish(cell)
+    assert "evil" in kernel.run("%agent mcp").text
+
+
 def test_where_nobody_can_be_asked_the_file_of_before_holds_and_each_turn_says_so(
     agent: Any, tmp_path: Path
 ):
