@@ -89,12 +89,26 @@ class Services:
         return found if isinstance(found, kind) else None
 
     def close(self) -> None:
-        """End all services, beside each other, and their thread."""
-        made, self._made = list(self._made.values()), {}
-        if made and self.loop.begun:
-            with suppress(TimeoutError):
-                self.loop.submit(_close_all(made)).result(_CLOSING_SECONDS)
-        self.loop.close()
+        """End all services, beside each other, and their thread. Waits for that."""
+        _end(*self._left())
+
+    def leave(self) -> None:
+        """The same, without a wait. The next services have a thread of their own."""
+        if self.loop.begun:
+            ending = threading.Thread(target=_end, args=self._left(), daemon=True)
+            ending.start()
+
+    def _left(self) -> "tuple[ServiceLoop, list[SessionService]]":
+        left = self.loop, list(self._made.values())
+        self.loop, self._made = ServiceLoop(), {}
+        return left
+
+
+def _end(loop: ServiceLoop, made: list[SessionService]) -> None:
+    if made and loop.begun:
+        with suppress(TimeoutError):
+            loop.submit(_close_all(made)).result(_CLOSING_SECONDS)
+    loop.close()
 
 
 async def _close_all(services: list[SessionService]) -> None:

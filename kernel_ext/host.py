@@ -203,7 +203,7 @@ class KernelAgent:
         """
         self.refuse_while_running()
         stop_notes(self._conversation)
-        self.services.close()
+        self.services.leave()
         self._session_id = new_session_id()
         self._conversation = Conversation()
         self._outputs, self._kept, self._resumed = None, 0, False
@@ -282,6 +282,7 @@ class KernelAgent:
 
     def close(self) -> None:
         """Close the record, the connections, the servers and the comm. Drop the checkpoint."""
+        self.services.close()
         self.new()
         self.connections.close()
         self._mirror.close()

@@ -109,3 +109,20 @@ async def test_a_service_is_made_once_and_ends_on_its_own_thread():
     there = await services.loop.call(thread())
     services.close()
     assert kept.ended is there and services.made(Kept) is None
+
+
+async def test_leaving_services_does_not_wait_for_their_end():
+    may_end, ended = threading.Event(), threading.Event()
+
+    class Slow:
+        async def close(self) -> None:
+            await asyncio.to_thread(may_end.wait)
+            ended.set()
+
+    services = Services()
+    first = services.get(Slow, lambda _loop: Slow())
+    await services.loop.call(asyncio.sleep(0))
+    services.leave()
+    assert not ended.is_set() and services.get(Slow, lambda _loop: Slow()) is not first
+    may_end.set()
+    assert await asyncio.to_thread(ended.wait, 60)
