@@ -15,10 +15,11 @@ from ...host import KernelAgent
 from ...mcp.consent import words_of_server
 from ..command import AnyCard, Command, counted, quoted
 from .login import login
+from .own_file import add_server, remove_server
 from .prompts import prompt
 
 _LOG_LINES = 40
-_WORDS = ("tools", "log", "restart", "allow", "prompt", "login")
+_WORDS = ("tools", "log", "restart", "allow", "prompt", "login", "add", "remove")
 
 
 def mcp(agent: KernelAgent, rest: str) -> AnyCard | Coroutine[Any, Any, AnyCard]:
@@ -34,12 +35,22 @@ def mcp(agent: KernelAgent, rest: str) -> AnyCard | Coroutine[Any, Any, AnyCard]
         )
     if word == "allow":
         return _allow(agent, _configured(agent), name)
-    if word == "restart":
-        return _restart(agent, name)
-    if word == "prompt":
-        return prompt(agent, name)
-    if word == "login":
-        return _login(agent, name)
+    match word:
+        case "restart":
+            return _restart(agent, name)
+        case "prompt":
+            return prompt(agent, name)
+        case "login":
+            return _login(agent, name)
+        case "add":
+            return add_server(agent, name)
+        case "remove":
+            return remove_server(agent, name)
+        case _:
+            return _shown(agent, word, name)
+
+
+def _shown(agent: KernelAgent, word: str, name: str) -> AnyCard:
     connection = _running(agent, name)
     return _tools(agent, name) if word == "tools" else _log(connection)
 
@@ -133,7 +144,7 @@ def _running(agent: KernelAgent, name: str) -> Connection:
 COMMANDS = (
     Command(
         "mcp",
-        "[tools | log | restart | allow | prompt | login NAME] — the MCP servers, or one of them",
+        "[tools | log | restart | allow | prompt | login | add | remove NAME …] — the MCP servers",
         mcp,
     ),
 )
