@@ -3,6 +3,7 @@
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from time import perf_counter
 from typing import NamedTuple, TypeVar
@@ -16,8 +17,8 @@ from ..values.adapter import Column, NoTable, Refused, Table
 from ..values.describe import short
 from ..values.introspect import clip, type_words
 from ..values.paths import MAX_PATH_CHARS, follow
-from ..values.redact import redacted
-from ..values.table import label_text, plain, table_of
+from ..values.redact import Redacted, redacted
+from ..values.table import FOREIGN, label_text, plain, table_of
 from ..values.table_filter import Where, WhereError, parse_where
 from ..values.watchdog import watching
 
@@ -53,7 +54,7 @@ class TableRows(BaseModel):
 DESCRIPTION = (
     "Rows of a live table (pandas, polars, pyarrow, a numpy array, a list of dicts, a dict of "
     "lists) without running code, with the number of rows that match. Nothing lazy is computed; "
-    "for anything computed use run_cell."
+    "for anything computed use run_cell. Code gets the rows as dicts."
 )
 
 
@@ -79,13 +80,16 @@ def table_tool(namespace: Callable[[], Mapping[str, object]]) -> Tool[TableRows]
         try:
             with watching():
                 table = _read(table_of, follow(asked.name, namespace()))
-                return text_output(f"`{path}`: {_answer(asked, table)}")
+                text, rows = _answer(asked, table)
+                return replace(text_output(f"`{path}`: {text}"), value=rows)
         except (Refused, NoTable) as reason:
             return text_output(f"`{path}` {reason}", "error")
         except (_Refusal, WhereError) as reason:
             return text_output(str(reason), "error")
 
-    return Tool("table", DESCRIPTION, FieldsOf(TableRows), run, always("look"))
+    return Tool(
+        "table", DESCRIPTION, FieldsOf(TableRows), run, always("look"), returns="list[dict]"
+    )
 
 
 def _read(read: Callable[..., R], *arguments: object) -> R:
@@ -98,7 +102,8 @@ def _read(read: Callable[..., R], *arguments: object) -> R:
         raise NoTable(f"cannot be read ({type_words(error)}); use run_cell.") from None
 
 
-def _answer(asked: TableRows, table: Table) -> str:
+def _answer(asked: TableRows, table: Table) -> tuple[str, list[dict[str, object]]]:
+    """The text for the model, and the same rows as code gets them."""
     chosen = _chosen(asked.columns, table)
     matching = _Matching(range(table.height), table.height)
     if asked.where and asked.where.strip():
@@ -107,20 +112,22 @@ def _answer(asked: TableRows, table: Table) -> str:
     places = range(len(matching.rows))[cut][:MAX_ROWS]
     head = f"{table.title} {table.height:,} × {table.width:,}; {_count(asked, table, matching)}"
     if not places:
-        return f"{head}; no row to show"
+        return f"{head}; no row to show", []
     of = " of these" if asked.where else ""
     shown = f"rows {places[0]}–{places[-1]}{of}" if len(places) > 1 else f"row {places[0]}{of}"
     lines = [f"{head}; {shown}:"]
     room = MAX_ANSWER_CHARS - len(lines[0])
     columns = [_read(table.column, i) for i in chosen]
-    for line in _lines(table, columns, [matching.rows[i] for i in places]):
+    rows = [matching.rows[i] for i in places]
+    values = [{label_text(it.label): _value(it, row) for it in columns} for row in rows]
+    for line in _lines(table, columns, rows):
         room -= len(line) + 1
         if room < 0:
-            return "\n".join([*lines, "… cut: ask for fewer rows or columns"])
+            return "\n".join([*lines, "… cut: ask for fewer rows or columns"]), values
         lines.append(line)
     if not asked.columns and table.width > len(chosen):
         lines.append(f"… {table.width - len(chosen):,} more columns: choose with `columns`")
-    return "\n".join(lines)
+    return "\n".join(lines), values
 
 
 def _count(asked: TableRows, table: Table, matching: _Matching) -> str:
@@ -141,6 +148,23 @@ def _lines(table: Table, columns: Sequence[Column], rows: Sequence[int]) -> Iter
             yield "… the other rows are too slow to show"
             return
         yield " | ".join([short(_read(table.row, row)), *(_cell(each, row) for each in columns)])
+
+
+def _value(column: Column, row: int) -> object:
+    """The value for code, in Python's own types where it has one. None: it is missing or not read.
+
+    A text stands for a value that is hidden.
+    """
+    if column.at is None:
+        return None
+    try:
+        value = redacted(column.label, column.at(row))
+        found = plain(value)
+    except Exception:  # of a library, as in the text
+        return None
+    if isinstance(value, Redacted):
+        return value.text
+    return value if found is FOREIGN else found
 
 
 def _cell(column: Column, row: int) -> str:

@@ -205,7 +205,7 @@ def test_live_objects_are_looked_at_in_a_terminal(terminal):
     ipython.run("gauge_mean = lambda rows: 0  # the mean")
     ipython.ask("Go.")
     output = json.loads(server.requests[1])["input"][-1]["output"]
-    assert "2 of" in output and "# the mean" in output and "1 of 2 rows match" in output
+    assert "2 of" in output and "# the mean" in output and "[{'mm': 2}]" in output
     assert "number of items" in output
 
 

@@ -44,6 +44,19 @@ def shown(held: object, where: str | None = None, rows: str = "head", **more: An
     return [line.split(" | ")[0] for line in lines]
 
 
+def test_code_gets_rows_as_dicts_of_pythons_own_types() -> None:
+    found = see(FRAME, "1:3", columns=["price", "when", "count", "kind", "new"]).value
+    when = dt.datetime(2024, 5, 7)
+    assert found == [
+        {"price": None, "when": when, "count": None, "kind": "b", "new": False},
+        {"price": 3.0, "when": when.replace(day=8), "count": 3, "kind": None, "new": True},
+    ]
+    inner = [1, 2]
+    (row,) = see([{"api_key": "sk-0123456789", "inner": inner}]).value
+    assert row["inner"] is inner and "sk-" not in row["api_key"]
+    assert see(FRAME, where="price > 100").value == []
+
+
 def test_rows_of_a_frame_with_chosen_columns() -> None:
     assert see(FRAME, "1:3", columns=["count", "city"]).text == (
         "`t`: pandas DataFrame 4 × 7; 4 rows; rows 1–2:\n"
