@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from ..config.settings import nearest
 from ..protocol.events import ApprovalNeeded, ToolCalled
 from ..protocol.record_lines import LentCallLine
+from ..protocol.verbatim_json import dumps
 from ..session import Session
 from ..tools.schema import ArgumentsError
 from ..tools.tool import (
@@ -74,7 +75,7 @@ class _Lender:
         line = LentCallLine(
             call_id=call.id,
             tool=tool.name,
-            arguments=named,
+            arguments={name: _recorded(value) for name, value in named.items()},
             status=output.status,
             text=output.text,
         )
@@ -115,6 +116,15 @@ class _Lender:
                 gated.call.show(it)
         assert output is not None
         return output, shown
+
+
+def _recorded(value: Any) -> Any:
+    """An argument as the record has it. Code may give one that is no JSON, which no tool takes."""
+    try:
+        dumps(value)
+    except (TypeError, ValueError):
+        return f"<{type(value).__name__}>"
+    return value
 
 
 class _Call(Awaitable[Any]):

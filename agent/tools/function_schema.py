@@ -8,9 +8,10 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.errors import PydanticUserError
 
+from ..protocol.verbatim_json import dumps
 from .json_schema import signature
 from .repaired_schema import repaired
-from .schema import ArgumentSchema, FieldsOf
+from .schema import ArgumentSchema, ArgumentsError, FieldsOf
 
 
 class NoSchemaError(TypeError):
@@ -20,10 +21,9 @@ class NoSchemaError(TypeError):
 class FunctionArguments(ArgumentSchema[BaseModel]):
     """The parameters of a function, checked and converted by pydantic."""
 
-    def __init__(self, of: type[BaseModel], listed: Mapping[str, Any] | None = None) -> None:
-        """`listed`: the form in which requests have them, if it is not that of now."""
-        self._fields, self._given = FieldsOf(of), of.model_json_schema()
-        self._listed = repaired(self._fields.parameters()) if listed is None else dict(listed)
+    def __init__(self, fields: FieldsOf[BaseModel], listed: Mapping[str, Any]) -> None:
+        """`listed`: their schema as requests have it."""
+        self._fields, self._listed = fields, dict(listed)
 
     def parameters(self) -> dict[str, Any]:
         """The schema in a form that every provider accepts."""
@@ -34,17 +34,22 @@ class FunctionArguments(ArgumentSchema[BaseModel]):
         return self._fields.read(text)
 
     def take(self, values: Mapping[str, Any]) -> BaseModel:
-        """The arguments that code gives by name."""
+        """The arguments that code gives by name. They go into the record, as JSON."""
+        try:
+            dumps(values)
+        except (TypeError, ValueError) as error:
+            told = f"{error!s:.200}; code calls the function itself for such values"
+            raise ArgumentsError(told) from None
         return self._fields.take(values)
 
     @property
     def signature(self) -> str:
         """The parameters as JSON types, as Python would write them."""
-        return signature(self._given)
+        return signature(self._fields.of.model_json_schema())
 
     def as_listed(self, listed: Mapping[str, Any]) -> "FunctionArguments":
         """The same, in the form in which requests have them already."""
-        return FunctionArguments(self._fields.of, listed)
+        return FunctionArguments(self._fields, listed)
 
 
 def arguments_of_function(function: Callable[..., Any]) -> FunctionArguments:
@@ -53,13 +58,14 @@ def arguments_of_function(function: Callable[..., Any]) -> FunctionArguments:
     A text in `Annotated` describes a parameter. One without a hint takes any value.
     """
     try:
-        found = inspect.signature(function, eval_str=True).parameters.values()
-        fields: dict[str, Any] = {it.name: _field(it) for it in found}
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+        fields: dict[str, Any] = {it.name: _field(it) for it in parameters}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of names such as `json`, which the model has, too
             settings = ConfigDict(protected_namespaces=(), extra="forbid")
             model: Any = create_model(function.__name__, __config__=settings, **fields)
-            return FunctionArguments(model)
+            found = FieldsOf[BaseModel](model)
+            return FunctionArguments(found, repaired(found.parameters()))
     except (NameError, TypeError, ValueError, PydanticUserError) as error:
         raise NoSchemaError(f"{error!s:.300}".splitlines()[0]) from None
 

@@ -218,6 +218,20 @@ def test_the_names_of_the_agents_own_tools_are_known(start: Callable[..., Any]):
     assert set(names(server)) <= BUILT_IN
 
 
+def test_a_value_that_is_no_json_is_refused_with_words(start: Callable[..., Any]):
+    define = "import inkernel\n@inkernel.tool(effects=[])\ndef size(of):\n    return len(of)"
+    steps = [
+        code("await agent_tools.size(of=object())"),
+        code("print(await agent_tools.size('ab'))"),
+    ]
+    kernel, server = start(script(go=[*steps, code("print(await agent_tools.size(of='ab'))")]))
+    kernel.run(define)
+    kernel.run("%%agent\ngo")
+    refused, _, sized = outputs(server)
+    assert "ToolCallError: The arguments of size are wrong" in refused
+    assert "code calls the function itself for such values" in refused and "2" in sized
+
+
 def test_an_error_of_a_function_is_told(start: Callable[..., Any]):
     define = "import inkernel\n@inkernel.tool(effects=[])\ndef bad(n: int):\n    return 1 / n"
     kernel, server = start(script(go=[call("bad", n=0), code("await agent_tools.bad(n=0)")]))
