@@ -204,8 +204,7 @@ class KernelAgent:
         self.refuse_while_running()
         stop_notes(self._conversation)
         self.services.leave()
-        self._session_id = new_session_id()
-        self._conversation = Conversation()
+        self._session_id, self._conversation = new_session_id(), Conversation()
         self._outputs, self._kept, self._resumed = None, 0, False
         self.approvals.session.clear()
         if self._record is not None:
