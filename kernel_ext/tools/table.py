@@ -153,7 +153,7 @@ def _lines(table: Table, columns: Sequence[Column], rows: Sequence[int]) -> Iter
 def _value(column: Column, row: int) -> object:
     """The value for code, in Python's own types where it has one. None: it is missing or not read.
 
-    A text stands for a value that is hidden.
+    A hidden value is the text that says so.
     """
     if column.at is None:
         return None
