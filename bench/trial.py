@@ -16,13 +16,13 @@ LIVE = {"nothing": 0.0, "1 GB": 1.0, "8 GB": 8.0}
 READY = """
 import json, os, time
 import numpy as np
-from inkernel.agent.protocol.trials import Walls
+from inkernel.agent.protocol.trials import Cover, Walls
 from inkernel.kernel_ext.sandbox.trial import run_trial
 live = np.ones(int({gigabytes} * (1 << 30)) // 8)
 walls = Walls(workspace=(os.getcwd(),))
 async def took_ms():
     started = time.perf_counter()
-    found = await run_trial(get_ipython(), "pass", walls)
+    found = await run_trial(get_ipython(), "pass", Cover(walls=walls))
     took = (time.perf_counter() - started) * 1e3
     assert found.status == "ok" and not found.denied, found
     return took

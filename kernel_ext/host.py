@@ -55,7 +55,7 @@ from .mcp.session_servers import SessionServers
 from .notebook.current import current_notebook
 from .observer import Obeys, Observer
 from .protection import Protection
-from .sandbox.folders import HeldFolders
+from .sandbox.walls.folders import HeldFolders
 from .shell import Shell
 from .tools.step_runner import StepHooks
 from .toolset import tools_of_turn

@@ -30,10 +30,10 @@ from ..agent.tools.tool import Show, ToolCall
 from .approval.approvals import Approvals
 from .environment import working_folder
 from .sandbox.definitions import definitions
-from .sandbox.folders import Folders, HeldFolders
 from .sandbox.guard import Guard, Watch, as_ours
-from .sandbox.readable import cache_folders, read_freely
 from .sandbox.trial import no_trial, run_trial, wall_words
+from .sandbox.walls.folders import Folders, HeldFolders
+from .sandbox.walls.readable import cache_folders, read_freely
 from .shell import Shell
 from .tools.step_runner import Watching
 
@@ -85,7 +85,7 @@ class TurnProtection:
 
     def seams(self, seams: Seams, asked: Approvals, show: Show) -> Seams:
         """The seams of the turn, with those that read code, try it, and ask."""
-        trial = _trying(self.shell, self.walls, self.secrets)
+        trial = _trying(self.shell, self._cover(), self.secrets)
         asking = replace(seams, approve=as_ours(asked.approve), rules=asked.standing, show=show)
         return replace(asking, read=self._read, trial=trial)
 
@@ -100,18 +100,16 @@ class TurnProtection:
             action, verdict = call.action, call.verdict
             if self.policy.level == "full" or action is None or verdict is None:
                 return guard(None)
-            cover = Cover(
-                walls=self.walls,
-                caches=self.caches,
-                allowed=verdict.deeds,
-                readable=self.readable,
-                kinds=frozenset(kind for kind, it in EFFECT_OF.items() if it in action.effects),
-            )
+            kinds = frozenset(kind for kind, it in EFFECT_OF.items() if it in action.effects)
+            cover = replace(self._cover(verdict.deeds), kinds=kinds)
             note = partial(note_verdict, session, call, action)
             ask = _Consent(self.policy, asked, call, action, note)
             return guard(Watch(cover, ask.may))
 
         return watch
+
+    def _cover(self, allowed: tuple[Deed, ...] = ()) -> Cover:
+        return Cover(walls=self.walls, caches=self.caches, allowed=allowed, readable=self.readable)
 
     def _read(self, code: str) -> Seen:
         home = os.path.expanduser("~")
@@ -195,10 +193,10 @@ def find_walls(
     )
 
 
-def _trying(shell: Shell, walls: Walls, secrets: Sequence[str]) -> RunTrial:
+def _trying(shell: Shell, cover: Cover, secrets: Sequence[str]) -> RunTrial:
     """The seam that tries code in a copy. Where no copy can be made, its trials say why."""
 
     async def trial(_call: ToolCall, action: Action) -> Trial:
-        return await run_trial(shell, action.code or "", walls, secrets)
+        return await run_trial(shell, action.code or "", cover, secrets)
 
     return trial

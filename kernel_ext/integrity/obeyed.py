@@ -19,7 +19,7 @@ from ...agent.printable import visible
 from ..approval.person import ForgedInputError, Person
 from ..execution.interrupts import Interruption
 from ..execution.stdin import Waiting
-from ..sandbox.folders import Folders, HeldFolders
+from ..sandbox.walls.folders import Folders, HeldFolders
 
 MOST_KEPT_BYTES = 1 << 20
 """Bytes of a file that are kept. A larger one cannot be put back."""

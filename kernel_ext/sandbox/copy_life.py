@@ -13,13 +13,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from sys import _getframe  # pyright: ignore[reportPrivateUsage]
 from typing import Any
 
 from ...agent.frozen import frozen
 from ...agent.permissions.walls import is_inside, is_within
 from ...agent.protocol.cells import StreamOutput
-from ...agent.protocol.trials import Deed, Walls
+from ...agent.protocol.trials import Cover, Deed, Walls
 from ..execution.step_outputs import StepOutputs
 from ..output_hooks import Change, Clear, Update
 from ..shell import Shell
@@ -27,11 +28,18 @@ from ..user_names import is_public, rebound, user_names
 from ..values.fingerprint import fingerprint
 from ..workers.fork import reset_signals
 from .callers import is_bytecode, is_of_library, is_of_walk
-from .confine import DiskView, become_second_process, close_walls, enter_view, give_memory_to_tell
 from .deeds import OWN_EVENTS, deeds_of
 from .frames import Sender, packed
-from .namespaces import changed_files, end_with_parent
 from .shell_copy import detach, forget, one_thread_a_library
+from .walls.confine import (
+    DiskView,
+    become_second_process,
+    close_walls,
+    enter_view,
+    give_memory_to_tell,
+)
+from .walls.namespaces import changed_files, end_with_parent
+from .walls.opens import Hearing
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NAME = re.compile(r"[^\W\d]\w*")
@@ -47,13 +55,15 @@ MAX_LOOKED = 200
 
 @frozen
 class TrialOrder:
-    """The purpose of a copy. `readable`: what Python itself reads. `line`: where it reports."""
+    """The purpose of a copy. `cover`: what its live run may do. `readable`: what Python itself
+    reads. `line`: where it reports. `ear`: where the process that hears it reports."""
 
     code: str
-    walls: Walls
+    cover: Cover
     readable: tuple[str, ...]
     scratch: str
     line: int
+    ear: int
     secrets: tuple[str, ...]
     memory: int
 
@@ -70,22 +80,35 @@ def live(shell: Shell, order: TrialOrder, mask: set[signal.Signals | int]) -> No
             file.write("1000")  # when memory ends, the copy goes first
         reset_signals(mask)
         folder = os.getcwd()
-        view = enter_view(order.walls, order.scratch)
+        view = enter_view(order.cover.walls, order.scratch)
+        heard = Hearing(order.cover, (order.scratch, "/dev/shm"), partial(_tell, Sender(order.ear)))
         if view.mounts is None:
             end_with_parent()
         else:
-            become_second_process()
-        printed = _only(order.line, view.held)
+            become_second_process(partial(heard.hear, kept=order.ear))
+        printed = _only(order.line, (*view.held, heard.line))
         os.chdir(folder)  # the path now leads into the view
-        _run(shell, order, view, sender, printed)
+        _run(shell, order, _Place(view, heard), sender, printed)
     except BaseException as error:
         sender.send("end", {"status": "killed", "why": f"{type(error).__name__}: {error}"})
     finally:
         os._exit(0)
 
 
-def _run(shell: Shell, order: TrialOrder, view: DiskView, sender: Sender, printed: int) -> None:
-    walls = order.walls
+def _tell(sender: Sender, deed: Deed) -> None:
+    sender.send("denied", [deed.kind, deed.target, deed.call])
+
+
+@frozen
+class _Place:
+    """The place in which a copy lives, and who hears it."""
+
+    view: DiskView
+    heard: Hearing
+
+
+def _run(shell: Shell, order: TrialOrder, place: _Place, sender: Sender, printed: int) -> None:
+    walls, view = order.cover.walls, place.view
     outputs = detach(shell, _taker(sender), order.scratch)
     forget(os.environ, order.secrets)
     before = dict(shell.user_ns)
@@ -93,7 +116,7 @@ def _run(shell: Shell, order: TrialOrder, view: DiskView, sender: Sender, printe
     readable = (*order.readable, *walls.readable, *walls.workspace)
     if view.mounts is not None:
         readable = (*readable, "/dev/shm")
-    close_walls(readable, walls, view, order.scratch, order.memory)
+    close_walls(readable, walls, view, order.scratch, order.memory, place.heard.begin)
     one_thread_a_library()
     sender.send("walls", view.words)
     hear = _hearing(outputs, printed)
@@ -169,9 +192,13 @@ class _Witness:
             for deed in deeds_of(event, arguments, frame):
                 spared = is_of_library(deed, frame) or is_bytecode(deed, frame)
                 spared = spared or is_of_walk(deed, frame)
-                if deed not in self._seen and not spared:
+                if spared:
+                    continue
+                if deed not in self._seen:
                     self._seen.add(deed)
                     self._judge(deed)
+                if deed.kind == "native":  # it could read from memory what no wall hides
+                    raise PermissionError(f"not in a trial run: {deed.call}")
         finally:
             self._busy.now = False
 

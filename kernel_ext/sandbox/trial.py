@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from ...agent.protocol.cells import Output
-from ...agent.protocol.trials import Deed, Trial, Walls
+from ...agent.protocol.trials import Cover, Deed, Trial
 from ..shell import Shell
 from ..workers.fork import signals_blocked, unsafe
-from . import landlock, seccomp
 from .copy_life import TrialOrder, live
 from .frames import MAX_NAMES, MAX_WORDS, Receiver, deed_in, names_in, unpacked, words_in
-from .readable import interpreter_files
 from .shell_copy import import_thread_limits
+from .walls import landlock, seccomp
+from .walls.readable import interpreter_files
 
 TRIAL_SECONDS = 2.0
 """Seconds after which a trial is cut. Its report until then counts."""
@@ -37,21 +37,22 @@ _STATUS = frozenset(("ok", "error", "cut"))
 async def run_trial(
     shell: Shell,
     code: str,
-    walls: Walls,
+    cover: Cover,
     secrets: Sequence[str] = (),
     seconds: float = TRIAL_SECONDS,
 ) -> Trial:
-    """Run code in a copy, on the main thread. `secrets`: texts that the copy must not hold.
+    """Run code in a copy, on the main thread. `cover`: what its live run may do without a question.
 
-    Cancelling it ends the copy, as does the end of this process. Never raises for the code's sake.
+    `secrets`: texts that the copy must not hold. Cancelling it ends the copy, as does the end of
+    this process. Never raises for the code's sake.
     """
     if why := no_trial():
         return Trial(status="none", why=why)
     import_thread_limits()
     scratch = tempfile.mkdtemp(prefix="trial-")
-    ours, theirs = os.pipe()
+    (ours, theirs), (ear, told) = os.pipe(), os.pipe()
     readable = tuple(interpreter_files(os.path.expanduser("~")))
-    order = TrialOrder(code, walls, readable, scratch, theirs, tuple(secrets), TRIAL_BYTES)
+    order = TrialOrder(code, cover, readable, scratch, theirs, told, tuple(secrets), TRIAL_BYTES)
     started = time.monotonic()
     try:
         with signals_blocked() as mask:
@@ -60,14 +61,17 @@ async def run_trial(
                 live(shell, order, mask)
     except OSError as error:
         os.close(ours)
+        os.close(ear)
         return Trial(status="none", why=f"the system refuses another process: {error.strerror}")
     finally:
         os.close(theirs)
+        os.close(told)
     report = _Report()
     try:
-        await _listen(ours, report, seconds)
+        await _listen(ours, ear, report, seconds)
     finally:
         os.close(ours)
+        os.close(ear)
         report.ended = _end(pid, report.gone)
         shutil.rmtree(scratch, ignore_errors=True)
     return replace(report.trial(), seconds=time.monotonic() - started)
@@ -96,6 +100,7 @@ class _Report:
     """The report of a copy, as far as it came."""
 
     receiver: Receiver = field(default_factory=Receiver)
+    heard: Receiver = field(default_factory=Receiver)
     outputs: list[Output] = field(default_factory=list[Output])
     denied: dict[Deed, None] = field(default_factory=dict[Deed, None])
     deeds: dict[Deed, None] = field(default_factory=dict[Deed, None])
@@ -126,6 +131,16 @@ class _Report:
                     pass
         return False
 
+    def hear(self, data: bytes) -> None:
+        """Take what came from the process that hears the copy."""
+        for kind, value in self.heard.feed(data):
+            if kind == "denied" and (deed := deed_in(value)):
+                self._deny(deed)
+
+    def _deny(self, deed: Deed) -> None:
+        if len(self.denied) < MAX_NAMES:
+            self.denied[deed] = None
+
     def trial(self) -> Trial:
         """The report as a value."""
         found = Trial(
@@ -150,11 +165,15 @@ class _Report:
         )
 
 
-async def _listen(descriptor: int, report: _Report, seconds: float) -> None:
-    """Read the report until it ends, the copy is gone, or the time is up."""
+async def _listen(descriptor: int, ear: int, report: _Report, seconds: float) -> None:
+    """Read the report until it ends, the copy is gone, or the time is up.
+
+    `ear`: of the process that hears the copy, which tells of a deed before it happens.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
     os.set_blocking(descriptor, False)
+    os.set_blocking(ear, False)
 
     def read() -> None:
         try:
@@ -165,13 +184,22 @@ async def _listen(descriptor: int, report: _Report, seconds: float) -> None:
         if (report.gone or report.take(data)) and not done.done():
             done.set_result(None)
 
+    def hear() -> None:
+        with suppress(BlockingIOError):
+            while data := os.read(ear, 1 << 20):
+                report.hear(data)
+            loop.remove_reader(ear)
+
     loop.add_reader(descriptor, read)
+    loop.add_reader(ear, hear)
     try:
         await asyncio.wait_for(done, seconds)
     except TimeoutError:
         report.late = True
     finally:
+        hear()
         loop.remove_reader(descriptor)
+        loop.remove_reader(ear)
 
 
 def _end(pid: int, gone: bool) -> int:

@@ -16,6 +16,7 @@ from .modules import (
     NATIVE_MODULES,
     NETWORK,
     OUR_MODULES,
+    PAST_EVENTS,
     PROCESSES,
     QUIET_OF_NETWORK,
     computes,
@@ -30,6 +31,9 @@ _SENDS = frozenset(
 )
 _KERNEL = f"{SHELL}.kernel"
 """It has the sockets and the key through which the person types and answers."""
+_ENVIRONMENT = ("os.environ.", "os.environb.")
+_VALUELESS = frozenset(("keys", "update", "clear"))
+"""Its methods that give no value of it."""
 _READS = ("r", "rb", "rt", "br", "r:*", "r:gz", "r:bz2")
 
 
@@ -41,6 +45,8 @@ def call_by_path(reader: ReaderParts, path: str, node: ast.Call) -> None:
         _files(reader, path, node)
     elif (special := CODE_CALLS.get(path)) is not None:
         special(reader, node)
+    elif path.startswith(_ENVIRONMENT) and path.rpartition(".")[2] not in _VALUELESS:
+        reader.findings.variable(None, path)
     elif not leaves(reader, path, node):
         _computing(reader, path, node)
 
@@ -93,7 +99,9 @@ def _computing(reader: ReaderParts, path: str, node: ast.Call) -> None:
     known, rest = computes(path)
     name = rest.rpartition(".")[2]
     if not known:
-        reader.findings.not_plain(f"a function that is not known: {path}()")
+        quiet = path.partition(".")[0] in PAST_EVENTS
+        note = reader.findings.not_heard if quiet else reader.findings.not_plain
+        note(f"a function that is not known: {path}()")
     elif rest and (f".{name}" in PATHS or not is_plain_method(name)):
         reader.findings.not_plain(f"a method that is not known: {path}()")
     elif any(it.arg == "n_jobs" and not _is_one(it.value) for it in node.keywords):

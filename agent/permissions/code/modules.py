@@ -275,6 +275,13 @@ QUIET_OF_NETWORK = frozenset(
 NATIVE_MODULES = frozenset(("ctypes", "_ctypes", "cffi", "_cffi_backend", "numpy.ctypeslib"))
 """Modules that leave Python, and the view of its events."""
 OUR_MODULES = frozenset(("inkernel",))
+PAST_EVENTS = frozenset(
+    (
+        *("pyarrow", "polars", "duckdb", "h5py", "tables", "netCDF4", "cv2", "rasterio", "fiona"),
+        *("pyogrio", "lance", "lancedb", "deltalake", "datafusion", "chdb", "tiledb", "vaex"),
+    )
+)
+"""Libraries that open files and connections in C. No event tells of it."""
 HOOKS = frozenset(
     (
         *("os.register_at_fork", "sys.addaudithook", "sys.settrace", "sys.setprofile"),

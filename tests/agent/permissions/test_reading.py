@@ -80,6 +80,16 @@ CONCERNS = {
         "def ｆ():\n    open('/etc/x', 'w')\nf()",
         *("write", "/etc/x"),
     ),
+    "all keys by a method": (
+        "import os\nprint([v[::-1] for _, v in os.environ.items()])",
+        "read",
+        "the environment",
+    ),
+    "all keys as bytes, by a method": (
+        "from os import environb\nprint(environb.copy())",
+        "read",
+        "the environment",
+    ),
     "all keys as bytes": ("import os\nprint(os.environb)", "read", "the environment"),
     "a process by its inner function": (
         "import _posixsubprocess as p\np.fork_exec([b'/bin/true'])",
@@ -232,6 +242,7 @@ UNHEARD = {
     "df.write_parquet('out.parquet')": (False, False),
     "df.write_parquet('nowhere/out.parquet')": (True, True),
     "df.to_csv(path)": (True, False),
+    "import pyarrow as pa\npa.RecordBatchFileWriter(path, schema)": (True, False),
     "model.tell_all()": (False, False),
     "import importlib\nimportlib.import_module(name)": (True, False),
     "from sklearn.svm import SVC\nSVC(n_jobs=2).fit(x, y)": (False, False),

@@ -285,6 +285,27 @@ _MADE = 'x = "".join(["../outs", "ide/new.txt"])\n'
 _KEY = 'x = "".join(["../home/.ss", "h/id_rsa"])\n'
 _WRITES = "import polars as pl\npl.DataFrame({'a': [1]}).write_csv('./' + x)"
 UNHEARD = {
+    "a key by polars, its error hidden": (
+        f"{_KEY}import polars as pl\ntry:\n    print(pl.read_csv('./' + x, has_header=False))\n"
+        "except Exception:\n    pass"
+    ),
+    "a key by duckdb, its error hidden": (
+        "import duckdb\ntry:\n    print(duckdb.sql('select * from read_csv($$$$../home/.ssh/id_rsa"
+        "$$$$, header=false, columns={a: varchar})').fetchall())\nexcept Exception:\n    pass"
+    ),
+    "a stream of pyarrow": (
+        f"{_MADE}import pyarrow as pa\nt = pa.table({{'a': [1]}})\n"
+        "with pa.RecordBatchFileWriter('./' + x, t.schema) as w:\n    w.write_table(t)"
+    ),
+    "a spawned process, its error hidden": (
+        "import multiprocessing as mp, os\nwith mp.get_context('spawn').Pool(1) as p:\n"
+        "    p.map(vars(os)[''.join(['sys', 'tem'])], ['touch $OUT/new.txt'])"
+    ),
+    "workers of joblib, their error hidden": (
+        "from joblib import Parallel, delayed\nimport contextlib\ndef w(p):\n"
+        "    with contextlib.suppress(OSError):\n        open(p, 'w').write('owned')\n"
+        "Parallel(n_jobs=2)(delayed(w)('$OU' + 'e/new.txt') for _ in range(2))"
+    ),
     "a database by its address": (
         "import sqlite3\nc = sqlite3.connect('file:%2e%2e/outside/new.db', uri=True)\n"
         "c.execute('create table t (a)')"

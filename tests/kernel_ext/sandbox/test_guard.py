@@ -22,9 +22,9 @@ from inkernel.agent.protocol.trials import Cover, Deed
 from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption
 from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
-from inkernel.kernel_ext.sandbox.folders import find_folders
+from inkernel.kernel_ext.sandbox.walls.folders import find_folders
 from inkernel.kernel_ext.sandbox.guard import Guard, Watch
-from inkernel.kernel_ext.sandbox.readable import cache_folders, read_freely
+from inkernel.kernel_ext.sandbox.walls.readable import cache_folders, read_freely
 _guard, _walls = Guard(), workspace_walls({ws!r}, {tmp!r}, {home!r})
 async def _guarded(code, yes=(), allowed=(), watched=True, readable=()):
     asked = []

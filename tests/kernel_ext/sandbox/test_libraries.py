@@ -15,10 +15,13 @@ SETUP = """
 import json
 from dataclasses import asdict
 from inkernel.agent.permissions.walls import workspace_walls
+from inkernel.agent.protocol.trials import Cover
 from inkernel.kernel_ext.sandbox.trial import run_trial
+from inkernel.kernel_ext.sandbox.walls.readable import read_freely
 async def tried(code):
     walls = workspace_walls({ws!r}, {tmp!r}, {home!r})
-    return json.dumps(asdict(await run_trial(get_ipython(), code, walls, [], 60)))
+    cover = Cover(walls=walls, readable=tuple(read_freely({home!r})))
+    return json.dumps(asdict(await run_trial(get_ipython(), code, cover, [], 60)))
 """
 PATIENT = "import warnings; warnings.simplefilter('ignore')\n"
 

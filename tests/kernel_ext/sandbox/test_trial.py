@@ -19,8 +19,11 @@ SETUP = """
 import asyncio, os
 from dataclasses import asdict
 from inkernel.agent.permissions.walls import workspace_walls
+from inkernel.agent.protocol.trials import Cover
 from inkernel.kernel_ext.sandbox.trial import run_trial
+from inkernel.kernel_ext.sandbox.walls.readable import read_freely
 walls = workspace_walls({ws!r}, {tmp!r}, {home!r})
+cover = Cover(walls=walls, readable=tuple(read_freely({home!r})))
 shown, count, empty = [1, 2], 5, {{}}
 def target(descriptor):
     try:
@@ -30,7 +33,7 @@ def target(descriptor):
 def pipes():
     return sum(target(it).startswith("pipe") for it in os.listdir("/proc/self/fd"))
 async def tried(code, seconds=20):
-    found = asdict(await run_trial(get_ipython(), code, walls, [], seconds))
+    found = asdict(await run_trial(get_ipython(), code, cover, [], seconds))
     found["denied"] = [[it["kind"], it["target"]] for it in found["denied"]]
     found["deeds"] = [[it["kind"], it["target"]] for it in found["deeds"]]
     return found
@@ -188,11 +191,85 @@ def test_what_the_walls_refuse_is_reported_and_has_no_effect(name: str, place: P
     assert place.state() == before
 
 
+OF_C = {
+    "a file outside": ("pa.OSFile('$OUT/mine.txt').read()", "read", "/outside/mine.txt"),
+    "a secret": ("pa.OSFile('$HOME/.ssh/id_rsa').read()", "read", "/home/.ssh/id_rsa"),
+    "a secret by a link": (
+        "os.symlink('$HOME/.ssh', 'keys'); pa.OSFile('keys/id_rsa').read()",
+        "read",
+        "/home/.ssh/id_rsa",
+    ),
+    "a secret that is not there": ("pa.OSFile('$HOME/.ssh/other')", "read", "/home/.ssh/other"),
+    "a file outside, written": ("pa.OSFile('$OUT/n.bin', 'wb')", "write", "/outside/n.bin"),
+    "by a relative path": ("pa.OSFile('../outside/n.bin', 'wb')", "write", "/outside/n.bin"),
+    "on a thread": (
+        "import concurrent.futures as f; f.ThreadPoolExecutor().submit(pa.OSFile, '$OUT/mine.txt')"
+        ".result()",
+        "read",
+        "/outside/mine.txt",
+    ),
+    "in a forked process": (
+        "p = os.fork()\n    if not p: pa.OSFile('$OUT/mine.txt')\n    os.waitpid(p, 0)",
+        "read",
+        "/outside/mine.txt",
+    ),
+    "its own memory": ("pa.OSFile('/proc/self/mem')", "read", "/mem"),
+    "the environment of another process": ("pa.OSFile('/proc/1/environ')", "read", "/environ"),
+    "a socket": ("pq.read_table('s3://a/b?endpoint_override=127.0.0.1:9')", "network", ""),
+}
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", OF_C)
+def test_a_refusal_that_code_hides_is_reported_where_c_was_refused(name: str, place: Place) -> None:
+    pytest.importorskip("pyarrow")
+    code, kind, end = OF_C[name]
+    before = place.state()
+    found = place.tried(
+        f"import os, pyarrow as pa, pyarrow.parquet as pq\ntry:\n    {code}\n"
+        "except BaseException:\n    pass"
+    )
+    assert found["status"] == "ok"
+    assert any(it[0] == kind and it[1].endswith(end) for it in found["denied"]), found
+    assert "CANARY" not in json.dumps(found)
+    assert place.state() == before
+
+
+MEMORY = {
+    "ctypes": "import ctypes\nprint(ctypes.string_at(id(text), 64))",
+    "its file": "f = open('/proc/self/mem', 'rb'); f.seek(id(text)); print(f.read(64))",
+    "its file, by a thread": (
+        "import threading as t\nf = open(f'/proc/self/task/{t.get_native_id()}/mem', 'rb')"
+    ),
+    "its file, by its number": "import os; f = open(f'/proc/{os.getpid()}/mem', 'rb')",
+}
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", MEMORY)
+def test_a_copy_cannot_read_its_own_memory(name: str, place: Place) -> None:
+    found = place.tried(f"text = 'SECR'.join(['', 'ET'])\n{MEMORY[name]}")
+    assert found["error"].startswith("PermissionError"), found
+    assert found["denied"] and "SECRET" not in json.dumps(found["outputs"])
+
+
+def test_files_that_libraries_in_c_may_read_are_no_refusals(place: Place) -> None:
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("duckdb")
+    found = place.tried(
+        "import pyarrow.csv as c, duckdb, os\n"
+        "c.read_csv('data.csv')\nduckdb.sql(\"copy (select 1 as a) to 'o.parquet'\")\n"
+        "duckdb.sql(\"select * from 'o.parquet'\").fetchall()\nc.read_csv('missing.csv')"
+    )
+    assert found["error"].startswith("FileNotFoundError")
+    assert not found["denied"], found
+
+
 ENDS = {
     "exit": ("import os; os._exit(3)", "killed"),
     "abort": ("import os; os.abort()", "killed"),
     "a signal to itself": ("import signal; signal.raise_signal(9)", "killed"),
-    "a wild pointer": ("import ctypes; ctypes.string_at(0)", "killed"),
+    "a crash in C": ("import faulthandler; faulthandler._sigsegv()", "killed"),
     "another program": ("import os; os.execv('/bin/true', ['true'])", "killed"),
     "an endless loop": ("while True: pass", "cut"),
     "forks": ("import os\nwhile True: os.fork()", ""),

@@ -17,7 +17,7 @@ SYSTEM = (
     *("/proc", "/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm", "/run/systemd/resolve"),
 )
 _SYSTEM_TOO = ("/etc", "/proc", "/sys", "/dev", "/run", "/snap", "/System", "/Library")
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+_ROOT = os.path.abspath(f"{__file__}/../../../..")
 CACHES = (".cache", ".config/matplotlib", ".config/fontconfig", ".fonts", ".local/share/fonts")
 """Below the home folder."""
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
-from ...agent.frozen import frozen
-from ..environment import data_folder, variables_now, working_folder
+from ....agent.frozen import frozen
+from ...environment import data_folder, variables_now, working_folder
 
 _CACHES = ("XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CONFIG_HOME")
 _WORDS = {

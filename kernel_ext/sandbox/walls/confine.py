@@ -5,12 +5,13 @@ Knows no shell and no code. Everything here happens in the copy, before any code
 
 import os
 import resource
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NoReturn
 
-from ...agent.frozen import frozen
-from ...agent.permissions.walls import is_within
-from ...agent.protocol.trials import Walls
+from ....agent.frozen import frozen
+from ....agent.permissions.walls import is_within
+from ....agent.protocol.trials import Walls
 from . import landlock, seccomp
 from .namespaces import Mounts, end_with_parent, give_up_rights, mounts_below
 
@@ -75,26 +76,42 @@ def enter_view(walls: Walls, scratch: str) -> DiskView:
     return DiskView(mounts, tuple(uppers), tuple(held))
 
 
-def become_second_process() -> None:
+def become_second_process(hear: Callable[[int], object]) -> None:
     """Return in the second process of a new namespace. The others wait for it, and end as it does.
 
     The first process of a namespace ignores signals that would end it, so code must not run there.
-    When it ends, all others of the namespace are killed.
+    When it ends, all others of the namespace are killed. It calls `hear` with the second one's
+    number, to hear it until it ends.
     """
     end_with_parent()  # after `enter_view`, which would undo it
-    for _ in range(2):
-        if pid := os.fork():
-            os.closerange(0, 1 << 16)
-            _, status = os.waitpid(pid, 0)
-            code = os.waitstatus_to_exitcode(status)
-            os._exit(code if code >= 0 else 128 - code)
-        end_with_parent()
+    if pid := os.fork():
+        _end_with(pid)
+    end_with_parent()
+    if pid := os.fork():
+        try:
+            hear(pid)
+        finally:
+            _end_with(pid)
+    end_with_parent()
+
+
+def _end_with(pid: int) -> NoReturn:
+    os.closerange(0, 1 << 16)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    os._exit(code if code >= 0 else 128 - code)
 
 
 def close_walls(
-    readable: Sequence[str], walls: Walls, view: DiskView, scratch: str, memory: int
+    readable: Sequence[str],
+    walls: Walls,
+    view: DiskView,
+    scratch: str,
+    memory: int,
+    heard: Callable[[], object],
 ) -> None:
-    """Close the walls. `memory`: bytes that it may take beside those it has. Raises OSError."""
+    """Close the walls. `memory`: bytes that it may take beside those it has. `heard`: is called
+    at the end, where another process hears what this one does. Raises OSError."""
     written = [folder for folder, _ in view.uppers]
     if view.mounts is not None:
         view.mounts.own_processes()
@@ -109,11 +126,11 @@ def close_walls(
     _limit(memory, own_processes=view.mounts is not None)
     landlock.restrict(readable, [scratch, "/dev/shm", *written] if view.mounts else [])
     give_up_rights()
-    refused = () if view.mounts is not None else seccomp.SHARED_CALLS
-    seccomp.install(
-        (*seccomp.REFUSED_CALLS, *refused),
-        pretended=() if view.mounts is not None else seccomp.PRETENDED_CALLS,
-    )
+    if view.mounts is None:
+        seccomp.install((*seccomp.REFUSED_CALLS, *seccomp.SHARED_CALLS))
+    else:
+        seccomp.install([it for it in seccomp.REFUSED_CALLS if it != "socket"], pretended=())
+        heard()
 
 
 def _limit(memory: int, own_processes: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 IN_COPY = """
 import json, os, sys
 from inkernel.agent.protocol.trials import Walls
-from inkernel.kernel_ext.sandbox.confine import enter_view
+from inkernel.kernel_ext.sandbox.walls.confine import enter_view
 ws, scratch, inner = sys.argv[1:]
 view = enter_view(Walls(workspace=(ws,)), scratch)
 read = open(f"{inner}/data.csv").read()

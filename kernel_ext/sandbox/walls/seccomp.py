@@ -8,7 +8,7 @@ import errno
 import os
 import platform
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 _NUMBERS = {
     # From the tables of Linux 6.18. (x86_64, aarch64); None where there is no such call.
@@ -96,6 +96,12 @@ _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _LOAD, _IS, _FROM, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _SET_SECCOMP, _FILTER, _NO_NEW_PRIVS = 22, 2, 38
+_NOTIFY, _WITH_FILTER, _LISTENER = 0x7FC00000, 1, 8
+_INTERNET = (2, 10)
+"""Families of addresses: those of a network."""
+_FIRST_ARGUMENT = 16
+_OPENS = {"open": (2, None), "openat": (257, 56), "openat2": (437, 437)}
+_SECCOMP = (317, 277)
 _X32 = 0x40000000
 """Numbers from here on are calls of the x32 kind, which would pass by."""
 
@@ -103,6 +109,16 @@ _X32 = 0x40000000
 def is_known() -> bool:
     """Whether there are numbers for this machine."""
     return platform.machine() in _ARCHITECTURES
+
+
+def _heard() -> Mapping[int, str]:
+    column = _ARCHITECTURES.get(platform.machine(), (0, 0))[0]
+    calls = {**_OPENS, "socket": _NUMBERS["socket"]}
+    return {number: name for name, row in calls.items() if (number := row[column]) is not None}
+
+
+HEARD = _heard()
+"""The names of the calls that `listen` hears of, by their numbers on this machine."""
 
 
 def install(
@@ -127,10 +143,51 @@ def install(
         (_RETURN, 0, 0, _FAIL | errno.EPERM),
         (_RETURN, 0, 0, _ALLOW),
     ]
-    code = b"".join(struct.pack("HBBI", *step) for step in steps)
-    held = ctypes.create_string_buffer(code, len(code))
-    program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(held))
+    held, program = _program(steps)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(_SET_SECCOMP, _FILTER, program, 0, 0):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        raise _failure()
+    del held
+
+
+def listen() -> int:
+    """Have opens of files, and sockets of the internet, wait for an answer, for good.
+
+    For this thread and its children. Other sockets are refused. `install` must leave "socket" out,
+    as a refusal goes before a question. Returns the descriptor to read the questions from. Raises
+    OSError.
+    """
+    column = _ARCHITECTURES[platform.machine()][0]
+    steps = [(_LOAD, 0, 0, 0)]
+    for number, name in HEARD.items():
+        if name != "socket":
+            steps += [(_IS, 0, 1, number), (_RETURN, 0, 0, _NOTIFY)]
+    ipv4, ipv6 = _INTERNET
+    steps += [
+        (_IS, 0, 5, _NUMBERS["socket"][column] or 0),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_IS, 1, 0, ipv4),
+        (_IS, 0, 1, ipv6),
+        (_RETURN, 0, 0, _NOTIFY),
+        (_RETURN, 0, 0, _FAIL | errno.EPERM),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    held, program = _program(steps)
+    libc = ctypes.CDLL(None, use_errno=True)
+    listener = libc.syscall(_SECCOMP[column], _WITH_FILTER, _LISTENER, program)
+    if listener < 0:
+        raise _failure()
+    del held
+    return listener
+
+
+def _program(steps: Sequence[tuple[int, int, int, int]]) -> tuple[object, bytes]:
+    """The filter in memory, and what points to it."""
+    code = b"".join(struct.pack("HBBI", *step) for step in steps)
+    held = ctypes.create_string_buffer(code, len(code))
+    return held, struct.pack("HxxxxxxP", len(steps), ctypes.addressof(held))
+
+
+def _failure() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))

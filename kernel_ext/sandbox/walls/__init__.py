@@ -1,0 +1,1 @@
+"""The walls of a confined copy of the kernel: namespaces, Landlock, a filter of system calls."""
