@@ -7,14 +7,21 @@ ipykernel's own handler cancels an idle `await` only when the loop next wakes fo
 import _thread
 import asyncio
 import signal
+import sys
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 _Handler = Callable[[int, FrameType | None], object]
+_INSISTING = 2
+"""The interrupt that insists."""
+_STEPS = ("line", "opcode")
+"""Events of a trace at which an exception may come."""
+_RUNNER = "IPython.core.interactiveshell"
+"""The module whose `run_code` runs code."""
 
 
 @dataclass(slots=True)
@@ -72,17 +79,23 @@ def cancelled_by_sigint(error: BaseException) -> Generator[Interruption]:
 
 
 @contextmanager
-def raised_by_sigint(interruption: Interruption) -> Generator[None]:
+def raised_by_sigint(interruption: Interruption, insists: bool = False) -> Generator[None]:
     """SIGINT raises KeyboardInterrupt in synchronous code. Does nothing on other threads than main.
 
     Raises it at once when SIGINT came already, since the loop had no chance yet to cancel.
+    `insists`: it is code of a step, and the second one ends it, whatever the code makes of it.
     """
+    insistence = _Insistence()
 
-    def interrupt(_signum: int, _frame: FrameType | None) -> None:
+    def interrupt(_signum: int, frame: FrameType | None) -> None:
+        if insistence.is_own(frame):
+            return
         interruption.came |= interruption.take()
+        if insists:
+            insistence.interrupted(frame)
         raise KeyboardInterrupt
 
-    with _handled_by(interrupt, interruption):
+    with insistence, _handled_by(interrupt, interruption):
         if interruption.came:
             raise KeyboardInterrupt
         yield
@@ -98,15 +111,19 @@ def raised_by_sigint_in(
     because a KeyboardInterrupt there would end the event loop, and the kernel with it. If other
     code runs, the earlier handler is called: while the loop waits, it cancels. Yields a function
     that stops the code from another thread. Where the code awaits, that function cancels `task`.
+    The second one in code of `task` ends it, whatever the code makes of it.
     """
     before, loop = signal.getsignal(signal.SIGINT), asyncio.get_running_loop()
-    handled = is_main_thread()
+    handled, insistence = is_main_thread(), _Insistence()
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
+        if insistence.is_own(frame):
+            return
         theirs = interruption.take()
         if _runs(namespace, frame):
             interruption.came |= theirs
             if asyncio.current_task(loop) is task:
+                insistence.interrupted(frame)
                 raise KeyboardInterrupt
             task.cancel()  # at once, before a task that it waits for begins
             raise asyncio.CancelledError
@@ -121,7 +138,7 @@ def raised_by_sigint_in(
         else:
             loop.call_soon_threadsafe(task.cancel)
 
-    with _handled_by(interrupt, interruption):
+    with insistence, _handled_by(interrupt, interruption):
         yield stop
 
 
@@ -145,6 +162,86 @@ def _runs(namespace: Mapping[str, object], frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+class _Insistence:
+    """From its second interrupt on, code that goes on is interrupted wherever it goes.
+
+    It raises KeyboardInterrupt at the next line, and by a signal of its own again and again, so
+    that no handler of the code catches the last one. The code may have used the first interrupt to
+    save its work.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._own = False
+        self._before = sys.gettrace()
+        self._outermost: FrameType | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._outermost is not None:
+            sys.settrace(self._before)
+            self._outermost = None
+
+    def interrupted(self, frame: FrameType | None) -> None:
+        """Code was interrupted in `frame`, or in what that called."""
+        self._count += 1
+        if self._count >= _INSISTING:
+            self._trace_all(frame)
+
+    def is_own(self, frame: FrameType | None) -> bool:
+        """Whether it came from here. Raises KeyboardInterrupt if the code still runs."""
+        own, self._own = self._own, False
+        if own and self._is_within(frame):
+            self._trace_all(frame)
+            raise KeyboardInterrupt
+        return own
+
+    def _trace_all(self, frame: FrameType | None) -> None:
+        frames = [*_frames_of_code(frame)]
+        self._outermost = frames[-1] if frames else None
+        for each in frames:
+            self._trace(each, "call", None)
+        sys.settrace(self._trace)
+
+    def _trace(self, frame: FrameType, event: str, _argument: object) -> Any:
+        if not self._is_within(frame):
+            sys.settrace(self._before)
+            return None
+        if _is_ours(frame):
+            return None
+        if event == "call":
+            frame.f_trace, frame.f_trace_opcodes = self._trace, True
+        elif event in _STEPS and frame.f_lineno is not None:
+            # Without a line, a traceback could not be shown. Python ends a trace that raises, so
+            # a signal begins it again. A plain call would have the signal come here already.
+            self._own = True
+            for _ in map(_thread.interrupt_main, (signal.SIGINT,)):
+                raise KeyboardInterrupt
+        return self._trace
+
+    def _is_within(self, frame: FrameType | None) -> bool:
+        while frame is not None and frame is not self._outermost:
+            frame = frame.f_back
+        return frame is not None
+
+
+def _frames_of_code(frame: FrameType | None) -> Iterator[FrameType]:
+    """The frames of a step's code and of what it calls, the innermost first."""
+    found: list[FrameType] = []
+    while frame is not None:
+        if frame.f_code.co_name == "run_code" and frame.f_globals.get("__name__") == _RUNNER:
+            yield from found
+            return
+        found.append(frame)
+        frame = frame.f_back
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == __name__.partition(".")[0]
 
 
 @contextmanager

@@ -99,7 +99,7 @@ async def _run(
     if not shell.should_run_async(code, transformed_cell=cell, preprocessing_exc_tuple=failure):
         # On another thread, it would hit the main thread's code.
         stop = host.interruption.stop if is_main_thread() else _nothing
-        limit = TimeLimit(host.taps.ticker, step.seconds, stop, step.report, step.grace)
+        limit = _limit(host, step, stop, step.report)
         return _run_sync(host, code, outputs, limit), limit
     run = shell.run_cell_async(code, True, transformed_cell=cell, preprocessing_exc_tuple=failure)
     loop, given_up = asyncio.get_running_loop(), asyncio.Event()
@@ -112,7 +112,7 @@ async def _run(
     with ExitStack() as stack:
         raising = raised_by_sigint_in(shell.user_ns, host.interruption, task)
         stop = stack.enter_context(raising)
-        limit = TimeLimit(host.taps.ticker, step.seconds, stop, give_up, step.grace)
+        limit = _limit(host, step, stop, give_up)
         stack.enter_context(limit)
         stack.enter_context(answered(shell, outputs, limit, host.taps.mask.text))
         stack.enter_context(host.waiting.in_step(outputs, limit, host.interruption))
@@ -131,7 +131,7 @@ def _run_sync(
     shell = host.shell
     try:
         with (
-            raised_by_sigint(host.interruption),
+            raised_by_sigint(host.interruption, insists=True),
             limit,
             answered(shell, outputs, limit, host.taps.mask.text),
             host.waiting.in_step(outputs, limit, host.interruption),
@@ -140,6 +140,15 @@ def _run_sync(
     except KeyboardInterrupt as interrupt:  # it came just before or after the code itself
         limit.end()
         return interrupt
+
+
+def _limit(
+    host: Host, step: CodeStep, stop: Callable[[], object], give_up: Callable[[], object]
+) -> TimeLimit:
+    def stopped() -> bool:
+        return host.interruption.came
+
+    return TimeLimit(host.taps.ticker, step.seconds, stop, give_up, step.grace, stopped)
 
 
 def _nothing() -> None:

@@ -19,6 +19,8 @@ STOP_GRACE_SECONDS = 10.0
 class TimeLimit:
     """Calls `stop` when `seconds` are over, and again after half of the grace.
 
+    `stopped`: whether the person has stopped the code. The grace begins then.
+
     It calls `give_up` once, when the code still runs after the grace. All calls come on the
     thread of `ticker`, at one of its ticks.
     """
@@ -30,10 +32,13 @@ class TimeLimit:
         stop: Callable[[], object],
         give_up: Callable[[], object],
         grace: float = STOP_GRACE_SECONDS,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.over = self.gave_up = False
+        self._stopped = stopped
         self._ticker = ticker
         self._steps = deque(((seconds, self._stop), (grace / 2, stop), (grace / 2, self._give_up)))
+        self._whole = len(self._steps)
         self._calls = stop, give_up
         self._lock = threading.Lock()
         self._spent = 0.0
@@ -69,11 +74,17 @@ class TimeLimit:
             return self._spent
 
     def _look(self) -> None:
-        if self._steps and self._count() >= self._steps[0][0]:
+        if self._stopped() and len(self._steps) == self._whole:
+            self._steps.popleft()
+            self._restart()
+        elif self._steps and self._count() >= self._steps[0][0]:
             _, call = self._steps.popleft()
             call()
-            with self._lock:
-                self._seen, self._spent = time.monotonic(), 0.0
+            self._restart()
+
+    def _restart(self) -> None:
+        with self._lock:
+            self._seen, self._spent = time.monotonic(), 0.0
 
     def _stop(self) -> None:
         self.over = True

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from inkernel.agent.errors import TurnInterrupted
 from inkernel.agent.protocol.cells import CellRun, DisplayOutput, ErrorOutput, Output, StreamOutput
 from inkernel.kernel_ext.execution.capture import OutputCapture
-from inkernel.kernel_ext.execution.interrupts import Interruption
+from inkernel.kernel_ext.execution.interrupts import Interruption, cancelled_by_sigint
 from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
 from inkernel.kernel_ext.execution.step_outputs import MAX_STEP_DISPLAYS, OutputSink
 from inkernel.kernel_ext.output_hooks import Change, Clear, Update
@@ -517,15 +518,78 @@ def test_a_step_in_time_has_no_word_of_its_limit(run):
     assert run("1", seconds=30).limit is None
 
 
-def test_code_that_swallows_its_interrupt_is_reported_and_ends_late(run):
+SWALLOWS = {
+    "a loop around it": (
+        "while True:\n    try:\n        while True: pass\n    except BaseException: caught = True"
+    ),
+    "on one line": "while True:\n    try: time.sleep(60)\n    except BaseException: pass",
+    "many loops": (
+        "while True:\n  try:\n    while True:\n      try:\n        time.sleep(60)\n"
+        "      except BaseException: pass\n  except BaseException: pass"
+    ),
+    "a context": (
+        "import contextlib\nwhile True:\n    with contextlib.suppress(BaseException):\n"
+        "        time.sleep(60)"
+    ),
+    "in functions": (
+        "def deep(n):\n    while True:\n        try: deep(n - 1) if n else time.sleep(60)\n"
+        "        except BaseException: pass\ndeep(50)"
+    ),
+    "at its end": "while True:\n    try: time.sleep(60)\n    finally: continue",
+    "after an await": (
+        "import asyncio\nawait asyncio.sleep(0)\nwhile True:\n    try: time.sleep(60)\n"
+        "    except BaseException: pass"
+    ),
+    "in a library": (
+        "import queue\nclass Box(queue.Queue):\n    def get(self):\n        while True:\n"
+        "            try: return super().get()\n            except BaseException: pass\nBox().get()"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", SWALLOWS.values(), ids=SWALLOWS)
+def test_code_that_swallows_its_interrupt_is_ended_by_the_next_one(run, code):
     reported: list[bool] = []
+    ran = run(f"import time\n{code}", seconds=0.2, grace=4, report=lambda: reported.append(True))
+    assert (reported, ran.stuck, ran.limit, ran.status) == ([], False, 0.2, "error")
+    assert ran.outputs[-1].ename == "KeyboardInterrupt"
+    assert sys.gettrace() is None or "insist" not in repr(sys.gettrace()).lower()
+    assert run("def f():\n    return 1\nf()").status == "ok"
+
+
+@pytest.mark.parametrize("code", SWALLOWS.values(), ids=SWALLOWS)
+def test_one_interrupt_of_the_person_ends_code_whatever_it_makes_of_it(run, code):
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    ran = run(f"import time\n{code}", grace=1)
+    assert (ran.status, ran.stuck, ran.limit) == ("interrupted", False, None)
+    assert run("1").status == "ok"
+
+
+def test_code_may_save_its_work_when_it_is_interrupted_first(run):
+    code = "import time\ntry: time.sleep(60)\nfinally:\n    time.sleep(0.3)\n    saved = True"
+    assert "saved" in run(code, seconds=0.2, grace=20).bound
+
+
+def test_awaiting_code_that_swallows_the_persons_interrupt_is_left_alone(shell):
     code = (
-        "import time\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end:\n"
-        "    try: time.sleep(0.05)\n    except KeyboardInterrupt: caught = True"
+        "import asyncio, os, signal\n"
+        "asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGINT)\n"
+        "while not over.is_set():\n"
+        "    try: await asyncio.sleep(0.01)\n    except asyncio.CancelledError: pass"
     )
-    ran = run(code, seconds=0.2, grace=0.4, report=lambda: reported.append(True))
-    assert reported == [True] and ran.stuck and ran.limit == 0.2
-    assert "caught" in ran.bound
+    over = shell.user_ns["over"] = threading.Event()
+
+    async def turn() -> CellRun:
+        try:
+            with cancelled_by_sigint(TurnInterrupted()) as came, OutputCapture(shell) as taps:
+                host = Host(shell, taps, came)
+                return await run_code(host, CodeStep(code, "", take_all, grace=0.4))
+        finally:
+            over.set()
+
+    ran = asyncio.run(turn())
+    assert ran.stuck and ran.status == "interrupted"
 
 
 def test_awaiting_code_that_swallows_its_cancellation_is_left_alone(shell):
