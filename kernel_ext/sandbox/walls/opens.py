@@ -1,9 +1,9 @@
 """Hears of each file that a copy opens, and of each socket it makes, also where C does it. Linux.
 
 The system holds a call until it has an answer. The process that waits for the copy gives it. So a
-refusal that code hides is heard, too. What no wall hides, such as the memory of a process, is
-refused here. Knows no shell. Code on another thread may change a path
-after it was read here: that forges what is heard, and the walls hold all the same.
+refusal that code hides is heard, too. Files that no wall hides, such as the memory of a process,
+are refused here. Knows no shell. Code on another thread may change a path after it was read here:
+that forges what is heard, and the walls hold all the same.
 https://docs.kernel.org/userspace-api/seccomp_filter.html#userspace-notification
 """
 
