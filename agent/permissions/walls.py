@@ -24,8 +24,8 @@ STARTS = (
 """Below the home folder: files that a program runs when it starts."""
 OURS = (".git", ".hg", ".svn", "AGENTS.md", "AGENTS.override.md", "inkernel.toml", ".envrc")
 """In the workspace: history that must not be rewritten, and files that we obey."""
-_MARKER = ".git"
-"""At any depth: one that is new would make a project of its folder, with other files to obey."""
+_OBEYED = frozenset((".git", "AGENTS.md", "AGENTS.override.md", "inkernel.toml"))
+"""At any depth: whoever works below goes by them, and a `.git` makes a project of its folder."""
 _OF_PROCESSES = re.compile(r"/proc/(\d+|self|thread-self)(/task/\d+)?/(environ|mem)")
 """The environment and the memory of a process, with the keys in them."""
 SHARED_MEMORY = "/dev/shm"
@@ -63,7 +63,8 @@ def is_inside(deed: Deed, walls: Walls, caches: Iterable[str] = ()) -> bool:
         case "read":
             return not is_within(path, walls.secret) and not _OF_PROCESSES.fullmatch(path)
         case "write" | "remove":
-            if is_within(path, (*walls.secret, *walls.protected)) or _MARKER in path.split("/"):
+            obeyed = not _OBEYED.isdisjoint(path.split("/"))
+            if obeyed or is_within(path, (*walls.secret, *walls.protected)):
                 return False
             return is_within(path, (*walls.workspace, SHARED_MEMORY, *caches))
         case _:

@@ -38,6 +38,8 @@ def test_what_lies_within_the_walls_is_covered(kind: Any, target: str):
         ("write", "/etc/x"),
         ("write", "/ws/.git/HEAD"),
         ("write", "/ws/sub/.git"),
+        ("write", "/ws/sub/AGENTS.md"),
+        ("remove", "/ws/a/b/inkernel.toml"),
         ("write", "/wsx"),
         ("remove", "/ws"),
         ("remove", "/"),
