@@ -25,7 +25,7 @@ from ..shell import Shell
 from ..tools.step_runner import Watching
 from ..user_names import user_names
 from ..values.describe import brief
-from .marked import MarkedTool, mark_of, names_of_marks
+from .marked import MarkedTool, mark_of
 
 MAX_FUNCTION_WORDS = 200
 """Most characters of a function's own words in its line for the model."""
@@ -42,16 +42,20 @@ class _Live:
 class Functions:
     """The functions of one kernel that are tools.
 
-    `_theirs`: seen when a turn began. `_of_steps`: those that steps made.
+    `_names`: of all that were there when the turn began. `_theirs`: these functions. `_of_steps`:
+    those that steps made.
     """
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
+        self._names: tuple[str, ...] = ()
         self._theirs = WeakSet[Callable[..., Any]]()
         self._of_steps = WeakSet[Callable[..., Any]]()
 
     def begin(self) -> None:
         """A turn begins: the functions that are there now are the person's."""
+        names = self._shell.user_ns
+        self._names = tuple(sorted(name for name, it in [*names.items()] if mark_of(it)))
         self._theirs.update(it.function for it in self._all().values())
 
     def note_step(self, run: CellRun) -> None:
@@ -61,7 +65,7 @@ class Functions:
 
     def rows(self, window: int | None) -> tuple[DirectTool, ...]:
         """The tools as the requests of a new session list them. None, if they need too much."""
-        marks = [it.mark for _, it in sorted(self._all().items())]
+        marks = [it.mark for _, it in self._all().items()]
         rows = tuple(
             DirectTool("", it.name, it.name, it.description, it.arguments.parameters())
             for it in marks
@@ -70,7 +74,7 @@ class Functions:
 
     def lines(self) -> dict[str, str]:
         """A line about each, for the model."""
-        return {f"tool {name}": _line(it.mark) for name, it in sorted(self._all().items())}
+        return {f"tool {name}": _line(it.mark) for name, it in self._all().items()}
 
     def for_code(self, within: Watching) -> tuple[Tool[Any], ...]:
         """All of them, for code of a step. `within`: the guard over the code of a call."""
@@ -131,7 +135,7 @@ class Functions:
         )
 
     def _all(self) -> dict[str, _Live]:
-        found = ((name, self._marked(name)) for name in names_of_marks())
+        found = ((name, self._marked(name)) for name in self._names)
         return {name: it for name, it in found if it}
 
     def _marked(self, name: str) -> _Live | None:

@@ -5,7 +5,6 @@ The mark is an attribute of the function, so a tool lives as long as the functio
 
 import inspect
 from collections.abc import Callable, Collection
-from functools import cache
 from types import FunctionType
 from typing import Any, Literal, get_args
 
@@ -68,7 +67,6 @@ def mark(function: Callable[..., Any], effects: Collection[str]) -> None:
     except NoSchemaError as error:
         raise UsageError(f"{name} cannot be a tool: {error}.", _HINT) from None
     words = printable(inspect.getdoc(function) or "").strip() or f"{name}, a function of theirs."
-    names_of_marks().add(name)
     vars(function)[_MARK] = MarkedTool(
         name=name,
         description=words if len(words) <= MAX_DESCRIPTION else f"{words[: MAX_DESCRIPTION - 1]}…",
@@ -76,12 +74,6 @@ def mark(function: Callable[..., Any], effects: Collection[str]) -> None:
         effects=frozenset(it for it in ANYTHING if it in effects),
         returns=_returned(function),
     )
-
-
-@cache
-def names_of_marks() -> set[str]:
-    """The names of all functions that were marked in this process. Most have none."""
-    return set()
 
 
 def mark_of(value: object) -> MarkedTool | None:
