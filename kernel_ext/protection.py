@@ -152,7 +152,7 @@ class _Consent:
         try:
             answer = self.asked.approve_now(question(self.action, why, None, terms))
         except TurnInterrupted:
-            self.asked.host.interruption.came = True
+            self.asked.host.waiting.stop()
             return False
         verdict = self.note(answer.verdict)
         self.call.show(VerdictGiven(call_id=self.call.id, verdict=verdict))

@@ -52,6 +52,18 @@ def test_all_of_this_turn_holds_for_its_steps_and_not_for_the_next_turn(agent: A
     assert kernel.run("c").ename == "NameError"
 
 
+@pytest.mark.parametrize("how", ["catches", "raises"])
+def test_a_stop_ends_the_turn_also_where_code_waits_and_catches_its_error(agent: Any, how: str):
+    other = Path(f"/var/tmp/inkernel-{os.getpid()}.txt")
+    code = f"name = ''.join([{str(other)!r}])\ntry:\n    open(name, 'w')\nexcept OSError:\n    "
+    code += "went_on = True" if how == "catches" else "raise"
+    kernel, server = agent(steps(code, "later = 1"), INKERNEL_TRIAL="never")
+    ran, questions = answered(kernel, "%%agent\nGo.", "s")
+    assert "The agent's step waits" in questions[0]
+    assert ran.ename == "TurnInterrupted" and len(server.requests) == 1
+    assert kernel.run("later").ename == "NameError" and not other.exists()
+
+
 def test_all_of_this_session_holds_until_a_new_one(agent: Any):
     kernel, _ = agent(steps("a = 1") + steps("b = 2") + steps("c = 3"))
     answered(kernel, ASK, "se")
