@@ -21,6 +21,17 @@ from ..execution.step_outputs import StepOutputs
 from ..output_hooks import Change, Clear, Function, OutputHooks, ReadChange, Update
 from ..shell import Shell
 
+_POOLS = (
+    *(
+        (f"{name}resource_tracker", "_resource_tracker", ("_fd", "_pid"))
+        for name in ("multiprocessing.", "joblib.externals.loky.backend.", "loky.backend.")
+    ),
+    *(
+        (f"{name}reusable_executor", "", ("_executor", "_executor_kwargs"))
+        for name in ("joblib.externals.loky.", "loky.")
+    ),
+)
+"""Modules, their objects and the attributes that lead to processes of the live kernel's pools."""
 _HOOKS = ("pre_execute", "pre_run_cell", "post_run_cell")
 
 
@@ -92,6 +103,7 @@ def detach(shell: Any, take: Callable[[Change], bool], scratch: str) -> StepOutp
     for name in _HOOKS:
         shell.events.callbacks[name] = []
     _no_input()
+    _no_pools()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     shell.loop_runner = loop.run_until_complete
@@ -154,6 +166,19 @@ def _no_input() -> None:
 
     builtins.input = no_input
     getpass.getpass = no_input
+
+
+def _no_pools() -> None:
+    """Libraries start pools of the copy's own. The lines to those of the live kernel are closed."""
+    import ctypes
+
+    for module, name, attributes in _POOLS:
+        found = sys.modules.get(module)
+        owner = getattr(found, name, None) if name else found
+        for it in attributes if owner is not None else ():
+            # It lives on, else it would be ended now, over these lines.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(getattr(owner, it, None)))
+            setattr(owner, it, None)
 
 
 def _own_places(scratch: str) -> None:

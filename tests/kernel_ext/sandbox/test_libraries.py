@@ -222,3 +222,23 @@ def test_polars_once_used_live_is_no_trial_and_no_wait(kernel: Kernel) -> None:
     assert kernel.run(code).text.strip() == text
     found = tried(kernel, code)
     assert found["status"] == "none" and "polars" in found["why"]
+
+
+POOLS = {
+    "joblib": (
+        "import joblib\nprint(joblib.Parallel(n_jobs=2)(joblib.delayed(pow)(i, 2) for i in [2]))"
+    ),
+    "new processes": (
+        "import multiprocessing as m\nwith m.get_context('spawn').Pool(2) as pool:\n"
+        "    print(pool.map(abs, [-4]))"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_trial_has_pools_of_its_own_beside_those_of_the_kernel(name: str, kernel: Kernel):
+    skip_without_imports(POOLS[name])
+    assert kernel.run(POOLS[name]).text == "[4]\n"
+    found = tried(kernel, POOLS[name])
+    assert (found["status"], found["denied"], printed(found)) == ("ok", [], "[4]"), found
+    assert kernel.run(POOLS[name]).text == "[4]\n"
