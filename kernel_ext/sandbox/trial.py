@@ -5,14 +5,16 @@ The live kernel has nothing of it afterwards: no name, no file, no process.
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 from ...agent.protocol.cells import Output
@@ -31,6 +33,8 @@ TRIAL_BYTES = 4 << 30
 """Bytes that a trial may take beside those that the kernel has."""
 _ENDING_SECONDS = 0.1
 """Seconds that a copy has to end by itself, so that its status tells why."""
+_POLARS = "polars computes with threads that a copy does not have"
+_NAME = re.compile(r"[^\W\d]\w*")
 _STATUS = frozenset(("ok", "error", "cut"))
 
 
@@ -46,7 +50,7 @@ async def run_trial(
     `secrets`: texts that the copy must not hold. Cancelling it ends the copy, as does the end of
     this process. Never raises for the code's sake.
     """
-    if why := no_trial():
+    if why := no_trial() or _no_trial_of(shell, code):
         return Trial(status="none", why=why)
     import_thread_limits()
     scratch = tempfile.mkdtemp(prefix="trial-")
@@ -74,7 +78,10 @@ async def run_trial(
         os.close(ear)
         report.ended = _end(pid, report.gone)
         shutil.rmtree(scratch, ignore_errors=True)
-    return replace(report.trial(), seconds=time.monotonic() - started)
+    seconds = time.monotonic() - started
+    if report.late and _polars_computes():
+        return Trial(status="none", why=f"it waited, and {_POLARS}", seconds=seconds)
+    return replace(report.trial(), seconds=seconds)
 
 
 def no_trial() -> str:
@@ -83,11 +90,33 @@ def no_trial() -> str:
         return why
     if not landlock.version() or not seccomp.is_known():
         return "this system has no Landlock"
-    if any(name.startswith("polars") for name in _thread_names()):
-        return "polars computes with threads that a copy does not have"
     if shared := _shared_mapping():
         return f"{shared} is in memory for writing, and a copy would write to it"
     return ""
+
+
+def _no_trial_of(shell: Shell, code: str) -> str:
+    """The reason why no copy can run this code. Code that reaches polars in a way that is not seen
+    here waits in the copy, which shows nothing then."""
+    if not _polars_computes():
+        return ""
+    names: Mapping[str, object] = shell.user_ns
+    used = (names[it] for it in dict.fromkeys(_NAME.findall(code)) if it in names)
+    seen = "polars" in code or any(_is_of_polars(it, names) for it in used)
+    return _POLARS if seen else ""
+
+
+def _polars_computes() -> bool:
+    return any(name.startswith("polars") for name in _thread_names())
+
+
+def _is_of_polars(value: object, names: Mapping[str, object], deep: bool = True) -> bool:
+    """Whether it is of the library, or a function that names something that is."""
+    if isinstance(value, FunctionType):
+        used = (names.get(it) for it in value.__code__.co_names) if deep else ()
+        return any(_is_of_polars(it, names, deep=False) for it in used)
+    name = value.__name__ if isinstance(value, ModuleType) else type(value).__module__
+    return str(name).partition(".")[0] == "polars"
 
 
 def wall_words() -> str:

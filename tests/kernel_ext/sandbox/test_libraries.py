@@ -18,10 +18,10 @@ from inkernel.agent.permissions.walls import workspace_walls
 from inkernel.agent.protocol.trials import Cover
 from inkernel.kernel_ext.sandbox.trial import run_trial
 from inkernel.kernel_ext.sandbox.walls.readable import read_freely
-async def tried(code):
+async def tried(code, seconds=60):
     walls = workspace_walls({ws!r}, {tmp!r}, {home!r})
     cover = Cover(walls=walls, readable=tuple(read_freely({home!r})))
-    return json.dumps(asdict(await run_trial(get_ipython(), code, cover, [], 60)))
+    return json.dumps(asdict(await run_trial(get_ipython(), code, cover, [], seconds)))
 """
 PATIENT = "import warnings; warnings.simplefilter('ignore')\n"
 
@@ -219,8 +219,20 @@ def test_what_was_used_live_works_in_a_trial_too(kernel: Kernel) -> None:
 def test_polars_once_used_live_is_no_trial_and_no_wait(kernel: Kernel) -> None:
     code, text = STEPS["polars"]
     skip_without_imports(code)
-    assert kernel.run(code).text.strip() == text
-    found = tried(kernel, code)
+    assert kernel.run(f"{code}\ndef total():\n    return f.sum()").text.strip() == text
+    for used in (code, "f.sum()", "pl.col('n')", "getattr(f, 's' + 'um')()", "total()"):
+        found = tried(kernel, used)
+        assert found["status"] == "none" and "polars" in found["why"]
+        assert not found["seconds"]
+    assert tried(kernel, "import importlib.metadata\nprint(1)")["status"] == "ok"
+
+
+def test_what_waits_for_polars_in_a_trial_shows_nothing(kernel: Kernel) -> None:
+    code, text = STEPS["polars"]
+    skip_without_imports(code)
+    assert kernel.run(f"{code}\nhidden = [q]").text.strip() == text
+    ran = kernel.run(f"print(await tried({'hidden[0].collect()'!r}, 2))")
+    found = json.loads(ran.text)
     assert found["status"] == "none" and "polars" in found["why"]
 
 
