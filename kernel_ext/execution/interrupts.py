@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 _Handler = Callable[[int, FrameType | None], object]
 _INSISTING = 2
@@ -83,7 +83,8 @@ def raised_by_sigint(interruption: Interruption, insists: bool = False) -> Gener
     """SIGINT raises KeyboardInterrupt in synchronous code. Does nothing on other threads than main.
 
     Raises it at once when SIGINT came already, since the loop had no chance yet to cancel.
-    `insists`: it is code of a step, and the second one ends it, whatever the code makes of it.
+    `insists`: it is code of a step, and the second one ends it, whatever the code makes of it. Then
+    only the first is raised outside of that code, so that what comes after it has its effect.
     """
     insistence = _Insistence()
 
@@ -91,8 +92,8 @@ def raised_by_sigint(interruption: Interruption, insists: bool = False) -> Gener
         if insistence.is_own(frame):
             return
         interruption.came |= interruption.take()
-        if insists:
-            insistence.interrupted(frame)
+        if insists and not insistence.interrupted(frame):
+            return
         raise KeyboardInterrupt
 
     with insistence, _handled_by(interrupt, interruption):
@@ -123,8 +124,9 @@ def raised_by_sigint_in(
         if _runs(namespace, frame):
             interruption.came |= theirs
             if asyncio.current_task(loop) is task:
-                insistence.interrupted(frame)
-                raise KeyboardInterrupt
+                if insistence.interrupted(frame):
+                    raise KeyboardInterrupt
+                return
             task.cancel()  # at once, before a task that it waits for begins
             raise asyncio.CancelledError
         if not theirs:
@@ -173,6 +175,7 @@ class _Insistence:
     """
 
     def __init__(self) -> None:
+        self._depth = _depth(sys._getframe())  # pyright: ignore[reportPrivateUsage]
         self._count = 0
         self._own = False
         self._before = sys.gettrace()
@@ -186,26 +189,40 @@ class _Insistence:
             sys.settrace(self._before)
             self._outermost = None
 
-    def interrupted(self, frame: FrameType | None) -> None:
-        """Code was interrupted in `frame`, or in what that called."""
+    def interrupted(self, frame: FrameType | None) -> bool:
+        """An interrupt came in `frame`, or in what that called. Whether it should be raised there.
+
+        Raises KeyboardInterrupt where it insists.
+        """
         self._count += 1
-        if self._count >= _INSISTING:
-            self._trace_all(frame)
+        inside = _depth(frame) > self._depth
+        if inside and self._count >= _INSISTING:
+            self._insist(frame)
+        return inside or self._count == 1
 
     def is_own(self, frame: FrameType | None) -> bool:
         """Whether it came from here. Raises KeyboardInterrupt if the code still runs."""
         own, self._own = self._own, False
         if own and self._is_within(frame):
-            self._trace_all(frame)
-            raise KeyboardInterrupt
+            self._insist(frame)
         return own
 
-    def _trace_all(self, frame: FrameType | None) -> None:
-        frames = [*_frames_of_code(frame)]
-        self._outermost = frames[-1] if frames else None
-        for each in frames:
+    def _insist(self, frame: FrameType | None) -> NoReturn:
+        if self._outermost is None:
+            self._outermost = [*_frames_of_code(frame)][-1]
+        if frame is not None and _is_ours(frame):  # perhaps in a hook that a trace just called
+            self._raise_again()
+        for each in _frames_of_code(frame):
             self._trace(each, "call", None)
         sys.settrace(self._trace)
+        raise KeyboardInterrupt
+
+    def _raise_again(self) -> NoReturn:
+        """Raise it now, and by a signal once this is left. A plain call would get it here."""
+        self._own = True
+        for _ in map(_thread.interrupt_main, (signal.SIGINT,)):
+            raise KeyboardInterrupt
+        raise AssertionError
 
     def _trace(self, frame: FrameType, event: str, _argument: object) -> Any:
         if not self._is_within(frame):
@@ -216,11 +233,8 @@ class _Insistence:
         if event == "call":
             frame.f_trace, frame.f_trace_opcodes = self._trace, True
         elif event in _STEPS and frame.f_lineno is not None:
-            # Without a line, a traceback could not be shown. Python ends a trace that raises, so
-            # a signal begins it again. A plain call would have the signal come here already.
-            self._own = True
-            for _ in map(_thread.interrupt_main, (signal.SIGINT,)):
-                raise KeyboardInterrupt
+            # Without a line, a traceback could not be shown. Python ends a trace that raises.
+            self._raise_again()
         return self._trace
 
     def _is_within(self, frame: FrameType | None) -> bool:
@@ -231,13 +245,22 @@ class _Insistence:
 
 def _frames_of_code(frame: FrameType | None) -> Iterator[FrameType]:
     """The frames of a step's code and of what it calls, the innermost first."""
-    found: list[FrameType] = []
-    while frame is not None:
-        if frame.f_code.co_name == "run_code" and frame.f_globals.get("__name__") == _RUNNER:
-            yield from found
-            return
-        found.append(frame)
+    while frame is not None and not _runs_code(frame):
+        yield frame
         frame = frame.f_back
+
+
+def _depth(frame: FrameType | None) -> int:
+    """How many cells and steps run here, one within the other."""
+    count = 0
+    while frame is not None:
+        count += _runs_code(frame)
+        frame = frame.f_back
+    return count
+
+
+def _runs_code(frame: FrameType) -> bool:
+    return frame.f_code.co_name == "run_code" and frame.f_globals.get("__name__") == _RUNNER
 
 
 def _is_ours(frame: FrameType) -> bool:
@@ -252,7 +275,10 @@ def _handled_by(handler: _Handler, interruption: Interruption) -> Generator[None
         return
     before = signal.signal(signal.SIGINT, handler)
     try:
-        yield
-    finally:
-        if signal.signal(signal.SIGINT, before) is not handler:
-            interruption.replaced = True
+        try:
+            yield
+        finally:
+            left = signal.getsignal(signal.SIGINT)
+            interruption.replaced |= left is not handler
+    finally:  # also if an interrupt comes in the lines above
+        signal.signal(signal.SIGINT, before)

@@ -180,9 +180,10 @@ class Guard:
         try:
             yield watch.refused
         finally:
-            _ours.reset(ours)
-            _step.reset(token)
-            self._now = outer
+            self._now = outer  # first, whatever an interrupt makes of the rest
+            with suppress(ValueError):  # closed elsewhere, in a context of its own
+                _ours.reset(ours)
+                _step.reset(token)
             for ident in _idents() - before:
                 self._threads.setdefault(ident, watch)
 

@@ -15,9 +15,9 @@ from ...agent.tools.schema import FieldsOf
 from ...agent.tools.tool import Tool, ToolCall, ToolOutput, always, text_output
 from ..values.adapter import Column, NoTable, Refused, Table
 from ..values.describe import short
-from ..values.introspect import clip, type_words
+from ..values.introspect import clip, exactly, type_words
 from ..values.paths import MAX_PATH_CHARS, follow
-from ..values.redact import Redacted, redacted
+from ..values.redact import redacted
 from ..values.table import FOREIGN, label_text, plain, table_of
 from ..values.table_filter import Where, WhereError, parse_where
 from ..values.watchdog import watching
@@ -151,10 +151,7 @@ def _lines(table: Table, columns: Sequence[Column], rows: Sequence[int]) -> Iter
 
 
 def _value(column: Column, row: int) -> object:
-    """The value for code, in Python's own types where it has one. None: it is missing or not read.
-
-    A hidden value is the text that says so.
-    """
+    """The value for code: of Python's own types, or in words. None: it is missing or not read."""
     if column.at is None:
         return None
     try:
@@ -162,9 +159,9 @@ def _value(column: Column, row: int) -> object:
         found = plain(value)
     except Exception:  # of a library, as in the text
         return None
-    if isinstance(value, Redacted):
-        return value.text
-    return value if found is FOREIGN else found
+    if found is not FOREIGN:
+        return found
+    return value if exactly(value, list, tuple, dict) else short(value)
 
 
 def _cell(column: Column, row: int) -> str:
