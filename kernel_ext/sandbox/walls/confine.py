@@ -43,6 +43,9 @@ class DiskView:
     uppers: tuple[tuple[str, str], ...] = ()
     held: tuple[int, ...] = ()
     """Descriptors of these folders. Their paths are below what they cover."""
+    hidden: tuple[str, ...] = ()
+    """Secrets of which only the names are left. They may be listed, as whoever finds a name there
+    goes on to open it."""
 
     @property
     def words(self) -> str:
@@ -69,11 +72,13 @@ def enter_view(walls: Walls, scratch: str) -> DiskView:
             with suppress(OSError):
                 mounts.show(folder, below)
         os.close(below)
+    hidden: list[str] = []
     for path in walls.secret:
         with suppress(OSError):
             if os.path.lexists(path):
                 mounts.hide(path)
-    return DiskView(mounts, tuple(uppers), tuple(held))
+                hidden.append(path)
+    return DiskView(mounts, tuple(uppers), tuple(held), tuple(hidden))
 
 
 def become_second_process(hear: Callable[[int], object]) -> None:
@@ -119,7 +124,7 @@ def close_walls(
         raise OSError(0, "a thread runs that the walls would not hold")
     if view.mounts is None and landlock.version() < 6:
         raise OSError(0, "without namespaces, this system cannot keep signals within a copy")
-    readable = [*readable, *(upper for _, upper in view.uppers)]
+    readable = [*readable, *(upper for _, upper in view.uppers), *view.hidden]
     if view.mounts is None:
         readable = [it for it in readable if not _holds_secret(it, walls)]
         readable = [it for it in readable if it != "/proc"] + [f"/proc/{os.getpid()}"]

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 _MOUNTS, _IPC, _USER, _PIDS = 0x20000, 0x8000000, 0x10000000, 0x20000000
-_REC, _PRIVATE, _BIND, _RDONLY = 0x4000, 0x40000, 0x1000, 0x1
+_REC, _PRIVATE, _BIND = 0x4000, 0x40000, 0x1000
 _SET_MOUNTS, _HERE, _ALL, _ONLY_READ = 442, -100, 0x8000, 1
 """`mount_setattr`, with the same number everywhere. Linux 5.12."""
 _DEATH_SIGNAL, _DROP_BOUND = 1, 24
 _LAST_CAPABILITY = 63
+MAX_DECOYS = 200
+"""Names of a hidden folder that stay."""
 _OCTAL = re.compile(r"\\(\d{3})")
 """Blanks and such in a path of `/proc/self/mountinfo`."""
 
@@ -79,11 +81,19 @@ class Mounts:
         self._mount(f"/proc/self/fd/{held}", path, "", _BIND)
 
     def hide(self, path: str) -> None:
-        """Nothing is there from now on: an empty folder or an empty file."""
-        if os.path.isdir(path):
-            self._mount("tmpfs", path, "tmpfs", _RDONLY, "mode=500")
+        """The names stay, and all files are empty. So code that looks first goes on to open them.
+
+        Of a large folder, only the first names stay.
+        """
+        self._overlays += 1
+        decoy = f"/proc/self/fd/{self._held}/decoy-{self._overlays}"
+        if not os.path.isdir(path):
+            open(decoy, "w").close()
         else:
-            self._mount("/dev/null", path, "", _BIND)
+            os.mkdir(decoy, 0o700)
+            for name in _names_below(path):
+                _make_empty(os.path.join(decoy, name), os.path.isdir(os.path.join(path, name)))
+        self._mount(decoy, path, "", _BIND)
 
     def own_processes(self) -> None:
         """/proc shows the processes of this namespace alone. Call it in one of them."""
@@ -98,6 +108,23 @@ class Mounts:
         if result < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
+
+
+def _names_below(folder: str) -> Sequence[str]:
+    """Files and folders below it, relative to it, each folder before what it holds."""
+    found: list[str] = []
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        here = os.path.relpath(place, folder)
+        found += [os.path.normpath(os.path.join(here, it)) for it in (*folders, *sorted(files))]
+        if len(found) >= MAX_DECOYS:
+            break
+    return found[:MAX_DECOYS]
+
+
+def _make_empty(path: str, folder: bool) -> None:
+    with suppress(OSError):
+        os.mkdir(path) if folder else open(path, "x").close()
 
 
 def give_up_rights() -> None:

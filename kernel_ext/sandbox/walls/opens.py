@@ -1,4 +1,4 @@
-"""Hears of each file that a copy opens, and of each socket it makes, also where C does it. Linux.
+"""Hears of each file that a copy opens or changes, and of its sockets, also where C does it. Linux.
 
 The system holds a call until it has an answer. The process that waits for the copy gives it. So a
 refusal that code hides is heard, too. Files that no wall hides, such as the memory of a process,
@@ -13,9 +13,10 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import Literal
 
 from ....agent.permissions.cover import is_covered
 from ....agent.permissions.walls import is_inside, is_within
@@ -28,6 +29,30 @@ _NOTICE, _WORD = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
 _GO_ON = 1
 _HERE = -100
 _MOST_CHARS = 4096
+_IN_ROOT = 0x10
+_Place = tuple[Literal["open", "write", "remove"], int | None, int]
+_PLACES: Mapping[str, tuple[_Place, ...]] = {
+    "open": (("open", None, 0),),
+    "openat": (("open", 0, 1),),
+    "openat2": (("open", 0, 1),),
+    "creat": (("write", None, 0),),
+    "truncate": (("write", None, 0),),
+    "mkdir": (("write", None, 0),),
+    "mkdirat": (("write", 0, 1),),
+    "mknod": (("write", None, 0),),
+    "mknodat": (("write", 0, 1),),
+    "unlink": (("remove", None, 0),),
+    "unlinkat": (("remove", 0, 1),),
+    "rmdir": (("remove", None, 0),),
+    "rename": (("remove", None, 0), ("write", None, 1)),
+    "renameat": (("remove", 0, 1), ("write", 2, 3)),
+    "renameat2": (("remove", 0, 1), ("write", 2, 3)),
+    "link": (("write", None, 0), ("write", None, 1)),
+    "linkat": (("write", 0, 1), ("write", 2, 3)),
+    "symlink": (("write", None, 1),),
+    "symlinkat": (("write", 1, 2),),
+}
+"""The paths of a call: what is done there, the place of a folder's number, and that of the path."""
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _BYTECODE = "__pycache__"
 
@@ -87,15 +112,20 @@ class Hearing:
         fcntl.ioctl(listener, _RECEIVE, notice)
         mark, thread, _, number, _, _, *given = _NOTICE.unpack(notice)
         refused = 0
-        with suppress(OSError, ValueError):
+        try:
             call = seccomp.HEARD[number]
             if call == "socket":
                 refused = -errno.EPERM
                 self._note(Deed("network", "", "socket.socket"))
-            elif (deed := _opened(thread, call, given)) is not None:
-                free = is_inside(replace(deed, kind="read"), self._cover.walls)
-                refused = 0 if free else -errno.EACCES
+            for deed in _deeds(thread, call, given) if call != "socket" else ():
+                if not is_inside(replace(deed, kind="read"), self._cover.walls):
+                    refused = -errno.EACCES
                 self._note(deed)
+        except OSError:  # no path is there, so the system would refuse it, too
+            refused = -errno.EACCES
+        except Exception as error:  # one that leads on without an end: nobody knows where
+            refused = -errno.EACCES
+            self._note(Deed("kernel", "", f"a path that cannot be followed: {error}"[:200]))
         fcntl.ioctl(listener, _ANSWER, _WORD.pack(mark, 0, refused, 0 if refused else _GO_ON))
 
     def _note(self, deed: Deed) -> None:
@@ -105,9 +135,13 @@ class Hearing:
 
     def _is_free(self, deed: Deed) -> bool:
         """Whether it is nobody's business: within the walls, not there, or left to other ears."""
-        if deed.kind == "network":
+        if deed.kind in ("network", "kernel"):
             return False
         if is_within(deed.target, self._own) or is_covered(deed, self._cover):
+            return True
+        if deed.kind == "remove":
+            return not os.path.lexists(deed.target)
+        if deed.call == "os.mkdir" and os.path.isdir(deed.target):
             return True
         if deed.kind == "write":  # the import system tries it, and Python tells of it
             return _BYTECODE in deed.target.split(os.sep)[-2:]
@@ -116,20 +150,46 @@ class Hearing:
         return not (hidden or there)
 
 
-def _opened(thread: int, call: str, given: list[int]) -> Deed | None:
-    """The deed of a call. None if it opens nothing, or a folder. Raises OSError."""
-    folder, path, flags = given[:3] if call != "open" else (_HERE, *given[:2])
+def _deeds(thread: int, call: str, given: list[int]) -> Iterator[Deed]:
+    """The deeds of a call. None if it opens a folder. Raises OSError and others for a bad path."""
     with open(f"/proc/{thread}/mem", "rb", 0) as memory:
-        text = _text(memory.fileno(), path)
-        if call == "openat2":
-            flags = int.from_bytes(os.pread(memory.fileno(), 8, flags), "little")
-    if flags & os.O_DIRECTORY or not text:
-        return None
+        for kind, folder, path in _PLACES[call]:
+            text = os.fsdecode(_text(memory.fileno(), given[path]))
+            start = _HERE if folder is None else given[folder]
+            if kind != "open":
+                named = f"os.{call.removesuffix('2').removesuffix('at')}"
+                yield Deed(kind, _entry(_below(thread, start, text)), named)
+                continue
+            flags, rooted = _flags(memory.fileno(), call, given)
+            if flags & os.O_DIRECTORY and flags & os.O_TMPFILE != os.O_TMPFILE:
+                return
+            whole = _below(thread, start, text.lstrip("/") if rooted else text)
+            yield Deed("write" if flags & _WRITES else "read", os.path.realpath(whole), "open")
+
+
+def _flags(memory: int, call: str, given: list[int]) -> tuple[int, int]:
+    """How a file is opened, and whether its path begins in a folder whatever it says."""
+    match call:
+        case "openat2":
+            flags, _, resolve = struct.unpack("=QQQ", os.pread(memory, 24, given[2]))
+            return flags, resolve & _IN_ROOT
+        case "openat":
+            return given[2], 0
+        case _:
+            return given[1], 0
+
+
+def _below(thread: int, folder: int, text: str) -> str:
+    """The path that a thread means. `folder`: the number of one that is open there."""
     number = struct.unpack("=i", struct.pack("=Q", folder)[:4])[0] if folder >= 0 else folder
     start = f"/proc/{thread}/{'cwd' if number == _HERE else f'fd/{number}'}"
-    name = os.fsdecode(text).replace("/proc/self/", f"/proc/{thread}/", 1)
-    target = os.path.realpath(os.path.join(os.readlink(start), name))
-    return Deed("write" if flags & _WRITES else "read", target, "open")
+    return os.path.join(os.readlink(start), text.replace("/proc/self/", f"/proc/{thread}/", 1))
+
+
+def _entry(path: str) -> str:
+    """The name itself, which may be a link, in its real folder."""
+    path = os.path.normpath(path)
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def _text(memory: int, start: int) -> bytes:

@@ -100,7 +100,13 @@ _NOTIFY, _WITH_FILTER, _LISTENER = 0x7FC00000, 1, 8
 _INTERNET = (2, 10)
 """Families of addresses: those of a network."""
 _FIRST_ARGUMENT = 16
-_OPENS = {"open": (2, None), "openat": (257, 56), "openat2": (437, 437)}
+_OF_PATHS = {
+    **{"open": (2, None), "openat": (257, 56), "openat2": (437, 437), "creat": (85, None)},
+    **{"truncate": (76, 45), "mkdir": (83, None), "mkdirat": (258, 34), "mknod": (133, None)},
+    **{"mknodat": (259, 33), "unlink": (87, None), "unlinkat": (263, 35), "rmdir": (84, None)},
+    **{"rename": (82, None), "renameat": (264, 38), "renameat2": (316, 276), "link": (86, None)},
+    **{"linkat": (265, 37), "symlink": (88, None), "symlinkat": (266, 36)},
+}
 _SECCOMP = (317, 277)
 _X32 = 0x40000000
 """Numbers from here on are calls of the x32 kind, which would pass by."""
@@ -113,7 +119,7 @@ def is_known() -> bool:
 
 def _heard() -> Mapping[int, str]:
     column = _ARCHITECTURES.get(platform.machine(), (0, 0))[0]
-    calls = {**_OPENS, "socket": _NUMBERS["socket"]}
+    calls = {**_OF_PATHS, "socket": _NUMBERS["socket"]}
     return {number: name for name, row in calls.items() if (number := row[column]) is not None}
 
 
@@ -151,11 +157,11 @@ def install(
 
 
 def listen() -> int:
-    """Have opens of files, and sockets of the internet, wait for an answer, for good.
+    """Have calls that open or change files, and sockets of the internet, wait for an answer.
 
-    For this thread and its children. Other sockets are refused. `install` must leave "socket" out,
-    as a refusal goes before a question. Returns the descriptor to read the questions from. Raises
-    OSError.
+    For this thread and its children, for good. Other sockets are refused. `install` must leave
+    "socket" out, as a refusal goes before a question. Returns the descriptor to read the questions
+    from. Raises OSError.
     """
     column = _ARCHITECTURES[platform.machine()][0]
     steps = [(_LOAD, 0, 0, 0)]

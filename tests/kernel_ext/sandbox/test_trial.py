@@ -202,6 +202,43 @@ OF_C = {
     "a secret that is not there": ("pa.OSFile('$HOME/.ssh/other')", "read", "/home/.ssh/other"),
     "a file outside, written": ("pa.OSFile('$OUT/n.bin', 'wb')", "write", "/outside/n.bin"),
     "by a relative path": ("pa.OSFile('../outside/n.bin', 'wb')", "write", "/outside/n.bin"),
+    "a secret behind a look": (
+        "os.path.exists('$HOME/.ssh/id_rsa') and pa.OSFile('$HOME/.ssh/id_rsa').read()",
+        "read",
+        "/home/.ssh/id_rsa",
+    ),
+    "a secret by a pattern": (
+        "import duckdb; duckdb.sql(\"select content from read_text('$HOME/.ssh/id*')\").fetchall()",
+        "read",
+        "/home/.ssh/id_rsa",
+    ),
+    "after a path without an end": (
+        "[os.symlink(f'l{i + 1}', f'l{i}') for i in range(1500)]\n    try: pa.OSFile('l0')\n"
+        "    except OSError: pass\n    pa.OSFile('$OUT/n.bin', 'wb')",
+        "write",
+        "/outside/n.bin",
+    ),
+    "a file removed": (
+        "import pyarrow.fs as fs; fs.LocalFileSystem().delete_file('$OUT/mine.txt')",
+        "remove",
+        "/outside/mine.txt",
+    ),
+    "a file moved": (
+        "import pyarrow.fs as fs; fs.LocalFileSystem().move('$OUT/mine.txt', 'mine.txt')",
+        "remove",
+        "/outside/mine.txt",
+    ),
+    "a folder made": (
+        "import pyarrow.fs as fs; fs.LocalFileSystem().create_dir('$OUT/a/b')",
+        "write",
+        "/outside/a",
+    ),
+    "parts in folders": (
+        "import duckdb; duckdb.sql(\"copy (select 1 a, 2 b) to '$OUT/new' (format csv,"
+        ' partition_by (a))")',
+        "write",
+        "/outside/new",
+    ),
     "on a thread": (
         "import concurrent.futures as f; f.ThreadPoolExecutor().submit(pa.OSFile, '$OUT/mine.txt')"
         ".result()",
