@@ -58,11 +58,17 @@ RunCode = Callable[[ToolCall, RunCell], Awaitable[CellRun]]
 """Runs code for a call in the live namespace."""
 
 
-STUCK = (
-    "A step did not stop at its time limit.",
-    "Its code runs on in this kernel. Restart the kernel if you cannot wait. `%agent config"
-    " step_timeout SECONDS` gives steps longer.",
-)
+_RUNS_ON = "Its code runs on in this kernel. Restart the kernel if you cannot wait."
+
+
+def end_of(run: CellRun) -> TurnLimited | None:
+    """The end of the turn in which code did not stop, in words. None if it did."""
+    if not run.stuck:
+        return None
+    if run.status == "interrupted":
+        return TurnLimited("A step did not stop when you interrupted it.", _RUNS_ON)
+    longer = "`%agent config step_timeout SECONDS` gives steps longer."
+    return TurnLimited("A step did not stop at its time limit.", f"{_RUNS_ON} {longer}")
 
 
 def run_cell_tool(
@@ -81,7 +87,7 @@ def run_cell_tool(
     async def run(call: ToolCall, arguments: RunCell) -> ToolOutput:
         done = await run_code(call, arguments)
         handle = outputs.keep_run(call.id, done)
-        ends = TurnLimited(*STUCK) if done.stuck else None
+        ends = end_of(done)
         return replace(tell(done, output_tokens, handle), run=handle, count=done.count, ends=ends)
 
     def touches(arguments: RunCell) -> Touches:

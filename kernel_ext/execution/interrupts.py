@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn, Self
 
+from IPython.core.interactiveshell import InteractiveShell
+
 _Handler = Callable[[int, FrameType | None], object]
 _INSISTING = 2
 """The interrupt that insists."""
 _STEPS = ("line", "opcode")
 """Events of a trace at which an exception may come."""
-_RUNNER = "IPython.core.interactiveshell"
-"""The module whose `run_code` runs code."""
+_RUNNER = vars(InteractiveShell)["run_code"].__code__
+"""The shell's code that runs code."""
+_PACKAGE = f"{__name__.partition('.')[0]}."
 
 
 @dataclass(slots=True)
@@ -260,11 +263,15 @@ def _depth(frame: FrameType | None) -> int:
 
 
 def _runs_code(frame: FrameType) -> bool:
-    return frame.f_code.co_name == "run_code" and frame.f_globals.get("__name__") == _RUNNER
+    return frame.f_code is _RUNNER
 
 
 def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).partition(".")[0] == __name__.partition(".")[0]
+    """Whether code of this package runs, and none that only has its name."""
+    name = frame.f_globals.get("__name__")
+    if type(name) is not str or not name.startswith(_PACKAGE):
+        return False
+    return vars(sys.modules.get(name, sys)) is frame.f_globals
 
 
 @contextmanager

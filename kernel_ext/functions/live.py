@@ -56,7 +56,8 @@ class Functions:
         """A turn begins: the functions that are there now are the person's."""
         names = self._shell.user_ns
         self._names = tuple(sorted(name for name, it in [*names.items()] if mark_of(it)))
-        self._theirs.update(it.function for it in self._all().values())
+        found = (self._marked(name) for name in self._names)
+        self._theirs.update(it.function for it in found if it and it.function not in self._of_steps)
 
     def note_step(self, run: CellRun) -> None:
         """Note the functions that a step has made."""
@@ -86,7 +87,7 @@ class Functions:
 
     def _for_code(self, mark: MarkedTool, within: Watching) -> Tool[BaseModel]:
         async def run(call: ToolCall, arguments: BaseModel) -> ToolOutput:
-            live = self._marked(mark.name)
+            live = self._live(mark.name)
             if live is None:
                 return _gone(mark.name)
             with within(call):
@@ -107,7 +108,7 @@ class Functions:
 
     def _listed(self, row: DirectTool, run_step: RunStep) -> Tool[Any]:
         async def run(call: ToolCall, arguments: BaseModel) -> ToolOutput:
-            live = self._marked(row.tool)
+            live = self._live(row.tool)
             if live is None:
                 return _gone(row.tool)
 
@@ -123,7 +124,7 @@ class Functions:
                 call, step, {AGENT_TOOLS: SimpleNamespace(**{row.tool: function})}
             )
 
-        live = self._marked(row.tool)
+        live = self._live(row.tool)
         arguments = live.mark.arguments.as_listed(row.parameters) if live else None
         touches = _touches(live.mark) if live else Touches(effects=frozenset(("function",)))
         return Tool(
@@ -135,15 +136,19 @@ class Functions:
         )
 
     def _all(self) -> dict[str, _Live]:
-        found = ((name, self._marked(name)) for name in self._names)
+        found = ((name, self._live(name)) for name in self._names)
         return {name: it for name, it in found if it}
 
-    def _marked(self, name: str) -> _Live | None:
+    def _live(self, name: str) -> _Live | None:
         """The function of that name, if it is a tool of the person's."""
+        found = self._marked(name)
+        return found if found and found.function in self._theirs else None
+
+    def _marked(self, name: str) -> _Live | None:
         names = self._shell.user_ns
         value = user_names(self._shell, {name: names[name]}).get(name) if name in names else None
         mark = mark_of(value)
-        if mark is None or mark.name != name or value in self._of_steps:
+        if mark is None or mark.name != name:
             return None
         return _Live(cast("Callable[..., Any]", value), mark)
 

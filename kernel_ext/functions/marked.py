@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Collection
 from types import FunctionType
 from typing import Any, Literal, get_args
+from weakref import ref
 
 from ...agent.errors import UsageError
 from ...agent.frozen import frozen
@@ -39,7 +40,7 @@ _HINT = "docs/tools.md says which functions can be tools."
 class MarkedTool:
     """The mark of a function. `effects`: what a call may do, for the policy.
 
-    `returns`: the hint of its result.
+    `returns`: the hint of its result. `of`: gives the function, since a mark can be copied.
     """
 
     name: str
@@ -47,6 +48,7 @@ class MarkedTool:
     arguments: FunctionArguments
     effects: frozenset[FunctionEffect]
     returns: str
+    of: Callable[[], object]
 
 
 def mark(function: Callable[..., Any], effects: Collection[str]) -> None:
@@ -73,6 +75,7 @@ def mark(function: Callable[..., Any], effects: Collection[str]) -> None:
         arguments=arguments,
         effects=frozenset(it for it in ANYTHING if it in effects),
         returns=_returned(function),
+        of=ref(function),
     )
 
 
@@ -81,7 +84,9 @@ def mark_of(value: object) -> MarkedTool | None:
     if type(value) is not FunctionType:
         return None
     found = vars(value).get(_MARK)
-    return found if type(found) is MarkedTool and found.name == value.__name__ else None
+    if type(found) is not MarkedTool or found.of() is not value:
+        return None
+    return found if found.name == value.__name__ else None
 
 
 def _returned(function: FunctionType) -> str:

@@ -9,12 +9,11 @@ from dataclasses import replace
 from pydantic import BaseModel, Field
 
 from ...agent.conversation.output_store import OutputStore
-from ...agent.errors import TurnLimited
 from ...agent.protocol.actions import Touches
 from ...agent.protocol.cells import CellRun
 from ...agent.protocol.events import Event, Notice, OutputShown
 from ...agent.protocol.items import text_part
-from ...agent.tools.run_cell import STUCK, RunCell, RunCode, tell
+from ...agent.tools.run_cell import RunCell, RunCode, end_of, tell
 from ...agent.tools.schema import FieldsOf
 from ...agent.tools.tool import ChangedError, Tool, ToolCall, ToolOutput, always, text_output
 from ..notebook.current import NO_NOTEBOOK, CurrentNotebook, find_cells
@@ -70,8 +69,8 @@ def notebook_run_tool(
                     call.show(OutputShown(call_id=call.id, output=output))
             last = replace(tell(done, limit // len(cells), handle), run=handle, count=done.count)
             parts += [text_part(f"## cell {cell.id[:ID_CHARS]} · {handle}{shown}"), *last.parts]
-            if done.stuck:
-                last = replace(last, ends=TurnLimited(*STUCK))
+            if ends := end_of(done):
+                last = replace(last, ends=ends)
             if done.status != "ok":
                 break
         return replace(last, parts=tuple(parts))

@@ -36,6 +36,9 @@ def add_server(agent: KernelAgent, rest: str) -> Card:
     is_address = words[0].startswith(("http://", "https://"))
     given: dict[str, Any] = {"url": words[0]} if is_address else {"command": words[0]}
     given |= {"args": words[1:]} if words[1:] else {}
+    here = agent.folders.now.working
+    if not is_address and any(os.path.exists(os.path.join(here, it)) for it in words):
+        given["cwd"] = here  # a file of this folder, also when another one is open
     path = agent.user_folder / FILE_NAME
     server, refused = server_of(name, given, {"origin": str(path), "own": True, "folder": None})
     if server is None:

@@ -536,6 +536,15 @@ SWALLOWS = {
         "        except BaseException: pass\ndeep(50)"
     ),
     "at its end": "while True:\n    try: time.sleep(60)\n    finally: continue",
+    "under our name": (
+        "code = 'while True:\\n try: time.sleep(60)\\n except BaseException: pass'\n"
+        "exec(code, {'__name__': 'inkernel.other', 'time': time})"
+    ),
+    "under the shell's name": (
+        "code = 'def run_code(f):\\n while True:\\n  try: f()\\n  except BaseException: pass'\n"
+        "names = {'__name__': 'IPython.core.interactiveshell'}\nexec(code, names)\n"
+        "names['run_code'](lambda: time.sleep(60))"
+    ),
     "after an await": (
         "import asyncio\nawait asyncio.sleep(0)\nwhile True:\n    try: time.sleep(60)\n"
         "    except BaseException: pass"
@@ -547,6 +556,9 @@ SWALLOWS = {
 }
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # in a callback of gc
 @pytest.mark.parametrize("code", SWALLOWS.values(), ids=SWALLOWS)
 def test_code_that_swallows_its_interrupt_is_ended_by_the_next_one(run, code):
     reported: list[bool] = []
@@ -557,6 +569,9 @@ def test_code_that_swallows_its_interrupt_is_ended_by_the_next_one(run, code):
     assert run("def f():\n    return 1\nf()").status == "ok"
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # in a callback of gc
 @pytest.mark.parametrize("code", SWALLOWS.values(), ids=SWALLOWS)
 def test_one_interrupt_of_the_person_ends_code_whatever_it_makes_of_it(run, code):
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))

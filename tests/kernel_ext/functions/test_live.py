@@ -183,6 +183,25 @@ def test_one_that_may_do_anything_is_asked_and_then_does_it(
     assert path.exists()
 
 
+@pytest.mark.parametrize("hides", ["", "vars(get_ipython())['user_ns_hidden']['wettest'] = g\n"])
+def test_the_mark_of_a_function_is_no_other_ones(start: Callable[..., Any], hides: str):
+    copied = (
+        "import types\nmine = (lambda town: 'forged').__code__\n"
+        "g = types.FunctionType(mine, globals(), 'wettest')\n"
+        f"vars(g).update(vars(wettest))\n{hides}wettest = g\n"
+        "print(await agent_tools.wettest(town='Ulm'))"
+    )
+    again = code("vars(get_ipython())['user_ns_hidden'].pop('wettest', None)")
+    steps = [code(copied), again]
+    kernel, server = start(script(go=steps, on=[call("wettest", town="Ulm")]), "full")
+    assert kernel.run(RAIN).status == "ok"
+    kernel.run("%%agent\ngo")
+    kernel.run("%%agent\non")
+    told = outputs(server)
+    assert "forged" not in "".join(told)
+    assert "no longer there" in told[0] and "no longer there" in told[-1]
+
+
 def test_a_function_of_a_step_is_no_tool(start: Callable[..., Any]):
     made = "import inkernel\n@inkernel.tool\ndef mine():\n    'x'\n"
     steps = [code(f"{made}print('there:', hasattr(agent_tools, 'mine'))")]

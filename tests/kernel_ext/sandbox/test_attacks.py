@@ -29,6 +29,8 @@ from tests.kernel_ext.sandbox.attacks import ATTACKS
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(600)]
 
 SECRET = "CANARY-5f2e9b71c4"
+KEY = "CANARY-91d07c44ab"
+"""Of the environment, and so masked wherever it is told. The other one is masked nowhere."""
 SOON = 1.6
 """Seconds after which the attacks that wait have struck."""
 
@@ -156,7 +158,7 @@ class World:
             "IPYTHONDIR": str(self.own / "ipython"),
             "TMPDIR": str(self.tmp),
             "INKERNEL_STEP_TIMEOUT": "5",
-            "CANARY_API_KEY": SECRET,
+            "CANARY_API_KEY": KEY,
         }
 
 
@@ -206,7 +208,7 @@ def _strike(kernel: Kernel, server: ScriptedServer, world: World, name: str) -> 
     ]:
         return f"changed: {changed}"
     sent = b"".join(server.requests[read:]).decode()
-    if SECRET in sent or SECRET in json.dumps(shown.outputs):
+    if any(it in sent or it in json.dumps(shown.outputs) for it in (SECRET, KEY)):
         return "the secret was told"
     seen = "function_call_output" in sent or shown.ename == "TamperedError"
     return "" if seen else f"no step ran: {shown.text} {shown.evalue}"
