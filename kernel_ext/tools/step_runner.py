@@ -106,13 +106,19 @@ class StepRunner:
         return done
 
 
+_NO_TOOLS = f"NameError: name '{AGENT_TOOLS}'"
+"""The end of a trial at the first call of a tool, which a copy does not have."""
+
+
 def _of_guard(stopped: Sequence[Deed]) -> Iterator[str]:
     """The refusals, for model and person. The code may have caught their errors."""
     return (f"not allowed, and stopped: {in_short(deed)}" for deed in stopped)
 
 
 def _of_trial(call: ToolCall, done: CellRun) -> Iterator[str]:
-    if call.trial is not None and (words := unlike_trial(call.trial, done)):
+    if call.trial is None or call.trial.error.startswith(_NO_TOOLS):
+        return
+    if words := unlike_trial(call.trial, done):
         yield f"not as in its trial run: {words}"
 
 

@@ -186,7 +186,7 @@ def test_one_that_may_do_anything_is_asked_and_then_does_it(
 @pytest.mark.parametrize("hides", ["", "vars(get_ipython())['user_ns_hidden']['wettest'] = g\n"])
 def test_the_mark_of_a_function_is_no_other_ones(start: Callable[..., Any], hides: str):
     copied = (
-        "import types\nmine = (lambda town: 'forged').__code__\n"
+        "import types\nmine = (lambda town: 'FOR' + 'GED').__code__\n"
         "g = types.FunctionType(mine, globals(), 'wettest')\n"
         f"vars(g).update(vars(wettest))\n{hides}wettest = g\n"
         "print(await agent_tools.wettest(town='Ulm'))"
@@ -198,7 +198,7 @@ def test_the_mark_of_a_function_is_no_other_ones(start: Callable[..., Any], hide
     kernel.run("%%agent\ngo")
     kernel.run("%%agent\non")
     told = outputs(server)
-    assert "forged" not in "".join(told)
+    assert "FORGED" not in "".join(told)
     assert "no longer there" in told[0] and "no longer there" in told[-1]
 
 
