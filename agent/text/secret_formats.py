@@ -45,6 +45,11 @@ FORMATS = (
     ),
     _row("aws-key-id", _WORD + r"(?:AKIA|ASIA)[A-Z2-7]{16}\b", "AKIA", "ASIA"),
     _row(
+        "aws-secret-key",
+        r"(?i:secret_?access_?key)\W{1,8}(?P<key>[A-Za-z0-9/+=]{40})(?![A-Za-z0-9/+=])",
+        *("ecret_access_key", "ECRET_ACCESS_KEY", "ecretAccessKey"),
+    ),
+    _row(
         "github-token",
         _WORD + r"(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{40,})",
         *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),

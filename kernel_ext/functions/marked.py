@@ -55,6 +55,8 @@ def mark(function: Callable[..., Any], effects: Collection[str]) -> None:
     """Mark a function as a tool. Raises UsageError for one that cannot be one."""
     if type(function) is not FunctionType:
         raise UsageError("Only a function that `def` makes can be a tool.", _HINT)
+    if "." in function.__qualname__.rpartition("<locals>.")[2]:
+        raise UsageError(f"{function.__qualname__} is a method. Only a function can be a tool.")
     name, unknown = function.__name__, [it for it in effects if it not in ANYTHING]
     if unknown:
         known = ", ".join(ANYTHING)

@@ -44,7 +44,8 @@ def tool(function: Any = None, /, *, effects: "Iterable[FunctionEffect] | None" 
     """
     from inkernel.kernel_ext.functions.marked import ANYTHING, mark
 
-    declared = ANYTHING if effects is None else tuple(effects)
+    named = (effects,) if isinstance(effects, str) else effects  # a single one, without its list
+    declared = ANYTHING if named is None else tuple(named)
 
     def marked(function: Any) -> Any:
         mark(function, declared)

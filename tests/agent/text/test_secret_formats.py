@@ -40,6 +40,21 @@ def test_a_key_of_a_known_format_is_masked(name: str, around: str):
     assert MASK.text(masked) == masked
 
 
+@pytest.mark.parametrize(
+    "around",
+    [
+        "[default]\naws_secret_access_key = {}\n",
+        "aws_secret_access_key={}",
+        '{{"SecretAccessKey": "{}", "Version": 1}}',
+        "secretAccessKey: '{}'",
+        "AWS_SECRET_ACCESS_KEY: {}\n",
+    ],
+)
+def test_a_secret_of_aws_is_masked_by_the_name_before_it(around: str):
+    assert MASK.text(around.format(BODY[:40])) == around.format(MASKED)
+    assert BODY[:39] in MASK.text(around.format(BODY[:39]))
+
+
 def test_of_a_private_key_only_its_frame_is_left():
     body = "\n".join(["MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"] * 20)
     text = f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----\nafter"

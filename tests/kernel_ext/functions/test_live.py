@@ -220,6 +220,8 @@ def test_a_function_of_a_step_is_no_tool(start: Callable[..., Any]):
         ("@inkernel.tool\ndef f(x: object.__class__): ...", "f cannot be a tool"),
         ("@inkernel.tool\ndef _f(x: int): ...", "_f is no name of a tool"),
         ("@inkernel.tool(effects=['fly'])\ndef f(x: int): ...", "There is no effect 'fly'"),
+        ("class A:\n    @inkernel.tool\n    def f(self): ...", "A.f is a method"),
+        ("@inkernel.tool(effects='fly')\ndef f(x: int): ...", "There is no effect 'fly'"),
         ("inkernel.tool(print)", "Only a function that `def` makes"),
     ],
 )
