@@ -159,15 +159,25 @@ def _tool(
     servers: McpServers, listed: ListedTool, name: str, description: str, answer: AnswerServer
 ) -> Tool[JsonArguments]:
     async def run(call: ToolCall, given: JsonArguments) -> ToolOutput:
-        def hear(text: str) -> None:
-            output = StreamOutput(name="stdout", text=f"\r{text}")
+        told = False
+
+        def show(text: str) -> None:
+            output = StreamOutput(name="stdout", text=text)
             call.show(OutputShown(call_id=call.block or call.id, output=output))
+
+        def hear(text: str) -> None:
+            nonlocal told
+            told = True
+            show(f"\r{text}")
 
         caller = Caller(partial(answer, call), hear)
         try:
             result = await servers.call(listed.server, listed.name, given.root, caller)
         except ServerCallError as error:
             return text_output(printable(str(error)), "error")
+        finally:
+            if told:
+                show("\n")
         read = read_result(result, listed.server)
         return ToolOutput(read.parts, "error" if read.is_error else "ok", value=read.value)
 

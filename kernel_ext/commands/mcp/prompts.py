@@ -27,7 +27,9 @@ async def prompt(agent: KernelAgent, rest: str) -> Card | None:
     try:
         if not words:
             return await _list(servers, server)
-        said = _text(await servers.prompt(server, words[0], _named(words[1:])), server)
+        given = _named(words[1:])
+        _check(await servers.prompts(server), server, words[0], given)
+        said = _text(await servers.prompt(server, words[0], given), server)
     except ServerCallError as error:
         raise UsageError(str(error), _USAGE) from None
     print(said)
@@ -38,6 +40,20 @@ async def prompt(agent: KernelAgent, rest: str) -> Card | None:
 async def _list(servers: McpServers, server: str) -> Card:
     rows = [(it["name"], _about(it)) for it in await servers.prompts(server)]
     return Card(f"The prompts of {server}" if rows else f"{server} has no prompts.", rows)
+
+
+def _check(prompts: list[dict[str, Any]], server: str, name: str, given: dict[str, str]) -> None:
+    """Raises UsageError for what the server would refuse in words of its own."""
+    wanted = next((it.get("arguments", ()) for it in prompts if it["name"] == name), None)
+    if wanted is None:
+        raise UsageError(
+            f"{server} has no prompt {name!r}.", f"`%agent mcp prompt {server}` lists."
+        )
+    missing = [it["name"] for it in wanted if it.get("required") and it["name"] not in given]
+    unknown = [it for it in given if it not in {each["name"] for each in wanted}]
+    if missing or unknown:
+        told = f"needs {missing[0]}=…" if missing else f"has no argument {unknown[0]!r}"
+        raise UsageError(f"The prompt {name} {told}.", _USAGE)
 
 
 def _about(prompt: dict[str, Any]) -> str:

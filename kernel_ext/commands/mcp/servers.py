@@ -19,6 +19,7 @@ from .own_file import add_server, remove_server
 from .prompts import prompt
 
 _LOG_LINES = 40
+_LISTED = "`%agent mcp` lists the servers."
 _WORDS = ("tools", "log", "restart", "allow", "prompt", "login", "add", "remove")
 
 
@@ -28,7 +29,9 @@ def mcp(agent: KernelAgent, rest: str) -> AnyCard | Coroutine[Any, Any, AnyCard]
     name = name.strip()
     if not rest:
         return _all(agent)
-    if word not in _WORDS or not name:
+    if word in _WORDS and not name:
+        raise UsageError(f"`%agent mcp {word}` needs the name of a server.", _LISTED)
+    if word not in _WORDS:
         raise UsageError(
             f"`%agent mcp` does not know {quoted(word)}.",
             f"Say one of {', '.join(_WORDS)}, and the server's name.",
@@ -67,7 +70,8 @@ def _all(agent: KernelAgent) -> Card:
 def _told(agent: KernelAgent, server: McpServer, running: Connection | None) -> str:
     where = f"  ({server.origin})"
     if not agent.servers.consents.holds(server):
-        return f"not started: it {words_of_server(server)}. Allow it with `allow`{where}"
+        allows = f"`%agent mcp allow {server.name}` allows it"
+        return f"not started: it {words_of_server(server)}. {allows}{where}"
     if running is None:
         return f"starts with the next %%agent{where}"
     if running.state != "ready":
@@ -89,7 +93,8 @@ def _log(connection: Connection) -> TextCard:
     except OSError:
         text = ""
     lines = printable(text).splitlines()[-_LOG_LINES:]
-    return TextCard(f"The last lines of {connection.log}", "\n".join(lines))
+    told = "\n".join(lines) or "The log is empty."
+    return TextCard(f"The last lines of {connection.log}", told)
 
 
 async def _restart(agent: KernelAgent, name: str) -> Card:
@@ -99,7 +104,7 @@ async def _restart(agent: KernelAgent, name: str) -> Card:
         async with counted(f"Starting {name}"):
             connection = await agent.servers.restart(agent.choose(), name)
     except ServerCallError as error:
-        raise UsageError(str(error), "`%agent mcp` lists the servers.") from None
+        raise UsageError(str(error), _LISTED) from None
     if connection.state == "ready":
         return Card(f"The server {name} runs, with {len(connection.tools)} tools.")
     return Card(f"The server {name} does not run: {connection.error}")

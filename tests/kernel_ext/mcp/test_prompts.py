@@ -30,8 +30,9 @@ def test_a_prompt_is_what_the_person_says_even_before_the_first_turn(serving: Ca
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("asking none", "refused"),
-        ("asking review", "refused"),
+        ("asking none", "asking has no prompt 'none'"),
+        ("asking review", "The prompt review needs branch=…"),
+        ("asking review branch=main far=1", "has no argument 'far'"),
         ("asking review main", "is no `key=value`"),
         ("nobody review", "There is no server 'nobody'"),
     ],

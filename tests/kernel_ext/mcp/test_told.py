@@ -26,6 +26,12 @@ def test_progress_is_a_line_of_the_step_and_the_models_output_is_without_it(serv
     shown = "".join(str(it.get("data", {}).get("text/plain", "")) for it in ran.outputs)
     assert "200 of 200: page 200" in shown and "page 199" not in shown
     assert "page" not in outputs(server)[0]
+    kernel, _ = serving(
+        script(("go", [code("await agent_tools.asking.count(steps=3)\nprint('after')")])), ASKING
+    )
+    ran = kernel.run("%%agent\ngo")
+    shown = "".join(str(it.get("data", {}).get("text/plain", "")) for it in ran.outputs)
+    assert "page 3 … 1 more line" in shown
 
 
 def test_words_for_the_log_are_in_it(serving: Start):
