@@ -18,7 +18,7 @@ from .interrupts import Interruption, is_main_thread, raised_by_sigint, raised_b
 from .shell_history import in_history
 from .stdin import Waiting, answered
 from .step_outputs import OutputSink, StepOutputs
-from .time_limit import STOP_GRACE_SECONDS, TimeLimit
+from .time_limit import STOP_GRACE_SECONDS, PersonStops, TimeLimit
 
 
 @frozen
@@ -39,7 +39,8 @@ class CodeStep:
     """Code to run. `mark`: a comment above it in the shell's history.
 
     `take` receives its outputs. `seconds`: its time limit, after which it has `grace` seconds to
-    end. If it does not end, `report` is called. `lent`: names that exist while it runs.
+    end. If it does not end, `report` is called. `heard`: is called if it goes on for a second after
+    an interrupt of the person. `lent`: names that exist while it runs.
     """
 
     code: str
@@ -48,6 +49,7 @@ class CodeStep:
     seconds: float = 3600
     grace: float = STOP_GRACE_SECONDS
     report: Callable[[], object] = lambda: None
+    heard: Callable[[], object] = lambda: None
     lent: Mapping[str, object] | None = None
 
 
@@ -148,7 +150,8 @@ def _limit(
     def stopped() -> bool:
         return host.interruption.came
 
-    return TimeLimit(host.taps.ticker, step.seconds, stop, give_up, step.grace, stopped)
+    person = PersonStops(stopped, step.heard)
+    return TimeLimit(host.taps.ticker, step.seconds, stop, give_up, step.grace, person)
 
 
 def _nothing() -> None:

@@ -10,16 +10,31 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Self
 
+from ...agent.frozen import frozen
 from .ticker import Ticker
 
 STOP_GRACE_SECONDS = 10.0
 """Seconds that code has to end once it was stopped, since it may be saving its work."""
+HEARD_SECONDS = 1.0
+"""Seconds after which the person reads that their interrupt was heard, and the code goes on."""
+
+
+@frozen
+class PersonStops:
+    """`stopped`: whether the person has stopped the code. `heard`: is called if the code goes on
+    for a second after that."""
+
+    stopped: Callable[[], bool] = lambda: False
+    heard: Callable[[], object] = lambda: None
+
+
+_NOBODY = PersonStops()
 
 
 class TimeLimit:
     """Calls `stop` when `seconds` are over, and again after half of the grace.
 
-    `stopped`: whether the person has stopped the code. The grace begins then.
+    If the person stops the code, the grace begins then.
 
     It calls `give_up` once, when the code still runs after the grace. All calls come on the
     thread of `ticker`, at one of its ticks.
@@ -32,13 +47,13 @@ class TimeLimit:
         stop: Callable[[], object],
         give_up: Callable[[], object],
         grace: float = STOP_GRACE_SECONDS,
-        stopped: Callable[[], bool] = lambda: False,
+        person: PersonStops = _NOBODY,
     ) -> None:
         self.over = self.gave_up = False
-        self._stopped = stopped
+        self._person, self._heard = person, (min(HEARD_SECONDS, grace / 4), person.heard)
         self._ticker = ticker
         self._steps = deque(((seconds, self._stop), (grace / 2, stop), (grace / 2, self._give_up)))
-        self._whole = len(self._steps)
+        self._hurries = False
         self._calls = stop, give_up
         self._lock = threading.Lock()
         self._spent = 0.0
@@ -74,8 +89,8 @@ class TimeLimit:
             return self._spent
 
     def _look(self) -> None:
-        if self._stopped() and len(self._steps) == self._whole:
-            self._steps.popleft()
+        if not (self._hurries or self.over) and self._person.stopped():
+            self._hurries, self._steps[0] = True, self._heard
             self._restart()
         elif self._steps and self._count() >= self._steps[0][0]:
             _, call = self._steps.popleft()

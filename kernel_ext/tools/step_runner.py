@@ -22,6 +22,10 @@ from ..execution.run_code import CodeStep, Host, run_code
 from ..output_hooks import Change, Clear, Update
 from ..sandbox.guard import as_ours, in_short
 
+GOES_ON = (
+    "Your interrupt was heard, and the code goes on. It may be saving its work. Interrupt again to"
+    " end it now, else that comes by itself in five seconds."
+)
 STILL_RUNS = (
     "“{}” was stopped at its time limit and still runs: its code cannot be interrupted, or ignores"
     " the interrupt. The kernel is kept."
@@ -88,6 +92,7 @@ class StepRunner:
             take=partial(_take, call),
             seconds=min(seconds, max(settings.step_timeout, settings.step_timeout_max)),
             report=partial(call.show, Notice(text=STILL_RUNS.format(title))),
+            heard=partial(call.show, Notice(text=GOES_ON)),
             lent=names,
         )
         before, after = self.hooks.before, self.hooks.after  # code cannot replace these any more

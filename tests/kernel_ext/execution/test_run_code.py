@@ -228,8 +228,9 @@ def test_many_prints_are_one_stream_output(run):
 def test_sigint_stops_synchronous_code_and_says_interrupted(run):
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    ran = run("import time\nstarted = True\ntime.sleep(60)")
-    assert ran.status == "interrupted"
+    heard: list[bool] = []
+    ran = run("import time\nstarted = True\ntime.sleep(60)", heard=lambda: heard.append(True))
+    assert (ran.status, heard) == ("interrupted", [])
 
 
 def test_an_interrupt_that_came_before_the_code_began_stops_it(shell):
@@ -520,7 +521,7 @@ def test_a_step_in_time_has_no_word_of_its_limit(run):
 
 SWALLOWS = {
     "a loop around it": (
-        "while True:\n    try:\n        while True: pass\n    except BaseException: caught = True"
+        "while True:\n    try:\n        while True: x = 1\n    except BaseException: caught = True"
     ),
     "on one line": "while True:\n    try: time.sleep(60)\n    except BaseException: pass",
     "many loops": (
@@ -574,10 +575,15 @@ def test_code_that_swallows_its_interrupt_is_ended_by_the_next_one(run, code):
 )  # in a callback of gc
 @pytest.mark.parametrize("code", SWALLOWS.values(), ids=SWALLOWS)
 def test_one_interrupt_of_the_person_ends_code_whatever_it_makes_of_it(run, code):
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    ran = run(f"import time\n{code}", grace=1)
+    soon = "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()"
+    heard: list[bool] = []
+    ran = run(
+        f"import os, signal, threading, time\n{soon}\n{code}",
+        grace=1,
+        heard=lambda: heard.append(True),
+    )
     assert (ran.status, ran.stuck, ran.limit) == ("interrupted", False, None)
+    assert heard == [True]
     assert run("1").status == "ok"
 
 
