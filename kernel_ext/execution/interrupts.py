@@ -211,11 +211,13 @@ class _Insistence:
         return own
 
     def _insist(self, frame: FrameType | None) -> NoReturn:
-        if self._outermost is None:
-            self._outermost = [*_frames_of_code(frame)][-1]
+        frames = [*_frames_of_code(frame)]
+        if not frames:  # the shell itself is about to leave the code
+            raise KeyboardInterrupt
+        self._outermost = self._outermost or frames[-1]
         if frame is not None and _is_ours(frame):  # perhaps in a hook that a trace just called
             self._raise_again()
-        for each in _frames_of_code(frame):
+        for each in frames:
             self._trace(each, "call", None)
         sys.settrace(self._trace)
         raise KeyboardInterrupt

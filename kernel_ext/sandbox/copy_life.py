@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from sys import _getframe  # pyright: ignore[reportPrivateUsage]
@@ -162,8 +162,12 @@ def _ended(
 def _looked(shell: Shell, code: str) -> dict[str, str]:
     """The evidence of the values that the code names."""
     names = user_names(shell)
-    used = [it for it in dict.fromkeys(_NAME.findall(code)) if it in names][:MAX_LOOKED]
-    return {name: fingerprint(names[name]) for name in used}
+    return {name: fingerprint(names[name]) for name in mentioned(code, names)[:MAX_LOOKED]}
+
+
+def mentioned(code: str, names: Mapping[str, object]) -> Sequence[str]:
+    """Those of the names that are a word of the code."""
+    return [it for it in dict.fromkeys(_NAME.findall(code)) if it in names]
 
 
 class _Witness:

@@ -5,7 +5,6 @@ The live kernel has nothing of it afterwards: no name, no file, no process.
 
 import asyncio
 import os
-import re
 import shutil
 import signal
 import tempfile
@@ -21,7 +20,7 @@ from ...agent.protocol.cells import Output
 from ...agent.protocol.trials import Cover, Deed, Trial
 from ..shell import Shell
 from ..workers.fork import signals_blocked, unsafe
-from .copy_life import TrialOrder, live
+from .copy_life import TrialOrder, live, mentioned
 from .frames import MAX_NAMES, MAX_WORDS, Receiver, deed_in, names_in, unpacked, words_in
 from .shell_copy import import_thread_limits
 from .walls import landlock, seccomp
@@ -34,7 +33,6 @@ TRIAL_BYTES = 4 << 30
 _ENDING_SECONDS = 0.1
 """Seconds that a copy has to end by itself, so that its status tells why."""
 _POLARS = "polars computes with threads that a copy does not have"
-_NAME = re.compile(r"[^\W\d]\w*")
 _STATUS = frozenset(("ok", "error", "cut"))
 
 
@@ -101,8 +99,8 @@ def _no_trial_of(shell: Shell, code: str) -> str:
     if not _polars_computes():
         return ""
     names: Mapping[str, object] = shell.user_ns
-    used = (names[it] for it in dict.fromkeys(_NAME.findall(code)) if it in names)
-    seen = "polars" in code or any(_is_of_polars(it, names) for it in used)
+    used = mentioned(code, names)
+    seen = "polars" in code or any(_is_of_polars(names[it], names) for it in used)
     return _POLARS if seen else ""
 
 

@@ -121,11 +121,10 @@ class Hearing:
                 if not is_inside(replace(deed, kind="read"), self._cover.walls):
                     refused = -errno.EACCES
                 self._note(deed)
-        except OSError:  # no path is there, so the system would refuse it, too
+        except Exception as error:  # no path, or one without an end: live it may lead anywhere
             refused = -errno.EACCES
-        except Exception as error:  # one that leads on without an end: nobody knows where
-            refused = -errno.EACCES
-            self._note(Deed("kernel", "", f"a path that cannot be followed: {error}"[:200]))
+            if os.path.exists(f"/proc/{thread}"):  # else whoever made the call was killed meanwhile
+                self._note(Deed("kernel", "", f"a path that cannot be followed: {error}"[:200]))
         fcntl.ioctl(listener, _ANSWER, _WORD.pack(mark, 0, refused, 0 if refused else _GO_ON))
 
     def _note(self, deed: Deed) -> None:
@@ -180,10 +179,14 @@ def _flags(memory: int, call: str, given: list[int]) -> tuple[int, int]:
 
 
 def _below(thread: int, folder: int, text: str) -> str:
-    """The path that a thread means. `folder`: the number of one that is open there."""
+    """The path that a thread means. `folder`: the number of one that is open there, which counts
+    for a relative path alone."""
+    text = text.replace("/proc/self/", f"/proc/{thread}/", 1)
+    if os.path.isabs(text):
+        return text
     number = struct.unpack("=i", struct.pack("=Q", folder)[:4])[0] if folder >= 0 else folder
     start = f"/proc/{thread}/{'cwd' if number == _HERE else f'fd/{number}'}"
-    return os.path.join(os.readlink(start), text.replace("/proc/self/", f"/proc/{thread}/", 1))
+    return os.path.join(os.readlink(start), text)
 
 
 def _entry(path: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from inkernel.kernel_ext.functions.marked import BUILT_IN
+from tests.kernel_ext.mcp.turns import Step, bodies, code, outputs
+from tests.kernel_ext.mcp.turns import script as script_of
 
 pytestmark = pytest.mark.kernel
-Step = dict[str, Any]
 RAIN = '''
 import inkernel
 from dataclasses import dataclass
@@ -46,41 +47,13 @@ def later(than: date) -> str:
 """
 
 
-def code(text: str) -> Step:
-    return {"name": "run_cell", "arguments": {"title": "step", "code": text}}
-
-
 def call(name: str, /, **arguments: object) -> Step:
     return {"name": name, "arguments": arguments}
 
 
 def script(**turns: list[Step]) -> str:
-    """Turns by their prompt. Each call is a response of its own."""
-    lines = ['model = "scripted/test"']
-    for on, steps in turns.items():
-        lines += ["[[turn]]", f"on = {json.dumps(on)}"]
-        for it in steps:
-            pairs = ", ".join(f"{k} = {_toml(v)}" for k, v in it["arguments"].items())
-            lines += ["[[turn.response]]", "[[turn.response.call]]"]
-            lines += [f"name = {json.dumps(it['name'])}", f"arguments = {{{pairs}}}"]
-        lines += ["[[turn.response]]", 'say = "Done."']
-    return "\n".join(lines)
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{k} = {_toml(it)}" for k, it in value.items()) + "}"
-    return json.dumps(value)
-
-
-def bodies(server: Any) -> list[dict[str, Any]]:
-    return [json.loads(it) for it in server.requests]
-
-
-def outputs(server: Any) -> list[str]:
-    items = bodies(server)[-1]["input"]
-    found = [it["output"] for it in items if it["type"] == "function_call_output"]
-    return [it if isinstance(it, str) else " ".join(map(str, it)) for it in found]
+    """Turns by their prompt."""
+    return script_of(*turns.items())
 
 
 def names(server: Any, at: int = -1) -> list[str]:

@@ -29,11 +29,17 @@ def script(*turns: tuple[str, list[Step]]) -> str:
     for on, steps in turns:
         lines += ["[[turn]]", f"on = {json.dumps(on)}"]
         for it in steps:
-            pairs = ", ".join(f"{k} = {json.dumps(v)}" for k, v in it["arguments"].items())
+            pairs = ", ".join(f"{k} = {_toml(v)}" for k, v in it["arguments"].items())
             lines += ["[[turn.response]]", "[[turn.response.call]]"]
             lines += [f"name = {json.dumps(it['name'])}", f"arguments = {{{pairs}}}"]
         lines += ["[[turn.response]]", 'say = "Done."']
     return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {_toml(it)}" for k, it in value.items()) + "}"
+    return json.dumps(value)
 
 
 def table(name: str, program: Path, *arguments: str) -> str:
