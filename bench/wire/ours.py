@@ -83,7 +83,10 @@ async def session_for(
     """A session against the server of `job`, its record in `folder`, and its prompt."""
     preload()
     settings = Settings(
-        max_samples=job.count + 10, transport=job.transport, compress=job.compress or "auto"
+        max_samples=job.count + 10,
+        turn_steps=job.count + 10,
+        transport=job.transport,
+        compress=job.compress or "auto",
     )
     client = Client(Target("canned", job.url, "canned"), settings)
     record = Record(folder / "record.jsonl")
