@@ -30,8 +30,14 @@ def same_objects(these: Sequence[object], those: Sequence[object]) -> bool:
     return addresses(these) == addresses(those)
 
 
+def begins_with(these: Sequence[object], those: Sequence[object]) -> bool:
+    """Whether the first of these are the same objects as those, in the same order."""
+    return addresses(these).startswith(addresses(those))
+
+
 def differing(these: Sequence[object], those: Sequence[object]) -> Iterator[int]:
-    """The places at which two rows of the same length hold different objects, in order."""
+    """The places at which two rows hold different objects, in order, and those beyond the end of
+    the second."""
     one, other = addresses(these), addresses(those)
     for start in range(0, len(one), _CHUNK):
         end = min(start + _CHUNK, len(one))

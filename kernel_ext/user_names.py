@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import repeat
 from typing import Any
 
-from ..agent.identity import differing
+from ..agent.identity import begins_with, differing
 from .shell import Shell
 
 _ABSENT = object()
@@ -29,9 +29,9 @@ def rebound(before: Mapping[str, object], names: Mapping[str, object]) -> list[s
 
     There may be thousands, since a shell has some for each cell that ran.
     """
-    now = list(names)
-    if now[: len(before)] == list(before):  # nothing was deleted, so pairs are quicker
-        held = (*before.values(), *repeat(_ABSENT, len(now) - len(before)))
+    now = tuple(names)
+    if begins_with(now, tuple(before)):  # nothing was deleted, so pairs are quicker
+        held = tuple(before.values())
     else:
         held = tuple(map(before.get, names, repeat(_ABSENT)))
     return [now[at] for at in differing(tuple(names.values()), held)]

@@ -9,6 +9,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from threading import get_ident
 from time import perf_counter
@@ -56,7 +57,7 @@ class UserCellLog:
 
     A bug here never reaches a cell: it is printed once, and the log detaches from the shell.
     `before_run` is called when a cell of the person's begins, and `after_run` when any is over and
-    in the log.
+    in the log. On an event loop that is when the front end has its answer, before the next cell.
     """
 
     def __init__(self) -> None:
@@ -71,10 +72,12 @@ class UserCellLog:
         self._running: _Running | None = None
         self._shown: ShownBefore | None = None  # while a cell that is one turn waits for it
         self._runs: UserCellRuns | None = None
+        self._waiting: Callable[[], None] | None = None  # puts the last run into the log
 
     @property
     def last(self) -> int:
         """The number of the latest run that is over. 0 if there was none."""
+        self._catch_up()
         return self._runs.last if self._runs else 0
 
     def turn_is_alone(self) -> bool:
@@ -104,6 +107,7 @@ class UserCellLog:
         """Log nothing more. The runs so far stay. Does nothing if it is not attached."""
         if self._shell is None:
             return
+        self._catch_up()
         self._shell.events.unregister("pre_run_cell", self._listen)
         self._shell.events.unregister("pre_run_cell", self._before)
         self._shell.events.unregister("post_run_cell", self._after)
@@ -114,6 +118,7 @@ class UserCellLog:
 
     def since(self, number: int) -> "tuple[UserCellRun, ...]":
         """The kept runs after that number, without a running cell."""
+        self._catch_up()
         return self._runs.since(number) if self._runs else ()
 
     def _listen(self, info: Any) -> None:
@@ -148,6 +153,7 @@ class UserCellLog:
                 self._leave(self._shell, result)
 
     def _enter(self, shell: Shell, info: Any) -> None:
+        self._catch_up()
         request = _request(shell)
         if self._outer is not None:
             last = getattr(shell, "last_execution_result", None)
@@ -171,11 +177,26 @@ class UserCellLog:
         if running is not None:
             try:
                 running.tee.close()
-                self._end(shell, running, info, result)
-                if self.after_run is not None:
-                    self.after_run()
+                seconds = perf_counter() - running.started
+                self._waiting = partial(self._end, shell, running, info, result, seconds)
+                _soon(self._catch_up)
             except Exception:
                 self._give_up()
+
+    def _catch_up(self) -> None:
+        """Put a run that is over into the log, if it is not there yet."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        from .interrupt_waits import interrupt_waits
+
+        try:
+            with interrupt_waits():
+                waiting()
+                if self.after_run is not None:
+                    self.after_run()
+        except Exception:
+            self._give_up()
 
     def _give_up(self) -> None:
         self.detach()
@@ -203,11 +224,10 @@ class UserCellLog:
         )
         self._running.tee.open(shell)
 
-    def _end(self, shell: Shell, running: _Running, info: Any, result: Any) -> None:
+    def _end(self, shell: Shell, running: _Running, info: Any, result: Any, seconds: float) -> None:
         from ..user_names import is_public, user_names
         from .runs import UserCellRuns, UserRun
 
-        seconds = perf_counter() - running.started
         if self._runs is None:
             self._runs = UserCellRuns(shell.transform_cell)
         names = shell.user_ns
@@ -226,6 +246,18 @@ class UserCellLog:
                 seconds=seconds,
             )
         )
+
+
+def _soon(work: Callable[[], None]) -> None:
+    """Do it when the event loop comes round, before the next cell. Now, where none runs."""
+    from asyncio import get_running_loop
+
+    try:
+        loop = get_running_loop()
+    except RuntimeError:
+        work()
+    else:
+        loop.call_soon(work)
 
 
 def _is_turn(info: Any) -> bool:

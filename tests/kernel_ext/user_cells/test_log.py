@@ -710,3 +710,29 @@ def test_the_extension_sees_the_cells_after_it_loads_and_after_it_reloads(kernel
     assert running.run("%reload_ext inkernel\nprint('shown')").text == "shown\n"
     running.run("y = 1", cell_id="b")
     assert [seen["cell"] for seen in json.loads(running.run(find + TELL).text)] == ["b"]
+
+
+def test_on_an_event_loop_a_run_is_logged_after_the_cells_answer(
+    shell: InteractiveShell, log: UserCellLog
+):
+    over: list[str] = []
+    log.after_run = lambda: over.append(log.since(0)[-1].source)
+
+    async def cell(source: str) -> None:
+        code = shell.transform_cell(source)
+        ran = await shell.run_cell_async(source, store_history=True, transformed_cell=code)
+        shell.events.trigger("post_run_cell", ran)
+
+    async def cells() -> None:
+        await cell("x = 1")
+        assert over == []
+        await cell("y = 2")
+        assert over == ["x = 1"]  # no later than the next cell
+        await asyncio.sleep(0)
+        assert over == ["x = 1", "y = 2"]
+        await cell("z = 3")
+        assert log.since(0)[-1].bound == ("z",) and log.last == 3  # whoever asks sees it
+        await asyncio.sleep(0)
+        assert over == ["x = 1", "y = 2", "z = 3"]
+
+    asyncio.run(cells())
