@@ -149,10 +149,12 @@ BESIDE = (
     ),
     Row("100 tool calls from code in one step", "{calls:.0f} ms", "steps", 50),
     Row(
-        "added to the first turn by {servers:.0f} MCP servers with {tools:.0f} tools, which start",
-        "{first:,.0f} ms",
+        "added to the first turn by {servers:.0f} MCP servers with {tools:.0f} tools,"
+        " which have run before; at their very first start",
+        "{first:,.0f}; {never:,.0f} ms",
         "mcp",
         1000,
+        judged="first",
     ),
     Row("added by them to later turns", "{later:.1f} ms", "mcp", 1),
     Row("a call of a server's tool from code", "{call:.1f} ms", "mcp", 4),

@@ -91,7 +91,7 @@ class KernelAgent:
         obeys = Obeys(self.user_folder, lambda: Path(self.folders.now.working), lambda: obeyed.held)
         self.services = Services()
         secrets = self.connections.server_secrets(lambda: self.sessions_folder().parent)
-        self.servers = SessionServers(self.services, obeys, secrets, shell)
+        self.servers = SessionServers(self.services, obeys, secrets, shell, self.sessions_folder)
         self._observer = Observer(shell, log, obeys, self.servers.lines)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
         self._typed, self._began = dict[str, Any](), dict(os.environ)

@@ -6,6 +6,7 @@ Knows no command, and no turn's calls.
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ...agent.config.mcp_files import with_mcp_files
@@ -37,6 +38,7 @@ from ..observer import Obeys
 from ..shell import Shell
 from .answers import ServerAnswers
 from .consent import Consents, words_of_server
+from .listing_store import LISTINGS_FOLDER, KeptListings
 from .login_store import ServerSecrets
 
 MOST_WAIT_SECONDS = 10.0
@@ -60,7 +62,8 @@ class ServerTools:
 class SessionServers:
     """The servers of one kernel, and its functions that are tools, as the session lists both.
 
-    `secrets`: what lets us in at servers that need it.
+    `secrets`: what lets us in at servers that need it. `sessions`: the folder of records, beside
+    which their lists are kept.
     """
 
     def __init__(
@@ -69,10 +72,12 @@ class SessionServers:
         obeys: Obeys,
         secrets: ServerSecrets,
         shell: Shell,
+        sessions: Callable[[], Path],
     ) -> None:
         self.functions = Functions(shell)
         self._services, self._obeys = services, obeys
         self._token, self.logins = secrets.token, secrets.logins
+        self._sessions = sessions
         self._logs = logs_folder()
         self.consents = Consents(obeys.user_folder)
         self._direct: frozenset[str] = frozenset()
@@ -115,8 +120,8 @@ class SessionServers:
             return tuple(notices)
         try:
             mine = await self.use(servers)
-            if idle := [it.server.name for it in mine if it.state == "off"]:
-                view.show(Notice(text=f"Starting MCP servers: {', '.join(idle)}."))
+            if awaited := [it.server.name for it in mine if it.state == "off" and _awaits(it)]:
+                view.show(Notice(text=f"Starting MCP servers: {', '.join(awaited)}."))
             await mine.start(MOST_WAIT_SECONDS)
             self._require(mine)
             self._list_once(session)
@@ -126,7 +131,7 @@ class SessionServers:
         for it in mine:
             if it.state == "failed":
                 notices.append(f"The MCP server {it.server.name} does not run: {it.error}")
-            elif it.state == "starting":
+            elif it.state == "starting" and it.listing is None:
                 notices.append(f"The MCP server {it.server.name} is still starting.")
         return tuple(notices)
 
@@ -199,14 +204,14 @@ class SessionServers:
         finding = finding_tools(mine)
         needed = (
             any(it.server not in names for it in mine.tools),
-            *(any(it.has_resources for it in mine),) * 2,
+            *(any(it.listing and it.listing.has_resources for it in mine),) * 2,
         )
         shown = [tool for tool, is_needed in zip(finding, needed, strict=True) if is_needed]
         return (*(DirectTool("", "", it.name, "", {}) for it in shown), *direct)
 
     def _line(self, it: Connection) -> str:
-        if it.state != "ready":
-            return {"failed": f"does not run: {it.error}"}.get(it.state, "is starting")
+        if it.listing is None or it.state == "failed":
+            return f"does not run: {it.error}" if it.state == "failed" else "is starting"
         names = [tool.name for tool in it.tools]
         place = it.server.name
         path = f"{AGENT_TOOLS}.{place}" if place.isidentifier() else f"{AGENT_TOOLS}[{place!r}]"
@@ -215,7 +220,7 @@ class SessionServers:
             told += f": {', '.join(names)}"
         elif place not in self._direct:
             told += f", found by {AGENT_TOOLS}.find_tools(query=...)"
-        words = " ".join(it.instructions.split())
+        words = " ".join(it.listing.instructions.split())
         cut = words if len(words) <= MAX_SERVER_WORDS else f"{words[:MAX_SERVER_WORDS]}…"
         return printable(f"{told}. It says of itself: {cut}" if cut else told)
 
@@ -225,7 +230,13 @@ class SessionServers:
         return await kept_login(server, self.logins, refused)
 
     def _make(self, loop: ServiceLoop) -> McpServers:
-        return McpServers(loop, self._logs, ServerHooks(token=self._token, auth=self._login))
+        kept = KeptListings(self._sessions().with_name(LISTINGS_FOLDER))
+        hooks = ServerHooks(kept=kept.read, keep=kept.keep, token=self._token, auth=self._login)
+        return McpServers(loop, self._logs, hooks)
+
+
+def _awaits(it: Connection) -> bool:
+    return it.listing is None or it.server.required
 
 
 def listed_rows(session: Session) -> list[DirectTool]:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -24,7 +25,7 @@ from .client import (
     protocol_dict,
     stdio_transport,
 )
-from .listed import MAX_PAGES, ListedTool, list_tools
+from .listed import MAX_PAGES, ListedTool, Listing, list_tools
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -55,11 +56,14 @@ async def _no_login(_server: McpServer, _refused: Callable[[], object]) -> None:
 class ServerHooks:
     """The ways of a server to us. `changed`: its list or its state is another one.
 
-    `token`: the bearer token that it gets, or None. `auth`: the login that a server over HTTP gets,
+    `kept`: what it listed the last time, and `keep` gets what it lists now. `token`: the bearer
+    token that it gets, or None. `auth`: the login that a server over HTTP gets,
     of the HTTP library. It says when the server wants another one.
     """
 
     changed: Callable[[], object] = lambda: None
+    kept: Callable[[McpServer], Listing | None] = lambda _server: None
+    keep: Callable[[McpServer, Listing], object] = lambda _server, _listing: None
     token: Callable[[McpServer], str | None] = lambda _server: None
     auth: Callable[[McpServer, Callable[[], object]], Awaitable[Any]] = _no_login
 
@@ -67,7 +71,7 @@ class ServerHooks:
 class Connection:
     """One server. `error`: why it does not run. `seconds`: how long its start took.
 
-    `instructions`: its own words about itself. `has_resources`: there is something to read.
+    `listing`: from this start, or while it starts from the last one. None if it never ran.
     """
 
     def __init__(self, server: McpServer, log: Path, hooks: ServerHooks) -> None:
@@ -76,9 +80,7 @@ class Connection:
         self.state: ServerState = "off"
         self.error = ""
         self.seconds = 0.0
-        self.instructions = ""
-        self.has_resources = False
-        self.tools: tuple[ListedTool, ...] = ()
+        self.listing = hooks.kept(server)
         self._hooks = hooks
         self._client: Client | None = None
         self._owner: asyncio.Task[None] | None = None
@@ -89,6 +91,12 @@ class Connection:
         self._again: asyncio.TimerHandle | None = None
         self._tasks = set[asyncio.Task[None]]()
         self._calls = CallsUnderWay()
+
+    @property
+    def tools(self) -> tuple[ListedTool, ...]:
+        """The tools that can be called: also those of a server that starts, or starts again."""
+        callable_now = self.state in ("starting", "ready") or 0 < self._crashes < MAX_CRASHES
+        return self.listing.tools if self.listing and callable_now else ()
 
     async def start(self) -> None:
         """Start it if it does not run, and wait until it is ready or has failed."""
@@ -237,11 +245,11 @@ class Connection:
                         ears = ClientEars(self._list_changed, self.note, self._calls.ask)
                         client = client_of(server, await self._transport(log), ears)
                         await stack.enter_async_context(client)
-                        self.tools = await list_tools(client, server)
+                        tools = await list_tools(client, server)
+                    has_resources = await _has_resources(client)
+                    self._lists(Listing(tools, client.instructions or "", has_resources))
                     self._client, self.state = client, "ready"
                     self.seconds = time.monotonic() - began
-                    self.instructions = client.instructions or ""
-                    self.has_resources = await _has_resources(client)
                     self._ready.set()
                     self._hooks.changed()
                     listening = asyncio.create_task(self._listen(client))
@@ -298,11 +306,16 @@ class Connection:
     async def _relist(self) -> None:
         if self._client is not None:
             try:
-                self.tools = await list_tools(self._client, self.server)
+                tools = await list_tools(self._client, self.server)
             except Exception as error:
                 self.note(f"its list cannot be read again: {first_cause(error)}")
             else:
+                self._lists(replace(self.listing or Listing(), tools=tools))
                 self._hooks.changed()
+
+    def _lists(self, listing: Listing) -> None:
+        self.listing = listing
+        self._hooks.keep(self.server, listing)
 
     def note(self, text: str) -> None:
         """Add a line to its log. Raises OSError."""

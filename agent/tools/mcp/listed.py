@@ -1,6 +1,8 @@
-"""The tools of a server as it lists them. Knows no life of a server."""
+"""The tools of a server as it lists them, and the same as JSON. Knows no life of a server."""
 
 from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
 
 from ...config.mcp_servers import McpServer
 from ...frozen import frozen
@@ -26,6 +28,71 @@ class ListedTool:
     arguments: JsonSchema
     structured: bool = False
     reads_only: bool = False
+
+
+@frozen
+class Listing:
+    """All that a server lists at its start. `instructions`: its own words about itself.
+
+    `has_resources`: there is something to read.
+    """
+
+    tools: tuple[ListedTool, ...] = ()
+    instructions: str = ""
+    has_resources: bool = False
+
+
+class _KeptTool(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    structured: bool
+    reads_only: bool
+
+
+class _KeptListing(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
+    instructions: str
+    has_resources: bool
+    tools: list[_KeptTool]
+
+
+def listing_json(listing: Listing) -> str:
+    """A listing as JSON, from which `read_listing` makes an equal one."""
+    tools = [
+        _KeptTool(
+            name=it.name,
+            description=it.description,
+            parameters=dict(it.arguments.given),
+            structured=it.structured,
+            reads_only=it.reads_only,
+        )
+        for it in listing.tools
+    ]
+    words, has_resources = listing.instructions, listing.has_resources
+    kept = _KeptListing(instructions=words, has_resources=has_resources, tools=tools)
+    return kept.model_dump_json()
+
+
+def read_listing(server: McpServer, text: str | bytes) -> Listing:
+    """The listing of a server in a JSON text. Raises ValueError if there is none in it."""
+    kept = _KeptListing.model_validate_json(text)
+    tools = (
+        ListedTool(
+            server=server.name,
+            name=it.name,
+            description=it.description,
+            arguments=JsonSchema(it.parameters),
+            structured=it.structured,
+            reads_only=it.reads_only,
+        )
+        for it in kept.tools
+        if server.offers(it.name)
+    )
+    return Listing(tuple(tools), kept.instructions, kept.has_resources)
 
 
 async def list_tools(client: "Client", server: McpServer) -> tuple[ListedTool, ...]:

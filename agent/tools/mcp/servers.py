@@ -39,8 +39,8 @@ class McpServers:
                 self._known[name] = Connection(server, log, self._hooks)
 
     async def start(self, seconds: float) -> None:
-        """Start all that do not run. Waits for them, but `seconds` at most for one that is not
-        required. It starts on meanwhile."""
+        """Start all that do not run. Waits for those that are required, and `seconds` at most for
+        those of which it is not known what they list. The others start on meanwhile."""
         idle = [it for it in self if it.state == "off"]
         if idle:
             self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,8 +54,8 @@ class McpServers:
 
     @property
     def tools(self) -> list[ListedTool]:
-        """The tools of all servers that run, by server and name."""
-        return [tool for it in self if it.state == "ready" for tool in it.tools]
+        """The tools of all servers that can be called, by server and name."""
+        return [tool for it in self for tool in it.tools]
 
     def find(self, name: str) -> Connection:
         """The server of that name. Raises ServerCallError."""
@@ -108,7 +108,10 @@ async def _each(work: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 async def _started(idle: list[Connection], seconds: float) -> None:
     starts = {asyncio.ensure_future(it.start()): it for it in idle}
+    unknown = [start for start, it in starts.items() if it.listing is None]
     needed = [start for start, it in starts.items() if it.server.required]
-    await asyncio.wait(starts, timeout=seconds)
+    await asyncio.sleep(0)  # all have begun
+    if unknown:
+        await asyncio.wait(unknown, timeout=seconds)
     if needed:
         await asyncio.wait(needed)

@@ -1,9 +1,14 @@
-"""An MCP server with many habits, for the tests. `habits.py [NUMBER]` has that many tools more."""
+"""An MCP server with many habits, for the tests. `habits.py [NUMBER]` has that many tools more.
+
+While the file exists that `WAITS_WHILE` names, it does not begin. One tool that `GONE` names, if it
+is a file, is missing.
+"""
 
 import asyncio
 import base64
 import os
 import sys
+import time
 
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp_types import ToolAnnotations
@@ -98,5 +103,10 @@ def _more(number: int) -> None:
 
 
 if __name__ == "__main__":
+    while os.path.exists(os.environ.get("WAITS_WHILE", "")):
+        time.sleep(0.05)
+    if os.path.exists(os.environ.get("GONE", "")):
+        server.remove_tool("wettest")
+        server.add_tool(lambda: "new", name="newest", description="added since then")
     _more(int(sys.argv[1]) if sys.argv[1:] else 0)
     server.run("stdio")
