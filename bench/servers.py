@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 from .kernel import printed, running
@@ -78,7 +78,10 @@ def times(servers: int, turns: int, calls: int) -> Mapping[str, float]:
             never = taken(client)
         with running(**environ) as (_, client):
             printed(client, "%load_ext inkernel")
-            seconds = [taken(client) for _ in range(1 + turns)]
+            seconds = [taken(client)]
+            while "starts" in (told := printed(client, "%agent mcp")) or "starting" in told:
+                sleep(0.1)
+            seconds += [taken(client) for _ in range(turns)]
             if servers:
                 printed(client, CALL)
             call = float(printed(client, "print(statistics.median(ms))")) if servers else 0.0

@@ -7,7 +7,7 @@ that sent it decides.
 import json
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from keyword import iskeyword
 from math import isfinite
 from typing import Any, cast
@@ -62,34 +62,53 @@ def signature(schema: Mapping[str, Any]) -> str:
     return ", ".join([*([f"{{{', '.join(odd)}}}", "/"] if odd else []), *named])
 
 
-def problems(schema: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    """The errors in arguments, in words. Empty if there are none.
+class SchemaCheck:
+    """Checks values by a schema. It reads the schema once, which takes some milliseconds.
 
     A reference to elsewhere is never fetched. It accepts everything, and so does a pattern that
     needs more than linear time.
     """
-    try:
-        return _told(_validator(schema).iter_errors(values))
-    except _foreign_errors():
-        return ""
 
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema, self._left = schema, 0
 
-def mended(schema: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments without the harmless mistakes of models. Right ones stay as they are.
-
-    A null or blank in place of an optional value is dropped. A text is read as JSON where something
-    else belongs.
-    """
-    known = repaired(schema)
-    validator = _validator(known)
-
-    def is_right(part: Mapping[str, Any], value: object) -> bool:
+    def problems(self, values: Mapping[str, Any]) -> str:
+        """The errors in arguments, in words. Empty if there are none."""
+        self._left = MAX_REFERENCES
         try:
-            return bool(validator.evolve(schema=part).is_valid(value))
+            return _told(self._validator.iter_errors(values))
+        except _foreign_errors():
+            return ""
+
+    def mended(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments without the harmless mistakes of models. Right ones stay as they are.
+
+        A null or blank in place of an optional value is dropped. A text is read as JSON where
+        something else belongs.
+        """
+        known, lenient = self._lenient
+        return _mended_object(known, known.get("$defs", {}), values, lenient._is_right)
+
+    @cached_property
+    def _validator(self) -> Any:
+        return _validator(self._schema, self._follow)
+
+    @cached_property
+    def _lenient(self) -> "tuple[dict[str, Any], SchemaCheck]":
+        known = repaired(self._schema)
+        return known, SchemaCheck(known)
+
+    def _is_right(self, part: Mapping[str, Any], value: object) -> bool:
+        self._left = MAX_REFERENCES
+        try:
+            return bool(self._validator.evolve(schema=part).is_valid(value))
         except _foreign_errors():
             return True
 
-    return _mended_object(known, known.get("$defs", {}), values, is_right)
+    def _follow(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise _Unbounded
 
 
 def _mended_object(
@@ -206,8 +225,11 @@ def _told(errors: Iterator[Any]) -> str:
     return "; ".join(told)
 
 
-def _validator(given: object) -> Any:
-    """A validator that fetches nothing. It accepts everything if the schema is wrong."""
+def _validator(given: object, follow: Callable[[], None]) -> Any:
+    """A validator that fetches nothing. It accepts everything if the schema is wrong.
+
+    `follow` is called at each reference.
+    """
     jsonschema, referencing = _libraries()
     schema = cast("Mapping[str, Any]", given if isinstance(given, Mapping) else {})
     said = schema.get("$schema")
@@ -217,7 +239,7 @@ def _validator(given: object) -> Any:
         kind.check_schema(schema, format_checker=None)
     except (jsonschema.SchemaError, *_foreign_errors()):
         schema = {}
-    checks = {"$ref": _counted(kind.VALIDATORS["$ref"]), **_CHECKS}
+    checks = {"$ref": _counted(kind.VALIDATORS["$ref"], follow), **_CHECKS}
     return jsonschema.validators.extend(kind, checks)(schema, registry=referencing.Registry())
 
 
@@ -236,15 +258,12 @@ def _foreign_errors() -> tuple[type[Exception], ...]:
     return (unresolved, _Unbounded, RecursionError, ArithmeticError, TypeError, ValueError)
 
 
-def _counted(follow: Callable[..., Problems | None]) -> Callable[..., Problems]:
-    left = MAX_REFERENCES
-
+def _counted(
+    referred: Callable[..., Problems | None], follow: Callable[[], None]
+) -> Callable[..., Problems]:
     def check(validator: Any, reference: Any, value: Any, schema: Any) -> Problems:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise _Unbounded
-        yield from follow(validator, reference, value, schema) or ()
+        follow()
+        yield from referred(validator, reference, value, schema) or ()
 
     return check
 

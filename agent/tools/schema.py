@@ -13,7 +13,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from ..frozen import frozen
 from ..protocol.items import arguments_of
 from ..protocol.verbatim_json import dumps
-from .json_schema import mended, problems, signature
+from .json_schema import SchemaCheck, signature
 from .repaired_schema import repaired
 
 A = TypeVar("A", bound=BaseModel, covariant=True)
@@ -112,11 +112,11 @@ class JsonSchema(ArgumentSchema[JsonArguments]):
         values = arguments_of(text)
         if values is None:
             raise ArgumentsError("they are no JSON object")
-        return self.take(mended(self.given, values))
+        return self.take(self._check.mended(values))
 
     def take(self, values: Mapping[str, Any]) -> JsonArguments:
         """The same values, if the schema allows them."""
-        if words := problems(self.given, values):
+        if words := self._check.problems(values):
             raise ArgumentsError(words)
         return JsonArguments(dict(values))
 
@@ -124,6 +124,10 @@ class JsonSchema(ArgumentSchema[JsonArguments]):
     def signature(self) -> str:
         """The parameters, as Python would write them."""
         return self._signature
+
+    @cached_property
+    def _check(self) -> SchemaCheck:
+        return SchemaCheck(self.given)
 
     @cached_property
     def _signature(self) -> str:

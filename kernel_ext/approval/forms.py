@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from ...agent.frozen import frozen
 from ...agent.printable import visible
-from ...agent.tools.json_schema import problems
+from ...agent.tools.json_schema import SchemaCheck
 
 YES, NO = ("y", "yes", "true"), ("n", "no", "false")
 _BOUNDS = {
@@ -64,7 +64,7 @@ class FormField:
         """The value that a text means. Raises ValueError with a sentence."""
         value = self._value(text)
         properties = {"type": "object", "properties": {self.name: dict(self.schema)}}
-        if words := problems(properties, {self.name: value}):
+        if words := SchemaCheck(properties).problems({self.name: value}):
             raise ValueError(f"{words}.")
         return value
 

@@ -120,7 +120,7 @@ class SessionServers:
             return tuple(notices)
         try:
             mine = await self.use(servers)
-            if awaited := [it.server.name for it in mine if it.state == "off" and _awaits(it)]:
+            if awaited := [it.server.name for it in mine if it.state == "off" and it.awaited]:
                 view.show(Notice(text=f"Starting MCP servers: {', '.join(awaited)}."))
             await mine.start(MOST_WAIT_SECONDS)
             self._require(mine)
@@ -233,10 +233,6 @@ class SessionServers:
         kept = KeptListings(self._sessions().with_name(LISTINGS_FOLDER))
         hooks = ServerHooks(kept=kept.read, keep=kept.keep, token=self._token, auth=self._login)
         return McpServers(loop, self._logs, hooks)
-
-
-def _awaits(it: Connection) -> bool:
-    return it.listing is None or it.server.required
 
 
 def listed_rows(session: Session) -> list[DirectTool]:

@@ -6,7 +6,7 @@ All of it runs on the service loop. One task enters and leaves the SDK's client.
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -94,9 +94,9 @@ class Connection:
 
     @property
     def tools(self) -> tuple[ListedTool, ...]:
-        """The tools that can be called: also those of a server that starts, or starts again."""
-        callable_now = self.state in ("starting", "ready") or 0 < self._crashes < MAX_CRASHES
-        return self.listing.tools if self.listing and callable_now else ()
+        """The tools that can be called: also those of a server that a call starts, or starts again."""
+        fails = self.state == "failed" and not 0 < self._crashes < MAX_CRASHES
+        return self.listing.tools if self.listing and not fails else ()
 
     async def start(self) -> None:
         """Start it if it does not run, and wait until it is ready or has failed."""
@@ -105,6 +105,15 @@ class Connection:
             self.state, self.error, self._why, self._refused = "starting", "", [], ""
             self._owner = asyncio.create_task(self._own())
         await self._ready.wait()
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a turn waits for its start."""
+        return self.listing is None or self.server.required
+
+    def start_soon(self) -> None:
+        """Start it, without a wait."""
+        self._begin(self.start())
 
     async def stop(self) -> None:
         """End it. Calls under way fail."""
@@ -299,7 +308,10 @@ class Connection:
         self._again = loop.call_later(_QUIET_SECONDS, self._list_again)
 
     def _list_again(self) -> None:
-        task = asyncio.ensure_future(self._relist())
+        self._begin(self._relist())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -14,6 +14,8 @@ from .calls import Caller, CallLine
 from .connection import Connection, ServerCallError, ServerHooks
 from .listed import ListedTool
 
+KNOWN_SECONDS = 0.3
+"""So long after a turn's begin a known server starts: the turn's first request goes out first."""
 T = TypeVar("T")
 _NO_FILE = str.maketrans({it: "_" for it in '/\\:*?"<>|'})
 
@@ -107,11 +109,12 @@ async def _each(work: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 async def _started(idle: list[Connection], seconds: float) -> None:
-    starts = {asyncio.ensure_future(it.start()): it for it in idle}
-    unknown = [start for start, it in starts.items() if it.listing is None]
-    needed = [start for start, it in starts.items() if it.server.required]
-    await asyncio.sleep(0)  # all have begun
-    if unknown:
-        await asyncio.wait(unknown, timeout=seconds)
+    awaited = {asyncio.create_task(it.start()): it for it in idle if it.awaited}
+    needed = [start for start, it in awaited.items() if it.server.required]
+    for it in idle:
+        if not it.awaited:
+            asyncio.get_running_loop().call_later(KNOWN_SECONDS, it.start_soon)
+    if awaited:
+        await asyncio.wait(awaited, timeout=seconds)
     if needed:
         await asyncio.wait(needed)

@@ -74,8 +74,10 @@ def _told(agent: KernelAgent, server: McpServer, running: Connection | None) -> 
         return f"not started: it {words_of_server(server)}. {allows}{where}"
     if running is None:
         return f"starts with the next %%agent{where}"
+    if running.state == "failed":
+        return f"failed: {running.error}{where}"
     if running.state != "ready":
-        return f"{running.state}: {running.error or 'not ready yet'}{where}"
+        return f"starting: not ready yet{where}"
     sizes = (estimate(str(it.arguments.parameters())) for it in running.tools)
     return f"ready: {len(running.tools)} tools, {sum(sizes):,} tokens{where}"
 

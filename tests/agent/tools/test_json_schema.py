@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from inkernel.agent.tools.json_schema import (
     MAX_PROBLEM_CHARS,
     MAX_PROBLEMS,
-    mended,
-    problems,
+    MAX_REFERENCES,
+    SchemaCheck,
     signature,
 )
 
@@ -43,6 +43,14 @@ def test_a_signature_is_written_as_python_writes_it():
     assert signature(LOG) == (
         "repo_path: str, max_count: int = 10, kind: Literal['a', 'b'] = 'a', filters: dict = …"
     )
+
+
+def problems(schema: Any, values: Any) -> str:
+    return SchemaCheck(schema).problems(values)
+
+
+def mended(schema: Any, values: Any) -> Any:
+    return SchemaCheck(schema).mended(values)
 
 
 LISTS = "list[list[Literal[1]]]"
@@ -180,6 +188,13 @@ def test_references_that_double_have_an_end():
         f"D{at}": {"allOf": [{"$ref": f"#/$defs/D{at + 1}"}] * 2} for at in range(60)
     }
     assert problems({"$ref": "#/$defs/D0", "$defs": {**defs, "D60": {"type": "string"}}}, {}) == ""
+
+
+def test_a_schema_is_checked_as_often_as_you_like():
+    check = SchemaCheck({**of(x={"$ref": "#/$defs/N"}), "$defs": {"N": {"type": "integer"}}})
+    for _ in range(MAX_REFERENCES + 1):
+        assert check.problems({"x": 1}) == "" and check.mended({"x": "1"}) == {"x": 1}
+    assert "is not of type" in check.problems({"x": "y"})
 
 
 @pytest.mark.parametrize("draft", ["http://json-schema.org/draft-04/schema#", None])
