@@ -94,7 +94,7 @@ class Connection:
 
     @property
     def tools(self) -> tuple[ListedTool, ...]:
-        """The tools that can be called: also those of a server that a call starts, or starts again."""
+        """The tools that can be called, maybe after a start."""
         fails = self.state == "failed" and not 0 < self._crashes < MAX_CRASHES
         return self.listing.tools if self.listing and not fails else ()
 
