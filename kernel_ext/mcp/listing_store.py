@@ -20,12 +20,12 @@ MOST_LISTINGS = 100
 
 @frozen
 class KeptListings:
-    """What servers listed, in a folder of its own."""
+    """The lists of servers, in a folder of their own."""
 
     folder: Path
 
     def read(self, server: McpServer) -> Listing | None:
-        """What it listed the last time it ran as it is configured now, or None."""
+        """Its list of the last time that it ran as it is configured now, or None."""
         with suppress(OSError, ValueError):
             return read_listing(server, self._path(server).read_bytes())
         return None
