@@ -42,8 +42,8 @@ def _is_allowed(deed: Deed, allowed: Deed) -> bool:
         case "network":
             host, _, port = target.rpartition(":")
             named, _, there = other.rpartition(":")
-            same = target in (other, named) or other in (target, host)
-            return deed.kind == "network" and (same or (host == named and port == there))
+            same = target in (other, named) or (other and other in (target, host))
+            return deed.kind == "network" and bool(same or (host == named and port == there))
         case "write" if deed.kind in _ON_DISK:
             return target == other and deed.kind != "remove"
         case _:

@@ -17,6 +17,8 @@ from ...agent.frozen import frozen
 
 _OF_POOLS = ("multiprocessing.resource_tracker", "joblib.externals.loky")
 """Helpers that libraries keep for the next step, and that end by themselves."""
+_SERVER = "from multiprocessing.forkserver import main"
+"""In the command of one more helper, and of the copies that it makes."""
 _MOST_NAMED, _MOST_CHARS = 5, 60
 _MARK = "_INKERNEL_STEPS"
 """The variable by which processes of steps are known, whatever becomes of parent and session."""
@@ -188,15 +190,18 @@ def _is(pid: int, fits: Callable[[list[str]], bool]) -> bool:
 
 def _read(pid: int, fits: Callable[[list[str]], bool]) -> Child | None:
     """The process, if it lives and fits. Helpers of pools are none."""
-    started: list[int] = []
+    found: list[int] = []
 
     def lives(stat: list[str]) -> bool:
-        started.append(int(stat[_STARTED]))
+        found[:] = int(stat[_STARTED]), int(stat[_PARENT])
         return stat[0] not in "ZX" and fits(stat)
 
     with suppress(OSError):
-        if _is(pid, lives) and not any(it in (words := _command(pid)) for it in _OF_POOLS):
-            return Child(pid, started[0], words[:_MOST_CHARS])
+        if _is(pid, lives):
+            words, (started, parent) = _command(pid), found
+            helpers = (*_OF_POOLS, _SERVER) if parent == os.getpid() else _OF_POOLS
+            if not any(it in words for it in helpers):
+                return Child(pid, started, words[:_MOST_CHARS])
     return None
 
 

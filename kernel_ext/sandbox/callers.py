@@ -9,6 +9,7 @@ than libraries need. One that only calls what it was given does nothing for its 
 import builtins
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -139,10 +140,13 @@ _THIN = ("subprocess.py", "os.py", "shutil.py", "signal.py", "ctypes/", "asyncio
 """Files of Python that only pass on a call: the file that called them counts."""
 _STARTERS = ("/multiprocessing/popen_fork.py", "/loky/backend/popen_loky_posix.py")
 """Files that start a pool's processes, and end them."""
+_SERVER = "/multiprocessing/forkserver.py"
+_SERVER_SOCKET = re.compile(r".*/pymp-[^/]+/listener-[^/]+")
+"""The file that starts a pool's server and speaks to it, and where."""
 _SPAWNING = ("/multiprocessing/util.py", "/loky/backend/fork_exec.py")
 _SPAWNERS = (
     *("/multiprocessing/popen_spawn_posix.py", "/multiprocessing/resource_tracker.py"),
-    *("/multiprocessing/forkserver.py", "/loky/backend/resource_tracker.py"),
+    *(_SERVER, "/loky/backend/resource_tracker.py"),
     "/loky/backend/popen_loky_posix.py",
 )
 """Files that start a new Python by a function in C, and the files that have them do it."""
@@ -206,8 +210,11 @@ def is_of_library(deed: Deed, frame: FrameType | None) -> bool:
             )
         case "process":
             return _is_library(_caller(frame), _STARTERS) and (
-                deed.call == "os.fork" or (deed.call == "os.kill" and _is_child(deed.target))
+                deed.call == "os.fork" or (deed.call == "os.kill" and _is_own(deed.target))
             )
+        case "network":
+            here = _SERVER_SOCKET.fullmatch(deed.target) is not None
+            return here and _is_library(_caller(frame), (_SERVER,))
         case "command":
             file = _caller(frame)
             if _is_library(file, _SPAWNING):
@@ -287,16 +294,26 @@ def _is_of_ctypes(value: Any) -> bool:
     return (value.__module__ if kind is type else kind.__module__) in ("ctypes", "_ctypes")
 
 
-def _is_child(target: str) -> bool:
-    """Whether the process of a signal was started by this one."""
+def _is_own(target: str) -> bool:
+    """Whether the process of a signal was started by this one or by one of its own, or is gone."""
     number = target.partition(" ")[0]
     if sys.platform == "win32":
         return False
     try:
         os.waitid(os.P_PID, int(number), os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except (OSError, ValueError):
+    except ValueError:
         return False
+    except OSError:
+        parent = _parent(number)
+        return sys.platform == "linux" and (not parent or _parent(parent) == str(os.getpid()))
     return True
+
+
+def _parent(number: str) -> str:
+    """The number of a process's parent. Empty if there is no such process."""
+    with suppress(OSError), open(f"/proc/{number}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[1].decode()
+    return ""
 
 
 def _is_of_system(command: str) -> bool:

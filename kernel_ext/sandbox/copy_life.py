@@ -226,6 +226,8 @@ class _Witness:
                 allowed = is_within(deed.target, self._readable) or not os.path.exists(deed.target)
                 if not allowed or not is_inside(deed, self._walls):
                     self.deny(deed)
+            case "network" if self._writes and is_within(deed.target, self._own[:1]):
+                pass  # a Unix socket of its own
             case "write" | "remove" if is_inside(deed, self._walls, self._own):
                 self._within(deed)
             case _:

@@ -208,9 +208,14 @@ def _address(call: str, place: int) -> Read:
         if parts is not None:
             host, port = map(_word, parts[:2])
             return Deed("network", f"{host}:{port}", call)
-        return Deed("network", _word(address) or "a socket", call)
+        return None if address is None else Deed("network", _unix_address(_word(address)), call)
 
     return read
+
+
+def _unix_address(text: str) -> str:
+    """The path without links, or `@name` for one of no path."""
+    return f"@{text[1:]}" if text[:1] in ("", "\0") else real_path(text)
 
 
 def _socket(arguments: Arguments) -> Deed | None:

@@ -30,6 +30,10 @@ _POOLS = (
         (f"{name}reusable_executor", "", ("_executor", "_executor_kwargs"))
         for name in ("joblib.externals.loky.", "loky.")
     ),
+    (
+        *("multiprocessing.forkserver", "_forkserver"),
+        ("_forkserver_address", "_forkserver_alive_fd", "_forkserver_pid"),
+    ),
 )
 """Modules, their objects and the attributes that lead to processes of the live kernel's pools."""
 _HOOKS = ("pre_execute", "pre_run_cell", "post_run_cell")
@@ -187,6 +191,9 @@ def _own_places(scratch: str) -> None:
         dict.fromkeys(("TMPDIR", "TEMP", "TMP", "MPLCONFIGDIR", "NUMBA_CACHE_DIR"), scratch)
     )
     tempfile.tempdir = scratch
+    pools: Any = sys.modules.get("multiprocessing.process")
+    if pools is not None:  # it has a folder for sockets of its own
+        pools.current_process()._config["tempdir"] = None
 
 
 def import_thread_limits() -> None:

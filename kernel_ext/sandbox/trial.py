@@ -51,7 +51,7 @@ async def run_trial(
     if why := no_trial() or _no_trial_of(shell, code):
         return Trial(status="none", why=why)
     import_thread_limits()
-    scratch = tempfile.mkdtemp(prefix="trial-")
+    scratch = os.path.realpath(tempfile.mkdtemp(prefix="trial-"))
     (ours, theirs), (ear, told) = os.pipe(), os.pipe()
     readable = tuple(interpreter_files(os.path.expanduser("~")))
     order = TrialOrder(code, cover, readable, scratch, theirs, told, tuple(secrets), TRIAL_BYTES)

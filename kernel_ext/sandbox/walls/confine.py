@@ -134,7 +134,8 @@ def close_walls(
     if view.mounts is None:
         seccomp.install((*seccomp.REFUSED_CALLS, *seccomp.SHARED_CALLS))
     else:
-        seccomp.install([it for it in seccomp.REFUSED_CALLS if it != "socket"], pretended=())
+        refused = [it for it in seccomp.REFUSED_CALLS if it not in seccomp.OF_SOCKETS]
+        seccomp.install(refused, pretended=())
         heard()
 
 

@@ -16,12 +16,14 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 from ....agent.permissions.cover import is_covered
 from ....agent.permissions.walls import is_inside, is_within
 from ....agent.protocol.trials import Cover, Deed
 from . import seccomp
+from .unix_sockets import act_for, read_address
 
 Tell = Callable[[Deed], None]
 _RECEIVE, _ANSWER = 0xC0502100, 0xC0182101
@@ -55,13 +57,15 @@ _PLACES: Mapping[str, tuple[_Place, ...]] = {
 """The paths of a call: what is done there, the place of a folder's number, and that of the path."""
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _BYTECODE = "__pycache__"
+_LOOKUPS = ("/run/nscd", "/var/run/nscd", "/var/lib/sss/pipes", "/run/systemd/userdb")
+"""Where the C library asks who a user is."""
 
 
 class Hearing:
     """Both ends of it. Make it before the copy's process is forked from the one that hears.
 
-    `cover`: what it covers is not told. `own`: folders of the copy itself. `tell`: is called for
-    each other deed once, before it happens.
+    `cover`: what it covers is not told. `own`: folders of the copy itself. In the first one it may
+    have sockets. `tell`: is called for each other deed once, before it happens.
     """
 
     def __init__(self, cover: Cover, own: tuple[str, ...], tell: Tell) -> None:
@@ -111,21 +115,42 @@ class Hearing:
         notice = bytearray(_NOTICE.size)
         fcntl.ioctl(listener, _RECEIVE, notice)
         mark, thread, _, number, _, _, *given = _NOTICE.unpack(notice)
-        refused = 0
+        result: int | None = -errno.EACCES
         try:
             call = seccomp.HEARD[number]
-            if call == "socket":
-                refused = -errno.EPERM
-                self._note(Deed("network", "", "socket.socket"))
-            for deed in _deeds(thread, call, given) if call != "socket" else ():
-                if not is_inside(replace(deed, kind="read"), self._cover.walls):
-                    refused = -errno.EACCES
-                self._note(deed)
+            hear = self._of_socket if call in seccomp.OF_SOCKETS else self._of_paths
+            result = hear(thread, call, given)
         except Exception as error:  # no path, or one without an end: live it may lead anywhere
-            refused = -errno.EACCES
             if os.path.exists(f"/proc/{thread}"):  # else whoever made the call was killed meanwhile
                 self._note(Deed("kernel", "", f"a path that cannot be followed: {error}"[:200]))
-        fcntl.ioctl(listener, _ANSWER, _WORD.pack(mark, 0, refused, 0 if refused else _GO_ON))
+        flags = _GO_ON if result is None else 0
+        fcntl.ioctl(listener, _ANSWER, _WORD.pack(mark, 0, result or 0, flags))
+
+    def _of_paths(self, thread: int, call: str, given: list[int]) -> int | None:
+        """Minus the number of an error, or None: the system makes the call."""
+        result = None
+        for deed in _deeds(thread, call, given):
+            if not is_inside(replace(deed, kind="read"), self._cover.walls):
+                result = -errno.EACCES
+            self._note(deed)
+        return result
+
+    def _of_socket(self, thread: int, call: str, given: list[int]) -> int:
+        """Minus the number of an error, or 0: the call was made. Of sockets that a copy has, only
+        those of Unix take an address."""
+        if call == "socket":
+            self._note(Deed("network", "", "socket.socket"))
+            return -errno.EPERM
+        with open(f"/proc/{thread}/mem", "rb", 0) as memory:
+            absolute = partial(_below, thread, _HERE)
+            address = read_address(memory.fileno(), given[1], given[2], absolute)
+        if address is None:
+            return -errno.EINVAL
+        target, done = address.target, act_for(thread, call, given[0], address, self._own[0])
+        hidden = is_within(target, self._cover.walls.secret)  # what is there looks empty
+        if (done is None or hidden) and not is_within(target, _LOOKUPS):
+            self._note(Deed("network", target, f"socket.{call}"))
+        return -errno.EACCES if done is None else done
 
     def _note(self, deed: Deed) -> None:
         if deed not in self._told and not self._is_free(deed):

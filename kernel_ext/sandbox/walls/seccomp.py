@@ -83,6 +83,8 @@ mounts, namespaces, and what only an administrator does."""
 PRETENDED_CALLS = tuple(_NUMBERS)[_FIRST_PRETENDED:]
 """Calls on which libraries rely, for a process without a view of its own of the disk."""
 
+OF_SOCKETS = ("socket", "connect", "accept", "bind", "listen", "accept4")
+"""Refused, too, but where a copy is heard."""
 SHARED_CALLS = ("prlimit64", "shmget", "shmat", "msgget", "semget", "mq_open")
 """Calls that reach other processes of the user, where a copy has no namespaces."""
 _OTHERS = {
@@ -97,8 +99,8 @@ _LOAD, _IS, _FROM, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _SET_SECCOMP, _FILTER, _NO_NEW_PRIVS = 22, 2, 38
 _NOTIFY, _WITH_FILTER, _LISTENER = 0x7FC00000, 1, 8
-_INTERNET = (2, 10)
-"""Families of addresses: those of a network."""
+_INTERNET, _UNIX = (2, 10), 1
+"""Families of addresses: those of a network, and of sockets of this machine."""
 _FIRST_ARGUMENT = 16
 _OF_PATHS = {
     **{"open": (2, None), "openat": (257, 56), "openat2": (437, 437), "creat": (85, None)},
@@ -119,7 +121,7 @@ def is_known() -> bool:
 
 def _heard() -> Mapping[int, str]:
     column = _ARCHITECTURES.get(platform.machine(), (0, 0))[0]
-    calls = {**_OF_PATHS, "socket": _NUMBERS["socket"]}
+    calls = {**_OF_PATHS, **{name: _NUMBERS[name] for name in ("socket", "connect", "bind")}}
     return {number: name for name, row in calls.items() if (number := row[column]) is not None}
 
 
@@ -157,11 +159,12 @@ def install(
 
 
 def listen() -> int:
-    """Have calls that open or change files, and sockets of the internet, wait for an answer.
+    """Have calls that open or change files, and those of sockets, wait for an answer.
 
-    For this thread and its children, for good. Other sockets are refused. `install` must leave
-    "socket" out, as a refusal goes before a question. Returns the descriptor to read the questions
-    from. Raises OSError.
+    For this thread and its children, for good. A Unix socket that needs a connection is made at
+    once, and sockets that are neither of the internet nor of Unix are refused. `install` must leave
+    `OF_SOCKETS` out, as a refusal goes before a question. Returns the descriptor to read the
+    questions from. Raises OSError.
     """
     column = _ARCHITECTURES[platform.machine()][0]
     steps = [(_LOAD, 0, 0, 0)]
@@ -170,10 +173,15 @@ def listen() -> int:
             steps += [(_IS, 0, 1, number), (_RETURN, 0, 0, _NOTIFY)]
     ipv4, ipv6 = _INTERNET
     steps += [
-        (_IS, 0, 5, _NUMBERS["socket"][column] or 0),
+        (_IS, 0, 10, _NUMBERS["socket"][column] or 0),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
-        (_IS, 1, 0, ipv4),
-        (_IS, 0, 1, ipv6),
+        (_IS, 6, 0, ipv4),
+        (_IS, 5, 0, ipv6),
+        (_IS, 0, 5, _UNIX),
+        (_LOAD, 0, 0, _TYPE_ARGUMENT),
+        (_AND, 0, 0, 0xF),
+        (_IS, 3, 0, _STREAM),
+        (_IS, 2, 0, _PACKETS),
         (_RETURN, 0, 0, _NOTIFY),
         (_RETURN, 0, 0, _FAIL | errno.EPERM),
         (_RETURN, 0, 0, _ALLOW),

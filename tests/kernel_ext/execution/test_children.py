@@ -31,6 +31,11 @@ LEFT = {
         "        os.execvp('sleep', ['sleep', '61'])\n    os._exit(0)\ntime.sleep(0.5)",
         1,
     ),
+    "a process of a fork server, which stays itself": (
+        "import multiprocessing as m, time\n"
+        "p = m.get_context('forkserver').Process(target=time.sleep, args=(61,))\np.start()",
+        1,
+    ),
 }
 
 

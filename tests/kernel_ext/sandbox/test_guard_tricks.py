@@ -137,6 +137,16 @@ TRICKS = {
         "os.waitpid(u.spawnv_passfds(os.fsencode(sys.executable),"
         " [sys.executable, '-c', code], ()), 0)"
     ),
+    "a socket by a function of pools": (
+        "import multiprocessing.forkserver as f\ns = f._forkserver\n"
+        "s.ensure_running = abs.__repr__\n"
+        "s._forkserver_address = '$OUT/pymp-x/../listener-x'\ns._forkserver_alive_fd = 0\n"
+        "try:\n    s.connect_to_new_process([])\nfinally:\n    s.__init__()\n"
+        "    del s.ensure_running"
+    ),
+    "a socket of pools elsewhere": (
+        "from multiprocessing.connection import Client\nClient('/tmp/pymp-x/listener-x')"
+    ),
     "ZeroMQ": (
         "import zmq\nzmq.Context.instance().socket(zmq.DEALER).connect('tcp://127.0.0.1:9')"
     ),
@@ -247,6 +257,7 @@ def test_a_pool_of_processes_is_no_deed(workspace: Workspace):
         "with ProcessPoolExecutor(1, mp_context=m.get_context('fork')) as p:\n"
         "    print(list(p.map(abs, [-2])))\n"
         "with m.get_context('spawn').Pool(1) as p:\n    print(p.map(abs, [-3]))\n"
+        "with m.get_context('forkserver').Pool(1) as p:\n    print(p.map(abs, [-4]))\n"
         "p = m.get_context('fork').Process(target=abs, args=(1,))\np.start()\n"
         "p.terminate()\np.join()"
     )
