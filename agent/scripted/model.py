@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..protocol.verbatim_json import dumps
 from .deviations import Frame
+from .hosted.searches import is_search, namespace_of, search_item
 from .request import AskedRequest, Items, Position, seal
 from .script import NO_FAULT, Fault, Response, Script, ScriptedCall
 from .state import BLOCK_TOKENS, TOKEN_BYTES
@@ -192,7 +193,7 @@ def _items(response: Response, position: Position, request: AskedRequest) -> Ite
         phase = "commentary" if response.call else "final_answer"
         items.append(_message(response.say, phase, position.item_id("msg", len(items))))
     calls = enumerate(response.call, len(items))
-    return items + [_call(call, position, index) for index, call in calls]
+    return items + [_call(call, position, index, request) for index, call in calls]
 
 
 def _reasoning(
@@ -218,7 +219,11 @@ def _message(text: str, phase: str, item_id: str) -> dict[str, Any]:
     }
 
 
-def _call(call: ScriptedCall, position: Position, index: int) -> dict[str, Any]:
+def _call(
+    call: ScriptedCall, position: Position, index: int, request: AskedRequest
+) -> dict[str, Any]:
+    if is_search(call, request):
+        return search_item(call, position, index)
     given = call.arguments
     return {
         "type": "function_call",
@@ -226,6 +231,7 @@ def _call(call: ScriptedCall, position: Position, index: int) -> dict[str, Any]:
         "status": "completed",
         "call_id": position.item_id("call", index),
         "name": call.name,
+        **namespace_of(call, request),
         "arguments": given if isinstance(given, str) else json.dumps(given, ensure_ascii=False),
     }
 
@@ -239,6 +245,9 @@ def _item_events(index: int, item: dict[str, Any]) -> Iterator[Frame]:
             inner = _message_events(where, item["content"][0])
         case "compaction":
             blank, inner = {}, iter(())
+        case "tool_search_call":
+            blank = {"status": "in_progress", "arguments": dict[str, Any]()}
+            inner = iter(())
         case "reasoning":
             blank = {"summary": [], "encrypted_content": None}
             inner = _summary_events(where, item["summary"])

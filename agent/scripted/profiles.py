@@ -124,6 +124,7 @@ OF_REQUESTS: dict[str, str] = {
     "refuses_unknown_fields": "A field that Open Responses does not have is a 422.",
     "refuses_unknown_items": "An input item that Open Responses does not have is a 400.",
     "refuses_formats": "A tool whose schema has `format` is a 400 that names its place.",
+    "refuses_tool_search": "A search for tools among the tools is a 400.",
     "refuses_other_models": "Any model but the script's is a 404.",
     "only_responses": "There is nothing but `POST /responses` and `/models`.",
     "no_websocket": "A WebSocket's handshake is a 426.",

@@ -360,7 +360,7 @@ def _check(script: Script, turn: int, response: int, request: AskedRequest) -> N
     if expect is None:
         return
     outputs = [x.get("output") for x in request.input if x.get("type") in _OUTPUTS]
-    if not outputs and _is_compacted(request.input):
+    if not outputs and is_compacted(request.input):
         return
     came = text_of(outputs[-1]) if outputs else None
     if expect not in (came or ""):
@@ -374,7 +374,7 @@ def _check(script: Script, turn: int, response: int, request: AskedRequest) -> N
 
 def _check_calls(items: Items) -> None:
     """Check that each call has its output and each output its call, as the API demands."""
-    if _is_compacted(items):
+    if is_compacted(items):
         return
     calls = _call_ids(items, _CALLS, "call_id")
     outputs = _call_ids(items, _OUTPUTS, "call_id")
@@ -385,7 +385,7 @@ def _check_calls(items: Items) -> None:
         raise RequestError(f"No tool output found for function call {calls[key]}.", "input")
 
 
-def _is_compacted(items: Items) -> bool:
+def is_compacted(items: Items) -> bool:
     """True if calls and outputs may be gone."""
     return any(item.get("type") == "compaction" for item in items)
 

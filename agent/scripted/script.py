@@ -108,9 +108,14 @@ NO_FAULT = Fault()
 
 
 class ScriptedCall(_Frozen):
-    """A function call. A string as `arguments` is sent as it is, even if it is broken JSON."""
+    """A function call. A string as `arguments` is sent as it is, even if it is broken JSON.
+
+    `namespace`: of a function that a search has loaded. A call of `tool_search` is such a search,
+    if the request offers it.
+    """
 
     name: str
+    namespace: str | None = None
     arguments: JsonValue = {}
 
 

@@ -28,6 +28,7 @@ from .answers import (
 from .chat import CHAT_API, FIELDS, asked_of_chat, chat_chunks, check_kept, read_chat, sent_chat
 from .deviations import Frame, deviate
 from .dialect_deviations import USAGE, deviate_chat, deviate_messages, deviate_whole_chat
+from .hosted.searches import check_searches
 from .messages import (
     MESSAGES_API,
     asked_of,
@@ -195,6 +196,7 @@ class Service:
         self, request: AskedRequest, over: str, cache_key: str | None
     ) -> PlayedResponse | Refusal:
         """The script's answer to a request, in Responses' events without deviations."""
+        check_searches(request, self.ways)
         position = find_position(self.script, request)
         fault = self._fault(position, over)
         about = f"turn {position.turn} response {position.response}"

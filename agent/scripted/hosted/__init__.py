@@ -1,0 +1,1 @@
+"""Tools that OpenAI's API has besides functions, as the scripted model plays them."""
