@@ -44,7 +44,7 @@ from .protocol.events import (
     TurnStarted,
     Usage,
 )
-from .protocol.items import FunctionCall, Item, Message, OtherCall, Reasoning
+from .protocol.items import TOOL_SEARCH, FunctionCall, Item, Message, OtherCall, Reasoning
 from .protocol.record_lines import EndedLine, SampleLine
 from .providers.pricing import cost_of
 from .session import Prompt, Session
@@ -177,7 +177,8 @@ async def _accepted(session: Session, calls: Calls, tally: _Tally) -> AsyncGener
             names = session.leave_out(error.message) if type(error) is RequestRefusedError else ()
             if not names:
                 raise
-            told = f"{', '.join(names)}: for code alone in this session. {error.message}"
+            words = ["tools that are searched for" if it == TOOL_SEARCH else it for it in names]
+            told = f"{', '.join(words)}: for code alone in this session. {error.message}"
             tally.samples, tally.fields = tally.samples - 1, session.fields()
             yield Notice(text=told)
 

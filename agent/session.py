@@ -23,13 +23,14 @@ from .context.changes import (
 )
 from .context.instructions import make_fields
 from .context.kernels import new_kernel_lines
+from .conversation.history import loaded_name
 from .conversation.journal import Journal
 from .conversation.output_store import OutputStore
 from .conversation.runs import run_key
 from .conversation.state import Conversation, KnownContext
 from .conversation.validity import validity
 from .frozen import frozen
-from .protocol.items import message, text_part
+from .protocol.items import TOOL_SEARCH, message, text_part
 from .protocol.observed import UserCellRun
 from .protocol.record_lines import ToolsLine, TurnLine
 from .providers.resolve import Target
@@ -37,6 +38,7 @@ from .seams import Seams
 from .text.blocks import untagged
 from .tools.refused import refused_tools
 from .tools.tool import Tool
+from .tools.tool_search import search_among
 
 CELL_RAN_BEFORE = (
     "<cells>\nThis cell ran before, as turn {}: that turn's results are superseded.\n</cells>"
@@ -81,11 +83,14 @@ class Session:
 
     def fields(self) -> bytes:
         """The fixed part of this session's requests."""
-        return make_fields(self.target, self.settings, self._sent_tools, self.id)
+        return make_fields(self.target, self.settings, self.sent_tools, self.id)
 
     @property
-    def _sent_tools(self) -> list[Tool[Any]]:
-        return [it for it in self.tools if it.name not in self.conversation.refused]
+    def sent_tools(self) -> list[Tool[Any]]:
+        """The tools that requests list: no refused ones, and none that a search replaces."""
+        sent = [it for it in self.tools if it.name not in self.conversation.refused]
+        search = search_among(sent)
+        return [it for it in sent if search is None or it.name not in search.replaces]
 
     def leave_out(self, said: str) -> tuple[str, ...]:
         """Leave out of all requests the tools that a server's refusal is about. Code has them.
@@ -93,16 +98,24 @@ class Session:
         `said`: its words. Returns their names: none, if it is not about tools of others.
         """
         conversation, listed = self.conversation, self.conversation.listed or ()
-        foreign = [it["name"] for it in listed if it["tool"]]
-        found = refused_tools(said, [it.name for it in self._sent_tools], foreign)
+        foreign = [it["name"] for it in listed if it["tool"] or it["name"] == TOOL_SEARCH]
+        loaded = {key[1]: loaded_name(*key) for key in conversation.history.loaded}
+        found = refused_tools(said, [it.name for it in self.sent_tools], foreign, loaded)
         if found:
             refused = sorted(conversation.refused | set(found))
             self.journal.write(ToolsLine(tools=listed, refused=refused))
+            if {TOOL_SEARCH, *loaded.values()}.intersection(found):
+                self._hand_over(searches=False)  # what it has loaded would be refused again
         return found
 
     def hand_over(self) -> None:
         """Leave out what only the server of before can read. A request to another needs that."""
-        self.journal.hand_over(self.target.provider, self.target.traits.dialect)
+        refused = TOOL_SEARCH in self.conversation.refused
+        self._hand_over(searches=self.target.traits.tool_search and not refused)
+
+    def _hand_over(self, searches: bool) -> None:
+        target = self.target
+        self.journal.hand_over(target.provider, target.traits.dialect, searches=searches)
 
     def begin(self, said: Prompt) -> list[str]:
         """Begin a turn: append the changed context, then the prompt. Returns texts of notices."""

@@ -67,6 +67,7 @@ RULES = {
     "api_key_env": YOURS,
     "api_key_command": YOURS,
     "transport": YOURS,
+    "tool_search": YOURS,
     "store": OFF,
     "cache_ttl": YOURS,
     "omit": YOURS,

@@ -43,6 +43,7 @@ ONLY_OF_SERVER = (*_KEY, "dialect")
 """Settings that say nothing about another server."""
 
 DialectName = Literal["responses", "messages", "chat"]
+SearchChoice = Literal["auto", "always", "never"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -94,6 +95,9 @@ class Settings(BaseModel):
     api_key_command: str | None = Field(None, description="a command that prints its key")
     transport: Literal["auto", "http", "websocket"] = Field(
         "auto", description="auto, http or websocket"
+    )
+    tool_search: SearchChoice = Field(
+        "auto", description="whether the model may search for tools: auto, always or never"
     )
     store: bool = Field(False, description="let the provider keep responses, to send it less")
     cache_ttl: Literal["5m", "1h"] = Field(

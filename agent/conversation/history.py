@@ -3,8 +3,10 @@
 Appending costs only the new item. Old items change only by a rewrite. Knows no model and no disk.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
 
 from ..frozen import frozen
 from ..identity import addresses
@@ -16,6 +18,7 @@ from ..protocol.items import (
     OtherCall,
     Part,
     Reasoning,
+    ToolSearchCall,
     answered_call,
 )
 from ..text.images import image_tokens
@@ -24,6 +27,13 @@ from ..text.tokens import Counter, Estimate
 _ESTIMATE = Estimate()
 _SEAL = 650
 """Bytes of overhead in encrypted reasoning, without its base64. Codex counts the same way."""
+
+_MOST_NAME, _KEPT, _DIGITS = 64, 51, 12
+"""Most characters of a tool's name, and of its start and its hash where it is longer."""
+_AGAIN = re.compile(r"__\d+$")
+
+LoadedKey = tuple[str, str]
+"""Namespace and name of a function that a search for tools has loaded."""
 
 EntryKind = Literal["instructions", "place", "digest", "cells", "names", "said", "model", "output"]
 """`said`: the person's prompt. `model`: the model's own items. `output`: of a tool. The others are
@@ -74,7 +84,8 @@ class History:
     """The window: items in order. It only grows, until it is rewritten as a whole.
 
     Each entry keeps its number for good. `rewrites`: how often the window was rewritten. `spoken`:
-    the dialects in whose own words some items are.
+    the dialects in whose own words some items are. `loaded`: the functions that searches for tools
+    have made known. `searched`: it has such a search, or a call in a namespace.
     """
 
     def __init__(
@@ -132,6 +143,8 @@ class History:
         # A new object, so that a server's part of the old window is no part of this one.
         self._wire = bytearray()
         self.spoken: set[str] = set()
+        self.loaded: dict[LoadedKey, Mapping[str, Any]] = {}
+        self.searched = False
         self._open: dict[str | None, FunctionCall | OtherCall] = {}
         for n, entry in numbered:
             self._add(n, entry)
@@ -145,6 +158,8 @@ class History:
         self._wire += item.wire
         self.tokens += item_tokens(item)
         self.spoken.update(item.native)
+        self.loaded.update(loaded_by(item))
+        self.searched = self.searched or is_of_search(item)
         if isinstance(item, FunctionCall | OtherCall):
             self._open[item.call_id] = item
         else:
@@ -199,6 +214,49 @@ class WindowCopy:
     def put_back(self, history: History) -> None:
         """Make the window again what the copy is."""
         history.restore(zip(self._numbers, self._entries, strict=True))
+
+
+def loaded_by(item: Item) -> dict[LoadedKey, Mapping[str, Any]]:
+    """The functions that an item makes known. A function alone has a namespace of its own name."""
+    if item.type != "tool_search_output":
+        return {}
+    groups = _dicts((item.model_extra or {}).get("tools"))
+    return {
+        (f"{group.get('name')}", f"{it.get('name')}"): it
+        for group in groups
+        for it in _dicts(group.get("tools", [group]))
+    }
+
+
+def is_of_search(item: Item) -> bool:
+    """True for a search for tools that we answer, its output, and a call in a namespace."""
+    if isinstance(item, FunctionCall):
+        return item.namespace is not None
+    ours = (item.model_extra or {}).get("execution") != "server"
+    return isinstance(item, ToolSearchCall) or (item.type == "tool_search_output" and ours)
+
+
+def loaded_name(namespace: str | None, name: str) -> str:
+    """The name of a loaded tool where there are no namespaces, such as `mcp__git__git_log`.
+
+    A tool that was loaded again has the same. Most servers take 64 characters.
+    """
+    base = base_namespace(namespace or "")
+    text = f"{base}__{name}" if base not in ("", name) else name
+    if len(text) <= _MOST_NAME:
+        return text
+    digest = hashlib.sha1(text.encode(errors="replace"), usedforsecurity=False).hexdigest()
+    return f"{text[:_KEPT]}_{digest[:_DIGITS]}"
+
+
+def base_namespace(namespace: str) -> str:
+    """A namespace without the number that it has where it is not the first of its name."""
+    return _AGAIN.sub("", namespace)
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    found = cast("list[object]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", it) for it in found if isinstance(it, dict)]
 
 
 def item_tokens(item: Item, counter: Counter = _ESTIMATE, model: str = "") -> int:

@@ -15,7 +15,6 @@ from ..protocol.items import (
     FunctionCallOutput,
     Item,
     Message,
-    carried,
     output_of,
     sendable,
     text_part,
@@ -23,6 +22,7 @@ from ..protocol.items import (
 from ..protocol.record_lines import ItemLine, RecordLine, WindowLine
 from .digest import Digest
 from .history import Entry, EntryKind, OpaqueStart
+from .mend import carried, reachable, without_searches
 from .record import Record, text_at
 from .splices import LEAST_ITEM, MOST, Splice, splices_of
 from .state import Conversation, KnownContext
@@ -80,7 +80,8 @@ class Journal:
         """
         conversation, history = self.conversation, self.conversation.history
         before = history.tokens
-        entries, opaque, digest = self.record.mask.value((list(entries), opaque, digest))
+        entries = [*reachable(entries)]
+        entries, opaque, digest = self.record.mask.value((entries, opaque, digest))
         last, conversation.digest = conversation.digest, digest  # before a disk may be full
         for numbered in history.rewrite(entries, opaque):
             self._write(*numbered, apart=True)
@@ -100,10 +101,13 @@ class Journal:
             )
         )
 
-    def hand_over(self, provider: str, dialect: str = "responses") -> None:
+    def hand_over(
+        self, provider: str, dialect: str = "responses", *, searches: bool = True
+    ) -> None:
         """Replace or leave out what only another provider can read, before this one goes on.
 
         `dialect`: the one that it speaks. Another has its own words in items, which stay with it.
+        `searches`: its model can search for tools.
         """
         history, before = self.conversation.history, self.conversation.provider
         foreign, new = history.seal is not None and history.seal.by != provider, history.local
@@ -111,6 +115,8 @@ class Journal:
             items = [(entry, carried(entry.item)) for entry in new]
             new = [replace(entry, item=item) for entry, item in items if item]
             foreign = foreign or any(not item or item.wire != it.item.wire for it, item in items)
+        elif history.searched and not searches:
+            foreign, new = True, [*without_searches(new)]
         if foreign:
             self.rewrite(new, "provider", self.conversation.digest)
 

@@ -1,9 +1,11 @@
-"""Makes a window fit to send that lost items with lines of its record. Pure. Knows no record.
+"""Makes a window fit to send: to another server, and after items were lost. Pure.
 
-Servers refuse a call without its output, an output without its call, and reasoning alone.
+Servers refuse a call without its output, an output without its call, reasoning alone, and a call in
+a namespace that nothing declares. Knows no record.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from ..protocol.items import (
     FunctionCall,
@@ -11,14 +13,75 @@ from ..protocol.items import (
     Item,
     Message,
     Reasoning,
+    ToolSearchCall,
     call_output,
     parse_item,
     text_part,
 )
 from ..protocol.verbatim_json import loads
-from .history import Entry, Numbered
+from .history import Entry, LoadedKey, Numbered, is_of_search, loaded_by, loaded_name
 
 LOST = "This output was lost from the session's record. The call may have had effects."
+
+
+def carried(item: Item) -> Item | None:
+    """The item as a model of any provider reads it. None if only its own provider can.
+
+    Ids and annotations name what the provider keeps. Reasoning is sealed by it. A server's own
+    words go to no other.
+    """
+    match item:
+        case Message(role="assistant") if item.is_blank:
+            return None
+        case Message(role="assistant"):
+            texts = [{"type": "output_text", "text": item.text}]
+            return Message.of({"type": "message", "role": "assistant", "content": texts})
+        case FunctionCall():
+            name = loaded_name(item.namespace, item.name)
+            fields = {"call_id": item.call_id, "name": name, "arguments": item.arguments}
+            return FunctionCall.of({"type": "function_call", **fields})
+        case Message() | FunctionCallOutput():
+            return item
+        case _:
+            return None
+
+
+def without_searches(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries as a model of the same provider reads them that cannot search for tools.
+
+    Reasoning goes, too, if nothing else of the model followed it.
+    """
+    thoughts: list[Entry] = []
+    for entry in entries:
+        item = entry.item
+        if isinstance(item, Reasoning):
+            thoughts.append(entry)
+        elif isinstance(item, FunctionCall) or not is_of_search(item):
+            yield from thoughts
+            yield _in_no_namespace(entry)
+            thoughts.clear()
+        elif not isinstance(item, ToolSearchCall):
+            thoughts.clear()
+
+
+def reachable(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries. A call of a function whose loading is gone is in no namespace any more."""
+    loaded = set[LoadedKey]()
+    for entry in entries:
+        loaded.update(loaded_by(entry.item))
+        call = entry.item
+        known = isinstance(call, FunctionCall) and (call.namespace, call.name) in loaded
+        yield entry if known else _in_no_namespace(entry)
+
+
+def _in_no_namespace(entry: Entry) -> Entry:
+    """The entry. A call in it has the name of its tool where there are no namespaces."""
+    call = entry.item
+    if not isinstance(call, FunctionCall) or call.namespace is None:
+        return entry
+    fields = {name: value for name, value in loads(call.wire).items() if name != "namespace"}
+    bare = {**fields, "name": loaded_name(call.namespace, call.name)}
+    return replace(entry, item=FunctionCall.of(bare))
 
 
 def sendable_window(
@@ -29,7 +92,11 @@ def sendable_window(
     If its record is `damaged`, all that depends on lost items is mended, too. `fresh`: numbers for
     new entries. Calls at the end, which a crash left open, stay open.
     """
-    return _followed(_unlinked(_paired(numbered, fresh)) if damaged else numbered, damaged)
+    if not damaged:
+        return _followed(numbered, damaged)
+    whole = _followed(_unlinked(_paired(numbered, fresh)), damaged)
+    entries = reachable(entry for _, entry in whole)
+    return [(n, entry) for (n, _), entry in zip(whole, entries, strict=True)]
 
 
 def _paired(numbered: Sequence[Numbered], fresh: Iterator[int]) -> Iterator[Numbered]:

@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 from ..errors import ModelError, ProtocolError
 from ..protocol.events import CallDelta, HostedProgress, ReasoningDelta, TextDelta, Usage
 from ..protocol.failures import Hide, error_in_stream
-from ..protocol.items import HOSTED, FunctionCall, Item, Message, OtherCall, parse_item
+from ..protocol.items import (
+    HOSTED,
+    TOOL_SEARCH,
+    FunctionCall,
+    Item,
+    Message,
+    OtherCall,
+    ToolSearchCall,
+    call_id_of,
+    is_our_search,
+    parse_item,
+)
 from ..protocol.verbatim_json import array_elements, dumps, loads, members
 from .dialect import Delta, ResponseDone, SamplePart
 from .partial_items import Unfinished
@@ -186,6 +197,8 @@ class ResponseReader:
         if kind == "function_call":
             call_id, name = self._unfinished.call(item_id)
             yield CallDelta(call_id=call_id, name=name, text="")
+        elif is_our_search(item):
+            yield CallDelta(call_id=call_id_of(item), name=TOOL_SEARCH, text="")
         elif isinstance(kind, str) and kind in HOSTED:
             status = as_text(item.get("status")) or "in_progress"
             yield HostedProgress(item_id=item_id, kind=kind, status=status)
@@ -211,7 +224,8 @@ class ResponseReader:
             self.whole = False
             return  # transformers ends responses with one; sent back, it would be a turn
         self._unfinished.end(item)
-        if isinstance(item, FunctionCall) and fields.get("status") == "incomplete":
+        cut = fields.get("status") == "incomplete"
+        if cut and isinstance(item, FunctionCall | ToolSearchCall):
             self.whole = False
             return
         self._given[key] = fields

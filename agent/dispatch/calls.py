@@ -8,14 +8,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import Any
 
 from ..config.settings import Settings, nearest
+from ..conversation.history import loaded_name
 from ..errors import TurnInterrupted
 from ..protocol.events import Event, ToolEnded
-from ..protocol.items import FunctionCall, OtherCall, output_of
+from ..protocol.items import TOOL_SEARCH, FunctionCall, OtherCall, output_of
 from ..session import Session
 from ..tools.call_budget import NO_STEPS, CallBudget
-from ..tools.tool import ToolCall, ToolOutput, find_tool, read_arguments, text_output
+from ..tools.mcp.names import OF_SERVERS
+from ..tools.tool import Tool, ToolCall, ToolOutput, find_tool, read_arguments, text_output
+from ..tools.tool_search import search_among
 from .bounds import bounded
 from .gate import GatedCall, JudgedCall, tool_ended
 
@@ -106,7 +110,8 @@ class Calls:
                 call.task.cancel()
 
     def _commit(self, call: PendingCall, output: ToolOutput) -> ToolEnded:
-        self.session.journal.commit(output_of(call.item, output.parts), "output", output.run)
+        item = output_of(call.item, output.parts, output.loads)
+        self.session.journal.commit(item, "output", output.run)
         return tool_ended(call.item.call_id, output)
 
 
@@ -122,17 +127,34 @@ async def _start(calls: Iterable[PendingCall]) -> AsyncGenerator[Event]:
 
 
 def _read(session: Session, item: FunctionCall | OtherCall, budget: CallBudget) -> PendingCall:
-    tool = find_tool(session.tools, item.name)
+    tool = _tool_of(session, item)
     if tool is None:
-        names = [known.name for known in session.tools]
-        name = item.name or item.type
-        text = f"There is no tool {name!r}.{nearest(name, names)}"
-        return PendingCall(
-            item, None, text_output(f"{text} There are: {', '.join(names)}.", "error")
-        )
+        return PendingCall(item, None, text_output(_missing(session, item), "error"))
     arguments = read_arguments(tool, item)
     if isinstance(arguments, ToolOutput):
         return PendingCall(item, None, arguments)
     call = ToolCall(item.call_id, session.seams.show, budget=budget)
     looks = tool.only_looks(arguments)
     return PendingCall(item, GatedCall(session, call, tool, arguments, looks))
+
+
+def _tool_of(session: Session, item: FunctionCall | OtherCall) -> Tool[Any] | None:
+    """The tool that a call means: one that a search has loaded, or one of the session."""
+    if not isinstance(item, FunctionCall):
+        return find_tool(session.tools, item.name)
+    search = search_among(session.tools)
+    if search and (loaded := search.loaded(item)):
+        return loaded
+    of_server = (item.namespace or "").startswith(OF_SERVERS)
+    return None if of_server else find_tool(session.tools, item.name)
+
+
+def _missing(session: Session, item: FunctionCall | OtherCall) -> str:
+    """A sentence on a call of a tool that there is not."""
+    name = item.name or item.type
+    if isinstance(item, FunctionCall) and item.namespace:
+        name = loaded_name(item.namespace, name)
+    if name.startswith(OF_SERVERS) and search_among(session.sent_tools):
+        return f"{name} is not loaded. Load it with {TOOL_SEARCH}, and call it after that."
+    names = [known.name for known in session.tools]
+    return f"There is no tool {name!r}.{nearest(name, names)} There are: {', '.join(names)}."

@@ -7,6 +7,7 @@ from ..errors import TurnLimited
 from ..permissions.budget import Spent, Use, uses
 from ..protocol.events import Event, Notice, Usage
 from ..protocol.items import message, text_part
+from ..protocol.verbatim_json import dumps
 from ..providers.pricing import cost_of
 from ..session import Session
 from .calls import Calls
@@ -31,6 +32,7 @@ class Spending:
         for call in calls.calls:
             if (output := call.output) is not None:
                 self.sent += sum(len(text) for part in output.parts for text in part.values())
+                self.sent += len(dumps(output.loads)) if output.loads else 0
                 self.steps += call.is_step and output.status != "denied"
 
     def check_failures(self, calls: Calls) -> None:

@@ -19,6 +19,8 @@ from .verbatim_json import dumps, in_whole_pairs, loads, whole_text
 
 NATIVE = "inkernel:native"
 """The member of an item that holds what a server of another API said, verbatim, by dialect."""
+TOOL_SEARCH = "tool_search"
+"""The tool by which a model searches for others, where its API has such a tool."""
 _TEXTS = ("output_text", "text", "refusal", "input_text")
 _REPLACED = "\ufffd".encode()
 _FENCED = re.compile(r"\s*```[\w+-]*[ \t]*\n(.*?)\s*```\s*", re.DOTALL).fullmatch
@@ -143,11 +145,15 @@ class Reasoning(Item):
 
 
 class FunctionCall(Item):
-    """The model asks for a tool. `arguments` is JSON text, not yet trusted."""
+    """The model asks for a tool. `arguments` is JSON text, not yet trusted.
+
+    `namespace`: of a loaded tool. OpenAI refuses such a call that comes back without it.
+    """
 
     call_id: str
     name: str
     arguments: str = ""
+    namespace: str | None = None
 
 
 class FunctionCallOutput(Item):
@@ -177,6 +183,20 @@ class OtherCall(HostedCall):
     def arguments(self) -> str:
         """Its free text."""
         return str((self.model_extra or {}).get("input") or "")
+
+
+class ToolSearchCall(OtherCall):
+    """The model searches for tools, and we answer. The server answers a search of its own."""
+
+    @property
+    def name(self) -> str:
+        """The name of the tool that searches."""
+        return TOOL_SEARCH
+
+    @property
+    def arguments(self) -> str:
+        """Its arguments as JSON text. In the item they are an object."""
+        return dumps((self.model_extra or {}).get("arguments")).decode()
 
 
 class OtherItem(Item):
@@ -218,13 +238,21 @@ def parse_item(data: Mapping[str, Any], wire: bytes | None = None) -> Item:
     kind = data.get("type")
     if not isinstance(kind, str):
         raise ValueError("an item without a type")
-    if kind in ("function_call", *OTHER_CALLS) and (wrong := _wrong_of_call(data)):
+    made = ToolSearchCall if is_our_search(data) else _KINDS.get(kind, OtherItem)
+    if issubclass(made, FunctionCall | OtherCall) and (wrong := _wrong_of_call(data)):
         data, wire = {**data, **wrong}, None
     try:
-        return _KINDS.get(kind, OtherItem).of(data, wire)
+        return made.of(data, wire)
     except ValidationError:
         known = {key: data[key] for key in ("type", "id") if isinstance(data.get(key), str)}
         return OtherItem.of(known, dumps(data) if wire is None else wire)
+
+
+def is_our_search(item: Mapping[str, Any]) -> bool:
+    """True for a search for tools that waits for our answer. One at the server has no `call_id`."""
+    if item.get("type") != "tool_search_call":
+        return False
+    return item.get("execution", "client" if item.get("call_id") else "server") == "client"
 
 
 def call_id_of(call: Mapping[str, Any]) -> str:
@@ -235,18 +263,23 @@ def call_id_of(call: Mapping[str, Any]) -> str:
     return next((it for it in (found, call.get("id")) if isinstance(it, str) and it), "")
 
 
-def _wrong_of_call(call: Mapping[str, Any]) -> dict[str, str]:
+def _wrong_of_call(call: Mapping[str, Any]) -> dict[str, Any]:
     """Proper values for the fields of a call that have a wrong type or are missing."""
     call_id = call_id_of(call) or f"call_{hashlib.sha256(dumps(call)).hexdigest()[:16]}"
-    found = {"call_id": call_id} if call.get("call_id") != call_id else dict[str, str]()
+    found: dict[str, Any] = {"call_id": call_id} if call.get("call_id") != call_id else {}
     if not isinstance(call.get("id"), str | None):
         found["id"] = call_id
+    given: object = call.get("arguments", "")
+    if call["type"] == "tool_search_call" and not isinstance(given, dict):
+        found["arguments"] = arguments_of(given if isinstance(given, str) else "") or {}
     if call["type"] != "function_call":
-        return found
+        return found if isinstance(call.get("status"), str | None) else {**found, "status": None}
     if not isinstance(call.get("name"), str):
         found["name"] = ""
-    if not isinstance(arguments := call.get("arguments", ""), str):
-        found["arguments"] = dumps(arguments).decode()
+    if not isinstance(call.get("namespace"), str | None):
+        found["namespace"] = None
+    if not isinstance(given, str):
+        found["arguments"] = dumps(cast("object", given)).decode()
     return found
 
 
@@ -274,8 +307,15 @@ def call_output(call_id: str, parts: Sequence[Mapping[str, str]]) -> FunctionCal
     )
 
 
-def output_of(call: FunctionCall | OtherCall, parts: Sequence[Mapping[str, str]]) -> Item:
-    """The output of any call. Calls that are no functions get the text alone."""
+def output_of(
+    call: FunctionCall | OtherCall,
+    parts: Sequence[Mapping[str, str]],
+    loads: Sequence[Mapping[str, Any]] = (),
+) -> Item:
+    """The output of any call. Calls that are no functions get the text alone.
+
+    `loads`: the tools that a search gives, in place of a text.
+    """
     call_id, text = call.call_id, "\n".join(part.get("text", "") for part in parts)
     fields: dict[str, Any] = {"call_id": call_id, "output": text}
     match call.type:
@@ -286,6 +326,9 @@ def output_of(call: FunctionCall | OtherCall, parts: Sequence[Mapping[str, str]]
             fields["output"] = [{"stdout": "", "stderr": text, "outcome": exit_}]
         case "apply_patch_call":
             fields["status"] = "failed"
+        case "tool_search_call":
+            fields = {"call_id": call_id, "execution": "client", "status": "completed"}
+            return HostedCall.of({"type": "tool_search_output", **fields, "tools": list(loads)})
         case "custom_tool_call":
             pass
         case _:
@@ -297,30 +340,9 @@ def answered_call(item: Item) -> str | None:
     """The id of the call whose output the item is, or None."""
     if isinstance(item, FunctionCallOutput):
         return item.call_id
-    if item.type.removesuffix("_output") in OTHER_CALLS:
+    if item.type.removesuffix("_output") in (*OTHER_CALLS, TOOL_SEARCH):
         return str((item.model_extra or {}).get("call_id") or item.id)
     return None
-
-
-def carried(item: Item) -> Item | None:
-    """The item as a model of any provider reads it. None if only its own provider can.
-
-    Ids and annotations name what the provider keeps. Reasoning is sealed by it. A server's own
-    words go to no other.
-    """
-    match item:
-        case Message(role="assistant") if item.is_blank:
-            return None
-        case Message(role="assistant"):
-            texts = [{"type": "output_text", "text": item.text}]
-            return Message.of({"type": "message", "role": "assistant", "content": texts})
-        case FunctionCall():
-            fields = {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
-            return FunctionCall.of({"type": "function_call", **fields})
-        case Message() | FunctionCallOutput():
-            return item
-        case _:
-            return None
 
 
 def sendable(item: Item) -> Item:

@@ -4,11 +4,12 @@
 transformers 5.23, litellm 1.106. Models and windows are those of genai-prices 0.2.3.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from ..config.settings import DialectName, nearest
+from ..config.settings import DialectName, SearchChoice, nearest
 from ..errors import SettingsError
 from ..frozen import frozen
 
@@ -18,7 +19,8 @@ class Capabilities:
     """The capabilities of a kind of server, beyond a streamed response to a whole request.
 
     `stores`: it goes on from a stored response. `websocket`, `compact`: it has them. `encrypted`:
-    it gives reasoning to send back. `hosted`: tools it runs itself. `omits`: request fields it
+    it gives reasoning to send back. `tool_search`: its model may search for tools that we load.
+    `hosted`: tools it runs itself. `omits`: request fields it
     refuses. `key_headers`: the headers for its key. `dialect`: the API that it speaks.
     In dialects alone: `images`: its models see images, and others get a line of text for each. In
     Chat Completions alone: `unsigned_call`: JSON members for the calls that another model made.
@@ -29,6 +31,7 @@ class Capabilities:
     websocket: bool = False
     compact: bool = False
     encrypted: bool = True
+    tool_search: bool = False
     hosted: tuple[str, ...] = ()
     omits: tuple[str, ...] = ()
     key_headers: tuple[str, ...] = ("authorization",)
@@ -57,8 +60,8 @@ class Provider:
     `base_url`: its address, or "" when only its user knows. `hosts`: the names of its hosts, with
     `*` for a label. `key_env`: the variable that holds its key. `key_command`: a command that
     prints it. Without either, or when `keyless`, it needs no key. `silent`: beginnings of the names
-    of models that refuse a `reasoning` field. `makes`: beginnings of the names of models that only
-    it makes.
+    of models that refuse a `reasoning` field. `searching`: the pattern of names of models that may
+    search for tools. `makes`: beginnings of the names of models that only it makes.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Provider:
     default_model: str | None = None
     window: int | None = None
     silent: tuple[str, ...] = ()
+    searching: str = ""
     makes: tuple[str, ...] = ()
     source: str = ""
 
@@ -108,6 +112,12 @@ NousResearch/hermes-agent#18263.
 _USUAL_WINDOW = 200_000
 """Tokens. Larger windows exist. Above this size, several models cost twice as much a token."""
 
+_SEARCHING = r"gpt-(5\.([4-9]|\d\d)|[6-9]|\d\d)(?!.*nano)"
+"""GPT-5.4 and later: developers.openai.com/api/docs/guides/tools-tool-search, and for Azure
+learn.microsoft.com/azure/foundry/openai/how-to/tool-search. GPT-5.4 nano refuses it:
+openclaw/openclaw#85819.
+"""
+
 OPENAI = Provider(
     "openai",
     "https://api.openai.com/v1",
@@ -116,6 +126,7 @@ OPENAI = Provider(
     default_model="gpt-5.5",
     window=272_000,
     silent=("gpt-4", "gpt-3", "chatgpt-"),
+    searching=_SEARCHING,
     source="developers.openai.com/docs/guides/websocket-mode",
 )
 ANTHROPIC = Provider(
@@ -153,6 +164,7 @@ REMOTE = (
         ),
         key_env="AZURE_OPENAI_API_KEY",
         silent=OPENAI.silent,
+        searching=_SEARCHING,
         source="learn.microsoft.com/azure/foundry/openai/how-to/responses",
     ),
     Provider(
@@ -308,3 +320,15 @@ def speaking(traits: Capabilities, dialect: DialectName | None) -> Capabilities:
         images=traits.images,
         answer_lacks=traits.answer_lacks,
     )
+
+
+def searching(
+    traits: Capabilities, wanted: SearchChoice, pattern: str = "", model: str = ""
+) -> Capabilities:
+    """The capabilities with the search for tools, if that is wanted or the model has it.
+
+    `pattern`: of the names of models that have it. Other APIs than Responses have no such search.
+    """
+    known = bool(pattern and re.match(pattern, model))
+    has = traits.dialect == "responses" and (known if wanted == "auto" else wanted == "always")
+    return replace(traits, tool_search=has)

@@ -33,6 +33,7 @@ from .catalog import (
     maker_of,
     misspelt,
     provider_named,
+    searching,
     speaking,
 )
 from .keys import Key, Keys
@@ -273,7 +274,9 @@ async def _at(
             )
         target = replace(target, model=listed[0])
     silent = bool(provider.silent) and target.model.startswith(provider.silent)
-    return replace(target, reasons=not silent)
+    choice, pattern = settings.tool_search, provider.searching
+    traits = searching(target.traits, choice, pattern, target.model)
+    return replace(target, reasons=not silent, traits=traits)
 
 
 async def _key(provider: Provider, keys: Keys) -> Key | None:

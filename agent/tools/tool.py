@@ -1,6 +1,6 @@
 """The type of a tool, and how a call becomes an output. Knows no particular tool."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field, fields
 from typing import Any, Generic, Literal, TypeVar, cast
 
@@ -35,7 +35,8 @@ class ToolOutput:
 
     `run`: the handle of the cell run that it shows. `count`: its In [count]. `ends`: the error that
     ends the turn once the output is recorded. `seconds`: the time that the call itself took.
-    `value`: what a call from code gives, if that is not the text.
+    `value`: what a call from code gives, if that is not the text. `loads`: the tools that a search
+    makes known to the model, as its API has them.
     """
 
     parts: tuple[dict[str, str], ...]
@@ -45,6 +46,7 @@ class ToolOutput:
     ends: AgentError | None = None
     seconds: float = 0.0
     value: object = TEXT_ALONE
+    loads: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def text(self) -> str:

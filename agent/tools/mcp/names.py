@@ -6,9 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import count
 
+from ...conversation.history import base_namespace
+
 MAX_TOOL_NAME = 64
 """Most characters of a tool's name, the limit of several providers."""
 _HASHED, _DIGITS = 51, 12
+OF_SERVERS = "mcp__"
+"""The beginning of the names of servers' tools, and of the namespaces in which they are loaded."""
 
 ToolKey = tuple[str, str]
 """A server's name in the configuration, and the tool's own name."""
@@ -33,11 +37,40 @@ def tool_names(pairs: Iterable[ToolKey], taken: Collection[str] = ()) -> dict[To
     return found
 
 
+def namespace_name(server: str) -> str:
+    """The namespace of a server's tools where the model has loaded them: `mcp__SERVER`.
+
+    No other server has it, and it never ends as `again_namespace` does.
+    """
+    return _own_name(f"{OF_SERVERS}{server}")
+
+
+def again_namespace(namespace: str, n: int) -> str:
+    """The namespace of tools that are loaded for the nth time from their server."""
+    return namespace if n == 1 else f"{namespace}__{n}"
+
+
+def function_name(tool: str) -> str:
+    """The name of a tool in its namespace. No other tool of its server has it."""
+    return _own_name(tool)
+
+
+def _own_name(text: str) -> str:
+    """The text if a request takes it as a name, or else a name of its own with a hash."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", text)
+    if safe == text and 0 < len(text) <= MAX_TOOL_NAME and base_namespace(text) == text:
+        return text
+    return _hashed(safe, text)
+
+
 def _plain_name(server: str, tool: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", f"mcp__{server}__{tool}")
+    return re.sub(r"[^A-Za-z0-9_-]", "_", f"{OF_SERVERS}{server}__{tool}")
 
 
 def _hashed_name(name: str, pair: ToolKey, again: int) -> str:
-    text = "\0".join((*pair, *[str(again)] * bool(again)))
+    return _hashed(name, "\0".join((*pair, *[str(again)] * bool(again))))
+
+
+def _hashed(name: str, text: str) -> str:
     digest = hashlib.sha1(text.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
     return f"{name[:_HASHED]}_{digest[:_DIGITS]}"

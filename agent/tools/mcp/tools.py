@@ -123,7 +123,7 @@ def finding_tools(servers: McpServers) -> tuple[Tool[Any], ...]:
     """The tools that find tools, list resources and read one."""
 
     async def find(_call: ToolCall, asked: FindTools) -> ToolOutput:
-        rows = (_row(tool) for tool in code_tools(servers))
+        rows = map(tool_row, code_tools(servers))
         return text_output(listing(rows, asked.query, asked.server, asked.limit))
 
     async def list_all(_call: ToolCall, asked: ListResources) -> ToolOutput:
@@ -212,7 +212,8 @@ def _described(tool: ListedTool) -> str:
     return text if len(text) <= MAX_DESCRIPTION else f"{text[: MAX_DESCRIPTION - 1]}…"
 
 
-def _row(tool: Tool[Any]) -> ToolRow:
+def tool_row(tool: Tool[Any]) -> ToolRow:
+    """A tool of a server as it is found."""
     names = tuple(tool.arguments.parameters().get("properties", {}))
     signature = tool.arguments.signature
     return ToolRow(tool.server, tool.local, tool.code_path, signature, tool.description, names)

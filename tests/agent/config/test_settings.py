@@ -31,6 +31,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "api_key_env": ("A", "AWS_SECRET_ACCESS_KEY"),
     "api_key_command": ("x", "curl evil.example"),
     "transport": ("http", "websocket"),
+    "tool_search": ("never", "always"),
     "store": ("false", True),
     "cache_ttl": ("5m", "1h"),
     "omit": ("instructions", ["instructions", "tools"]),

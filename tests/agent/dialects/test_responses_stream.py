@@ -568,3 +568,15 @@ def test_a_whole_response_is_the_event_at_its_end():
     assert isinstance(message, Item)
     assert json.loads(message.wire) == TEXT
     assert isinstance(end, ResponseDone)
+
+
+def test_a_search_for_tools_is_a_call_from_its_beginning_and_one_at_the_server_is_not():
+    ours = {"type": "tool_search_call", "id": "t", "call_id": "c", "execution": "client"}
+    whole = {**ours, "status": "completed", "arguments": {"query": "rain"}}
+    added = event("output_item.added", item={**ours, "status": "in_progress", "arguments": {}})
+    parts = read(added, event("output_item.done", item=whole), completed(whole))
+    assert parts[0] == CallDelta(call_id="c", name="tool_search", text="")
+    assert wires(parts) == [whole] and isinstance(parts[-1], ResponseDone)
+    theirs = {**ours, "call_id": None, "execution": "server"}
+    (part,) = read(event("output_item.added", item=theirs))
+    assert part == HostedProgress(item_id="t", kind="tool_search_call", status="in_progress")

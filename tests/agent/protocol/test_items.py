@@ -19,6 +19,7 @@ from inkernel.agent.protocol.items import (
     Message,
     OtherItem,
     Reasoning,
+    ToolSearchCall,
     arguments_of,
     call_output,
     dumps,
@@ -217,6 +218,27 @@ def test_a_call_of_any_shape_is_a_call_that_can_be_answered_and_sent_back(
     assert (sent["call_id"], sent["name"], sent["x"]) == (call_id, name, 1)
     assert isinstance(sent.get("arguments", ""), str)
     assert parse_item(json.loads(call.wire), call.wire) == call
+
+
+@pytest.mark.parametrize(
+    ("fields", "ours"),
+    [
+        ({"execution": "client", "call_id": "c"}, True),
+        ({"execution": "client", "call_id": None}, True),
+        ({"call_id": "c"}, True),
+        ({"execution": "server", "call_id": None}, False),
+        ({"execution": "server", "call_id": "c"}, False),
+        ({}, False),
+    ],
+)
+def test_a_search_for_tools_is_ours_unless_the_server_runs_it(fields: dict[str, Any], ours: bool):
+    data = {"type": "tool_search_call", "id": "t", "arguments": {"query": "a"}, **fields}
+    item = parse_item(data)
+    assert isinstance(item, HostedCall) and isinstance(item, ToolSearchCall) is ours
+    if isinstance(item, ToolSearchCall):
+        assert (item.name, item.arguments) == ("tool_search", '{"query":"a"}')
+    if fields.get("call_id") or not ours:
+        assert item.wire == dumps(data)
 
 
 def test_calls_without_any_id_differ_by_what_they_ask():

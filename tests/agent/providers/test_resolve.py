@@ -430,3 +430,28 @@ def test_another_server_leaves_the_key_that_was_typed_for_the_present_one():
     assert other == {"base_url": "http://b.test/v1", "effort": "low"}
     assert typed_also(typed, here, "base_url", "http://a.test/v1") == typed
     assert typed_also({"api_key_env": "K"}, Settings(), "provider", "azure")["api_key_env"] == "K"
+
+
+@pytest.mark.parametrize(
+    ("model", "searches"),
+    [
+        *(("gpt-5.4", True), ("gpt-5.4-mini", True), ("gpt-5.10-2027", True), ("gpt-6", True)),
+        *(("gpt-5.4-nano", False), ("gpt-5.3-codex", False), ("gpt-4.1", False), ("o5", False)),
+    ],
+)
+async def test_models_of_openai_that_can_search_for_tools_do(model: str, searches: bool):
+    assert (await find(KEYED, model=model)).traits.tool_search is searches
+    never = await find(KEYED, model=model, tool_search="never")
+    always = await find(KEYED, model=model, tool_search="always")
+    assert (never.traits.tool_search, always.traits.tool_search) == (False, True)
+    chat = await find(KEYED, model=model, dialect="chat", tool_search="always")
+    assert not chat.traits.tool_search
+
+
+async def test_another_server_searches_if_that_is_forced():
+    assert not (await find({}, base_url=OWN, model="gpt-5.5")).traits.tool_search
+    assert (await find({}, base_url=OWN, model="x", tool_search="always")).traits.tool_search
+    azure = await find(
+        {"AZURE_OPENAI_API_KEY": "a"}, base_url="https://x.openai.azure.com/v1", model="gpt-5.5"
+    )
+    assert azure.traits.tool_search

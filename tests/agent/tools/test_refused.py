@@ -23,3 +23,18 @@ FOREIGN = SENT[1:]
 )
 def test_an_error_names_its_tools(said: str, found: list[str]):
     assert list(refused_tools(said, SENT, FOREIGN)) == list(found)
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("Invalid schema for function 'log': 'x' is bad.", "mcp__git__log"),
+        ("Missing namespace for function_call 'log'.", "mcp__git__log"),
+        ("Duplicate namespace name 'a' in input[7].tools[0].", "tool_search"),
+        ("Tool 'tool_search' is not supported with m.", "tool_search"),
+        ("Invalid value: 'tool_search'. Supported values are: 'function'.", "tool_search"),
+    ],
+)
+def test_an_error_about_what_a_search_has_loaded_leaves_the_others_alone(said: str, found: str):
+    sent, loaded = (*SENT, "tool_search"), {"log": "mcp__git__log"}
+    assert refused_tools(said, sent, (*FOREIGN, "tool_search"), loaded) == (found,)

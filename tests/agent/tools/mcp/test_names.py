@@ -7,7 +7,14 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.tools.mcp.names import MAX_TOOL_NAME, tool_names
+from inkernel.agent.conversation.history import base_namespace
+from inkernel.agent.tools.mcp.names import (
+    MAX_TOOL_NAME,
+    again_namespace,
+    function_name,
+    namespace_name,
+    tool_names,
+)
 
 texts = st.text(max_size=8) | st.text("ab-_./ ", max_size=70)
 pairs = st.lists(st.tuples(texts, texts), max_size=8)
@@ -62,3 +69,15 @@ def test_a_tool_that_has_the_hashed_name_of_another_gets_a_hash_of_its_own():
     hashed = tool_names([("s", "a.b"), ("s", "a/b")])["s", "a.b"].removeprefix("mcp__s__")
     found = tool_names([("s", "a.b"), ("s", "a/b"), ("s", hashed)])
     assert len(set(found.values())) == 3
+
+
+@given(st.lists(texts, unique=True, min_size=2, max_size=8), st.integers(1, 99))
+def test_namespaces_and_functions_have_names_of_their_own(given: list[str], n: int):
+    for name_of in (namespace_name, function_name):
+        names = [name_of(it) for it in given]
+        assert len(set(names)) == len(given)
+        assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", it) for it in names)
+    for it in map(namespace_name, given):
+        assert base_namespace(again_namespace(it, n)) == it
+    assert (namespace_name("git"), function_name("git_log")) == ("mcp__git", "git_log")
+    assert namespace_name("git__2") != again_namespace("mcp__git", 2)
