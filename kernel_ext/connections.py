@@ -15,7 +15,7 @@ from ..agent.config.dotenv import read_dotenv
 from ..agent.config.mcp_servers import McpServer
 from ..agent.config.settings import SCRIPTED, Settings
 from ..agent.errors import AgentError
-from ..agent.providers.catalog import Capabilities, speaking
+from ..agent.providers.catalog import Capabilities, searching, speaking
 from ..agent.providers.keys import Keys, bare, stored_secret
 from ..agent.providers.pricing import preload
 from ..agent.providers.resolve import Target, find_target
@@ -138,6 +138,7 @@ class Connections:
             return await find_target(settings, self._keys, _list_models)
         server, script = self._scripted(working_folder() / settings.model.removeprefix(SCRIPTED))
         traits = speaking(SCRIPTED_CAPABILITIES, settings.dialect)
+        traits = searching(traits, settings.tool_search)
         return Target("scripted", server.base_url, script.model, scripted=True, traits=traits)
 
     async def found(self, settings: Settings) -> Target | AgentError:

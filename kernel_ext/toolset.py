@@ -13,7 +13,8 @@ from ..agent.tools.recall import recall_tool
 from ..agent.tools.run_cell import RunCell, run_cell_tool
 from ..agent.tools.tool import Tool, ToolCall, ToolOutput
 from .execution.run_code import Host
-from .mcp.session_servers import ServerTools, listed_rows
+from .mcp.exposure import listed_rows
+from .mcp.session_servers import ServerTools
 from .notebook.current import CurrentNotebook
 from .shell import cell_as_python
 from .tools.inspect import inspect_tool

@@ -79,6 +79,7 @@ def _traits_row(traits: Capabilities) -> str:
         ("WebSocket", traits.websocket),
         ("store responses", traits.stores),
         ("compact", traits.compact),
+        ("search for tools", traits.tool_search),
         ("encrypted reasoning", traits.encrypted),
     )
     can = [name for name, does in known if does]

@@ -16,19 +16,13 @@ from ...agent.errors import SettingsError, UsageError
 from ...agent.frozen import frozen
 from ...agent.printable import printable
 from ...agent.protocol.events import Notice
+from ...agent.protocol.items import TOOL_SEARCH
 from ...agent.protocol.record_lines import ToolsLine
 from ...agent.services import ServiceLoop, Services
 from ...agent.session import Session
 from ...agent.tools.mcp.connection import Connection, ServerCallError, ServerHooks
 from ...agent.tools.mcp.servers import McpServers
-from ...agent.tools.mcp.tools import (
-    DirectTool,
-    code_tools,
-    direct_tools,
-    finding_tools,
-    fits_request,
-    listed_tool,
-)
+from ...agent.tools.mcp.tools import code_tools, finding_tools
 from ...agent.tools.tool import AGENT_TOOLS, Tool
 from ...widgets import View
 from ..approval.approvals import Approvals
@@ -38,6 +32,7 @@ from ..observer import Obeys
 from ..shell import Shell
 from .answers import ServerAnswers
 from .consent import Consents, words_of_server
+from .exposure import can_search, listed_rows, rows_of_servers, searched_servers, tools_of_rows
 from .listing_store import LISTINGS_FOLDER, KeptListings
 from .login_store import ServerSecrets
 
@@ -81,6 +76,7 @@ class SessionServers:
         self._logs = logs_folder()
         self.consents = Consents(obeys.user_folder)
         self._direct: frozenset[str] = frozenset()
+        self._searched: frozenset[str] = frozenset()
 
     @property
     def running(self) -> McpServers | None:
@@ -133,7 +129,7 @@ class SessionServers:
                 notices.append(f"The MCP server {it.server.name} does not run: {it.error}")
             elif it.state == "starting" and it.listing is None:
                 notices.append(f"The MCP server {it.server.name} is still starting.")
-        return tuple(notices)
+        return (*notices, *_unsearched(mine, session))
 
     async def restart(self, chosen: Chosen, name: str) -> Connection:
         """Start a server anew, also before the first turn. Raises ServerCallError."""
@@ -171,22 +167,21 @@ class SessionServers:
         conversation, mine = session.conversation, self.running
         if conversation.listed is None and conversation.turns == 0:
             window = session.settings.window or session.target.window
-            rows = (*(self._rows(mine, window) if mine else ()), *self.functions.rows(window))
+            theirs = rows_of_servers(mine, window) if mine else ()
+            rows = (*theirs, *self.functions.rows(window))
             if rows or mine:
                 session.journal.write(ToolsLine(tools=[asdict(it) for it in rows]))
-        self._direct = frozenset(it.server for it in listed_rows(session) if it.server)
+        rows = listed_rows(session)
+        self._direct = frozenset(it.server for it in rows if it.server)
+        searched = searched_servers(mine or (), rows) if can_search(session) else frozenset[str]()
+        self._searched = searched - self._direct
 
     def tools(self, session: Session, asked: Approvals) -> ServerTools:
         """The tools of a turn. `asked`: puts what servers ask. Those in requests have a fixed
         order, and code has all of the servers that run."""
         answer = ServerAnswers(asked, session).answer
         mine = self.running or McpServers(self._services.loop, self._logs, _NO_HOOKS)
-        finding = {tool.name: tool for tool in finding_tools(mine)}
-        listed = tuple(
-            listed_tool(mine, it, answer) if it.server else finding[it.name]
-            for it in listed_rows(session)
-            if it.server or (it.name in finding and not it.tool)
-        )
+        listed = tools_of_rows(session, mine, answer)
 
         def for_code() -> tuple[Tool[Any], ...]:
             now = self.running
@@ -194,31 +189,17 @@ class SessionServers:
 
         return ServerTools(self.functions, listed, for_code)
 
-    def _rows(self, mine: McpServers, window: int | None) -> tuple[DirectTool, ...]:
-        how = {it.server.name: it.server.expose for it in mine}
-        auto = [it for it in mine.tools if how[it.server] in ("auto", "search")]
-        forced = [it for it in mine.tools if how[it.server] == "direct"]
-        fit = fits_request(direct_tools([*auto, *forced]), window)
-        direct = direct_tools([*forced, *(auto if fit else ())])
-        names = {it.server for it in direct}
-        finding = finding_tools(mine)
-        needed = (
-            any(it.server not in names for it in mine.tools),
-            *(any(it.listing and it.listing.has_resources for it in mine),) * 2,
-        )
-        shown = [tool for tool, is_needed in zip(finding, needed, strict=True) if is_needed]
-        return (*(DirectTool("", "", it.name, "", {}) for it in shown), *direct)
-
     def _line(self, it: Connection) -> str:
         if it.listing is None or it.state == "failed":
             return f"does not run: {it.error}" if it.state == "failed" else "is starting"
         names = [tool.name for tool in it.tools]
         place = it.server.name
         path = f"{AGENT_TOOLS}.{place}" if place.isidentifier() else f"{AGENT_TOOLS}[{place!r}]"
-        told = f"{len(names)} tools, for code in {path}"
+        found = f", found by {TOOL_SEARCH}" if place in self._searched else ""
+        told = f"{len(names)} tools{found}, for code in {path}"
         if place not in self._direct and len(names) <= MAX_NAMED_TOOLS:
             told += f": {', '.join(names)}"
-        elif place not in self._direct:
+        elif place not in self._direct and not found:
             told += f", found by {AGENT_TOOLS}.find_tools(query=...)"
         words = " ".join(it.listing.instructions.split())
         cut = words if len(words) <= MAX_SERVER_WORDS else f"{words[:MAX_SERVER_WORDS]}…"
@@ -235,9 +216,13 @@ class SessionServers:
         return McpServers(loop, self._logs, hooks)
 
 
-def listed_rows(session: Session) -> list[DirectTool]:
-    """The tools of servers and of functions that each request of the session lists."""
-    return [DirectTool(**it) for it in session.conversation.listed or ()]
+def _unsearched(servers: McpServers, session: Session) -> tuple[str, ...]:
+    """A sentence if some servers are to be searched, and the model cannot search."""
+    names = [it.server.name for it in servers if it.server.expose == "search"]
+    if not names or session.target.traits.tool_search:
+        return ()
+    told = f"{session.target.model} does not search for tools"
+    return (f"{told}: those of {', '.join(names)} are for code.",)
 
 
 _NO_HOOKS = ServerHooks()

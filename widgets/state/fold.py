@@ -183,7 +183,7 @@ def _item_done(state: TurnState, item: items.Item) -> TurnState:
             at, block = _last(state, _is_thinking, ReasoningBlock())
             parts = item.paragraphs or block.parts
             return _put(state, at, ReasoningBlock(parts, done=True)) if parts else state
-        case items.FunctionCall():
+        case items.FunctionCall() | items.ToolSearchCall():
             at, step = _last(state, _writes(item.call_id), StepBlock(item.call_id))
             step = replace(step, tool=item.name, arguments=item.arguments, status="ready")
             return _put(state, at, step)

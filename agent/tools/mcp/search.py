@@ -113,7 +113,7 @@ def _namespaces(
     servers: McpServers, tools: Sequence[Tool[Any]], taken: set[str]
 ) -> Iterator[dict[str, Any]]:
     """The tools in a namespace for each server. None has a name in `taken`, which gets the new."""
-    words = {it.server.name: it.instructions for it in servers}
+    words = {it.server.name: it.listing.instructions for it in servers if it.listing}
     for server in dict.fromkeys(it.server for it in tools):
         base = namespace_name(server)
         name = next(it for n in count(1) if (it := again_namespace(base, n)) not in taken)

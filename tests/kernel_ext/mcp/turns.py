@@ -23,6 +23,17 @@ def call_of(server: str, tool: str, /, **arguments: object) -> Step:
     return {"name": f"mcp__{server}__{tool}", "arguments": arguments}
 
 
+def loaded_call(server: str, tool: str, /, again: int = 1, **arguments: object) -> Step:
+    """A call of a tool that a search has loaded. `again`: for the nth time from that server."""
+    namespace = f"mcp__{server}" if again == 1 else f"mcp__{server}__{again}"
+    return {"name": tool, "namespace": namespace, "arguments": arguments}
+
+
+def search(query: str, **more: object) -> Step:
+    """A search for tools."""
+    return {"name": "tool_search", "arguments": {"query": query, **more}}
+
+
 def script(*turns: tuple[str, list[Step]]) -> str:
     """A script in which each call of a turn is a response of its own."""
     lines = ['model = "scripted/test"']
@@ -32,6 +43,7 @@ def script(*turns: tuple[str, list[Step]]) -> str:
             pairs = ", ".join(f"{k} = {_toml(v)}" for k, v in it["arguments"].items())
             lines += ["[[turn.response]]", "[[turn.response.call]]"]
             lines += [f"name = {json.dumps(it['name'])}", f"arguments = {{{pairs}}}"]
+            lines += [f"namespace = {json.dumps(it['namespace'])}"] if "namespace" in it else []
         lines += ["[[turn.response]]", 'say = "Done."']
     return "\n".join(lines)
 

@@ -572,3 +572,16 @@ def test_frames_that_repeat_are_folded_on_screen():
     error = ErrorOutput(ename="E", evalue="no", traceback=(*[frame] * 900, "E: no"))
     (shown,), _ = with_output((), error)
     assert len(output_html(shown, False)) < 3_000 and "899 more times" in output_html(shown, False)
+
+
+def test_a_search_for_tools_that_we_answer_is_a_call_with_its_words_and_its_finds():
+    item = {"type": "tool_search_call", "id": "t", "call_id": "c", "execution": "client"}
+    asked = parse_item({**item, "arguments": {"query": "rain"}})
+    started = ToolStarted(call_id="c", name="tool_search", arguments={"query": "rain"})
+    found = ToolEnded(call_id="c", status="ok", text="agent_tools.met.rain")
+    begun = CallDelta(call_id="c", name="tool_search", text="")
+    step = only_step([begun, ItemDone(item=asked), started, found])
+    assert (step.tool, step.named, step.told) == (
+        *("tool_search", {"query": "rain"}),
+        "agent_tools.met.rain",
+    )
