@@ -131,6 +131,22 @@ def test_each_request_begins_with_the_one_before_whatever_the_server_does(start:
     ]
 
 
+def test_a_late_server_is_searched_once_it_is_there_and_the_request_is_as_it_was(serving: Start):
+    look = search("entry of a town")
+    turns = script(("go", [look]), ("again", [look, loaded_call("towns", "towns", names=["Ulm"])]))
+    tables = table("habits", HABITS), table("towns", HABITS.with_name("catalogue.py"), "0", "4")
+    kernel, server = serving(
+        turns, "".join(f'{it}expose = "search"\n' for it in tables), **SEARCHES
+    )
+    kernel.run("import inkernel.kernel_ext.mcp.session_servers as it; it.MOST_WAIT_SECONDS = 2")
+    assert "towns is still starting" in kernel.run("%%agent\ngo").text
+    assert kernel.run("%agent mcp restart towns").status == "ok"
+    assert kernel.run("%%agent\nagain").status == "ok"
+    assert "3000" in outputs(server)[-1]
+    assert bodies(server)[0]["tools"][-1]["description"].endswith("The servers: habits, towns.")
+    begins_with_the_one_before(server)
+
+
 def test_a_session_that_another_kernel_resumes_calls_what_it_has_loaded(
     serving: Start, kernel: Start, tmp_path: Path
 ):
