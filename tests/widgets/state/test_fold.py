@@ -578,7 +578,7 @@ def test_a_search_for_tools_that_we_answer_is_a_call_with_its_words_and_its_find
     item = {"type": "tool_search_call", "id": "t", "call_id": "c", "execution": "client"}
     asked = parse_item({**item, "arguments": {"query": "rain"}})
     started = ToolStarted(call_id="c", name="tool_search", arguments={"query": "rain"})
-    found = ToolEnded(call_id="c", status="ok", text="agent_tools.met.rain")
+    found = ToolEnded(call_id="c", status="ok", text="agent_tools.met.rain", seconds=0.1)
     begun = CallDelta(call_id="c", name="tool_search", text="")
     step = only_step([begun, ItemDone(item=asked), started, found])
     assert (step.tool, step.named, step.told) == (
