@@ -86,9 +86,9 @@ class KernelAgent:
         self.obeyed = obeyed = ObeyedFiles(self.user_folder, self.folders)
         own = OwnRules(self.user_folder, lambda: obeyed.held, obeyed.written)
         self.approvals = ApprovalHome(shell, own, log.running_source)
-        self.protection = Protection(shell, self.folders)
+        self.protection = Protection(shell, self.folders, self.user_folder)
         self.fields = b""
-        obeys = Obeys(self.user_folder, lambda: Path(self.folders.now.working), lambda: obeyed.held)
+        obeys = Obeys(self.user_folder, lambda: self.folders.now, lambda: obeyed.held)
         self.services = Services()
         secrets = self.connections.server_secrets(lambda: self.sessions_folder().parent)
         self.servers = SessionServers(self.services, obeys, secrets, shell, self.sessions_folder)
@@ -320,7 +320,7 @@ class KernelAgent:
         integrity = TurnIntegrity(
             before, self._observer.note_step, self.obeyed, self.protection.function_writes
         )
-        walls = self.protection.of_turn(settings, self.user_folder, mask.secrets)
+        walls = self.protection.of_turn(settings, self.servers.scripts, mask.secrets)
         try:
             with taps, saved_in_batches(self.shell):
                 host = Host(self.shell, taps, interruption)

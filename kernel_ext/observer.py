@@ -18,6 +18,7 @@ from ..agent.protocol.policy import read_policy
 from ..agent.session import Prompt
 from .environment import find_environment
 from .frontend import find_cell, find_count
+from .sandbox.walls.folders import Folders
 from .shell import Shell
 from .user_cells.log import UserCellLog
 from .user_names import user_names
@@ -29,12 +30,16 @@ _REFERENCE = re.compile(r"\$`([^`\n]+)`")
 
 @frozen
 class Obeys:
-    """The instructions that hold: the user's own folder, the folder of the project, and files that
-    do not hold as they are now."""
+    """The instructions that hold: the user's own folder, the folders now, and files that do not
+    hold as they are now."""
 
     user_folder: Path
-    working: Callable[[], Path]
+    folders: Callable[[], Folders]
     held: Callable[[], Held]
+
+    def working(self) -> Path:
+        """The working folder."""
+        return Path(self.folders().working)
 
 
 class Observer:

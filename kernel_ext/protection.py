@@ -39,26 +39,30 @@ from .tools.step_runner import Watching
 
 
 class Protection:
-    """The protection of one kernel. `folders`: they hold, whatever code makes of them."""
+    """The protection of one kernel. `folders`: they hold, whatever code makes of them.
 
-    def __init__(self, shell: Shell, folders: HeldFolders) -> None:
-        self._shell, self._folders = shell, folders
+    `user_folder`: of the person's settings.
+    """
+
+    def __init__(self, shell: Shell, folders: HeldFolders, user_folder: Path) -> None:
+        self._shell, self._folders, self._user_folder = shell, folders, user_folder
         self._guard = Guard()
         self.function_writes = self._guard.function_writes
 
     def of_turn(
-        self, settings: Settings, user_folder: Path, secrets: Iterable[str]
+        self, settings: Settings, scripts: Sequence[str], secrets: Iterable[str]
     ) -> "TurnProtection":
-        """That of a turn. `user_folder`: of the person's settings. `secrets`: texts that no copy
-        may hold."""
+        """That of a turn. `scripts`: files that run with the person's rights. `secrets`: texts that
+        no copy may hold."""
         folders = self._folders.now
-        own = [user_folder]
+        own = [self._user_folder]
         records = [settings.data_dir or Path(folders.data)]
         own += [folders.path(settings.approve)] if settings.approve else []
+        walls = find_walls(self._shell, folders, own, records)
         return TurnProtection(
             shell=self._shell,
             guard=self._guard,
-            walls=find_walls(self._shell, folders, own, records),
+            walls=replace(walls, protected=(*walls.protected, *scripts)),
             caches=tuple(cache_folders(folders)),
             policy=read_policy(settings.policy),
             secrets=tuple(secrets),
@@ -180,17 +184,21 @@ def find_walls(
     shell: Shell, folders: Folders, own: Iterable[Path], records: Iterable[Path] = ()
 ) -> Walls:
     """The walls around the project of the working folder. `own`: paths of ours, beside records."""
-    here = Path(folders.working)
-    folder = next(iter(project_folders(here)), here)
     profile = getattr(getattr(shell, "profile_dir", None), "location", None)
     kept = [*map(str, own), *([profile] if isinstance(profile, str) else [])]
     return workspace_walls(
-        os.path.realpath(folder),
-        os.path.realpath(folders.temporary),
+        *workspace(folders),
         os.path.realpath(folders.home),
         [os.path.realpath(it) for it in kept],
         [os.path.realpath(it) for it in records],
     )
+
+
+def workspace(folders: Folders) -> tuple[str, str]:
+    """The project's folder and that for temporary files, without links."""
+    here = Path(folders.working)
+    folder = next(iter(project_folders(here)), here)
+    return os.path.realpath(folder), os.path.realpath(folders.temporary)
 
 
 def _trying(shell: Shell, cover: Cover, secrets: Sequence[str]) -> RunTrial:

@@ -40,6 +40,7 @@ from inkernel.kernel_ext.execution.interrupts import Interruption
 from inkernel.kernel_ext.execution.run_code import Host
 from inkernel.kernel_ext.notebook.current import current_notebook
 from inkernel.kernel_ext.observer import Obeys, Observer
+from inkernel.kernel_ext.sandbox.walls.folders import find_folders
 from inkernel.kernel_ext.tools.step_runner import StepHooks
 from inkernel.kernel_ext.toolset import tools_of_turn
 from inkernel.kernel_ext.user_cells.log import UserCellLog
@@ -72,7 +73,7 @@ def tools(session: Session, shell: Any, taken: Taken) -> tuple[Tool[Any], ...]:
 
 def prompt_of(session: Session, shell: Any, folder: Path) -> Prompt:
     """The prompt, with the context that a turn in this shell has."""
-    observer = Observer(shell, UserCellLog(), Obeys(folder, Path.cwd, dict))
+    observer = Observer(shell, UserCellLog(), Obeys(folder, find_folders, dict))
     return observer.prompt(SAID, session.settings, session.conversation.told)
 
 

@@ -1,10 +1,11 @@
-"""The servers of projects that the person has allowed to start, each by what exactly would run.
+"""The servers that the person has allowed to start, each by what exactly would run.
 
 Knows no server that runs.
 """
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,8 @@ from ...agent.printable import visible
 
 ALLOWED_FILE = "mcp_allowed.json"
 """In the person's settings folder: for each allowed server its fingerprint and its words."""
+_SCRIPTS = "scripts"
+"""In the same file: the digest of each script that a server may run, by path."""
 
 
 class Consents:
@@ -26,15 +29,33 @@ class Consents:
         """Whether it may start: it is of the person's own file, or they have allowed it."""
         return server.own or server_fingerprint(server) in self._read()
 
-    def give(self, server: McpServer) -> None:
-        """Allow it, from now on. Raises OSError if that cannot be written."""
-        known = {**self._read(), server_fingerprint(server): words_of_server(server)}
+    def give(self, server: McpServer, scripts: Mapping[str, str]) -> None:
+        """Allow it with its scripts, from now on. Raises OSError if that cannot be written."""
+        own = {} if server.own else {server_fingerprint(server): words_of_server(server)}
+        self._write(own, scripts)
+
+    def changed(self, scripts: Mapping[str, str]) -> Sequence[str]:
+        """Those that are not as they were at the person's yes, or when they ran first, which is now
+        for a new one. Raises OSError if that cannot be written."""
+        known = self._known_scripts()
+        if new := {path: it for path, it in scripts.items() if path not in known}:
+            self._write({}, new)
+        return [path for path, it in scripts.items() if known.get(path, it) != it]
+
+    def _write(self, servers: Mapping[str, str], scripts: Mapping[str, str]) -> None:
+        known = {**self._read(), **servers}
+        if scripts:
+            known[_SCRIPTS] = {**self._known_scripts(), **scripts}
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         text = json.dumps(known, indent=1, ensure_ascii=False)
         new = self._path.with_suffix(".new")
         with open(new, "w", encoding="utf-8", opener=_private) as file:
             file.write(f"{text}\n")
         new.replace(self._path)
+
+    def _known_scripts(self) -> dict[str, Any]:
+        found: object = self._read().get(_SCRIPTS)
+        return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
     def _read(self) -> dict[str, Any]:
         with suppress(OSError, ValueError):

@@ -5,16 +5,18 @@ Knows no command, and no turn's calls.
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...agent.config.mcp_files import with_mcp_files
 from ...agent.config.mcp_servers import McpServer, filled
+from ...agent.config.planted import reason
 from ...agent.config.settings import Chosen
 from ...agent.errors import SettingsError, UsageError
 from ...agent.frozen import frozen
-from ...agent.printable import printable
+from ...agent.printable import printable, visible
 from ...agent.protocol.events import Notice
 from ...agent.protocol.items import TOOL_SEARCH
 from ...agent.protocol.record_lines import ToolsLine
@@ -29,12 +31,14 @@ from ..approval.approvals import Approvals
 from ..environment import logs_folder
 from ..functions.live import Functions
 from ..observer import Obeys
+from ..protection import workspace
 from ..shell import Shell
 from .answers import ServerAnswers
 from .consent import Consents, words_of_server
 from .exposure import can_search, listed_rows, rows_of_servers, searched_servers, tools_of_rows
 from .listing_store import LISTINGS_FOLDER, KeptListings
 from .login_store import ServerSecrets
+from .scripts import digests, scripts_of
 
 MOST_WAIT_SECONDS = 10.0
 """How long the first turn waits for servers that it does not need."""
@@ -59,6 +63,8 @@ class SessionServers:
 
     `secrets`: what lets us in at servers that need it. `sessions`: the folder of records, beside
     which their lists are kept.
+
+    `scripts`: the files of the workspace that servers run, as of the last look at the settings.
     """
 
     def __init__(
@@ -75,6 +81,7 @@ class SessionServers:
         self._sessions = sessions
         self._logs = logs_folder()
         self.consents = Consents(obeys.user_folder)
+        self.scripts: tuple[str, ...] = ()
         self._direct: frozenset[str] = frozenset()
         self._searched: frozenset[str] = frozenset()
 
@@ -90,7 +97,9 @@ class SessionServers:
     def startable(self, chosen: Chosen) -> tuple[list[McpServer], list[str]]:
         """The servers that may start, filled in; and sentences about the others."""
         servers, notices = list[McpServer](), list[str]()
-        for server in self.configured(chosen):
+        configured = self.configured(chosen)
+        self.scripts = tuple(path for it in configured for path in self._scripts_of(it))
+        for server in configured:
             if not self.consents.holds(server):
                 notices.append(
                     f"The MCP server {server.name} of {server.origin} is not started: it"
@@ -102,6 +111,30 @@ class SessionServers:
             except SettingsError as error:
                 notices.append(f"{error.message} {error.hint}")
         return servers, notices
+
+    def allow(self, server: McpServer) -> None:
+        """Keep the person's yes to it, and to its scripts as they are. Raises OSError."""
+        self.consents.give(server, digests(self._scripts_of(server)))
+
+    def _scripts_of(self, server: McpServer) -> tuple[str, ...]:
+        with suppress(SettingsError):  # without a variable it does not start
+            full = filled(server, os.environ, self._obeys.working())
+            return scripts_of(full, workspace(self._obeys.folders()))
+        return ()
+
+    def _refused(self, server: McpServer) -> str:
+        """Why a server may not start now, in words."""
+        try:
+            scripts = scripts_of(server, workspace(self._obeys.folders()))
+            changed = self.consents.changed(digests(scripts))
+        except OSError as error:
+            return f"its scripts cannot be noted: {reason(error)}"
+        if not changed:
+            return ""
+        return (
+            f"{visible(', '.join(changed))}, which it runs, has changed."
+            f" `%agent mcp allow {server.name}` lets it run as it is now"
+        )
 
     async def begin(self, chosen: Chosen, session: Session, view: View) -> tuple[str, ...]:
         """Start the servers of a turn. Returns sentences for the person.
@@ -116,7 +149,8 @@ class SessionServers:
             return tuple(notices)
         try:
             mine = await self.use(servers)
-            if awaited := [it.server.name for it in mine if it.state == "off" and it.awaited]:
+            idle = [it for it in mine if it.state == "off" and it.may_start()]
+            if awaited := [it.server.name for it in idle if it.awaited]:
                 view.show(Notice(text=f"Starting MCP servers: {', '.join(awaited)}."))
             await mine.start(MOST_WAIT_SECONDS)
             self._require(mine)
@@ -125,7 +159,7 @@ class SessionServers:
             view.close(None)
             raise
         for it in mine:
-            if it.state == "failed":
+            if it.state == "failed" or (it.state == "off" and it.error):
                 notices.append(f"The MCP server {it.server.name} does not run: {it.error}")
             elif it.state == "starting" and it.listing is None:
                 notices.append(f"The MCP server {it.server.name} is still starting.")
@@ -190,8 +224,8 @@ class SessionServers:
         return ServerTools(self.functions, listed, for_code)
 
     def _line(self, it: Connection) -> str:
-        if it.listing is None or it.state == "failed":
-            return f"does not run: {it.error}" if it.state == "failed" else "is starting"
+        if it.listing is None or (it.error and it.state in ("failed", "off")):
+            return f"does not run: {it.error}" if it.error else "is starting"
         names = [tool.name for tool in it.tools]
         place = it.server.name
         path = f"{AGENT_TOOLS}.{place}" if place.isidentifier() else f"{AGENT_TOOLS}[{place!r}]"
@@ -212,7 +246,13 @@ class SessionServers:
 
     def _make(self, loop: ServiceLoop) -> McpServers:
         kept = KeptListings(self._sessions().with_name(LISTINGS_FOLDER))
-        hooks = ServerHooks(kept=kept.read, keep=kept.keep, token=self._token, auth=self._login)
+        hooks = ServerHooks(
+            kept=kept.read,
+            keep=kept.keep,
+            token=self._token,
+            auth=self._login,
+            refused=self._refused,
+        )
         return McpServers(loop, self._logs, hooks)
 
 

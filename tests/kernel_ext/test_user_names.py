@@ -15,6 +15,7 @@ from inkernel.kernel_ext.execution.capture import OutputCapture
 from inkernel.kernel_ext.execution.interrupts import Interruption
 from inkernel.kernel_ext.execution.run_code import CodeStep, Host, run_code
 from inkernel.kernel_ext.observer import Obeys, Observer
+from inkernel.kernel_ext.sandbox.walls.folders import find_folders
 from inkernel.kernel_ext.tools.inspect import Inspect, inspect_tool
 from inkernel.kernel_ext.undo.turn_undo import TurnUndo
 from inkernel.kernel_ext.user_cells.log import UserCellLog
@@ -30,7 +31,9 @@ def step(shell: InteractiveShell, code: str, **lent: object) -> CellRun:
 
 def told(shell: InteractiveShell, code: str) -> set[str]:
     shell.run_cell(code)
-    return {*Observer(shell, UserCellLog(), Obeys(Path(), Path, dict)).variables(KnownContext())}
+    return {
+        *Observer(shell, UserCellLog(), Obeys(Path(), find_folders, dict)).variables(KnownContext())
+    }
 
 
 def inspected(shell: InteractiveShell, code: str) -> set[str]:

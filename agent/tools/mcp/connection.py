@@ -58,7 +58,8 @@ class ServerHooks:
 
     `kept`: what it listed the last time, and `keep` gets what it lists now. `token`: the bearer
     token that it gets, or None. `auth`: the login that a server over HTTP gets,
-    of the HTTP library. It says when the server wants another one.
+    of the HTTP library. It says when the server wants another one. `refused`: why it may not start,
+    in words, else nothing.
     """
 
     changed: Callable[[], object] = lambda: None
@@ -66,6 +67,7 @@ class ServerHooks:
     keep: Callable[[McpServer, Listing], object] = lambda _server, _listing: None
     token: Callable[[McpServer], str | None] = lambda _server: None
     auth: Callable[[McpServer, Callable[[], object]], Awaitable[Any]] = _no_login
+    refused: Callable[[McpServer], str] = lambda _server: ""
 
 
 class Connection:
@@ -99,12 +101,20 @@ class Connection:
         return self.listing.tools if self.listing and not fails else ()
 
     async def start(self) -> None:
-        """Start it if it does not run, and wait until it is ready or has failed."""
+        """Start it if it does not run and may, and wait until it is ready or has failed."""
         if self._owner is None or self._owner.done():
+            if not self.may_start():
+                return
             self._ready, self._stop = asyncio.Event(), asyncio.Event()
             self.state, self.error, self._why, self._refused = "starting", "", [], ""
             self._owner = asyncio.create_task(self._own())
         await self._ready.wait()
+
+    def may_start(self) -> bool:
+        """Whether nothing refuses its start. If something does, `error` says it, and it is off."""
+        self.error = self._hooks.refused(self.server)
+        self.state = "off" if self.error else self.state
+        return not self.error
 
     @property
     def awaited(self) -> bool:

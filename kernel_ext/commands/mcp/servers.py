@@ -74,8 +74,8 @@ def _told(agent: KernelAgent, server: McpServer, running: Connection | None) -> 
         return f"not started: it {words_of_server(server)}. {allows}{where}"
     if running is None:
         return f"starts with the next %%agent{where}"
-    if running.state == "failed":
-        return f"failed: {running.error}{where}"
+    if running.state in ("failed", "off") and running.error:
+        return f"{'failed' if running.state == 'failed' else 'not started'}: {running.error}{where}"
     if running.state != "ready":
         return f"starting: not ready yet{where}"
     sizes = (estimate(str(it.arguments.parameters())) for it in running.tools)
@@ -128,7 +128,7 @@ def _allow(agent: KernelAgent, servers: Mapping[str, McpServer], name: str) -> C
         raise UsageError(f"There is no server {quoted(name)}.", "`%agent mcp` lists them.")
     server = servers[name]
     try:
-        agent.servers.consents.give(server)
+        agent.servers.allow(server)
     except OSError as error:
         raise UsageError(f"Your yes cannot be kept: {error.strerror}.") from None
     words = words_of_server(server)
