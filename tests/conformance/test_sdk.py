@@ -7,8 +7,12 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter
 
-from inkernel.agent.scripted.script import Script
+from inkernel.agent.protocol.items import output_of, parse_item
+from inkernel.agent.scripted.hosted.searches import search_item
+from inkernel.agent.scripted.request import Position
+from inkernel.agent.scripted.script import Script, ScriptedCall
 from inkernel.agent.scripted.server import ScriptedServer
+from inkernel.agent.tools.mcp.search import SearchScope, search_row, search_tool
 
 from .order import Event, violations
 from .playing import Ask, outputs, play
@@ -255,3 +259,18 @@ def test_the_same_conversation_reads_the_same_tokens_by_id_and_whole(words: Any)
     chained = words.responses.create(model="words", input=said[-1:], previous_response_id=made.id)
     assert whole.usage == chained.usage
     assert whole.output_text == chained.output_text
+
+
+def test_a_search_for_tools_and_our_answer_have_the_types_of_the_sdk():
+    asked = search_item(
+        ScriptedCall(name="tool_search", arguments={"query": "x"}), Position(0, 0), 0
+    )
+    strict(responses.ResponseToolSearchCall, asked)
+    function = {"type": "function", "name": "log", "parameters": {}, "strict": False}
+    loads = {"type": "namespace", "name": "mcp__git", "description": "git"}
+    loads["tools"] = [{**function, "defer_loading": True}]
+    answer = json.loads(output_of(parse_item(asked), [], [loads]).wire)
+    strict(responses.ResponseToolSearchOutputItemParam, answer)
+    scope = SearchScope(lambda _tool, _name: True, dict, 1_000)
+    servers: Any = None
+    strict(responses.ToolSearchTool, search_tool(servers, search_row(["git"]), scope).schema)

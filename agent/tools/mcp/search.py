@@ -36,7 +36,7 @@ _SEARCH = (
 class SearchTools(BaseModel):
     """The tools that are sought."""
 
-    query: str = Field("", max_length=1_000, description="what it is for, in other words too")
+    query: str = Field(max_length=1_000, description="what it is for, in other words too")
     limit: int = MAX_TOOLS_FOUND
 
 
