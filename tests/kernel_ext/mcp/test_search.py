@@ -27,6 +27,20 @@ pytestmark = [
 ]
 HABITS = Path(__file__).with_name("habits.py")
 SEARCHES = {"INKERNEL_TOOL_SEARCH": "always"}
+DATES = """
+from datetime import date
+from mcp.server.mcpserver import MCPServer
+server = MCPServer("dates")
+@server.tool()
+def born(day: date) -> str:
+    'Who was born on a day.'
+    return "nobody"
+@server.tool()
+def rain(day: str) -> str:
+    'The rain of a day.'
+    return f"none {day}"
+server.run("stdio")
+"""
 call = partial(loaded_call, "habits")
 WET, ULM = search("wettest month of a town"), call("wettest", town="Ulm")
 Start = Callable[..., Any]
@@ -207,6 +221,20 @@ def test_a_provider_without_the_search_gets_the_tools_for_code(start: Start):
     assert again.status == "ok" and "for code alone" not in again.text
     kinds = [[it["type"] for it in body["tools"]] for body in bodies(server)]
     assert ["tool_search" in it for it in kinds] == [True, *[False] * (len(kinds) - 1)]
+
+
+def test_a_loaded_tool_whose_schema_is_refused_is_for_code_and_the_others_are_loaded_again(
+    serving: Start, tmp_path: Path
+):
+    program = tmp_path / "dates.py"
+    program.write_text(DATES)
+    steps = [search("day"), loaded_call("dates", "rain", again=2, day="today")]
+    text = 'deviations = ["refuses_formats"]\n' + script(("go", steps))
+    kernel, server = serving(text, f'{table("dates", program)}expose = "search"\n', **SEARCHES)
+    ran = kernel.run("%%agent\ngo")
+    assert ran.status == "ok" and ran.text.count("mcp__dates__born: for code alone") == 1
+    assert functions(server) == [[("mcp__dates__2", "rain")]]
+    assert outputs(server) == ["none today"]
 
 
 def test_where_the_model_cannot_search_that_is_told_once(start: Start):
