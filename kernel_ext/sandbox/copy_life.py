@@ -86,6 +86,7 @@ def live(shell: Shell, order: TrialOrder, mask: set[signal.Signals | int]) -> No
             end_with_parent()
         else:
             become_second_process(partial(heard.hear, kept=order.ear))
+            sender.send("processes", _own_numbers())
         printed = _only(order.line, (*view.held, heard.line))
         os.chdir(folder)  # the path now leads into the view
         _run(shell, order, _Place(view, heard), sender, printed)
@@ -93,6 +94,13 @@ def live(shell: Shell, order: TrialOrder, mask: set[signal.Signals | int]) -> No
         sender.send("end", {"status": "killed", "why": f"{type(error).__name__}: {error}"})
     finally:
         os._exit(0)
+
+
+def _own_numbers() -> Sequence[int]:
+    """The numbers of this process and of the one that hears it, as the live kernel knows them."""
+    with open("/proc/self/stat", "rb") as file:
+        number, _, rest = file.read().partition(b" ")
+    return int(number), int(rest.rpartition(b")")[2].split()[1])
 
 
 def _tell(sender: Sender, deed: Deed) -> None:

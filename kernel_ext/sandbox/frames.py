@@ -117,6 +117,15 @@ def names_in(value: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(sorted(it[:MAX_WORDS] for it in names))
 
 
+def numbers_in(value: Any) -> tuple[int, ...]:
+    """The numbers of a frame that has few of them, else none."""
+    match value:
+        case [int(one), int(other)]:
+            return one, other
+        case _:
+            return ()
+
+
 def words_in(value: Mapping[str, Any], key: str) -> str:
     """The text under a key. Empty if there is none."""
     found = value.get(key)

@@ -9,25 +9,38 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from ...agent.frozen import frozen
 from ...agent.protocol.cells import Output
 from ...agent.protocol.trials import Cover, Deed, Trial
 from ..shell import Shell
 from ..workers.fork import signals_blocked, unsafe
 from .copy_life import TrialOrder, live, mentioned
-from .frames import MAX_NAMES, MAX_WORDS, Receiver, deed_in, names_in, unpacked, words_in
+from .frames import (
+    MAX_NAMES,
+    MAX_WORDS,
+    Receiver,
+    deed_in,
+    names_in,
+    numbers_in,
+    unpacked,
+    words_in,
+)
 from .shell_copy import import_thread_limits
 from .walls import landlock, seccomp
 from .walls.readable import interpreter_files
 
 TRIAL_SECONDS = 2.0
-"""Seconds after which a trial is cut. Its report until then counts."""
+"""Seconds after which a trial is cut, but for those in which it waits for a processor. Its report
+until then counts."""
+_SLOWEST = 3
+"""So many times as long it may take at most, on a machine that others keep busy."""
 TRIAL_BYTES = 4 << 30
 """Bytes that a trial may take beside those that the kernel has."""
 _ENDING_SECONDS = 0.1
@@ -70,7 +83,7 @@ async def run_trial(
         os.close(told)
     report = _Report()
     try:
-        await _listen(ours, ear, report, seconds)
+        await _listen(ours, ear, report, _Clock(seconds, pid))
     finally:
         os.close(ours)
         os.close(ear)
@@ -133,6 +146,7 @@ class _Report:
     deeds: dict[Deed, None] = field(default_factory=dict[Deed, None])
     walls: str = ""
     end: dict[str, Any] | None = None
+    processes: tuple[int, ...] = ()
     late: bool = False
     gone: bool = False
     ended: int = 0
@@ -149,6 +163,8 @@ class _Report:
                     found = self.denied if kind == "denied" else self.deeds
                     if len(found) < MAX_NAMES:
                         found[deed] = None
+                case "processes":
+                    self.processes = numbers_in(value)
                 case "walls" if isinstance(value, str):
                     self.walls = value[:MAX_WORDS]
                 case "end" if isinstance(value, dict):
@@ -192,7 +208,15 @@ class _Report:
         )
 
 
-async def _listen(descriptor: int, ear: int, report: _Report, seconds: float) -> None:
+@frozen
+class _Clock:
+    """The time of a trial. `process`: the copy's first one."""
+
+    seconds: float
+    process: int
+
+
+async def _listen(descriptor: int, ear: int, report: _Report, clock: _Clock) -> None:
     """Read the report until it ends, the copy is gone, or the time is up.
 
     `ear`: of the process that hears the copy, which tells of a deed before it happens.
@@ -219,14 +243,37 @@ async def _listen(descriptor: int, ear: int, report: _Report, seconds: float) ->
 
     loop.add_reader(descriptor, read)
     loop.add_reader(ear, hear)
+
+    def waited() -> float:
+        return _waited_seconds((clock.process, *report.processes))
+
     try:
-        await asyncio.wait_for(done, seconds)
-    except TimeoutError:
-        report.late = True
+        report.late = await _is_late(done, clock.seconds, waited)
     finally:
         hear()
         loop.remove_reader(descriptor)
         loop.remove_reader(ear)
+
+
+async def _is_late(done: asyncio.Future[None], seconds: float, waited: Callable[[], float]) -> bool:
+    """Wait until it is done or the time is up. `waited`: seconds that do not count."""
+    began, most = time.monotonic(), seconds
+    while not done.done() and (left := began + most - time.monotonic()) > 0:
+        await asyncio.wait((done,), timeout=left)
+        most = seconds + min(waited(), seconds * (_SLOWEST - 1))
+    return not done.done()
+
+
+def _waited_seconds(processes: Iterable[int]) -> float:
+    """How long processes were ready to run, and others ran. 0 where the system does not tell it.
+
+    https://docs.kernel.org/scheduler/sched-stats.html
+    """
+    found = 0
+    for process in processes:
+        with suppress(OSError, ValueError, IndexError):
+            found += int(Path(f"/proc/{process}/schedstat").read_text().split()[1])
+    return found / 1e9
 
 
 def _end(pid: int, gone: bool) -> int:
