@@ -20,7 +20,7 @@ from ..agent.permissions.question import question
 from ..agent.permissions.reading import read_code
 from ..agent.permissions.rules import EFFECT_OF, allows_deed, fits
 from ..agent.permissions.walls import workspace_walls
-from ..agent.protocol.actions import Action, Verdict
+from ..agent.protocol.actions import Action, ActionRule, Verdict
 from ..agent.protocol.events import ApprovalNeeded, VerdictGiven
 from ..agent.protocol.policy import Policy, read_policy
 from ..agent.protocol.trials import Cover, Deed, Trial, Walls
@@ -141,11 +141,13 @@ class _Consent:
         """Whether a rule or the person allows it. Interrupts the step if the person stops it."""
         standing = self.asked.standing()
         rules = (*standing.rules, *standing.held)
-        fitting = {it.decision for it in rules if fits(it, self.action, [deed])}
+        fitting = {it.decision: it for it in rules if fits(it, self.action, [deed])}
         if "deny" in fitting:
+            self._note_rule(fitting["deny"], deed)
             return False
         heard = standing.held if "ask" in fitting else rules  # a question, until it is answered
-        if any(allows_deed(rule, self.action, deed) for rule in heard):
+        if rule := next((it for it in heard if allows_deed(it, self.action, deed)), None):
+            self._note_rule(rule, deed)
             return True
         if self.policy.asks == "never":
             return False
@@ -161,6 +163,10 @@ class _Consent:
         verdict = self.note(answer.verdict)
         self.call.show(VerdictGiven(call_id=self.call.id, verdict=verdict))
         return answer.verdict.decision == "allow"
+
+    def _note_rule(self, rule: ActionRule, deed: Deed) -> None:
+        reason = f"while it runs, it {in_words([deed])}, and {rule.cited}"
+        self.note(Verdict(decision=rule.decision, reason=reason, by="rule", deeds=(deed,)))
 
 
 def _real(path: str) -> str | None:

@@ -4,8 +4,8 @@ Several voices speak: the policy's level, its way to ask, each rule. The stricte
 that allows answers a question, and never a denial.
 """
 
-from collections.abc import Iterable
-from dataclasses import field
+from collections.abc import Callable, Iterable
+from dataclasses import field, replace
 from typing import Literal
 
 from ..frozen import frozen
@@ -69,6 +69,10 @@ _NOTHING_SEEN = Seen()
 
 def judge(action: Action, seen: Seen, terms: Terms) -> Verdict:
     """The verdict on `action` before it runs."""
+    return _naming_rules(action, terms, lambda on: _before(action, seen, on))
+
+
+def _before(action: Action, seen: Seen, terms: Terms) -> Verdict:
     deeds = (*deeds_named_by(action), *seen.concerns)
     level = _by_level(action, seen, terms)
     voices = [level, *_by_rules(action, deeds, terms)]
@@ -79,11 +83,32 @@ def judge(action: Action, seen: Seen, terms: Terms) -> Verdict:
 
 def judge_trial(action: Action, trial: Trial, terms: Terms, seen: Seen = _NOTHING_SEEN) -> Verdict:
     """The verdict after a trial run. In level read-only it is `try`: the trial is all there is."""
+    return _naming_rules(action, terms, lambda on: _after(action, trial, on, seen))
+
+
+def _after(action: Action, trial: Trial, terms: Terms, seen: Seen) -> Verdict:
     deeds = (*trial.denied, *trial.deeds)
     level = _by_trial(action, trial, terms)
     if level.decision == "allow" and (hidden := _not_shown(trial, seen)):
         level = _call_asked(action, terms, f"policy {terms.policy.words}: {hidden}") or level
     return _answered([level, *_by_rules(action, deeds, terms), *_by_asking(action, terms)], terms)
+
+
+def _naming_rules(action: Action, terms: Terms, judged: Callable[[Terms], Verdict]) -> Verdict:
+    """The verdict, with the rules and answers in its reason without which it would not allow."""
+    verdict, given = judged(terms), (*terms.rules, *terms.held)
+    allow = [it for it in given if it.decision == "allow"]
+    if verdict.decision != "allow" or not allow or terms.yes is not None:
+        return verdict
+    others = tuple(it for it in terms.rules if it.decision != "allow")
+    if judged(replace(terms, rules=others, held=())).decision == "allow":
+        return verdict
+    used = [next((it for it in allow if allows_call(it, action)), None)]
+    for deed in verdict.deeds:
+        used.append(next((it for it in allow if allows_deed(it, action, deed)), None))
+    named = "; ".join(dict.fromkeys(it.cited for it in used if it is not None))
+    reason = f"{verdict.reason}, and {named}"
+    return verdict.model_copy(update={"reason": reason, "by": "rule"})
 
 
 def named_still(deeds: Iterable[Deed], seen: Seen) -> tuple[Deed, ...]:
@@ -164,7 +189,7 @@ def _not_shown(trial: Trial, seen: Seen) -> str:
 def _by_rules(action: Action, deeds: Iterable[Deed], terms: Terms) -> list[Verdict]:
     deeds = tuple(deeds)
     return [
-        Verdict(decision=rule.decision, reason=f"a rule of {rule.origin}: {rule.words}", by="rule")
+        Verdict(decision=rule.decision, reason=f"a rule of {rule.cited}", by="rule")
         for rule in terms.rules
         if rule.decision == "deny"
         or (rule.decision == "ask" and not _is_answered(rule, action, deeds, terms))

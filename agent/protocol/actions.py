@@ -98,6 +98,11 @@ class ActionRule(BaseModel):
         parts = ", ".join(f"{name} {value}" for name, value in self.parts.items())
         return f"{self.decision}: {parts}"
 
+    @property
+    def cited(self) -> str:
+        """Its file, or the answer that it is, with its words."""
+        return f"{self.origin}: {self.words}"
+
 
 class StandingRules(NamedTuple):
     """The rules of files, and the person's answers for the turn or the session, as rules."""

@@ -144,6 +144,35 @@ def test_in_read_only_nothing_runs_live(act: Action, code: Seen, now: Terms):
         assert judge_trial(act, Trial(status="ok"), now).decision in ("try", "ask", "deny")
 
 
+@given(actions, seen, terms)
+def test_a_verdict_that_a_rule_decided_names_its_file_and_its_words(
+    act: Action, code: Seen, now: Terms
+):
+    plain = replace(now, rules=tuple(it for it in now.rules if it.decision != "allow"), held=())
+    for judged in (
+        lambda on: judge(act, code, on),
+        lambda on: judge_trial(act, Trial(status="ok", denied=code.concerns), on),
+    ):
+        verdict, without = judged(now), judged(plain)
+        if verdict.by == "rule":
+            assert "a test: " in verdict.reason
+        if verdict.decision == "allow":
+            assert (verdict.by == "rule") == (without.decision != "allow")
+
+
+def test_each_rule_that_allowed_a_deed_is_named():
+    file = ActionRule(decision="allow", path="/etc", origin="/home/a/rules.toml")
+    held = ActionRule(decision="allow", host="api.example.org", origin="your answer for this turn")
+    other = ActionRule(decision="allow", host="b.example.org", origin="/home/a/rules.toml")
+    now = Terms(rules=(other, file), held=(held,))
+    verdict = judge(RUN, Seen(concerns=(WRITE, FETCH)), now)
+    assert (verdict.decision, verdict.by) == ("allow", "rule")
+    assert verdict.reason == (
+        "policy auto, and /home/a/rules.toml: allow: path /etc;"
+        " your answer for this turn: allow: host api.example.org"
+    )
+
+
 def test_concerns_are_asked_with_the_deeds_in_words():
     verdict = judge(RUN, Seen(concerns=(WRITE, FETCH)), Terms())
     assert (verdict.decision, verdict.deeds) == ("ask", (WRITE, FETCH))

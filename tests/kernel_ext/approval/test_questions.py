@@ -172,6 +172,29 @@ def test_a_policy_is_shown_set_and_refused(agent: Any):
     assert "run_cell: try" in kernel.run("%agent why").text
 
 
+@pytest.mark.parametrize("trial", ["effects", "never"], ids=["tried first", "while it runs"])
+def test_why_names_the_rule_that_decided_and_its_file(agent: Any, tmp_path: Path, trial: str):
+    far = Path(f"/var/tmp/inkernel-{os.getpid()}.txt")
+    own = Path(os.environ["XDG_CONFIG_HOME"], "inkernel", "rules.toml")
+    own.parent.mkdir(parents=True)
+    own.write_text(f'[[rules]]\ndecision = "allow"\npath = "{far}"\n')
+    (tmp_path / "inkernel.toml").write_text('[[rules]]\ndecision = "deny"\npath = "/var/tmp/no"')
+    allowed, denied = (
+        f"p = ''.join(['{far}'])\nopen(p, 'w')",
+        "p = ''.join(['/var/tmp/no'])\nopen(p, 'w')",
+    )
+    kernel, _ = agent(steps(allowed, denied), INKERNEL_TRIAL=trial)
+    try:
+        kernel.run("%%agent\nGo.")
+        assert far.exists() and not Path("/var/tmp/no").exists()
+        ran = kernel.run("%agent why")
+        for shown in (ran.text, html(ran)):
+            assert f"{own}: allow: path {far}" in shown and "(by rule" in shown
+            assert f"{tmp_path / 'inkernel.toml'}: deny: path /var/tmp/no" in shown
+    finally:
+        far.unlink(missing_ok=True)
+
+
 def test_a_project_may_ask_and_deny_but_allow_nothing(agent: Any, tmp_path: Path):
     (tmp_path / "inkernel.toml").write_text(
         '[[rules]]\ndecision = "deny"\ntool = "run_cell"\n[[rules]]\ndecision = "allow"\nhost = "x"'
