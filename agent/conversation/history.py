@@ -31,6 +31,8 @@ _SEAL = 650
 _MOST_NAME, _KEPT, _DIGITS = 64, 51, 12
 """Most characters of a tool's name, and of its start and its hash where it is longer."""
 _AGAIN = re.compile(r"__\d+$")
+OF_SERVERS = "mcp__"
+"""The beginning of the names of servers' tools, and of the namespaces in which they are loaded."""
 
 LoadedKey = tuple[str, str]
 """Namespace and name of a function that a search for tools has loaded."""
@@ -85,7 +87,7 @@ class History:
 
     Each entry keeps its number for good. `rewrites`: how often the window was rewritten. `spoken`:
     the dialects in whose own words some items are. `loaded`: the functions that searches for tools
-    have made known. `searched`: it has such a search, or a call in a namespace.
+    have made known. `searched`: it has such a search, or a call of what one has loaded.
     """
 
     def __init__(
@@ -229,9 +231,9 @@ def loaded_by(item: Item) -> dict[LoadedKey, Mapping[str, Any]]:
 
 
 def is_of_search(item: Item) -> bool:
-    """True for a search for tools that we answer, its output, and a call in a namespace."""
+    """True for a search for tools that we answer, its output, and a call in a namespace of it."""
     if isinstance(item, FunctionCall):
-        return item.namespace is not None
+        return (item.namespace or "").startswith(OF_SERVERS)
     ours = (item.model_extra or {}).get("execution") != "server"
     return isinstance(item, ToolSearchCall) or (item.type == "tool_search_output" and ours)
 
@@ -242,7 +244,7 @@ def loaded_name(namespace: str | None, name: str) -> str:
     A tool that was loaded again has the same. Most servers take 64 characters.
     """
     base = base_namespace(namespace or "")
-    text = f"{base}__{name}" if base not in ("", name) else name
+    text = f"{base}__{name}" if base.startswith(OF_SERVERS) else name
     if len(text) <= _MOST_NAME:
         return text
     digest = hashlib.sha1(text.encode(errors="replace"), usedforsecurity=False).hexdigest()

@@ -77,7 +77,7 @@ def reachable(entries: Iterable[Entry]) -> Iterator[Entry]:
 def _in_no_namespace(entry: Entry) -> Entry:
     """The entry. A call in it has the name of its tool where there are no namespaces."""
     call = entry.item
-    if not isinstance(call, FunctionCall) or call.namespace is None:
+    if not isinstance(call, FunctionCall) or not is_of_search(call):
         return entry
     fields = {name: value for name, value in loads(call.wire).items() if name != "namespace"}
     bare = {**fields, "name": loaded_name(call.namespace, call.name)}

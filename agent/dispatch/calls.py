@@ -11,13 +11,12 @@ from itertools import takewhile
 from typing import Any
 
 from ..config.settings import Settings, nearest
-from ..conversation.history import loaded_name
+from ..conversation.history import OF_SERVERS, is_of_search, loaded_name
 from ..errors import TurnInterrupted
 from ..protocol.events import Event, ToolEnded
 from ..protocol.items import TOOL_SEARCH, FunctionCall, OtherCall, output_of
 from ..session import Session
 from ..tools.call_budget import NO_STEPS, CallBudget
-from ..tools.mcp.names import OF_SERVERS
 from ..tools.tool import Tool, ToolCall, ToolOutput, find_tool, read_arguments, text_output
 from ..tools.tool_search import search_among
 from .bounds import bounded
@@ -145,14 +144,13 @@ def _tool_of(session: Session, item: FunctionCall | OtherCall) -> Tool[Any] | No
     search = search_among(session.tools)
     if search and (loaded := search.loaded(item)):
         return loaded
-    of_server = (item.namespace or "").startswith(OF_SERVERS)
-    return None if of_server else find_tool(session.tools, item.name)
+    return None if is_of_search(item) else find_tool(session.tools, item.name)
 
 
 def _missing(session: Session, item: FunctionCall | OtherCall) -> str:
     """A sentence on a call of a tool that there is not."""
     name = item.name or item.type
-    if isinstance(item, FunctionCall) and item.namespace:
+    if is_of_search(item) and isinstance(item, FunctionCall):
         name = loaded_name(item.namespace, name)
     if name.startswith(OF_SERVERS) and search_among(session.sent_tools):
         return f"{name} is not loaded. Load it with {TOOL_SEARCH}, and call it after that."

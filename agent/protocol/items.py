@@ -252,7 +252,7 @@ def is_our_search(item: Mapping[str, Any]) -> bool:
     """True for a search for tools that waits for our answer. One at the server has no `call_id`."""
     if item.get("type") != "tool_search_call":
         return False
-    return item.get("execution", "client" if item.get("call_id") else "server") == "client"
+    return (item.get("execution") or ("client" if item.get("call_id") else "")) == "client"
 
 
 def call_id_of(call: Mapping[str, Any]) -> str:

@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import count
 
-from ...conversation.history import base_namespace
+from ...conversation.history import OF_SERVERS, base_namespace
 
 MAX_TOOL_NAME = 64
 """Most characters of a tool's name, the limit of several providers."""
 _HASHED, _DIGITS = 51, 12
-OF_SERVERS = "mcp__"
-"""The beginning of the names of servers' tools, and of the namespaces in which they are loaded."""
 
 ToolKey = tuple[str, str]
 """A server's name in the configuration, and the tool's own name."""

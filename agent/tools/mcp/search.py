@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from ...conversation.history import LoadedKey, base_namespace, loaded_name
+from ...conversation.history import OF_SERVERS, LoadedKey, base_namespace, loaded_name
 from ...frozen import frozen
 from ...printable import printable
 from ...protocol.items import TOOL_SEARCH, FunctionCall, text_part
@@ -21,7 +21,7 @@ from ..schema import FieldsOf
 from ..tool import Tool, ToolCall, ToolOutput, always
 from ..tool_search import SearchTool
 from .find import MAX_TOOLS_FOUND, best_tools
-from .names import OF_SERVERS, again_namespace, function_name, namespace_name
+from .names import again_namespace, function_name, namespace_name
 from .servers import McpServers
 from .tools import AnswerServer, DirectTool, code_tools, listed_tool, refuse_server, tool_row
 

@@ -88,6 +88,15 @@ def test_a_call_whose_loading_left_the_window_is_in_no_namespace(journal: Journa
     assert window(journal) == [PLAIN, OUTPUT]
 
 
+def test_a_call_in_a_namespace_of_another_stays_as_it_came(journal: Journal):
+    """Gateways name a default namespace."""
+    other = {**CALL, "namespace": "functions", "call_id": "f"}
+    journal.commit(parse_item(other))
+    journal.rewrite(journal.conversation.history.entries[4:], "cells", None)
+    journal.hand_over("openai", searches=False)
+    assert window(journal) == [other]
+
+
 def test_a_search_at_the_server_stays_where_it_is(tmp_path: Path):
     journal = Journal(Record(tmp_path / "s.jsonl"), Conversation())
     theirs = {"type": "tool_search_call", "id": "t", "execution": "server", "call_id": None}

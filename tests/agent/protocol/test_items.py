@@ -226,6 +226,7 @@ def test_a_call_of_any_shape_is_a_call_that_can_be_answered_and_sent_back(
         ({"execution": "client", "call_id": "c"}, True),
         ({"execution": "client", "call_id": None}, True),
         ({"call_id": "c"}, True),
+        ({"execution": None, "call_id": "c"}, True),
         ({"execution": "server", "call_id": None}, False),
         ({"execution": "server", "call_id": "c"}, False),
         ({}, False),
