@@ -36,6 +36,14 @@ def _row(name: str, pattern: str, *marks: str) -> Format:
 
 
 _WORD = r"(?<![A-Za-z0-9_-])"
+_WHOLE = r"(?:(?!-----(?:BEGIN|END))[\s\S]){16,16000}+(?=-----END)"
+_APART = r"(?:\\[nrt]|[^A-Za-z0-9+/=]){0,40}+"
+_CUT = (
+    rf"(?:{_APART}[A-Z][A-Za-z-]+: [^\n\\]{{0,100}})*+"
+    rf"(?:{_APART}[A-Za-z0-9+/=]{{16,}}+)++(?:{_APART}[A-Za-z0-9+/=]++(?:(?<==)|\Z))?"
+)
+"""The text of a private key up to its end, and of one without an end: lines of base64, with what
+may be between lines in quotes, tables and listings. Headers may come before them."""
 FORMATS = (
     _row(
         "openai-key",
@@ -68,8 +76,7 @@ FORMATS = (
     _row("jwt", _WORD + r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}", "eyJ"),
     _row(
         "private-key",
-        r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?P<key>[\s\S]{16,16000}?)"
-        r"(?:-----END|\Z)",
+        rf"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?P<key>{_WHOLE}|{_CUT})",
         "PRIVATE KEY",
     ),
     _row(

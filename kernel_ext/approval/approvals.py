@@ -203,10 +203,11 @@ class Approvals:
 
     def _edited(self, code: str) -> str | None:
         """The code after the person has changed lines of it. None if they took it back."""
-        lines = code.split("\n")
+        lines, wrong = code.split("\n"), ""
         while True:
             shown = "\n".join(f"{n:>3}  {visible(line)}" for n, line in enumerate(lines, 1))
-            said = self._ask(f"{shown}\nLine to change, [r]un it so, or [c]ancel: ").lower()
+            said = self._ask(f"{shown}\n{wrong}Line to change, [r]un it so, or [c]ancel: ").lower()
+            wrong = f"There is no line {visible(said)[:20]!r}.\n"
             if said in ("c", "cancel"):
                 return None
             if said in ("r", "run", ""):
@@ -215,6 +216,7 @@ class Approvals:
                 at = int(said) - 1
                 indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
                 lines[at : at + 1] = [indent + self._ask(f"{said:>3}  {indent}")]
+                wrong = ""
 
     def _ask(self, text: str) -> str:
         host = self.host

@@ -13,6 +13,8 @@ from .forms import FormField, fields_of, form_words
 
 AskPerson = Callable[[str], str | None]
 """Puts a text to the person. None: nobody can answer."""
+MOST_SAID = 60
+"""Most characters of an answer that are said again."""
 DECLINED: dict[str, Any] = {"action": "decline"}
 
 
@@ -30,13 +32,17 @@ def elicited(server: str, params: Mapping[str, Any], ask: AskPerson) -> dict[str
 
 def _filled_in(head: str, fields: tuple[FormField, ...], ask: AskPerson) -> dict[str, Any]:
     values = {it.name: it.schema["default"] for it in fields if "default" in it.schema}
+    wrong = ""
     while True:
-        whole = all(it.name in values for it in fields if it.required)
-        keys = [*(["[y] send this"] if whole else []), *(["[f]ill in"] if fields else [])]
+        missing = [it.title for it in fields if it.required and it.name not in values]
+        keys = [*([] if missing else ["[y] send this"]), *(["[f]ill in"] if fields else [])]
         form = f"\n{form_words(fields, values)}" if fields else ""
-        said = ask(f"{head}{form}\n{', '.join([*keys, '[n]o, [s]top'])}: ")
+        said = ask(f"{head}{form}\n{wrong}{', '.join([*keys, '[n]o, [s]top'])}: ")
+        wrong = ""
         match None if said is None else said.lower():
-            case "y" | "yes" if whole:
+            case "y" | "yes" if missing:
+                wrong = f"It is not sent: {', '.join(missing)} must be filled in.\n"
+            case "y" | "yes":
                 return {"action": "accept", "content": values}
             case "f" | "fill" | "fill in" if fields:
                 for field in fields:
@@ -46,7 +52,12 @@ def _filled_in(head: str, fields: tuple[FormField, ...], ask: AskPerson) -> dict
             case None | "n" | "no":
                 return DECLINED
             case _:
-                pass
+                wrong = _no_answer(said)
+
+
+def _no_answer(said: str | None) -> str:
+    """A line on an answer that is not offered."""
+    return f"{visible(said or '')[:MOST_SAID]!r} is none of the answers.\n" if said else ""
 
 
 def _fill(field: FormField, values: dict[str, Any], ask: AskPerson) -> None:
@@ -60,7 +71,7 @@ def _fill(field: FormField, values: dict[str, Any], ask: AskPerson) -> None:
         try:
             values[field.name] = field.read(said)
         except ValueError as error:
-            wrong = f"{error}\n"
+            wrong = f"{field.title}: {error}\n"
         else:
             return
 
@@ -70,14 +81,18 @@ def _opened(head: str, url: str, ask: AskPerson) -> dict[str, Any]:
     host = _host(url)
     if not host:
         return DECLINED
-    said = ask(f"{head}\nIt is done on a page of {host}:\n  {visible(url)}\n[d]one, [n]o, [s]top: ")
-    match None if said is None else said.lower():
-        case "s" | "stop":
-            raise TurnInterrupted("You stopped the turn.")
-        case "d" | "done" | "y" | "yes":
-            return {"action": "accept"}
-        case _:
-            return DECLINED
+    page, wrong = f"{head}\nIt is done on a page of {host}:\n  {visible(url)}\n", ""
+    while True:
+        said = ask(f"{page}{wrong}[d]one, [n]o, [s]top: ")
+        match None if said is None else said.lower():
+            case "s" | "stop":
+                raise TurnInterrupted("You stopped the turn.")
+            case "d" | "done" | "y" | "yes":
+                return {"action": "accept"}
+            case None | "n" | "no":
+                return DECLINED
+            case _:
+                wrong = _no_answer(said)
 
 
 def _host(url: str) -> str:

@@ -46,6 +46,11 @@ class FormField:
         return tuple((value, str(word)) for value, word in zip(values, words, strict=False))
 
     @property
+    def title(self) -> str:
+        """Its name for the person."""
+        return visible(str(self.schema.get("title") or self.name))
+
+    @property
     def words(self) -> str:
         """The line that says its name and its kind."""
         schema = self.schema
@@ -57,15 +62,15 @@ class FormField:
             *(words.format(schema[key]) for key, words in _BOUNDS.items() if key in schema),
             *([] if self.required else ["may be left out"]),
         ]
-        title, about = schema.get("title") or self.name, schema.get("description")
-        return visible(f"{title} ({'; '.join(told)}){f': {about}' if about else ''}")
+        about = f": {schema['description']}" if schema.get("description") else ""
+        return f"{self.title} ({visible('; '.join(told))}){visible(about)}"
 
     def read(self, text: str) -> Any:
         """The value that a text means. Raises ValueError with a sentence."""
         value = self._value(text)
         properties = {"type": "object", "properties": {self.name: dict(self.schema)}}
         if words := SchemaCheck(properties).problems({self.name: value}):
-            raise ValueError(f"{words}.")
+            raise ValueError(f"{words.removeprefix(f'{self.name}: ')}.")
         return value
 
     def shown(self, value: Any) -> str:

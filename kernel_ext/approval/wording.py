@@ -4,7 +4,7 @@ from typing import Literal
 
 from ...agent.frozen import frozen
 from ...agent.printable import hidden_parts, visible
-from ...agent.protocol.actions import Question
+from ...agent.protocol.actions import Action, Question
 from ...agent.text.lines import count_of
 
 Scope = Literal["once", "turn", "session", "always"]
@@ -22,6 +22,18 @@ _SCOPES: dict[str, Scope] = {
     "w": "always",
     "always": "always",
 }
+
+
+_MAY = {
+    "read_files": "read files",
+    "write_files": "write files",
+    "network": "use the network",
+    "run_command": "run programs",
+    "spawn": "start processes",
+}
+"""Effects that a function may declare, in words."""
+MOST_GIVEN_CHARS, MOST_GIVEN_LINES = 2_000, 30
+"""Longest arguments of a call that the question itself shows. Longer ones are above it alone."""
 
 
 @frozen
@@ -79,8 +91,25 @@ def _asks(question: Question) -> str:
     if action.tool.startswith(SAMPLING):
         server = visible(action.tool.removeprefix(SAMPLING))
         return f"The server {server} asks your model ({_size(action.literal)})."
-    what = "run this step" if "run_code" in action.effects else f"use {action.tool}"
-    return f"The agent wants to {what} ({_size(action.literal)})."
+    if not action.server and "function" not in action.effects:
+        what = "run this step" if "run_code" in action.effects else f"use {action.tool}"
+        return f"The agent wants to {what} ({_size(action.literal)})."
+    what = f"The agent wants to call {visible(action.tool)}, {_whose(action)}"
+    if not action.arguments:
+        return f"{what}. It has no arguments."
+    given = visible(action.literal)
+    if len(given) > MOST_GIVEN_CHARS or given.count("\n") >= MOST_GIVEN_LINES:
+        return f"{what}, with the arguments above ({_size(action.literal)})."
+    return "\n  ".join([f"{what}:", *given.split("\n")])
+
+
+def _whose(action: Action) -> str:
+    """Whose tool it is, and what it may do: a server's may do anything."""
+    if action.server:
+        return f"a tool of the server {visible(action.server)}, which may do anything"
+    may = [words for effect, words in _MAY.items() if effect in action.effects]
+    told = "do anything" if len(may) == len(_MAY) else " and ".join(may) or "only compute"
+    return f"a function of yours that may {told}"
 
 
 def _size(literal: str) -> str:

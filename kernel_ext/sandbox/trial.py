@@ -5,11 +5,12 @@ The live kernel has nothing of it afterwards: no name, no file, no process.
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,6 +47,7 @@ TRIAL_BYTES = 4 << 30
 _ENDING_SECONDS = 0.1
 """Seconds that a copy has to end by itself, so that its status tells why."""
 _POLARS = "polars computes with threads that a copy does not have"
+_PATH = re.compile(r"/[^\s'\",:;()<>]+")
 _STATUS = frozenset(("ok", "error", "cut"))
 
 
@@ -189,7 +191,7 @@ class _Report:
         found = Trial(
             status="cut",
             outputs=tuple(self.outputs),
-            denied=tuple(self.denied),
+            denied=tuple(_once(self.denied)),
             deeds=tuple(self.deeds),
             protection=self.walls,
         )
@@ -206,6 +208,15 @@ class _Report:
             changed=names_in(self.end, "changed"),
             deleted=names_in(self.end, "deleted"),
         )
+
+
+def _once(denied: Iterable[Deed]) -> Iterator[Deed]:
+    """The refusals without errors about a path of which another refusal tells."""
+    targets = {it.target for it in denied}
+    for it in denied:
+        paths = map(os.path.normpath, _PATH.findall("" if it.target else it.call))
+        if targets.isdisjoint(paths):
+            yield it
 
 
 @frozen

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from ...agent.conversation.output_store import OutputStore
 from ...agent.protocol.actions import Touches
-from ...agent.protocol.cells import CellRun
+from ...agent.protocol.cells import CellRun, StreamOutput
 from ...agent.protocol.events import Event, Notice, OutputShown
 from ...agent.protocol.items import text_part
 from ...agent.tools.run_cell import RunCell, RunCode, end_of, tell
@@ -64,8 +64,9 @@ def notebook_run_tool(
             done = await run_code(call if editable is None else _quiet(call), step)
             handle = outputs.keep_run(call.id, done, cell.id)
             shown = await _put(editable, cell, done)
-            if shown and editable:
-                for output in done.outputs:
+            if shown:
+                told = StreamOutput(name="stderr", text=f"[{_title(cell)}{shown}]\n")
+                for output in (*(done.outputs if editable else ()), told):
                     call.show(OutputShown(call_id=call.id, output=output))
             last = replace(tell(done, limit // len(cells), handle), run=handle, count=done.count)
             parts += [text_part(f"## cell {cell.id[:ID_CHARS]} · {handle}{shown}"), *last.parts]

@@ -4,6 +4,7 @@ import json
 import time
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, assert_never, cast
 
 from ...agent.printable import hidden_parts, visible
@@ -47,6 +48,9 @@ _STATUS = {
     "interrupted": "interrupted",
 }
 
+
+_OF_SERVER = "mcp__"
+"""Before the name of a server in the name of its tool, with `__` between both."""
 
 UNENDED = "A turn of the agent. Its end is not kept here."
 """In place of a live view where nothing shows it, as in a file that was saved while it ran."""
@@ -149,7 +153,9 @@ def title_text(step: StepBlock) -> str:
     title = step.named.get("title")
     if isinstance(title, str) and title.strip():
         return " ".join(title.split())
-    return step.tool.replace("_", " ") or "step"
+    server, _, tool = step.tool.removeprefix(_OF_SERVER).rpartition("__")
+    named = f"{server}: {tool}" if server and step.tool.startswith(_OF_SERVER) else step.tool
+    return named.replace("_", " ") or "step"
 
 
 def arguments_text(step: StepBlock) -> str:
@@ -258,7 +264,13 @@ def deed_text(deed: Deed) -> str:
 
 
 def _listed(head: str, deeds: Sequence[Deed]) -> list[str]:
-    return [head, *(f"  {deed_text(it)}" for it in deeds)] if deeds else []
+    """A line for each thing, with all ways to it."""
+    found: dict[tuple[str, str], Deed] = {}
+    for it in deeds:
+        key = it.kind, it.target or it.call
+        known = found.get(key)
+        found[key] = replace(it, call=f"{known.call}, {it.call}") if known else it
+    return [head, *(f"  {deed_text(it)}" for it in found.values())] if found else []
 
 
 def _allowed_text(step: StepBlock, verdict: Verdict) -> str:
@@ -268,8 +280,9 @@ def _allowed_text(step: StepBlock, verdict: Verdict) -> str:
 
 
 def told_text(step: StepBlock) -> str:
-    """The tool's text for the model, unless the user has seen it as outputs already."""
-    return step.told.strip("\n") if step.code is None or not step.ran else ""
+    """The tool's text for the model, unless the user has seen it as outputs of code already."""
+    seen = step.code is not None or (step.count is not None and step.outputs)
+    return "" if step.ran and seen else step.told.strip("\n")
 
 
 def hosted_text(block: HostedBlock) -> str:

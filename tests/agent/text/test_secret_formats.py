@@ -1,5 +1,6 @@
 """Keys of known formats, and values of secret names, are found; ordinary texts are left alone."""
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -63,6 +64,30 @@ def test_of_a_private_key_only_its_frame_is_left():
         assert "MIIEv" not in masked
         assert "after" in masked
     assert "MIIEv" not in MASK.text(text[:200])  # its end was cut off
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "{}",
+        "{}\nafter it, all stays: /usr/lib/x and more",
+        '{{"output": "{}", "next": "after it"}}',
+        "{}-----END RSA PRIVATE KEY-----, after it",
+        "{}[lines 3–9 of out-1 left out]\nProc-Type: after it",
+        "key = (\n    '{}'\n)\nafter(it)",
+    ],
+)
+@pytest.mark.parametrize("escapes", [0, 1, 2])
+def test_a_private_key_takes_nothing_with_it_that_follows_it(around: str, escapes: int):
+    head = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A1B\n\n"
+    text = around.format(head + "\n".join(["MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"] * 3))
+    for _ in range(escapes):
+        text = json.dumps(text)
+    masked = MASK.text(text)
+    assert "MIIEv" not in masked and masked.count(MASKED) == 1
+    after = text[text.index("after") :] if "after" in text else MASKED
+    assert masked.rstrip('\\"').endswith(after.rstrip('\\"'))
+    assert MASK.text(masked) == masked
 
 
 def test_of_a_connection_only_the_password_is_masked():

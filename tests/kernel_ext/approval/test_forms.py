@@ -75,6 +75,36 @@ def test_a_form_that_is_whole_goes_with_its_defaults():
     assert json.dumps(asked).count("= 3") == 1
 
 
+FORM = {
+    "required": ["town"],
+    "properties": {
+        "town": {"type": "string", "title": "Town"},
+        "days": {"type": "integer", "maximum": 14},
+        "kind": {"enum": ["walk", "swim"]},
+    },
+}
+
+
+def test_an_answer_that_is_none_says_what_is_wrong_and_with_which_field():
+    typed = ("y", "tomorrow", "f", "Ulm", "99", "3", "fly", "swim", "y")
+    ask, asked = ask_with(*typed)
+    told = elicited("git", {"message": "Where?", "requestedSchema": FORM}, ask)
+    assert told["content"] == {"town": "Ulm", "days": 3, "kind": "swim"}
+    first, unfilled, odd, _, _, days, _, kind, whole = asked
+    assert "not sent" not in first and "It is not sent: Town must be filled in." in unfilled
+    assert "'tomorrow' is none of the answers." in odd
+    assert days.startswith("days: 99 is greater than the maximum of 14.\n")
+    assert kind.startswith("kind: It is one of walk, swim.\n")
+    assert "none of the answers" not in whole and "= swim" in whole
+
+
+def test_a_page_is_declined_by_no_alone():
+    ask, asked = ask_with("what?", "n")
+    page = {"mode": "url", "message": "x", "url": "https://a.example/"}
+    assert elicited("git", page, ask)["action"] == "decline"
+    assert "'what?' is none of the answers.\n[d]one" in asked[1]
+
+
 @pytest.mark.parametrize("url", ["http://a.example/", "javascript:1", "https://u:p@a.example/", ""])
 def test_only_https_pages_are_offered(url: str):
     ask, asked = ask_with()

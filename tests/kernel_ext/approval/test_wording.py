@@ -40,6 +40,37 @@ def test_a_yes_to_the_whole_tool_says_so_and_code_that_runs_is_not_edited():
     assert running.startswith("The agent's step waits.") and "[e]dit" not in running
 
 
+def called(arguments: dict[str, Any], *effects: Any, server: str = "") -> str:
+    """The first lines of the question for a call."""
+    literal = "\n".join(f"{name}: {value}" for name, value in arguments.items())
+    action = Action(
+        tool="mine", arguments=arguments, effects=frozenset(effects), literal=literal, server=server
+    )
+    why = Verdict(decision="ask", reason="policy auto: x")
+    return question_words(Question(action=action, why=why)).partition("\nPolicy auto")[0]
+
+
+def test_a_question_for_a_call_says_whose_it_is_what_it_may_do_and_its_arguments():
+    given = {"town": "Ulm", "years": [1, 2]}
+    assert called(given, "function", "network", "read_files") == (
+        "The agent wants to call mine, a function of yours that may read files and use the network:"
+        "\n  town: Ulm\n  years: [1, 2]"
+    )
+    assert called({}, "function").endswith("that may only compute. It has no arguments.")
+    assert "a tool of the server git, which may do anything:" in called(
+        given, "server", server="git"
+    )
+    every = ("read_files", "write_files", "network", "run_command", "spawn")
+    assert "a function of yours that may do anything" in called({}, "function", *every)
+
+
+def test_arguments_that_are_too_long_for_a_question_are_counted_in_it():
+    long = {"text": "x\u200b" * 3_000}
+    assert "with the arguments above (1 line, 6,006 characters; hidden in it" in called(
+        long, "function"
+    )
+
+
 @pytest.mark.parametrize("text", ["w", "a", "se", "ok", "yes please", "y\ny", "", "yy", "e e"])
 def test_an_answer_that_is_not_offered_is_no_yes(text: str):
     assert read_reply(text, asked()).scope is None

@@ -150,7 +150,8 @@ def test_one_that_may_do_anything_is_asked_and_then_does_it(
     assert kernel.run("%%agent\ngo").status == "ok"
     assert "Not run" in outputs(server)[0] and not path.exists()
     running = kernel.start("%%agent\nagain", allow_stdin=True)
-    assert "use loud" in kernel.wait_for_question()
+    asked = kernel.wait_for_question()
+    assert "to call loud, a function of yours that may do anything. It has no arguments" in asked
     kernel.client.input("y")
     assert kernel.finish(running).status == "ok"
     assert path.exists()

@@ -351,6 +351,21 @@ def test_what_the_model_was_told_is_shown_where_no_code_ran() -> None:
     assert "The user said no." not in block_html(ran, timing=True)
 
 
+def test_what_a_cell_run_put_out_is_shown_once_and_the_text_of_another_tool_beside_it() -> None:
+    put_out = (StreamText("stdout", "rain"),)
+    step = StepBlock("c", tool="wettest", status="ok", ran=True, told="ok\nstdout:\nrain", count=4)
+    for form in (block_html, block_text):
+        assert form(replace(step, outputs=put_out), timing=True).count("rain") == 1
+        assert "ok" in form(replace(step, told="ok"), timing=True)
+        progress = replace(step, outputs=put_out, count=None, told="counted")
+        assert "counted" in form(progress, timing=True) and "rain" in form(progress, timing=True)
+
+
+def test_a_tool_of_a_server_has_the_servers_name_before_its_own() -> None:
+    step = StepBlock("c", tool="mcp__my_trips__plan_it", status="ok", ran=True)
+    assert "my trips: plan it" in block_text(step, timing=True)
+
+
 def test_a_verdict_is_shown_unless_plainly_allowed() -> None:
     step = StepBlock("c", arguments='{"code": "1"}', status="ok", ran=True)
     plain = replace(step, verdict=Verdict(decision="allow", reason="policy auto"))
@@ -370,6 +385,15 @@ def test_the_evidence_of_a_question_is_whole_and_in_no_scroll_box() -> None:
         html = block_html(step, timing=True)
         assert all(f"write {it.target} (open)" in html for it in DEEDS)
         assert "max-height:28em" not in html and "read-only" not in html
+
+
+def test_one_thing_is_one_line_of_the_evidence_with_all_ways_to_it() -> None:
+    ways = [Deed("read", "/k", it) for it in ("open", "os.stat", "polars.read_csv")]
+    other = [Deed("kernel", "", "IOError: no"), Deed("kernel", "", "IOError: never")]
+    trial = Trial(status="error", denied=(*ways, *other, Deed("write", "/k", "open")))
+    lines = evidence_text(replace(ASKED, tried=trial)).splitlines()[2:]
+    assert lines[0] == "  read /k (open, os.stat, polars.read_csv)"
+    assert len(lines) == 4 and lines[-1] == "  write /k (open)"
 
 
 def test_a_name_that_code_chose_cannot_forge_a_line_of_the_evidence() -> None:
