@@ -12,14 +12,23 @@ import time
 from collections.abc import Callable, Iterable, MutableSequence
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ..agent.protocol.cells import DisplayOutput, ErrorOutput, Output, StreamName, StreamOutput
+from ..agent.text.tracebacks import without_frames
 from .shell import Shell
 
 DRAIN_SECONDS = 0.2
 """Most seconds that a run waits for what its subprocesses wrote."""
 
+OF_ERRORS = (
+    *("agent/dispatch/from_code.py", "kernel_ext/functions/live.py"),
+    *("kernel_ext/sandbox/guard.py", "kernel_ext/sandbox/copy_life.py"),
+    "kernel_ext/execution/stdin.py",
+)
+"""Files of ours between code and the errors that it gets from us. Their frames say nothing."""
+_OURS = frozenset(str(Path(__file__).parents[1] / it) for it in OF_ERRORS)
 _ABSENT = object()
 
 Function = Callable[..., Any]
@@ -190,7 +199,8 @@ def _failed(etype: type[BaseException], evalue: BaseException, stb: list[str]) -
         message = str(evalue)
     except Exception:  # the user's own class may fail here
         message = ""
-    return ErrorOutput(ename=etype.__name__, evalue=message, traceback=tuple(map(str, stb)))
+    texts = without_frames(tuple(map(str, stb)), lambda path: os.path.expanduser(path) in _OURS)
+    return ErrorOutput(ename=etype.__name__, evalue=message, traceback=texts)
 
 
 def _prompted() -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -140,10 +140,23 @@ class _Call(Awaitable[Any]):
         return f"<not called yet: await {self._tool.code_path}(…)>"
 
 
+def _by_name(tool: Tool[Any], given: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments by name. Raises ToolCallError for one without a name that has no place."""
+    order = () if tool.server else tool.arguments.order
+    if len(given) == 1 and isinstance(given[0], Mapping) and not order:
+        return {**cast("Mapping[str, Any]", given[0]), **named}
+    placed = dict(zip(order, given, strict=False))
+    if len(given) > len(order) or not placed.keys().isdisjoint(named):
+        how = f"{tool.code_path}({tool.arguments.signature})"
+        raise ToolCallError(f"Give each argument once{'' if order else ', by its name'}: {how}.")
+    return {**placed, **named}
+
+
 class ToolNamespace:
     """Tools by name, as attributes or as items. Each takes the arguments of its schema, by name.
 
-    A dict before them has arguments whose names are no identifiers.
+    Those that have an order need no name. Else a dict before them has arguments whose names are no
+    identifiers.
     """
 
     def __init__(self, lender: _Lender, tools: Sequence[Tool[Any]], name: str = "") -> None:
@@ -159,8 +172,8 @@ class ToolNamespace:
             place = f" in {self.__name}" if self.__name else ""
             raise AttributeError(f"There is no tool {name!r}{place}.{near}")
 
-        def call(given: Mapping[str, Any] | None = None, /, **named: Any) -> _Call:
-            return _Call(self.__lender, tool, {**(given or {}), **named})
+        def call(*given: Any, **named: Any) -> _Call:
+            return _Call(self.__lender, tool, _by_name(tool, given, named))
 
         call.__name__ = call.__qualname__ = tool.local or tool.name
         call.__doc__ = f"{_stub(tool)}\n\n{tool.description}"

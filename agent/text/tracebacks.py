@@ -4,8 +4,8 @@ It reads IPython's (Context, Verbose, Plain; versions 7 to 9) and Python's own, 
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, pairwise
 
 from ..frozen import frozen
 from .lines import MARK_TOKENS, Span, ends
@@ -40,6 +40,7 @@ MAX_CYCLE, MIN_REPEATS = 3, 3
 MAX_FOLDED_CHARS = 2_000_000
 """Characters of a traceback whose frames are compared, at most."""
 
+_PLACE = re.compile(r'[ |]*File "?(.+?)(?:", line \d|:\d)')
 _ARGUMENTS = re.compile(r"( in [\w.<>]+)\(.*")
 _NUMBERED = re.compile(r"\s*(?:-+> ?)?\d+ ")
 _BREAKS = re.compile(r"[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -54,11 +55,8 @@ def folded(traceback: Sequence[str]) -> tuple[str, ...]:
     lines = "\n".join(traceback).split("\n")
     if sum(map(len, lines)) > MAX_FOLDED_CHARS:
         return tuple(traceback)
-    text = "\n".join(_BREAKS.sub(" ", without_ansi(line)) for line in lines)
-    parts = list(_parts(text))
-    keys = [_key(text[part.start : part.end]) if part.frame else None for part in parts]
-    edges = [0, *accumulate(text.count("\n", part.start, part.end) for part in parts)]
-    edges[-1] = len(lines)
+    parts, edges = _pieces(lines)
+    keys = [_key(text) if frame else None for text, frame in parts]
     shown, at = list[str](), 0
     while at < len(parts):
         size, times = _cycle(keys, at)
@@ -68,6 +66,29 @@ def folded(traceback: Sequence[str]) -> tuple[str, ...]:
             shown += [f"[… {last} {times - 1:,} more times …]", *[""] * (not shown[-1].strip())]
         at += size * times
     return tuple(shown) if len(shown) < len(lines) else tuple(traceback)
+
+
+def without_frames(traceback: Sequence[str], of: Callable[[str], bool]) -> tuple[str, ...]:
+    """The traceback without its frames in files whose path, as it is written, is `of` some kind."""
+    lines = "\n".join(traceback).split("\n")
+    if sum(map(len, lines)) > MAX_FOLDED_CHARS:
+        return tuple(traceback)
+    parts, edges = _pieces(lines)
+    shown = list[str]()
+    for (text, frame), (start, end) in zip(parts, pairwise(edges), strict=True):
+        place = _PLACE.match(text) if frame else None
+        shown += [] if place and of(place[1]) else lines[start:end]
+    return tuple(shown) if len(shown) < len(lines) else tuple(traceback)
+
+
+def _pieces(lines: Sequence[str]) -> tuple[list[tuple[str, bool]], list[int]]:
+    """The parts without colours, and whether each is a frame; and the numbers of the lines between
+    which they are."""
+    text = "\n".join(_BREAKS.sub(" ", without_ansi(line)) for line in lines)
+    parts = list(_parts(text))
+    edges = [0, *accumulate(text.count("\n", part.start, part.end) for part in parts)]
+    edges[-1] = len(lines)
+    return [(text[part.start : part.end], part.frame) for part in parts], edges
 
 
 def _cycle(keys: Sequence[str | None], at: int) -> tuple[int, int]:

@@ -33,7 +33,10 @@ class ArgumentsError(ValueError):
 
 
 class ArgumentSchema(Protocol[A]):
-    """The arguments that a tool takes. `signature`: as code writes them."""
+    """The arguments that a tool takes. `signature`: as code writes them.
+
+    `order`: the names of those that code may give without their name.
+    """
 
     def parameters(self) -> dict[str, Any]:
         """The JSON schema as a request lists it. It has the same bytes every time."""
@@ -52,6 +55,11 @@ class ArgumentSchema(Protocol[A]):
 
     @property
     def signature(self) -> str: ...
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """None, as in a JSON schema."""
+        return ()
 
 
 @frozen
@@ -90,6 +98,11 @@ class FieldsOf(ArgumentSchema[F]):
     def signature(self) -> str:
         """The parameters with their types and defaults."""
         return ", ".join(_named(name, field) for name, field in self.of.model_fields.items())
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """All of them, as the model has them."""
+        return tuple(self.of.model_fields)
 
 
 class JsonArguments(RootModel[dict[str, Any]]):

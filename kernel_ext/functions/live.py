@@ -4,6 +4,7 @@ A tool is looked up by its name when it is called. A function that a step made i
 whoever makes one declares what it may do. Knows no server.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from inspect import isawaitable
 from types import SimpleNamespace
@@ -43,13 +44,15 @@ class Functions:
     """The functions of one kernel that are tools.
 
     `_names`: of all that were there when the turn began. `_theirs`: these functions. `_of_steps`:
-    those that steps made.
+    those that steps made. `_unlike`: those that are known to give another kind of value than their
+    hint says.
     """
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._names: tuple[str, ...] = ()
         self._theirs = WeakSet[Callable[..., Any]]()
+        self._unlike = WeakSet[Callable[..., Any]]()
         self._of_steps = WeakSet[Callable[..., Any]]()
 
     def begin(self) -> None:
@@ -92,7 +95,7 @@ class Functions:
                 return _gone(mark.name)
             with within(call):
                 try:
-                    value = await _called(live.function, arguments)
+                    value = await self._called(live, arguments)
                 except Exception as error:
                     return text_output(printable(_told(error)), "error")
             return ToolOutput((text_part(brief(value)),), value=value)
@@ -113,7 +116,7 @@ class Functions:
                 return _gone(row.tool)
 
             async def function(**_named: object) -> object:
-                return await _called(live.function, arguments)
+                return await self._called(live, arguments)
 
             given = arguments.model_dump(mode="json", exclude_unset=True)
             words = ", ".join(f"{name}={value!r}" for name, value in given.items())
@@ -135,6 +138,18 @@ class Functions:
             touches=lambda _: touches,
         )
 
+    async def _called(self, live: _Live, arguments: BaseModel) -> object:
+        """The value. The first of another kind than the hint says is named in the step."""
+        named = {name: getattr(arguments, name) for name in type(arguments).model_fields}
+        value = live.function(**named)
+        value = await value if isawaitable(value) else value
+        if live.function not in self._unlike and not live.mark.fits(value):
+            self._unlike.add(live.function)
+            kind, mark = type(value).__name__, live.mark
+            told = f"[{mark.name} says that it gives {mark.returns}, and gave {kind}]\n"
+            sys.stderr.write(printable(told))
+        return value
+
     def _all(self) -> dict[str, _Live]:
         found = ((name, self._live(name)) for name in self._names)
         return {name: it for name, it in found if it}
@@ -151,12 +166,6 @@ class Functions:
         if mark is None or mark.name != name:
             return None
         return _Live(cast("Callable[..., Any]", value), mark)
-
-
-async def _called(function: Callable[..., Any], arguments: BaseModel) -> object:
-    named = {name: getattr(arguments, name) for name in type(arguments).model_fields}
-    value = function(**named)
-    return await value if isawaitable(value) else value
 
 
 def _touches(mark: MarkedTool) -> Touches:

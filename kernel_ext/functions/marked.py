@@ -5,6 +5,7 @@ The mark is an attribute of the function, so a tool lives as long as the functio
 
 import inspect
 from collections.abc import Callable, Collection
+from functools import partial
 from types import FunctionType
 from typing import Any, Literal, get_args
 from weakref import ref
@@ -16,6 +17,7 @@ from ...agent.tools.function_schema import (
     FunctionArguments,
     NoSchemaError,
     arguments_of_function,
+    fits_hint,
 )
 from ...agent.tools.mcp.names import MAX_TOOL_NAME
 from ...agent.tools.repaired_schema import MAX_DESCRIPTION
@@ -33,14 +35,18 @@ BUILT_IN = frozenset(
 )
 """Names of tools of the agent's own, which nothing takes from them."""
 _MARK = "__inkernel_tool__"
-_HINT = "docs/tools.md says which functions can be tools."
+_HINT = (
+    "A parameter takes what JSON has: a text, a number, a list, a dict, a dataclass of such. For a"
+    " frame, take the name of its variable."
+)
 
 
 @frozen
 class MarkedTool:
     """The mark of a function. `effects`: what a call may do, for the policy.
 
-    `returns`: the hint of its result. `of`: gives the function, since a mark can be copied.
+    `returns`: the hint of its result, and `fits` whether a value is of it. `of`: gives the
+    function, since a mark can be copied.
     """
 
     name: str
@@ -48,6 +54,7 @@ class MarkedTool:
     arguments: FunctionArguments
     effects: frozenset[FunctionEffect]
     returns: str
+    fits: Callable[[object], bool]
     of: Callable[[], object]
 
 
@@ -77,6 +84,7 @@ def mark(function: Callable[..., Any], effects: Collection[str]) -> None:
         arguments=arguments,
         effects=frozenset(it for it in ANYTHING if it in effects),
         returns=_returned(function),
+        fits=partial(fits_hint, inspect.signature(function, eval_str=True).return_annotation),
         of=ref(function),
     )
 

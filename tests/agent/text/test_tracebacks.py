@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from inkernel.agent.text.lines import Lines, with_gaps
 from inkernel.agent.text.tokens import estimate, without_ansi
-from inkernel.agent.text.tracebacks import folded, kept
+from inkernel.agent.text.tracebacks import folded, kept, without_frames
 
 FRAME = re.compile(r"^ *(?:Cell In|File)", re.MULTILINE)
 
@@ -134,6 +134,22 @@ def test_the_users_frames_stay_before_those_of_libraries(make: Callable[[], Base
     gone = [line for line in text.splitlines() if FRAME.match(line) and line not in cut]
     users = [line for line in gone if "/home/ada/" in line]
     assert len(users) < len(gone) or not gone
+
+
+@EACH_FORMAT
+@REAL
+def test_frames_of_chosen_files_go_and_all_else_stays(
+    make: Callable[[], BaseException], show: Callable[[BaseException], str]
+):
+    def chosen(path: str) -> bool:
+        return "/lib/python" in path
+
+    whole = tuple(show(make()).rstrip().split("\n"))
+    left = without_frames(whole, chosen)
+    heads = [it for it in whole if FRAME.match(it) and not chosen(it.partition(", in ")[0])]
+    assert len(left) < len(whole) and [it for it in left if FRAME.match(it)] == heads
+    assert left[-1] == whole[-1] and without_frames(left, chosen) == left
+    assert without_frames(whole, lambda _path: False) == whole
 
 
 def test_frames_are_left_out_whole_and_counted_in_lines():

@@ -197,6 +197,15 @@ def test_a_function_of_a_step_is_no_tool(start: Callable[..., Any]):
         ("class A:\n    @inkernel.tool\n    def f(self): ...", "A.f is a method"),
         ("@inkernel.tool(effects='fly')\ndef f(x: int): ...", "There is no effect 'fly'"),
         ("inkernel.tool(print)", "Only a function that `def` makes"),
+        (
+            "class Frame: ...\n@inkernel.tool\ndef f(n: int, df: Frame): ...",
+            "f cannot be a tool: no JSON value fits the hint of df: __main__.Frame.",
+        ),
+        (
+            "from typing import Callable\n@inkernel.tool\ndef f(by: Callable): ...",
+            "no JSON value fits the hint of by: ",
+        ),
+        ("@inkernel.tool\ndef f(x: 'Nope'): ...", "its hints need Nope, which is not defined"),
     ],
 )
 def test_a_function_that_cannot_be_a_tool_is_refused_with_a_sentence(
@@ -235,6 +244,73 @@ def test_an_error_of_a_function_is_told(start: Callable[..., Any]):
     direct, from_code = outputs(server)
     assert "ZeroDivisionError" in direct
     assert "ToolCallError: ZeroDivisionError: division by zero (line 4)" in from_code
+
+
+def test_a_value_that_is_not_of_its_hint_goes_through_and_is_named_once(start: Callable[..., Any]):
+    define = (
+        "import inkernel\n@inkernel.tool(effects=[])\n"
+        "def days(n: int) -> dict:\n    return list(range(n)) if n else {}"
+    )
+    steps = [
+        call("days", n=0),
+        call("days", n=2),
+        code("found = [await agent_tools.days(n=n) for n in (1, 2)]"),
+    ]
+    kernel, server = start(script(go=steps))
+    kernel.run(define)
+    assert kernel.run("%%agent\ngo").status == "ok"
+    right, wrong, again = outputs(server)
+    told = "[days says that it gives dict, and gave list]"
+    assert told not in right and told in wrong and "[0, 1]" in wrong and told not in again
+    assert kernel.run("found").text == "[[0], [0, 1]]"
+
+
+def test_arguments_without_names_go_where_the_function_has_them(start: Callable[..., Any]):
+    define = (
+        "import inkernel\n@inkernel.tool(effects=[])\n"
+        "def total(of: dict, by: int = 1, *, plus: int = 0) -> int:\n"
+        "    return sum(of.values()) * by + plus"
+    )
+    steps = [
+        code("found = [await agent_tools.total({'a': 2}), await agent_tools.total({'a': 2}, 3)]"),
+        code("await agent_tools.total({'a': 2}, 3, 4)"),
+        code("await agent_tools.total({'a': 2}, of={})"),
+        code("wide = 1\nseen = await agent_tools.inspect(['wide'])"),
+    ]
+    kernel, server = start(script(go=steps))
+    kernel.run(define)
+    assert kernel.run("%%agent\ngo").status == "ok"
+    assert kernel.run("found, 'wide' in seen").text == "([2, 6], True)"
+    _, many, twice, _ = outputs(server)
+    how = "Give each argument once: agent_tools.total(of: dict, by: int = 1, plus: int = 0)."
+    assert f"ToolCallError: {how}" in many and how in twice
+
+
+def test_an_error_is_told_by_the_frames_of_the_person_alone(
+    start: Callable[..., Any], tmp_path: Any
+):
+    far = tmp_path / "elsewhere" / "rain.txt"
+    far.parent.mkdir()
+    far.write_text("x")
+    define = (
+        "import inkernel\n@inkernel.tool(effects=[])\ndef bad(n: int):\n    return 1 / n\n"
+        f"@inkernel.tool(effects=[])\ndef reads():\n    return open({str(far)!r}).read()"
+    )
+    lent = code("await agent_tools.bad(n=0)")
+    steps = [call("bad", n=0), lent, call("reads"), code("input()")]
+    kernel, server = start(script(go=steps), "workspace, never")
+    kernel.run("import os; os.makedirs('project/.git'); os.chdir('project')")
+    kernel.run(define)
+    ran = kernel.run("%%agent\ngo")
+    saved = json.dumps(ran.outputs)
+    for told in (*outputs(server), saved):
+        for ours in ("live.py", "from_code.py", "guard.py", "stdin.py", "kernel_ext"):
+            assert ours not in told
+    told = outputs(server)
+    assert "return 1 / n" in told[0] and "ZeroDivisionError" in told[0]
+    assert "await agent_tools.bad(n=0)" in told[1] and "ToolCallError" in told[1]
+    assert "in reads()" in told[2] and "PermissionError: nobody allowed" in told[2]
+    assert "NobodyAnswersError" in told[3]
 
 
 @pytest.mark.parametrize("dialect", ["responses", "messages", "chat"])
