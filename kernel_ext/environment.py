@@ -1,8 +1,10 @@
 """Finds the environment of this shell: folder, time, versions, notebook."""
 
+import hashlib
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +19,8 @@ from ..agent.config.project import Docs
 from ..agent.context.changes import Environment
 from .shell import Shell
 
+_MAX_NAME, _DIGITS = 40, 12
+_NO_FILE_NAME = re.compile(r"[^\w.-]")
 PACKAGES = (
     *("numpy", "pandas", "polars", "pyarrow", "duckdb", "scipy", "sklearn", "statsmodels"),
     *("matplotlib", "seaborn", "plotly", "altair", "torch", "tensorflow", "jax", "xarray"),
@@ -81,9 +85,11 @@ def jupyter_secrets(shell: Shell) -> frozenset[str]:
     return frozenset((session.key.decode("latin-1"), str(token)))
 
 
-def logs_folder() -> Path:
-    """The folder of what programs that we start write to stderr."""
-    return platformdirs.user_log_path("inkernel", appauthor=False)
+def logs_folder(project: Path) -> Path:
+    """The folder of what programs that we start for a project write to stderr."""
+    digest = hashlib.sha256(os.fsencode(project)).hexdigest()[:_DIGITS]
+    name = f"{_NO_FILE_NAME.sub('_', project.name)[:_MAX_NAME]}-{digest}"
+    return platformdirs.user_log_path("inkernel", appauthor=False) / name
 
 
 def _imported(modules: Mapping[str, ModuleType]) -> dict[str, str]:

@@ -218,6 +218,8 @@ class AgentMagics:
         self.log.detach()
         self.loaded()
         if self._agent is not None:
+            if self._agent.servers.running:
+                print("The MCP servers are ended, which may take some seconds.", flush=True)
             self._agent.close()
 
 

@@ -21,10 +21,11 @@ class View(Protocol):
         """Show one event of the turn."""
         ...
 
-    def close(self, below: "Sequence[Output] | None" = None) -> None:
+    def close(self, below: "Sequence[Output] | None" = None, *, asked: bool = False) -> None:
         """Leave the final form, however the turn ended. A second call does nothing.
 
-        `below`: all else that the cell shows, which are displays of steps. None: nobody knows."""
+        `below`: all else that the cell shows, which are displays of steps. None: nobody knows.
+        `asked`: questions are there, too."""
         ...
 
 

@@ -18,6 +18,7 @@ from ..printable import printable
 from ..protocol.verbatim_json import dumps
 
 MCP_KEY = "mcp"
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 MAX_SERVER_NAME = 64
 YOURS_OF_SERVER = (
     *("trusted", "sampling", "required", "bearer_token", "bearer_token_env"),
@@ -86,6 +87,11 @@ class McpServer(BaseModel):
                 "url is an address such as https://example.org/mcp, without a password"
             )
         return self
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs on this machine, so that a path of a folder means something to it."""
+        return self.url is None or urlsplit(self.url).hostname in LOCAL_HOSTS
 
     def offers(self, tool: str) -> bool:
         """True if the configuration leaves this tool of the server."""

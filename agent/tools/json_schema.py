@@ -62,6 +62,17 @@ def signature(schema: Mapping[str, Any]) -> str:
     return ", ".join([*([f"{{{', '.join(odd)}}}", "/"] if odd else []), *named])
 
 
+def returned(schema: Mapping[str, Any]) -> str:
+    """The type of a result, as Python would write it.
+
+    A server wraps a value that is no object in one with the only key `result`.
+    """
+    if list(schema.get("properties") or ()) != ["result"]:
+        return "dict"
+    known = repaired(schema)
+    return _annotation(known["properties"]["result"], known.get("$defs", {}))
+
+
 class SchemaCheck:
     """Checks values by a schema. It reads the schema once, which takes some milliseconds.
 

@@ -10,7 +10,7 @@ from typing import Any
 from IPython.display import clear_output
 
 from ...agent.frozen import frozen
-from ...widgets.panels.cards import Card, TextCard
+from ...widgets.panels.cards import Card, Rows, TextCard
 from ...widgets.panels.context_card import ContextCard, RawCard
 from ..host import KernelAgent
 
@@ -28,11 +28,13 @@ class Command:
 
     The coroutine awaits something before its first effect. A caller that cannot wait closes it
     there, and nothing has happened. `usage`: the words that it takes, a dash, and what it does.
+    `ways`: each way to say it, where there are several, and what that does.
     """
 
     name: str
     usage: str
     run: Callable[[KernelAgent, str], AnyCard | Coroutine[Any, Any, AnyCard]]
+    ways: Rows = ()
 
     @property
     def takes_words(self) -> bool:

@@ -103,7 +103,11 @@ def help_(_agent: KernelAgent, rest: str) -> Card:
     """The list of all subcommands, or one of them. Raises UsageError."""
     if rest:
         command = _named(rest.removeprefix("%agent").strip())
-        return Card(f"%agent {command.name} {command.usage}")
+        name = f"%agent {command.name}"
+        return Card(
+            f"{name} {command.usage}",
+            [(f"{name} {words}".rstrip(), what) for words, what in command.ways],
+        )
     rows = [(f"%agent {command.name}", command.usage) for command in COMMANDS]
     say = ("%%agent", "[-m MODEL] [--new] [--policy POLICY] [--effort LEVEL] [prompt] …")
     return Card("$`name` in a prompt attaches a description of that variable.", [say, *rows])

@@ -116,10 +116,10 @@ def key(agent: KernelAgent, rest: str) -> Card:
 COMMANDS = (
     Command(
         "model",
-        "[name] — show or choose the model: a name, provider:name, scripted:FILE, or default",
+        "[NAME] — show or choose the model: a name, provider:name, scripted:FILE, or default",
         model,
     ),
-    Command("models", "[provider] — the models that the server lists, or another provider", models),
+    Command("models", "[PROVIDER] — the models that the server lists, or another provider", models),
     Command(
         "key",
         "[PROVIDER] — ask for a key and keep it in the system's keyring, never in a cell",

@@ -1,5 +1,7 @@
 """`%agent policy`, `rules`, `why`, `secrets`: what the agent may do and see, and why."""
 
+from itertools import groupby
+
 from ...agent.conversation.record import read_record
 from ...agent.errors import UsageError
 from ...agent.protocol.actions import ActionRule
@@ -71,7 +73,7 @@ def why(agent: KernelAgent, rest: str) -> Card:
     verdicts = [it for it in lines if isinstance(it, VerdictLine)]
     last = verdicts[-int(rest or _SHOWN_VERDICTS) :] if rest != "0" else []
     timing = agent.choose().settings.timing
-    rows = [(f"{it.tool}: {it.decision}", _told(it, timing)) for it in last]
+    rows = [_row(list(same), timing) for _, same in groupby(last, _alike)]
     return Card("The last verdicts" if rows else "There is no verdict yet.", rows)
 
 
@@ -83,6 +85,16 @@ def _forgotten(agent: KernelAgent, rule: ActionRule) -> Card:
     else:
         raise UsageError(f"This rule is not of an answer: {rule.words}.", f"Edit {rule.origin}.")
     return Card(f"Forgotten: {rule.words}")
+
+
+def _alike(line: VerdictLine) -> tuple[object, ...]:
+    """Verdicts in a row with the same such value are one row."""
+    return line.tool, line.decision, line.reason, line.by, line.literal, line.deeds
+
+
+def _row(same: list[VerdictLine], timing: bool) -> tuple[str, str]:
+    count = f" × {len(same)}" if len(same) > 1 else ""
+    return f"{same[0].tool}: {same[0].decision}{count}", _told(same[-1], timing)
 
 
 def _told(line: VerdictLine, timing: bool) -> str:
@@ -123,12 +135,21 @@ COMMANDS = (
         "secrets",
         "[allow NAME] — names and places of the values that are masked; show one again",
         secrets,
+        (
+            ("", "names and places of the values that are masked"),
+            ("allow NAME", "show the value of a name, or the keys of a format, again"),
+        ),
     ),
     Command(
         "policy",
         "[LEVEL] [ASKS] — show or set what the agent may do, and when you are asked",
         policy,
     ),
-    Command("rules", "[forget N] — the rules beside the policy; take an answer back", rules),
+    Command(
+        "rules",
+        "[forget N] — the rules beside the policy; take an answer back",
+        rules,
+        (("", "all rules, with their files"), ("forget N", "take one of your answers back")),
+    ),
     Command("why", "[N] — the last verdicts, with reason, time and who gave them", why),
 )

@@ -165,5 +165,10 @@ COMMANDS = (
         "history",
         "[SESSION | all] — the turns of this session, of another, or all sessions",
         history,
+        (
+            ("", "the turns of this session"),
+            ("SESSION", "the turns of another one, by its name or the start of it"),
+            ("all", "all sessions"),
+        ),
     ),
 )

@@ -75,7 +75,13 @@ def _in_words(value: object) -> str:
 COMMANDS = (
     Command(
         "config",
-        "[key [value]] — show the settings, one of them, or set one for this session",
+        "[KEY [VALUE]] — show the settings, one of them, or set one for this session",
         config,
+        (
+            ("", "all settings, with their origin"),
+            ("KEY", "one of them"),
+            ("KEY VALUE", "another value, for this session"),
+            ("KEY default", "take a value back that you typed"),
+        ),
     ),
 )

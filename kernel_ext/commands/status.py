@@ -109,7 +109,14 @@ async def _ended(agent: KernelAgent, which: Sequence[Child]) -> Card:
 
 COMMANDS = (
     Command(
-        "processes", "[end [PID]] — the processes that steps left running; end them", processes
+        "processes",
+        "[end [PID]] — the processes that steps left running; end them",
+        processes,
+        (
+            ("", "the processes that steps left running"),
+            ("end", "end all of them"),
+            ("end PID", "end one of them"),
+        ),
     ),
     Command("status", "— provider, model, session, tokens, cost, policy, AGENTS.md", status),
 )

@@ -51,5 +51,9 @@ COMMANDS = (
         "undo",
         "[--all] — bring your variables back as they were before the last turn that ran code",
         undo,
+        (
+            ("", "the variables as they were before the last turn that ran code"),
+            ("--all", "the same, and also without your own changes since"),
+        ),
     ),
 )

@@ -222,16 +222,29 @@ COMMANDS = (
         "context",
         "[--raw] — show the model's window, by kind and by cell, or the exact next request",
         context,
+        (
+            ("", "the model's window, by kind and by cell, and the next compaction"),
+            ("--raw", "the exact next request"),
+        ),
     ),
     Command(
         "compact",
         "[--preview | WHAT MATTERS] — make the window shorter now, or only show the result",
         compact,
+        (
+            ("", "make the window shorter now"),
+            ("WHAT MATTERS", "the same, with words for the model's notes"),
+            ("--preview", "only show the effect"),
+        ),
     ),
     Command(
         "digest",
         "[--edit] — show what replaces the earlier conversation, or edit it in a new cell",
         digest,
+        (
+            ("", "the digest of the earlier conversation"),
+            ("--edit", "edit it, in a new cell"),
+        ),
     ),
     Command(
         "pin",

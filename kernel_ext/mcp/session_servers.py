@@ -13,6 +13,7 @@ from typing import Any
 from ...agent.config.mcp_files import with_mcp_files
 from ...agent.config.mcp_servers import McpServer, filled
 from ...agent.config.planted import reason
+from ...agent.config.project import project_folders
 from ...agent.config.settings import Chosen
 from ...agent.errors import SettingsError, UsageError
 from ...agent.frozen import frozen
@@ -79,7 +80,6 @@ class SessionServers:
         self._services, self._obeys = services, obeys
         self._token, self.logins = secrets.token, secrets.logins
         self._sessions = sessions
-        self._logs = logs_folder()
         self.consents = Consents(obeys.user_folder)
         self.scripts: tuple[str, ...] = ()
         self._direct: frozenset[str] = frozenset()
@@ -214,7 +214,7 @@ class SessionServers:
         """The tools of a turn. `asked`: puts what servers ask. Those in requests have a fixed
         order, and code has all of the servers that run."""
         answer = ServerAnswers(asked, session).answer
-        mine = self.running or McpServers(self._services.loop, self._logs, _NO_HOOKS)
+        mine = self.running or self._make(self._services.loop)
         listed = tools_of_rows(session, mine, answer)
 
         def for_code() -> tuple[Tool[Any], ...]:
@@ -244,6 +244,10 @@ class SessionServers:
 
         return await kept_login(server, self.logins, refused)
 
+    def _project(self) -> Path:
+        here = self._obeys.working()
+        return next(iter(project_folders(here)), here)
+
     def _make(self, loop: ServiceLoop) -> McpServers:
         kept = KeptListings(self._sessions().with_name(LISTINGS_FOLDER))
         hooks = ServerHooks(
@@ -252,8 +256,9 @@ class SessionServers:
             token=self._token,
             auth=self._login,
             refused=self._refused,
+            project=self._project,
         )
-        return McpServers(loop, self._logs, hooks)
+        return McpServers(loop, lambda: logs_folder(self._project()), hooks)
 
 
 def _unsearched(servers: McpServers, session: Session) -> tuple[str, ...]:
@@ -263,6 +268,3 @@ def _unsearched(servers: McpServers, session: Session) -> tuple[str, ...]:
         return ()
     told = f"{session.target.model} does not search for tools"
     return (f"{told}: those of {', '.join(names)} are for code.",)
-
-
-_NO_HOOKS = ServerHooks()

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from ...agent.protocol.cells import StreamName
-from ..output_hooks import Function, OutputHooks, ReadChange
+from ...agent.protocol.cells import DisplayOutput, StreamName
+from ...widgets.views.cell_output import OF_VIEW
+from ..output_hooks import Function, OutputHooks, ReadChange, Update
 from ..shell import Shell
 
 
@@ -30,6 +31,9 @@ class ShownBefore:
         return write
 
     def show(self, read: ReadChange, original: Callable[[], Any]) -> Any:
-        """Note that something is shown."""
-        self.anything = True
+        """Note that something is shown, unless it is the view of a turn."""
+        change = read()
+        output = change.output if isinstance(change, Update) else change
+        name = output.display_id if isinstance(output, DisplayOutput) else None
+        self.anything |= not (name or "").startswith(OF_VIEW)
         return original()

@@ -34,6 +34,7 @@ class Ran:
     payload: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     clearing: bool = False
+    cleared: int = 0
 
     @property
     def text(self) -> str:
@@ -137,6 +138,7 @@ class Kernel:
             shown[display_id].update(data=content["data"], metadata=content["metadata"])
         elif kind == "clear_output":
             ran.clearing = True
+            ran.cleared += 1
         elif kind in ("stream", "display_data", "execute_result", "error"):
             if ran.clearing:
                 ran.outputs.clear()

@@ -9,6 +9,9 @@ from typing import Any
 
 from ...agent.protocol.cells import DisplayOutput, Output
 
+OF_VIEW = "inkernel-"
+"""The beginning of the display ids of views."""
+
 
 class CellOutput:
     """Outputs one below the other, each of which can be replaced."""
@@ -26,7 +29,7 @@ class CellOutput:
         from uuid import uuid4
 
         if is_new := at == len(self._names):
-            self._names.append(uuid4().hex)
+            self._names.append(f"{OF_VIEW}{uuid4().hex}")
         self._publish(
             data=dict(data),
             metadata=dict(metadata),

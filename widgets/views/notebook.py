@@ -44,9 +44,9 @@ class Screen(Protocol):
         """Seconds until the next repaint if no event comes. None: no repaint."""
         ...
 
-    def leave(self, state: TurnState, below: Sequence[Output] | None) -> None:
+    def leave(self, state: TurnState, below: Sequence[Output] | None, asked: bool) -> None:
         """Show the final form. `below`: displays of steps that the cell shows besides. None: nobody
-        knows what else it shows."""
+        knows what else it shows. `asked`: it shows questions, too."""
         ...
 
 
@@ -78,13 +78,14 @@ class NotebookView:
                 waits = not self._running and not isinstance(event, ApprovalNeeded)
                 self._pace.ask(soon=isinstance(event, _SOON), loop_is_free=waits)
 
-    def close(self, below: Sequence[Output] | None = None) -> None:
-        """Leave the static form. Later calls and events do nothing. `below`: as in `leave`."""
+    def close(self, below: Sequence[Output] | None = None, *, asked: bool = False) -> None:
+        """Leave the static form. Later calls and events do nothing. `below`, `asked`: as in
+        `leave`."""
         with self._pace.lock:
             self._pace.stop()
             if self._state is not None and not self._closed:
                 self._closed = True
-                self._screen.leave(self._state, below)
+                self._screen.leave(self._state, below, asked)
 
     def _paint(self) -> int:
         if self._state is None or self._closed:  # a thread may call after the end
@@ -127,10 +128,9 @@ class LiveScreen:
         """Never, since the widget's script counts the seconds."""
         return None
 
-    def leave(self, state: TurnState, below: Sequence[Output] | None) -> None:
+    def leave(self, state: TurnState, below: Sequence[Output] | None, asked: bool) -> None:
         """Put the bundle in the widget's place, and close the widget. Questions below it go, unless
         the cell shows what nobody knows."""
-        asked = any(isinstance(it, StepBlock) and it.asked for it in state.blocks)
         again = below if asked else None
         if again is not None:
             self._cell.clear()

@@ -54,9 +54,10 @@ class StaticScreen:
         """Every second while something waits."""
         return 1.0 if self._timing and _waiting(state) else None
 
-    def leave(self, state: TurnState, below: Sequence[Output] | None) -> None:
-        """Publish the bundle in place of the parts. `below`: displays of steps in the same cell,
-        which come below it. None: nobody knows what else the cell shows, so the parts stay."""
+    def leave(self, state: TurnState, below: Sequence[Output] | None, asked: bool) -> None:
+        """Publish the bundle in place of the parts, and of questions if any were `asked`. `below`:
+        displays of steps in the same cell, which come below it. None: nobody knows what else the
+        cell shows, so the parts stay."""
         facts = metadata(state, self._timing)
         if below is None:
             self.paint(state)

@@ -78,7 +78,7 @@ class PlainView:
         """Whether the present line is empty."""
         return not self._mid_line
 
-    def close(self, below: Sequence[Output] | None = None) -> None:
+    def close(self, below: Sequence[Output] | None = None, *, asked: bool = False) -> None:
         """End the present line if it is not empty."""
         self._fresh_line()
 

@@ -70,7 +70,7 @@ class WaitingView:
                 self._until = self._since + event.wait if isinstance(event, Retrying) else None
                 self._count()
 
-    def close(self, below: Sequence[Output] | None = None) -> None:
+    def close(self, below: Sequence[Output] | None = None, *, asked: bool = False) -> None:
         """Erase the line, and end the view's own line."""
         with self._lock:
             self._stop()

@@ -5,6 +5,7 @@ Knows no life of a server, and no call.
 
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ...config.mcp_servers import McpServer
@@ -24,12 +25,13 @@ _NOT_ALLOWED = "The person did not allow to ask the model, or it gave no answer.
 class ClientEars:
     """Hears a server. `changed`: its list is another one. `log`: a line for its log.
 
-    `ask`: a question of the server, and the answer to it.
+    `ask`: a question of the server, and the answer to it. `project`: the folder of the project.
     """
 
     changed: Callable[[], object]
     log: Callable[[str], object]
     ask: Callable[[ServerQuestion], Awaitable[Answered]]
+    project: Callable[[], Path] = Path.cwd
 
 
 def client_of(server: McpServer, transport: Any, ears: ClientEars) -> "Client":
@@ -60,6 +62,12 @@ def client_of(server: McpServer, transport: Any, ears: ClientEars) -> "Client":
             return mcp_types.ErrorData(code=mcp_types.INVALID_REQUEST, message=_NOT_ALLOWED)
         return mcp_types.CreateMessageResult.model_validate(answer)
 
+    async def rooted(context: Any) -> Any:
+        del context
+        folder = ears.project()
+        root = mcp_types.Root.model_validate({"uri": folder.as_uri(), "name": folder.name})
+        return mcp_types.ListRootsResult(roots=[root])
+
     return Client(
         transport,
         client_info=mcp_types.Implementation(name="inkernel", version="0"),
@@ -68,6 +76,7 @@ def client_of(server: McpServer, transport: Any, ears: ClientEars) -> "Client":
         log_level="info",
         elicitation_callback=asked,
         sampling_callback=sampled if server.sampling else None,
+        list_roots_callback=rooted if server.is_here else None,
         mode=server.mode,
     )
 

@@ -57,9 +57,9 @@ class ServerHooks:
     """The ways of a server to us. `changed`: its list or its state is another one.
 
     `kept`: what it listed the last time, and `keep` gets what it lists now. `token`: the bearer
-    token that it gets, or None. `auth`: the login that a server over HTTP gets,
-    of the HTTP library. It says when the server wants another one. `refused`: why it may not start,
-    in words, else nothing.
+    token that it gets, or None. `auth`: the login that a server over HTTP gets, of the HTTP
+    library. It says when the server wants another one. `refused`: why it may not start, in words,
+    else nothing. `project`: the folder of the project.
     """
 
     changed: Callable[[], object] = lambda: None
@@ -68,6 +68,7 @@ class ServerHooks:
     token: Callable[[McpServer], str | None] = lambda _server: None
     auth: Callable[[McpServer, Callable[[], object]], Awaitable[Any]] = _no_login
     refused: Callable[[McpServer], str] = lambda _server: ""
+    project: Callable[[], Path] = Path.cwd
 
 
 class Connection:
@@ -258,10 +259,13 @@ class Connection:
     async def _own(self) -> None:
         began, server = time.monotonic(), self.server
         try:
+            self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with open(self.log, "ab", opener=_private) as log:
                 async with AsyncExitStack() as stack:
                     async with asyncio.timeout(server.startup_timeout):
-                        ears = ClientEars(self._list_changed, self.note, self._calls.ask)
+                        ears = ClientEars(
+                            *(self._list_changed, self.note, self._calls.ask, self._hooks.project)
+                        )
                         client = client_of(server, await self._transport(log), ears)
                         await stack.enter_async_context(client)
                         tools = await list_tools(client, server)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ...config.mcp_servers import McpServer
 from ...frozen import frozen
+from ..json_schema import returned
 from ..schema import JsonSchema
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ MAX_PAGES, MAX_TOOLS = 100, 2_048
 
 @frozen
 class ListedTool:
-    """A tool as its server lists it. `structured`: its results have a schema.
+    """A tool as its server lists it. `returns`: the type of its results, if they have a schema.
 
     `reads_only`: the server says that it changes nothing. `arguments`: repaired and read only once.
     """
@@ -26,7 +27,7 @@ class ListedTool:
     name: str
     description: str
     arguments: JsonSchema
-    structured: bool = False
+    returns: str = "Any"
     reads_only: bool = False
 
 
@@ -48,7 +49,7 @@ class _KeptTool(BaseModel):
     name: str
     description: str
     parameters: dict[str, Any]
-    structured: bool
+    returns: str
     reads_only: bool
 
 
@@ -67,7 +68,7 @@ def listing_json(listing: Listing) -> str:
             name=it.name,
             description=it.description,
             parameters=dict(it.arguments.given),
-            structured=it.structured,
+            returns=it.returns,
             reads_only=it.reads_only,
         )
         for it in listing.tools
@@ -86,7 +87,7 @@ def read_listing(server: McpServer, text: str | bytes) -> Listing:
             name=it.name,
             description=it.description,
             arguments=JsonSchema(it.parameters),
-            structured=it.structured,
+            returns=it.returns,
             reads_only=it.reads_only,
         )
         for it in kept.tools
@@ -116,6 +117,6 @@ def _listed(server: str, tool: Any) -> ListedTool:
         name=tool.name,
         description=tool.description or tool.title or "",
         arguments=JsonSchema(tool.input_schema),
-        structured=tool.output_schema is not None,
+        returns="Any" if tool.output_schema is None else returned(tool.output_schema),
         reads_only=bool(notes and notes.read_only_hint),
     )

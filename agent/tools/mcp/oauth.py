@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 from mcp.client.auth import OAuthClientProvider, OAuthFlowError
+from mcp.client.auth.utils import extract_scope_from_www_auth, union_scopes
 from mcp.shared.auth import (
     AuthorizationCodeResult,
     OAuthClientInformationFull,
@@ -23,7 +24,7 @@ from mcp.shared.auth import (
 )
 from pydantic import AnyUrl
 
-from ...config.mcp_servers import McpServer
+from ...config.mcp_servers import LOCAL_HOSTS, McpServer
 from ...protocol.verbatim_json import dumps, loads
 from .calls import refuse
 from .client import ClientEars, client_of, first_cause, http_transport
@@ -33,7 +34,6 @@ RENEW_SECONDS = 30
 """How long before its end a token is renewed."""
 HOST, PATH = "127.0.0.1", "/callback"
 _BACK = "Back to the notebook: press Enter there."
-_LOCAL = (HOST, "localhost", "::1")
 
 
 async def kept_login(
@@ -42,7 +42,7 @@ async def kept_login(
     """Sends the token of a login and renews it. `wanted`: hears that the server wants a login."""
     kept = _Kept(server, logins)
     await kept.read()
-    return _KeptLogin(kept.provider() if kept.tokens else None, wanted)
+    return _KeptLogin(kept, wanted)
 
 
 class _Kept:
@@ -57,6 +57,17 @@ class _Kept:
     @property
     def tokens(self) -> OAuthToken | None:
         return self._value("tokens", OAuthToken)
+
+    @property
+    def missed(self) -> str:
+        """The rights of a login that the server has missed in a call, those it has among them."""
+        return str(self._values.get("missed", ""))
+
+    async def miss(self, scope: str) -> None:
+        """Note rights that the login lacks. The next login asks for them, too."""
+        had = self.tokens.scope if self.tokens else None
+        self._values["missed"] = union_scopes(had, scope)
+        await self._keep()
 
     async def read(self) -> None:
         text = await asyncio.to_thread(self._logins.read, self._url)
@@ -97,6 +108,9 @@ class _Kept:
             "resource": _plainly(context.protected_resource_metadata),
             "ends": context.token_expiry_time,
         }
+        await self._keep()
+
+    async def _keep(self) -> None:
         await asyncio.to_thread(self._logins.keep, self._url, dumps(self._values).decode())
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:
@@ -133,8 +147,9 @@ class _Kept:
 class _KeptLogin(httpx2.Auth):
     """Never begins a login. A token that is refused before its end is renewed once."""
 
-    def __init__(self, provider: OAuthClientProvider | None, wanted: Callable[[], object]) -> None:
-        self._provider, self._wanted = provider, wanted
+    def __init__(self, kept: _Kept, wanted: Callable[[], object]) -> None:
+        self._kept, self._wanted = kept, wanted
+        self._provider = kept.provider() if kept.tokens else None
 
     async def async_auth_flow(
         self, request: httpx2.Request
@@ -148,6 +163,9 @@ class _KeptLogin(httpx2.Auth):
             await flow.aclose()
             if not _refused(response):
                 return
+            if response.status_code == 403 and (scope := extract_scope_from_www_auth(response)):
+                await self._kept.miss(scope)
+                break
             if last or self._provider is None or not self._provider.context.can_refresh_token():
                 break
             self._provider.context.token_expiry_time = 1.0
@@ -163,6 +181,12 @@ def _refused(response: httpx2.Response) -> bool:
     return response.status_code == 401 or (
         response.status_code == 403 and "insufficient_scope" in told
     )
+
+
+def _lacking(request: httpx2.Request, scope: str) -> httpx2.Response:
+    """The answer of a server that misses rights of a login."""
+    told = f'Bearer error="insufficient_scope", scope="{scope}"'
+    return httpx2.Response(403, headers={"WWW-Authenticate": told}, request=request)
 
 
 async def _alone(request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
@@ -192,7 +216,7 @@ class LoggingIn(httpx2.Auth):
         self.failed: Exception | None = None
         self._server, self._logins, self._ask = server, logins, ask
         self._came = asyncio.Event()
-        self._query = self._address = self._redirect = ""
+        self._query = self._address = self._redirect = self._missed = ""
         self._flow: OAuthClientProvider | None = None
 
     async def __aenter__(self) -> "LoggingIn":
@@ -203,6 +227,9 @@ class LoggingIn(httpx2.Auth):
         self._redirect = f"http://{HOST}:{port}{PATH}"
         self._kept = _Kept(self._server, self._logins, self._redirect)
         self._flow = self._kept.provider(redirect_handler=self._go, callback_handler=self._back)
+        before = _Kept(self._server, self._logins)
+        await before.read()
+        self._missed = before.missed
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -220,6 +247,9 @@ class LoggingIn(httpx2.Auth):
         flow = self._flow.async_auth_flow(request)
         try:
             sent = await anext(flow)
+            if self._missed:  # the server says so during a call alone, so this is its answer again
+                lacking, self._missed = _lacking(request, self._missed), ""
+                sent = await flow.asend(lacking)
             while True:
                 sent = await flow.asend((yield sent))
         except StopAsyncIteration:
@@ -232,7 +262,7 @@ class LoggingIn(httpx2.Auth):
 
     async def _go(self, address: str) -> None:
         parts = urlsplit(address)
-        if parts.scheme != "https" and parts.hostname not in _LOCAL:
+        if parts.scheme != "https" and parts.hostname not in LOCAL_HOSTS:
             raise OAuthFlowError(f"the page of the login is not safe: {address}")
         self._address = address
 

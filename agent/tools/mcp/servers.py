@@ -4,7 +4,7 @@ Called on the kernel's thread. The connections live on the service loop.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,9 +21,9 @@ _NO_FILE = str.maketrans({it: "_" for it in '/\\:*?"<>|'})
 
 
 class McpServers:
-    """A service of a session. `logs`: the folder of what servers write to stderr."""
+    """A service of a session. `logs`: the folder of what its servers write to stderr now."""
 
-    def __init__(self, loop: ServiceLoop, logs: Path, hooks: ServerHooks) -> None:
+    def __init__(self, loop: ServiceLoop, logs: Callable[[], Path], hooks: ServerHooks) -> None:
         self._loop, self._logs, self._hooks = loop, logs, hooks
         self._known: dict[str, Connection] = {}
 
@@ -35,9 +35,10 @@ class McpServers:
             del self._known[it.server.name]
         if gone:
             await self._there(_each(it.stop() for it in gone))
+        logs = self._logs()
         for name, server in wanted.items():
             if name not in self._known:
-                log = self._logs / f"{name.translate(_NO_FILE)}.log"
+                log = logs / f"{name.translate(_NO_FILE)}.log"
                 self._known[name] = Connection(server, log, self._hooks)
 
     async def start(self, seconds: float) -> None:
@@ -45,7 +46,6 @@ class McpServers:
         those of which it is not known what they list. The others start on meanwhile."""
         idle = [it for it in self if it.state == "off"]
         if idle:
-            self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
             await self._there(_started(idle, seconds))
 
     def __iter__(self) -> Iterator[Connection]:
@@ -92,7 +92,6 @@ class McpServers:
     async def restart(self, server: str) -> Connection:
         """End a server and start it anew. Raises ServerCallError."""
         connection = self.find(server)
-        self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         await self._there(connection.restart())
         return connection
 

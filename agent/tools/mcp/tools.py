@@ -192,7 +192,7 @@ def _tool(
         touches=touches,
         server=listed.server,
         local=listed.name,
-        returns="dict" if listed.structured else "Any",
+        returns=listed.returns,
     )
 
 

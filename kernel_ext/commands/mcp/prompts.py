@@ -12,6 +12,7 @@ from ....agent.tools.mcp.servers import McpServers
 from ....widgets.panels.cards import Card
 from ...host import KernelAgent
 from ...mcp.session_servers import MOST_WAIT_SECONDS
+from ..command import counted
 
 _USAGE = "Say `%agent mcp prompt SERVER NAME key=value …`, with quotes around what has blanks."
 
@@ -22,8 +23,9 @@ async def prompt(agent: KernelAgent, rest: str) -> Card | None:
     await asyncio.sleep(0)
     agent.refuse_while_running()
     chosen = agent.choose()
-    servers = await agent.servers.use(agent.servers.startable(chosen)[0])
-    await servers.start(MOST_WAIT_SECONDS)
+    async with counted(f"Starting {server}"):
+        servers = await agent.servers.use(agent.servers.startable(chosen)[0])
+        await servers.start(MOST_WAIT_SECONDS)
     try:
         if not words:
             return await _list(servers, server)

@@ -153,5 +153,18 @@ COMMANDS = (
         "mcp",
         "[tools | log | restart | allow | prompt | login | add | remove NAME …] — the MCP servers",
         mcp,
+        (
+            ("", "their state, their tools, and the tokens of the tools' schemas"),
+            ("tools NAME", "how code calls its tools"),
+            ("log NAME", "the last lines of its log: what it wrote to stderr, and its errors"),
+            ("restart NAME", "start it again, also before the first turn"),
+            ("allow NAME", "let a server of a project start, until the project changes it"),
+            ("prompt NAME", "which prompts it has"),
+            ("prompt NAME PROMPT key=value …", "ask the agent with one of them"),
+            ("login NAME", "log in at a server over HTTP, in your browser"),
+            ("add NAME COMMAND…", "write a server into your own inkernel.toml"),
+            ("add NAME URL", "the same for a server over HTTP"),
+            ("remove NAME", "take a server out of your own inkernel.toml"),
+        ),
     ),
 )

@@ -1,8 +1,12 @@
 """`%agent` lines where nobody awaits them, and where the cell waits for them."""
 
+import re
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+
+from inkernel.kernel_ext.commands.dispatch import COMMANDS
 
 pytestmark = pytest.mark.kernel
 
@@ -105,6 +109,13 @@ def test_a_cell_that_loads_the_extension_is_served_or_advised(kernel, scripted):
     assert "Hello." in running.run("%%agent\nHi").text
     assert "%%agent" not in running.run("print(get_ipython().magics_manager.magics['line'])").text
     assert not running.run("%unload_ext inkernel").traceback
+
+
+def test_help_of_a_subcommand_has_a_line_for_each_of_its_words():
+    for command in COMMANDS:
+        words, said = command.usage.partition("—")[0], [it for it, _ in command.ways]
+        for word in re.findall(r"(?<![\w-])-{0,2}[a-z]+(?!\w)", words):
+            assert any(it.split()[:1] == [word] for it in said), (command.name, word)
 
 
 def test_help_shows_one_subcommand(agent):

@@ -7,9 +7,23 @@ from typing import Annotated, Literal
 
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
-from mcp.server.mcpserver import Context, Elicit, ElicitationResult, MCPServer, Resolve, Sample
+from mcp.server.mcpserver import (
+    Context,
+    Elicit,
+    ElicitationResult,
+    ListRoots,
+    MCPServer,
+    Resolve,
+    Sample,
+)
 from mcp.shared.exceptions import UrlElicitationRequiredError
-from mcp_types import CreateMessageResult, ElicitRequestURLParams, SamplingMessage, TextContent
+from mcp_types import (
+    CreateMessageResult,
+    ElicitRequestURLParams,
+    ListRootsResult,
+    SamplingMessage,
+    TextContent,
+)
 from pydantic import AnyHttpUrl, BaseModel, Field
 
 
@@ -105,6 +119,17 @@ async def verse(about: str) -> Sample:
 async def sing(about: str, verse: Annotated[CreateMessageResult, Resolve(verse)]) -> str:
     """Asks the model."""
     return f"of {about}: {verse.content.text}"
+
+
+async def roots() -> ListRoots:
+    """Asked in any version of the protocol."""
+    return ListRoots()
+
+
+@server.tool()
+async def folders(found: Annotated[ListRootsResult, Resolve(roots)]) -> list[str]:
+    """Names and addresses of the client's roots."""
+    return [f"{it.name}: {it.uri}" for it in found.roots]
 
 
 @server.prompt()

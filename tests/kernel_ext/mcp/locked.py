@@ -1,12 +1,15 @@
 """An MCP server over HTTP with an authorization server of its own. `locked.py PORT SECONDS`.
 
-It lets everybody in who asks its page, with tokens that hold for some seconds.
+It lets everybody in who asks its page, with tokens that hold for some seconds. A call of `write`
+needs a token with that scope.
 """
 
 import secrets
 import sys
 import time
+from typing import Any
 
+import uvicorn
 from mcp.server.auth.provider import (
     AccessToken,
     AuthorizationCode,
@@ -64,7 +67,7 @@ class Everybody(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken
         self, client: OAuthClientInformationFull, authorization_code: AuthorizationCode
     ) -> OAuthToken:
         del self.codes[authorization_code.code]
-        return self._token(str(client.client_id))
+        return self._token(str(client.client_id), authorization_code.scopes)
 
     async def load_refresh_token(
         self, client: OAuthClientInformationFull, refresh_token: str
@@ -76,7 +79,7 @@ class Everybody(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken
     ) -> OAuthToken:
         self.renewed += 1
         del self.refresh[refresh_token.token]
-        return self._token(str(client.client_id))
+        return self._token(str(client.client_id), refresh_token.scopes)
 
     async def load_access_token(self, token: str) -> AccessToken | None:
         found = self.tokens.get(token)
@@ -85,12 +88,19 @@ class Everybody(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken
     async def revoke_token(self, token: AccessToken | RefreshToken) -> None:
         self.tokens.pop(token.token, None)
 
-    def _token(self, client: str) -> OAuthToken:
+    def _token(self, client: str, scopes: list[str]) -> OAuthToken:
         token, again = (f"tk-{secrets.token_hex(16)}" for _ in range(2))
         ends = int(time.time()) + SECONDS
-        self.tokens[token] = AccessToken(token=token, client_id=client, scopes=[], expires_at=ends)
-        self.refresh[again] = RefreshToken(token=again, client_id=client, scopes=[])
-        return OAuthToken(access_token=token, expires_in=SECONDS, refresh_token=again)
+        self.tokens[token] = AccessToken(
+            token=token, client_id=client, scopes=scopes, expires_at=ends
+        )
+        self.refresh[again] = RefreshToken(token=again, client_id=client, scopes=scopes)
+        return OAuthToken(
+            access_token=token,
+            expires_in=SECONDS,
+            refresh_token=again,
+            scope=" ".join(scopes) or None,
+        )
 
 
 everybody = Everybody()
@@ -113,6 +123,12 @@ def renewed() -> int:
 
 
 @server.tool()
+def write() -> str:
+    """Needs the scope `write`."""
+    return "written"
+
+
+@server.tool()
 def lose_all() -> str:
     """Forgets all tokens."""
     everybody.tokens.clear()
@@ -120,5 +136,27 @@ def lose_all() -> str:
     return "lost"
 
 
+def guarded(app: Any) -> Any:
+    """The app, which answers a call of `write` without its scope with 403."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        message = await receive() if scope["type"] == "http" else {}
+        given = dict(scope.get("headers", ())).get(b"authorization", b"").decode()
+        token = everybody.tokens.get(given.removeprefix("Bearer "))
+        if b'"name":"write"' in message.get("body", b"") and token and "write" not in token.scopes:
+            told = b'Bearer error="insufficient_scope", scope="write"'
+            headers = [(b"www-authenticate", told)]
+            await send({"type": "http.response.start", "status": 403, "headers": headers})
+            return await send({"type": "http.response.body", "body": b""})
+        came = [message] if message else []
+
+        async def again() -> Any:
+            return came.pop() if came else await receive()
+
+        return await app(scope, again, send)
+
+    return answer
+
+
 if __name__ == "__main__":
-    server.run("streamable-http", port=PORT)
+    uvicorn.run(guarded(server.streamable_http_app()), port=PORT, log_level="error")

@@ -61,6 +61,7 @@ def test_a_form_comes_filled_with_its_defaults_and_goes_as_the_person_fills_it(
     assert "= Ulm" in whole and "= swim" in whole and "[y] send this" in whole
     values = "{'town': 'Ulm', 'days': 2, 'train': False, 'kind': 'swim'}"
     assert f"accept: {values}" in outputs(server)[0]
+    assert ran.cleared  # the questions are gone
 
 
 def test_code_waits_for_the_answer_too_and_gets_the_value(serving: Start):

@@ -89,6 +89,19 @@ def test_a_login_that_was_taken_back_is_said_and_opens_nothing(
     assert "it wants you to log in: `%agent mcp login locked`" in outputs(server)[1]
 
 
+def test_a_login_gets_more_rights_once_a_call_has_missed_them(
+    serving: Start, locked: str, tmp_path: Path
+):
+    turns = script(("go", [call("write")]), ("again", [call("write"), call("renewed")]))
+    kernel, server = serving(turns, locked, INKERNEL_DATA_DIR=str(tmp_path / "data"))
+    assert logged_in(kernel).status == "ok"
+    assert kernel.run("%%agent\ngo").status == "ok"
+    assert "it wants you to log in: `%agent mcp login locked`" in outputs(server)[0]
+    assert logged_in(kernel).status == "ok"
+    assert kernel.run("%%agent\nagain").status == "ok"
+    assert "written" in outputs(server)[1] and "0" in outputs(server)[2]
+
+
 def test_a_login_that_the_person_ends_is_none(serving: Start, locked: str):
     kernel, _ = serving(TURNS, locked)
     cell = kernel.start("%agent mcp login locked", allow_stdin=True)

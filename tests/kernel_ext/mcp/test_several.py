@@ -36,6 +36,9 @@ def test_a_server_over_http_is_called_directly_and_from_code(serving: Callable[.
         assert kernel.run("%%agent\ngo").status == "ok"
         assert kernel.run("found[1]['inhabitants'], one['name']").text == "(4000, 'Köln')"
     direct, _, wrong = outputs(server)
+    told = kernel.run("%agent mcp tools towns").text
+    assert "['look up'](name: str, seconds: float = 0) -> dict" in told
+    assert "agent_tools.towns.towns(names: list[str]) -> list[dict]" in told
     assert direct == '{"name":"Ulm","inhabitants":3000}' and "name" in wrong
     told_once(server)
 

@@ -40,6 +40,31 @@ def test_words_for_the_log_are_in_it(serving: Start):
     assert "warning: the last page is torn" in kernel.run("%agent mcp log asking").text
 
 
+def test_a_log_is_of_a_server_of_one_project(serving: Start):
+    step = code("await agent_tools.asking.count(steps=1)")
+    kernel, _ = serving(script(("go", [step]), ("again", [])), ASKING)
+    for name in ("one", "two"):
+        kernel.run(f"import os; os.makedirs('/'.join([os.getcwd(), '{name}', '.git']))")
+    kernel.run("os.chdir('one')")
+    assert kernel.run("%%agent\ngo").status == "ok"
+    first = kernel.run("%agent mcp log asking").text
+    kernel.run("os.chdir('../two')")
+    assert kernel.run("%%agent\nagain").status == "ok"
+    second = kernel.run("%agent mcp log asking").text
+    assert "/one-" in first and "torn" in first and "/two-" in second and "torn" not in second
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_a_server_on_this_machine_learns_the_folder_of_the_project(serving: Start, mode: str):
+    steps = [call("folders"), code("found = await agent_tools.asking.folders()")]
+    kernel, server = serving(script(("go", steps)), f'{ASKING}mode = "{mode}"\n')
+    kernel.run("import os; os.makedirs('a project/.git'); os.chdir('a project')")
+    kernel.run("os.mkdir('inner'); os.chdir('inner')")
+    assert kernel.run("%%agent\ngo").status == "ok"
+    assert "a project: file:///" in outputs(server)[0]
+    assert kernel.run("len(found), found[0].endswith('/a%20project')").text == "(1, True)"
+
+
 def test_the_end_of_an_idle_server_is_in_its_log(serving: Start):
     kernel, _ = serving(script(("go", [code("pid = await agent_tools.asking.process()")])), ASKING)
     assert kernel.run("%%agent\ngo").status == "ok"

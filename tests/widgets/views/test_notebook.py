@@ -121,7 +121,7 @@ class Screen:
     def tick(self, state: TurnState) -> float | None:
         return self.ticks
 
-    def leave(self, state: TurnState, below: Sequence[Output] | None) -> None:
+    def leave(self, state: TurnState, below: Sequence[Output] | None, asked: bool) -> None:
         self.left.append(state)
 
 
