@@ -343,7 +343,7 @@ class KernelAgent:
             raise
         finally:
             here.close()
-            view.close(taps.below if alone else None, asked=self.approvals.person.asked)
+            view.close(taps.below if alone else None, asked=taps.asked)
             keep_count(self.shell, said.count)
 
     def _masked(self, settings: Settings) -> Mask:

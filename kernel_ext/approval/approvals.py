@@ -220,6 +220,7 @@ class Approvals:
 
     def _ask(self, text: str) -> str:
         host = self.host
+        host.taps.asked = True
         masked = host.taps.mask.text(text)
         return self.home.person.ask(masked, host.interruption, host.waiting)
 

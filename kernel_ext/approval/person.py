@@ -27,7 +27,7 @@ class Person:
     """Takes the functions that ask when it is made, and asks through them alone.
 
     Each question checks that they are the same ones still. Code that shares the process can do more
-    than that (docs/permissions.md). `asked`: whether there was a question since `listen`.
+    than that (docs/permissions.md).
     """
 
     def __init__(self, shell: Shell) -> None:
@@ -35,14 +35,12 @@ class Person:
         self._kernel: Any = getattr(shell, "kernel", None)
         self._input, self._getpass = builtins.input, getpass.getpass
         self._client: _Client = ([], {})
-        self.asked = False
         self.listen()
         self._stdin = sys.stdin, _terminal()
         self._parts = [(owner, name, _part(owner, name)) for owner, name in self._owned()]
 
     def listen(self) -> None:
         """Take the answers of a turn from the client alone that sent its cell, and no other."""
-        self.asked = False
         if self._kernel is not None:
             self._client = _client_of(self._kernel)
 
@@ -54,7 +52,6 @@ class Person:
     def ask(self, text: str, interruption: Interruption, waiting: Waiting) -> str:
         """The person's answer. Raises ForgedInputError, KeyboardInterrupt, EOFError."""
         self._check()
-        self.asked = True
         with raised_by_sigint(interruption):
             return waiting.put(self._read, text).strip()
 

@@ -79,6 +79,8 @@ class OutputCapture:
         self.ticker = Ticker()
         self.below: list[Output] | None = []
         """Displays of steps that the cell shows itself. None: it shows outputs of no step, too."""
+        self.asked = False
+        """Whether a question was put to the person below it."""
         self._shown = set[str]() if shown is None else shown
         self._active: StepOutputs | None = None
         self._latest: StepOutputs | None = None

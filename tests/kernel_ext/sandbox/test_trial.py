@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkernel.agent.protocol.trials import Deed
 from inkernel.kernel_ext.sandbox.frames import Receiver, deed_in, names_in, unpacked
+from inkernel.kernel_ext.sandbox.trial import _Report
 from tests.kernel_ext.approval.test_questions import steps
 from tests.kernel_ext.conftest import Kernel
 
@@ -388,6 +390,17 @@ def test_a_report_ends_at_its_limit() -> None:
     receiver = Receiver()
     frame = json.dumps(["output", "x" * 1_000_000]).encode() + b"\n"
     assert sum(len(list(receiver.feed(frame))) for _ in range(50)) < 40
+
+
+def test_an_error_about_a_path_that_was_refused_is_no_refusal_of_its_own():
+    told = [
+        Deed("read", "/home/ada/.aws/keys", "open"),
+        Deed("kernel", "", 'IOError: Cannot open "/home/ada/x/../.aws/keys": Permission denied'),
+        Deed("kernel", "", "OSError: not permitted: '/etc/keys'"),
+        Deed("kernel", "", "OSError: Operation not permitted"),
+    ]
+    report = _Report(denied=dict.fromkeys(told))
+    assert report.trial().denied == (told[0], *told[2:])
 
 
 def test_a_live_run_that_differs_from_its_trial_says_so(agent: Any):
