@@ -67,7 +67,8 @@ def returned(schema: Mapping[str, Any]) -> str:
 
     A server wraps a value that is no object in one with the only key `result`.
     """
-    if list(schema.get("properties") or ()) != ["result"]:
+    properties: Any = schema.get("properties")
+    if not isinstance(properties, Mapping) or list(cast("Any", properties)) != ["result"]:
         return "dict"
     known = repaired(schema)
     return _annotation(known["properties"]["result"], known.get("$defs", {}))
