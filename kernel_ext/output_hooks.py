@@ -22,13 +22,13 @@ from .shell import Shell
 DRAIN_SECONDS = 0.2
 """Most seconds that a run waits for what its subprocesses wrote."""
 
-OF_ERRORS = (
+BETWEEN = (
     *("agent/dispatch/from_code.py", "kernel_ext/functions/live.py"),
     *("kernel_ext/sandbox/guard.py", "kernel_ext/sandbox/copy_life.py"),
     "kernel_ext/execution/stdin.py",
 )
 """Files of ours between code and the errors that it gets from us. Their frames say nothing."""
-_OURS = frozenset(str(Path(__file__).parents[1] / it) for it in OF_ERRORS)
+_OURS = frozenset(str(Path(__file__).parents[1] / it) for it in BETWEEN)
 _ABSENT = object()
 
 Function = Callable[..., Any]

@@ -14,7 +14,7 @@ from .forms import FormField, fields_of, form_words
 AskPerson = Callable[[str], str | None]
 """Puts a text to the person. None: nobody can answer."""
 MOST_SAID = 60
-"""Most characters of an answer that are said again."""
+"""Most characters of an answer that are repeated."""
 DECLINED: dict[str, Any] = {"action": "decline"}
 
 

@@ -153,9 +153,14 @@ def title_text(step: StepBlock) -> str:
     title = step.named.get("title")
     if isinstance(title, str) and title.strip():
         return " ".join(title.split())
-    server, _, tool = step.tool.removeprefix(_OF_SERVER).rpartition("__")
-    named = f"{server}: {tool}" if server and step.tool.startswith(_OF_SERVER) else step.tool
-    return named.replace("_", " ") or "step"
+    return _tool_words(step.tool) or "step"
+
+
+def _tool_words(name: str) -> str:
+    """A tool's name in words, behind the name of its server."""
+    server, _, tool = name.removeprefix(_OF_SERVER).rpartition("__")
+    named = f"{server}: {tool}" if server and name.startswith(_OF_SERVER) else name
+    return named.replace("_", " ")
 
 
 def arguments_text(step: StepBlock) -> str:
@@ -200,7 +205,7 @@ def status_text(step: StepBlock, timing: bool) -> str:
     """Its number, status unless ok, tools called, question or verdict, and seconds."""
     verdict = step.verdict
     parts = ["" if step.count is None else f"In [{step.count}]", _STATUS[step.status]]
-    parts += [f"{name} × {count:,}" for name, count in step.called]
+    parts += [f"{_tool_words(name)} × {count:,}" for name, count in step.called]
     if step.status == "asking" and step.asked:
         parts.append(step.asked)
     if verdict and verdict.decision == "deny":
