@@ -17,6 +17,8 @@ from typing import Any, NoReturn, Self
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from .ticker import Ticker
+
 _Handler = Callable[[int, FrameType | None], object]
 _INSISTING = 2
 """The interrupt that insists."""
@@ -25,6 +27,10 @@ _STEPS = ("line", "opcode")
 _RUNNER = vars(InteractiveShell)["run_code"].__code__
 """The shell's code that runs code."""
 _PACKAGE = f"{__name__.partition('.')[0]}."
+_LOOKS = 20
+"""Looks, each a tick after the last one, for which a handler of the code stays before it shares."""
+_UNUSED: signal.Signals | None = getattr(signal, "SIGURG", None)
+"""A signal that does nothing, and that hardly any code handles."""
 
 
 @dataclass(slots=True)
@@ -82,11 +88,11 @@ def cancelled_by_sigint(error: BaseException) -> Generator[Interruption]:
 
 
 @contextmanager
-def raised_by_sigint(interruption: Interruption, insists: bool = False) -> Generator[None]:
+def raised_by_sigint(interruption: Interruption, ticker: Ticker | None = None) -> Generator[None]:
     """SIGINT raises KeyboardInterrupt in synchronous code. Does nothing on other threads than main.
 
     Raises it at once when SIGINT came already, since the loop had no chance yet to cancel.
-    `insists`: it is code of a step, and the second one ends it, whatever the code makes of it. Then
+    `ticker`: it is code of a step, and the second one ends it, whatever the code makes of it. Then
     only the first is raised outside of that code, so that what comes after it has its effect.
     """
     insistence = _Insistence()
@@ -95,11 +101,12 @@ def raised_by_sigint(interruption: Interruption, insists: bool = False) -> Gener
         if insistence.is_own(frame):
             return
         interruption.came |= interruption.take()
-        if insists and not insistence.interrupted(frame):
+        if ticker is not None and not insistence.interrupted(frame):
             return
         raise KeyboardInterrupt
 
-    with insistence, _handled_by(interrupt, interruption):
+    sharing = _Sharing(interrupt, interruption, insistence).looking(ticker)
+    with insistence, _handled_by(interrupt, interruption), sharing:
         if interruption.came:
             raise KeyboardInterrupt
         yield
@@ -107,7 +114,10 @@ def raised_by_sigint(interruption: Interruption, insists: bool = False) -> Gener
 
 @contextmanager
 def raised_by_sigint_in(
-    namespace: Mapping[str, object], interruption: Interruption, task: "asyncio.Task[Any]"
+    namespace: Mapping[str, object],
+    interruption: Interruption,
+    task: "asyncio.Task[Any]",
+    ticker: Ticker,
 ) -> Generator[Callable[[], None]]:
     """SIGINT raises KeyboardInterrupt if code of `namespace` runs at that moment, as `task`.
 
@@ -143,7 +153,8 @@ def raised_by_sigint_in(
         else:
             loop.call_soon_threadsafe(task.cancel)
 
-    with insistence, _handled_by(interrupt, interruption):
+    sharing = _Sharing(interrupt, interruption, insistence).looking(ticker)
+    with insistence, _handled_by(interrupt, interruption), sharing:
         yield stop
 
 
@@ -179,7 +190,7 @@ class _Insistence:
 
     def __init__(self) -> None:
         self._depth = _depth(sys._getframe())  # pyright: ignore[reportPrivateUsage]
-        self._count = 0
+        self.count = 0
         self._own = False
         self._before = sys.gettrace()
         self._outermost: FrameType | None = None
@@ -197,11 +208,11 @@ class _Insistence:
 
         Raises KeyboardInterrupt where it insists.
         """
-        self._count += 1
+        self.count += 1
         inside = _depth(frame) > self._depth
-        if inside and self._count >= _INSISTING:
+        if inside and self.count >= _INSISTING:
             self._insist(frame)
-        return inside or self._count == 1
+        return inside or self.count == 1
 
     def is_own(self, frame: FrameType | None) -> bool:
         """Whether it came from here. Raises KeyboardInterrupt if the code still runs."""
@@ -246,6 +257,65 @@ class _Insistence:
         while frame is not None and frame is not self._outermost:
             frame = frame.f_back
         return frame is not None
+
+
+@dataclass(slots=True)
+class _Sharing:
+    """Shares SIGINT with a handler that code of a step has put in place, and that stays for a
+    second. It gets the first interrupt, and the step's `handler` all others.
+    """
+
+    handler: _Handler
+    interruption: Interruption
+    insistence: _Insistence
+    _theirs: object = None
+    _looks: int = 0
+
+    @contextmanager
+    def looking(self, ticker: Ticker | None) -> Generator[None]:
+        """Look at each tick. Does nothing on other threads than main, which alone may set one."""
+        if ticker is None or _UNUSED is None or not is_main_thread():
+            yield
+            return
+        before = signal.signal(_UNUSED, self._take)
+        end = ticker.call(self._look)
+        try:
+            yield
+        finally:
+            end()
+            signal.signal(_UNUSED, before)
+
+    def _look(self) -> None:
+        """On the ticker's thread."""
+        now = signal.getsignal(signal.SIGINT)
+        self._looks = self._looks + 1 if now is self._theirs and not _is_of_steps(now) else 0
+        self._theirs, main = now, threading.main_thread().ident
+        if self._looks >= _LOOKS and main is not None and _UNUSED is not None:
+            self._looks = 0
+            signal.pthread_kill(main, _UNUSED)
+
+    def _take(self, _signum: int, _frame: FrameType | None) -> None:
+        theirs = signal.getsignal(signal.SIGINT)
+        if _is_of_steps(theirs):
+            return
+        if not self.interruption.take():  # a time limit has sent one already
+            self.insistence.count += 1
+
+        def share(signum: int, frame: FrameType | None) -> None:
+            if self.insistence.count:
+                self.handler(signum, frame)
+                return
+            self.insistence.count += 1
+            self.interruption.came |= self.interruption.take()
+            if callable(theirs):
+                theirs(signum, frame)
+
+        signal.signal(signal.SIGINT, share)
+
+
+def _is_of_steps(handler: object) -> bool:
+    """Whether it is a handler of this file: of a step, or of one within."""
+    return getattr(handler, "__globals__", None) is globals()
 
 
 def _frames_of_code(frame: FrameType | None) -> Iterator[FrameType]:

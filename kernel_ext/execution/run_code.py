@@ -112,7 +112,7 @@ async def _run(
         loop.call_soon_threadsafe(given_up.set)
 
     with ExitStack() as stack:
-        raising = raised_by_sigint_in(shell.user_ns, host.interruption, task)
+        raising = raised_by_sigint_in(shell.user_ns, host.interruption, task, host.taps.ticker)
         stop = stack.enter_context(raising)
         limit = _limit(host, step, stop, give_up)
         stack.enter_context(limit)
@@ -133,7 +133,7 @@ def _run_sync(
     shell = host.shell
     try:
         with (
-            raised_by_sigint(host.interruption, insists=True),
+            raised_by_sigint(host.interruption, host.taps.ticker),
             limit,
             answered(shell, outputs, limit, host.taps.mask.text),
             host.waiting.in_step(outputs, limit, host.interruption),

@@ -557,6 +557,46 @@ SWALLOWS = {
 }
 
 
+HANDLERS = {
+    "a handler": "signal.signal(signal.SIGINT, lambda *_: None)\nwhile True: time.sleep(60)",
+    "none": "signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass",
+    "a handler after an await": (
+        "import asyncio\nawait asyncio.sleep(0)\n"
+        "signal.signal(signal.SIGINT, lambda *_: None)\nwhile True: time.sleep(60)"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", HANDLERS.values(), ids=HANDLERS)
+def test_a_handler_of_the_code_does_not_keep_it_from_its_end(run, code):
+    ran = run(f"import signal, time\n{code}", seconds=0.2, grace=20)
+    assert (ran.stuck, ran.status) == (False, "error")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert run("1").status == "ok"
+
+
+def test_a_handler_of_the_code_gets_an_interrupt_before_the_next_one_ends_it(run, shell):
+    over, theirs = threading.Event(), []
+    shell.user_ns["theirs"] = theirs
+
+    def insist() -> None:
+        while not over.wait(0.7) and signal.getsignal(signal.SIGINT) is not before:
+            signal.pthread_kill(main, signal.SIGINT)
+
+    before, main = signal.getsignal(signal.SIGINT), threading.main_thread().ident
+    person = threading.Thread(target=insist)
+    shell.user_ns["begin"] = person.start
+    try:
+        ran = run(
+            "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: theirs.append(1))\n"
+            "begin()\nwhile True: time.sleep(60)"
+        )
+    finally:
+        over.set()
+        person.join()
+    assert ran.status == "interrupted" and theirs
+
+
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # in a callback of gc
