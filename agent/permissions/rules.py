@@ -77,11 +77,6 @@ def narrowest(deed: Deed) -> ActionRule | None:
     return rule if _is_about(rule, deed, strictly=True) else None
 
 
-def covers(allowed: Deed, deed: Deed) -> bool:
-    """Whether a person's yes to one deed is one to the other. Without a target it is any target."""
-    return allowed.kind == deed.kind and allowed.target in ("", deed.target)
-
-
 def _is_of(rule: ActionRule, action: Action) -> bool:
     """Whether it is a rule for this tool and this server, or for any."""
     return rule.tool in ("", action.tool) and rule.server in ("", action.server)

@@ -63,9 +63,8 @@ class SessionServers:
     """The servers of one kernel, and its functions that are tools, as the session lists both.
 
     `secrets`: what lets us in at servers that need it. `sessions`: the folder of records, beside
-    which their lists are kept.
-
-    `scripts`: the files of the workspace that servers run, as of the last look at the settings.
+    which their lists are kept. `scripts`: the files of the workspace that servers run, as of the
+    last look at the settings.
     """
 
     def __init__(

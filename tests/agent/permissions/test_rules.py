@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkernel.agent.permissions.rules import allows_deed, covers, fits, narrowest
+from inkernel.agent.permissions.rules import allows_deed, fits, narrowest
 from inkernel.agent.protocol.actions import Action, ActionRule
 from inkernel.agent.protocol.trials import Deed
 
@@ -96,10 +96,3 @@ def test_the_narrowest_rule_allows_its_deed_and_no_other(deed: Deed, other: Deed
 def test_no_rule_is_made_of_a_target_that_only_a_run_shows():
     assert narrowest(Deed("command", "…")) is None
     assert narrowest(Deed("write", "/data/….csv")) is None
-
-
-def test_a_yes_covers_the_same_deed_or_any_target_where_none_was_known():
-    assert covers(Deed("network", ""), Deed("network", "x:1"))
-    assert covers(Deed("write", "/a", "open"), Deed("write", "/a", "os.rename"))
-    assert not covers(Deed("write", "/a"), Deed("write", "/a/b"))
-    assert not covers(Deed("network", ""), Deed("write", "/a"))
