@@ -85,6 +85,11 @@ def jupyter_secrets(shell: Shell) -> frozenset[str]:
     return frozenset((session.key.decode("latin-1"), str(token)))
 
 
+def cache_folder() -> Path:
+    """The folder of what we can make anew."""
+    return platformdirs.user_cache_path("inkernel", appauthor=False)
+
+
 def logs_folder(project: Path) -> Path:
     """The folder of what programs that we start for a project write to stderr."""
     digest = hashlib.sha256(os.fsencode(project)).hexdigest()[:_DIGITS]

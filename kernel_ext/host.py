@@ -72,9 +72,8 @@ _TYPED = "typed in this session"
 class KernelAgent:
     """A shell's conversation, and the settings that the user typed for it.
 
-    `fields`: the fixed part of the last turn's requests. Empty before the first turn. `_kept`: the
-    number of the last of your runs that is in the record, though no turn has told of it yet.
-    `_settings`: of the last turn, while nothing was typed since.
+    `fields`: the fixed part of the last turn's requests, or empty. `_kept`: the number of the last
+    of your runs in the record. `_settings`: of the last turn, while nothing was typed since.
     """
 
     def __init__(self, shell: Shell, log: UserCellLog) -> None:
@@ -94,8 +93,7 @@ class KernelAgent:
         self.servers = SessionServers(self.services, obeys, secrets, shell, self.sessions_folder)
         self._observer = Observer(shell, log, obeys, self.servers.lines)
         self.runs, self.kernel = self._observer.runs, self._observer.kernel
-        self._typed, self._began = dict[str, Any](), dict(os.environ)
-        self._session_id = new_session_id()
+        self._session_id, self._typed, self._began = new_session_id(), {}, dict(os.environ)
         self._conversation = Conversation()
         self._record: Record | None = None
         self._outputs: OutputStore | None = None
@@ -332,7 +330,9 @@ class KernelAgent:
                     walls.watching(asked, session, within=True),
                 )
                 tools = self.servers.tools(lent, asked)
-                session = replace(lent, tools=tools_of_turn(host, lent, here, hooks, tools))
+                session = replace(
+                    lent, tools=tools_of_turn(host, lent, here, hooks, self.services, tools)
+                )
                 self.fields = session.fields()
                 integrity.watch(self.shell, (session, lent), self, (asked, *walls.parts))
                 async with contextlib.aclosing(turn(session, said)) as events:

@@ -7,11 +7,15 @@ from typing import Any
 
 from ..agent.conversation.validity import validity
 from ..agent.protocol.cells import CellRun
+from ..agent.services import ServiceLoop, Services
 from ..agent.session import Session
+from ..agent.tools.files.folder_indexes import FolderIndexes
+from ..agent.tools.files.tools import file_tools
 from ..agent.tools.output import output_tool
 from ..agent.tools.recall import recall_tool
 from ..agent.tools.run_cell import RunCell, run_cell_tool
 from ..agent.tools.tool import Tool, ToolCall, ToolOutput
+from .environment import cache_folder, working_folder
 from .execution.run_code import Host
 from .mcp.exposure import listed_rows
 from .mcp.session_servers import ServerTools
@@ -31,6 +35,7 @@ def tools_of_turn(
     session: Session,
     here: CurrentNotebook,
     hooks: StepHooks,
+    services: Services,
     servers: ServerTools | None = None,
 ) -> tuple[Tool[Any], ...]:
     """The tools of a turn. Their order never changes, for the prompt cache."""
@@ -44,6 +49,7 @@ def tools_of_turn(
         notebook_edit_tool(here),
         output_tool(outputs, limit, lambda head: holds().hides(head)),
         recall_tool(outputs, session.journal.record, limit, holds),
+        *file_tools(working_folder, partial(services.get, FolderIndexes, _folder_indexes)),
     )
     python, callable_tools = partial(cell_as_python, host.shell), [tool.name for tool in lent]
     if servers is not None:
@@ -64,6 +70,10 @@ def tools_of_turn(
 
     functions = servers.functions.listed(listed_rows(session), run_step)
     return (*ending, *lent, *servers.listed, *(_ended(it, hooks) for it in functions))
+
+
+def _folder_indexes(_loop: ServiceLoop) -> FolderIndexes:
+    return FolderIndexes(cache_folder())
 
 
 def _both(*functions: Callable[[CellRun], object]) -> Callable[[CellRun], object]:

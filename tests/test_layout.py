@@ -35,6 +35,7 @@ ONLY_IN = {
     "mcp_types": {f"agent/tools/mcp/{it}.py" for it in ("client", "connection", "stdio")},
     "httpx2": {f"{MCP}/oauth.py"},
     "nh3": {"agent/text/displays/html_text.py"},
+    "python_calamine": {"agent/tools/files/readers/sheets.py"},
 }
 ROOMS = {
     "agent": (

@@ -29,6 +29,7 @@ from inkernel.agent.protocol.events import TurnEnded
 from inkernel.agent.providers.pricing import preload
 from inkernel.agent.providers.resolve import Target
 from inkernel.agent.seams import Seams
+from inkernel.agent.services import Services
 from inkernel.agent.session import Prompt, Session, new_session_id
 from inkernel.agent.testing import answer
 from inkernel.agent.tools.run_cell import RunCell
@@ -67,7 +68,7 @@ def tools(session: Session, shell: Any, taken: Taken) -> tuple[Tool[Any], ...]:
     here = current_notebook(shell, find_notebook(shell))
     return tuple(
         replace(tool, run=taken.run) if tool.name == TOOL else tool
-        for tool in tools_of_turn(host, session, here, StepHooks(str, str))
+        for tool in tools_of_turn(host, session, here, StepHooks(str, str), Services())
     )
 
 

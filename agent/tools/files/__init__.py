@@ -1,0 +1,1 @@
+"""The files of the person: read by place, indexed, searched."""

@@ -1,0 +1,1 @@
+"""Readers of documents: each gives the texts of a file by place."""
