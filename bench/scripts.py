@@ -15,6 +15,7 @@ SCRIPTS = {
     **{name: name for name in ("startup", "interrupt", "cells", "steps", "names", "checkpoint")},
     **{name: name for name in ("resume", "recall", "notebook_file", "views", "dialects", "trial")},
     "mcp": "servers",
+    "files": "files",
     "ordinary": "ordinary",
     "checks": "checks",
     "asked": "asked.figures",

@@ -158,6 +158,13 @@ BESIDE = (
     ),
     Row("added by them to later turns", "{later:.1f} ms", "mcp", 1),
     Row("a call of a server's tool from code", "{call:.1f} ms", "mcp", 4),
+    Row("reading {pages:,.0f} pages of PDF for the first search, CPU", "{cpu s:.1f} s", "files", 5),
+    Row(
+        "a new look at them; a search in them, the worst",
+        "{again:.0f}; {search worst:.0f} ms",
+        "files",
+        50,
+    ),
     CELL,
     Row(
         "a new look at 10,000 variables: nothing changed, 50 changed",
