@@ -2,13 +2,13 @@
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from sqlite3 import Connection
 from typing import NamedTuple
 
 from ...search.thesaurus import STOP_WORDS
-from .index import Among, Asked, IndexedPassage, has_other_letters, matches
+from .index import Among, IndexedPassage, IndexQuery, has_other_letters, matches
 
 FUSION = 60
 """The constant of reciprocal rank fusion (Cormack, Clarke and Büttcher 2009)."""
@@ -70,22 +70,28 @@ def snippet(text: str, words: Sequence[str]) -> str:
 
 
 def _densest(found: "list[re.Match[str]]") -> int:
-    def others(at: re.Match[str]) -> int:
-        near = (it for it in found if 0 <= it.start() - at.start() < SNIPPET_CHARS - 60)
-        return len({it[0].lower() for it in near})
+    """Where the part begins that has the most different words."""
+    best, most, first = found[0].start(), 0, 0
+    within: Counter[str] = Counter()
+    for last in found:
+        within[last[0].lower()] += 1
+        while last.start() - found[first].start() > SNIPPET_CHARS - 60:
+            within -= Counter((found[first][0].lower(),))
+            first += 1
+        if len(within) > most:
+            best, most = found[first].start(), len(within)
+    return best
 
-    return max(found, key=others).start()
 
-
-def _asked(query: str) -> Iterator[Asked]:
+def _asked(query: str) -> Iterator[IndexQuery]:
     plain = unicodedata.normalize("NFKC", query)
     if words := _words(plain):
-        yield Asked("words", " OR ".join(f'"{word}"' for word in words))
+        yield IndexQuery("words", " OR ".join(f'"{word}"' for word in words))
     others = [it for it in re.findall(r"\w+", plain) if has_other_letters(it)]
     parts = dict.fromkeys(it[at : at + 3] for it in others for at in range(len(it) - 2))
     if parts:
-        yield Asked("letters", " OR ".join(f'"{it}"' for it in parts))
-    yield from (Asked("part", it) for it in others if len(it) < _TRIGRAM)
+        yield IndexQuery("letters", " OR ".join(f'"{it}"' for it in parts))
+    yield from (IndexQuery("part", it) for it in others if len(it) < _TRIGRAM)
 
 
 def _words(query: str) -> list[str]:

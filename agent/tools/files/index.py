@@ -14,12 +14,12 @@ from typing import Literal, NamedTuple
 
 from .passages import passages
 from .places import DocumentPlace, PlacedText
-from .readers.kinds import kind_of
+from .readers.kinds import document_kind
 from .scan import SeenFile
 
 INDEX_FORMAT = 1
 """The format of the file, in its `user_version`. Another one is made anew."""
-LOCK_SECONDS = 20.0
+INDEX_LOCK_SECONDS = 20.0
 """How long to wait while another process writes."""
 _TABLES = """
 CREATE TABLE file(
@@ -51,7 +51,7 @@ _FINDS = {"words": "words MATCH ?", "letters": "letters MATCH ?", "part": "instr
 _ADD = "INSERT INTO passage(file, place, start, until, head, body) VALUES (?, ?, ?, ?, ?, ?)"
 
 
-class Asked(NamedTuple):
+class IndexQuery(NamedTuple):
     """A question to the index. `words` and `letters` are in the language of FTS5. A `part` is text
     of a passage, which takes a look at all of them."""
 
@@ -93,7 +93,7 @@ def opened_index(path: Path) -> Generator[sqlite3.Connection]:
     """The index, made if it is not there or of another format. Raises NoSearchError, OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
-    with closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as db:
+    with closing(sqlite3.connect(path, timeout=INDEX_LOCK_SECONDS, isolation_level=None)) as db:
         db.create_function("has_other_letters", 1, has_other_letters, deterministic=True)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = OFF")
@@ -147,7 +147,7 @@ def differences(
     return new, [path for path in known if path not in there]
 
 
-def forget(db: sqlite3.Connection, paths: Iterable[str]) -> None:
+def forget_files(db: sqlite3.Connection, paths: Iterable[str]) -> None:
     """Take files out of the index."""
     with writing(db):
         for path in paths:
@@ -168,7 +168,7 @@ def put_file(
         _remove(db, file.path)
         added = db.execute(
             "INSERT INTO file(path, changed, size, kind, error) VALUES (?, ?, ?, ?, ?)",
-            (*file, kind_of(file.path), said),
+            (*file, document_kind(file.path), said),
         )
         db.executemany(_ADD, ((added.lastrowid, *row) for row in rows))
 
@@ -179,7 +179,9 @@ def unreadable(db: sqlite3.Connection) -> dict[str, str]:
     return {path: error for path, error in rows}
 
 
-def matches(db: sqlite3.Connection, asked: Asked, among: Among, most: int) -> list[IndexedPassage]:
+def matches(
+    db: sqlite3.Connection, asked: IndexQuery, among: Among, most: int
+) -> list[IndexedPassage]:
     """The passages that a question finds, the best first."""
     sql = f"""SELECT passage.id, path, place, start, until, passage.body,
         {_RANKS[asked.how]} AS rank FROM {_FROM[asked.how]} JOIN file ON file.id = passage.file

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...frozen import frozen
-from .index import differences, forget, opened_index, put_file
+from .index import differences, forget_files, opened_index, put_file
 from .places import DocumentPlace, PlacedText, UnreadableFile
 from .scan import SeenFile, seen_files
 
@@ -46,7 +46,7 @@ class Indexer:
         with opened_index(self.index) as db:
             changed, gone = differences(db, files)
             if gone:
-                forget(db, gone)
+                forget_files(db, gone)
         if changed and (self._thread is None or not self._thread.is_alive()):
             self._waiting = changed
             self._thread = threading.Thread(target=self._read, name="inkernel files", daemon=True)
@@ -62,6 +62,8 @@ class Indexer:
         """End the process."""
         self._closed = True
         self._end()
+        if self._thread is not None:
+            self._thread.join()
 
     def _read(self) -> None:
         while self._waiting and not self._closed:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from .readers.kinds import kind_of
+from .readers.kinds import document_kind
 
-MAX_FILES = 100_000
+MAX_SEEN_FILES = 100_000
 """Most files of a folder that are looked at."""
 GIT_SECONDS = 10
 """How long git may take to list its files."""
@@ -35,14 +35,14 @@ def seen_files(folder: Path) -> list[SeenFile]:
     """The files of a folder that a reader reads, by path."""
     found = list[SeenFile]()
     for path in _listed(folder):
-        if kind_of(path) and not _is_hidden(path):
+        if document_kind(path) and not _is_hidden(path):
             try:
                 stat = os.lstat(folder / path)
             except (OSError, ValueError):
                 continue
             if os.path.isfile(folder / path) and _is_within(folder, path):
                 found.append(SeenFile(path, stat.st_mtime_ns, stat.st_size))
-        if len(found) == MAX_FILES:
+        if len(found) == MAX_SEEN_FILES:
             break
     return sorted(found)
 

@@ -22,7 +22,7 @@ MAX_MEMORY_BYTES = 3 << 30
 """Most bytes of address space. A reader that wants more fails."""
 
 
-def main() -> None:
+def run_worker() -> None:
     """Do what the command line says."""
     with suppress(ImportError, ValueError, OSError):
         import resource
@@ -68,4 +68,4 @@ def _read(path: Path) -> tuple[list[PlacedText], str]:
 
 
 if __name__ == "__main__":
-    main()
+    run_worker()

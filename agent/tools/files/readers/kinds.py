@@ -10,7 +10,7 @@ from ..places import PlacedText, UnreadableFile
 
 DocumentReader = Callable[[Path], Iterator[PlacedText]]
 
-MAX_FILE_BYTES = 50 << 20
+MAX_DOCUMENT_BYTES = 50 << 20
 """Most bytes of a file that is read."""
 KINDS: dict[str, tuple[str, ...]] = {
     "pdf": (".pdf",),
@@ -34,7 +34,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 _KIND_OF = {ending: kind for kind, endings in KINDS.items() for ending in endings}
 
 
-def kind_of(path: str) -> str:
+def document_kind(path: str) -> str:
     """The kind of a file, by its ending. Empty if no reader reads it."""
     return _KIND_OF.get(Path(path).suffix.lower(), "")
 
@@ -42,15 +42,15 @@ def kind_of(path: str) -> str:
 def read_document(path: Path) -> Iterator[PlacedText]:
     """The texts of a file by place. Raises UnreadableFile, also where a package is missing."""
     with _problems_told():
-        if path.stat().st_size > MAX_FILE_BYTES:
+        if path.stat().st_size > MAX_DOCUMENT_BYTES:
             raise UnreadableFile("it is larger than 50 MB")
-        yield from _reader(kind_of(path.name))(path)
+        yield from _reader(document_kind(path.name))(path)
 
 
 def page_picture(path: Path, number: int) -> Any:
     """A page of a PDF, from 1, as a picture of PIL. Raises UnreadableFile."""
     with _problems_told():
-        if kind_of(path.name) != "pdf":
+        if document_kind(path.name) != "pdf":
             raise UnreadableFile("only pages of PDF files can be shown as pictures")
         from .pdf import page_image
 

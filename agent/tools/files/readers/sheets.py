@@ -8,7 +8,7 @@ from ..places import DocumentPlace, PlacedText, UnreadableFile, clean
 
 ROWS_CHARS = 1_200
 """So many characters of rows are one text. Each such text begins with the sheet's first row."""
-MAX_ROWS = 200_000
+MAX_SHEET_ROWS = 200_000
 """Most rows of a sheet that are read."""
 
 
@@ -20,7 +20,9 @@ def read_sheets(path: Path) -> Iterator[PlacedText]:
     try:
         workbook = opened.from_path(str(path))
         for name in workbook.sheet_names:
-            rows = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False, nrows=MAX_ROWS)
+            rows = workbook.get_sheet_by_name(name).to_python(
+                skip_empty_area=False, nrows=MAX_SHEET_ROWS
+            )
             yield from _parts(name, rows)
     except python_calamine.PasswordError:
         raise UnreadableFile("it is encrypted") from None
