@@ -2,11 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 PLACES = 100
+needs_files = pytest.mark.skipif(
+    any(find_spec(it) is None for it in ("pypdfium2", "python_calamine")),
+    reason="needs the extra `files`",
+)
 
 
 def marker(number: int) -> str:

@@ -18,7 +18,7 @@ from inkernel.agent.tools.files.index import (
 )
 from inkernel.agent.tools.files.indexing import Indexer
 from inkernel.agent.tools.files.passages import MAX_PASSAGE_CHARS, passages
-from tests.agent.tools.files.documents import AT, MAKERS, marker, numbers
+from tests.agent.tools.files.documents import AT, MAKERS, marker, needs_files, numbers
 
 
 @pytest.fixture
@@ -108,6 +108,7 @@ def test_files_that_git_ignores_hidden_ones_and_links_out_are_left_out(
     assert found(indexer, "passphrase") == ["kept.txt, line 1"]
 
 
+@needs_files
 def test_a_file_without_text_is_named_and_stops_nothing(folder: Path, indexer: Indexer):
     (folder / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
     (folder / "broken.docx").write_bytes(b"PK no zip")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from inkernel.agent.tools.files.folder_indexes import FolderIndexes
 from inkernel.agent.tools.files.tools import file_tools
 from inkernel.agent.tools.tool import TEXT_ALONE, ToolCall, ToolOutput
-from tests.agent.tools.files.documents import MAKERS, marker
+from tests.agent.tools.files.documents import MAKERS, marker, needs_files
 
 Call = Callable[..., ToolOutput]
 
@@ -48,6 +47,7 @@ def test_hits_name_path_and_place_and_code_gets_them_as_rows(call: Call, folder:
     assert rows[0]["text"][: rows[0]["end"]].startswith("It rains.") and rows[0]["start"] == 0
 
 
+@needs_files
 def test_nothing_found_and_files_without_text_are_said(call: Call, folder: Path):
     (folder / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
     output = call("search_files", queries=["absent"])
@@ -108,7 +108,7 @@ def test_a_file_that_cannot_be_read_is_an_error_in_words(call: Call, folder: Pat
     assert output.status == "error" and output.text.startswith(f"{name} cannot be read: ")
 
 
-@pytest.mark.skipif(find_spec("PIL") is None, reason="needs Pillow")
+@needs_files
 def test_a_page_can_be_seen(call: Call, folder: Path):
     MAKERS["rain.pdf"](folder / "rain.pdf")
     output = call("read_file", path="rain.pdf", place="page 3", as_image=True)
