@@ -32,7 +32,7 @@ class Searching:
 
     def __init__(self, logs: Path, *tools: tuple[str, str], tokens: int = 10_000) -> None:
         self.history = History()
-        self.servers = McpServers(ServiceLoop(), logs, ServerHooks(kept=self._listing))
+        self.servers = McpServers(ServiceLoop(), lambda: logs, ServerHooks(kept=self._listing))
         self._tools = tools
         names = sorted({server for server, _ in tools})
         asyncio.run(self.servers.use([McpServer(name=it, command="none") for it in names]))
