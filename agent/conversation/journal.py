@@ -22,7 +22,6 @@ from ..protocol.items import (
 from ..protocol.record_lines import ItemLine, RecordLine, WindowLine
 from .digest import Digest
 from .history import Entry, EntryKind, OpaqueStart
-from .mend import carried, reachable, without_searches
 from .record import Record, text_at
 from .splices import LEAST_ITEM, MOST, Splice, splices_of
 from .state import Conversation, KnownContext
@@ -78,6 +77,8 @@ class Journal:
 
         `digest` is that of the new window, or of the entries that its opaque start replaces.
         """
+        from .mend import reachable  # most turns rewrite no window
+
         conversation, history = self.conversation, self.conversation.history
         before = history.tokens
         entries = [*reachable(entries)]
@@ -112,10 +113,14 @@ class Journal:
         history, before = self.conversation.history, self.conversation.provider
         foreign, new = history.seal is not None and history.seal.by != provider, history.local
         if before not in ("", provider) or history.spoken - {dialect}:
+            from .mend import carried
+
             items = [(entry, carried(entry.item)) for entry in new]
             new = [replace(entry, item=item) for entry, item in items if item]
             foreign = foreign or any(not item or item.wire != it.item.wire for it, item in items)
         elif history.searched and not searches:
+            from .mend import without_searches
+
             foreign, new = True, [*without_searches(new)]
         if foreign:
             self.rewrite(new, "provider", self.conversation.digest)

@@ -29,8 +29,8 @@ ANYTHING: tuple[FunctionEffect, ...] = get_args(FunctionEffect)
 BUILT_IN = frozenset(
     (
         *("run_cell", "notebook_run", "inspect", "search_names", "source", "table"),
-        *("notebook_read", "notebook_edit", "output", "recall"),
-        *("find_tools", "list_resources", "read_resource", "agent_tools"),
+        *("notebook_read", "notebook_edit", "output", "recall", "search_files", "read_file"),
+        *("find_tools", "list_resources", "read_resource", "tool_search", "agent_tools"),
     )
 )
 """Names of tools of the agent's own, which nothing takes from them."""

@@ -234,8 +234,8 @@ def test_keep_takes_no_turn_that_was_taken_back(agent):
 
 def test_a_number_that_two_kernels_counted_names_the_present_ones_cell(agent, kernel):
     first, server = agent(INKERNEL_TRANSPORT="http")
-    for cell in ("old = 2", "%%agent\nCount first.", "old = 4"):
-        first.run(cell)
+    for cell in ("old = 2", "%%agent\nCount first.", "old = 4", "%agent"):
+        first.run(cell)  # the last is there, so the one before is in the record
     first.close()
     address = {"INKERNEL_BASE_URL": server.base_url, "INKERNEL_MODEL": "scripted/test"}
     other = kernel(**address, INKERNEL_TRANSPORT="http")

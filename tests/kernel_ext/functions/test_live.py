@@ -287,10 +287,9 @@ def test_arguments_without_names_go_where_the_function_has_them(start: Callable[
 
 
 def test_an_error_is_told_by_the_frames_of_the_person_alone(
-    start: Callable[..., Any], tmp_path: Any
+    start: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ):
-    far = tmp_path / "elsewhere" / "rain.txt"
-    far.parent.mkdir()
+    far = tmp_path_factory.mktemp("elsewhere") / "rain.txt"  # an old kernel's start is on sys.path
     far.write_text("x")
     define = (
         "import inkernel\n@inkernel.tool(effects=[])\ndef bad(n: int):\n    return 1 / n\n"
