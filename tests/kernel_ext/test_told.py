@@ -387,7 +387,10 @@ def test_what_ran_between_turns_survives_a_kill_and_is_in_the_record_once(agent,
     running.run("# agent: hide\nprivate = 'sesame'", cell_id="c2")
     running.run(f"import os\nos.environ['OPENAI_API_KEY'] = {key!r}\nprint({key!r})", cell_id="c3")
     (record,) = tmp_path.glob("data/sessions/*/*.jsonl")
-    written = record.read_text()
+    until = time.monotonic() + 60
+    while "[key]" not in (written := record.read_text()):  # a moment after the cell's answer
+        assert time.monotonic() < until
+        time.sleep(0.01)
     assert written.count("the precious value is 42") == 1
     assert "sesame" not in written and key not in written and "[key]" in written
     running.close()
