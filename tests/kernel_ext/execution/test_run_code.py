@@ -619,7 +619,7 @@ def test_one_interrupt_of_the_person_ends_code_whatever_it_makes_of_it(run, code
     heard: list[bool] = []
     ran = run(
         f"import os, signal, threading, time\n{soon}\n{code}",
-        grace=1,
+        grace=3,
         heard=lambda: heard.append(True),
     )
     assert (ran.status, ran.stuck, ran.limit) == ("interrupted", False, None)

@@ -136,9 +136,9 @@ def test_a_copy_has_sockets_in_its_own_folder_beside_those_of_the_kernel(name: s
     code, text = OWN[name]
     works(code, text, place)
     if "TMPDIR" not in code:
-        assert place.kernel.run(code).text == text
+        assert place.kernel.run(code).text.split() == text.split()
         works(code, text, place)
-        assert place.kernel.run(code).text == text
+        assert place.kernel.run(code).text.split() == text.split()
 
 
 def works(code: str, text: str, place: Place) -> None:
