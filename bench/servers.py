@@ -79,13 +79,24 @@ def times(servers: int, turns: int, calls: int) -> Mapping[str, float]:
         with running(**environ) as (_, client):
             printed(client, "%load_ext inkernel")
             seconds = [taken(client)]
-            while "starts" in (told := printed(client, "%agent mcp")) or "starting" in told:
+            while shown(client, "%agent mcp").count("ready: ") < servers:
                 sleep(0.1)
             seconds += [taken(client) for _ in range(turns)]
             if servers:
                 printed(client, CALL)
             call = float(printed(client, "print(statistics.median(ms))")) if servers else 0.0
     return {"never": never, "first": seconds[0], "later": median(seconds[1:]), "call": call}
+
+
+def shown(client: Any, code: str) -> str:
+    """The text of what a cell displays."""
+    texts: list[str] = []
+
+    def take(message: dict[str, Any]) -> None:
+        texts.append(message["content"].get("data", {}).get("text/plain", ""))
+
+    client.execute_interactive(code, output_hook=take)
+    return "".join(texts)
 
 
 def taken(client: Any) -> float:
