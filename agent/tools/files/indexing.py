@@ -34,6 +34,7 @@ class Indexer:
         self.folder, self.index = folder, index
         self._files = 0
         self._waiting: list[SeenFile] = []
+        self._lock, self._reading = threading.Lock(), False
         self._thread: threading.Thread | None = None
         self._worker: subprocess.Popen[str] | None = None
         self._answers = queue.Queue[str]()
@@ -47,10 +48,12 @@ class Indexer:
             changed, gone = differences(db, files)
             if gone:
                 forget_files(db, gone)
-        if changed and (self._thread is None or not self._thread.is_alive()):
-            self._waiting = changed
-            self._thread = threading.Thread(target=self._read, name="inkernel files", daemon=True)
-            self._thread.start()
+        with self._lock:
+            self._waiting += [it for it in changed if it not in self._waiting]
+            if self._waiting and not self._reading:
+                self._reading = True
+                self._thread = threading.Thread(target=self._read, daemon=True)
+                self._thread.start()
         return self.state
 
     @property
@@ -66,13 +69,25 @@ class Indexer:
             self._thread.join()
 
     def _read(self) -> None:
-        while self._waiting and not self._closed:
-            error = self._read_one(self._waiting[0])
-            if error and not self._closed:
-                with opened_index(self.index) as db:
-                    put_file(db, self._waiting[0], (), error)
-            del self._waiting[0]
-        self._end()
+        try:
+            while file := self._next():
+                error = self._read_one(file)
+                if error and not self._closed:
+                    with opened_index(self.index) as db:
+                        put_file(db, file, (), error)
+                with self._lock:
+                    self._waiting.remove(file)
+        finally:  # the next look begins again, if the index could not be written
+            self._reading = False
+
+    def _next(self) -> SeenFile | None:
+        """The next file. None ends the thread, and what is found after that has another."""
+        with self._lock:
+            if self._waiting and not self._closed:
+                return self._waiting[0]
+            self._reading = False
+            self._end()
+            return None
 
     def _read_one(self, file: SeenFile) -> str:
         """Have a file read. Returns why that was not possible, or nothing."""
