@@ -1,6 +1,7 @@
 """The tools that search the files of a folder, and read one by place. Knows no index's form."""
 
 import asyncio
+import sqlite3
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -69,8 +70,8 @@ def file_tools(
         try:
             state = await _refreshed(indexer, call)
             return await asyncio.to_thread(_found, indexer, state, asked)
-        except (NoSearchError, OSError) as error:
-            return text_output(str(error), "error")
+        except (NoSearchError, OSError, sqlite3.DatabaseError) as error:
+            return text_output(f"The index cannot be used: {error}", "error")
 
     async def read(_call: ToolCall, asked: ReadFile) -> ToolOutput:
         try:
